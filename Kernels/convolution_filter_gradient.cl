@@ -1,0 +1,1 @@
+// convolution_filter_gradient.cl

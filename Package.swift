@@ -1,0 +1,57 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "resnet",
+  products: [
+    .executable(name: "resnet", targets: ["resnet"]),
+    .library(name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "NN", "Models", "Datasets", "Formats", "Training"]),
+  ],
+  dependencies: [
+    // Subcommands, typed options, generated help and completion scripts for the command line.
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // The C libraries, found through pkg-config, named for apt so that SwiftPM can say what to install.
+    .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
+    .systemLibrary(name: "CCLBlast", pkgConfig: "clblast", providers: [.apt(["libclblast-dev"])]),
+    // Inflates the gzip files that MNIST-style data sets come in.
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+    .target(name: "Compute"),
+    .target(name: "CPUBackend", dependencies: ["Compute"]),
+    .target(name: "OpenCL", dependencies: ["COpenCL"]),
+    .target(
+      name: "Kernels", path: "Kernels",
+      resources: [
+        .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
+        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("gather_batch.cl"),
+        .embedInCode("pooling.cl"), .embedInCode("vector.h"),
+      ]),
+    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Kernels", "OpenCL"]),
+    .target(name: "NN", dependencies: ["Compute"]),
+    .target(name: "Models", dependencies: ["NN"]),
+    .target(name: "Formats", dependencies: ["Compute"]),
+    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats"]),
+    .target(name: "Training", dependencies: ["Datasets", "Formats", "Models", "NN"]),
+    .target(name: "Conformance", dependencies: ["Compute"]),
+    .executableTarget(
+      name: "resnet",
+      dependencies: [
+        "CPUBackend", "Conformance", "OpenCLBackend", "Training",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
+    .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "OpenCLBackend"]),
+    .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
+    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
+    .testTarget(name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

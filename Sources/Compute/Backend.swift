@@ -1,0 +1,189 @@
+/// The operations that a residual network needs, on one device.
+///
+/// The caller allocates every result (`into:`); a backend only writes. Operations may be asynchronous: they take effect in the
+/// order of the calls, and only ``read(_:into:)``, ``finish()`` and a ``Readback`` wait. Floating-point tensors are of the
+/// backend's ``scalar`` type. Shapes are the caller's duty: a mismatch is a programming error and stops the program with the
+/// operation's name. Errors thrown are the device's: out of memory, a kernel that does not build, a lost device.
+///
+/// Destinations must not overlap sources unless an operation says that they may.
+///
+/// A backend is used from one thread.
+public protocol Backend: AnyObject {
+  /// The device's name for reports.
+  var name: String { get }
+  /// ``DataType/float32``, or ``DataType/float64`` on the CPU reference in its second precision.
+  var scalar: DataType { get }
+  /// The granularity in bytes at which a storage can be sliced.
+  var alignment: Int { get }
+  var memory: MemoryUse { get }
+
+  // MARK: Memory
+
+  func allocate(byteCount: Int) throws -> any Storage
+  /// A view of `byteCount` bytes of `storage` from `offset`, a multiple of ``alignment``; keeps `storage` alive.
+  func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage
+  /// Copies from the host; the source may be reused when the call returns.
+  func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws
+  /// Copies to the host, after all work before it.
+  func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws
+  /// Starts a copy to the host without waiting for it.
+  func readLater(_ tensor: Tensor) throws -> any Readback
+  /// Sets every element of a floating-point or integer tensor.
+  func fill(_ tensor: Tensor, with value: Double) throws
+  func copy(_ source: Tensor, into destination: Tensor) throws
+  /// Hands everything enqueued so far to the device.
+  func flush() throws
+  /// Waits until everything enqueued so far is done.
+  func finish() throws
+
+  // MARK: Convolution
+
+  /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
+  func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
+  /// The gradient with respect to x, or added to what dx holds. dy [N,P,Q,K], filter [R,S,C,K], dx [N,H,W,C].
+  func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
+  /// The gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].
+  func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws
+  /// Bytes that a convolution pass takes from the pool while it is enqueued, so that a dry run can count them.
+  func workspaceByteCounts(_ pass: ConvolutionPass, _ geometry: Conv2D) -> [Int]
+
+  // MARK: Batch normalisation (Ioffe & Szegedy 2015)
+
+  /// Statistics of each channel over all other dimensions of x [..., C], of M = count / C values.
+  ///
+  /// Writes mean = Σx/M and inverseDeviation = 1/√(Σ(x−mean)²/M + epsilon), both [C], and moves the running estimates as
+  /// PyTorch does: running ← (1−momentum)·running + momentum·new, the variance with the unbiased divisor M−1.
+  /// - Precondition: M > 1.
+  func batchNormStatistics(
+    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
+    runningVariance: Tensor) throws
+  /// 1/√(variance + epsilon), both [C]: turns running estimates into what ``batchNorm(_:_:residual:relu:into:)`` takes.
+  func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws
+  /// y = scale·(x−mean)·inverseDeviation + bias, plus residual, then max(·, 0) where relu. y may be x.
+  func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws
+  /// The gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
+  ///
+  /// With g = dy where y > 0 (or dy throughout where y is nil, for no ReLU): dbias = Σg, dscale = Σg·x̂,
+  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual and dx may be dy.
+  func batchNormGradient(
+    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    dresidual: Tensor?) throws
+
+  // MARK: Pooling
+
+  /// The largest value of each window, and its position r·window + s in the window (the first where several are equal; a NaN
+  /// wins). x [N,H,W,C], y [N,P,Q,C], positions uint8 [N,P,Q,C].
+  func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws
+  func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws
+  /// x [N,H,W,C] → y [N,C], the mean over the pixels.
+  func globalAveragePool(_ x: Tensor, into y: Tensor) throws
+  func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws
+
+  // MARK: Linear algebra and elementwise operations
+
+  /// c = a·b, row-major matrices, each transposed first where asked: a [m,k] (or [k,m]), b [k,n] (or [n,k]), c [m,n].
+  func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws
+  /// y[m,:] += bias, y [M,C], bias [C].
+  func addBias(_ bias: Tensor, to y: Tensor) throws
+  /// sum[c] = Σ_m x[m,c], x [M,C].
+  func sumRows(_ x: Tensor, into sum: Tensor) throws
+  /// y = a + b, then max(·, 0) where relu. y may be a or b.
+  func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws
+  /// y = max(x, 0); a NaN stays one. y may be x.
+  func relu(_ x: Tensor, into y: Tensor) throws
+  /// dx = dy where y > 0, else 0. dx may be dy.
+  func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws
+  /// The option-A shortcut of He et al. 2015: every stride-th pixel, channels zero-padded evenly on both sides (the smaller
+  /// half first). x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], K ≥ C.
+  func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws
+  /// The gradient of ``padShortcut(_:stride:into:)``, or added to what dx holds.
+  func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws
+
+  // MARK: Loss, optimiser, batches
+
+  /// Each row's softmax, logits and probabilities [N,K].
+  func softmax(_ logits: Tensor, into probabilities: Tensor) throws
+  /// Softmax cross-entropy with label smoothing ε as PyTorch defines it: the target is (1−ε) at the label plus ε/K everywhere.
+  ///
+  /// logits [N,K], labels int32 [N]. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
+  /// number whose label is among the five largest, to metrics [3]; of equal logits the lower class index ranks first, and a
+  /// row with a NaN counts as neither. gradient [N,K], if given, is that of the *mean* loss.
+  func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) throws
+  /// One step of stochastic gradient descent over flat arenas of equal count, as PyTorch's `torch.optim.SGD` with zero dampening:
+  /// g = gradient + decay·w; v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v).
+  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) throws
+  /// Builds a batch from a data set that lives on the device.
+  ///
+  /// images uint8 or float32 [M,H,W,C], labels int32 [M]; plan int32 [N,4] holds for each sample (index, top, left, flip).
+  /// Output pixel (p, q) is the image's pixel (top + p, left + q), with q counted from the right where flip is 1, and zero outside
+  /// the image; then x = pixel · channelScale[c] + channelShift[c]. x [N,P,Q,C], batchLabels int32 [N].
+  /// channelMap float [2,C]: scales, then shifts.
+  func gatherBatch(
+    images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor) throws
+}
+
+/// A copy to the host that is under way.
+public protocol Readback: AnyObject {
+  /// True once the values are there; never waits.
+  var isReady: Bool { get }
+  /// Waits for the values.
+  func wait() throws -> HostTensor
+}
+
+/// The three passes of a convolution.
+public enum ConvolutionPass: String, CaseIterable, Sendable {
+  case forward, inputGradient, filterGradient
+}
+
+/// What batch normalisation knows of each channel, all [C].
+public struct BatchNormChannels {
+  public let mean, inverseDeviation, scale, bias: Tensor
+
+  public init(mean: Tensor, inverseDeviation: Tensor, scale: Tensor, bias: Tensor) {
+    self.mean = mean
+    self.inverseDeviation = inverseDeviation
+    self.scale = scale
+    self.bias = bias
+  }
+}
+
+/// The constants of one step of stochastic gradient descent.
+public struct SGDRule: Hashable, Sendable {
+  public var learningRate, momentum, weightDecay: Double
+  public var nesterov: Bool
+
+  public init(learningRate: Double, momentum: Double = 0, weightDecay: Double = 0, nesterov: Bool = false) {
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+    self.nesterov = nesterov
+  }
+}
+
+extension Backend {
+  /// A new tensor of undefined contents; of the backend's ``scalar`` type unless another is named.
+  public func tensor(_ shape: Shape, _ type: DataType? = nil) throws -> Tensor {
+    let type = type ?? scalar
+    return Tensor(shape: shape, type: type, storage: try allocate(byteCount: shape.count * type.byteCount))
+  }
+
+  /// A new tensor with the host's elements; floating-point ones are converted to ``scalar``, int64 to int32.
+  public func upload(_ host: HostTensor) throws -> Tensor {
+    let type: DataType =
+      switch host.type {
+      case .float32, .float64: scalar
+      case .int32, .int64: .int32
+      case .uint8: .uint8
+      }
+    let result = try tensor(host.shape, type)
+    try host.converted(to: type).bytes.withUnsafeBytes { try write($0, to: result) }
+    return result
+  }
+
+  /// The elements, after all work enqueued so far.
+  public func download(_ tensor: Tensor) throws -> HostTensor {
+    var bytes = [UInt8](repeating: 0, count: tensor.byteCount)
+    try bytes.withUnsafeMutableBytes { try read(tensor, into: $0) }
+    return HostTensor(shape: tensor.shape, type: tensor.type, bytes: bytes)
+  }
+}

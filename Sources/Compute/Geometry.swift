@@ -1,0 +1,67 @@
+/// A two-dimensional convolution (cross-correlation, as every deep-learning library defines it): sizes in, sizes out.
+///
+///     y[n,p,q,k] = Σ_{r,s,c} x[n, p·stride + r − padding, q·stride + s − padding, c] · w[r,s,c,k]
+///
+/// with x zero outside its borders.
+public struct Conv2D: Hashable, Sendable {
+  /// Images, input height, input width, input channels.
+  public let n, h, w, c: Int
+  /// Output channels, filter height, filter width.
+  public let k, r, s: Int
+  public let stride, padding: Int
+  /// Output height and width.
+  public let p, q: Int
+
+  /// - Precondition: all sizes are positive and the padded input is at least as large as the filter.
+  public init(input: Shape, filter: Shape, stride: Int = 1, padding: Int = 0) {
+    precondition(input.rank == 4 && filter.rank == 4, "[conv2D] input \(input), filter \(filter): both need four dimensions")
+    precondition(input[3] == filter[2], "[conv2D] input \(input) has \(input[3]) channels, filter \(filter) wants \(filter[2])")
+    precondition(stride > 0 && padding >= 0, "[conv2D] stride \(stride), padding \(padding)")
+    (n, h, w, c) = (input[0], input[1], input[2], input[3])
+    (r, s, k) = (filter[0], filter[1], filter[3])
+    (self.stride, self.padding) = (stride, padding)
+    p = Window.outputSize(input: h, window: r, stride: stride, padding: padding)
+    q = Window.outputSize(input: w, window: s, stride: stride, padding: padding)
+    precondition(n > 0 && k > 0 && c > 0 && p > 0 && q > 0, "[conv2D] input \(input) is too small for filter \(filter)")
+  }
+
+  public var input: Shape { [n, h, w, c] }
+  public var filter: Shape { [r, s, c, k] }
+  public var output: Shape { [n, p, q, k] }
+  /// Multiply-accumulates of one pass, counting taps on the zero border as every published table does.
+  public var macs: Int { n * p * q * k * r * s * c }
+}
+
+/// A pooling window slid over [N, H, W, C].
+public struct Pool2D: Hashable, Sendable {
+  public let n, h, w, c: Int
+  /// Side of the square window.
+  public let window: Int
+  public let stride, padding: Int
+  public let p, q: Int
+
+  /// - Precondition: at most half the window is padding, so that no window lies wholly outside the image, and a position in
+  ///   the window fits a byte.
+  public init(input: Shape, window: Int, stride: Int, padding: Int = 0) {
+    precondition(input.rank == 4 && stride > 0, "[pool2D] input \(input), stride \(stride)")
+    precondition(padding >= 0 && 2 * padding <= window, "[pool2D] padding \(padding) is more than half the window \(window)")
+    precondition(window * window <= 256, "[pool2D] a window of \(window)×\(window) does not fit a byte")
+    (n, h, w, c) = (input[0], input[1], input[2], input[3])
+    (self.window, self.stride, self.padding) = (window, stride, padding)
+    p = Window.outputSize(input: h, window: window, stride: stride, padding: padding)
+    q = Window.outputSize(input: w, window: window, stride: stride, padding: padding)
+    precondition(n > 0 && c > 0 && p > 0 && q > 0, "[pool2D] input \(input) is too small for a window of \(window)")
+  }
+
+  public var input: Shape { [n, h, w, c] }
+  public var output: Shape { [n, p, q, c] }
+}
+
+/// The one place where a sliding window's output size is computed.
+public enum Window {
+  /// ⌊(input + 2·padding − window) / stride⌋ + 1, or 0 where the window does not fit.
+  public static func outputSize(input: Int, window: Int, stride: Int, padding: Int) -> Int {
+    let room = input + 2 * padding - window
+    return room < 0 ? 0 : room / stride + 1
+  }
+}

@@ -1,0 +1,65 @@
+/// Elements in ordinary memory: what files hold, what data sets deliver and what is read back from a device.
+public struct HostTensor: Sendable, Equatable {
+  public let shape: Shape
+  public let type: DataType
+  /// The elements in the machine's byte order (little-endian on every supported one), row-major.
+  public var bytes: [UInt8]
+
+  /// - Precondition: `bytes` holds exactly the elements that shape and type ask for.
+  public init(shape: Shape, type: DataType, bytes: [UInt8]) {
+    precondition(bytes.count == shape.count * type.byteCount, "[HostTensor] \(bytes.count) bytes for \(shape) of \(type)")
+    self.shape = shape
+    self.type = type
+    self.bytes = bytes
+  }
+
+  public init(_ elements: [Float], shape: Shape) { self.init(elements, .float32, shape) }
+  public init(_ elements: [Double], shape: Shape) { self.init(elements, .float64, shape) }
+  public init(_ elements: [Int32], shape: Shape) { self.init(elements, .int32, shape) }
+  public init(_ elements: [UInt8], shape: Shape) { self.init(shape: shape, type: .uint8, bytes: elements) }
+
+  private init<Element: BitwiseCopyable>(_ elements: [Element], _ type: DataType, _ shape: Shape) {
+    self.init(shape: shape, type: type, bytes: elements.withUnsafeBytes { Array($0) })
+  }
+
+  public var count: Int { shape.count }
+
+  /// The elements read as `Element`.
+  /// - Precondition: `Element` is the Swift type of ``type``.
+  public func elements<Element: BitwiseCopyable>(as _: Element.Type = Element.self) -> [Element] {
+    precondition(MemoryLayout<Element>.size == type.byteCount, "[HostTensor] \(type) read as \(Element.self)")
+    return [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
+      bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
+      initialized = count
+    }
+  }
+
+  /// The elements converted to Double, whatever their type.
+  public var doubles: [Double] {
+    switch type {
+    case .float32: elements(as: Float.self).map(Double.init)
+    case .float64: elements(as: Double.self)
+    case .int32: elements(as: Int32.self).map(Double.init)
+    case .int64: elements(as: Int64.self).map(Double.init)
+    case .uint8: bytes.map(Double.init)
+    }
+  }
+
+  /// The elements converted to Float, whatever their type.
+  public var floats: [Float] { type == .float32 ? elements() : doubles.map(Float.init) }
+
+  /// The same elements in another type, rounded to nearest.
+  /// - Precondition: every element is representable where the target is an integer type.
+  public func converted(to target: DataType) -> HostTensor {
+    if target == type { return self }
+    switch target {
+    case .float32: return HostTensor(floats, shape: shape)
+    case .float64: return HostTensor(doubles, shape: shape)
+    case .int32: return HostTensor(doubles.map { Int32($0) }, shape: shape)
+    case .int64: return HostTensor(doubles.map { Int64($0) }, .int64, shape)
+    case .uint8: return HostTensor(doubles.map { UInt8($0) }, shape: shape)
+    }
+  }
+
+  public func reshaped(_ shape: Shape) -> HostTensor { HostTensor(shape: shape, type: type, bytes: bytes) }
+}

@@ -1,0 +1,61 @@
+/// Philox4×32-10: a counter-based random number generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+///
+/// The numbers are a pure function of (key, counter), so that the draw for one sample depends on nothing but its identity:
+/// not on the order of work, the number of threads, or the backend.
+public struct Philox: Sendable {
+  private let key: (UInt32, UInt32)
+  private var counter: (UInt32, UInt32, UInt32, UInt32)
+  private var block: [UInt32] = []
+
+  /// - Parameters:
+  ///   - seed: the user's seed.
+  ///   - stream: separates uses of one seed from each other (weights, shuffling, augmentation).
+  ///   - index: the position within the stream, for example a sample's index.
+  public init(seed: UInt64, stream: UInt32, index: UInt64 = 0) {
+    key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
+    counter = (0, stream, UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32))
+  }
+
+  /// The ten rounds of the cipher on one counter.
+  static func rounds(
+    _ counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
+  ) -> (UInt32, UInt32, UInt32, UInt32) {
+    var (c0, c1, c2, c3) = counter
+    var (k0, k1) = key
+    for _ in 0..<10 {
+      let a = (0xD251_1F53 as UInt32).multipliedFullWidth(by: c0)
+      let b = (0xCD9E_8D57 as UInt32).multipliedFullWidth(by: c2)
+      (c0, c1, c2, c3) = (b.high ^ c1 ^ k0, b.low, a.high ^ c3 ^ k1, a.low)
+      k0 &+= 0x9E37_79B9
+      k1 &+= 0xBB67_AE85
+    }
+    return (c0, c1, c2, c3)
+  }
+}
+
+extension Philox: RandomNumberGenerator {
+  public mutating func next() -> UInt64 { UInt64(nextWord()) << 32 | UInt64(nextWord()) }
+
+  private mutating func nextWord() -> UInt32 {
+    if block.isEmpty {
+      let (a, b, c, d) = Self.rounds(counter, key: key)
+      block = [d, c, b, a]
+      counter.0 &+= 1
+    }
+    return block.removeLast()
+  }
+
+  /// Uniform on [0, 1), 24 bits.
+  public mutating func uniform() -> Float { Float(nextWord() >> 8) * 0x1p-24 }
+
+  /// Uniform on 0 ..< bound, by Lemire's multiply-shift with rejection, the same on every platform and Swift version.
+  public mutating func below(_ bound: Int) -> Int {
+    precondition(bound > 0 && bound <= UInt32.max, "[Philox] bound \(bound)")
+    let range = UInt32(bound)
+    let threshold = (0 &- range) % range
+    while true {
+      let product = nextWord().multipliedFullWidth(by: range)
+      if product.low >= threshold { return Int(product.high) }
+    }
+  }
+}
