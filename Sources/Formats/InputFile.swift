@@ -26,6 +26,9 @@ public struct InputFile: ~Copyable {
 
   deinit { close(descriptor) }
 
+  /// Whether anything, of any kind, has this path.
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
   /// The `count` bytes from `offset` on.
   /// - Throws: a ``Failure`` where the disk fails or the file has become shorter.
   public func read(_ count: Int, at offset: Int) throws -> [UInt8] {

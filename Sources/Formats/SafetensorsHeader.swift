@@ -45,7 +45,8 @@ struct SafetensorsHeader {
       throw Failure("\(path): a safetensors header of \(length) bytes is over \(maximumByteCount); the file is of another format")
     }
     guard length <= file.byteCount - 8 else {
-      throw Failure("\(path): the safetensors header has \(length) bytes, but only \(file.byteCount - 8) follow; it is truncated")
+      let left = file.byteCount - 8
+      throw Failure("\(path): the safetensors header has \(length) bytes, but only \(left) follow; it is truncated")
     }
     let bytes = try file.read(Int(length), at: 8)
     guard bytes.first == UInt8(ascii: "{") else { throw Failure("\(path): the safetensors header does not begin with '{'") }
@@ -57,7 +58,8 @@ struct SafetensorsHeader {
     return try Dictionary(
       uniqueKeysWithValues: members.map { member in
         guard case .string(let value) = member.value else {
-          throw Failure("\(path): __metadata__ has \(member.value.shortened) for \(JSON.string(member.key).shortened), not a string")
+          let key = JSON.string(member.key).shortened
+          throw Failure("\(path): __metadata__ has \(member.value.shortened) for \(key), not a string")
         }
         return (member.key, value)
       })
@@ -112,7 +114,9 @@ struct SafetensorsHeader {
         throw Failure("\(place) ends at byte \(entry.end), but the file has only \(dataByteCount) bytes of data; it is truncated")
       }
       guard entry.begin >= end else { throw Failure("\(place) begins at byte \(entry.begin), within the tensor before it") }
-      guard entry.begin == end else { throw Failure("\(place) begins at byte \(entry.begin), and bytes \(end) to it belong to none") }
+      guard entry.begin == end else {
+        throw Failure("\(place) begins at byte \(entry.begin), and the \(entry.begin - end) bytes before it belong to none")
+      }
       end = entry.end
     }
     guard end == dataByteCount else {
