@@ -18,6 +18,10 @@ private struct JSONParser {
   let bytes: [UInt8]
   var position = 0
   static let maximumDepth = 64
+  /// What follows a backslash, and the character it stands for.
+  static let escapes: [UInt8: UInt8] = [
+    0x22: 0x22, 0x5C: 0x5C, 0x2F: 0x2F, 0x62: 0x08, 0x66: 0x0C, 0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09,
+  ]
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
@@ -129,11 +133,8 @@ private struct JSONParser {
   }
 
   mutating func escape(into text: inout [UInt8]) throws {
-    let plain: [UInt8: UInt8] = [
-      0x22: 0x22, 0x5C: 0x5C, 0x2F: 0x2F, 0x62: 0x08, 0x66: 0x0C, 0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09,
-    ]
     guard let byte = current else { throw failure("the text ends within a string") }
-    if let character = plain[byte] {
+    if let character = Self.escapes[byte] {
       position += 1
       text.append(character)
       return
