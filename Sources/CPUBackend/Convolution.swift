@@ -17,7 +17,7 @@ extension CPUBackend {
     isDouble ? filterGradient(Double.self, x, dy, geometry, dw) : filterGradient(Float.self, x, dy, geometry, dw)
   }
 
-  public func workspaceByteCounts(_ pass: ConvolutionPass, _ geometry: Conv2D) -> [Int] { [] }
+  public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { [] }
 }
 
 extension Conv2D {
