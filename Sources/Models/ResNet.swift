@@ -1,0 +1,96 @@
+import Compute
+import NN
+
+/// Residual networks and their plain twins: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition".
+///
+/// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a
+/// 7×7 convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but
+/// the first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
+public struct ResNet {
+  public let configuration: ModelConfiguration
+  public let store: ParameterStore
+  private let architecture: Architecture
+  private let stem: ConvolutionUnit
+  private let blocks: [ResidualBlock]
+  private let head: LinearLayer
+
+  /// Declares the parameters in a new store; allocate it before the first pass.
+  /// - Throws: ``Failure`` for an unknown name, counts below 1 and options that the network has no place for.
+  public init(_ configuration: ModelConfiguration) throws {
+    try Self.check(configuration)
+    let architecture = try Architecture(name: configuration.name)
+    try Self.check(configuration, architecture)
+    self.configuration = configuration
+    self.architecture = architecture
+    store = ParameterStore()
+    let root = store.root
+
+    let isCIFAR = architecture.stem == .cifar
+    stem = ConvolutionUnit(
+      root / "conv1", root / "bn1", inputs: configuration.channels, outputs: architecture.widths[0],
+      window: isCIFAR ? 3 : 7, stride: isCIFAR ? 1 : 2)
+
+    var plan = ResidualBlock.Plan(
+      kind: architecture.block, inputs: architecture.widths[0], width: 0, stride: 1,
+      shortcut: architecture.isResidual ? configuration.shortcut ?? (isCIFAR ? .padding : .projection) : nil,
+      stridePlacement: configuration.stridePlacement, lastScale: configuration.zeroInitLastBatchNorm ? 0 : 1)
+    var blocks: [ResidualBlock] = []
+    for (stage, (count, width)) in zip(architecture.counts, architecture.widths).enumerated() {
+      plan.width = width
+      for index in 0..<count {
+        plan.stride = stage > 0 && index == 0 ? 2 : 1
+        blocks.append(ResidualBlock(root / "layer\(stage + 1)" / "\(index)", plan))
+        plan.inputs = plan.outputs
+      }
+    }
+    self.blocks = blocks
+    head = LinearLayer(root / "fc", inputs: plan.outputs, outputs: configuration.classes)
+  }
+
+  /// Images [N,H,W,C] → logits [N,classes].
+  /// - Throws: ``Failure`` for images of another channel count, or too few or too small ones to train on; what the backend throws.
+  public func callAsFunction(_ images: Variable, _ pass: Pass) throws -> Variable {
+    try check(images.shape, pass.mode)
+    var x = try stem(images, relu: true, pass)
+    if architecture.stem == .imageNet {
+      x = try pass.layer("maxpool") { try pass.maxPool(x, window: 3, stride: 2, padding: 1) }
+    }
+    for block in blocks { x = try block(x, pass) }
+    x = try pass.layer("avgpool") { try pass.globalAveragePool(x) }
+    return try head(x, pass)
+  }
+
+  // MARK: Checks
+
+  private static func check(_ configuration: ModelConfiguration) throws {
+    if configuration.classes < 1 { throw Failure("a model needs at least one class, not \(configuration.classes)") }
+    if configuration.channels < 1 {
+      throw Failure("a model needs images of at least one channel, not \(configuration.channels)")
+    }
+  }
+
+  private static func check(_ configuration: ModelConfiguration, _ architecture: Architecture) throws {
+    guard !architecture.isResidual else { return }
+    if configuration.shortcut != nil {
+      throw Failure("\(configuration.name) has no shortcuts: leave the shortcut option out, or use a resnet")
+    }
+    if configuration.zeroInitLastBatchNorm {
+      throw Failure("\(configuration.name) has no shortcuts, so with scales of zero nothing would pass: use a resnet")
+    }
+  }
+
+  private func check(_ images: Shape, _ mode: Pass.Mode) throws {
+    guard images.rank == 4, images.count > 0, images[3] == configuration.channels else {
+      throw Failure(
+        "\(configuration.name) was built for images [N, H, W, \(configuration.channels)], these are \(images)")
+    }
+    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
+    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
+    let (h, w) = (((images[1] - 1) >> halvings) + 1, ((images[2] - 1) >> halvings) + 1)
+    if mode == .training && images[0] * h * w < 2 {
+      throw Failure(
+        "\(configuration.name) cannot train on one image of \(images[1])×\(images[2]): its last stage has a single pixel, and "
+          + "batch normalisation needs two; use a larger batch or larger images")
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import Compute
+import NN
+
+/// Two or three convolutions and a shortcut around them: y = ReLU(F(x) + shortcut(x)), or ReLU(F(x)) in a plain network.
+struct ResidualBlock {
+  enum Shortcut {
+    /// None: the plain twin.
+    case none
+    case identity
+    /// Option A.
+    case padding(stride: Int, channels: Int)
+    /// Option B.
+    case projection(ConvolutionUnit)
+  }
+
+  /// What distinguishes one block of a network from another.
+  struct Plan {
+    var kind: Architecture.Block
+    var inputs, width, stride: Int
+    /// Nil for none.
+    var shortcut: ShortcutOption?
+    var stridePlacement: StridePlacement
+    var lastScale: Double
+
+    var outputs: Int { kind == .basic ? width : 4 * width }
+
+    /// Window, output channels and stride of each convolution.
+    var convolutions: [(window: Int, outputs: Int, stride: Int)] {
+      switch (kind, stridePlacement) {
+      case (.basic, _): [(3, width, stride), (3, width, 1)]
+      case (.bottleneck, .threeByThree): [(1, width, 1), (3, width, stride), (1, outputs, 1)]
+      case (.bottleneck, .firstOneByOne): [(1, width, stride), (3, width, 1), (1, outputs, 1)]
+      }
+    }
+  }
+
+  let name: String
+  let units: [ConvolutionUnit]
+  let shortcut: Shortcut
+
+  init(_ scope: Scope, _ plan: Plan) {
+    var (units, inputs) = ([ConvolutionUnit](), plan.inputs)
+    let convolutions = plan.convolutions
+    for (index, (window, outputs, stride)) in convolutions.enumerated() {
+      let number = index + 1
+      units.append(
+        ConvolutionUnit(
+          scope / "conv\(number)", scope / "bn\(number)", inputs: inputs, outputs: outputs, window: window, stride: stride,
+          initialScale: number == convolutions.count ? plan.lastScale : 1))
+      inputs = outputs
+    }
+    name = scope.path
+    self.units = units
+    shortcut = Self.shortcut(scope / "downsample", plan)
+  }
+
+  private static func shortcut(_ scope: Scope, _ plan: Plan) -> Shortcut {
+    guard let option = plan.shortcut else { return .none }
+    if plan.stride == 1 && plan.inputs == plan.outputs { return .identity }
+    switch option {
+    case .padding:
+      return .padding(stride: plan.stride, channels: plan.outputs)
+    case .projection:
+      let (inputs, outputs) = (plan.inputs, plan.outputs)
+      return .projection(
+        ConvolutionUnit(scope / "0", scope / "1", inputs: inputs, outputs: outputs, window: 1, stride: plan.stride))
+    }
+  }
+
+  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+  func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
+    var y = x
+    for unit in units.dropLast() { y = try unit(y, relu: true, pass) }
+    return try units[units.count - 1](y, residual: residual(x, pass), relu: true, pass)
+  }
+
+  private func residual(_ x: Variable, _ pass: Pass) throws -> Variable? {
+    switch shortcut {
+    case .none: nil
+    case .identity: x
+    case .padding(let stride, let channels):
+      try pass.layer("\(name).shortcut") { try pass.padShortcut(x, stride: stride, channels: channels) }
+    case .projection(let unit): try unit(x, relu: false, pass)
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import Compute
+
+/// A convolution without bias, as batch normalisation follows it.
+public struct Conv2DLayer {
+  public let name: String
+  /// [R,S,C,K].
+  public let filter: Parameter
+  public let stride, padding: Int
+
+  /// Declares `weight`; the padding keeps the image's size at stride 1 (window odd).
+  public init(_ scope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1) {
+    let shape: Shape = [window, window, inputs, outputs]
+    name = scope.path
+    filter = scope.declare("weight", shape, .filter, .he(filter: shape))
+    self.stride = stride
+    padding = window / 2
+  }
+
+  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+  public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
+    try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding) }
+  }
+}

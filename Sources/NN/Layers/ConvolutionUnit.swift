@@ -1,0 +1,23 @@
+import Compute
+
+/// A convolution and the batch normalisation of its result: what residual networks are made of.
+public struct ConvolutionUnit {
+  public let convolution: Conv2DLayer
+  public let norm: BatchNormLayer
+
+  /// Declares the two layers in their own scopes.
+  public init(
+    _ convolutionScope: Scope, _ normScope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1,
+    initialScale: Double = 1
+  ) {
+    convolution = Conv2DLayer(convolutionScope, inputs: inputs, outputs: outputs, window: window, stride: stride)
+    norm = BatchNormLayer(normScope, channels: outputs, initialScale: initialScale)
+  }
+
+  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]; the residual, of y's shape, is added before ReLU.
+  public func callAsFunction(
+    _ x: Variable, residual: Variable? = nil, relu: Bool, _ pass: Pass
+  ) throws -> Variable {
+    try norm(convolution(x, pass), residual: residual, relu: relu, overwritingInput: true, pass)
+  }
+}

@@ -1,0 +1,21 @@
+import Compute
+
+/// A fully connected layer with bias.
+public struct LinearLayer {
+  public let name: String
+  /// [in,out] and [out].
+  public let weight, bias: Parameter
+
+  /// Declares `weight` and `bias`, both uniform on ±1/√in, as PyTorch's `nn.Linear` draws them.
+  public init(_ scope: Scope, inputs: Int, outputs: Int) {
+    let bound = 1 / Double(inputs).squareRoot()
+    name = scope.path
+    weight = scope.declare("weight", [inputs, outputs], .linearWeight, .uniform(bound: bound))
+    bias = scope.declare("bias", [outputs], .vector, .uniform(bound: bound))
+  }
+
+  /// x [N,in] → y [N,out].
+  public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
+    try pass.layer(name) { try pass.linear(x, weight: weight, bias: bias) }
+  }
+}

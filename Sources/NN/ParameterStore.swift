@@ -1,0 +1,140 @@
+import Compute
+
+/// All parameters of a model, by name, in three flat arenas: weights, their gradients and the running estimates.
+///
+/// Layers declare their parameters through ``Scope``s; then ``allocate(on:)`` lays them out, each at a multiple of the backend's
+/// alignment with zeros between, so that the optimiser is one operation over whole arenas and a slice of an arena is a tensor.
+public final class ParameterStore {
+  /// Every tensor in the order of declaration, which is torchvision's.
+  public private(set) var entries: [Parameter] = []
+  private var names: Set<String> = []
+  private var placed: (backend: any Backend, weights: Tensor, gradients: Tensor, state: Tensor)?
+
+  public init() {}
+
+  /// Where layers declare their parameters.
+  public var root: Scope { Scope(store: self, path: "") }
+
+  /// The entries that an optimiser trains.
+  public var parameters: [Parameter] { entries.filter(\.kind.isTrained) }
+
+  /// The number of trained values.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+  /// The entry of that name.
+  public subscript(name: String) -> Parameter? { entries.first { $0.name == name } }
+
+  fileprivate func declare(_ entry: Parameter) -> Parameter {
+    precondition(placed == nil, "[ParameterStore] \(entry.name) is declared after allocation")
+    precondition(names.insert(entry.name).inserted, "[ParameterStore] \(entry.name) is declared twice")
+    entries.append(entry)
+    return entry
+  }
+
+  // MARK: Arenas
+
+  /// All weights. - Precondition: allocated.
+  public var weightsArena: Tensor { arenas.weights }
+  /// The gradients of all weights, at the weights' offsets. - Precondition: allocated.
+  public var gradientsArena: Tensor { arenas.gradients }
+  /// All running estimates. - Precondition: allocated.
+  public var stateArena: Tensor { arenas.state }
+  /// The device that the arenas live on. - Precondition: allocated.
+  public var backend: any Backend { arenas.backend }
+
+  private var arenas: (backend: any Backend, weights: Tensor, gradients: Tensor, state: Tensor) {
+    guard let placed else { preconditionFailure("[ParameterStore] used before allocate") }
+    return placed
+  }
+
+  /// Lays the parameters out on a device; all arenas hold zeros.
+  /// - Throws: what the backend throws, for example for lack of memory.
+  public func allocate(on backend: any Backend) throws {
+    let trained = layout(parameters, on: backend)
+    let estimates = layout(entries.filter { !$0.kind.isTrained }, on: backend)
+    let weights = try zeros(trained.byteCount, on: backend)
+    let gradients = try zeros(trained.byteCount, on: backend)
+    let state = try zeros(estimates.byteCount, on: backend)
+    for (entry, offset) in trained.places {
+      entry.place(
+        value: try view(of: entry, in: weights, at: offset, on: backend),
+        gradient: try view(of: entry, in: gradients, at: offset, on: backend))
+    }
+    for (entry, offset) in estimates.places {
+      entry.place(value: try view(of: entry, in: state, at: offset, on: backend), gradient: nil)
+    }
+    placed = (backend, weights, gradients, state)
+  }
+
+  /// Lays the parameters out and draws their initial values.
+  public func allocate(on backend: any Backend, seed: UInt64) throws {
+    try allocate(on: backend)
+    try initialise(seed: seed)
+  }
+
+  /// Draws the initial values on the host, the same for every backend: each from (seed, its index among the entries).
+  public func initialise(seed: UInt64) throws {
+    for (index, entry) in entries.enumerated() {
+      let values = entry.initialiser.values(count: entry.shape.count, seed: seed, index: index)
+      try assign(HostTensor(values, shape: entry.shape), to: entry.value)
+    }
+  }
+
+  /// Views of an arena of the weights' layout (weights, gradients, a velocity), one a trained parameter.
+  public func views(of arena: Tensor) throws -> [(parameter: Parameter, tensor: Tensor)] {
+    try layout(parameters, on: backend).places.map { ($0, try view(of: $0, in: arena, at: $1, on: backend)) }
+  }
+
+  func assign(_ host: HostTensor, to tensor: Tensor) throws {
+    try host.converted(to: tensor.type).bytes.withUnsafeBytes { try backend.write($0, to: tensor) }
+  }
+
+  // MARK: Layout
+
+  /// Byte offsets, and the size of the arena: at least one unit of alignment, since no backend need allocate nothing.
+  private func layout(
+    _ entries: [Parameter], on backend: any Backend
+  ) -> (places: [(entry: Parameter, offset: Int)], byteCount: Int) {
+    let unit = max(backend.alignment, backend.scalar.byteCount)
+    var end = 0
+    let places = entries.map { entry in
+      defer { end += (entry.shape.count * backend.scalar.byteCount + unit - 1) / unit * unit }
+      return (entry, end)
+    }
+    return (places, max(end, unit))
+  }
+
+  private func zeros(_ byteCount: Int, on backend: any Backend) throws -> Tensor {
+    let arena = try backend.tensor([byteCount / backend.scalar.byteCount])
+    try backend.fill(arena, with: 0)
+    return arena
+  }
+
+  private func view(of entry: Parameter, in arena: Tensor, at offset: Int, on backend: any Backend) throws -> Tensor {
+    let byteCount = entry.shape.count * arena.type.byteCount
+    let storage = try backend.slice(arena.storage, offset: offset, byteCount: byteCount)
+    return Tensor(shape: entry.shape, type: arena.type, storage: storage)
+  }
+}
+
+/// A prefix of names in a store: `store.root / "layer1" / "0" / "conv1"` declares `layer1.0.conv1.weight`.
+public struct Scope {
+  let store: ParameterStore
+  /// The names so far, joined by dots; empty at the root.
+  public let path: String
+
+  /// The scope `name` within this one.
+  public func child(_ name: String) -> Scope { Scope(store: store, path: join(name)) }
+
+  public static func / (scope: Scope, name: String) -> Scope { scope.child(name) }
+
+  /// Declares a tensor.
+  /// - Precondition: the name is new in its store, which is not yet allocated.
+  public func declare(
+    _ name: String, _ shape: Shape, _ kind: Parameter.Kind, _ initialiser: Parameter.Initialiser
+  ) -> Parameter {
+    store.declare(Parameter(name: join(name), shape: shape, kind: kind, initialiser: initialiser))
+  }
+
+  private func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+}

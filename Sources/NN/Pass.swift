@@ -1,0 +1,119 @@
+import Compute
+
+/// One pass of a network over one batch: runs operations on a backend and, in training, keeps what their gradients need.
+///
+/// Reverse-mode differentiation with an explicit tape. A model is written forward only; each operation (`Differentiable/`) has
+/// its pullback beneath its forward. ``backward()`` runs the pullbacks last to first and drops each one right after it ran, so
+/// that the activations it held go back to the pool while the pass is still under way.
+///
+/// A parameter's gradient is overwritten, not added to: a parameter serves one operation in a pass. The gradient of a parameter
+/// whose result the loss does not depend on is left as it was.
+public final class Pass {
+  public enum Mode: Hashable, Sendable {
+    /// Records pullbacks; batch normalisation uses the batch's own statistics and moves the running estimates.
+    case training
+    /// Records nothing; batch normalisation uses the running estimates.
+    case inference
+  }
+
+  /// Receives the gradient with respect to an operation's result, and owns it: it may overwrite it.
+  public typealias Pullback = (_ dy: Tensor) throws -> Void
+
+  public let backend: any Backend
+  public let mode: Mode
+  /// Told the name of each layer before its operations are called, forward and backward; empty outside layers.
+  public var onLayer: ((String) -> Void)?
+
+  private struct Step {
+    let layer: String
+    let slot: GradientSlot
+    let pullback: Pullback
+  }
+  private var tape: [Step] = []
+  private var currentLayer = "" {
+    didSet { onLayer?(currentLayer) }
+  }
+
+  public init(on backend: any Backend, mode: Mode) {
+    self.backend = backend
+    self.mode = mode
+  }
+
+  /// Runs `body` with ``onLayer`` told that its operations belong to the layer `name`.
+  public func layer<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
+    let outer = currentLayer
+    currentLayer = name
+    defer { currentLayer = outer }
+    return try body()
+  }
+
+  /// Makes an operation's result a variable and, in training, notes its pullback.
+  ///
+  /// A pullback should capture the tensors and slots that it needs, never a whole ``Variable``: what it captures lives until
+  /// it ran. It is skipped where no gradient reaches the result.
+  public func record(_ result: Tensor, pullback: @escaping Pullback) -> Variable {
+    guard mode == .training else { return Variable(result) }
+    let slot = GradientSlot()
+    tape.append(Step(layer: currentLayer, slot: slot, pullback: pullback))
+    return Variable(result, slot: slot)
+  }
+
+  /// Computes all gradients from those that the loss has put into its slots, and empties the tape.
+  /// - Throws: what the backend throws.
+  public func backward() throws {
+    while let step = tape.popLast() {
+      guard let dy = step.slot.take() else { continue }
+      currentLayer = step.layer
+      try step.pullback(dy)
+    }
+    currentLayer = ""
+  }
+}
+
+/// A tensor in a pass, with the place where its gradient is gathered.
+public struct Variable {
+  public let value: Tensor
+  /// Nil where no gradient is wanted: input images, and everything in inference.
+  public let slot: GradientSlot?
+
+  public init(_ value: Tensor, slot: GradientSlot? = nil) {
+    self.value = value
+    self.slot = slot
+  }
+
+  public var shape: Shape { value.shape }
+}
+
+/// Gathers the gradient of one variable from all operations that read it.
+public final class GradientSlot {
+  /// The sum of what has arrived so far; nil before the first.
+  public private(set) var gradient: Tensor?
+
+  public init() {}
+
+  /// Hands the gradient over and empties the slot.
+  public func take() -> Tensor? {
+    defer { gradient = nil }
+    return gradient
+  }
+
+  /// Adds a gradient that no one else holds: the first is kept as it is, later ones are added into it.
+  public func add(_ other: Tensor, on backend: any Backend) throws {
+    if let gradient {
+      try backend.add(gradient, other, relu: false, into: gradient)
+    } else {
+      gradient = other
+    }
+  }
+
+  /// Adds a gradient that an operation can add to a buffer by itself; `write` is told whether to.
+  func accumulate(_ shape: Shape, on backend: any Backend, write: (_ dx: Tensor, _ accumulate: Bool) throws -> Void) throws {
+    if let gradient {
+      try write(gradient, true)
+    } else {
+      let dx = try backend.tensor(shape)
+      try write(dx, false)
+      gradient = dx
+    }
+  }
+}

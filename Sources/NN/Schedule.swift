@@ -1,0 +1,43 @@
+import Glibc
+
+/// The learning rate of every step of a training run.
+public struct Schedule: Hashable, Sendable {
+  public enum Kind: String, Codable, CaseIterable, Sendable {
+    case constant
+    /// Half a cosine, down to zero after the last step (Loshchilov & Hutter 2017, without restarts).
+    case cosine
+    /// A tenth from half of the steps on, a hundredth from three quarters on (He et al. 2015, section 4.2).
+    case step
+  }
+
+  public let kind: Kind
+  /// The rate after warm-up.
+  public let peak: Double
+  public let totalSteps: Int
+  /// The first steps, in which the rate rises linearly to its peak (Goyal et al. 2017).
+  public let warmupSteps: Int
+
+  public init(_ kind: Kind, peak: Double, totalSteps: Int, warmupSteps: Int = 0) {
+    precondition(totalSteps >= 0 && warmupSteps >= 0, "[Schedule] \(totalSteps) steps, \(warmupSteps) of them warm-up")
+    self.kind = kind
+    self.peak = peak
+    self.totalSteps = totalSteps
+    self.warmupSteps = warmupSteps
+  }
+
+  /// The rate of a step, counted from 0.
+  public func rate(at step: Int) -> Double {
+    if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
+    switch kind {
+    case .constant:
+      return peak
+    case .cosine:
+      let span = totalSteps - warmupSteps
+      let progress = span > 0 ? min(Double(step - warmupSteps) / Double(span), 1) : 1
+      return peak * 0.5 * (1 + cos(Double.pi * progress))
+    case .step:
+      if 4 * step >= 3 * totalSteps { return peak / 100 }
+      return 2 * step >= totalSteps ? peak / 10 : peak
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import Compute
+
+extension Parameter {
+  /// The shape in torchvision's layout: [K,C,R,S] for a filter, [out,in] for a linear weight.
+  public var torchShape: Shape {
+    switch kind {
+    case .filter: [shape[3], shape[2], shape[0], shape[1]]
+    case .linearWeight: [shape[1], shape[0]]
+    case .vector, .estimate: shape
+    }
+  }
+
+  /// This project's layout → torchvision's.
+  func torchLayout(_ host: HostTensor) -> HostTensor {
+    switch kind {
+    case .filter: host.outerInnerSwapped(shape[0] * shape[1], shape[2], shape[3], to: torchShape)
+    case .linearWeight: host.outerInnerSwapped(shape[0], 1, shape[1], to: torchShape)
+    case .vector, .estimate: host
+    }
+  }
+
+  /// torchvision's layout → this project's.
+  func ownLayout(_ host: HostTensor) -> HostTensor {
+    switch kind {
+    case .filter: host.outerInnerSwapped(shape[3], shape[2], shape[0] * shape[1], to: shape)
+    case .linearWeight: host.outerInnerSwapped(shape[1], 1, shape[0], to: shape)
+    case .vector, .estimate: host
+    }
+  }
+}
+
+extension ParameterStore {
+  /// All weights and running estimates under torchvision's names, in its order and layouts, in the backend's precision.
+  public func stateDictionary() throws -> [(name: String, tensor: HostTensor)] {
+    try entries.map { ($0.name, $0.torchLayout(try backend.download($0.value))) }
+  }
+
+  /// The trained parameters' parts of an arena of the weights' layout, such as ``gradientsArena`` or an optimiser's velocity,
+  /// under torchvision's names and in its layouts.
+  public func dictionary(of arena: Tensor) throws -> [(name: String, tensor: HostTensor)] {
+    try views(of: arena).map { ($0.parameter.name, $0.parameter.torchLayout(try backend.download($0.tensor))) }
+  }
+
+  /// Takes weights and running estimates in torchvision's names and layouts; `num_batches_tracked` is ignored.
+  /// - Throws: ``Failure`` for a name that is missing or unknown and for a wrong shape or type; then nothing has changed.
+  public func load(_ dictionary: [String: HostTensor]) throws {
+    try write(dictionary, to: entries.map { ($0, $0.value) })
+  }
+
+  /// Takes an arena of the weights' layout, as ``dictionary(of:)`` gives it.
+  /// - Throws: as ``load(_:)``.
+  public func load(_ dictionary: [String: HostTensor], into arena: Tensor) throws {
+    try write(dictionary, to: try views(of: arena))
+  }
+
+  /// Sets one tensor, in this project's layout.
+  /// - Throws: ``Failure`` for an unknown name and for a wrong shape or type.
+  public func assign(_ name: String, _ host: HostTensor) throws {
+    guard let entry = self[name] else { throw Failure("the model has no tensor '\(name)'") }
+    try check(host, name: name, expected: entry.shape)
+    try assign(host, to: entry.value)
+  }
+
+  private func write(_ dictionary: [String: HostTensor], to targets: [(parameter: Parameter, tensor: Tensor)]) throws {
+    let known = Set(targets.map(\.parameter.name))
+    let unknown = dictionary.keys.filter { !known.contains($0) && !$0.hasSuffix("num_batches_tracked") }
+    if let name = unknown.min() {
+      throw Failure("the weights hold '\(name)', which the model does not have: were they made for another model?")
+    }
+    for (parameter, _) in targets {
+      guard let host = dictionary[parameter.name] else {
+        throw Failure("the weights lack '\(parameter.name)', which the model needs: were they made for another model?")
+      }
+      try check(host, name: parameter.name, expected: parameter.torchShape)
+    }
+    for (parameter, tensor) in targets {
+      if let host = dictionary[parameter.name] { try assign(parameter.ownLayout(host), to: tensor) }
+    }
+  }
+
+  private func check(_ host: HostTensor, name: String, expected: Shape) throws {
+    if host.shape != expected {
+      throw Failure("tensor '\(name)' has the shape \(host.shape), the model expects \(expected)")
+    }
+    if host.type != .float32 && host.type != .float64 {
+      throw Failure("tensor '\(name)' is of type \(host.type.rawValue), the model expects float32")
+    }
+  }
+}
+
+extension HostTensor {
+  /// [a,b,c] → [c,b,a], given as `shape`: its own inverse, it turns [R·S,C,K] into [K,C,R·S] and transposes where b = 1.
+  fileprivate func outerInnerSwapped(_ a: Int, _ b: Int, _ c: Int, to shape: Shape) -> HostTensor {
+    func swapped<Element: BitwiseCopyable>(_ source: [Element]) -> [Element] {
+      [Element](unsafeUninitializedCapacity: source.count) { buffer, initialized in
+        for i in 0..<a {
+          for j in 0..<b {
+            for k in 0..<c { buffer.initializeElement(at: (k * b + j) * a + i, to: source[(i * b + j) * c + k]) }
+          }
+        }
+        initialized = source.count
+      }
+    }
+    return type == .float64
+      ? HostTensor(swapped(elements(as: Double.self)), shape: shape) : HostTensor(swapped(floats), shape: shape)
+  }
+}
