@@ -48,7 +48,7 @@ let package = Package(
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "OpenCLBackend"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
     .testTarget(name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"]),

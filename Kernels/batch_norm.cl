@@ -1,1 +1,157 @@
-// batch_norm.cl
+// Batch normalisation over x [M,C], M = N·H·W, each channel on its own.
+//
+//   mean = Σx/M    variance = Σ(x−mean)²/M    inverse = 1/√(variance + epsilon)
+//   y = (x−mean)·inverse·scale + bias (+ residual), then max(·, 0) with RELU
+//
+// Statistics are exact however far the mean is from zero: each work-item takes the mean and the squared deviations of a chunk of
+// rows that stays in its cache, in two passes; the chunks are merged in order with Chan's formula
+//   Σ(x−mean)² = Σ_chunk [m2 + rows·(chunkMean−mean)²].
+#include "vector.h"
+
+#ifndef RELU
+#define RELU 0
+#endif
+#ifndef RESIDUAL
+#define RESIDUAL 0    // 1: a residual is added (forward); its gradient is written (backward)
+#endif
+
+// Rows of chunk `i` of `chunks`: [first, last).
+#define CHUNK(i) \
+  const int first = (int)((long)M * (i) / chunks), last = (int)((long)M * ((i) + 1) / chunks)
+
+// partial [chunks][2][C]: the mean and Σ(x−mean)² of each chunk. Work-items: (C/VW, chunks).
+__kernel void statistics_of_chunks(__global const float *restrict x, __global float *restrict partial, int M, int C) {
+  const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
+  CHUNK(chunk);
+  __global const float *xc = x + c;
+  // Four sums that take turns, so that no addition waits for the one before it.
+  floatv s[4] = {(floatv)(0.0f), (floatv)(0.0f), (floatv)(0.0f), (floatv)(0.0f)};
+  int m = first;
+  for (; m + 4 <= last; m += 4)
+    UNROLL for (int i = 0; i < 4; i++) s[i] += LOAD(xc + (size_t)(m + i) * C);
+  for (; m < last; m++) s[0] += LOAD(xc + (size_t)m * C);
+  const floatv mean = ((s[0] + s[1]) + (s[2] + s[3])) / (float)(last - first);
+
+  UNROLL for (int i = 0; i < 4; i++) s[i] = (floatv)(0.0f);
+  for (m = first; m + 4 <= last; m += 4)
+    UNROLL for (int i = 0; i < 4; i++) {
+      const floatv d = LOAD(xc + (size_t)(m + i) * C) - mean;
+      s[i] = FMA(d, d, s[i]);
+    }
+  for (; m < last; m++) {
+    const floatv d = LOAD(xc + (size_t)m * C) - mean;
+    s[0] = FMA(d, d, s[0]);
+  }
+  __global float *to = partial + (size_t)chunk * 2 * C + c;
+  STORE(mean, to);
+  STORE((s[0] + s[1]) + (s[2] + s[3]), to + C);
+}
+
+// Merges the chunks; mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
+__kernel void statistics(__global const float *restrict partial, __global float *restrict mean, __global float *restrict inverse,
+                         __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C, int chunks,
+                         float epsilon, float momentum) {
+  const int c = get_global_id(0) * VW;
+  floatv sum = (floatv)(0.0f);
+  for (int i = 0; i < chunks; i++) {
+    CHUNK(i);
+    sum += LOAD(partial + (size_t)i * 2 * C + c) * ((float)(last - first) / (float)M);
+  }
+  floatv m2 = (floatv)(0.0f);
+  for (int i = 0; i < chunks; i++) {
+    CHUNK(i);
+    const floatv d = LOAD(partial + (size_t)i * 2 * C + c) - sum;
+    m2 += LOAD(partial + (size_t)i * 2 * C + C + c) + d * d * (float)(last - first);
+  }
+  STORE(sum, mean + c);
+  STORE(1.0f / sqrt(m2 / (float)M + epsilon), inverse + c);
+  STORE(LOAD(runningMean + c) * (1.0f - momentum) + sum * momentum, runningMean + c);
+  STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(M - 1) * momentum, runningVariance + c);
+}
+
+// inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
+__kernel void inverse_deviation(__global const float *restrict variance, __global float *restrict inverse, float epsilon) {
+  const int c = get_global_id(0) * VW;
+  STORE(1.0f / sqrt(LOAD(variance + c) + epsilon), inverse + c);
+}
+
+// Not restrict: y may be x or residual. Without RESIDUAL the host passes x in its place, unread. Work-items: (chunks).
+__kernel void normalise(__global const float *x, __global const float *mean, __global const float *inverse,
+                        __global const float *scale, __global const float *bias, __global const float *residual, __global float *y,
+                        int M, int C) {
+  const int chunk = get_global_id(0), chunks = get_global_size(0);
+  CHUNK(chunk);
+  for (int m = first; m < last; m++) {
+    const size_t row = (size_t)m * C;
+    for (int c = 0; c < C; c += VW) {
+      floatv v = FMA(LOAD(x + row + c) - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
+#if RESIDUAL
+      v += LOAD(residual + row + c);
+#endif
+#if RELU
+      v = v < 0.0f ? (floatv)(0.0f) : v;  // keeps a NaN
+#endif
+      STORE(v, y + row + c);
+    }
+  }
+}
+
+// With g = dy where y > 0 (all of dy without RELU): partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk; g goes to dresidual
+// with RESIDUAL. Not restrict: dresidual may be dy. Work-items: (C/VW, chunks).
+__kernel void gradient_sums_of_chunks(__global const float *dy, __global const float *x, __global const float *y,
+                                      __global const float *mean, __global float *dresidual, __global float *partial, int M, int C) {
+  const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
+  CHUNK(chunk);
+  const floatv mu = LOAD(mean + c);
+  floatv sg[2] = {(floatv)(0.0f), (floatv)(0.0f)}, sgx[2] = {(floatv)(0.0f), (floatv)(0.0f)};
+#define ROW(i, m)                                             \
+  {                                                           \
+    const size_t at = (size_t)(m) * C + c;                    \
+    floatv g = LOAD(dy + at);                                 \
+    if (RELU) g = LOAD(y + at) > 0.0f ? g : (floatv)(0.0f);   \
+    if (RESIDUAL) STORE(g, dresidual + at);                   \
+    sg[i] += g;                                               \
+    sgx[i] = FMA(g, LOAD(x + at) - mu, sgx[i]);               \
+  }
+  int m = first;
+  for (; m + 2 <= last; m += 2) {
+    ROW(0, m)
+    ROW(1, m + 1)
+  }
+  if (m < last) ROW(0, m)
+  __global float *to = partial + (size_t)chunk * 2 * C + c;
+  STORE(sg[0] + sg[1], to);
+  STORE(sgx[0] + sgx[1], to + C);
+}
+
+// dbias = Σg, dscale = Σg·(x−mean)·inverse. Work-items: (C/VW).
+__kernel void gradient_sums(__global const float *restrict partial, __global const float *restrict inverse,
+                            __global float *restrict dscale, __global float *restrict dbias, int C, int chunks) {
+  const int c = get_global_id(0) * VW;
+  floatv sg = (floatv)(0.0f), sgx = (floatv)(0.0f);
+  for (int i = 0; i < chunks; i++) {
+    sg += LOAD(partial + (size_t)i * 2 * C + c);
+    sgx += LOAD(partial + (size_t)i * 2 * C + C + c);
+  }
+  STORE(sg, dbias + c);
+  STORE(sgx * LOAD(inverse + c), dscale + c);
+}
+
+// dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
+// and RELU is 0. Not restrict: dx may be dy. Work-items: (chunks).
+__kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
+                       __global const float *inverse, __global const float *scale, __global const float *dscale,
+                       __global const float *dbias, __global float *dx, int M, int C) {
+  const int chunk = get_global_id(0), chunks = get_global_size(0);
+  CHUNK(chunk);
+  const float one = 1.0f / (float)M;
+  for (int m = first; m < last; m++) {
+    const size_t row = (size_t)m * C;
+    for (int c = 0; c < C; c += VW) {
+      floatv g = LOAD(dy + row + c);
+      if (RELU) g = LOAD(y + row + c) > 0.0f ? g : (floatv)(0.0f);
+      const floatv inv = LOAD(inverse + c), d = (LOAD(x + row + c) - LOAD(mean + c)) * inv;
+      STORE(LOAD(scale + c) * inv * (g - one * (LOAD(dbias + c) + d * LOAD(dscale + c))), dx + row + c);
+    }
+  }
+}

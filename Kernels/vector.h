@@ -1,1 +1,30 @@
-// vector.h
+// Vectors of VW floats, VW one of 1, 2, 4, 8, 16; the host picks a width that divides the channel count.
+//   floatv          the type
+//   LOAD(p)         VW floats from p, no alignment needed
+//   STORE(v, p)     VW floats to p
+//   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
+//   UNROLL          for loops over compile-time bounds whose index selects registers
+#ifndef VW
+#define VW 4
+#endif
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+#if VW == 1
+typedef float floatv;
+#define LOAD(p) (*(p))
+#define STORE(v, p) (*(p) = (v))
+#else
+typedef JOIN(float, VW) floatv;
+#define LOAD(p) JOIN(vload, VW)(0, p)
+#define STORE(v, p) JOIN(vstore, VW)(v, 0, p)
+#endif
+
+#ifdef FP_FAST_FMAF
+#define FMA(a, b, c) fma(a, b, c)
+#else
+#define FMA(a, b, c) mad(a, b, c)
+#endif
+
+#define UNROLL __attribute__((opencl_unroll_hint))

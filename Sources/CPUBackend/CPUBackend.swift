@@ -1,1 +1,83 @@
-// Filled in by the commits that follow.
+import Compute
+
+/// The reference that every kernel is checked against: plain loops over ordinary memory, sums in Double, correct before fast.
+///
+/// Operations are done when the call returns. Results do not depend on the number of threads: each element is summed by one
+/// thread, in a fixed order.
+public final class CPUBackend: Backend {
+  public let scalar: DataType
+  public let alignment = 64
+  private let pool = BlockPool(alignment: 64)
+
+  /// - Parameter precision: what tensors hold, ``DataType/float32`` or, for gradient checks, ``DataType/float64``.
+  public init(precision: DataType = .float32) {
+    precondition(precision == .float32 || precision == .float64, "[CPUBackend] no kernels for \(precision)")
+    scalar = precision
+  }
+
+  public var name: String { "CPU reference (\(scalar))" }
+  public var memory: MemoryUse { pool.blocks.use }
+
+  /// Chooses between the two specialisations of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.
+  /// Both types are spelled out where the kernel is visible, so that the compiler generates code for each; a generic kernel
+  /// called through a protocol runs about a hundred times slower.
+  var isDouble: Bool { scalar == .float64 }
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) -> any Storage { CPUStorage(byteCount: byteCount, pool: pool) }
+
+  public func slice(_ storage: any Storage, offset: Int, byteCount: Int) -> any Storage {
+    precondition(
+      offset >= 0 && offset % alignment == 0 && byteCount >= 0 && offset + byteCount <= storage.byteCount,
+      "[slice] \(byteCount) bytes from \(offset) of \(storage.byteCount), alignment \(alignment)")
+    return CPUStorage(byteCount: byteCount, at: offset, of: memoryBlock(of: storage, "slice"))
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) {
+    precondition(bytes.count == tensor.byteCount, "[write] \(bytes.count) bytes to \(tensor.shape) of \(tensor.type)")
+    self.bytes(of: tensor, "write").copyMemory(from: bytes)
+  }
+
+  public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count == tensor.byteCount, "[read] \(tensor.shape) of \(tensor.type) into \(bytes.count) bytes")
+    bytes.copyMemory(from: UnsafeRawBufferPointer(self.bytes(of: tensor, "read")))
+  }
+
+  public func readLater(_ tensor: Tensor) throws -> any Readback { CompletedReadback(value: try download(tensor)) }
+
+  public func fill(_ tensor: Tensor, with value: Double) {
+    switch tensor.type {
+    case .float32: fillElements(tensor, Float(value))
+    case .float64: fillElements(tensor, value)
+    case .int32: fillElements(tensor, Int32(value))
+    case .int64: bytes(of: tensor, "fill").bindMemory(to: Int64.self).update(repeating: Int64(value))
+    case .uint8: fillElements(tensor, UInt8(value))
+    }
+  }
+
+  private func fillElements<T: CPUElement>(_ tensor: Tensor, _ value: T) {
+    pointer(tensor, tensor.shape, "fill", to: T.self).update(repeating: value, count: tensor.count)
+  }
+
+  public func copy(_ source: Tensor, into destination: Tensor) {
+    precondition(
+      source.count == destination.count && source.type == destination.type,
+      "[copy] \(source.shape) of \(source.type) into \(destination.shape) of \(destination.type)")
+    bytes(of: destination, "copy").copyMemory(from: UnsafeRawBufferPointer(bytes(of: source, "copy")))
+  }
+
+  public func flush() {}
+  public func finish() {}
+
+  private func bytes(of tensor: Tensor, _ operation: StaticString) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: memoryBlock(of: tensor.storage, operation).base, count: tensor.byteCount)
+  }
+}
+
+private final class CompletedReadback: Readback {
+  private let value: HostTensor
+  init(value: HostTensor) { self.value = value }
+  var isReady: Bool { true }
+  func wait() -> HostTensor { value }
+}

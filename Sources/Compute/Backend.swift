@@ -35,6 +35,8 @@ public protocol Backend: AnyObject {
   func flush() throws
   /// Waits until everything enqueued so far is done.
   func finish() throws
+  /// The sizes of the blocks that an operation borrows from the pool while it is enqueued, so that a dry run can count them.
+  func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int]
 
   // MARK: Convolution
 
@@ -44,8 +46,6 @@ public protocol Backend: AnyObject {
   func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
   /// The gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].
   func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws
-  /// Bytes that a convolution pass takes from the pool while it is enqueued, so that a dry run can count them.
-  func workspaceByteCounts(_ pass: ConvolutionPass, _ geometry: Conv2D) -> [Int]
 
   // MARK: Batch normalisation (Ioffe & Szegedy 2015)
 
@@ -133,6 +133,14 @@ public protocol Readback: AnyObject {
 /// The three passes of a convolution.
 public enum ConvolutionPass: String, CaseIterable, Sendable {
   case forward, inputGradient, filterGradient
+}
+
+/// The operations that may need scratch memory of their own.
+public enum WorkspaceOperation: Hashable, Sendable {
+  case convolution(ConvolutionPass, Conv2D)
+  /// Statistics or gradient over x [rows, channels].
+  case batchNorm(rows: Int, channels: Int)
+  case crossEntropy(rows: Int)
 }
 
 /// What batch normalisation knows of each channel, all [C].

@@ -1,1 +1,113 @@
-// Filled in by the commits that follow.
+import Compute
+import Kernels
+import OpenCL
+
+/// Runs every operation as the project's own OpenCL kernels, and matrix products through CLBlast, on one device and one in-order
+/// queue. Two runs of the same calls give the same bits.
+public final class OpenCLBackend: Backend {
+  public let name: String
+  public let scalar = DataType.float32
+  public let alignment: Int
+  /// What the device is, for reports and plans.
+  public let device: Device
+  let traits: DeviceTraits
+  let queue: Queue
+  private let deviceMemory: DeviceMemory
+  private let programs: ProgramCache
+  /// What each kernel took, while ``startProfile()`` is in force.
+  private var profile: [(kernel: String, event: Event)]?
+
+  public var memory: MemoryUse { deviceMemory.use }
+
+  /// - Parameters:
+  ///   - device: where to run.
+  ///   - profiling: makes ``startProfile()`` possible, at a small cost.
+  /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
+  public init(device: Device, profiling: Bool = false) throws {
+    let context = try Context(device: device)
+    self.device = device
+    name = try device.name
+    traits = try DeviceTraits(device)
+    // At least a cache line, so that slices do not share one.
+    alignment = max(64, try device.baseAddressAlignment)
+    queue = try Queue(context: context, profiling: profiling)
+    deviceMemory = try DeviceMemory(context: context)
+    programs = try ProgramCache(context: context)
+  }
+
+  // MARK: Memory
+
+  public func allocate(byteCount: Int) throws -> any Storage { try deviceMemory.allocate(byteCount: byteCount) }
+
+  public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
+    guard let parent = storage as? DeviceStorage else {
+      preconditionFailure("[slice] needs a whole storage of this backend")
+    }
+    precondition(offset % alignment == 0 && offset + byteCount <= parent.byteCount, "[slice] \(byteCount) bytes at \(offset)")
+    return try DeviceSlice(of: parent, offset: offset, byteCount: byteCount)
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
+    precondition(bytes.count == tensor.byteCount, "[write] \(bytes.count) bytes to \(tensor.shape) of \(tensor.type)")
+    try queue.write(bytes, to: tensor.buffer)
+  }
+
+  public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
+    precondition(bytes.count == tensor.byteCount, "[read] \(tensor.shape) of \(tensor.type) into \(bytes.count) bytes")
+    try queue.read(tensor.buffer, into: bytes)
+  }
+
+  public func readLater(_ tensor: Tensor) throws -> any Readback {
+    let readback = try DeviceReadback(tensor, queue: queue)
+    try queue.flush()
+    return readback
+  }
+
+  public func fill(_ tensor: Tensor, with value: Double) throws {
+    switch tensor.type {
+    case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: tensor.byteCount)
+    case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: tensor.byteCount)
+    case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: tensor.byteCount)
+    case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
+    }
+  }
+
+  public func copy(_ source: Tensor, into destination: Tensor) throws {
+    precondition(source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
+    try queue.copy(source.buffer, to: destination.buffer, byteCount: source.byteCount)
+  }
+
+  public func flush() throws { try queue.flush() }
+
+  public func finish() throws { try queue.finish() }
+
+  // MARK: Launching
+
+  /// Enqueues a kernel. On a CPU every work-item is its own work-group, because each does a long piece of work and groups are what
+  /// is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
+  func launch(
+    _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, _ arguments: [Kernel.Argument]
+  ) throws {
+    let kernel = try programs.kernel(specialisation)
+    try kernel.set(arguments)
+    let local = groupsOfOne || traits.isCPU ? global.map { _ in 1 } : nil
+    let event = try queue.enqueue(kernel, global: global, local: local, event: profile != nil)
+    if let event { profile?.append((specialisation.kernel + " " + specialisation.options, event)) }
+  }
+
+  /// Starts to time every kernel. Needs `profiling` at creation.
+  public func startProfile() { profile = [] }
+
+  /// Ends the profile: for each specialised kernel the number of launches and the seconds that the device spent on them.
+  public func endProfile() throws -> [(kernel: String, launches: Int, seconds: Double)] {
+    try finish()
+    let events = profile ?? []
+    profile = nil
+    var totals: [String: (launches: Int, seconds: Double)] = [:]
+    for (kernel, event) in events {
+      let before = totals[kernel] ?? (0, 0)
+      totals[kernel] = (before.launches + 1, before.seconds + (try event.duration))
+    }
+    return totals.map { ($0.key, $0.value.launches, $0.value.seconds) }.sorted { ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel) }
+  }
+}

@@ -1,0 +1,66 @@
+import Compute
+
+/// A block from the pool, or a part of another storage, which it keeps alive.
+final class CPUStorage: Storage {
+  let byteCount: Int
+  let base: UnsafeMutableRawPointer
+  private let origin: Origin
+
+  private enum Origin {
+    case pool(BlockPool, blockSize: Int)
+    case slice(of: CPUStorage)
+  }
+
+  init(byteCount: Int, pool: BlockPool) {
+    self.byteCount = byteCount
+    let (block, size) = pool.take(byteCount)
+    base = block
+    origin = .pool(pool, blockSize: size)
+  }
+
+  init(byteCount: Int, at offset: Int, of parent: CPUStorage) {
+    self.byteCount = byteCount
+    base = parent.base + offset
+    origin = .slice(of: parent)
+  }
+
+  deinit {
+    if case .pool(let pool, let size) = origin { pool.put(base, size: size) }
+  }
+}
+
+/// The pool that a backend shares with its storages, which may outlive it.
+final class BlockPool {
+  private(set) var blocks: Pool<UnsafeMutableRawPointer>
+  private let alignment: Int
+
+  init(alignment: Int) {
+    self.alignment = alignment
+    blocks = Pool(granularity: alignment)
+  }
+
+  func take(_ byteCount: Int) -> (block: UnsafeMutableRawPointer, size: Int) {
+    blocks.take(byteCount) { .allocate(byteCount: $0, alignment: alignment) }
+  }
+
+  func put(_ block: UnsafeMutableRawPointer, size: Int) { blocks.put(block, size: size) }
+
+  deinit { blocks.drain().forEach { $0.deallocate() } }
+}
+
+func memoryBlock(of storage: any Storage, _ operation: StaticString) -> CPUStorage {
+  guard let storage = storage as? CPUStorage else {
+    preconditionFailure("[\(operation)] a tensor of another backend, \(type(of: storage))")
+  }
+  return storage
+}
+
+/// The elements of a tensor, which must have the type and the shape that the operation needs.
+func pointer<T: CPUElement>(
+  _ tensor: Tensor, _ shape: Shape, _ operation: StaticString, to _: T.Type = T.self
+) -> UnsafeMutablePointer<T> {
+  precondition(
+    tensor.type == T.type && tensor.shape == shape,
+    "[\(operation)] needs \(shape) of \(T.type), got \(tensor.shape) of \(tensor.type)")
+  return memoryBlock(of: tensor.storage, operation).base.assumingMemoryBound(to: T.self)
+}

@@ -1,0 +1,121 @@
+import Compute
+
+extension CPUBackend {
+  public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) {
+    isDouble ? forward(Double.self, x, filter, geometry, y) : forward(Float.self, x, filter, geometry, y)
+  }
+
+  public func convolutionInputGradient(
+    _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
+  ) {
+    isDouble
+      ? inputGradient(Double.self, dy, filter, geometry, accumulate, dx)
+      : inputGradient(Float.self, dy, filter, geometry, accumulate, dx)
+  }
+
+  public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
+    isDouble ? filterGradient(Double.self, x, dy, geometry, dw) : filterGradient(Float.self, x, dy, geometry, dw)
+  }
+
+  public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { [] }
+}
+
+extension Conv2D {
+  /// The output columns q whose tap s lies inside the image: 0 ≤ q·stride + s − padding < W.
+  fileprivate func columns(tap s: Int) -> Range<Int> {
+    let first = max(0, (padding - s + stride - 1) / stride)
+    let last = w - 1 + padding - s
+    return first..<max(first, last < 0 ? 0 : min(q, last / stride + 1))
+  }
+}
+
+/// One row of output pixels, [Q,K], at a time.
+private func forward<T: CPUScalar>(_: T.Type, _ x: Tensor, _ filter: Tensor, _ g: Conv2D, _ y: Tensor) {
+  let x = pointer(x, g.input, "convolution", to: T.self)
+  let y = pointer(y, g.output, "convolution", to: T.self)
+  let filter = pointer(filter, g.filter, "convolution", to: T.self)
+  withZeros(g.filter.count) { taps in
+    for i in 0..<g.filter.count { taps[i] = filter[i].double }
+    inParallel(g.n * g.p) { row in
+      let (n, p) = row.quotientAndRemainder(dividingBy: g.p)
+      withZeros(g.q * g.k) { sums in
+        for r in 0..<g.r {
+          let h = p * g.stride + r - g.padding
+          guard 0 <= h && h < g.h else { continue }
+          for s in 0..<g.s {
+            let pixels = x + ((n * g.h + h) * g.w + s - g.padding) * g.c
+            for c in 0..<g.c {
+              let tap = taps + ((r * g.s + s) * g.c + c) * g.k
+              for q in g.columns(tap: s) {
+                addScaled(pixels[q * g.stride * g.c + c].double, tap, to: sums + q * g.k, count: g.k)
+              }
+            }
+          }
+        }
+        for i in 0..<g.q * g.k { y[row * g.q * g.k + i] = T(sums[i]) }
+      }
+    }
+  }
+}
+
+/// One row of input pixels, [W,C], at a time: each gathers from the output pixels that it reached.
+private func inputGradient<T: CPUScalar>(
+  _: T.Type, _ dy: Tensor, _ filter: Tensor, _ g: Conv2D, _ accumulate: Bool, _ dx: Tensor
+) {
+  let dy = pointer(dy, g.output, "convolutionInputGradient", to: T.self)
+  let dx = pointer(dx, g.input, "convolutionInputGradient", to: T.self)
+  let filter = pointer(filter, g.filter, "convolutionInputGradient", to: T.self)
+  withZeros(g.filter.count) { taps in
+    transpose(filter, matrices: g.r * g.s, rows: g.c, columns: g.k, into: taps)  // [R,S,K,C]
+    inParallel(g.n * g.h) { row in
+      let (n, h) = row.quotientAndRemainder(dividingBy: g.h)
+      withZeros(g.w * g.c) { sums in
+        for r in 0..<g.r {
+          let (p, offGrid) = (h + g.padding - r).quotientAndRemainder(dividingBy: g.stride)
+          guard h + g.padding >= r && offGrid == 0 && p < g.p else { continue }
+          for s in 0..<g.s {
+            for k in 0..<g.k {
+              let tap = taps + ((r * g.s + s) * g.k + k) * g.c
+              for q in g.columns(tap: s) {
+                let w = q * g.stride + s - g.padding
+                addScaled(dy[((n * g.p + p) * g.q + q) * g.k + k].double, tap, to: sums + w * g.c, count: g.c)
+              }
+            }
+          }
+        }
+        let dx = dx + row * g.w * g.c
+        for i in 0..<g.w * g.c { dx[i] = T(accumulate ? dx[i].double + sums[i] : sums[i]) }
+      }
+    }
+  }
+}
+
+/// One tap of a few input channels, [≤ 16,K], at a time, over all pixels of all images.
+private func filterGradient<T: CPUScalar>(_: T.Type, _ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ dw: Tensor) {
+  let x = pointer(x, g.input, "convolutionFilterGradient", to: T.self)
+  let dy = pointer(dy, g.output, "convolutionFilterGradient", to: T.self)
+  let dw = pointer(dw, g.filter, "convolutionFilterGradient", to: T.self)
+  let blocks = (g.c + 15) / 16
+  inParallel(g.r * g.s * blocks) { item in
+    let (tap, block) = item.quotientAndRemainder(dividingBy: blocks)
+    let (r, s) = tap.quotientAndRemainder(dividingBy: g.s)
+    let channels = block * 16..<min(g.c, block * 16 + 16)
+    withZeros(channels.count * g.k) { sums in
+      for n in 0..<g.n {
+        for p in 0..<g.p {
+          let h = p * g.stride + r - g.padding
+          guard 0 <= h && h < g.h else { continue }
+          for q in g.columns(tap: s) {
+            let pixel = x + ((n * g.h + h) * g.w + q * g.stride + s - g.padding) * g.c
+            let gradient = dy + ((n * g.p + p) * g.q + q) * g.k
+            for c in channels {
+              addScaled(pixel[c].double, gradient, to: sums + (c - channels.lowerBound) * g.k, count: g.k)
+            }
+          }
+        }
+      }
+      let dw = dw + (tap * g.c + channels.lowerBound) * g.k
+      for i in 0..<channels.count * g.k { dw[i] = T(sums[i]) }
+    }
+  }
+}

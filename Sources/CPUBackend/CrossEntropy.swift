@@ -1,0 +1,80 @@
+import Compute
+import Glibc
+
+extension CPUBackend {
+  public func softmax(_ logits: Tensor, into probabilities: Tensor) {
+    isDouble ? exponentials(Double.self, logits, probabilities) : exponentials(Float.self, logits, probabilities)
+  }
+
+  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) {
+    isDouble
+      ? loss(Double.self, logits, labels, smoothing, metrics, gradient)
+      : loss(Float.self, logits, labels, smoothing, metrics, gradient)
+  }
+}
+
+/// log Σ exp(row), with the largest element taken out so that no exponential overflows.
+private func logSumExp<T: CPUScalar>(_ row: UnsafePointer<T>, _ count: Int) -> Double {
+  var largest = -Double.infinity
+  for i in 0..<count where row[i].double > largest { largest = row[i].double }
+  var sum = 0.0
+  for i in 0..<count { sum += exp(row[i].double - largest) }
+  return largest + log(sum)
+}
+
+private func exponentials<T: CPUScalar>(_: T.Type, _ logits: Tensor, _ probabilities: Tensor) {
+  precondition(logits.shape.rank == 2, "[softmax] \(logits.shape) is not [N,K]")
+  let (n, k) = (logits.shape[0], logits.shape[1])
+  let probabilities = pointer(probabilities, logits.shape, "softmax", to: T.self)
+  let logits = pointer(logits, logits.shape, "softmax", to: T.self)
+  for image in 0..<n {
+    let row = logits + image * k
+    let normaliser = logSumExp(row, k)
+    for i in 0..<k { probabilities[image * k + i] = T(exp(row[i].double - normaliser)) }
+  }
+}
+
+/// The label's place among the logits, 0 for the largest; of equal logits the lower index comes first. Nil for a row with a NaN.
+private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count: Int) -> Int? {
+  var rank = 0
+  for i in 0..<count {
+    if row[i].isNaN { return nil }
+    if row[i] > row[label] || (row[i] == row[label] && i < label) { rank += 1 }
+  }
+  return rank
+}
+
+private func loss<T: CPUScalar>(
+  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?
+) {
+  precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
+  let (n, k) = (logits.shape[0], logits.shape[1])
+  let labels = pointer(labels, [n], "crossEntropy", to: Int32.self)
+  let metrics = pointer(metrics, [3], "crossEntropy", to: T.self)
+  let gradient = gradient.map { pointer($0, logits.shape, "crossEntropy", to: T.self) }
+  let logits = pointer(logits, logits.shape, "crossEntropy", to: T.self)
+  var (total, top1, top5) = (0.0, 0.0, 0.0)
+  for image in 0..<n {
+    let row = logits + image * k
+    let label = Int(labels[image])
+    precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
+    let normaliser = logSumExp(row, k)
+    // −Σ target·(x − normaliser), of terms of one sign each.
+    total -= (1 - smoothing) * (row[label].double - normaliser)
+    if smoothing > 0 {
+      for i in 0..<k { total -= smoothing / Double(k) * (row[i].double - normaliser) }
+    }
+    if let rank = rank(of: label, in: row, k) {
+      top1 += rank < 1 ? 1 : 0
+      top5 += rank < 5 ? 1 : 0
+    }
+    guard let gradient else { continue }
+    for i in 0..<k {
+      let target = (i == label ? 1 - smoothing : 0) + smoothing / Double(k)
+      gradient[image * k + i] = T((exp(row[i].double - normaliser) - target) / Double(n))
+    }
+  }
+  metrics[0] = T(metrics[0].double + total)
+  metrics[1] = T(metrics[1].double + top1)
+  metrics[2] = T(metrics[2].double + top5)
+}

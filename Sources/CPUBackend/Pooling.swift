@@ -1,0 +1,99 @@
+import Compute
+
+extension CPUBackend {
+  public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) {
+    isDouble ? largest(Double.self, x, geometry, y, positions) : largest(Float.self, x, geometry, y, positions)
+  }
+
+  public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) {
+    isDouble ? scatter(Double.self, dy, positions, geometry, dx) : scatter(Float.self, dy, positions, geometry, dx)
+  }
+
+  public func globalAveragePool(_ x: Tensor, into y: Tensor) {
+    isDouble ? average(Double.self, x, y) : average(Float.self, x, y)
+  }
+
+  public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) {
+    isDouble ? spread(Double.self, dy, dx) : spread(Float.self, dy, dx)
+  }
+}
+
+extension Pool2D {
+  /// The rows or columns of the window at `start` that lie inside an image of `size`.
+  fileprivate func inside(_ start: Int, _ size: Int) -> Range<Int> { max(0, -start)..<min(window, size - start) }
+}
+
+private func largest<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: Pool2D, _ y: Tensor, _ positions: Tensor) {
+  let x = pointer(x, g.input, "maxPool", to: T.self)
+  let y = pointer(y, g.output, "maxPool", to: T.self)
+  let positions = pointer(positions, g.output, "maxPool", to: UInt8.self)
+  inParallel(g.n * g.p) { row in
+    let (n, p) = row.quotientAndRemainder(dividingBy: g.p)
+    let top = p * g.stride - g.padding
+    for q in 0..<g.q {
+      let left = q * g.stride - g.padding
+      for c in 0..<g.c {
+        var best: (value: T, position: Int)?
+        for r in g.inside(top, g.h) {
+          for s in g.inside(left, g.w) {
+            let value = x[((n * g.h + top + r) * g.w + left + s) * g.c + c]
+            if let (held, _) = best, held.isNaN || value <= held { continue }
+            best = (value, r * g.window + s)
+          }
+        }
+        guard let best else { continue }
+        y[(row * g.q + q) * g.c + c] = best.value
+        positions[(row * g.q + q) * g.c + c] = UInt8(best.position)
+      }
+    }
+  }
+}
+
+/// One image at a time: windows overlap, so that a pixel may be the largest of several.
+private func scatter<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ positions: Tensor, _ g: Pool2D, _ dx: Tensor) {
+  let dy = pointer(dy, g.output, "maxPoolGradient", to: T.self)
+  let positions = pointer(positions, g.output, "maxPoolGradient", to: UInt8.self)
+  let dx = pointer(dx, g.input, "maxPoolGradient", to: T.self)
+  let imageCount = g.h * g.w * g.c
+  inParallel(g.n) { n in
+    withZeros(imageCount) { sums in
+      for p in 0..<g.p {
+        for q in 0..<g.q {
+          for c in 0..<g.c {
+            let i = ((n * g.p + p) * g.q + q) * g.c + c
+            let (r, s) = Int(positions[i]).quotientAndRemainder(dividingBy: g.window)
+            let (h, w) = (p * g.stride + r - g.padding, q * g.stride + s - g.padding)
+            precondition(0 <= h && h < g.h && 0 <= w && w < g.w, "[maxPoolGradient] position \(r), \(s) is outside the image")
+            sums[(h * g.w + w) * g.c + c] += dy[i].double
+          }
+        }
+      }
+      for i in 0..<imageCount { dx[n * imageCount + i] = T(sums[i]) }
+    }
+  }
+}
+
+private func average<T: CPUScalar>(_: T.Type, _ x: Tensor, _ y: Tensor) {
+  precondition(x.shape.rank == 4, "[globalAveragePool] \(x.shape) is not [N,H,W,C]")
+  let (n, pixels, c) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
+  let y = pointer(y, [n, c], "globalAveragePool", to: T.self)
+  let x = pointer(x, x.shape, "globalAveragePool", to: T.self)
+  for image in 0..<n {
+    withZeros(c) { sums in
+      for pixel in 0..<pixels { addScaled(1, x + (image * pixels + pixel) * c, to: sums, count: c) }
+      for channel in 0..<c { y[image * c + channel] = T(sums[channel] / Double(pixels)) }
+    }
+  }
+}
+
+private func spread<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ dx: Tensor) {
+  precondition(dx.shape.rank == 4, "[globalAveragePoolGradient] \(dx.shape) is not [N,H,W,C]")
+  let (n, pixels, c) = (dx.shape[0], dx.shape[1] * dx.shape[2], dx.shape[3])
+  let dy = pointer(dy, [n, c], "globalAveragePoolGradient", to: T.self)
+  let dx = pointer(dx, dx.shape, "globalAveragePoolGradient", to: T.self)
+  for image in 0..<n {
+    for pixel in 0..<pixels {
+      for channel in 0..<c { dx[(image * pixels + pixel) * c + channel] = T(dy[image * c + channel].double / Double(pixels)) }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Compute
+
+/// Labelled images in ordinary memory.
+public struct Dataset: Sendable {
+  /// What the user calls it, for example `fashion-mnist`.
+  public let name: String
+  /// uint8 or float32 [N,H,W,C].
+  public let images: HostTensor
+  /// int32 [N], each at least 0 and below `classes.count`.
+  public let labels: HostTensor
+  /// The classes' names in the order of their labels; their numbers where the data set names none.
+  public let classes: [String]
+  public let normalization: Normalization
+
+  /// - Precondition: the shapes and types are as the properties say, and N, H, W and C are positive.
+  public init(name: String, images: HostTensor, labels: HostTensor, classes: [String], normalization: Normalization) {
+    precondition(
+      images.shape.rank == 4 && images.count > 0 && (images.type == .uint8 || images.type == .float32),
+      "[Dataset] images \(images.shape) of \(images.type)")
+    precondition(
+      labels.shape == [images.shape[0]] && labels.type == .int32,
+      "[Dataset] labels \(labels.shape) of \(labels.type) for images \(images.shape)")
+    precondition(
+      normalization.mean.count == images.shape[3] && normalization.deviation.count == images.shape[3],
+      "[Dataset] \(normalization.mean.count) means for images \(images.shape)")
+    self.name = name
+    self.images = images
+    self.labels = labels
+    self.classes = classes
+    self.normalization = normalization
+  }
+
+  /// The number of samples, N.
+  public var count: Int { images.shape[0] }
+
+  /// The first `count` samples, or all where there are fewer.
+  /// - Precondition: `count` is positive.
+  public func prefix(_ count: Int) -> Dataset {
+    precondition(count > 0, "[Dataset] a prefix of \(count) samples")
+    if count >= self.count { return self }
+    let shape = Shape([count] + images.shape.dimensions.dropFirst())
+    return Dataset(
+      name: name,
+      images: HostTensor(shape: shape, type: images.type, bytes: Array(images.bytes.prefix(shape.count * images.type.byteCount))),
+      labels: HostTensor(shape: [count], type: .int32, bytes: Array(labels.bytes.prefix(4 * count))),
+      classes: classes, normalization: normalization)
+  }
+
+  /// `0`, `1` … for a data set that does not name its classes.
+  static func numberedClasses(_ count: Int) -> [String] { (0..<count).map(String.init) }
+}
+
+/// What is trained on and what is only measured on: images of the same size and the same classes.
+public struct DatasetSplits: Sendable {
+  public var train: Dataset
+  public var validation: Dataset
+
+  public init(train: Dataset, validation: Dataset) {
+    self.train = train
+    self.validation = validation
+  }
+}
+
+/// How a stored pixel becomes the network's input: x = (pixel / range − mean[c]) / deviation[c].
+public struct Normalization: Hashable, Codable, Sendable {
+  /// The stored value that counts as 1: 255 for bytes, 1 for values that are used as they are.
+  public let range: Float
+  /// Each channel's mean and standard deviation over the training set, in units of `range`.
+  public let mean, deviation: [Float]
+
+  public init(range: Float = 255, mean: [Float], deviation: [Float]) {
+    self.range = range
+    self.mean = mean
+    self.deviation = deviation
+  }
+
+  /// x = pixel.
+  public static func none(channels: Int) -> Normalization {
+    Normalization(
+      range: 1, mean: [Float](repeating: 0, count: channels), deviation: [Float](repeating: 1, count: channels))
+  }
+
+  /// The same map as x = pixel·scale + shift, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes
+  /// it: float32 [2,C], first scale = 1 / (range·deviation), then shift = −mean / deviation.
+  public var channelMap: HostTensor {
+    let scales = deviation.map { 1 / (range * $0) }
+    let shifts = zip(mean, deviation).map { -$0 / $1 }
+    return HostTensor(scales + shifts, shape: [2, mean.count])
+  }
+}

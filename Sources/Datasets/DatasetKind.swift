@@ -1,0 +1,52 @@
+import Compute
+
+/// The data sets that can be asked for by name.
+public enum DatasetKind: String, CaseIterable, Sendable {
+  case fashionMNIST = "fashion-mnist"
+  case mnist
+  case cifar10
+  case cifar100
+  case tensors
+  case synthetic
+
+  /// - Throws: a ``Failure`` that lists the known names.
+  public init(named name: String) throws {
+    guard let kind = DatasetKind(rawValue: name) else {
+      let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure("there is no data set '\(name)'; the known ones are \(known)")
+    }
+    self = kind
+  }
+
+  /// Reads the data set.
+  /// - Parameters:
+  ///   - path: the folder of the data set's files, the file for ``tensors``, nil for the place where the system keeps it.
+  ///   - synthetic: the images that ``synthetic`` makes.
+  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
+    switch self {
+    case .fashionMNIST: return try MNIST.fashion(path)
+    case .mnist: return try MNIST.digits(try needed(path, "the folder of its four files"))
+    case .cifar10: return try CIFAR.ten(try needed(path, "the folder of its binary version"))
+    case .cifar100: return try CIFAR.hundred(try needed(path, "the folder of its binary version"))
+    case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"))
+    case .synthetic:
+      guard path == nil else { throw Failure("the data set 'synthetic' is made, not read: leave --data out") }
+      return synthetic.splits()
+    }
+  }
+
+  /// What suits the data set where the user asks for nothing else; nil for images that are used as they are.
+  public var defaultAugmentation: Augmentation? {
+    switch self {
+    case .fashionMNIST, .cifar10, .cifar100: Augmentation()
+    case .mnist: Augmentation(padding: 2, flip: false)  // A mirrored digit is another sign.
+    case .tensors, .synthetic: nil
+    }
+  }
+
+  private func needed(_ path: String?, _ what: String) throws -> String {
+    guard let path else { throw Failure("the data set '\(rawValue)' needs --data: \(what)") }
+    return path
+  }
+}

@@ -1,0 +1,55 @@
+import Compute
+
+/// Which sample comes when in an epoch, and how it is cropped and mirrored: all of the epoch's chance, drawn before it begins, a
+/// function of (seed, epoch) and the options alone.
+public struct EpochPlan: Sendable {
+  /// int32 [count,4], a row (index, top, left, flip) a sample, as
+  /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
+  public let rows: HostTensor
+
+  /// - Parameters:
+  ///   - count: the number of samples, each of which comes once.
+  ///   - shuffle: whether the order is random; otherwise it is the data set's.
+  ///   - augmentation: nil for samples as they are.
+  public init(seed: UInt64, epoch: Int, count: Int, shuffle: Bool, augmentation: Augmentation?) {
+    precondition(count > 0 && count <= Int32.max, "[EpochPlan] \(count) samples")
+    precondition(epoch >= 0 && epoch <= Int32.max, "[EpochPlan] epoch \(epoch)")
+    let order = shuffle ? Self.permutation(seed: seed, epoch: epoch, count: count) : Array(0..<count)
+    var rows: [Int32] = []
+    rows.reserveCapacity(4 * count)
+    for index in order {
+      let draw = augmentation?.draw(seed: seed, epoch: epoch, sample: index) ?? .none
+      rows += [Int32(index), Int32(draw.top), Int32(draw.left), draw.isFlipped ? 1 : 0]
+    }
+    self.rows = HostTensor(rows, shape: [count, 4])
+  }
+
+  /// Every sample as it is, in the data set's order: what evaluation runs over.
+  public init(inOrder count: Int) { self.init(seed: 0, epoch: 0, count: count, shuffle: false, augmentation: nil) }
+
+  public var count: Int { rows.shape[0] }
+
+  /// The rows of one batch, int32 [range.count,4].
+  public func rows(_ range: Range<Int>) -> HostTensor {
+    HostTensor(shape: [range.count, 4], type: .int32, bytes: Array(rows.bytes[16 * range.lowerBound..<16 * range.upperBound]))
+  }
+
+  /// The batches of an epoch as ranges of rows, all of `size` but possibly the last.
+  ///
+  /// What is left over after whole batches is one short batch in evaluation, where every sample counts. In training it is dropped,
+  /// because statistics over a few images are poor, unless there is no whole batch at all; shuffling drops others each epoch.
+  public func batches(of size: Int, keepShort: Bool) -> [Range<Int>] {
+    precondition(size > 0, "[EpochPlan] batches of \(size)")
+    let whole = stride(from: 0, through: count - size, by: size).map { $0..<$0 + size }
+    let rest = whole.count * size..<count
+    return rest.isEmpty || (!keepShort && !whole.isEmpty) ? whole : whole + [rest]
+  }
+
+  /// Fisher and Yates' shuffle (Durstenfeld 1964).
+  private static func permutation(seed: UInt64, epoch: Int, count: Int) -> [Int] {
+    var random = Philox(seed: seed, stream: RandomStream.shuffle, index: UInt64(epoch))
+    var order = Array(0..<count)
+    for last in stride(from: count - 1, to: 0, by: -1) { order.swapAt(last, random.below(last + 1)) }
+    return order
+  }
+}

@@ -1,0 +1,54 @@
+import Compute
+import Formats
+
+/// The format of MNIST's files (http://yann.lecun.com/exdb/mnist): a magic number of two zeros, the element type (8 for bytes)
+/// and the number of dimensions; the dimensions, four bytes each, big-endian; the elements. Gzipped or plain.
+enum IDX {
+  /// More than any data set in this format has.
+  static let maximumByteCount = 2 << 30
+
+  /// Grey images, uint8 [N,H,W,1].
+  static func images(_ path: String) throws -> HostTensor {
+    let (dimensions, bytes) = try read(path, rank: 3)
+    return HostTensor(bytes, shape: Shape(dimensions + [1]))
+  }
+
+  /// Labels, int32 [N], each below `classes`.
+  static func labels(_ path: String, classes: Int) throws -> HostTensor {
+    let (dimensions, bytes) = try read(path, rank: 1)
+    if let index = bytes.firstIndex(where: { $0 >= classes }) {
+      throw Failure("\(path): label \(bytes[index]) of sample \(index) is not below \(classes)")
+    }
+    return HostTensor(bytes.map(Int32.init), shape: Shape(dimensions))
+  }
+
+  private static func read(_ path: String, rank: Int) throws -> (dimensions: [Int], bytes: [UInt8]) {
+    var reader = try InflatingReader(path)
+    let magic = try reader.read(4)
+    let wanted: [UInt8] = [0, 0, 8, UInt8(rank)]
+    guard magic == wanted else {
+      let kind = rank == 1 ? "IDX labels" : "IDX images"
+      throw Failure("\(path): not \(kind), it starts with \(hexadecimal(magic)) instead of \(hexadecimal(wanted))")
+    }
+    let dimensions = try (0..<rank).map { _ in try reader.read(4).reduce(0) { $0 << 8 | Int($1) } }
+    let text = dimensions.map(String.init).joined(separator: "×")
+    guard !dimensions.contains(0) else { throw Failure("\(path): announces \(text) bytes, so it holds nothing") }
+    let product = dimensions.reduce((partialValue: 1, overflow: false)) { product, size in
+      let next = product.partialValue.multipliedReportingOverflow(by: size)
+      return (next.partialValue, product.overflow || next.overflow)
+    }
+    guard !product.overflow, product.partialValue <= maximumByteCount else {
+      throw Failure("\(path): announces \(text) bytes, over the bound of \(maximumByteCount)")
+    }
+    guard product.partialValue <= reader.maximumByteCount else {
+      throw Failure("\(path): truncated, announces \(text) bytes and is too short to hold them")
+    }
+    let bytes = try reader.read(product.partialValue)
+    try reader.finish()
+    return (dimensions, bytes)
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    "0x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}

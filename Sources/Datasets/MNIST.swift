@@ -1,0 +1,58 @@
+import Compute
+import Formats
+
+/// MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 28×28 grey images in ten classes, four IDX files.
+enum MNIST {
+  /// Where the Debian package puts Fashion-MNIST.
+  static let fashionFolder = "/usr/share/datasets/fashion-mnist"
+
+  static func fashion(_ folder: String?) throws -> DatasetSplits {
+    try load(
+      "fashion-mnist", folder ?? fashionFolder,
+      classes: [
+        "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+      ],
+      Normalization(mean: [0.2860], deviation: [0.3530]),
+      advice: "apt-get install dataset-fashion-mnist, or name its folder with --data")
+  }
+
+  static func digits(_ folder: String) throws -> DatasetSplits {
+    try load(
+      "mnist", folder, classes: Dataset.numberedClasses(10), Normalization(mean: [0.1307], deviation: [0.3081]),
+      advice: "name the folder of MNIST's four files with --data")
+  }
+
+  private static func load(
+    _ name: String, _ folder: String, classes: [String], _ normalization: Normalization, advice: String
+  ) throws -> DatasetSplits {
+    do {
+      func split(_ prefix: String) throws -> Dataset {
+        let (imagesPath, labelsPath) = (try find("\(prefix)-images", 3, in: folder), try find("\(prefix)-labels", 1, in: folder))
+        let images = try IDX.images(imagesPath)
+        let labels = try IDX.labels(labelsPath, classes: classes.count)
+        guard images.shape[0] == labels.count else {
+          throw Failure("\(imagesPath) has \(images.shape[0]) images, but \(labelsPath) has \(labels.count) labels")
+        }
+        return Dataset(name: name, images: images, labels: labels, classes: classes, normalization: normalization)
+      }
+      let splits = DatasetSplits(train: try split("train"), validation: try split("t10k"))
+      let (train, validation) = (splits.train.images.shape, splits.validation.images.shape)
+      guard train.dimensions.dropFirst() == validation.dimensions.dropFirst() else {
+        throw Failure(
+          "\(folder): training images have \(train[1])×\(train[2]) pixels, test images \(validation[1])×\(validation[2])")
+      }
+      return splits
+    } catch let failure as Failure {
+      throw Failure("\(failure) (\(advice))")
+    }
+  }
+
+  /// The file under one of the names that are in use for it.
+  private static func find(_ stem: String, _ rank: Int, in folder: String) throws -> String {
+    let names = ["\(stem)-idx\(rank)-ubyte.gz", "\(stem)-idx\(rank)-ubyte", "\(stem).idx\(rank)-ubyte"]
+    guard let name = names.first(where: { InputFile.exists("\(folder)/\($0)") }) else {
+      throw Failure("\(folder): none of \(names.joined(separator: ", ")) is there")
+    }
+    return "\(folder)/\(name)"
+  }
+}

@@ -1,0 +1,61 @@
+import Compute
+import Formats
+
+/// Any images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64), used as they are,
+/// so bytes become 0…255; optionally `validation_images` and `validation_labels`, without which the training set is also what is
+/// validated on. The classes are numbered up to the largest label.
+enum TensorFile {
+  /// A label above this is taken for a mistake.
+  static let maximumClasses = 1 << 16
+
+  static func load(_ path: String) throws -> DatasetSplits {
+    let tensors = try Safetensors.read(path).tensors
+    let train = try Split(tensors, prefix: "", path)
+    let validation: Split
+    switch (tensors["validation_images"], tensors["validation_labels"]) {
+    case (nil, nil): validation = train
+    case (nil, _): throw Failure("\(path): validation_labels without validation_images")
+    case (_, nil): throw Failure("\(path): validation_images without validation_labels")
+    default: validation = try Split(tensors, prefix: "validation_", path)
+    }
+    guard train.images.shape.dimensions.dropFirst() == validation.images.shape.dimensions.dropFirst() else {
+      throw Failure(
+        "\(path): images are \(train.images.shape), but validation_images are \(validation.images.shape): another size")
+    }
+    let classes = Dataset.numberedClasses(Int(max(train.labels.max() ?? 0, validation.labels.max() ?? 0)) + 1)
+    return DatasetSplits(train: train.dataset(classes), validation: validation.dataset(classes))
+  }
+
+  private struct Split {
+    let images: HostTensor
+    let labels: [Int32]
+
+    init(_ tensors: [String: HostTensor], prefix: String, _ path: String) throws {
+      let (imagesName, labelsName) = ("\(prefix)images", "\(prefix)labels")
+      guard let images = tensors[imagesName], let labels = tensors[labelsName] else {
+        let found = tensors.keys.sorted().prefix(8).joined(separator: ", ")
+        throw Failure("\(path): tensors images and labels are needed, it has \(found.isEmpty ? "none" : found)")
+      }
+      guard images.shape.rank == 4, images.type == .uint8 || images.type == .float32 else {
+        throw Failure("\(path): \(imagesName) are \(images.shape) of \(images.type), not [N, H, W, C] of uint8 or float32")
+      }
+      guard images.count > 0 else { throw Failure("\(path): \(imagesName) are empty, \(images.shape)") }
+      guard labels.shape == [images.shape[0]], labels.type == .int32 || labels.type == .int64 else {
+        throw Failure(
+          "\(path): \(labelsName) are \(labels.shape) of \(labels.type), not [\(images.shape[0])] of int32 or int64")
+      }
+      let values = labels.type == .int64 ? labels.elements(as: Int64.self) : labels.elements(as: Int32.self).map(Int64.init)
+      if let index = values.firstIndex(where: { $0 < 0 || $0 >= maximumClasses }) {
+        throw Failure("\(path): \(labelsName)[\(index)] is \(values[index]), not from 0 to \(maximumClasses - 1)")
+      }
+      self.images = images
+      self.labels = values.map(Int32.init)
+    }
+
+    func dataset(_ classes: [String]) -> Dataset {
+      Dataset(
+        name: "tensors", images: images, labels: HostTensor(labels, shape: [labels.count]), classes: classes,
+        normalization: .none(channels: images.shape[3]))
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import Compute
+import Glibc
+
+/// A regular file opened for reading at any position. It is closed when the value's life ends.
+public struct InputFile: ~Copyable {
+  public let path: String
+  /// The size when the file was opened.
+  public let byteCount: Int
+  private let descriptor: Int32
+
+  /// - Throws: a ``Failure`` that names the file, where it is missing, unreadable, a folder or a device.
+  public init(_ path: String) throws {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw Failure("cannot open \(path): \(systemMessage())") }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      let kind = status.st_mode & S_IFMT == S_IFDIR ? "it is a folder" : "it is not a regular file"
+      throw Failure("cannot read \(path): \(kind)")
+    }
+    self.path = path
+    self.descriptor = descriptor
+    byteCount = Int(status.st_size)
+  }
+
+  deinit { close(descriptor) }
+
+  /// Whether anything, of any kind, has this path.
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// The `count` bytes from `offset` on.
+  /// - Throws: a ``Failure`` where the disk fails or the file has become shorter.
+  public func read(_ count: Int, at offset: Int) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
+        let received = pread(descriptor, rest.baseAddress, rest.count, offset + filled)
+        if received < 0 && errno == EINTR { continue }
+        guard received >= 0 else { throw Failure("cannot read \(path): \(systemMessage())") }
+        guard received > 0 else { throw Failure("cannot read \(path): it ends at byte \(offset + filled)") }
+        filled += received
+      }
+    }
+  }
+
+  /// The whole file.
+  public func read() throws -> [UInt8] { try read(byteCount, at: 0) }
+}

@@ -1,0 +1,117 @@
+import Compute
+
+/// What a safetensors file holds.
+public struct SafetensorsFile: Sendable {
+  public let tensors: [String: HostTensor]
+  /// The header's `__metadata__`, empty where it has none.
+  public let metadata: [String: String]
+}
+
+/// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes, the header's length, little-endian; the header,
+/// a JSON object that gives each tensor's type, shape and place; the elements, little-endian, row-major, without gaps.
+public enum Safetensors {
+  /// Reads every tensor. F16 and BF16 become float32; F32, F64, I32, I64 and U8 stay what they are.
+  ///
+  /// The whole header is checked against the file's size before anything is allocated for the tensors.
+  /// - Throws: a ``Failure`` that names the file, the tensor and what is wrong.
+  public static func read(_ path: String) throws -> SafetensorsFile {
+    let file = try InputFile(path)
+    let header = try SafetensorsHeader(file)
+    var tensors: [String: HostTensor] = [:]
+    for entry in header.entries {
+      let bytes = try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin)
+      tensors[entry.name] = entry.type.decode(bytes, shape: Shape(entry.shape))
+    }
+    return SafetensorsFile(tensors: tensors, metadata: header.metadata)
+  }
+
+  /// Writes the file atomically and reproducibly: the tensors in the order given, the metadata sorted by key, the header padded
+  /// with spaces to a multiple of eight bytes.
+  /// - Precondition: no name occurs twice, and none is `__metadata__`.
+  /// - Throws: a ``Failure`` that names the file and the system's reason; the file is then as it was before.
+  public static func write(
+    _ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], to path: String
+  ) throws {
+    let header = header(tensors, metadata: metadata)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    try AtomicFile.write(to: path) { output in
+      try (length + header).withUnsafeBytes(output.write)
+      for (_, tensor) in tensors { try tensor.bytes.withUnsafeBytes(output.write) }
+    }
+  }
+
+  private static func header(_ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String]) -> [UInt8] {
+    precondition(
+      Set(tensors.map(\.name)).union([metadataKey]).count == tensors.count + 1, "[safetensors] a tensor's name is taken")
+    var members: [JSON.Member] = []
+    if !metadata.isEmpty {
+      let sorted = metadata.sorted { $0.key < $1.key }
+      members.append(JSON.Member(metadataKey, .object(sorted.map { JSON.Member($0.key, .string($0.value)) })))
+    }
+    var offset = 0
+    for (name, tensor) in tensors {
+      let end = offset + tensor.bytes.count
+      members.append(
+        JSON.Member(
+          name,
+          .object([
+            JSON.Member("dtype", .string(SafetensorsType(tensor.type).rawValue)),
+            JSON.Member("shape", .array(tensor.shape.dimensions.map(JSON.integer))),
+            JSON.Member("data_offsets", .array([.integer(offset), .integer(end)])),
+          ])))
+      offset = end
+    }
+    let text = Array(JSON.object(members).description.utf8)
+    return text + [UInt8](repeating: 0x20, count: (8 - text.count % 8) % 8)
+  }
+
+  static let metadataKey = "__metadata__"
+}
+
+/// The element types of the format that this project reads.
+enum SafetensorsType: String, CaseIterable {
+  case float32 = "F32"
+  case float64 = "F64"
+  case float16 = "F16"
+  case bfloat16 = "BF16"
+  case uint8 = "U8"
+  case int32 = "I32"
+  case int64 = "I64"
+
+  init(_ type: DataType) {
+    self =
+      switch type {
+      case .float32: .float32
+      case .float64: .float64
+      case .int32: .int32
+      case .int64: .int64
+      case .uint8: .uint8
+      }
+  }
+
+  /// Bytes of one element in the file.
+  var byteCount: Int {
+    switch self {
+    case .uint8: 1
+    case .float16, .bfloat16: 2
+    case .float32, .int32: 4
+    case .float64, .int64: 8
+    }
+  }
+
+  func decode(_ bytes: [UInt8], shape: Shape) -> HostTensor {
+    switch self {
+    case .float32: HostTensor(shape: shape, type: .float32, bytes: bytes)
+    case .float64: HostTensor(shape: shape, type: .float64, bytes: bytes)
+    case .int32: HostTensor(shape: shape, type: .int32, bytes: bytes)
+    case .int64: HostTensor(shape: shape, type: .int64, bytes: bytes)
+    case .uint8: HostTensor(shape: shape, type: .uint8, bytes: bytes)
+    case .float16: HostTensor(Self.halves(bytes).map { Float(Float16(bitPattern: $0)) }, shape: shape)
+    case .bfloat16: HostTensor(Self.halves(bytes).map { Float(bitPattern: UInt32($0) << 16) }, shape: shape)
+    }
+  }
+
+  private static func halves(_ bytes: [UInt8]) -> [UInt16] {
+    stride(from: 0, to: bytes.count, by: 2).map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }
+  }
+}

@@ -1,0 +1,126 @@
+import Compute
+
+/// A checked header: its entries cover the file's data exactly, without overlaps and gaps, in order of their places.
+struct SafetensorsHeader {
+  struct Entry {
+    let name: String
+    let type: SafetensorsType
+    let shape: [Int]
+    /// The bytes begin ..< end, counted from the end of the header.
+    let begin, end: Int
+  }
+
+  private(set) var entries: [Entry] = []
+  private(set) var metadata: [String: String] = [:]
+  /// Where in the file the elements begin.
+  let dataOffset: Int
+
+  /// The bound that the reference implementation has as well.
+  private static let maximumByteCount = 100_000_000
+
+  init(_ file: borrowing InputFile) throws {
+    let (bytes, path) = (try Self.bytes(file), file.path)
+    dataOffset = 8 + bytes.count
+    let json: JSON
+    do { json = try JSON(parsing: bytes) } catch { throw Failure("\(path): the safetensors header is not valid JSON, \(error)") }
+    guard case .object(let members) = json else { throw Failure("\(path): the safetensors header is not a JSON object") }
+    for member in members {
+      if member.key == Safetensors.metadataKey {
+        metadata = try Self.metadata(member.value, path)
+      } else {
+        entries.append(try Self.entry(member, path))
+      }
+    }
+    entries.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
+    try checkPlaces(dataByteCount: file.byteCount - dataOffset, path)
+  }
+
+  private static func bytes(_ file: borrowing InputFile) throws -> [UInt8] {
+    let path = file.path
+    guard file.byteCount >= 8 else {
+      throw Failure("\(path): \(file.byteCount) bytes are too few for a safetensors file; it is truncated or another format")
+    }
+    let length = try file.read(8, at: 0).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    guard length <= maximumByteCount else {
+      throw Failure("\(path): a safetensors header of \(length) bytes is over \(maximumByteCount); the file is of another format")
+    }
+    guard length <= file.byteCount - 8 else {
+      let left = file.byteCount - 8
+      throw Failure("\(path): the safetensors header has \(length) bytes, but only \(left) follow; it is truncated")
+    }
+    let bytes = try file.read(Int(length), at: 8)
+    guard bytes.first == UInt8(ascii: "{") else { throw Failure("\(path): the safetensors header does not begin with '{'") }
+    return bytes
+  }
+
+  private static func metadata(_ json: JSON, _ path: String) throws -> [String: String] {
+    guard case .object(let members) = json else { throw Failure("\(path): __metadata__ is not a JSON object") }
+    return try Dictionary(
+      uniqueKeysWithValues: members.map { member in
+        guard case .string(let value) = member.value else {
+          let key = JSON.string(member.key).shortened
+          throw Failure("\(path): __metadata__ has \(member.value.shortened) for \(key), not a string")
+        }
+        return (member.key, value)
+      })
+  }
+
+  private static func entry(_ member: JSON.Member, _ path: String) throws -> Entry {
+    let place = "\(path): tensor \(JSON.string(member.key).shortened)"
+    guard case .object(let fields) = member.value else { throw Failure("\(place) is not described by a JSON object") }
+    if let other = fields.first(where: { !["dtype", "shape", "data_offsets"].contains($0.key) }) {
+      throw Failure("\(place) has an unknown field \(JSON.string(other.key).shortened)")
+    }
+    guard case .string(let name) = member.value["dtype"] else { throw Failure("\(place) has no dtype") }
+    guard let type = SafetensorsType(rawValue: name) else {
+      let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure("\(place) has dtype \(JSON.string(name).shortened); known ones are \(known)")
+    }
+    let shape = try sizes(member.value["shape"], "shape", place)
+    let offsets = try sizes(member.value["data_offsets"], "data_offsets", place)
+    guard offsets.count == 2, offsets[0] <= offsets[1] else {
+      throw Failure("\(place) has data_offsets \(member.value["data_offsets"]?.shortened ?? ""), not a begin and an end")
+    }
+    // Zeros count as ones here, so that no order of the same sizes overflows.
+    let bound = shape.reduce((partialValue: type.byteCount, overflow: false)) { product, size in
+      let next = product.partialValue.multipliedReportingOverflow(by: max(size, 1))
+      return (next.partialValue, product.overflow || next.overflow)
+    }
+    let shapeText = JSON.array(shape.map(JSON.integer)).shortened
+    guard !bound.overflow else { throw Failure("\(place) has shape \(shapeText), which is too large") }
+    let byteCount = shape.contains(0) ? 0 : bound.partialValue
+    let room = offsets[1] - offsets[0]
+    guard room == byteCount else {
+      throw Failure("\(place): shape \(shapeText) of \(name) takes \(byteCount) bytes, but data_offsets give it \(room)")
+    }
+    return Entry(name: member.key, type: type, shape: shape, begin: offsets[0], end: offsets[1])
+  }
+
+  private static func sizes(_ json: JSON?, _ field: String, _ place: String) throws -> [Int] {
+    guard let json else { throw Failure("\(place) has no \(field)") }
+    let wrong = Failure("\(place) has \(field) \(json.shortened), not a list of whole numbers from 0 to 2^63 - 1")
+    guard case .array(let values) = json else { throw wrong }
+    return try values.map { value in
+      guard case .integer(let size) = value, size >= 0 else { throw wrong }
+      return size
+    }
+  }
+
+  private func checkPlaces(dataByteCount: Int, _ path: String) throws {
+    var end = 0
+    for entry in entries {
+      let place = "\(path): tensor \(JSON.string(entry.name).shortened)"
+      guard entry.end <= dataByteCount else {
+        throw Failure("\(place) ends at byte \(entry.end), but the file has only \(dataByteCount) bytes of data; it is truncated")
+      }
+      guard entry.begin >= end else { throw Failure("\(place) begins at byte \(entry.begin), within the tensor before it") }
+      guard entry.begin == end else {
+        throw Failure("\(place) begins at byte \(entry.begin), and the \(entry.begin - end) bytes before it belong to none")
+      }
+      end = entry.end
+    }
+    guard end == dataByteCount else {
+      throw Failure("\(path): \(dataByteCount - end) bytes follow the last tensor; the file is damaged")
+    }
+  }
+}

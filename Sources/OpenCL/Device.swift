@@ -1,0 +1,68 @@
+import COpenCL
+
+/// A processor that runs kernels. All figures are the driver's own answers.
+public struct Device: Hashable, @unchecked Sendable {
+  // Sendable: root devices are immutable and live as long as the process.
+  let id: cl_device_id
+
+  public enum Kind: String, Sendable {
+    case cpu, gpu, accelerator, other
+  }
+
+  public var name: String { get throws(OpenCLError) { try string(CL_DEVICE_NAME) } }
+  public var vendor: String { get throws(OpenCLError) { try string(CL_DEVICE_VENDOR) } }
+  public var driverVersion: String { get throws(OpenCLError) { try string(CL_DRIVER_VERSION) } }
+  public var version: String { get throws(OpenCLError) { try string(CL_DEVICE_VERSION) } }
+  public var extensions: [Substring] { get throws(OpenCLError) { try string(CL_DEVICE_EXTENSIONS).split(separator: " ") } }
+
+  /// The OpenCL C version that the device's compiler accepts, (major, minor). The platform's version may be higher.
+  public var languageVersion: (major: Int, minor: Int) {
+    get throws(OpenCLError) {
+      let numbers = try string(CL_DEVICE_OPENCL_C_VERSION).split { !$0.isNumber }.compactMap { Int($0) }
+      return numbers.count >= 2 ? (numbers[0], numbers[1]) : (1, 0)
+    }
+  }
+
+  public var kind: Kind {
+    get throws(OpenCLError) {
+      let type = try value(CL_DEVICE_TYPE, cl_device_type(0))
+      if type & cl_device_type(CL_DEVICE_TYPE_GPU) != 0 { return .gpu }
+      if type & cl_device_type(CL_DEVICE_TYPE_ACCELERATOR) != 0 { return .accelerator }
+      if type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0 { return .cpu }
+      return .other
+    }
+  }
+
+  public var computeUnits: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0))) } }
+  /// MHz.
+  public var clockFrequency: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0))) } }
+  /// Bytes.
+  public var globalMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0))) } }
+  /// The largest single buffer, bytes.
+  public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
+  /// Bytes of local memory that a work-group may use.
+  public var localMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0))) } }
+  public var maxWorkGroupSize: Int { get throws(OpenCLError) { try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 0) } }
+  /// Floats in the widest vector that the hardware executes natively.
+  public var nativeVectorWidth: Int {
+    get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }
+  }
+  /// The alignment in bytes that a sub-buffer's offset must have.
+  public var baseAddressAlignment: Int {
+    get throws(OpenCLError) { max(1, Int(try value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8) }
+  }
+  public var isAvailable: Bool {
+    get throws(OpenCLError) {
+      if try value(CL_DEVICE_AVAILABLE, cl_bool(0)) == 0 { return false }
+      return try value(CL_DEVICE_COMPILER_AVAILABLE, cl_bool(0)) != 0
+    }
+  }
+
+  private func string(_ parameter: Int32) throws(OpenCLError) -> String {
+    try Info.string("clGetDeviceInfo", parameter) { clGetDeviceInfo(id, $0, $1, $2, $3) }
+  }
+
+  private func value<Value: BitwiseCopyable>(_ parameter: Int32, _ initial: Value) throws(OpenCLError) -> Value {
+    try Info.value("clGetDeviceInfo", parameter, initial: initial) { clGetDeviceInfo(id, $0, $1, $2, $3) }
+  }
+}

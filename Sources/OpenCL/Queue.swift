@@ -1,0 +1,83 @@
+import COpenCL
+
+/// Owns an in-order command queue: commands take effect in the order of the calls.
+public final class Queue {
+  public let handle: cl_command_queue
+  public let context: Context
+
+  /// - Parameter profiling: events carry device timestamps; costs a little on some drivers.
+  public init(context: Context, profiling: Bool = false) throws(OpenCLError) {
+    var properties: [cl_queue_properties] = [
+      cl_queue_properties(CL_QUEUE_PROPERTIES), profiling ? cl_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0, 0,
+    ]
+    handle = try OpenCLError.create("clCreateCommandQueueWithProperties") {
+      clCreateCommandQueueWithProperties(context.handle, context.device.id, &properties, $0)
+    }
+    self.context = context
+  }
+
+  deinit { clReleaseCommandQueue(handle) }
+
+  /// Hands the commands enqueued so far to the device.
+  public func flush() throws(OpenCLError) { try OpenCLError.check(clFlush(handle), "clFlush") }
+
+  /// Waits until all commands enqueued so far are done.
+  public func finish() throws(OpenCLError) { try OpenCLError.check(clFinish(handle), "clFinish") }
+
+  /// Runs a kernel over a range of work-items.
+  /// - Parameters:
+  ///   - global: work-items in each of up to three dimensions, multiples of `local`.
+  ///   - local: work-items of a work-group, or nil to let the driver choose.
+  ///   - event: true to get an event, which costs a little.
+  @discardableResult
+  public func enqueue(_ kernel: Kernel, global: [Int], local: [Int]? = nil, event: Bool = false) throws(OpenCLError) -> Event? {
+    precondition(local == nil || local?.count == global.count, "[enqueue] \(kernel.name): global \(global), local \(local ?? [])")
+    var handleOfEvent: cl_event?
+    let code = withUnsafeMutablePointer(to: &handleOfEvent) {
+      clEnqueueNDRangeKernel(handle, kernel.handle, cl_uint(global.count), nil, global, local, 0, nil, event ? $0 : nil)
+    }
+    try OpenCLError.check(code, "clEnqueueNDRangeKernel", detail: "kernel \(kernel.name), global \(global), local \(local ?? [])")
+    return handleOfEvent.map(Event.init(handle:))
+  }
+
+  /// Copies bytes to the device; the source may be reused when the call returns.
+  public func write(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, offset: Int = 0) throws(OpenCLError) {
+    guard let base = bytes.baseAddress, bytes.count > 0 else { return }
+    try OpenCLError.check(
+      clEnqueueWriteBuffer(handle, buffer.handle, cl_bool(CL_TRUE), offset, bytes.count, base, 0, nil, nil),
+      "clEnqueueWriteBuffer", detail: "\(bytes.count) bytes")
+  }
+
+  /// Copies bytes to the host and waits for them.
+  public func read(_ buffer: Buffer, offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer) throws(OpenCLError) {
+    guard let base = bytes.baseAddress, bytes.count > 0 else { return }
+    try OpenCLError.check(
+      clEnqueueReadBuffer(handle, buffer.handle, cl_bool(CL_TRUE), offset, bytes.count, base, 0, nil, nil),
+      "clEnqueueReadBuffer", detail: "\(bytes.count) bytes")
+  }
+
+  /// Starts a copy to the host. `base` must stay valid until the event is complete.
+  public func readAsynchronously(_ buffer: Buffer, count: Int, into base: UnsafeMutableRawPointer) throws(OpenCLError) -> Event {
+    var event: cl_event?
+    try OpenCLError.check(
+      clEnqueueReadBuffer(handle, buffer.handle, cl_bool(CL_FALSE), 0, count, base, 0, nil, &event), "clEnqueueReadBuffer")
+    guard let event else { throw OpenCLError(call: "clEnqueueReadBuffer", code: CL_INVALID_EVENT) }
+    return Event(handle: event)
+  }
+
+  public func copy(_ source: Buffer, to destination: Buffer, byteCount: Int) throws(OpenCLError) {
+    if byteCount == 0 { return }
+    try OpenCLError.check(
+      clEnqueueCopyBuffer(handle, source.handle, destination.handle, 0, 0, byteCount, 0, nil, nil), "clEnqueueCopyBuffer",
+      detail: "\(byteCount) bytes")
+  }
+
+  /// Repeats a pattern through the first `byteCount` bytes, a multiple of the pattern's size.
+  public func fill<Pattern: BitwiseCopyable>(_ buffer: Buffer, with pattern: Pattern, byteCount: Int) throws(OpenCLError) {
+    if byteCount == 0 { return }
+    let code = withUnsafeBytes(of: pattern) {
+      clEnqueueFillBuffer(handle, buffer.handle, $0.baseAddress, $0.count, 0, byteCount, 0, nil, nil)
+    }
+    try OpenCLError.check(code, "clEnqueueFillBuffer", detail: "\(byteCount) bytes")
+  }
+}

@@ -1,0 +1,100 @@
+import Compute
+import Kernels
+
+extension OpenCLBackend {
+  /// How an operation over x [rows, channels] is cut: vectors of channels, and chunks of rows that stay in a core's first cache.
+  private struct Cut {
+    let rows, channels, width, chunks: Int
+
+    init(_ x: Tensor, channels: Int, _ traits: DeviceTraits) {
+      precondition(channels > 0 && x.count % channels == 0, "[batchNorm] \(x.shape) of \(channels) channels")
+      self.init(rows: x.count / channels, channels: channels, traits)
+    }
+
+    init(rows: Int, channels: Int, _ traits: DeviceTraits) {
+      self.rows = rows
+      self.channels = channels
+      width = traits.vectorWidth(dividing: channels)
+      // 256 rows of a vector of 16 floats are 16 KB.
+      chunks = (rows + 255) / 256
+    }
+
+    var workspaceByteCount: Int { chunks * 2 * channels * 4 }
+  }
+
+  public func batchNormStatistics(
+    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
+    runningVariance: Tensor
+  ) throws {
+    let cut = Cut(x, channels: mean.count, traits)
+    precondition(cut.rows > 1, "[batchNormStatistics] \(x.shape) has one value a channel, a variance needs two")
+    let partial = try tensor([cut.chunks, 2, cut.channels])
+    try launch(
+      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width]), global: [cut.channels / cut.width, cut.chunks],
+      [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
+    try launch(
+      Specialisation(.batchNorm, "statistics", ["VW": cut.width]), global: [cut.channels / cut.width],
+      [
+        .buffer(partial.buffer), .buffer(mean.buffer), .buffer(inverseDeviation.buffer), .buffer(runningMean.buffer),
+        .buffer(runningVariance.buffer), .int(cut.rows), .int(cut.channels), .int(cut.chunks), .float(Float(epsilon)),
+        .float(Float(momentum)),
+      ])
+  }
+
+  public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws {
+    precondition(variance.count == inverseDeviation.count, "[inverseDeviation] \(variance.shape) → \(inverseDeviation.shape)")
+    let width = traits.vectorWidth(dividing: variance.count)
+    try launch(
+      Specialisation(.batchNorm, "inverse_deviation", ["VW": width]), global: [variance.count / width],
+      [.buffer(variance.buffer), .buffer(inverseDeviation.buffer), .float(Float(epsilon))])
+  }
+
+  public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws {
+    let cut = Cut(x, channels: channels.mean.count, traits)
+    precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")
+    try launch(
+      Specialisation(
+        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1]),
+      global: [cut.chunks],
+      [
+        .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(channels.scale.buffer),
+        .buffer(channels.bias.buffer), .buffer((residual ?? x).buffer), .buffer(y.buffer), .int(cut.rows), .int(cut.channels),
+      ])
+  }
+
+  public func batchNormGradient(
+    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    dresidual: Tensor?
+  ) throws {
+    let cut = Cut(x, channels: channels.mean.count, traits)
+    precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
+    let partial = try tensor([cut.chunks, 2, cut.channels])
+    try launch(
+      Specialisation(
+        .batchNorm, "gradient_sums_of_chunks",
+        ["VW": cut.width, "RELU": y == nil ? 0 : 1, "RESIDUAL": dresidual == nil ? 0 : 1]),
+      global: [cut.channels / cut.width, cut.chunks],
+      [
+        .buffer(dy.buffer), .buffer(x.buffer), .buffer((y ?? x).buffer), .buffer(channels.mean.buffer),
+        .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
+      ])
+    try launch(
+      Specialisation(.batchNorm, "gradient_sums", ["VW": cut.width]), global: [cut.channels / cut.width],
+      [
+        .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
+        .int(cut.channels), .int(cut.chunks),
+      ])
+    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
+    let masked = dresidual ?? dy
+    let mask = dresidual == nil ? y : nil
+    try launch(
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": mask == nil ? 0 : 1]), global: [cut.chunks],
+      [
+        .buffer(masked.buffer), .buffer(x.buffer), .buffer((mask ?? x).buffer), .buffer(channels.mean.buffer),
+        .buffer(channels.inverseDeviation.buffer), .buffer(channels.scale.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
+        .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
+      ])
+  }
+
+  func batchNormWorkspace(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).workspaceByteCount }
+}

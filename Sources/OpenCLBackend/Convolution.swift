@@ -1,0 +1,101 @@
+import Compute
+import Kernels
+
+extension OpenCLBackend {
+  public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws {
+    precondition(
+      x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
+      "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
+    try convolve(x, filter, ConvolutionProblem(forward: geometry), accumulate: false, into: y)
+  }
+
+  public func convolutionInputGradient(
+    _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
+  ) throws {
+    let g = geometry
+    precondition(
+      dy.shape == g.output && filter.shape == g.filter && dx.shape == g.input,
+      "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(g)")
+    let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
+    let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
+    // Pixels between the taps of a small filter with a large stride get no gradient.
+    if !accumulate, (rowPhases + columnPhases).contains(where: { $0.taps == 0 && $0.outputs > 0 }) { try fill(dx, with: 0) }
+
+    let turned = try tensor(g.filter)
+    var start = 0
+    for rows in rowPhases where rows.taps > 0 && rows.outputs > 0 {
+      for columns in columnPhases where columns.taps > 0 && columns.outputs > 0 {
+        try launch(
+          Specialisation(.convolution, "turn_filter"), global: [g.c, g.k, rows.taps * columns.taps],
+          [
+            .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(start), .int(rows.taps),
+            .int(columns.taps), .int(rows.firstTap), .int(columns.firstTap), .int(g.stride),
+          ])
+        let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
+        try convolve(dy, turned, problem, accumulate: accumulate, into: dx)
+        start += rows.taps * columns.taps * g.c * g.k
+      }
+    }
+  }
+
+  public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
+    let g = geometry
+    precondition(
+      x.shape == g.input && dy.shape == g.output && dw.shape == g.filter,
+      "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(g)")
+    let plan = FilterGradientPlan(g, traits)
+    let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
+    try launch(
+      Specialisation(
+        .convolutionFilterGradient, "filter_gradient",
+        [
+          "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "TU": plan.sets, "STRIDE": g.stride,
+        ]),
+      global: [g.r * g.s * (g.c / plan.inputChannels) * (g.k / (plan.width * plan.channelVectors)), plan.splits], groupsOfOne: true,
+      [
+        .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .int(g.n), .int(g.h), .int(g.w), .int(g.c), .int(g.k),
+        .int(g.p), .int(g.q), .int(g.r), .int(g.s), .int(g.padding),
+      ])
+    if plan.splits == 1 { return }
+    try launch(
+      Specialisation(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
+      [.buffer(partial.buffer), .buffer(dw.buffer), .int(dw.count), .int(plan.splits)])
+  }
+
+  public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
+    switch operation {
+    case .convolution(.forward, _): []
+    case .convolution(.inputGradient, let geometry): [geometry.filter.count * 4]
+    case .convolution(.filterGradient, let geometry):
+      [FilterGradientPlan(geometry, traits).workspaceByteCount(geometry)].filter { $0 > 0 }
+    case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
+    case .crossEntropy(let rows): [rows * 3 * 4]
+    }
+  }
+
+  private func convolve(
+    _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, accumulate: Bool, into y: Tensor
+  ) throws {
+    let operands: [Argument] = [.buffer(x.buffer), .buffer(filter.buffer), .buffer(y.buffer)]
+    let sizes: [Argument] = [
+      .int(problem.wStart), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q),
+      .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft), .int(problem.yImage), .int(problem.yRow),
+      .int(problem.yColumn), .int(problem.yStart),
+    ]
+    guard let plan = ConvolutionPlan(problem, traits) else {
+      let width = traits.vectorWidth(dividing: problem.k)
+      return try launch(
+        Specialisation(
+          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride, "ACCUMULATE": accumulate ? 1 : 0]),
+        global: [problem.q, problem.p, problem.n], operands + sizes)
+    }
+    try launch(
+      Specialisation(
+        .convolution, "convolution",
+        [
+          "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
+          "PACK": plan.packs ? 1 : 0, "ACCUMULATE": accumulate ? 1 : 0,
+        ]),
+      global: [plan.blocks, problem.n], groupsOfOne: true, operands + [.local(max(4, plan.stripBytes))] + sizes)
+  }
+}

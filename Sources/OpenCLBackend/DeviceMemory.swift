@@ -1,0 +1,110 @@
+import Compute
+import OpenCL
+
+/// The pool of one device's buffers. Storages keep it alive and give their buffer back when they go.
+///
+/// A buffer may be handed out again while commands that use it are still queued: the one queue is in order.
+final class DeviceMemory {
+  private let context: Context
+  private let maxAllocation: Int
+  private var pool = Pool<Buffer>(granularity: 256)
+
+  var use: MemoryUse { pool.use }
+
+  init(context: Context) throws(OpenCLError) {
+    self.context = context
+    maxAllocation = try context.device.maxAllocation
+  }
+
+  func allocate(byteCount: Int) throws -> DeviceStorage {
+    let wanted = pool.blockSize(for: byteCount)
+    guard wanted <= maxAllocation else {
+      throw Failure(
+        "a buffer of \(megabytes(wanted)) is more than the device allows at once (\(megabytes(maxAllocation))): "
+          + "use a smaller --batch-size or --limit-train")
+    }
+    let (buffer, size) = try pool.take(byteCount) { size in
+      do { return try Buffer(context: context, byteCount: size) } catch {
+        throw Failure(
+          "out of device memory: \(megabytes(size)) more were wanted, \(megabytes(use.bytesInUse)) are in use (\(error)): "
+            + "use a smaller --batch-size or model")
+      }
+    }
+    return DeviceStorage(buffer: buffer, size: size, memory: self)
+  }
+
+  fileprivate func release(_ buffer: Buffer, size: Int) { pool.put(buffer, size: size) }
+
+  private func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+}
+
+/// A buffer on loan from the pool.
+final class DeviceStorage: Storage {
+  let buffer: Buffer
+  var byteCount: Int { buffer.byteCount }
+  private let size: Int
+  private let memory: DeviceMemory
+
+  fileprivate init(buffer: Buffer, size: Int, memory: DeviceMemory) {
+    self.buffer = buffer
+    self.size = size
+    self.memory = memory
+  }
+
+  deinit { memory.release(buffer, size: size) }
+}
+
+/// A part of another storage.
+final class DeviceSlice: Storage {
+  let buffer: Buffer
+  var byteCount: Int { buffer.byteCount }
+  private let parent: DeviceStorage
+
+  init(of parent: DeviceStorage, offset: Int, byteCount: Int) throws(OpenCLError) {
+    buffer = try Buffer(of: parent.buffer, offset: offset, byteCount: byteCount)
+    self.parent = parent
+  }
+}
+
+extension Tensor {
+  /// The device's memory behind the tensor.
+  /// - Precondition: an OpenCL backend made it.
+  var buffer: Buffer {
+    switch storage {
+    case let storage as DeviceStorage: storage.buffer
+    case let slice as DeviceSlice: slice.buffer
+    default: preconditionFailure("[OpenCLBackend] a tensor of another backend: \(shape)")
+    }
+  }
+}
+
+/// A read that was enqueued; owns the memory that it fills.
+final class DeviceReadback: Readback {
+  private let tensor: Tensor
+  private let event: Event
+  private let bytes: UnsafeMutableRawBufferPointer
+
+  init(_ tensor: Tensor, queue: Queue) throws(OpenCLError) {
+    self.tensor = tensor
+    bytes = .allocate(byteCount: max(1, tensor.byteCount), alignment: 64)
+    do { event = try queue.readAsynchronously(tensor.buffer, count: tensor.byteCount, into: bytes.baseAddress!) } catch {
+      bytes.deallocate()
+      throw error
+    }
+  }
+
+  deinit {
+    // The device may still write here. A command that failed has stopped writing too, so its error does not matter any more.
+    do { try event.wait() } catch {}
+    bytes.deallocate()
+  }
+
+  var isReady: Bool {
+    do { return try event.isComplete } catch { return true }
+  }
+
+  func wait() throws -> HostTensor {
+    try event.wait()
+    return HostTensor(shape: tensor.shape, type: tensor.type, bytes: Array(bytes.prefix(tensor.byteCount)))
+  }
+}

@@ -1,0 +1,32 @@
+import OpenCL
+
+/// What kernels are fitted to, asked of the device once.
+struct DeviceTraits {
+  let isCPU: Bool
+  let computeUnits: Int
+  /// Bytes of local memory of a work-group.
+  let localMemory: Int
+  /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
+  let vectorWidth: Int
+  /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
+  let accumulators: Int
+  /// Work-items of equal size that keep every compute unit busy to the end.
+  let wantedItems: Int
+
+  init(_ device: Device) throws(OpenCLError) {
+    isCPU = try device.kind == .cpu
+    computeUnits = max(1, try device.computeUnits)
+    localMemory = try device.localMemory
+    let native = try device.nativeVectorWidth
+    vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
+    accumulators = vectorWidth == 16 ? 28 : 12
+    wantedItems = computeUnits * (isCPU ? 8 : 512)
+  }
+
+  /// The widest vector that divides `count`.
+  func vectorWidth(dividing count: Int) -> Int {
+    var width = vectorWidth
+    while count % width != 0 { width /= 2 }
+    return width
+  }
+}

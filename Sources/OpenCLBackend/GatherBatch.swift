@@ -1,0 +1,23 @@
+import Compute
+import Kernels
+
+extension OpenCLBackend {
+  public func gatherBatch(
+    images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor
+  ) throws {
+    let (from, to) = (images.shape, x.shape)
+    precondition(
+      from.rank == 4 && to.rank == 4 && from[3] == to[3] && plan.count == 4 * to[0] && channelMap.count == 2 * to[3]
+        && labels.count == from[0] && batchLabels.count == to[0],
+      "[gatherBatch] \(from) → \(to), plan \(plan.shape), channel map \(channelMap.shape), labels \(labels.shape), \(batchLabels.shape)")
+    precondition(images.type == .uint8 || images.type == .float32, "[gatherBatch] images of \(images.type)")
+    var specialisation = Specialisation(.gatherBatch, "gather_batch")
+    specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))
+    try launch(
+      specialisation, global: [to[1], to[0]],
+      [
+        .buffer(images.buffer), .buffer(labels.buffer), .buffer(plan.buffer), .buffer(channelMap.buffer), .buffer(x.buffer),
+        .buffer(batchLabels.buffer), .int(from[1]), .int(from[2]), .int(from[3]), .int(to[2]),
+      ])
+  }
+}

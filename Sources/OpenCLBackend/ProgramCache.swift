@@ -1,0 +1,59 @@
+import Compute
+import Foundation
+import Kernels
+import OpenCL
+
+/// Builds each program once a run, and each kernel once.
+///
+/// With the environment variable `RESNET_KERNELS` set to a folder, sources come from there instead of the binary, for work on a
+/// kernel without building the package.
+final class ProgramCache {
+  private struct ProgramKey: Hashable {
+    let source: KernelSource
+    let options: String
+  }
+
+  private let context: Context
+  private let standardOptions: String
+  private let folder: String?
+  private var programs: [ProgramKey: Program] = [:]
+  private var kernels: [Specialisation: Kernel] = [:]
+
+  init(context: Context) throws(OpenCLError) {
+    self.context = context
+    let (major, minor) = try context.device.languageVersion
+    // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
+    standardOptions = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
+    folder = ProcessInfo.processInfo.environment["RESNET_KERNELS"]
+  }
+
+  func kernel(_ specialisation: Specialisation) throws -> Kernel {
+    if let kernel = kernels[specialisation] { return kernel }
+    let key = ProgramKey(source: specialisation.source, options: specialisation.options)
+    let program: Program
+    if let built = programs[key] {
+      program = built
+    } else {
+      program = try Program(
+        context: context, source: try text(of: specialisation.source), options: "\(standardOptions) \(key.options)")
+      programs[key] = program
+    }
+    let kernel = try Kernel(specialisation.kernel, in: program)
+    kernels[specialisation] = kernel
+    return kernel
+  }
+
+  /// The source with its header in place, so that no include path is needed.
+  private func text(of source: KernelSource) throws -> String {
+    let (body, header) =
+      folder == nil ? (source.embedded, KernelSource.vectorHeader) : (try load(source.fileName), try load("vector.h"))
+    return body.replacingOccurrences(of: KernelSource.includeLine, with: header)
+  }
+
+  private func load(_ fileName: String) throws -> String {
+    let path = "\(folder ?? "")/\(fileName)"
+    do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
+      throw Failure("cannot read kernel \(path): set RESNET_KERNELS to the folder of the .cl files, or unset it")
+    }
+  }
+}

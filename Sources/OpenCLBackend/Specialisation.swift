@@ -1,0 +1,23 @@
+import Kernels
+
+/// One way to compile one kernel: the function, its file, and the constants it is specialised by.
+struct Specialisation: Hashable {
+  let source: KernelSource
+  let kernel: String
+  /// `-D` names and values.
+  var defines: [Define]
+
+  struct Define: Hashable {
+    let name: String
+    let value: String
+  }
+
+  init(_ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int> = [:]) {
+    self.source = source
+    self.kernel = kernel
+    self.defines = defines.map { Define(name: $0.key, value: String($0.value)) }
+  }
+
+  /// For the compiler, for example `-DVW=16 -DTC=2`.
+  var options: String { defines.map { "-D\($0.name)=\($0.value)" }.joined(separator: " ") }
+}

@@ -1,0 +1,58 @@
+import Compute
+import Datasets
+import Foundation
+import Testing
+
+/// Runs `body` with a new empty folder that is removed afterwards.
+func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try body(folder.path)
+}
+
+/// The message of the ``Failure`` that `body` must throw.
+func failureMessage(_ body: () throws -> Void) -> String? { #expect(throws: Failure.self, performing: body)?.description }
+
+/// Checks that a message is one line and says each part.
+func expect(_ message: String, says parts: [String], sourceLocation: SourceLocation = #_sourceLocation) {
+  #expect(!message.contains("\n"), sourceLocation: sourceLocation)
+  for part in parts { #expect(message.contains(part), sourceLocation: sourceLocation) }
+}
+
+/// What a test does to one of a data set's files.
+enum Damage: Sendable {
+  case none
+  case replace([UInt8])
+  case delete
+  case folder
+  /// A symbolic link to this.
+  case link(String)
+}
+
+func write(_ bytes: [UInt8], to path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
+
+func apply(_ damage: Damage, to path: String) throws {
+  if case .none = damage { return }
+  try FileManager.default.removeItem(atPath: path)
+  switch damage {
+  case .none, .delete: break
+  case .replace(let bytes): try write(bytes, to: path)
+  case .folder: try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+  case .link(let target): try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+  }
+}
+
+/// RFC 1952 with one stored block: independent of the library that reads it.
+func gzip(_ bytes: [UInt8]) -> [UInt8] {
+  func little(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+  var checksum: UInt32 = ~0
+  for byte in bytes {
+    checksum ^= UInt32(byte)
+    for _ in 0..<8 { checksum = checksum >> 1 ^ (checksum & 1 == 1 ? 0xEDB8_8320 : 0) }
+  }
+  return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255, 1] + little(bytes.count, 2) + little(~bytes.count, 2) + bytes
+    + little(Int(~checksum), 4) + little(bytes.count, 4)
+}
+
+func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }

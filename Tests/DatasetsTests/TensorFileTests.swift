@@ -1,0 +1,88 @@
+import Compute
+import Datasets
+import Formats
+import Testing
+
+@Suite struct TensorFileTests {
+  typealias Tensors = [(name: String, tensor: HostTensor)]
+
+  static let images = HostTensor((0..<16).map { Float($0) - 4.5 }, shape: [2, 2, 2, 2])
+  static let labels = HostTensor([2, 0] as [Int32], shape: [2])
+
+  static func long(_ values: [Int64]) -> HostTensor {
+    HostTensor(shape: [values.count], type: .int64, bytes: values.withUnsafeBytes { Array($0) })
+  }
+
+  private func load(_ tensors: Tensors) throws -> DatasetSplits {
+    try withTemporaryFolder { folder in
+      try Safetensors.write(tensors, metadata: [:], to: folder + "/data.safetensors")
+      return try DatasetKind.tensors.load(from: folder + "/data.safetensors")
+    }
+  }
+
+  @Test func withoutValidationTheTrainingSetServes() throws {
+    let splits = try load([("images", Self.images), ("labels", Self.labels)])
+    #expect(splits.train.images == Self.images && splits.train.labels == Self.labels)
+    #expect(splits.validation.images == Self.images && splits.validation.labels == Self.labels)
+    #expect(splits.train.classes == ["0", "1", "2"])
+    #expect(splits.train.normalization == .none(channels: 2))
+  }
+
+  @Test func bytesAndLongLabelsAndValidation() throws {
+    let bytes = HostTensor([1, 2, 3, 255] as [UInt8], shape: [1, 2, 2, 1])
+    let more = HostTensor([5, 6, 7, 8, 9, 10, 11, 12] as [UInt8], shape: [2, 2, 2, 1])
+    let splits = try load([
+      ("images", bytes), ("labels", Self.long([1])), ("validation_images", more), ("validation_labels", Self.long([0, 3])),
+    ])
+    #expect(splits.train.images == bytes && splits.train.labels == HostTensor([1] as [Int32], shape: [1]))
+    #expect(splits.validation.images == more && splits.validation.labels == HostTensor([0, 3] as [Int32], shape: [2]))
+    #expect(splits.train.classes.count == 4 && splits.validation.classes.count == 4)
+    #expect(splits.train.normalization == .none(channels: 1))
+  }
+
+  struct Case: CustomTestStringConvertible, Sendable {
+    let tensors: Tensors
+    let says: [String]
+    var testDescription: String { says.joined(separator: " ") }
+  }
+
+  static let cases: [Case] = [
+    Case(tensors: [], says: ["images and labels are needed", "has none"]),
+    Case(tensors: [("images", images), ("lables", labels)], says: ["images and labels are needed", "images, lables"]),
+    Case(tensors: [("images", images.reshaped([2, 8])), ("labels", labels)], says: ["images are [2, 8]", "[N, H, W, C]"]),
+    Case(tensors: [("images", images.converted(to: .float64)), ("labels", labels)], says: ["float64", "uint8 or float32"]),
+    Case(
+      tensors: [("images", HostTensor([] as [Float], shape: [0, 2, 2, 1])), ("labels", HostTensor([] as [Int32], shape: [0]))],
+      says: ["images are empty"]),
+    Case(tensors: [("images", images), ("labels", HostTensor([1] as [Int32], shape: [1]))], says: ["labels are [1]", "[2]"]),
+    Case(tensors: [("images", images), ("labels", labels.reshaped([2, 1]))], says: ["labels are [2, 1]"]),
+    Case(tensors: [("images", images), ("labels", labels.converted(to: .float32))], says: ["labels", "float32", "int64"]),
+    Case(tensors: [("images", images), ("labels", HostTensor([0, -1] as [Int32], shape: [2]))], says: ["labels[1] is -1"]),
+    Case(tensors: [("images", images), ("labels", long([.max, 0]))], says: ["labels[0] is 9223372036854775807"]),
+    Case(tensors: [("images", images), ("labels", long([0, 65536]))], says: ["labels[1] is 65536", "65535"]),
+    Case(
+      tensors: [("images", images), ("labels", labels), ("validation_images", images)], says: ["without validation_labels"]),
+    Case(
+      tensors: [("images", images), ("labels", labels), ("validation_labels", labels)], says: ["without validation_images"]),
+    Case(
+      tensors: [
+        ("images", images), ("labels", labels), ("validation_images", images.reshaped([2, 4, 1, 2])),
+        ("validation_labels", labels),
+      ], says: ["[2, 2, 2, 2]", "[2, 4, 1, 2]"]),
+    Case(
+      tensors: [
+        ("images", images), ("labels", labels), ("validation_images", images),
+        ("validation_labels", HostTensor([0, -7] as [Int32], shape: [2])),
+      ], says: ["validation_labels[1] is -7"]),
+  ]
+
+  @Test(arguments: cases) func malformed(_ item: Case) throws {
+    let message = try #require(failureMessage { _ = try load(item.tensors) })
+    expect(message, says: ["/data.safetensors: "] + item.says)
+  }
+
+  @Test func noSuchFile() throws {
+    let message = try #require(failureMessage { _ = try DatasetKind.tensors.load(from: "/nowhere.safetensors") })
+    expect(message, says: ["/nowhere.safetensors", "No such file"])
+  }
+}
