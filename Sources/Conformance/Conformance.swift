@@ -1,1 +1,95 @@
-// Filled in by the commits that follow.
+import Compute
+
+/// Compares a backend with the reference, case by case.
+public enum Conformance {
+  /// Runs the case on both backends and compares everything that it writes.
+  ///
+  /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is, and finite where
+  /// the reference is.
+  /// - Throws: what the backends throw.
+  public static func check(
+    _ subject: Case, on candidate: any Backend, against reference: any Backend
+  ) throws -> Outcome {
+    let results = try outputs(of: subject, on: candidate)
+    let expected = try outputs(of: subject, on: reference)
+    let comparisons = zip(results, expected).map { Comparison($0.name, $0.values, against: $1.values, subject.bound) }
+    return Outcome(
+      name: subject.name,
+      error: comparisons.map(\.error).max() ?? 0,
+      maximumError: comparisons.map(\.maximumError).max() ?? 0,
+      bound: subject.bound.value,
+      message: comparisons.compactMap(\.complaint).joined(separator: "; "))
+  }
+
+  private static func outputs(of subject: Case, on backend: any Backend) throws -> [(name: String, values: HostTensor)] {
+    let prepared = try subject.prepare(on: backend)
+    try prepared.run()
+    return try prepared.outputs()
+  }
+}
+
+/// How a case went.
+public struct Outcome: Sendable {
+  public let name: String
+  /// ‖a−b‖₂ / ‖b‖₂ of the worst output.
+  public let error: Double
+  /// max|a−b| / max|b| of the worst output.
+  public let maximumError: Double
+  /// What `error` may be.
+  public let bound: Double
+  /// What is wrong, or empty.
+  public let message: String
+  public var passed: Bool { message.isEmpty }
+}
+
+/// One output beside the reference's.
+struct Comparison {
+  let error, maximumError: Double
+  let complaint: String?
+
+  init(_ name: String, _ result: HostTensor, against expected: HostTensor, _ bound: Bound) {
+    if expected.type == .uint8 || expected.type == .int32 {
+      let wrong = zip(result.doubles, expected.doubles).enumerated().first { $1.0 != $1.1 }
+      (error, maximumError) = wrong == nil ? (0, 0) : (.infinity, .infinity)
+      complaint = wrong.map { "\(name)[\($0.offset)] is \(Int($0.element.0)), not \(Int($0.element.1))" }
+      return
+    }
+    var distances = Distances()
+    for (i, (a, b)) in zip(result.doubles, expected.doubles).enumerated() { distances.add(a, b, at: i) }
+    (error, maximumError) = (distances.error, distances.maximumError)
+    if let mismatch = distances.mismatch {
+      complaint = "\(name)[\(mismatch.index)] is \(mismatch.value), not \(mismatch.expected)"
+    } else if error > bound.value || maximumError > 4 * bound.value {
+      complaint = "\(name) errs by \(error) in norm, \(maximumError) at most; the bound is \(bound.value) (\(bound.reason))"
+    } else {
+      complaint = nil
+    }
+  }
+}
+
+/// Collects both errors over the elements that are finite in the reference; the others must be the same.
+private struct Distances {
+  private var squares = 0.0
+  private var expectedSquares = 0.0
+  private var largest = 0.0
+  private var expectedLargest = 0.0
+  private(set) var mismatch: (index: Int, value: Double, expected: Double)?
+
+  mutating func add(_ value: Double, _ expected: Double, at index: Int) {
+    guard value.isFinite && expected.isFinite else {
+      let same = value == expected || (value.isNaN && expected.isNaN)
+      if !same && mismatch == nil { mismatch = (index, value, expected) }
+      return
+    }
+    let distance = (value - expected).magnitude
+    squares += distance * distance
+    expectedSquares += expected * expected
+    largest = max(largest, distance)
+    expectedLargest = max(expectedLargest, expected.magnitude)
+  }
+
+  var error: Double { mismatch != nil ? .infinity : ratio(squares.squareRoot(), expectedSquares.squareRoot()) }
+  var maximumError: Double { mismatch != nil ? .infinity : ratio(largest, expectedLargest) }
+
+  private func ratio(_ distance: Double, _ size: Double) -> Double { distance == 0 ? 0 : distance / size }
+}

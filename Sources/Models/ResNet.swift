@@ -3,9 +3,9 @@ import NN
 
 /// Residual networks and their plain twins: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition".
 ///
-/// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a
-/// 7×7 convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but
-/// the first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
+/// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a 7×7
+/// convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but the
+/// first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
 public struct ResNet {
   public let configuration: ModelConfiguration
   public let store: ParameterStore
@@ -48,7 +48,8 @@ public struct ResNet {
   }
 
   /// Images [N,H,W,C] → logits [N,classes].
-  /// - Throws: ``Failure`` for images of another channel count, or too few or too small ones to train on; what the backend throws.
+  /// - Throws: ``Failure`` for images of another channel count and for too few or too small ones to train on; what the backend
+  ///   throws.
   public func callAsFunction(_ images: Variable, _ pass: Pass) throws -> Variable {
     try check(images.shape, pass.mode)
     var x = try stem(images, relu: true, pass)

@@ -1,0 +1,115 @@
+import Compute
+
+/// One operation on one set of shapes: what to run, on which inputs, how exact the result must be, and what it costs.
+///
+/// The same case serves three purposes. A test runs it on two backends and compares (``Conformance/check(_:on:against:)``),
+/// `resnet verify` does so on a user's device, and a benchmark calls ``prepare(on:)`` once and enqueues the operation over and
+/// over.
+///
+/// To add a case, list the operands and call the operation on them:
+///
+///     Case(
+///       "relu", "[3, 17]", flops: 51, bound: .exact,
+///       [.input("x", [3, 17]), .output("y", [3, 17])]
+///     ) { backend, tensors in try backend.relu(tensors["x"], into: tensors["y"]) }
+///
+/// and put it into the list of its operation's family, for example ``Catalogue/elementwise``. Inputs follow from the case's name,
+/// so that they are the same in every run. Outputs start as NaN (or a sentinel): an element that is never written is an error.
+public struct Case: Sendable {
+  /// Unique: the operation, then its shapes and options.
+  public let name: String
+  /// The member of `Backend` that is called, without its argument labels.
+  public let operation: String
+  /// Floating-point operations, a multiply-add counting two.
+  public let flops: Int
+  /// The least traffic in bytes, of float32: every input read once, every output written once.
+  public let bytes: Int
+  public let bound: Bound
+  public let size: Size
+
+  public enum Size: String, Sendable {
+    /// Odd shapes that tests run.
+    case small
+    /// Shapes of the published networks.
+    case real
+  }
+
+  let operands: [Operand]
+  let body: @Sendable (any Backend, Operands) throws -> Void
+
+  init(
+    _ operation: String, _ detail: String, size: Size = .small, flops: Int, bound: Bound, _ operands: [Operand],
+    _ body: @escaping @Sendable (any Backend, Operands) throws -> Void
+  ) {
+    name = "\(operation) \(detail)"
+    self.operation = operation
+    self.flops = flops
+    self.bound = bound
+    self.size = size
+    self.operands = operands
+    self.body = body
+    bytes = operands.reduce(0) { $0 + $1.traffic }
+  }
+
+  /// Uploads the inputs, allocates the outputs and hands back what enqueues the operation.
+  public func prepare(on backend: any Backend) throws -> PreparedCase {
+    var tensors: [String: Tensor] = [:]
+    for operand in operands { tensors[operand.name] = try backend.upload(operand.contents(seed: seed)) }
+    return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
+  }
+
+  /// FNV-1a of the name.
+  private var seed: UInt64 { name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } }
+}
+
+/// A case whose operands lie on a backend.
+public struct PreparedCase {
+  let subject: Case
+  let backend: any Backend
+  let tensors: Operands
+
+  /// Enqueues the operation once; waits for nothing (except where the operation itself does: `readLater`).
+  public func run() throws { try subject.body(backend, tensors) }
+
+  /// What the operation has written, by operand, after all work enqueued so far.
+  func outputs() throws -> [(name: String, values: HostTensor)] {
+    try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
+  }
+}
+
+/// A case's tensors by name.
+struct Operands {
+  let tensors: [String: Tensor]
+
+  subscript(name: String) -> Tensor {
+    guard let tensor = tensors[name] else { preconditionFailure("[Case] no operand \(name) among \(tensors.keys.sorted())") }
+    return tensor
+  }
+}
+
+/// How far a result may be from the reference, as ‖a−b‖₂ / ‖b‖₂, and why.
+///
+/// No element may err by more than four bounds of the largest one, either.
+public struct Bound: Hashable, Sendable {
+  public let value: Double
+  public let reason: String
+
+  /// The unit roundoff u of float32.
+  static let roundoff = 0x1p-24
+
+  static let exact = Bound(value: 0, reason: "no rounding: the operation moves, compares or sets values")
+
+  /// A result of a few operations.
+  static func rounding(_ operations: Double, _ reason: String) -> Bound {
+    Bound(value: operations * roundoff, reason: "\(operations) u: \(reason)")
+  }
+
+  /// A float32 sum of `terms` values in any order: rounding errors of random sign add up to about u·√terms (Higham & Mary,
+  /// "A new approach to probabilistic rounding error analysis", 2019); 4 u for the operations around the sum.
+  static func sum(of terms: Int, amplified factor: Double = 1, _ reason: String = "") -> Bound {
+    let suffix = reason.isEmpty ? "" : "; \(reason)"
+    return Bound(
+      value: factor * (4 + Double(terms).squareRoot()) * roundoff,
+      reason: "\(factor == 1 ? "" : "\(factor) ")(4 + √n) u for a sum of n = \(terms) terms\(suffix)")
+  }
+}

@@ -1,0 +1,26 @@
+import Compute
+
+/// The cases that every backend must pass.
+public enum Catalogue {
+  /// ``small`` and ``real(batch:)`` of a small batch.
+  public static var all: [Case] { small + real(batch: 2) }
+
+  /// Every operation on odd shapes and edge cases, seconds on the CPU reference.
+  public static var small: [Case] {
+    memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimiser + gatherBatch
+  }
+
+  /// The layers of the published networks.
+  ///
+  /// - Parameter batch: images a batch for the networks of 32² images; those of 224² get an eighth, at least one.
+  public static func real(batch: Int) -> [Case] {
+    precondition(batch > 0, "[Catalogue] a batch of \(batch)")
+    return RealShapes(batch: batch).cases
+  }
+
+  /// The first of each, in order.
+  static func distinct<Element: Hashable>(_ elements: [Element]) -> [Element] {
+    var seen: Set<Element> = []
+    return elements.filter { seen.insert($0).inserted }
+  }
+}

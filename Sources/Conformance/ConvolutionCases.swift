@@ -1,0 +1,102 @@
+import Compute
+
+extension Catalogue {
+  static var convolution: [Case] { distinct(grid + layers + special).flatMap { convolutionPasses($0) } }
+
+  /// All three passes of one geometry, the input gradient both overwriting and adding.
+  static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
+    let gradients = [false, true].map { accumulate in
+      let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
+      return Case(
+        "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
+        bound: g.bound(terms: g.r * g.s * g.k), [.input("dy", g.output), .input("filter", g.filter), dx]
+      ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
+    }
+    return [
+      Case(
+        "convolution", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
+        [.input("x", g.input), .input("filter", g.filter), .output("y", g.output)]
+      ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
+    ] + gradients + [
+      Case(
+        "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
+        [.input("x", g.input), .input("dy", g.output), .output("dw", g.filter)]
+      ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
+    ]
+  }
+
+  private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]
+  private static let channels = [
+    (1, 16), (3, 10), (10, 17), (16, 16), (17, 33), (33, 3), (64, 64), (128, 10), (1, 1), (33, 64), (16, 128),
+  ]
+  private static let batches = [1, 2, 3, 5, 2]
+
+  /// Every filter size with every stride and padding, the images and channels taken in turn.
+  private static var grid: [Conv2D] {
+    var index = 0
+    return [1, 3, 5, 7].flatMap { filter in
+      (1...3).flatMap { stride in
+        (0...3).map { padding in
+          defer { index += 1 }
+          return affordable(index, filter: filter, stride: stride, padding: padding)
+        }
+      }
+    }
+  }
+
+  /// The filters that residual networks consist of, with all image sizes and channel counts.
+  private static var layers: [Conv2D] {
+    [(1, 1, 0), (1, 2, 0), (3, 1, 1), (3, 2, 1)].flatMap { filter, stride, padding in
+      channels.indices.map { affordable($0, filter: filter, stride: stride, padding: padding) }
+    }
+  }
+
+  /// The index-th choice of image, batch and channels, made smaller until debug builds bear it (3 million multiply-adds).
+  private static func affordable(_ index: Int, filter: Int, stride: Int, padding: Int) -> Conv2D {
+    let (c, k) = channels[index % channels.count]
+    var batch = batches[index % batches.count]
+    var size = index % sizes.count
+    while true {
+      let height = max(sizes[size], filter - 2 * padding)
+      let input: Shape = [batch, height, max(height, index % 3 + filter - 2 * padding), c]
+      let g = Conv2D(input: input, filter: [filter, filter, c, k], stride: stride, padding: padding)
+      if g.macs <= 3_000_000 || size == sizes.count - 1 { return g }
+      if batch > 1 { batch = 1 } else { size += 1 }
+    }
+  }
+
+  private static var special: [Conv2D] {
+    [
+      // A filter as large as the image, without and with a border.
+      Conv2D(input: [2, 7, 7, 10], filter: [7, 7, 10, 17]),
+      Conv2D(input: [2, 3, 3, 17], filter: [7, 7, 17, 3], padding: 3),
+      // Neither image nor filter square.
+      Conv2D(input: [2, 5, 17, 3], filter: [3, 5, 3, 16], padding: 2),
+      Conv2D(input: [1, 33, 7, 16], filter: [5, 1, 16, 10], stride: 2, padding: 1),
+      Conv2D(input: [3, 1, 33, 4], filter: [1, 3, 4, 8], padding: 1),
+      // A stride larger than the filter: most pixels get no gradient.
+      Conv2D(input: [2, 14, 14, 16], filter: [1, 1, 16, 33], stride: 3),
+      Conv2D(input: [1, 17, 17, 3], filter: [3, 3, 3, 16], stride: 5, padding: 1),
+      // The last rows and columns reach no window.
+      Conv2D(input: [2, 8, 10, 16], filter: [3, 3, 16, 16], stride: 3),
+      // The whole border is padding, so that some outputs see nothing but zeros.
+      Conv2D(input: [2, 3, 3, 8], filter: [1, 1, 8, 16], padding: 3),
+      // Enough channels for every tile of a blocked kernel.
+      Conv2D(input: [1, 7, 7, 128], filter: [3, 3, 128, 128], padding: 1),
+      Conv2D(input: [2, 8, 8, 64], filter: [3, 3, 64, 64], padding: 1),
+      Conv2D(input: [2, 14, 14, 48], filter: [1, 1, 48, 96]),
+    ]
+  }
+}
+
+extension Conv2D {
+  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
+  var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
+
+  /// Winograd's transforms of F(4×4,3×3), for 3×3 filters of stride 1, enlarge rounding errors by about four (Barabasz et al.,
+  /// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
+  fileprivate func bound(terms: Int) -> Bound {
+    r == 3 && s == 3 && stride == 1
+      ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
+  }
+}

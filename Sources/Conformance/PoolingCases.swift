@@ -1,0 +1,75 @@
+import Compute
+
+extension Catalogue {
+  static var pooling: [Case] {
+    let geometries = [
+      Pool2D(input: [1, 1, 1, 1], window: 1, stride: 1),
+      Pool2D(input: [2, 3, 3, 3], window: 3, stride: 2, padding: 1),
+      Pool2D(input: [2, 17, 17, 16], window: 3, stride: 2, padding: 1),
+      Pool2D(input: [1, 32, 28, 17], window: 3, stride: 2, padding: 1),
+      Pool2D(input: [3, 33, 33, 10], window: 2, stride: 2),
+      Pool2D(input: [5, 7, 14, 33], window: 2, stride: 2, padding: 1),
+      Pool2D(input: [2, 14, 14, 8], window: 3, stride: 1, padding: 1),
+      Pool2D(input: [1, 14, 14, 64], window: 5, stride: 3, padding: 2),
+      Pool2D(input: [2, 10, 10, 16], window: 2, stride: 3),
+      Pool2D(input: [1, 16, 17, 1], window: 16, stride: 1),
+    ]
+    let averages: [Shape] = [[1, 1, 1, 1], [2, 3, 7, 17], [3, 8, 8, 64], [5, 7, 7, 33], [1, 28, 28, 10], [33, 4, 4, 128]]
+    return geometries.flatMap { g in
+      [maxPool(g), maxPool(g, .levels(3), "equal values"), maxPool(g, .levelsWithNaN(3), "NaN"), maxPoolGradient(g)]
+    } + averages.flatMap { averagePool($0) }
+  }
+
+  static func maxPool(_ g: Pool2D, _ values: Values = .normal, _ tag: String = "", size: Case.Size = .small) -> Case {
+    Case(
+      "maxPool", g.detail + (tag.isEmpty ? "" : ", \(tag)"), size: size, flops: g.output.count * g.window * g.window,
+      bound: .exact, [.input("x", g.input, values), .output("y", g.output), .output("positions", g.output, .uint8)]
+    ) { try $0.maxPool($1["x"], g, into: $1["y"], positions: $1["positions"]) }
+  }
+
+  static func maxPoolGradient(_ g: Pool2D, size: Case.Size = .small) -> Case {
+    let overlap = ((g.window + g.stride - 1) / g.stride) * ((g.window + g.stride - 1) / g.stride)
+    return Case(
+      "maxPoolGradient", g.detail, size: size, flops: g.output.count, bound: .sum(of: overlap),
+      [.input("dy", g.output), .input("positions", g.output, .positions(g)), .output("dx", g.input)]
+    ) { try $0.maxPoolGradient($1["dy"], positions: $1["positions"], g, into: $1["dx"]) }
+  }
+
+  /// Forward and gradient.
+  static func averagePool(_ shape: Shape, size: Case.Size = .small) -> [Case] {
+    let rows: Shape = [shape[0], shape[3]]
+    return [
+      Case(
+        "globalAveragePool", "\(shape)", size: size, flops: shape.count, bound: .sum(of: shape[1] * shape[2]),
+        [.input("x", shape), .output("y", rows)]
+      ) { try $0.globalAveragePool($1["x"], into: $1["y"]) },
+      Case(
+        "globalAveragePoolGradient", "\(shape)", size: size, flops: shape.count,
+        bound: .rounding(4, "a quotient, or a reciprocal and a product"), [.input("dy", rows), .output("dx", shape)]
+      ) { try $0.globalAveragePoolGradient($1["dy"], into: $1["dx"]) },
+    ]
+  }
+}
+
+extension Pool2D {
+  var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q), window \(window) stride \(stride) padding \(padding)" }
+}
+
+extension Values {
+  /// A random position of each window that lies inside the image.
+  fileprivate static func positions(_ g: Pool2D) -> Values {
+    Values(type: .uint8) { shape, random in
+      func inside(_ start: Int, _ size: Int) -> Int {
+        let first = max(0, -start)
+        return first + random.below(min(g.window, size - start) - first)
+      }
+      let elements = (0..<shape.count).map { i in
+        let (pixel, _) = i.quotientAndRemainder(dividingBy: g.c)
+        let r = inside(pixel / g.q % g.p * g.stride - g.padding, g.h)
+        let s = inside(pixel % g.q * g.stride - g.padding, g.w)
+        return UInt8(r * g.window + s)
+      }
+      return HostTensor(elements, shape: shape)
+    }
+  }
+}
