@@ -14,7 +14,7 @@ public final class DryRunBackend: Backend {
   private let pool: DryPool
 
   /// - Parameter modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
-  ///   granularity, and its convolutions' workspaces. Without one: float32, 128 bytes and no workspaces.
+  ///   granularity, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
   public init(modelling modelled: (any Backend)? = nil) {
     self.modelled = modelled
     scalar = modelled?.scalar ?? .float32
@@ -74,8 +74,8 @@ public final class DryRunBackend: Backend {
   public func flush() {}
   public func finish() {}
 
-  public func workspaceByteCounts(_ pass: ConvolutionPass, _ geometry: Conv2D) -> [Int] {
-    modelled?.workspaceByteCounts(pass, geometry) ?? []
+  public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
+    modelled?.workspaceByteCounts(operation) ?? []
   }
 
   // MARK: The log

@@ -7,12 +7,13 @@ import OpenCL
 final class DeviceMemory {
   private let context: Context
   private let maxAllocation: Int
-  private var pool = Pool<Buffer>(granularity: 256)
+  private var pool: Pool<Buffer>
 
   var use: MemoryUse { pool.use }
 
-  init(context: Context) throws(OpenCLError) {
+  init(context: Context, granularity: Int) throws(OpenCLError) {
     self.context = context
+    pool = Pool(granularity: granularity)
     maxAllocation = try context.device.maxAllocation
   }
 

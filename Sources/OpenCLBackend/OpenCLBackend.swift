@@ -31,7 +31,7 @@ public final class OpenCLBackend: Backend {
     // At least a cache line, so that slices do not share one.
     alignment = max(64, try device.baseAddressAlignment)
     queue = try Queue(context: context, profiling: profiling)
-    deviceMemory = try DeviceMemory(context: context)
+    deviceMemory = try DeviceMemory(context: context, granularity: alignment)
     programs = try ProgramCache(context: context)
   }
 

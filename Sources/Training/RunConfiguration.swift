@@ -1,0 +1,64 @@
+import Compute
+import Datasets
+import Models
+import NN
+
+/// Everything that decides a training run's result, but for the device; kept in the run's `config.json`.
+public struct RunConfiguration: Hashable, Codable, Sendable {
+  public var model: ModelConfiguration
+  public var dataset: String
+  /// The folder or file of the data set; nil for the place where the system keeps it.
+  public var data: String?
+  /// Use only the first images of the training set.
+  public var limitTrain: Int?
+  public var epochs: Int
+  public var batchSize: Int
+  public var learningRate: Double
+  public var momentum: Double
+  public var nesterov: Bool
+  public var weightDecay: Double
+  public var schedule: Schedule.Kind
+  public var warmupEpochs: Double
+  public var labelSmoothing: Double
+  public var shuffle: Bool
+  /// Nil for images as they are.
+  public var augmentation: Augmentation?
+  public var seed: UInt64
+  /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
+  public var maxSteps: Int?
+  /// The file that the weights come from; nil for drawn ones.
+  public var initialWeights: String?
+
+  public init(model: ModelConfiguration, dataset: String) {
+    self.model = model
+    self.dataset = dataset
+    epochs = 10
+    batchSize = 128
+    learningRate = 0.1
+    momentum = 0.9
+    nesterov = false
+    weightDecay = 5e-4
+    schedule = .cosine
+    warmupEpochs = 1
+    labelSmoothing = 0
+    shuffle = true
+    seed = 0
+  }
+
+  /// - Throws: ``Failure`` for the first value that makes no sense.
+  public func validate() throws {
+    func demand(_ holds: Bool, _ complaint: @autoclosure () -> String) throws {
+      if !holds { throw Failure(complaint()) }
+    }
+    try demand(epochs > 0, "--epochs \(epochs): at least one is needed")
+    try demand(batchSize > 0, "--batch-size \(batchSize): at least one image is needed")
+    try demand(learningRate.isFinite && learningRate >= 0, "--learning-rate \(learningRate): it must be at least 0")
+    try demand(momentum >= 0 && momentum < 1, "--momentum \(momentum): it must be at least 0 and below 1")
+    try demand(!nesterov || momentum > 0, "--nesterov needs a --momentum above 0")
+    try demand(weightDecay.isFinite && weightDecay >= 0, "--weight-decay \(weightDecay): it must be at least 0")
+    try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
+    try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
+    try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
+    try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
+  }
+}

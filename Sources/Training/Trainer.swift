@@ -1,0 +1,158 @@
+import Compute
+import Datasets
+import Foundation
+import Models
+import NN
+
+/// Trains a network on a data set that lives on the device, and keeps its run folder.
+///
+/// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
+public final class Trainer {
+  public enum Ending: Hashable, Sendable {
+    case finished
+    /// The caller asked to stop; the run can be resumed.
+    case stopped
+  }
+
+  public let configuration: RunConfiguration
+  public let model: ResNet
+  public let folder: RunFolder
+  public let stepsPerEpoch: Int
+  /// Steps of the whole run.
+  public let totalSteps: Int
+  /// Steps done.
+  public var step: Int { position.step }
+
+  private let backend: any Backend
+  private let training, validation: DeviceDataset
+  private let optimiser: SGD
+  private let schedule: Schedule
+  private let description: Weights.Description
+  private let log: MetricsLog
+  private var position: RunFolder.Position
+  private let logEvery: Int
+
+  /// Steps that may be enqueued before the first of them is done.
+  private static let stepsAhead = 4
+
+  /// Loads everything onto the device; starts at the beginning, or where the run of `resuming` was saved.
+  /// - Throws: ``Failure`` for options, weights or images that do not fit each other; what the backend throws.
+  public init(
+    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder, resuming: Bool = false,
+    logEvery: Int = 10
+  ) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    self.backend = backend
+    self.folder = folder
+    self.logEvery = max(1, logEvery)
+
+    let train = configuration.limitTrain.map(splits.train.prefix) ?? splits.train
+    model = try ResNet(configuration.model)
+    try model.store.allocate(on: backend, seed: configuration.seed)
+    optimiser = try SGD(
+      model.store, momentum: configuration.momentum, weightDecay: configuration.weightDecay, nesterov: configuration.nesterov)
+    if resuming {
+      position = try folder.load(into: model.store, optimiser)
+    } else {
+      position = RunFolder.Position()
+      if let path = configuration.initialWeights {
+        let weights = try Weights(contentsOf: path)
+        do { try model.store.load(weights.tensors) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+      }
+    }
+    training = try DeviceDataset(train, on: backend)
+    validation = try DeviceDataset(splits.validation, on: backend)
+    description = Weights.Description(model: configuration.model, dataset: train)
+
+    let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
+    stepsPerEpoch = batches
+    let scheduled = batches * configuration.epochs
+    totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
+    schedule = Schedule(
+      configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
+      warmupSteps: min(scheduled, Int((configuration.warmupEpochs * Double(batches)).rounded())))
+    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position.step)
+  }
+
+  /// Runs to the end, or until `shouldStop` says so.
+  /// - Parameters:
+  ///   - shouldStop: asked before each step.
+  ///   - report: told of each record, after it is in the log.
+  /// - Throws: ``Failure`` where the loss is no number any more or a file cannot be written; what the backend throws. What was
+  ///   saved before stays.
+  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
+    while position.epoch * stepsPerEpoch < totalSteps {
+      if try !runEpoch(shouldStop, report) {
+        try folder.save(position, model.store, optimiser)
+        try Weights.write(model.store, description, to: folder.lastPath)
+        return .stopped
+      }
+    }
+    return .finished
+  }
+
+  /// One epoch, or what is left of it, with validation and checkpoints at its end.
+  /// - Returns: false if it was stopped.
+  private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
+    let plan = EpochPlan(
+      seed: configuration.seed, epoch: position.epoch, count: training.dataset.count, shuffle: configuration.shuffle,
+      augmentation: configuration.augmentation)
+    let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
+    let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
+    let training = TrainingStep(model, optimiser, labelSmoothing: configuration.labelSmoothing)
+    var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
+
+    while position.step < last && !shouldStop() {
+      let index = position.step - position.epoch * stepsPerEpoch
+      let (x, labels) = try self.training.batch(index, of: loaded)
+      let metrics = try backend.tensor([3])
+      let rate = schedule.rate(at: position.step)
+      try training.run(x: x, labels: labels, learningRate: rate, metrics: metrics)
+      position.step += 1
+      collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
+      try collect(&collector, leaving: Self.stepsAhead, report)
+    }
+    try collect(&collector, leaving: 0, report)
+    guard position.step == last,
+      let checked = try model.evaluate(validation, batchSize: configuration.batchSize, progress: { _ in !shouldStop() })
+    else { return false }
+    try finishEpoch(checked, collector, report)
+    return true
+  }
+
+  private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {
+    position.epoch += 1
+    let record = EpochRecord(
+      epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
+      accuracy: position.hits / Double(max(1, position.images)), learningRate: schedule.rate(at: position.step - 1),
+      imagesPerSecond: collector.imagesPerSecond, validationLoss: checked.loss, validationAccuracy: checked.top1)
+    (position.lossSum, position.hits, position.images) = (0, 0, 0)
+    if record.validationAccuracy > position.bestAccuracy {
+      position.bestAccuracy = record.validationAccuracy
+      try Weights.write(model.store, description, to: folder.bestPath)
+    }
+    try Weights.write(model.store, description, to: folder.lastPath)
+    try folder.save(position, model.store, optimiser)
+    try log.write(.epoch(record))
+    report(.epoch(record))
+  }
+
+  /// Takes the losses that have arrived, waiting only where more than `leaving` steps are under way.
+  private func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
+    while let done = try collector.next(leaving: leaving) {
+      guard done.lossSum.isFinite else {
+        throw Failure(
+          "the loss is not a number after step \(done.step): the training diverged; try a lower --learning-rate (it was "
+            + "\(done.rate)) or more --warmup-epochs; checkpoints in \(folder.path) are from before")
+      }
+      position.lossSum += done.lossSum
+      position.hits += done.hits
+      position.images += done.images
+      if let record = collector.add(done) {
+        try log.write(.step(record))
+        report(.step(record))
+      }
+    }
+  }
+}

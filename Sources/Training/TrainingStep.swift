@@ -1,0 +1,82 @@
+import Compute
+import Datasets
+import Models
+import NN
+
+/// One step of training: forward, loss, backward, update. Enqueues and returns; nothing waits.
+public struct TrainingStep {
+  public let model: ResNet
+  public let optimiser: SGD
+  public let labelSmoothing: Double
+
+  public init(_ model: ResNet, _ optimiser: SGD, labelSmoothing: Double = 0) {
+    self.model = model
+    self.optimiser = optimiser
+    self.labelSmoothing = labelSmoothing
+  }
+
+  /// - Parameters:
+  ///   - x: images [N,H,W,C].
+  ///   - labels: int32 [N].
+  ///   - metrics: [3], set to the batch's Σ loss and its hits among the first and the first five.
+  public func run(x: Tensor, labels: Tensor, learningRate: Double, metrics: Tensor) throws {
+    let backend = model.store.backend
+    let pass = Pass(on: backend, mode: .training)
+    try backend.fill(metrics, with: 0)
+    let logits = try model(Variable(x), pass)
+    try pass.crossEntropy(logits, labels: labels, smoothing: labelSmoothing, metrics: metrics)
+    try pass.backward()
+    try optimiser.step(learningRate: learningRate)
+  }
+}
+
+/// Loss and hits over some images.
+public struct Metrics: Hashable, Sendable {
+  public var images: Int
+  /// Mean cross-entropy.
+  public var loss: Double
+  /// Shares of images whose label ranks first, and among the first five.
+  public var top1, top5: Double
+
+  /// - Parameter sums: [3], what ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:)`` adds up.
+  init(sums: [Double], images: Int) {
+    self.images = images
+    loss = sums[0] / Double(images)
+    top1 = sums[1] / Double(images)
+    top5 = sums[2] / Double(images)
+  }
+}
+
+extension ResNet {
+  /// Loss and accuracy over a whole data set, as it is, with running estimates and without smoothing.
+  /// - Parameter progress: told the share done after each batch; returns false to stop early.
+  /// - Returns: nil where `progress` stopped it.
+  public func evaluate(
+    _ data: DeviceDataset, batchSize: Int, progress: (Double) throws -> Bool = { _ in true }
+  ) throws -> Metrics? {
+    let backend = store.backend
+    let plan = EpochPlan(inOrder: data.dataset.count)
+    let loaded = try data.load(plan, batches: plan.batches(of: batchSize, keepShort: true))
+    var sums = [0.0, 0.0, 0.0]
+    // A few batches may wait on the device; each has its own sums, added here in double precision.
+    var pending: [any Readback] = []
+    func collect(downTo count: Int) throws {
+      while pending.count > count {
+        let values = try pending.removeFirst().wait().doubles
+        for i in sums.indices { sums[i] += values[i] }
+      }
+    }
+    for index in loaded.batches.indices {
+      let (x, labels) = try data.batch(index, of: loaded)
+      let metrics = try backend.tensor([3])
+      try backend.fill(metrics, with: 0)
+      let pass = Pass(on: backend, mode: .inference)
+      try pass.crossEntropy(try self(Variable(x), pass), labels: labels, metrics: metrics)
+      pending.append(try backend.readLater(metrics))
+      try collect(downTo: 2)
+      guard try progress(Double(index + 1) / Double(loaded.batches.count)) else { return nil }
+    }
+    try collect(downTo: 0)
+    return Metrics(sums: sums, images: data.dataset.count)
+  }
+}
