@@ -22,7 +22,7 @@ extension DryRunBackend {
     require(y, geometry.output, "convolution")
     log(
       "convolution", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspaces: workspaceByteCounts(.forward, geometry))
+      workspace: .convolution(.forward, geometry))
   }
 
   public func convolutionInputGradient(
@@ -33,7 +33,7 @@ extension DryRunBackend {
     require(dx, geometry.input, "convolutionInputGradient")
     log(
       "convolutionInputGradient", reads: [dy, filter], updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx],
-      macs: geometry.macs, workspaces: workspaceByteCounts(.inputGradient, geometry))
+      macs: geometry.macs, workspace: .convolution(.inputGradient, geometry))
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
@@ -42,7 +42,7 @@ extension DryRunBackend {
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
       "convolutionFilterGradient", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspaces: workspaceByteCounts(.filterGradient, geometry))
+      workspace: .convolution(.filterGradient, geometry))
   }
 
   // MARK: Batch normalisation
@@ -55,7 +55,9 @@ extension DryRunBackend {
     require(x, x.shape, "batchNormStatistics")
     precondition(x.count > c, "[batchNormStatistics] \(x.shape) has one value a channel, two are due")
     for tensor in [mean, inverseDeviation, runningMean, runningVariance] { require(tensor, [c], "batchNormStatistics") }
-    log("batchNormStatistics", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation])
+    log(
+      "batchNormStatistics", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation],
+      workspace: .batchNorm(rows: x.count / c, channels: c))
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
@@ -80,7 +82,10 @@ extension DryRunBackend {
     for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient") }
     let perChannel = checked(channels, of: x, "batchNormGradient")
     for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradient") }
-    log("batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias])
+    let c = dscale.count
+    log(
+      "batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias],
+      workspace: .batchNorm(rows: dy.count / c, channels: c))
   }
 
   private func checked(_ all: BatchNormChannels, of x: Tensor, _ operation: String) -> [Tensor] {
@@ -193,7 +198,9 @@ extension DryRunBackend {
     require(labels, [logits.shape[0]], "crossEntropy", .int32)
     require(metrics, [3], "crossEntropy")
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
-    log("crossEntropy", reads: [logits, labels], updates: [metrics], writes: gradient.map { [$0] } ?? [])
+    log(
+      "crossEntropy", reads: [logits, labels], updates: [metrics], writes: gradient.map { [$0] } ?? [],
+      workspace: .crossEntropy(rows: logits.shape[0]))
   }
 
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) {
