@@ -84,23 +84,25 @@ public final class DryRunBackend: Backend {
   /// - Parameters:
   ///   - inPlace: the sources whose place a destination may take.
   ///   - updates: tensors that are read and written.
-  ///   - workspaces: bytes that the operation holds while it is enqueued.
+  ///   - workspace: the operation whose scratch memory the modelled device states.
   ///   - otherBytes: read besides `reads`.
   func log(
     _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor], macs: Int = 0,
-    workspaces: [Int] = [], otherBytes: Int = 0
+    workspace: WorkspaceOperation? = nil, otherBytes: Int = 0
   ) {
     let sources = reads.map { own($0.storage, operation) }
     let shareable = inPlace.map { own($0.storage, operation) }
     let destinations = (writes + updates).map { own($0.storage, operation) }
     for (index, destination) in destinations.enumerated() {
       for other in destinations[..<index] + sources where destination.overlaps(other) {
-        let isAllowed = other.coincides(destination) && shareable.contains { $0.coincides(destination) }
+        let isAllowed =
+          other.coincides(destination) && shareable.contains { $0.coincides(destination) }
           && !destinations[..<index].contains { $0.coincides(destination) }
         precondition(isAllowed, "[\(operation)] a destination overlaps a source or another destination")
       }
     }
-    withExtendedLifetime(workspaces.map { DryBlock($0, pool) }) {}
+    let borrowed = workspace.map(workspaceByteCounts) ?? []
+    withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
 
     let output = (writes + updates).first?.shape ?? []
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")

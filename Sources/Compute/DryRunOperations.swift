@@ -22,7 +22,7 @@ extension DryRunBackend {
     require(y, geometry.output, "convolution")
     log(
       "convolution", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspaces: workspaceByteCounts(.convolution(.forward, geometry)))
+      workspace: .convolution(.forward, geometry))
   }
 
   public func convolutionInputGradient(
@@ -33,7 +33,7 @@ extension DryRunBackend {
     require(dx, geometry.input, "convolutionInputGradient")
     log(
       "convolutionInputGradient", reads: [dy, filter], updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx],
-      macs: geometry.macs, workspaces: workspaceByteCounts(.convolution(.inputGradient, geometry)))
+      macs: geometry.macs, workspace: .convolution(.inputGradient, geometry))
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
@@ -42,7 +42,7 @@ extension DryRunBackend {
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
       "convolutionFilterGradient", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspaces: workspaceByteCounts(.convolution(.filterGradient, geometry)))
+      workspace: .convolution(.filterGradient, geometry))
   }
 
   // MARK: Batch normalisation
@@ -57,7 +57,7 @@ extension DryRunBackend {
     for tensor in [mean, inverseDeviation, runningMean, runningVariance] { require(tensor, [c], "batchNormStatistics") }
     log(
       "batchNormStatistics", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation],
-      workspaces: workspaceByteCounts(.batchNorm(rows: x.count / c, channels: c)))
+      workspace: .batchNorm(rows: x.count / c, channels: c))
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
@@ -82,10 +82,10 @@ extension DryRunBackend {
     for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient") }
     let perChannel = checked(channels, of: x, "batchNormGradient")
     for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradient") }
-    let c = channels.scale.count
+    let c = dscale.count
     log(
       "batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias],
-      workspaces: workspaceByteCounts(.batchNorm(rows: x.count / c, channels: c)))
+      workspace: .batchNorm(rows: dy.count / c, channels: c))
   }
 
   private func checked(_ all: BatchNormChannels, of x: Tensor, _ operation: String) -> [Tensor] {
@@ -200,7 +200,7 @@ extension DryRunBackend {
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
     log(
       "crossEntropy", reads: [logits, labels], updates: [metrics], writes: gradient.map { [$0] } ?? [],
-      workspaces: workspaceByteCounts(.crossEntropy(rows: logits.shape[0])))
+      workspace: .crossEntropy(rows: logits.shape[0]))
   }
 
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) {

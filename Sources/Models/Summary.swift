@@ -52,16 +52,13 @@ public struct Summary {
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// One step, as a trainer does it.
   private static func train(_ model: ResNet, _ optimiser: SGD, _ images: Shape, _ backend: DryRunBackend) throws {
-    let pass = Pass(on: backend, mode: .training)
-    pass.onLayer = { backend.layer = $0 }
-    let batch = Variable(try backend.tensor(images))
-    let logits = try model(batch, pass)
-    let labels = try backend.tensor([images[0]], .int32)
-    try pass.crossEntropy(logits, labels: labels, metrics: try backend.tensor([3]))
-    try pass.backward()
-    try optimiser.step(learningRate: 0)
+    let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
+    try withExtendedLifetime(batch) {
+      try model.trainingStep(
+        images: batch.images, labels: batch.labels, metrics: batch.metrics, optimiser, learningRate: 0
+      ) { backend.layer = $0 }
+    }
   }
 
   private static func infer(

@@ -100,15 +100,16 @@ public final class Trainer {
       augmentation: configuration.augmentation)
     let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
-    let training = TrainingStep(model, optimiser, labelSmoothing: configuration.labelSmoothing)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
     while position.step < last && !shouldStop() {
       let index = position.step - position.epoch * stepsPerEpoch
-      let (x, labels) = try self.training.batch(index, of: loaded)
+      let (x, labels) = try training.batch(index, of: loaded)
       let metrics = try backend.tensor([3])
       let rate = schedule.rate(at: position.step)
-      try training.run(x: x, labels: labels, learningRate: rate, metrics: metrics)
+      try backend.fill(metrics, with: 0)
+      try model.trainingStep(
+        images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
       position.step += 1
       collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
       try collect(&collector, leaving: Self.stepsAhead, report)

@@ -3,33 +3,6 @@ import Datasets
 import Models
 import NN
 
-/// One step of training: forward, loss, backward, update. Enqueues and returns; nothing waits.
-public struct TrainingStep {
-  public let model: ResNet
-  public let optimiser: SGD
-  public let labelSmoothing: Double
-
-  public init(_ model: ResNet, _ optimiser: SGD, labelSmoothing: Double = 0) {
-    self.model = model
-    self.optimiser = optimiser
-    self.labelSmoothing = labelSmoothing
-  }
-
-  /// - Parameters:
-  ///   - x: images [N,H,W,C].
-  ///   - labels: int32 [N].
-  ///   - metrics: [3], set to the batch's Σ loss and its hits among the first and the first five.
-  public func run(x: Tensor, labels: Tensor, learningRate: Double, metrics: Tensor) throws {
-    let backend = model.store.backend
-    let pass = Pass(on: backend, mode: .training)
-    try backend.fill(metrics, with: 0)
-    let logits = try model(Variable(x), pass)
-    try pass.crossEntropy(logits, labels: labels, smoothing: labelSmoothing, metrics: metrics)
-    try pass.backward()
-    try optimiser.step(learningRate: learningRate)
-  }
-}
-
 /// Loss and hits over some images.
 public struct Metrics: Hashable, Sendable {
   public var images: Int

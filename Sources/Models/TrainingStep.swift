@@ -1,0 +1,26 @@
+import Compute
+import NN
+
+extension ResNet {
+  /// One step of stochastic gradient descent on the mean loss of a batch: forward, backward, update.
+  ///
+  /// A dry run of this function tells what a device's memory pool will hold.
+  /// - Parameters:
+  ///   - images: [N,H,W,C].
+  ///   - labels: int32 [N].
+  ///   - smoothing: label smoothing in 0 ... 1.
+  ///   - metrics: [3], to which Σ loss and the hits among the first and the first five are added.
+  ///   - onLayer: told the name of each layer before its operations, forward and backward.
+  /// - Throws: as the model does.
+  public func trainingStep(
+    images: Tensor, labels: Tensor, smoothing: Double = 0, metrics: Tensor, _ optimiser: SGD, learningRate: Double,
+    onLayer: ((String) -> Void)? = nil
+  ) throws {
+    let pass = Pass(on: store.backend, mode: .training)
+    pass.onLayer = onLayer
+    let logits = try callAsFunction(Variable(images), pass)
+    try pass.crossEntropy(logits, labels: labels, smoothing: smoothing, metrics: metrics)
+    try withExtendedLifetime(logits) { try pass.backward() }
+    try optimiser.step(learningRate: learningRate)
+  }
+}
