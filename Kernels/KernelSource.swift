@@ -8,6 +8,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case crossEntropy = "cross_entropy.cl"
   case elementwise = "elementwise.cl"
   case gatherBatch = "gather_batch.cl"
+  case peak = "peak.cl"
   case pooling = "pooling.cl"
 
   /// The name of the file in `Kernels/`.
@@ -23,6 +24,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .crossEntropy: PackageResources.cross_entropy_cl
       case .elementwise: PackageResources.elementwise_cl
       case .gatherBatch: PackageResources.gather_batch_cl
+      case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
       }
     return String(decoding: bytes, as: UTF8.self)

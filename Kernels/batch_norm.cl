@@ -30,21 +30,25 @@ __kernel void statistics_of_chunks(__global const float *restrict x, __global fl
   for (; m + 4 <= last; m += 4)
     UNROLL for (int i = 0; i < 4; i++) s[i] += LOAD(xc + (size_t)(m + i) * C);
   for (; m < last; m++) s[0] += LOAD(xc + (size_t)m * C);
-  const floatv mean = ((s[0] + s[1]) + (s[2] + s[3])) / (float)(last - first);
+  const float rows = (float)(last - first);
+  const floatv mean = ((s[0] + s[1]) + (s[2] + s[3])) / rows;
 
-  UNROLL for (int i = 0; i < 4; i++) s[i] = (floatv)(0.0f);
-  for (m = first; m + 4 <= last; m += 4)
-    UNROLL for (int i = 0; i < 4; i++) {
-      const floatv d = LOAD(xc + (size_t)(m + i) * C) - mean;
-      s[i] = FMA(d, d, s[i]);
-    }
-  for (; m < last; m++) {
-    const floatv d = LOAD(xc + (size_t)m * C) - mean;
-    s[0] = FMA(d, d, s[0]);
+  floatv e[4];
+  UNROLL for (int i = 0; i < 4; i++) s[i] = e[i] = (floatv)(0.0f);
+#define DEVIATION(i, m)                                   \
+  {                                                       \
+    const floatv d = LOAD(xc + (size_t)(m) * C) - mean;   \
+    e[i] += d;                                            \
+    s[i] = FMA(d, d, s[i]);                               \
   }
+  for (m = first; m + 4 <= last; m += 4)
+    UNROLL for (int i = 0; i < 4; i++) DEVIATION(i, m + i)
+  for (; m < last; m++) DEVIATION(0, m)
+  // What rounding has left of Σ(x−mean) mends both (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
+  const floatv rest = ((e[0] + e[1]) + (e[2] + e[3])) / rows;
   __global float *to = partial + (size_t)chunk * 2 * C + c;
-  STORE(mean, to);
-  STORE((s[0] + s[1]) + (s[2] + s[3]), to + C);
+  STORE(mean + rest, to);
+  STORE((s[0] + s[1]) + (s[2] + s[3]) - rest * rest * rows, to + C);
 }
 
 // Merges the chunks; mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
@@ -52,17 +56,20 @@ __kernel void statistics(__global const float *restrict partial, __global float 
                          __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C, int chunks,
                          float epsilon, float momentum) {
   const int c = get_global_id(0) * VW;
-  floatv sum = (floatv)(0.0f);
-  for (int i = 0; i < chunks; i++) {
+  // Relative to the first chunk's mean, so that a large mean costs no digits.
+  const floatv origin = LOAD(partial + c);
+  floatv offset = (floatv)(0.0f);
+  for (int i = 1; i < chunks; i++) {
     CHUNK(i);
-    sum += LOAD(partial + (size_t)i * 2 * C + c) * ((float)(last - first) / (float)M);
+    offset += (LOAD(partial + (size_t)i * 2 * C + c) - origin) * ((float)(last - first) / (float)M);
   }
   floatv m2 = (floatv)(0.0f);
   for (int i = 0; i < chunks; i++) {
     CHUNK(i);
-    const floatv d = LOAD(partial + (size_t)i * 2 * C + c) - sum;
+    const floatv d = LOAD(partial + (size_t)i * 2 * C + c) - origin - offset;
     m2 += LOAD(partial + (size_t)i * 2 * C + C + c) + d * d * (float)(last - first);
   }
+  const floatv sum = origin + offset;
   STORE(sum, mean + c);
   STORE(1.0f / sqrt(m2 / (float)M + epsilon), inverse + c);
   STORE(LOAD(runningMean + c) * (1.0f - momentum) + sum * momentum, runningMean + c);

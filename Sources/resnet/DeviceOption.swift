@@ -1,0 +1,26 @@
+import ArgumentParser
+import CPUBackend
+import Compute
+import OpenCLBackend
+
+/// `--device`, and the one place where a backend is chosen.
+struct DeviceOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Where to run: cpu (the slow reference), opencl (the best device) or opencl:P.D.", valueName: "cpu|opencl|opencl:P.D"))
+  var device = "opencl"
+
+  func validate() throws {
+    if device == "cpu" || device == "opencl" { return }
+    let parts = device.hasPrefix("opencl:") ? device.dropFirst(7).split(separator: ".", omittingEmptySubsequences: false) : []
+    guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isNumber) }) else {
+      throw ValidationError("--device '\(device)': use cpu, opencl, or opencl:P.D as `resnet devices` lists them")
+    }
+  }
+
+  /// Opens the device.
+  func backend(profiling: Bool = false) throws -> any Backend {
+    if device == "cpu" { return CPUBackend() }
+    return try OpenCLBackend(device: DeviceList.find(device).device, profiling: profiling)
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Formats
+import Foundation
+import OpenCL
+import OpenCLBackend
+
+struct DevicesCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "devices", abstract: "List the CPU reference and every OpenCL device.")
+
+  @Flag(help: "Print a JSON array.")
+  var json = false
+
+  func run() throws {
+    let entries = try DeviceList.all()
+    let best = try DeviceList.best(of: entries)?.selector
+    if json {
+      printJSON(.array([reference] + (try entries.map { try describe($0, isDefault: $0.selector == best) })))
+      return
+    }
+    print("cpu         CPU reference: plain loops in double precision, for checking")
+    for entry in entries {
+      let device = entry.device
+      let mark = entry.selector == best ? "  (default)" : ""
+      print("\(entry.selector)  \(try device.name), \(try device.kind.rawValue)\(mark)")
+      print("            driver \(try device.driverVersion), \(try device.version)")
+      print(
+        "            \(bytes(try device.globalMemory)) of memory, \(try device.computeUnits) compute units, "
+          + "\(bytes(try device.localMemory)) of local memory")
+    }
+    if entries.isEmpty { print("No OpenCL device: install a driver; on Debian `apt-get install pocl-opencl-icd` runs on any CPU.") }
+  }
+
+  private var reference: JSON {
+    .members([
+      "selector": .string("cpu"), "name": .string("CPU reference"), "type": .string("reference"), "driver": .null,
+      "memory_bytes": .integer(Int(ProcessInfo.processInfo.physicalMemory)),
+      "compute_units": .integer(ProcessInfo.processInfo.activeProcessorCount), "default": .boolean(false),
+    ])
+  }
+
+  private func describe(_ entry: DeviceEntry, isDefault: Bool) throws -> JSON {
+    let device = entry.device
+    return .members([
+      "selector": .string(entry.selector), "name": .string(try device.name), "type": .string(try device.kind.rawValue),
+      "driver": .string(try device.driverVersion), "memory_bytes": .integer(try device.globalMemory),
+      "compute_units": .integer(try device.computeUnits), "default": .boolean(isDefault),
+    ])
+  }
+}

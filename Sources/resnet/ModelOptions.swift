@@ -1,0 +1,23 @@
+import ArgumentParser
+import Models
+
+extension ShortcutOption: ExpressibleByArgument {}
+extension StridePlacement: ExpressibleByArgument {}
+
+/// The options that say how a model of a given name is built.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
+  var shortcut: ShortcutOption?
+
+  @Option(help: "Bottleneck stride on the first 1×1 (v1, the paper) or on the 3×3 (v1.5, torchvision).")
+  var stride: StridePlacement?
+
+  @Flag(help: "Start the last batch norm scale of each block at zero.")
+  var zeroInit = false
+
+  func configuration(_ name: String, classes: Int, channels: Int) -> ModelConfiguration {
+    ModelConfiguration(
+      name: name, classes: classes, channels: channels, shortcut: shortcut, stridePlacement: stride ?? .threeByThree,
+      zeroInitLastBatchNorm: zeroInit)
+  }
+}

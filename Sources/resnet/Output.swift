@@ -1,0 +1,71 @@
+import Compute
+import Formats
+import Foundation
+
+/// Prints a line of JSON, or what a person reads.
+func printJSON(_ value: JSON) { print(value) }
+
+extension JSON {
+  /// An object from keys and values, in order.
+  static func members(_ members: KeyValuePairs<String, JSON>) -> JSON { .object(members.map { Member($0.key, $0.value) }) }
+}
+
+/// Writes a line to standard error.
+func printError(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+/// Text in columns: the first flush left, the others flush right.
+struct Table {
+  private var rows: [[String]]
+
+  init(_ header: [String]) { rows = [header] }
+
+  mutating func add(_ row: [String]) { rows.append(row) }
+
+  var text: String {
+    let widths = (rows.first ?? []).indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    return rows.map { row in
+      row.enumerated().map { column, cell in
+        let blanks = String(repeating: " ", count: widths[column] - cell.count)
+        return column == 0 ? cell + blanks : blanks + cell
+      }.joined(separator: "  ")
+    }.joined(separator: "\n")
+  }
+}
+
+/// A number with so many digits after the point.
+func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+/// Bytes with a unit, for example `27.3 MB`.
+func bytes(_ count: Int) -> String {
+  let value = Double(count)
+  if value >= 1e9 { return fixed(value / 1e9, 2) + " GB" }
+  if value >= 1e6 { return fixed(value / 1e6, 1) + " MB" }
+  return fixed(value / 1e3, 1) + " kB"
+}
+
+/// A whole number with commas between thousands.
+func grouped(_ value: Int) -> String {
+  let digits = Array(String(value.magnitude))
+  let groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[max(0, $0 - 3)..<$0]) }
+  return (value < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
+}
+
+/// Seconds as `h:mm:ss` or `m:ss`.
+func clock(_ seconds: Double) -> String {
+  let total = Int(seconds.rounded())
+  let (h, m, s) = (total / 3600, total / 60 % 60, total % 60)
+  return h > 0 ? String(format: "%d:%02d:%02d", h, m, s) : String(format: "%d:%02d", m, s)
+}
+
+extension Array where Element == Double {
+  /// The middle value, or the mean of the two in the middle.
+  var median: Double {
+    let sorted = sorted()
+    let middle = count / 2
+    return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

@@ -1,0 +1,59 @@
+import Glibc
+import Training
+
+/// Shows a run's progress: one line that is written over on a terminal, a line now and then elsewhere.
+final class ProgressReporter {
+  private let epochs, stepsPerEpoch, totalSteps, firstStep: Int
+  private let isTerminal = isatty(STDOUT_FILENO) == 1
+  private let start = ContinuousClock.now
+  private var lastLine = ContinuousClock.now
+  private var lineIsOpen = false
+
+  init(epochs: Int, stepsPerEpoch: Int, totalSteps: Int, done: Int) {
+    self.epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
+    self.stepsPerEpoch = stepsPerEpoch
+    self.totalSteps = totalSteps
+    firstStep = done
+  }
+
+  func report(_ event: TrainingEvent) {
+    switch event {
+    case .step(let record): report(record)
+    case .epoch(let record): report(record)
+    }
+  }
+
+  /// Ends a line that was being written over.
+  func finish() {
+    if lineIsOpen { print() }
+    lineIsOpen = false
+  }
+
+  private func report(_ record: StepRecord) {
+    let now = ContinuousClock.now
+    // A log file gets a line every ten seconds.
+    guard isTerminal || (now - lastLine).seconds >= 10 else { return }
+    lastLine = now
+    let inEpoch = record.step - (record.epoch - 1) * stepsPerEpoch
+    let elapsed = (now - start).seconds
+    let left = elapsed / Double(record.step - firstStep) * Double(totalSteps - record.step)
+    let text =
+      "epoch \(record.epoch)/\(epochs)  step \(inEpoch)/\(stepsPerEpoch)  loss \(fixed(record.loss, 4))  "
+      + "accuracy \(fixed(record.accuracy * 100, 1)) %  \(fixed(record.imagesPerSecond, 0)) images/s  ETA \(clock(left))"
+    write(text, open: isTerminal)
+  }
+
+  private func report(_ record: EpochRecord) {
+    write(
+      "epoch \(record.epoch)/\(epochs)  loss \(fixed(record.loss, 4))  accuracy \(fixed(record.accuracy * 100, 2)) %  "
+        + "validation loss \(fixed(record.validationLoss, 4))  validation accuracy \(fixed(record.validationAccuracy * 100, 2)) %  "
+        + "\(fixed(record.imagesPerSecond, 0)) images/s", open: false)
+  }
+
+  private func write(_ text: String, open: Bool) {
+    // ESC [ K clears what a longer line has left.
+    print(lineIsOpen ? "\r\u{1B}[K\(text)" : text, terminator: open ? "" : "\n")
+    fflush(nil)
+    lineIsOpen = open
+  }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Compute
+import Formats
+import Models
+
+struct SummaryCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "summary", abstract: "Show a model's layers, parameters, work and peak memory without running it.")
+
+  @OptionGroup var device: DeviceOption
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+
+  @Argument(help: "For example resnet20, plain56 or resnet50.")
+  var model: String
+
+  @Option(help: "Images at once. Peak memory depends on it.")
+  var batchSize = 1
+
+  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
+  var imageSize: Int?
+
+  @Option(help: "Channels of the images.")
+  var channels = 3
+
+  @Option(help: "Default: 1000 for the ImageNet family, 10 for the other.")
+  var classes: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    for (name, value) in [("--batch-size", batchSize), ("--image-size", imageSize ?? 1), ("--channels", channels), ("--classes", classes ?? 1)]
+    where value < 1 || value > 1 << 20 {
+      throw ValidationError("\(name) \(value): it must be from 1 to 1048576")
+    }
+  }
+
+  func run() throws {
+    let usual = ModelConfiguration.usualInput(of: model)
+    let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: channels)
+    let side = imageSize ?? usual.side
+    let summary = try Summary(configuration, images: [batchSize, side, side, channels], on: try device.backend())
+    json ? printJSON(describe(summary)) : print(table(summary))
+  }
+
+  private func table(_ summary: Summary) -> String {
+    var table = Table(["layer", "output", "parameters", "MACs", "activation"])
+    for layer in summary.layers {
+      table.add([
+        layer.name, layer.output.description, grouped(layer.parameters), grouped(layer.macs), bytes(layer.activationBytes),
+      ])
+    }
+    return table.text + "\n\n"
+      + "\(model): \(grouped(summary.parameters)) parameters, \(grouped(summary.macs)) MACs forward, "
+      + "\(grouped(summary.trainingMACs)) a training step\n"
+      + "peak memory at batch \(batchSize): \(bytes(summary.training.peakBytesHeld)) in training, "
+      + "\(bytes(summary.inference.peakBytesHeld)) in inference"
+  }
+
+  private func describe(_ summary: Summary) -> JSON {
+    .members([
+      "model": .string(model), "batch_size": .integer(batchSize), "parameters": .integer(summary.parameters),
+      "macs": .integer(summary.macs), "training_macs": .integer(summary.trainingMACs),
+      "peak_bytes": .integer(summary.training.peakBytesHeld), "inference_peak_bytes": .integer(summary.inference.peakBytesHeld),
+      "layers": .array(
+        summary.layers.map {
+          .members([
+            "name": .string($0.name), "output": .array($0.output.dimensions.map(JSON.integer)), "parameters": .integer($0.parameters),
+            "macs": .integer($0.macs), "activation_bytes": .integer($0.activationBytes),
+          ])
+        }),
+    ])
+  }
+}
+
+extension ModelConfiguration {
+  /// The image side and class count that a model of that name is published with.
+  static func usualInput(of name: String) -> (side: Int, classes: Int) {
+    let imageNet = ["18", "34", "50", "101", "152"].contains { name == "resnet\($0)" || name == "plain\($0)" }
+    return imageNet ? (224, 1000) : (32, 10)
+  }
+}

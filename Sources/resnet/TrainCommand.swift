@@ -1,0 +1,81 @@
+import ArgumentParser
+import Compute
+import Datasets
+import Foundation
+import Models
+import NN
+import Training
+
+extension Schedule.Kind: ExpressibleByArgument {}
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Train a network.",
+    discussion: """
+      Without options: ResNet-20 on Fashion-MNIST, on the best OpenCL device. The run's folder keeps config.json, metrics.jsonl, \
+      last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the state and stops; --resume goes on from there.
+      """)
+
+  @OptionGroup var device: DeviceOption
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: "Run") var options: RunOptions
+
+  @Option(help: ArgumentHelp("The run's folder. Default: a new one under runs/.", valueName: "folder"))
+  var output: String?
+
+  @Option(help: ArgumentHelp("Go on with the run in this folder, with its own options.", valueName: "folder"))
+  var resume: String?
+
+  @Option(help: ArgumentHelp("Record the loss every so many steps.", valueName: "steps"))
+  var logEvery = 10
+
+  func validate() throws {
+    if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
+    guard resume != nil else { return }
+    if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
+    let changed = options.given + (modelOptions.given)
+    if let option = changed.first { throw ValidationError("--resume keeps the run's own options: leave \(option) out") }
+  }
+
+  func run() throws {
+    Signals.catchAll()
+    let (configuration, splits) = try prepare()
+    let backend = try device.backend()
+    let folder =
+      if let resume { RunFolder(existing: resume) } else {
+        try RunFolder(
+          creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"), configuration)
+      }
+    let trainer = try Trainer(
+      configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
+    let size = splits.train.images.shape
+    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
+    print(
+      "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
+        + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
+        + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+
+    let progress = ProgressReporter(
+      epochs: configuration.epochs, stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
+    let ending = try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report)
+    progress.finish()
+    guard ending == .stopped, let signal = Signals.pending else { return }
+    printError("stopped at step \(trainer.step); go on with: resnet train --resume \(folder.path)")
+    throw ExitCode(128 + signal)
+  }
+
+  /// The run's options and data, checked against each other.
+  private func prepare() throws -> (RunConfiguration, DatasetSplits) {
+    if let resume {
+      let configuration = try RunFolder(existing: resume).configuration()
+      return (configuration, try DatasetKind(named: configuration.dataset).load(from: configuration.data))
+    }
+    let kind = try DatasetKind(named: options.dataset ?? RunOptions.defaultDataset)
+    // An unknown model is said before minutes go into reading data.
+    let name = options.model ?? RunOptions.defaultModel
+    _ = try ResNet(modelOptions.configuration(name, classes: 2, channels: 1))
+    let splits = try kind.load(from: options.data)
+    let model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.images.shape[3])
+    return (try options.configuration(model, kind), splits)
+  }
+}

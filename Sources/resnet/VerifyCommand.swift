@@ -1,0 +1,58 @@
+import ArgumentParser
+import CPUBackend
+import Conformance
+import Formats
+import Foundation
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Check every operation of this device against the CPU reference.",
+    discussion: "The report can be attached to a bug report. Exits with 1 if a case fails.")
+
+  @OptionGroup var device: DeviceOption
+
+  @Flag(help: "Print the whole report as JSON.")
+  var json = false
+
+  @Flag(help: "Only the small cases, without the shapes of the published networks.")
+  var quick = false
+
+  @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
+  var filter: String?
+
+  func run() throws {
+    let backend = try device.backend()
+    let reference = CPUBackend()
+    let exact = CPUBackend(precision: .float64)
+    let cases = (quick ? Catalogue.small : Catalogue.all).filter { filter.map($0.name.contains) ?? true }
+    let gradients = Conformance.gradientCases.filter { filter.map($0.name.contains) ?? true }
+    guard !cases.isEmpty || !gradients.isEmpty else { throw ValidationError("no case's name contains '\(filter ?? "")'") }
+    var outcomes: [Outcome] = []
+    func note(_ outcome: Outcome) {
+      outcomes.append(outcome)
+      if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
+    }
+    for subject in cases { note(try Conformance.check(subject, on: backend, against: reference)) }
+    // A gradient that only double precision can check is a check of the reference itself.
+    for subject in gradients { note(try subject.check(on: subject.needsFloat64 ? exact : backend)) }
+
+    let failed = outcomes.count { !$0.passed }
+    if json {
+      printJSON(
+        .members([
+          "device": .string(backend.name), "passed": .integer(outcomes.count - failed), "failed": .integer(failed),
+          "cases": .array(outcomes.map(describe)),
+        ]))
+    } else {
+      print("\(backend.name): \(outcomes.count - failed) passed, \(failed) failed")
+    }
+    if failed > 0 { throw ExitCode.failure }
+  }
+
+  private func describe(_ outcome: Outcome) -> JSON {
+    .members([
+      "name": .string(outcome.name), "passed": .boolean(outcome.passed), "error": .number(outcome.error),
+      "maximum_error": .number(outcome.maximumError), "bound": .number(outcome.bound), "message": .string(outcome.message),
+    ])
+  }
+}
