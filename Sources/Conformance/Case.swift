@@ -72,7 +72,7 @@ public struct PreparedCase {
   public func run() throws { try subject.body(backend, tensors) }
 
   /// What the operation has written, by operand, after all work enqueued so far.
-  func outputs() throws -> [(name: String, values: HostTensor)] {
+  public func outputs() throws -> [(name: String, values: HostTensor)] {
     try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
   }
 }
@@ -93,6 +93,8 @@ struct Operands {
 public struct Bound: Hashable, Sendable {
   public let value: Double
   public let reason: String
+
+  public init(value: Double, reason: String) { (self.value, self.reason) = (value, reason) }
 
   /// The unit roundoff u of float32.
   static let roundoff = 0x1p-24

@@ -43,11 +43,17 @@ public struct Outcome: Sendable {
 }
 
 /// One output beside the reference's.
-struct Comparison {
-  let error, maximumError: Double
-  let complaint: String?
+public struct Comparison: Sendable {
+  /// ‖a−b‖₂ / ‖b‖₂; infinite where the two cannot be compared.
+  public let error: Double
+  /// max|a−b| / max|b|
+  public let maximumError: Double
+  /// What is wrong, or nil.
+  public let complaint: String?
 
-  init(_ name: String, _ result: HostTensor, against expected: HostTensor, _ bound: Bound) {
+  /// - Precondition: both have the same number of elements.
+  public init(_ name: String, _ result: HostTensor, against expected: HostTensor, _ bound: Bound) {
+    precondition(result.count == expected.count, "[Comparison] \(name): \(result.shape) against \(expected.shape)")
     if expected.type == .uint8 || expected.type == .int32 {
       let wrong = zip(result.doubles, expected.doubles).enumerated().first { $1.0 != $1.1 }
       (error, maximumError) = wrong == nil ? (0, 0) : (.infinity, .infinity)

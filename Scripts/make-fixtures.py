@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Writes the fixtures that tests compare with: results of PyTorch, computed in float64 on the CPU.
+
+    python3 Scripts/make-fixtures.py --ops      Tests/CPUBackendTests/Fixtures/*.safetensors
+
+Needs torch, numpy and safetensors (made with torch 2.13). Seeds are fixed: a second run writes the same files. Tensors are stored
+in this project's layout, activations [N,H,W,C] and filters [R,S,C,K]; inputs are representable in float32, so that both precisions
+start from the same numbers. A name's part before the dot numbers the configuration, whose options are tensors of one element.
+"""
+
+import argparse
+import pathlib
+
+import numpy
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent / "Tests"
+
+
+class Fixture:
+    """The tensors of one file."""
+
+    def __init__(self, seed):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.tensors = {}
+
+    def normal(self, *shape):
+        """Normal numbers in PyTorch's layout, rounded to float32, stored as float64, that require gradients."""
+        values = torch.randn(*shape, generator=self.generator, dtype=torch.float32).double()
+        return values.requires_grad_()
+
+    def put(self, config, **tensors):
+        for name, tensor in tensors.items():
+            array = tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else numpy.asarray(tensor)
+            self.tensors[f"{config}.{name}"] = numpy.ascontiguousarray(array)
+
+    def option(self, config, **options):
+        for name, value in options.items():
+            self.tensors[f"{config}.{name}"] = numpy.array([value], dtype=numpy.float64)
+
+    def save(self, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(self.tensors, path)
+        print(f"{path.relative_to(TESTS.parent)}: {path.stat().st_size} bytes")
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def rsck(filter):
+    return filter.permute(2, 3, 1, 0)
+
+
+# Operations
+
+
+def convolution():
+    fixture = Fixture(1)
+    # N, H, W, C, K, R, S, stride, padding
+    configs = [
+        (2, 5, 6, 3, 4, 3, 3, 1, 1),
+        (2, 7, 7, 4, 5, 3, 3, 2, 1),
+        (1, 9, 8, 3, 6, 7, 7, 2, 3),
+        (2, 6, 5, 5, 7, 1, 1, 2, 0),
+        (1, 8, 7, 2, 3, 5, 5, 3, 2),
+        (2, 4, 5, 3, 2, 3, 1, 1, 0),
+    ]
+    for config, (n, h, w, c, k, r, s, stride, padding) in enumerate(configs):
+        x, filter = fixture.normal(n, c, h, w), fixture.normal(k, c, r, s)
+        y = F.conv2d(x, filter, stride=stride, padding=padding)
+        dy = fixture.normal(*y.shape)
+        y.backward(dy)
+        fixture.put(config, x=nhwc(x), filter=rsck(filter), y=nhwc(y), dy=nhwc(dy), dx=nhwc(x.grad), dw=rsck(filter.grad))
+        fixture.option(config, stride=stride, padding=padding)
+    return fixture
+
+
+def batch_norm():
+    """Two training steps of relu(bn(x) + residual), or of bn(x) alone, then one evaluation; PyTorch's defaults of both constants."""
+    fixture = Fixture(2)
+    for config, fused in enumerate([False, True]):
+        n, c, h, w = 3, 5, 4, 3
+        layer = torch.nn.BatchNorm2d(c, eps=1e-5, momentum=0.1).double()
+        with torch.no_grad():
+            layer.weight.copy_(fixture.normal(c))
+            layer.bias.copy_(fixture.normal(c))
+        fixture.put(config, scale=layer.weight.clone(), bias=layer.bias.clone())
+        for step in range(2):
+            x, residual, dy = fixture.normal(n, c, h, w), fixture.normal(n, c, h, w), fixture.normal(n, c, h, w)
+            layer.zero_grad()
+            y = torch.relu(layer(x) + residual) if fused else layer(x)
+            y.backward(dy)
+            tensors = {"x": nhwc(x), "y": nhwc(y), "dy": nhwc(dy), "dx": nhwc(x.grad)}
+            tensors |= {"dscale": layer.weight.grad.clone(), "dbias": layer.bias.grad.clone()}
+            tensors |= {"runningMean": layer.running_mean.clone(), "runningVariance": layer.running_var.clone()}
+            if fused:
+                tensors |= {"residual": nhwc(residual), "dresidual": nhwc(residual.grad)}
+            fixture.put(config, **{f"{name}{step}": tensor for name, tensor in tensors.items()})
+        fixture.put(config, evaluated=nhwc(layer.eval()(x)))
+    return fixture
+
+
+def max_pool():
+    """Indices become positions r·window + s in the window; the second configuration has many equal values."""
+    fixture = Fixture(3)
+    for config, (window, stride, padding, ties) in enumerate([(3, 2, 1, False), (3, 2, 1, True), (2, 2, 0, False)]):
+        x = fixture.normal(2, 3, 7, 8)
+        if ties:
+            x = x.detach().round().clamp(-1, 1).requires_grad_()
+        y, indices = F.max_pool2d(x, window, stride, padding, return_indices=True)
+        dy = fixture.normal(*y.shape)
+        y.backward(dy)
+        top = torch.arange(y.shape[2]).reshape(-1, 1) * stride - padding
+        left = torch.arange(y.shape[3]).reshape(1, -1) * stride - padding
+        positions = (indices // 8 - top) * window + (indices % 8 - left)
+        fixture.put(config, x=nhwc(x), y=nhwc(y), positions=nhwc(positions.to(torch.uint8)), dy=nhwc(dy), dx=nhwc(x.grad))
+        fixture.option(config, window=window, stride=stride, padding=padding)
+    return fixture
+
+
+def average_pool():
+    fixture = Fixture(4)
+    x = fixture.normal(3, 5, 4, 7)
+    y = x.mean(dim=(2, 3))
+    dy = fixture.normal(*y.shape)
+    y.backward(dy)
+    fixture.put(0, x=nhwc(x), y=y, dy=dy, dx=nhwc(x.grad))
+    return fixture
+
+
+def pad_shortcut():
+    """The option-A shortcut as CIFAR implementations in PyTorch write it."""
+    fixture = Fixture(5)
+    for config, (c, k, h, w, stride) in enumerate([(4, 8, 6, 6, 2), (3, 8, 7, 5, 2), (4, 7, 3, 4, 1)]):
+        x = fixture.normal(2, c, h, w)
+        pad = k - c
+        y = F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, pad // 2, pad - pad // 2))
+        dy = fixture.normal(*y.shape)
+        y.backward(dy)
+        fixture.put(config, x=nhwc(x), y=nhwc(y), dy=nhwc(dy), dx=nhwc(x.grad))
+        fixture.option(config, stride=stride)
+    return fixture
+
+
+def linear():
+    fixture = Fixture(6)
+    x, weight, bias = fixture.normal(5, 7), fixture.normal(3, 7), fixture.normal(3)
+    y = F.linear(x, weight, bias)
+    dy = fixture.normal(5, 3)
+    y.backward(dy)
+    fixture.put(0, x=x, weight=weight, bias=bias, y=y, dy=dy, dx=x.grad, dweight=weight.grad, dbias=bias.grad)
+    return fixture
+
+
+def cross_entropy():
+    fixture = Fixture(7)
+    for config, (n, k, smoothing) in enumerate([(6, 10, 0.0), (6, 10, 0.1), (9, 3, 0.1), (4, 2, 0.0)]):
+        logits = fixture.normal(n, k)
+        labels = torch.randint(k, (n,), generator=fixture.generator)
+        loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss.backward()
+        ranked = logits.topk(min(5, k)).indices == labels.reshape(-1, 1)
+        metrics = [loss.item() * n, ranked[:, 0].sum().item(), ranked.sum().item()]
+        fixture.put(
+            config, logits=logits, labels=labels.to(torch.int32), metrics=numpy.array(metrics), gradient=logits.grad,
+            probabilities=logits.softmax(dim=1))
+        fixture.option(config, smoothing=smoothing)
+    return fixture
+
+
+def sgd():
+    """Five steps each; gradients [5, count]."""
+    fixture = Fixture(8)
+    for config, (momentum, decay, nesterov) in enumerate([(0, 0, False), (0.9, 0, False), (0.9, 0.05, False), (0.9, 0.05, True)]):
+        weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
+        fixture.put(config, weights=weights.detach().clone(), gradients=gradients)
+        optimiser = torch.optim.SGD([weights], lr=0.1, momentum=momentum, weight_decay=decay, nesterov=nesterov)
+        for gradient in gradients:
+            weights.grad = gradient.clone()
+            optimiser.step()
+        fixture.put(config, result=weights)
+        fixture.option(config, rate=0.1, momentum=momentum, decay=decay, nesterov=nesterov)
+    return fixture
+
+
+def write_ops():
+    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, sgd]:
+        make().save(TESTS / "CPUBackendTests" / "Fixtures" / f"{make.__name__}.safetensors")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ops", action="store_true", help="the results of single operations")
+    arguments = parser.parse_args()
+    if not arguments.ops:
+        parser.error("name what to write: --ops")
+    if arguments.ops:
+        write_ops()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+import CPUBackend
+import Compute
+import Conformance
+import Testing
+
+@Suite struct ConformanceTests {
+  /// The two precisions are the same code; float32 must round no more than each case allows any backend.
+  @Test func float32AgreesWithFloat64OnTheSmallCatalogue() throws {
+    let (candidate, reference) = (CPUBackend(), CPUBackend(precision: .float64))
+    for subject in Catalogue.small {
+      let outcome = try Conformance.check(subject, on: candidate, against: reference)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+    }
+    #expect(candidate.memory.bytesInUse == 0)
+  }
+
+  @Test func gradientsAgreeWithTheirDefinitions() throws {
+    for precision in [DataType.float32, .float64] {
+      for subject in Conformance.gradientCases where precision == .float64 || !subject.needsFloat64 {
+        let outcome = try subject.check(on: CPUBackend(precision: precision))
+        #expect(outcome.passed, "\(outcome.name) in \(precision): \(outcome.message)")
+      }
+    }
+  }
+
+  /// As many threads as the machine has, two times: a race would show as a difference.
+  @Test func resultsAreReproducible() throws {
+    let exact = Bound(value: 0, reason: "the same work")
+    for subject in Catalogue.small where subject.operation.hasPrefix("convolution") {
+      let runs = try (0..<2).map { _ in
+        let backend = CPUBackend()
+        let prepared = try subject.prepare(on: backend)
+        try prepared.run()
+        return try prepared.outputs()
+      }
+      for (a, b) in zip(runs[0], runs[1]) {
+        #expect(Comparison(a.name, a.values, against: b.values, exact).complaint == nil, "\(subject.name)")
+      }
+    }
+  }
+
+  @Test func theCatalogueCoversEveryOperation() {
+    let operations: Set = [
+      "slice", "readLater", "fill", "copy", "convolution", "convolutionInputGradient", "convolutionFilterGradient",
+      "batchNormStatistics", "inverseDeviation", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
+      "globalAveragePool", "globalAveragePoolGradient", "multiply", "addBias", "sumRows", "add", "relu", "reluGradient",
+      "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "gatherBatch",
+    ]
+    #expect(Set(Catalogue.small.map(\.operation)) == operations)
+  }
+
+  @Test func namesAreUnique() {
+    for cases in [Catalogue.all, Catalogue.real(batch: 128)] {
+      #expect(Set(cases.map(\.name)).count == cases.count)
+    }
+  }
+
+  /// Table 1 of He et al. 2015: the stem of the ImageNet networks, 118 million multiply-adds an image.
+  @Test func costsAreCounted() throws {
+    let stem = try #require(
+      Catalogue.real(batch: 8).first { $0.name == "convolution 1×224×224×3 → 112×112×64, 7×7 stride 2 padding 3" })
+    #expect(stem.flops == 2 * 118_013_952)
+    #expect(stem.bytes == 4 * (224 * 224 * 3 + 7 * 7 * 3 * 64 + 112 * 112 * 64))
+  }
+}
+
+/// What the comparison must refuse.
+@Suite struct ComparisonTests {
+  private let bound = Bound(value: 1e-6, reason: "an example")
+
+  private func complaint(_ a: [Float], _ b: [Float]) -> String? {
+    Comparison("y", HostTensor(a, shape: [a.count]), against: HostTensor(b, shape: [b.count]), bound).complaint
+  }
+
+  @Test func equalIsWithinTheBound() {
+    #expect(complaint([1, .nan, .infinity, -2], [1, .nan, .infinity, -2]) == nil)
+    #expect(complaint([0, 0], [0, 0]) == nil)
+    #expect(complaint([1, 1.000_000_1], [1, 1]) == nil)
+  }
+
+  @Test(arguments: [Float.nan, .infinity, 2, 1.001]) func aDifferenceIsRefused(value: Float) {
+    #expect(complaint([value, 3], [1, 3]) != nil)
+  }
+
+  @Test func nonFiniteValuesMustMatch() {
+    #expect(complaint([1, 3], [.nan, 3]) != nil)
+    #expect(complaint([.infinity, 3], [-.infinity, 3]) != nil)
+    #expect(complaint([.nan], [.infinity]) != nil)
+    #expect(complaint([1e-30], [0]) != nil)
+  }
+
+  /// One wrong element in a large output hides in the norm, but not from the maximum.
+  @Test func oneElementAmongManyIsFound() {
+    var elements = [Float](repeating: 1, count: 1_000_000)
+    elements[123_456] = 1.0001
+    #expect(complaint(elements, [Float](repeating: 1, count: 1_000_000)) != nil)
+  }
+
+  @Test func integersMustBeEqual() {
+    let (a, b) = (HostTensor([1, 2] as [Int32], shape: [2]), HostTensor([1, 3] as [Int32], shape: [2]))
+    #expect(Comparison("y", a, against: b, bound).complaint == "y[1] is 2, not 3")
+    #expect(Comparison("y", a, against: a, bound).complaint == nil)
+  }
+}
