@@ -47,7 +47,7 @@ let package = Package(
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "OpenCLBackend"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
-    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"]),
+    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
     .testTarget(name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),

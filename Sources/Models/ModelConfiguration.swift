@@ -43,6 +43,6 @@ public enum ShortcutOption: String, Codable, CaseIterable, Sendable {
 public enum StridePlacement: String, Codable, CaseIterable, Sendable {
   /// The first 1×1, as in the paper.
   case firstOneByOne = "v1"
-  /// The 3×3, as in torchvision: half a point more accurate, 7 % more work.
+  /// The 3×3, as in torchvision: half a point more accurate, 6 % more work.
   case threeByThree = "v1.5"
 }

@@ -1,0 +1,82 @@
+import CPUBackend
+import Compute
+import Models
+import NN
+import Testing
+
+@Suite struct SummaryTests {
+  /// Billions of multiply-accumulates at 224² as torchvision documents them.
+  @Test(arguments: [
+    ("resnet18", 1.814), ("resnet34", 3.664), ("resnet50", 4.089), ("resnet101", 7.801), ("resnet152", 11.514),
+  ])
+  func workOfImageNetModels(name: String, expected: Double) throws {
+    let summary = try Summary(ModelConfiguration(name: name, classes: 1000), images: [1, 224, 224, 3])
+    #expect((Double(summary.macs) / 1e6).rounded() == (expected * 1e3).rounded())
+  }
+
+  /// With the stride on the 3×3, the first 1×1 of three stages sees four times the pixels.
+  @Test func workDependsOnTheStridesPlace() throws {
+    func macs(_ placement: StridePlacement) throws -> Int {
+      let configuration = ModelConfiguration(name: "resnet50", classes: 1000, stridePlacement: placement)
+      return try Summary(configuration, images: [1, 224, 224, 3]).macs
+    }
+    let more = 3 * (28 * 28 * 256 * 128 + 14 * 14 * 512 * 256 + 7 * 7 * 1024 * 512)
+    #expect(try macs(.threeByThree) - macs(.firstOneByOne) == more)
+  }
+
+  @Test func layersAddUp() throws {
+    let summary = try Summary(ModelConfiguration(name: "resnet20", classes: 10), images: [128, 32, 32, 3])
+    #expect(summary.layers.reduce(0) { $0 + $1.parameters } == 269_722)
+    #expect(summary.parameters == 269_722)
+    #expect(summary.macs == summary.layers.reduce(0) { $0 + $1.macs })
+    // Three passes, but for the stem's input gradient.
+    #expect(summary.trainingMACs == 3 * summary.macs - 128 * 32 * 32 * 16 * 27)
+    let names = summary.layers.map(\.name)
+    #expect(Array(names[..<6]) == ["conv1", "bn1", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.conv2", "layer1.0.bn2"])
+    #expect(Array(names[(names.count - 2)...]) == ["avgpool", "fc"])
+    #expect(names.contains("layer2.0.shortcut") && names.count == 2 * 19 + 2 + 2)
+    let layer = summary.layers[2]
+    #expect(layer.output == [128, 32, 32, 16] && layer.parameters == 2304)
+    #expect(layer.macs == 128 * 1024 * 16 * 144 && layer.activationBytes == 128 * 1024 * 16 * 4)
+    #expect(summary.layers.last?.output == [128, 10])
+    #expect(summary.layers.last?.parameters == 650)
+  }
+
+  @Test func trainingKeepsTwoActivationsAConvolution() throws {
+    let summary = try Summary(ModelConfiguration(name: "resnet20", classes: 10), images: [128, 32, 32, 3])
+    let activations = summary.layers.filter { $0.name.contains("conv") || $0.name.contains("bn") }
+      .reduce(0) { $0 + $1.activationBytes }
+    let peak = summary.training.peakBytesInUse
+    #expect(peak > activations && Double(peak) < 1.1 * Double(activations))
+    // Backward, each stage asks for two gradients of its own size while only smaller blocks are free: 2·(1 + ½ + ¼) < 4.
+    let largest = summary.layers.map(\.activationBytes).max() ?? 0
+    #expect(summary.training.peakBytesHeld < peak + 4 * largest)
+    // Inference needs images, x, y and the residual.
+    #expect(summary.inference.peakBytesInUse < 4 * largest)
+  }
+
+  /// The pool of a real device goes through the very same states.
+  @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil), ("resnet18", nil)])
+  func memoryIsPredictedExactly(name: String, shortcut: ShortcutOption?) throws {
+    let configuration = ModelConfiguration(name: name, classes: 5, channels: 1, shortcut: shortcut)
+    let images: Shape = [2, 9, 7, 1]
+    let backend = CPUBackend()
+    let summary = try Summary(configuration, images: images, on: backend)
+    #expect(backend.memory.allocations == 0)
+
+    let model = try ResNet(configuration)
+    try model.store.allocate(on: backend)
+    let optimiser = try SGD(model.store)
+    for _ in 0..<2 {
+      let batch = try (images: backend.tensor(images), labels: backend.tensor([2], .int32), metrics: backend.tensor([3]))
+      backend.fill(batch.images, with: 0.5)
+      backend.fill(batch.labels, with: 3)
+      backend.fill(batch.metrics, with: 0)
+      try withExtendedLifetime(batch) {
+        try model.trainingStep(
+          images: batch.images, labels: batch.labels, metrics: batch.metrics, optimiser, learningRate: 0.1)
+      }
+    }
+    #expect(backend.memory == summary.training)
+  }
+}

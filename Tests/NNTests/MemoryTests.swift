@@ -1,0 +1,101 @@
+import Compute
+import NN
+import Testing
+
+/// What a pass holds while it runs, learnt from a dry run.
+@Suite struct MemoryTests {
+  /// Bytes of an activation [2,8,8,16]; channel statistics take one unit of 128 bytes each.
+  private let activation = 2 * 8 * 8 * 16 * 4
+
+  private struct Chain {
+    let units: [ConvolutionUnit]
+    let store = ParameterStore()
+
+    init(count: Int) {
+      let root = store.root
+      units = (0..<count).map { i in
+        ConvolutionUnit(root / "conv\(i)", root / "bn\(i)", inputs: 16, outputs: 16, window: 3)
+      }
+    }
+  }
+
+  @Test func activationsAreReleasedAsBackwardProceeds() throws {
+    let (backend, chain) = (DryRunBackend(), Chain(count: 4))
+    try chain.store.allocate(on: backend)
+    let images = try backend.tensor([2, 8, 8, 16])
+    let base = backend.memory.bytesInUse
+
+    let pass = Pass(on: backend, mode: .training)
+    let slot = try forward(chain, Variable(images), pass)
+    #expect(backend.memory.bytesInUse == base + 4 * (2 * activation + 2 * 128))
+
+    try slot.add(backend.tensor([2, 8, 8, 16]), on: backend)
+    var inUse: [String: Int] = [:]
+    pass.onLayer = { inUse[$0] = backend.memory.bytesInUse - base }
+    try pass.backward()
+    for i in 0..<4 {
+      // Entering unit i, what the units after it kept is gone; the gradient takes one activation.
+      #expect(inUse["bn\(i)"] == (i + 1) * (2 * activation + 2 * 128) + activation)
+      // Entering its convolution, its batch norm has given up two activations; one is still the convolution before's input.
+      #expect(inUse["conv\(i)"] == i * (2 * activation + 2 * 128) + activation)
+    }
+    #expect(backend.memory.bytesInUse == base)
+  }
+
+  /// Apart, so that no local variable outlives the forward pass in an unoptimised build.
+  private func forward(_ chain: Chain, _ images: Variable, _ pass: Pass) throws -> GradientSlot {
+    var x = images
+    for unit in chain.units { x = try unit(x, relu: true, pass) }
+    return try #require(x.slot)
+  }
+
+  @Test func inferenceHoldsTwoActivationsAtMost() throws {
+    let (backend, chain) = (DryRunBackend(), Chain(count: 5))
+    try chain.store.allocate(on: backend)
+    let images = try backend.tensor([2, 8, 8, 16])
+    let base = backend.memory.bytesInUse
+    var x = Variable(images)
+    let pass = Pass(on: backend, mode: .inference)
+    for unit in chain.units { x = try unit(x, relu: true, pass) }
+    #expect(backend.memory.peakBytesInUse == base + 2 * activation + 128)
+  }
+
+  @Test func theSecondStepAllocatesNothing() throws {
+    let (backend, chain) = (DryRunBackend(), Chain(count: 3))
+    try chain.store.allocate(on: backend)
+    let optimiser = try SGD(chain.store)
+    var allocations: [Int] = []
+    for _ in 0..<3 {
+      let pass = Pass(on: backend, mode: .training)
+      let slot = try forward(chain, Variable(try backend.tensor([2, 8, 8, 16])), pass)
+      try slot.add(backend.tensor([2, 8, 8, 16]), on: backend)
+      try pass.backward()
+      try optimiser.step(learningRate: 0.1)
+      allocations.append(backend.memory.allocations)
+    }
+    #expect(allocations[0] == allocations[1] && allocations[1] == allocations[2])
+  }
+
+  @Test func dryRunCountsWorkAndTraffic() throws {
+    let backend = DryRunBackend()
+    let geometry = Conv2D(input: [2, 8, 8, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1)
+    backend.layer = "conv"
+    let x = try backend.tensor(geometry.input)
+    let (filter, y) = try (backend.tensor(geometry.filter), backend.tensor(geometry.output))
+    backend.convolution(x, filter: filter, geometry, into: y)
+    let record = try #require(backend.operations.last)
+    #expect(record.layer == "conv" && record.output == [2, 4, 4, 32])
+    #expect(record.shapes == "[2, 8, 8, 16], [3, 3, 16, 32] → [2, 4, 4, 32]")
+    #expect(record.macs == 2 * 4 * 4 * 32 * 9 * 16)
+    #expect(record.bytes == 4 * (2 * 64 * 16 + 9 * 16 * 32 + 2 * 16 * 32))
+
+    backend.convolutionInputGradient(y, filter: filter, geometry, accumulate: true, into: x)
+    let updated = try #require(backend.operations.last)
+    #expect(updated.bytes == 4 * (2 * 2 * 64 * 16 + 9 * 16 * 32 + 2 * 16 * 32))
+    backend.relu(x, into: x)
+    backend.relu(x, into: x)
+    #expect(backend.totals.map(\.operation) == ["convolution", "convolutionInputGradient", "relu"])
+    #expect(backend.totals.map(\.calls) == [1, 1, 2])
+    #expect(try backend.download(y).floats.allSatisfy { $0 == 0 })
+  }
+}

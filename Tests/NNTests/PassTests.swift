@@ -1,0 +1,155 @@
+import CPUBackend
+import Compute
+import NN
+import Testing
+
+/// The tape, on a backend whose arithmetic is exact for these small integers.
+@Suite struct PassTests {
+  private let backend = CPUBackend(precision: .float64)
+
+  private func variable(_ values: [Double], _ shape: Shape) throws -> Variable {
+    Variable(try backend.upload(HostTensor(values, shape: shape)), slot: GradientSlot())
+  }
+
+  private func gradient(_ variable: Variable) throws -> [Double] {
+    try backend.download(#require(variable.slot?.gradient)).doubles
+  }
+
+  /// Runs backward from `y` with the gradient `dy`.
+  private func backward(_ pass: Pass, from y: Variable, _ dy: [Double]) throws {
+    try #require(y.slot).add(backend.upload(HostTensor(dy, shape: y.shape)), on: backend)
+    try pass.backward()
+  }
+
+  @Test func gradientsOfSeveralConsumersAreAdded() throws {
+    let pass = Pass(on: backend, mode: .training)
+    let x = try variable([-1, 2, 3], [1, 3])
+    // y = relu(x) + x + x
+    let y = try pass.add(pass.add(pass.relu(x), x), x)
+    try backward(pass, from: y, [1, 10, 100])
+    #expect(try gradient(x) == [2, 30, 300])
+  }
+
+  @Test func aValueAddedToItselfCountsTwice() throws {
+    let pass = Pass(on: backend, mode: .training)
+    let x = try variable([-1, 2], [1, 2])
+    let y = try pass.add(x, x, relu: true)
+    #expect(try backend.download(y.value).doubles == [0, 4])
+    try backward(pass, from: y, [1, 10])
+    #expect(try gradient(x) == [0, 20])
+  }
+
+  @Test func addOwnsTheGradientsItHandsOut() throws {
+    let pass = Pass(on: backend, mode: .training)
+    let (a, b) = (try variable([1, 2], [1, 2]), try variable([3, 4], [1, 2]))
+    // relu masks its gradient in place: b's must not see it.
+    let y = try pass.add(pass.relu(a), b)
+    let constant = Variable(try backend.upload(HostTensor([5.0, 6], shape: [1, 2])))
+    let z = try pass.add(constant, y)
+    try backward(pass, from: z, [7, 8])
+    #expect(try gradient(a) == [7, 8])
+    #expect(try gradient(b) == [7, 8])
+  }
+
+  /// The gradient of x that reaches it through several operations is the sum of those that reach it through each alone.
+  @Test func convolutionsAndShortcutsAccumulate() throws {
+    let values: [Double] = (0..<64).map { (i: Int) -> Double in Double((i * 7) % 11 - 5) }
+    let store = ParameterStore()
+    let first = Conv2DLayer(store.root / "a", inputs: 2, outputs: 4, window: 3, stride: 2)
+    let second = Conv2DLayer(store.root / "b", inputs: 2, outputs: 4, window: 1, stride: 2)
+    try store.allocate(on: backend, seed: 1)
+    let branches: [(Variable, Pass) throws -> Variable] = [
+      { try first($0, $1) }, { try second($0, $1) }, { try $1.padShortcut($0, stride: 2, channels: 4) },
+      { try $1.padShortcut($0, stride: 2, channels: 4) }, { try $1.maxPool($0, window: 2, stride: 2, padding: 0) },
+    ]
+    func gradientThrough(_ indices: [Int]) throws -> [Double] {
+      let pass = Pass(on: backend, mode: .training)
+      let x = try variable(values, [2, 4, 4, 2])
+      for index in indices {
+        let y = try branches[index](x, pass)
+        let dy: [Double] = (0..<y.shape.count).map { (i: Int) -> Double in Double((i * 5) % 7 - 3) }
+        try #require(y.slot).add(backend.upload(HostTensor(dy, shape: y.shape)), on: backend)
+      }
+      try pass.backward()
+      return try gradient(x)
+    }
+    let single = try branches.indices.map { try gradientThrough([$0]) }
+    for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0], [0, 2], [1, 4]] {
+      let expected: [Double] = values.indices.map { i in order.map { single[$0][i] }.reduce(0, +) }
+      let found = try gradientThrough(order)
+      #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-12 })
+      #expect(found.contains { $0 != 0 })
+    }
+  }
+
+  @Test func whatTheLossDoesNotDependOnIsSkipped() throws {
+    let store = ParameterStore()
+    let layer = LinearLayer(store.root / "fc", inputs: 2, outputs: 3)
+    try store.allocate(on: backend, seed: 1)
+    let pass = Pass(on: backend, mode: .training)
+    let x = try variable([1, -2], [1, 2])
+    let y = try pass.relu(x)
+    _ = try layer(x, pass)
+    try backward(pass, from: y, [5, 6])
+    #expect(try gradient(x) == [5, 0])
+    #expect(try backend.download(layer.weight.gradient).doubles.allSatisfy { $0 == 0 })
+  }
+
+  @Test func valuesWithoutASlotGetNoGradient() throws {
+    let store = ParameterStore()
+    let layer = Conv2DLayer(store.root / "conv", inputs: 1, outputs: 2, window: 3)
+    let dryRun = DryRunBackend()
+    try store.allocate(on: dryRun)
+    let pass = Pass(on: dryRun, mode: .training)
+    let images = Variable(try dryRun.tensor([1, 4, 4, 1]))
+    #expect(try pass.maxPool(images, window: 2, stride: 2).slot == nil)
+    let y = try layer(images, pass)
+    try #require(y.slot).add(dryRun.tensor(y.shape), on: dryRun)
+    try pass.backward()
+    let calls = dryRun.operations.map(\.operation)
+    #expect(calls.contains("convolutionFilterGradient") && !calls.contains("convolutionInputGradient"))
+  }
+
+  @Test func inferenceRecordsNothingAndOverwritesOnlyWhereAllowed() throws {
+    let store = ParameterStore()
+    let norm = BatchNormLayer(store.root / "bn", channels: 2)
+    try store.allocate(on: backend, seed: 1)
+    let pass = Pass(on: backend, mode: .inference)
+    let x = try variable([1, 2, 3, 4], [2, 2])
+    let y = try norm(x, relu: true, pass)
+    #expect(y.slot == nil && y.value.storage !== x.value.storage)
+    #expect(try backend.download(x.value).doubles == [1, 2, 3, 4])
+    let z = try norm(x, relu: true, overwritingInput: true, pass)
+    #expect(z.value.storage === x.value.storage)
+    #expect(try backend.download(z.value) == backend.download(y.value))
+    #expect(try backend.download(norm.runningMean.value).doubles == [0, 0])
+    try pass.backward()
+    #expect(x.slot?.gradient == nil)
+  }
+
+  @Test func trainingMovesTheRunningEstimates() throws {
+    let store = ParameterStore()
+    let norm = BatchNormLayer(store.root / "bn", channels: 2)
+    try store.allocate(on: backend, seed: 1)
+    _ = try norm(variable([1, 20, 3, 40], [2, 2]), Pass(on: backend, mode: .training))
+    let mean = try backend.download(norm.runningMean.value).doubles
+    let variance = try backend.download(norm.runningVariance.value).doubles
+    #expect(zip(mean, [0.2, 3]).allSatisfy { abs($0 - $1) < 1e-12 })
+    // 0.9·1 + 0.1·(unbiased 2, 200)
+    #expect(zip(variance, [1.1, 20.9]).allSatisfy { abs($0 - $1) < 1e-12 })
+  }
+
+  @Test func layersAreAnnouncedForwardAndBackward() throws {
+    let store = ParameterStore()
+    let unit = ConvolutionUnit(store.root / "conv", store.root / "bn", inputs: 1, outputs: 1, window: 1)
+    try store.allocate(on: backend, seed: 1)
+    let pass = Pass(on: backend, mode: .training)
+    var names: [String] = []
+    pass.onLayer = { names.append($0) }
+    let y = try unit(variable([1, 2, 3, 4], [1, 2, 2, 1]), relu: true, pass)
+    #expect(names == ["conv", "", "bn", ""])
+    names = []
+    try backward(pass, from: y, [1, 2, 3, 4])
+    #expect(names == ["bn", "conv", ""])
+  }
+}
