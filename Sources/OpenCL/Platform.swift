@@ -6,14 +6,21 @@ public struct Platform: Hashable, @unchecked Sendable {
   let id: cl_platform_id
 
   /// Every platform that the ICD loader finds; empty where no driver is installed.
-  public static func all() throws(OpenCLError) -> [Platform] {
+  public static func all() throws(OpenCLError) -> [Platform] { try found.get() }
+
+  /// Asked once: loaders and drivers set themselves up at the first call, and not all of them bear two first calls at a time.
+  private static let found = Result { () throws(OpenCLError) in try find() }
+
+  private static func find() throws(OpenCLError) -> [Platform] {
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
     if code == platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }
     try OpenCLError.check(code, "clGetPlatformIDs")
     var ids = [cl_platform_id?](repeating: nil, count: Int(count))
     try OpenCLError.check(clGetPlatformIDs(count, &ids, nil), "clGetPlatformIDs")
-    return ids.compactMap { $0.map(Platform.init(id:)) }
+    let platforms = ids.compactMap { $0.map(Platform.init(id:)) }
+    for platform in platforms { _ = try platform.devices() }
+    return platforms
   }
 
   /// CL_PLATFORM_NOT_FOUND_KHR, from the ICD loader's extension: no driver is registered.

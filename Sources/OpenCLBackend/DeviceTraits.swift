@@ -1,19 +1,19 @@
 import OpenCL
 
 /// What kernels are fitted to, asked of the device once.
-struct DeviceTraits {
-  let isCPU: Bool
+package struct DeviceTraits {
+  package var isCPU: Bool
   let computeUnits: Int
   /// Bytes of local memory of a work-group.
-  let localMemory: Int
+  package var localMemory: Int
   /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
-  let vectorWidth: Int
+  package var vectorWidth: Int
   /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
-  let accumulators: Int
+  package var accumulators: Int
   /// Work-items of equal size that keep every compute unit busy to the end.
-  let wantedItems: Int
+  package var wantedItems: Int
 
-  init(_ device: Device) throws(OpenCLError) {
+  package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory

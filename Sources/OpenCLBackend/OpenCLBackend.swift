@@ -23,11 +23,16 @@ public final class OpenCLBackend: Backend {
   ///   - device: where to run.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
   /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
-  public init(device: Device, profiling: Bool = false) throws {
+  public convenience init(device: Device, profiling: Bool = false) throws {
+    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device))
+  }
+
+  /// Fits the kernels to `traits` instead of what the device says, so that a test can try the choices for other devices.
+  package init(device: Device, profiling: Bool = false, traits: DeviceTraits) throws {
     let context = try Context(device: device)
     self.device = device
     name = try device.name
-    traits = try DeviceTraits(device)
+    self.traits = traits
     // At least a cache line, so that slices do not share one.
     alignment = max(64, try device.baseAddressAlignment)
     queue = try Queue(context: context, profiling: profiling)

@@ -1,0 +1,49 @@
+import CPUBackend
+import Compute
+import Conformance
+import OpenCLBackend
+import Testing
+
+/// Every case of the catalogue on the machine's best OpenCL device against the CPU reference.
+@Suite struct ConformanceTests {
+  private static func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
+
+  @Test func smallCasesAgreeWithTheReference() throws {
+    try expectAll(Catalogue.small, on: try Self.device())
+  }
+
+  @Test func realShapesAgreeWithTheReference() throws {
+    try expectAll(Catalogue.real(batch: 2), on: try Self.device())
+  }
+
+  @Test func gradientsAreTheAdjointsOfTheirOperations() throws {
+    let backend = try Self.device()
+    for subject in Conformance.gradientCases where !subject.needsFloat64 {
+      let outcome = try subject.check(on: backend)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+    }
+  }
+
+  /// The kernels as they are fitted to other devices: narrower vectors, fewer registers, work-groups chosen by the driver, and a
+  /// local memory so small that convolutions fall back on the plain kernel.
+  @Test(arguments: [(8, 12, 32 << 10, true), (4, 12, 48 << 10, false), (4, 12, 256, false)])
+  func choicesForOtherDevicesAgreeToo(width: Int, accumulators: Int, localMemory: Int, isCPU: Bool) throws {
+    let device = try DeviceList.find("opencl").device
+    var traits = try DeviceTraits(device)
+    traits.vectorWidth = width
+    traits.accumulators = accumulators
+    traits.localMemory = min(localMemory, traits.localMemory)
+    traits.isCPU = isCPU
+    traits.wantedItems = 64
+    try expectAll(Catalogue.small, on: try OpenCLBackend(device: device, traits: traits))
+  }
+
+  private func expectAll(_ cases: [Case], on backend: OpenCLBackend) throws {
+    let reference = CPUBackend()
+    #expect(cases.count > 100)
+    for subject in cases {
+      let outcome = try Conformance.check(subject, on: backend, against: reference)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+    }
+  }
+}

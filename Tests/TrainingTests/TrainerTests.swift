@@ -1,0 +1,207 @@
+import CPUBackend
+import Compute
+import Datasets
+import Formats
+import Foundation
+import Models
+import NN
+import OpenCLBackend
+import Testing
+import Training
+
+/// A small network on small synthetic images: seconds, and every path of the trainer.
+@Suite struct TrainerTests {
+  private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 40, classes: 4, size: 16, channels: 3).splits()
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
+
+  private var configuration: RunConfiguration {
+    var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
+    run.epochs = 3
+    run.batchSize = 16
+    run.augmentation = Augmentation(padding: 2)
+    run.seed = 7
+    return run
+  }
+
+  private func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
+
+  private func trainer(
+    _ name: String, _ run: RunConfiguration, on backend: (any Backend)? = nil, resuming: Bool = false, logEvery: Int = 1
+  ) throws -> Trainer {
+    let path = "\(folder)/\(name)"
+    return try Trainer(
+      run, splits, on: try backend ?? device(),
+      folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path, run), resuming: resuming, logEvery: logEvery)
+  }
+
+  private func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+  @Test func learnsAndKeepsItsFiles() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let trainer = try trainer("a", configuration)
+    var events: [TrainingEvent] = []
+    #expect(try trainer.run(report: { events.append($0) }) == .finished)
+    let epochs = events.compactMap { if case .epoch(let record) = $0 { record } else { nil } }
+    #expect(epochs.map(\.epoch) == [1, 2, 3])
+    #expect(epochs[2].loss < epochs[0].loss)
+    #expect(epochs[2].validationAccuracy > 0.5)
+
+    let lines = try String(contentsOfFile: trainer.folder.metricsPath, encoding: .utf8).split(separator: "\n")
+    #expect(lines.count == 18 + 3)
+    let step = try JSON(parsing: Array(lines[0].utf8))
+    #expect(step["kind"] == .string("step"))
+    for key in ["epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second"] { #expect(step[key] != nil, "\(key)") }
+    let last = try JSON(parsing: Array(try #require(lines.last).utf8))
+    #expect(last["kind"] == .string("epoch"))
+    for key in ["validation_loss", "validation_accuracy"] { #expect(last[key] != nil, "\(key)") }
+
+    let weights = try Weights(contentsOf: trainer.folder.lastPath)
+    #expect(weights.description?.model == configuration.model)
+    #expect(weights.tensors["layer1.0.conv1.weight"]?.shape == [16, 16, 3, 3])
+    #expect(FileManager.default.fileExists(atPath: trainer.folder.bestPath))
+    #expect(try trainer.folder.configuration() == configuration)
+  }
+
+  @Test func sameSeedGivesTheSameBits() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var files: [Data] = []
+    for name in ["a", "b"] {
+      let trainer = try trainer(name, configuration)
+      _ = try trainer.run()
+      files.append(try contents(trainer.folder.lastPath))
+    }
+    #expect(files[0] == files[1])
+    var other = configuration
+    other.seed = 8
+    let trainer = try trainer("c", other)
+    _ = try trainer.run()
+    #expect(try contents(trainer.folder.lastPath) != files[0])
+  }
+
+  /// Stopped in the middle of an epoch, at its end, and during validation.
+  @Test(arguments: [0, 1, 4, 6, 7, 14])
+  func resumedRunEndsInTheSameBits(stopAfter: Int) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let whole = try trainer("whole", configuration)
+    _ = try whole.run()
+    let first = try trainer("cut", configuration)
+    var asked = 0
+    #expect(
+      try first.run(shouldStop: {
+        asked += 1
+        return asked > stopAfter
+      }) == .stopped)
+    let second = try trainer("cut", configuration, resuming: true)
+    #expect(second.step == first.step)
+    #expect(try second.run() == .finished)
+    for path in [\RunFolder.lastPath, \.bestPath] {
+      #expect(try contents(whole.folder[keyPath: path]) == contents(second.folder[keyPath: path]))
+    }
+    // The log has every step once, with the same losses.
+    let losses = try [whole, second].map { trainer in
+      try String(contentsOfFile: trainer.folder.metricsPath, encoding: .utf8).split(separator: "\n").map {
+        let value = try JSON(parsing: Array($0.utf8))
+        return [value["kind"], value["step"], value["loss"], value["validation_loss"]]
+      }
+    }
+    #expect(losses[0] == losses[1])
+  }
+
+  @Test func openCLFollowsTheReference() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.maxSteps = 4
+    run.learningRate = 0.01
+    var losses: [[Double]] = []
+    for (name, backend) in [("opencl", try device() as any Backend), ("cpu", CPUBackend())] {
+      var values: [Double] = []
+      _ = try trainer(name, run, on: backend).run(report: { if case .step(let record) = $0 { values.append(record.loss) } })
+      losses.append(values)
+    }
+    #expect(losses[0].count == 4)
+    for (a, b) in zip(losses[0], losses[1]) { #expect(abs(a - b) <= 1e-5 * b) }
+  }
+
+  @Test func nothingIsAllocatedAfterTheSecondStep() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let backend = try device()
+    var run = configuration
+    run.epochs = 1
+    let trainer = try trainer("a", run, on: backend)
+    // Asked before each step and before each validation batch.
+    var allocations: [Int] = []
+    _ = try trainer.run(shouldStop: {
+      allocations.append(backend.memory.allocations)
+      return false
+    })
+    #expect(allocations.count > 6)
+    #expect(allocations[2] > allocations[0])
+    #expect(Set(allocations[2..<6]).count == 1, "blocks asked of the driver before each step: \(allocations)")
+  }
+
+  @Test func dryRunPredictsThePool() throws {
+    let backend = try device()
+    let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
+    let shape: Shape = [8, 32, 32, 3]
+    let predicted = try Summary(configuration, images: shape, on: backend)
+    let fresh = try device()
+    let model = try ResNet(configuration)
+    try model.store.allocate(on: fresh, seed: 1)
+    let optimiser = try SGD(model.store)
+    for _ in 0..<2 {
+      let images = try fresh.tensor(shape)
+      try fresh.fill(images, with: 0.5)
+      let labels = try fresh.tensor([8], .int32)
+      try fresh.fill(labels, with: 1)
+      let metrics = try fresh.tensor([3])
+      try fresh.fill(metrics, with: 0)
+      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 0.1)
+    }
+    #expect(fresh.memory == predicted.training)
+  }
+
+  @Test func divergenceIsReportedAndSavesNothing() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.learningRate = 1e30
+    run.warmupEpochs = 0
+    run.epochs = 1
+    let trainer = try trainer("a", run)
+    do {
+      _ = try trainer.run()
+      Issue.record("a rate of 1e30 did not diverge")
+    } catch let failure as Failure {
+      #expect(failure.description.contains("--learning-rate"))
+    }
+    #expect(!FileManager.default.fileExists(atPath: trainer.folder.lastPath))
+  }
+
+  @Test func takenFolderIsRefused() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    _ = try RunFolder(creating: "\(folder)/a", configuration)
+    #expect(throws: Failure.self) { try RunFolder(creating: "\(folder)/a", configuration) }
+  }
+
+  @Test func initialWeightsAreTaken() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let first = try trainer("a", configuration)
+    _ = try first.run()
+    var run = configuration
+    run.initialWeights = first.folder.lastPath
+    run.learningRate = 0
+    run.weightDecay = 0
+    run.seed = 99
+    run.maxSteps = 1
+    let second = try trainer("b", run)
+    _ = try second.run()
+    let (a, b) = (try Weights(contentsOf: first.folder.lastPath), try Weights(contentsOf: second.folder.lastPath))
+    #expect(a.tensors["fc.weight"] == b.tensors["fc.weight"])
+    run.model.name = "resnet14"
+    do {
+      _ = try trainer("c", run)
+      Issue.record("the weights of another model were taken")
+    } catch let failure as Failure {
+      #expect(failure.description.contains("layer1.1.conv1.weight") && failure.description.contains("last.safetensors"))
+    }
+  }
+}
