@@ -45,7 +45,9 @@ final class BlockPool {
 
   func put(_ block: UnsafeMutableRawPointer, size: Int) { blocks.put(block, size: size) }
 
-  deinit { blocks.drain().forEach { $0.deallocate() } }
+  deinit {
+    for block in blocks.drain() { block.deallocate() }
+  }
 }
 
 func memoryBlock(of storage: any Storage, _ operation: StaticString) -> CPUStorage {

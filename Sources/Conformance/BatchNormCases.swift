@@ -14,9 +14,10 @@ extension Catalogue {
   /// - Parameter mean: of the data, whose deviation is 1; a large one costs E[x²] − E[x]² all digits.
   static func statistics(_ shape: Shape, mean: Float = 0, size: Case.Size = .small) -> Case {
     let channels: Shape = [shape[shape.rank - 1]]
+    let m = shape.count / channels.count
     return Case(
       "batchNormStatistics", "\(shape)\(mean == 0 ? "" : " of mean \(mean)")", size: size, flops: 5 * shape.count,
-      bound: .sum(of: shape.count / channels.count),
+      bound: mean == 0 ? .sum(of: m) : .variance(of: m, condition: Double(mean)),
       [
         .input("x", shape, .normal(mean: mean, deviation: 1)), .output("mean", channels), .output("inverseDeviation", channels),
         .updated("runningMean", channels), .updated("runningVariance", channels, .uniform(0.5, 1.5)),

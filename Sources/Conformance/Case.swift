@@ -114,4 +114,11 @@ public struct Bound: Hashable, Sendable {
       value: factor * (4 + Double(terms).squareRoot()) * roundoff,
       reason: "\(factor == 1 ? "" : "\(factor) ")(4 + √n) u for a sum of n = \(terms) terms\(suffix)")
   }
+
+  /// A variance by two passes or by merging partial ones, which errs by about the mean over the deviation, κ, in roundoffs;
+  /// E[x²] − E[x]² errs by κ² (Chan, Golub & LeVeque, "Algorithms for computing the sample variance", 1983).
+  static func variance(of terms: Int, condition: Double) -> Bound {
+    let sum = Bound.sum(of: terms)
+    return Bound(value: sum.value + condition * roundoff, reason: "\(sum.reason) and κ = \(condition)")
+  }
 }

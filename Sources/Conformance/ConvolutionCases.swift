@@ -9,18 +9,25 @@ extension Catalogue {
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
       return Case(
         "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
-        bound: g.bound(terms: g.r * g.s * g.k), [.input("dy", g.output), .input("filter", g.filter), dx]
+        bound: g.bound(terms: g.r * g.s * g.k),
+        [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
       ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
     }
     return [
       Case(
         "convolution", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
-        [.input("x", g.input), .input("filter", g.filter), .output("y", g.output)]
+        [
+          .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+          .output("y", g.output),
+        ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
     ] + gradients + [
       Case(
         "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
-        [.input("x", g.input), .input("dy", g.output), .output("dw", g.filter)]
+        [
+          .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
+          .output("dw", g.filter),
+        ]
       ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
     ]
   }

@@ -16,7 +16,10 @@ extension Catalogue {
       Case(
         "multiply", "[\(m), \(k)]\(ta ? "ᵀ" : "")·[\(k), \(n)]\(tb ? "ᵀ" : "")", size: size, flops: 2 * m * n * k,
         bound: .sum(of: k),
-        [.input("a", ta ? [k, m] : [m, k]), .input("b", tb ? [n, k] : [k, n]), .output("c", [m, n])]
+        [
+          .input("a", ta ? [k, m] : [m, k], .factors(of: [m, n])), .input("b", tb ? [n, k] : [k, n], .factors(of: [m, n])),
+          .output("c", [m, n]),
+        ]
       ) { try $0.multiply($1["a"], transposed: ta, $1["b"], transposed: tb, into: $1["c"]) }
     }
   }
@@ -30,7 +33,7 @@ extension Catalogue {
       ) { try $0.addBias($1["bias"], to: $1["y"]) },
       Case(
         "sumRows", "[\(rows), \(columns)]", size: size, flops: rows * columns, bound: .sum(of: rows),
-        [.input("x", [rows, columns]), .output("sum", [columns])]
+        [.input("x", [rows, columns], .factors(of: [columns])), .output("sum", [columns])]
       ) { try $0.sumRows($1["x"], into: $1["sum"]) },
     ]
   }

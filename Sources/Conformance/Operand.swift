@@ -63,6 +63,10 @@ struct Values: Sendable {
   /// Uniform between the bounds; for scales and variances, which stay away from zero.
   static func uniform(_ lower: Float, _ upper: Float) -> Values { floats { lower + (upper - lower) * $0.uniform() } }
 
+  /// For the factors of an output: normal, or positive where the output has few elements. A sum of terms of either sign may
+  /// nearly cancel, and then errs by far more than its own size times u·√n; among many sums such a one weighs nothing.
+  static func factors(of output: Shape) -> Values { output.count < 16 ? .uniform(0.5, 1.5) : .normal }
+
   /// Few different values, so that many are equal.
   static func levels(_ count: Int) -> Values { floats { Float($0.below(count)) - 1 } }
 

@@ -41,7 +41,7 @@ extension Catalogue {
     return [
       Case(
         "globalAveragePool", "\(shape)", size: size, flops: shape.count, bound: .sum(of: shape[1] * shape[2]),
-        [.input("x", shape), .output("y", rows)]
+        [.input("x", shape, .factors(of: rows)), .output("y", rows)]
       ) { try $0.globalAveragePool($1["x"], into: $1["y"]) },
       Case(
         "globalAveragePoolGradient", "\(shape)", size: size, flops: shape.count,

@@ -36,20 +36,21 @@ struct RealShapes {
   private func largeConvolutions(basic: Bool) -> [Conv2D] {
     let stages = [(56, 64), (28, 128), (14, 256), (7, 512)]
     let stem = conv(largeBatch, 224, 3, 64, 7, 2)
-    return [stem] + stages.enumerated().flatMap { i, stage in
-      let (side, width) = stage
-      let (before, stride) = i == 0 ? (side, 1) : (side * 2, 2)
-      if basic {
-        let first = [3, 1].map { conv(largeBatch, before, width / 2, width, $0, 2) }
-        return (i == 0 ? [] : first) + [conv(largeBatch, side, width, width, 3)]
+    return [stem]
+      + stages.enumerated().flatMap { i, stage in
+        let (side, width) = stage
+        let (before, stride) = i == 0 ? (side, 1) : (side * 2, 2)
+        if basic {
+          let first = [3, 1].map { conv(largeBatch, before, width / 2, width, $0, 2) }
+          return (i == 0 ? [] : first) + [conv(largeBatch, side, width, width, 3)]
+        }
+        let input = i == 0 ? 64 : width * 2
+        return [
+          conv(largeBatch, before, input, width, 1), conv(largeBatch, before, width, width, 3, stride),
+          conv(largeBatch, side, width, width * 4, 1), conv(largeBatch, before, input, width * 4, 1, stride),
+          conv(largeBatch, side, width * 4, width, 1), conv(largeBatch, side, width, width, 3),
+        ]
       }
-      let input = i == 0 ? 64 : width * 2
-      return [
-        conv(largeBatch, before, input, width, 1), conv(largeBatch, before, width, width, 3, stride),
-        conv(largeBatch, side, width, width * 4, 1), conv(largeBatch, before, input, width * 4, 1, stride),
-        conv(largeBatch, side, width * 4, width, 1), conv(largeBatch, side, width, width, 3),
-      ]
-    }
   }
 
   private func norms(_ shape: Shape) -> [Case] {
