@@ -30,6 +30,8 @@ public final class Trainer {
   private let description: Weights.Description
   private let log: MetricsLog
   private var position: RunFolder.Position
+  /// [3] each: where the steps under way leave their figures, in turns.
+  private let metrics: [Tensor]
   private let logEvery: Int
 
   /// Steps that may be enqueued before the first of them is done.
@@ -61,6 +63,7 @@ public final class Trainer {
         do { try model.store.load(weights.tensors) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
       }
     }
+    metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try DeviceDataset(train, on: backend)
     validation = try DeviceDataset(splits.validation, on: backend)
     description = Weights.Description(model: configuration.model, dataset: train)
@@ -105,7 +108,7 @@ public final class Trainer {
     while position.step < last && !shouldStop() {
       let index = position.step - position.epoch * stepsPerEpoch
       let (x, labels) = try training.batch(index, of: loaded)
-      let metrics = try backend.tensor([3])
+      let metrics = metrics[position.step % metrics.count]
       let rate = schedule.rate(at: position.step)
       try backend.fill(metrics, with: 0)
       try model.trainingStep(
