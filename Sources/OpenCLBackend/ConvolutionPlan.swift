@@ -76,10 +76,10 @@ struct ConvolutionPlan: Hashable {
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
     channelVectors = problem.k % (2 * width) == 0 ? 2 : 1
     let pixels = max(1, traits.accumulators / channelVectors)
-    // The row is cut into equal tiles of at most 14 pixels.
-    let longest = min(pixels, 14)
+    // Tiles of up to 14 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
+    let longest = min(pixels, 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
-    tileColumns = (problem.q + tiles - 1) / tiles
+    tileColumns = (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
     // Eight sums in flight hide the latency of a multiply-add; rows make up for short columns.
     let wanted = (8 + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
     tileRows = max(1, min(wanted, problem.p, pixels / tileColumns))
