@@ -5,7 +5,8 @@ let package = Package(
   name: "resnet",
   products: [
     .executable(name: "resnet", targets: ["resnet"]),
-    .library(name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "NN", "Models", "Datasets", "Formats", "Training"]),
+    .library(
+      name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "NN", "Models", "Datasets", "Formats", "Training"]),
   ],
   dependencies: [
     // Subcommands, typed options, generated help and completion scripts for the command line.
@@ -50,7 +51,8 @@ let package = Package(
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
-    .testTarget(name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"]),
   ],
   swiftLanguageModes: [.v6]

@@ -57,7 +57,8 @@ extension OpenCLBackend {
         .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1]),
       global: [cut.chunks],
       [
-        .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(channels.scale.buffer),
+        .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
+        .buffer(channels.scale.buffer),
         .buffer(channels.bias.buffer), .buffer((residual ?? x).buffer), .buffer(y.buffer), .int(cut.rows), .int(cut.channels),
       ])
   }

@@ -51,7 +51,8 @@ extension OpenCLBackend {
         [
           "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "TU": plan.sets, "STRIDE": g.stride,
         ]),
-      global: [g.r * g.s * (g.c / plan.inputChannels) * (g.k / (plan.width * plan.channelVectors)), plan.splits], groupsOfOne: true,
+      global: [g.r * g.s * (g.c / plan.inputChannels) * (g.k / (plan.width * plan.channelVectors)), plan.splits],
+      groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .int(g.n), .int(g.h), .int(g.w), .int(g.c), .int(g.k),
         .int(g.p), .int(g.q), .int(g.r), .int(g.s), .int(g.padding),

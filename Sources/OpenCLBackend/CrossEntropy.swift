@@ -3,7 +3,8 @@ import Kernels
 
 extension OpenCLBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) throws {
-    precondition(logits.shape.rank == 2 && logits.count == probabilities.count, "[softmax] \(logits.shape) → \(probabilities.shape)")
+    precondition(
+      logits.shape.rank == 2 && logits.count == probabilities.count, "[softmax] \(logits.shape) → \(probabilities.shape)")
     try launch(
       Specialisation(.crossEntropy, "softmax"), global: [logits.shape[0]],
       [.buffer(logits.buffer), .buffer(probabilities.buffer), .int(logits.shape[1])])

@@ -37,8 +37,10 @@ public enum DeviceList {
       return (entry: entry, rank: rank, speed: try entry.device.computeUnits * max(1, entry.device.clockFrequency))
     }
     // The first of equals, so that the choice does not change from run to run.
-    return ranked.enumerated().max { ($0.element.rank, $0.element.speed, -$0.offset) < ($1.element.rank, $1.element.speed, -$1.offset) }?
-      .element.entry
+    return ranked.enumerated().max {
+      ($0.element.rank, $0.element.speed, -$0.offset) < ($1.element.rank, $1.element.speed, -$1.offset)
+    }?
+    .element.entry
   }
 
   /// The device that a selector names: `opencl` or `opencl:P.D`.

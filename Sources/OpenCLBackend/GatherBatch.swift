@@ -9,7 +9,8 @@ extension OpenCLBackend {
     precondition(
       from.rank == 4 && to.rank == 4 && from[3] == to[3] && plan.count == 4 * to[0] && channelMap.count == 2 * to[3]
         && labels.count == from[0] && batchLabels.count == to[0],
-      "[gatherBatch] \(from) → \(to), plan \(plan.shape), channel map \(channelMap.shape), labels \(labels.shape), \(batchLabels.shape)")
+      "[gatherBatch] \(from) → \(to), plan \(plan.shape), channel map \(channelMap.shape), labels \(labels.shape), \(batchLabels.shape)"
+    )
     precondition(images.type == .uint8 || images.type == .float32, "[gatherBatch] images of \(images.type)")
     var specialisation = Specialisation(.gatherBatch, "gather_batch")
     specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))

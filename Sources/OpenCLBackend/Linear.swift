@@ -10,10 +10,12 @@ extension OpenCLBackend {
     precondition(a.shape.rank == 2 && b.shape.rank == 2 && c.shape.rank == 2, "[multiply] \(a.shape) · \(b.shape) → \(c.shape)")
     let (m, k) = ta ? (a.shape[1], a.shape[0]) : (a.shape[0], a.shape[1])
     let (inner, n) = tb ? (b.shape[1], b.shape[0]) : (b.shape[0], b.shape[1])
-    precondition(inner == k && c.shape == [m, n], "[multiply] \(a.shape)\(ta ? "ᵀ" : "") · \(b.shape)\(tb ? "ᵀ" : "") → \(c.shape)")
+    precondition(
+      inner == k && c.shape == [m, n], "[multiply] \(a.shape)\(ta ? "ᵀ" : "") · \(b.shape)\(tb ? "ᵀ" : "") → \(c.shape)")
     var handle: cl_command_queue? = queue.handle
     let status = CLBlastSgemm(
-      CLBlastLayoutRowMajor, ta ? CLBlastTransposeYes : CLBlastTransposeNo, tb ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1,
+      CLBlastLayoutRowMajor, ta ? CLBlastTransposeYes : CLBlastTransposeNo, tb ? CLBlastTransposeYes : CLBlastTransposeNo, m, n,
+      k, 1,
       a.buffer.handle, 0, a.shape[1], b.buffer.handle, 0, b.shape[1], 0, c.buffer.handle, 0, n, &handle, nil)
     guard status == CLBlastSuccess else {
       throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")

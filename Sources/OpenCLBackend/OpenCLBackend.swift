@@ -78,7 +78,8 @@ public final class OpenCLBackend: Backend {
   }
 
   public func copy(_ source: Tensor, into destination: Tensor) throws {
-    precondition(source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
+    precondition(
+      source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
     try queue.copy(source.buffer, to: destination.buffer, byteCount: source.byteCount)
   }
 
@@ -113,6 +114,8 @@ public final class OpenCLBackend: Backend {
       let before = totals[kernel] ?? (0, 0)
       totals[kernel] = (before.launches + 1, before.seconds + (try event.duration))
     }
-    return totals.map { ($0.key, $0.value.launches, $0.value.seconds) }.sorted { ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel) }
+    return totals.map { ($0.key, $0.value.launches, $0.value.seconds) }.sorted {
+      ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel)
+    }
   }
 }

@@ -8,18 +8,21 @@ extension OpenCLBackend {
     try launch(
       Specialisation(.pooling, "max_pool"), global: [g.p, g.n],
       [
-        .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q), .int(g.window),
+        .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
+        .int(g.window),
         .int(g.stride), .int(g.padding),
       ])
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws {
     let g = geometry
-    precondition(dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
+    precondition(
+      dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
     try launch(
       Specialisation(.pooling, "max_pool_gradient"), global: [g.h, g.n],
       [
-        .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q), .int(g.window),
+        .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
+        .int(g.window),
         .int(g.stride), .int(g.padding),
       ])
   }
@@ -52,7 +55,8 @@ extension OpenCLBackend {
     try launch(
       Specialisation(.pooling, "pad_shortcut"), global: [y.shape[1], y.shape[0]],
       [
-        .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]), .int(y.shape[3]),
+        .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
+        .int(y.shape[3]),
         .int(before), .int(stride),
       ])
   }

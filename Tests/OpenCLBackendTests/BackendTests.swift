@@ -23,7 +23,10 @@ import Testing
     let other = try backend.tensor([256])
     try backend.fill(other, with: -1)
     let first = Float(backend.alignment / 4)
-    #expect(try backend.download(Tensor(shape: [4], type: .float32, storage: storage)).floats == [first, first + 1, first + 2, first + 3])
+    #expect(
+      try backend.download(Tensor(shape: [4], type: .float32, storage: storage)).floats == [
+        first, first + 1, first + 2, first + 3,
+      ])
   }
 
   @Test func tooLargeAnAllocationSaysWhatToDo() throws {

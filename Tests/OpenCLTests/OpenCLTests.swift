@@ -50,7 +50,8 @@ import Testing
 
   @Test func kernelRunsOnPartOfABufferAndIsTimed() throws {
     let queue = try Queue(context: context, profiling: true)
-    let source = "__kernel void fill(__global int *x, int start, float step) { int i = get_global_id(0); x[i] = start + (int)(i * step); }"
+    let source =
+      "__kernel void fill(__global int *x, int start, float step) { int i = get_global_id(0); x[i] = start + (int)(i * step); }"
     let kernel = try Kernel("fill", in: try Program(context: context, source: source, options: ""))
     let alignment = try device.baseAddressAlignment
     let whole = try Buffer(context: context, byteCount: alignment * 2)
