@@ -10,6 +10,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case gatherBatch = "gather_batch.cl"
   case peak = "peak.cl"
   case pooling = "pooling.cl"
+  case winograd = "winograd.cl"
 
   /// The name of the file in `Kernels/`.
   public var fileName: String { rawValue }
@@ -26,6 +27,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .gatherBatch: PackageResources.gather_batch_cl
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
+      case .winograd: PackageResources.winograd_cl
       }
     return String(decoding: bytes, as: UTF8.self)
   }

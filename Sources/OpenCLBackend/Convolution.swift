@@ -16,24 +16,35 @@ extension OpenCLBackend {
     precondition(
       dy.shape == g.output && filter.shape == g.filter && dx.shape == g.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(g)")
-    let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
-    let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
+    let phases = inputGradientProblems(g)
     // Pixels between the taps of a small filter with a large stride get no gradient.
-    if !accumulate, (rowPhases + columnPhases).contains(where: { $0.taps == 0 && $0.outputs > 0 }) { try fill(dx, with: 0) }
+    let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
+    if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
     let turned = try tensor(g.filter)
+    for phase in phases {
+      try launch(
+        Specialisation(.convolution, "turn_filter"), global: [g.c, g.k, phase.rows.taps * phase.columns.taps],
+        [
+          .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(phase.problem.wStart),
+          .int(phase.rows.taps), .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap),
+          .int(g.stride),
+        ])
+      try convolve(dy, turned, phase.problem, accumulate: accumulate, into: dx)
+    }
+  }
+
+  /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
+  private func inputGradientProblems(
+    _ g: Conv2D
+  ) -> [(rows: PhaseAxis, columns: PhaseAxis, problem: ConvolutionProblem)] {
     var start = 0
-    for rows in rowPhases where rows.taps > 0 && rows.outputs > 0 {
-      for columns in columnPhases where columns.taps > 0 && columns.outputs > 0 {
-        try launch(
-          Specialisation(.convolution, "turn_filter"), global: [g.c, g.k, rows.taps * columns.taps],
-          [
-            .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(start), .int(rows.taps),
-            .int(columns.taps), .int(rows.firstTap), .int(columns.firstTap), .int(g.stride),
-          ])
-        let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
-        try convolve(dy, turned, problem, accumulate: accumulate, into: dx)
-        start += rows.taps * columns.taps * g.c * g.k
+    let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
+    let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
+    return rowPhases.filter(\.isUsed).flatMap { rows in
+      columnPhases.filter(\.isUsed).map { columns in
+        defer { start += rows.taps * columns.taps * g.c * g.k }
+        return (rows, columns, ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start))
       }
     }
   }
@@ -65,8 +76,11 @@ extension OpenCLBackend {
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
-    case .convolution(.forward, _): []
-    case .convolution(.inputGradient, let geometry): [geometry.filter.count * 4]
+    case .convolution(.forward, let geometry):
+      [winogradWorkspace(ConvolutionProblem(forward: geometry))].compactMap(\.self)
+    case .convolution(.inputGradient, let geometry):
+      // The turned filter, and what the one phase of a stride of 1 needs.
+      [geometry.filter.count * 4] + inputGradientProblems(geometry).compactMap { winogradWorkspace($0.problem) }
     case .convolution(.filterGradient, let geometry):
       [FilterGradientPlan(geometry, traits).workspaceByteCount(geometry)].filter { $0 > 0 }
     case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
@@ -77,6 +91,9 @@ extension OpenCLBackend {
   private func convolve(
     _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, accumulate: Bool, into y: Tensor
   ) throws {
+    if let plan = WinogradPlan(problem, traits) {
+      return try winograd(x, filter, problem, plan, accumulate: accumulate, into: y)
+    }
     let operands: [Argument] = [.buffer(x.buffer), .buffer(filter.buffer), .buffer(y.buffer)]
     let sizes: [Argument] = [
       .int(problem.wStart), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q),

@@ -55,6 +55,9 @@ struct PhaseAxis: Hashable {
     self.padding = taps - 1 - base
   }
 
+  /// False where no tap meets a position, or there is none.
+  var isUsed: Bool { taps > 0 && outputs > 0 }
+
   static func all(size: Int, window: Int, stride: Int, padding: Int) -> [PhaseAxis] {
     (0..<stride).map { PhaseAxis(phase: $0, size: size, window: window, stride: stride, padding: padding) }
   }
