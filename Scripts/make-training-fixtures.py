@@ -34,6 +34,7 @@ def fixture(run):
         # All tensors' samples end to end, in the order of "names".
         "samples": np.concatenate(samples),
         # [tensors]
+        "counts": np.array([v.size for v in values.values()], np.int64),
         "norms": np.array([np.linalg.norm(v.reshape(-1)) for v in values.values()]),
         "torch32_distances": np.array([reference.distance(values32[n], values[n]) for n in values]),
         "torch32_sample_distances": np.array([reference.distance(a, b) for a, b in zip(samples32, samples)]),
