@@ -46,6 +46,11 @@ class Run:
     # What is compared: the final "weights", or their "update", final - initial.
     compares: str = "weights"
 
+    @property
+    def is_quick(self):
+        """Little enough for the CPU reference."""
+        return self.name.endswith(("-small", "-update"))
+
 
 def _resnet20(name, **options):
     return Run(name, "resnet20", steps=10, size=32, classes=10, **options)
@@ -140,10 +145,21 @@ def build(run):
 
 # Running and comparing
 
-def train(run, dtype):
+# PyTorch's own ways to the same result; in float32 they differ by rounding alone.
+VARIANTS = ("default", "channels_last", "without oneDNN", "batch reversed")
+
+
+def train(run, dtype, variant="default"):
     """Trains in PyTorch. Returns the loss before each step, and name → float64 array after the last."""
+    with torch.backends.mkldnn.flags(enabled=variant != "without oneDNN"):
+        return _train(run, dtype, variant)
+
+
+def _train(run, dtype, variant):
     model = build(run).to(dtype)
     model.load_state_dict({n: torch.from_numpy(w) for n, w in initial_weights(run).items()}, strict=False)
+    if variant == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         model.parameters(), run.learning_rate, momentum=run.momentum, weight_decay=run.weight_decay, nesterov=run.nesterov)
     images, labels = dataset(run)
@@ -152,7 +168,9 @@ def train(run, dtype):
     losses = []
     for step in range(run.steps):
         first = step * run.batch % run.images
-        batch = slice(first, first + run.batch)
+        batch = torch.arange(first, first + run.batch)
+        if variant == "batch reversed":
+            batch = batch.flip(0)
         optimiser.zero_grad()
         loss = F.cross_entropy(model(x[batch]), y[batch], label_smoothing=run.label_smoothing)
         loss.backward()
