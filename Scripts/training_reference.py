@@ -1,0 +1,203 @@
+"""Training runs whose every number follows from a seed, and the same runs in PyTorch: in float64, the yardstick, and in float32,
+which says how far rounding alone takes one.
+
+Weights, images and labels are too large to keep in files, so they are drawn as the project draws them: Philox4x32-10 (Salmon et
+al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initialiser.swift.
+Needs: pip install torch numpy safetensors
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Benchmarks"))
+import torch_models  # noqa: E402
+
+WEIGHT_STREAM = 0x696E6974
+IMAGE_STREAM = 0x70617269
+SAMPLE = 64
+# A distance may be this many times PyTorch's own in float32, and need never be below the floor.
+SLACK = 5
+FLOORS = {"loss": 1e-5, "weights": 1e-4, "update": 1e-3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run: batch k holds the images k·batch … of the data set, which is gone through in order again and again."""
+
+    name: str
+    model: str
+    steps: int
+    batch: int
+    images: int
+    size: int
+    classes: int
+    shortcut: str
+    nesterov: bool = False
+    label_smoothing: float = 0.0
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.1
+    seed: int = 1
+    # What is compared: the final "weights", or their "update", final - initial.
+    compares: str = "weights"
+
+    @property
+    def is_quick(self):
+        """Little enough for the CPU reference."""
+        return self.name.endswith(("-small", "-update"))
+
+
+def _resnet20(name, **options):
+    return Run(name, "resnet20", steps=10, size=32, classes=10, **options)
+
+
+RUNS = [
+    _resnet20("resnet20-a", batch=32, images=64, shortcut="A"),
+    _resnet20("resnet20-a-nesterov", batch=32, images=64, shortcut="A", nesterov=True, label_smoothing=0.1),
+    _resnet20("resnet20-b", batch=32, images=64, shortcut="B"),
+    _resnet20("resnet20-b-nesterov", batch=32, images=64, shortcut="B", nesterov=True, label_smoothing=0.1),
+    Run("resnet56", "resnet56", steps=5, batch=32, images=64, size=32, classes=10, shortcut="A"),
+    Run("resnet18", "resnet18", steps=5, batch=8, images=32, size=64, classes=1000, shortcut="B"),
+    Run("resnet18-update", "resnet18", steps=1, batch=4, images=4, size=64, classes=10, shortcut="B", learning_rate=1.0,
+        compares="update"),
+    Run("resnet50-update", "resnet50", steps=1, batch=4, images=4, size=64, classes=10, shortcut="B", learning_rate=1.0,
+        compares="update"),
+    _resnet20("resnet20-a-small", batch=4, images=16, shortcut="A"),
+    _resnet20("resnet20-b-nesterov-small", batch=4, images=16, shortcut="B", nesterov=True, label_smoothing=0.1),
+    Run("resnet18-small", "resnet18", steps=3, batch=4, images=16, size=64, classes=10, shortcut="B"),
+]
+
+
+# Random numbers
+
+def philox_words(seed, stream, index, count):
+    """The first `count` 32-bit words of `Philox(seed:stream:index:)`."""
+    mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+    blocks = (count + 3) // 4
+    c0 = np.arange(blocks, dtype=np.uint64)
+    c1 = np.full(blocks, stream, np.uint64)
+    c2 = np.full(blocks, index & 0xFFFFFFFF, np.uint64)
+    c3 = np.full(blocks, index >> 32, np.uint64)
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (b >> shift) ^ c1 ^ np.uint64(k0), b & mask, (a >> shift) ^ c3 ^ np.uint64(k1), a & mask
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=1).reshape(-1)[:count]
+
+
+def normals(seed, stream, index, count, deviation):
+    """Box and Muller 1958, a pair from each two words; computed in float64, rounded to float32."""
+    words = philox_words(seed, stream, index, (count + 1) // 2 * 2).reshape(-1, 2).astype(np.float64)
+    radius = deviation * np.sqrt(-2 * np.log((words[:, 0] + 0.5) * 2.0**-32))
+    angle = 2 * np.pi * words[:, 1] * 2.0**-32
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)[:count].astype(np.float32)
+
+
+def uniforms(seed, stream, index, count, bound):
+    """Uniform on [-bound, bound), 24 bits."""
+    words = philox_words(seed, stream, index, count) >> np.uint64(8)
+    return (bound * (2 * (words.astype(np.float64) * 2.0**-24) - 1)).astype(np.float32)
+
+
+# What a run starts from
+
+def tensors(model):
+    """Weights and running estimates by name, in the order that the project declares them in."""
+    return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def initial_weights(run):
+    """Name → float32 array in torchvision's layout."""
+    result = {}
+    model = build(run)
+    for index, (name, tensor) in enumerate(tensors(model).items()):
+        shape, count = tuple(tensor.shape), tensor.numel()
+        if name.startswith("fc."):
+            values = uniforms(run.seed, WEIGHT_STREAM, index, count, 1 / np.sqrt(model.fc.in_features))
+            result[name] = np.ascontiguousarray(values.reshape(shape[::-1]).T)
+        elif len(shape) == 4:
+            k, c, r, s = shape
+            values = normals(run.seed, WEIGHT_STREAM, index, count, np.sqrt(2 / (k * r * s)))
+            result[name] = np.ascontiguousarray(values.reshape(r, s, c, k).transpose(3, 2, 0, 1))
+        else:
+            one = name.endswith((".running_var", ".weight"))
+            result[name] = np.full(shape, 1 if one else 0, np.float32)
+    return result
+
+
+def dataset(run):
+    """images float32 [N,H,W,3], image i drawn from index i, and labels int32 [N], label i = (classes - 1 - 7·i) mod classes."""
+    count = run.size * run.size * 3
+    images = np.stack([normals(run.seed, IMAGE_STREAM, i, count, 1.0) for i in range(run.images)])
+    labels = (run.classes - 1 - 7 * np.arange(run.images)) % run.classes
+    return images.reshape(run.images, run.size, run.size, 3), labels.astype(np.int32)
+
+
+def build(run):
+    return torch_models.build(run.model, run.classes, 3, run.shortcut)
+
+
+# Running and comparing
+
+# PyTorch's own ways to the same result; in float32 they differ by rounding alone.
+VARIANTS = ("default", "channels_last", "without oneDNN", "batch reversed")
+
+
+def train(run, dtype, variant="default"):
+    """Trains in PyTorch. Returns the loss before each step, and name → float64 array after the last."""
+    with torch.backends.mkldnn.flags(enabled=variant != "without oneDNN"):
+        return _train(run, dtype, variant)
+
+
+def _train(run, dtype, variant):
+    model = build(run).to(dtype)
+    model.load_state_dict({n: torch.from_numpy(w) for n, w in initial_weights(run).items()}, strict=False)
+    if variant == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(
+        model.parameters(), run.learning_rate, momentum=run.momentum, weight_decay=run.weight_decay, nesterov=run.nesterov)
+    images, labels = dataset(run)
+    x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(dtype)
+    y = torch.from_numpy(labels.astype(np.int64))
+    losses = []
+    for step in range(run.steps):
+        first = step * run.batch % run.images
+        batch = torch.arange(first, first + run.batch)
+        if variant == "batch reversed":
+            batch = batch.flip(0)
+        optimiser.zero_grad()
+        loss = F.cross_entropy(model(x[batch]), y[batch], label_smoothing=run.label_smoothing)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return np.array(losses), {name: t.double().numpy().copy() for name, t in tensors(model).items()}
+
+
+def compared(run, final, initial):
+    """What the run compares of each tensor, in float64."""
+    if run.compares == "weights":
+        return final
+    return {name: value - initial[name].astype(np.float64) for name, value in final.items()}
+
+
+def distance(value, reference):
+    """‖value - reference‖ / ‖reference‖."""
+    return float(np.linalg.norm(np.ravel(value - reference)) / np.linalg.norm(np.ravel(reference)))
+
+
+def bound(torch32, kind):
+    """What a distance may be, given that of PyTorch in float32."""
+    return np.maximum(SLACK * np.asarray(torch32), FLOORS[kind])
+
+
+def sample(array):
+    """Up to 64 elements, element i at the flat index ⌊i·count/64⌋ in torchvision's layout; all of a smaller tensor."""
+    flat = array.reshape(-1)
+    picked = min(SAMPLE, flat.size)
+    return flat[np.arange(picked) * flat.size // picked]
