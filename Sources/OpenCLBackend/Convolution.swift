@@ -54,6 +54,7 @@ extension OpenCLBackend {
     precondition(
       x.shape == g.input && dy.shape == g.output && dw.shape == g.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(g)")
+    if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let plan = FilterGradientPlan(g, traits)
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
     try launch(
@@ -81,11 +82,15 @@ extension OpenCLBackend {
     case .convolution(.inputGradient, let geometry):
       // The turned filter, and what the one phase of a stride of 1 needs.
       [geometry.filter.count * 4] + inputGradientProblems(geometry).compactMap { winogradWorkspace($0.problem) }
-    case .convolution(.filterGradient, let geometry):
-      [FilterGradientPlan(geometry, traits).workspaceByteCount(geometry)].filter { $0 > 0 }
+    case .convolution(.filterGradient, let geometry): [filterGradientWorkspace(geometry)].filter { $0 > 0 }
     case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
+  }
+
+  private func filterGradientWorkspace(_ g: Conv2D) -> Int {
+    if let plan = WinogradPlan(filterGradient: g, traits) { return plan.splits * plan.positions * g.c * g.k * 4 }
+    return FilterGradientPlan(g, traits).workspaceByteCount(g)
   }
 
   private func convolve(
