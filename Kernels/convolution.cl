@@ -166,10 +166,14 @@ __kernel void convolution_plain(__global const float *restrict x, __global const
 
 // The filter of one phase of an input gradient: taps rowStart, rowStart + stride, … in reverse order, K and C exchanged.
 //   turned[start + (i,j,k,c)] = w[rowStart + stride·(rows−1−i), columnStart + stride·(columns−1−j), c, k]
-// Work-items: (C, K, rows·columns).
+// Each work-item turns 16 output channels of one tap: what it reads of a filter's row is a cache line, what it writes is contiguous.
+// Work-items: (⌈K/16⌉, rows·columns).
 __kernel void turn_filter(__global const float *restrict w, __global float *restrict turned, int S, int C, int K, int start,
                           int rows, int columns, int rowStart, int columnStart, int stride) {
-  const int c = get_global_id(0), k = get_global_id(1), tap = get_global_id(2);
+  const int first = get_global_id(0) * 16, tap = get_global_id(1);
   const int r = rowStart + stride * (rows - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
-  turned[start + ((size_t)tap * K + k) * C + c] = w[((size_t)(r * S + s) * C + c) * K + k];
+  __global const float *from = w + (size_t)(r * S + s) * C * K;
+  __global float *to = turned + start + (size_t)tap * K * C;
+  for (int k = first; k < min(first + 16, K); k++)
+    for (int c = 0; c < C; c++) to[(size_t)k * C + c] = from[(size_t)c * K + k];
 }

@@ -24,7 +24,7 @@ extension OpenCLBackend {
     let turned = try tensor(g.filter)
     for phase in phases {
       try launch(
-        Specialisation(.convolution, "turn_filter"), global: [g.c, g.k, phase.rows.taps * phase.columns.taps],
+        Specialisation(.convolution, "turn_filter"), global: [(g.k + 15) / 16, phase.rows.taps * phase.columns.taps],
         [
           .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(phase.problem.wStart),
           .int(phase.rows.taps), .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap),
@@ -50,10 +50,10 @@ extension OpenCLBackend {
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
-    let g = geometry
     precondition(
-      x.shape == g.input && dy.shape == g.output && dw.shape == g.filter,
-      "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(g)")
+      x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
+      "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
+    let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let plan = FilterGradientPlan(g, traits)
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
@@ -88,7 +88,8 @@ extension OpenCLBackend {
     }
   }
 
-  private func filterGradientWorkspace(_ g: Conv2D) -> Int {
+  private func filterGradientWorkspace(_ geometry: Conv2D) -> Int {
+    let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return plan.splits * plan.positions * g.c * g.k * 4 }
     return FilterGradientPlan(g, traits).workspaceByteCount(g)
   }
@@ -120,5 +121,12 @@ extension OpenCLBackend {
           "PACK": plan.packs ? 1 : 0, "ACCUMULATE": accumulate ? 1 : 0,
         ]),
       global: [plan.blocks, problem.n], groupsOfOne: true, operands + [.local(max(4, plan.stripBytes))] + sizes)
+  }
+}
+
+extension Conv2D {
+  /// The same sums with each image as one long row, where the filter is a single tap that meets every pixel.
+  fileprivate var flattened: Conv2D {
+    r == 1 && s == 1 && stride == 1 && padding == 0 ? Conv2D(input: [n, 1, h * w, c], filter: filter) : self
   }
 }
