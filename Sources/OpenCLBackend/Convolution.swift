@@ -77,21 +77,24 @@ extension OpenCLBackend {
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
-    case .convolution(.forward, let geometry):
-      [winogradWorkspace(ConvolutionProblem(forward: geometry))].compactMap(\.self)
+    case .convolution(.forward, let geometry): winogradWorkspaces(ConvolutionProblem(forward: geometry))
     case .convolution(.inputGradient, let geometry):
       // The turned filter, and what the one phase of a stride of 1 needs.
-      [geometry.filter.count * 4] + inputGradientProblems(geometry).compactMap { winogradWorkspace($0.problem) }
-    case .convolution(.filterGradient, let geometry): [filterGradientWorkspace(geometry)].filter { $0 > 0 }
+      [geometry.filter.count * 4] + inputGradientProblems(geometry).flatMap { winogradWorkspaces($0.problem) }
+    case .convolution(.filterGradient, let geometry): filterGradientWorkspaces(geometry)
     case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
   }
 
-  private func filterGradientWorkspace(_ geometry: Conv2D) -> Int {
+  private func winogradWorkspaces(_ problem: ConvolutionProblem) -> [Int] {
+    WinogradPlan(problem, traits)?.workspaces(problem.c, problem.k, isGradient: false) ?? []
+  }
+
+  private func filterGradientWorkspaces(_ geometry: Conv2D) -> [Int] {
     let g = geometry.flattened
-    if let plan = WinogradPlan(filterGradient: g, traits) { return plan.splits * plan.positions * g.c * g.k * 4 }
-    return FilterGradientPlan(g, traits).workspaceByteCount(g)
+    if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k, isGradient: true) }
+    return [FilterGradientPlan(g, traits).workspaceByteCount(g)].filter { $0 > 0 }
   }
 
   private func convolve(

@@ -43,11 +43,14 @@ final class ProgramCache {
     return kernel
   }
 
-  /// The source with its header in place, so that no include path is needed.
+  /// The source with its headers in place, so that no include path is needed.
   private func text(of source: KernelSource) throws -> String {
-    let (body, header) =
-      folder == nil ? (source.embedded, KernelSource.vectorHeader) : (try load(source.fileName), try load("vector.h"))
-    return body.replacingOccurrences(of: KernelSource.includeLine, with: header)
+    let body = folder == nil ? source.embedded : try load(source.fileName)
+    return try KernelSource.Header.allCases.reduce(body) { text, header in
+      guard text.contains(header.includeLine) else { return text }
+      return text.replacingOccurrences(
+        of: header.includeLine, with: folder == nil ? header.embedded : try load(header.fileName))
+    }
   }
 
   private func load(_ fileName: String) throws -> String {

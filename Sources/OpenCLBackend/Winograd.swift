@@ -9,6 +9,10 @@ struct WinogradPlan: Hashable {
   let width, channelVectors: Int
   /// Tiles in a register tile of the convolution, and input channels in one of the filter gradient.
   let tileRows, inputChannels: Int
+  /// Whether the stages go through buffers (`winograd_staged.cl`) and not through a work-item's local memory (`winograd.cl`).
+  let isStaged: Bool
+  /// The tiles rounded up to whole register tiles.
+  let slots: Int
   /// Tiles that a work-item holds at a time.
   let tilesAtOnce: Int
   /// Tiles in a column, in a row, and in all images.
@@ -41,8 +45,15 @@ struct WinogradPlan: Hashable {
     inputChannels = min(8, width)
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
+    slots = (tiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
-
+    isStaged = positions * c * k * 4 > Self.filterRoom
+    if isStaged {
+      // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
+      tilesAtOnce = max(1, min(slots, (256 << 10) / (c * 4)) / tileRows) * tileRows
+      (inputBytes, otherBytes, splits) = (0, 0, 1)
+      return
+    }
     // As many tiles as stay in a core's second cache, but so few that every core gets work.
     let unit = isGradient ? 16 : tileRows
     let channels = c + (isGradient ? k : channelVectors * width)
@@ -52,17 +63,27 @@ struct WinogradPlan: Hashable {
     tilesAtOnce = units * unit
     inputBytes = positions * tilesAtOnce * c * 4
     otherBytes = positions * tilesAtOnce * (channels - c) * 4
-
-    // Sums of the filter gradient go through memory once every `tilesAtOnce` tiles; with many channels they leave the cache.
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
-    if isGradient && positions * c * k * 4 > 512 << 10 { return nil }
   }
+
+  /// Bytes of a transformed filter, or of its gradient's sums, that a core's own cache holds beside the tiles.
+  private static let filterRoom = 640 << 10
 
   /// Points of a transformed tile.
   var positions: Int { (side + 2) * (side + 2) }
 
-  /// Work-items of the convolution.
+  /// Work-items of the convolution in one pass.
   var items: Int { (tiles + tilesAtOnce - 1) / tilesAtOnce }
+
+  /// Floats of the transformed filter, or of the filter gradient's sums.
+  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * k }
+
+  /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
+  /// for stages the transformed inputs and the products or transformed output gradients.
+  func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
+    let filter = (isGradient ? filterCount(c, k) : positions * c * k) * 4
+    return isStaged ? [filter, positions * slots * c * 4, positions * slots * k * 4] : [filter]
+  }
 }
 
 extension OpenCLBackend {
@@ -75,6 +96,9 @@ extension OpenCLBackend {
       Specialisation(.winograd, "winograd_filter", ["VW": plan.width, "M": plan.side]),
       global: [problem.k / plan.width, problem.c],
       [.buffer(filter.buffer), .buffer(transformed.buffer), .int(problem.c), .int(problem.k)])
+    if plan.isStaged {
+      return try winogradStaged(x, transformed, problem, plan, accumulate: accumulate, into: y)
+    }
     try launch(
       Specialisation(
         .winograd, "winograd",
@@ -86,33 +110,96 @@ extension OpenCLBackend {
       [.buffer(x.buffer), .buffer(transformed.buffer), .buffer(y.buffer)] + winogradSizes(problem, plan))
   }
 
-  /// dw through the transformed domain.
-  func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
-    let partial = try tensor([plan.splits, plan.positions, g.c, g.k])
+  private func winogradStaged(
+    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, accumulate: Bool, into y: Tensor
+  ) throws {
+    let inputs = try loadInputs(x, problem, plan)
+    let products = try tensor([plan.slots, plan.positions, problem.k])
     try launch(
       Specialisation(
-        .winograd, "winograd_filter_gradient",
+        .winogradStaged, "products",
         [
-          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TI": plan.inputChannels, "TC": plan.channelVectors,
+          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors,
         ]),
-      global: [plan.splits], groupsOfOne: true,
-      [.buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer)] + winogradSizes(ConvolutionProblem(forward: g), plan))
+      global: [
+        (plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, problem.k / (plan.channelVectors * plan.width), plan.positions,
+      ],
+      [
+        .buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(problem.c),
+        .int(problem.k),
+      ])
+    try launch(
+      Specialisation(
+        .winogradStaged, "store_outputs", ["VW": plan.width, "M": plan.side, "ACCUMULATE": accumulate ? 1 : 0]),
+      global: [plan.tiles],
+      [
+        .buffer(products.buffer), .buffer(y.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
+        .int(plan.across),
+      ])
+  }
+
+  /// The transformed inputs of all tiles, [positions, slots, C].
+  private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
+    let inputs = try tensor([plan.positions, plan.slots, problem.c])
+    try launch(
+      Specialisation(.winogradStaged, "load_inputs", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      [
+        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.padTop),
+        .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles),
+      ])
+    return inputs
+  }
+
+  /// dw through the transformed domain.
+  func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
+    let sums = try tensor([plan.filterCount(g.c, g.k)])
+    let problem = ConvolutionProblem(forward: g)
+    if plan.isStaged {
+      try sumStaged(x, dy, problem, plan, into: sums)
+    } else {
+      try launch(
+        Specialisation(
+          .winograd, "winograd_filter_gradient",
+          [
+            "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TI": plan.inputChannels, "TC": plan.channelVectors,
+          ]),
+        global: [plan.splits], groupsOfOne: true,
+        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + winogradSizes(problem, plan))
+    }
     try launch(
       Specialisation(.winograd, "winograd_filter_gradient_output", ["VW": plan.width, "M": plan.side]),
       global: [g.k / plan.width, g.c],
-      [.buffer(partial.buffer), .buffer(dw.buffer), .int(g.c), .int(g.k), .int(plan.splits)])
+      [.buffer(sums.buffer), .buffer(dw.buffer), .int(g.c), .int(g.k), .int(plan.splits)])
   }
 
-  /// The arguments after the buffers, which both kernels share.
+  private func sumStaged(
+    _ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into sums: Tensor
+  ) throws {
+    let inputs = try loadInputs(x, problem, plan)
+    let gradients = try tensor([plan.positions, plan.slots, problem.k])
+    try launch(
+      Specialisation(.winogradStaged, "load_gradients", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      [
+        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
+        .int(plan.across), .int(plan.tiles),
+      ])
+    try launch(
+      Specialisation(
+        .winogradStaged, "filter_gradient_products",
+        ["VW": plan.width, "M": plan.side, "TI": plan.inputChannels, "TC": plan.channelVectors]),
+      global: [problem.k / (plan.channelVectors * plan.width), problem.c / plan.inputChannels, plan.positions],
+      [
+        .buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(problem.c),
+        .int(problem.k),
+      ])
+  }
+
+  /// The arguments after the buffers, which both one-pass kernels share.
   private func winogradSizes(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
     [
       .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k),
       .int(problem.p), .int(problem.q), .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across),
       .int(plan.tiles),
     ]
-  }
-
-  func winogradWorkspace(_ problem: ConvolutionProblem) -> Int? {
-    WinogradPlan(problem, traits).map { $0.positions * problem.c * problem.k * 4 }
   }
 }
