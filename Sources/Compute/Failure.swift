@@ -10,12 +10,13 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   ///   - reason: what the driver says, if it was the driver that refused.
   public static func outOfMemory(wanted: Int, _ use: MemoryUse, limit: Int, reason: String? = nil) -> Failure {
     Failure(
-      "out of device memory: \(megabytes(wanted)) more are wanted, \(megabytes(use.bytesHeld)) of \(megabytes(limit)) are taken"
+      "out of device memory: \(rounded(bytes: wanted)) more are wanted, \(rounded(bytes: use.bytesHeld)) of \(rounded(bytes: limit)) are taken"
         + (reason.map { " (\($0))" } ?? "") + ": use a smaller --batch-size or model")
   }
 }
 
-/// Bytes in millions for a message, rounded up, for example `27 MB`.
-public func megabytes(_ byteCount: Int) -> String {
-  "\(byteCount / 1_000_000 + (byteCount % 1_000_000 == 0 ? 0 : 1)) MB"
+/// Bytes for a message, rounded up, for example `27 MB` or `16 GB`.
+public func rounded(bytes: Int) -> String {
+  let (unit, name) = bytes >= 10_000_000_000 ? (1_000_000_000, "GB") : (1_000_000, "MB")
+  return "\(bytes / unit + (bytes % unit == 0 ? 0 : 1)) \(name)"
 }

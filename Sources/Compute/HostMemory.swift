@@ -2,10 +2,12 @@ import Glibc
 
 /// The machine's own memory, which CPU devices share with everything else that runs.
 public enum HostMemory {
-  /// Bytes that this process can still take before the system would have to kill something: what the kernel calls available,
-  /// or less where a control group sets a limit. `Int.max` where the system does not tell.
+  /// Bytes that devices in this memory can take before the system would have to kill something: what the kernel calls available,
+  /// or less where a control group sets a limit, and of that nineteen parts in twenty, since the process itself needs some.
+  /// `Int.max` where the system does not tell.
   public static func available() -> Int {
-    min(systemAvailable() ?? .max, groupAvailable() ?? .max)
+    let bytes = min(systemAvailable() ?? .max, groupAvailable() ?? .max)
+    return bytes == .max ? bytes : bytes / 20 * 19
   }
 
   /// `MemAvailable` of `/proc/meminfo`, which counts in units of 1024 bytes.
