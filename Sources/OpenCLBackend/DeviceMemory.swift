@@ -25,7 +25,7 @@ final class DeviceMemory {
     let wanted = pool.blockSize(for: byteCount)
     guard wanted <= maxAllocation else {
       throw Failure(
-        "a buffer of \(megabytes(wanted)) is more than the device allows at once (\(megabytes(maxAllocation))): "
+        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: maxAllocation))): "
           + "use a smaller --batch-size or --limit-train")
     }
     do { return try take(byteCount) } catch let error as Failure {
