@@ -42,10 +42,10 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     Signals.catchAll()
     let weights = try Weights(contentsOf: checkpoint)
-    guard let dataset = try dataset ?? weights.description.map({ try DatasetKind(named: $0.dataset) }) else {
+    guard let dataset = try dataset ?? located({ try weights.description.map { try DatasetKind(named: $0.dataset) } }) else {
       throw usageError("\(checkpoint) does not name a data set: add --dataset")
     }
-    let model = try ResNet(try configuration(weights))
+    let model = try located { try ResNet(try configuration(weights)) }
     let validation = try dataset.load(from: data).validation
     try located { try model.configuration.check(validation) }
     let backend = try device.backend()
@@ -76,13 +76,13 @@ struct EvaluateCommand: ParsableCommand {
     if let described = weights.description?.model, model == nil { return described }
     guard let model else { throw usageError("\(checkpoint) does not say which network it is for: add --model") }
     guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.bias"] else {
-      throw Failure("\(checkpoint) has no conv1.weight [K, C, R, S] and fc.bias: it is not a residual network's weights")
+      throw Failure("there is no conv1.weight [K, C, R, S] and fc.bias: these are not a residual network's weights")
     }
     return modelOptions.configuration(model, classes: head.count, channels: stem.shape[1])
   }
 
   /// Names the checkpoint in a failure that is about it.
-  private func located(_ body: () throws -> Void) throws {
-    do { try body() } catch let failure as Failure { throw Failure("\(checkpoint): \(failure)") }
+  private func located<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let failure as Failure { throw Failure("\(checkpoint): \(failure)") }
   }
 }
