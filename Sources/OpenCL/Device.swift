@@ -38,6 +38,10 @@ public struct Device: Hashable, @unchecked Sendable {
   public var clockFrequency: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0))) } }
   /// Bytes.
   public var globalMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0))) } }
+  /// Whether that memory is the machine's own: CPUs, and GPUs without memory of theirs.
+  public var sharesHostMemory: Bool {
+    get throws(OpenCLError) { try value(CL_DEVICE_HOST_UNIFIED_MEMORY, cl_bool(0)) != 0 }
+  }
   /// The largest single buffer, bytes.
   public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
   /// Bytes of local memory that a work-group may use.

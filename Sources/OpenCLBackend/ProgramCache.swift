@@ -34,13 +34,23 @@ final class ProgramCache {
     if let built = programs[key] {
       program = built
     } else {
-      program = try Program(
-        context: context, source: try text(of: specialisation.source), options: "\(standardOptions) \(key.options)")
+      program = try build(specialisation.source, options: "\(standardOptions) \(key.options)")
       programs[key] = program
     }
     let kernel = try Kernel(specialisation.kernel, in: program)
     kernels[specialisation] = kernel
     return kernel
+  }
+
+  private func build(_ source: KernelSource, options: String) throws -> Program {
+    let text = try text(of: source)
+    do { return try Program(context: context, source: text, options: options) } catch {
+      let device = try context.device.name
+      let advice =
+        folder.map { "mend \($0)/\(source.fileName), or unset RESNET_KERNELS" }
+        ?? "try another --device or a newer driver, and report this with the output of `resnet devices`"
+      throw Failure("kernel \(source.fileName) does not build for \(device): \(advice)\n\(error)")
+    }
   }
 
   /// The source with its headers in place, so that no include path is needed.

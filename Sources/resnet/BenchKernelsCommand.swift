@@ -27,15 +27,14 @@ struct BenchKernelsCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    for (name, value) in [("--batch-size", batchSize), ("--repeats", repeats)] where value < 1 || value > 1 << 16 {
-      throw ValidationError("\(name) \(value): it must be from 1 to 65536")
-    }
+    try requireSizes(["--batch-size": batchSize, "--repeats": repeats], in: 1...1 << 12)
+    if cases.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
   }
+
+  private var cases: [Case] { Catalogue.real(batch: batchSize).filter { filter.map($0.name.contains) ?? true } }
 
   func run() throws {
     let backend = try device.backend()
-    let cases = Catalogue.real(batch: batchSize).filter { filter.map($0.name.contains) ?? true }
-    guard !cases.isEmpty else { throw ValidationError("no case's name contains '\(filter ?? "")'") }
     let peaks = try (backend as? OpenCLBackend)?.measurePeaks()
     var table = Table(["operation", "ms", "GFLOP/s", "GB/s", "share"])
     var entries: [JSON] = []

@@ -15,6 +15,16 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "Start the last batch norm scale of each block at zero.")
   var zeroInit = false
 
+  /// The names of the options that were given.
+  var given: [String] {
+    [("--shortcut", shortcut != nil), ("--stride", stride != nil), ("--zero-init", zeroInit)].filter(\.1).map(\.0)
+  }
+
+  /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
+  func validate(_ name: String) throws {
+    try usage { _ = try ResNet(configuration(name, classes: 1, channels: 1)) }
+  }
+
   func configuration(_ name: String, classes: Int, channels: Int) -> ModelConfiguration {
     ModelConfiguration(
       name: name, classes: classes, channels: channels, shortcut: shortcut, stridePlacement: stride ?? .threeByThree,

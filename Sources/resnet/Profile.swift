@@ -1,10 +1,7 @@
-import ArgumentParser
-import Compute
 import OpenCLBackend
 
 /// Runs a training step and prints what each kernel took on the device.
-func printProfile(_ backend: any Backend, _ step: () throws -> Void) throws {
-  guard let backend = backend as? OpenCLBackend else { throw ValidationError("--profile needs an OpenCL device") }
+func printProfile(_ backend: OpenCLBackend, _ step: () throws -> Void) throws {
   try backend.finish()
   backend.startProfile()
   let start = ContinuousClock.now
