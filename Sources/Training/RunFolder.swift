@@ -18,9 +18,10 @@ public struct RunFolder {
   /// - Throws: ``Failure`` if it holds a run already or cannot be made.
   public init(creating path: String) throws {
     self.path = path
-    if InputFile.exists(resumePath) || InputFile.exists(lastPath) {
+    if holdsState {
       throw Failure("\(path) holds a run already: choose another --output, or go on with it by --resume \(path)")
     }
+    if InputFile.exists(lastPath) { throw Failure("\(path) holds a run's weights already: choose another --output") }
     try Folder.make(path)
   }
 
@@ -98,9 +99,7 @@ public struct RunFolder {
   }
 
   func load(into store: ParameterStore, _ optimiser: SGD) throws -> Position {
-    guard InputFile.exists(resumePath) else {
-      throw Failure("the run in \(path) was never saved, there is no \(resumePath): begin it again with --output \(path)")
-    }
+    guard holdsState else { throw Failure("there is nothing to resume in \(path), no \(resumePath): begin a new run") }
     let file = try Safetensors.read(resumePath)
     guard let text = file.metadata["position"],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))

@@ -41,8 +41,8 @@ public final class Trainer {
   /// Loads everything onto the device; starts at the beginning, or where the run of `resuming` was saved.
   /// - Throws: ``Failure`` for options, weights or images that do not fit each other; what the backend throws.
   public init(
-    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder, resuming: Bool = false,
-    logEvery: Int = 10
+    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder,
+    resuming: Bool = false, logEvery: Int = 10
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
@@ -80,7 +80,7 @@ public final class Trainer {
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(batches)).rounded()))
     try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     if !resuming { try folder.write(configuration) }
-    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position.step)
+    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
   }
 
   /// - Throws: ``Failure`` where model, data and device do not fit each other.
@@ -149,13 +149,14 @@ public final class Trainer {
       accuracy: position.hits / Double(max(1, position.images)), learningRate: schedule.rate(at: position.step - 1),
       imagesPerSecond: collector.imagesPerSecond, validationLoss: checked.loss, validationAccuracy: checked.top1)
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
+    // In this order: what is written before the state that a run resumes from is written again if it fails on the way.
+    try log.write(.epoch(record))
     if record.validationAccuracy > position.bestAccuracy {
       position.bestAccuracy = record.validationAccuracy
       try Weights.write(model.store, description, to: folder.bestPath)
     }
     try Weights.write(model.store, description, to: folder.lastPath)
     try folder.save(position, model.store, optimiser)
-    try log.write(.epoch(record))
     report(.epoch(record))
   }
 

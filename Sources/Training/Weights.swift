@@ -41,7 +41,8 @@ public struct Weights {
     }
     description = try file.metadata[Self.key].map { text in
       do { return try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
-        throw Failure("\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
+        throw Failure(
+          "\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
       }
     }
   }

@@ -43,7 +43,8 @@ struct BenchKernelsCommand: ParsableCommand {
       let share = peaks.map { max(Double(subject.flops) / $0.flops, Double(subject.bytes) / $0.bytes) / seconds }
       let (gigaflops, gigabytes) = (Double(subject.flops) / seconds / 1e9, Double(subject.bytes) / seconds / 1e9)
       table.add([
-        subject.name, fixed(seconds * 1e3, 3), fixed(gigaflops, 1), fixed(gigabytes, 1), share.map { fixed($0 * 100, 0) + " %" } ?? "",
+        subject.name, fixed(seconds * 1e3, 3), fixed(gigaflops, 1), fixed(gigabytes, 1),
+        share.map { fixed($0 * 100, 0) + " %" } ?? "",
       ])
       entries.append(
         .members([
@@ -55,8 +56,8 @@ struct BenchKernelsCommand: ParsableCommand {
       printJSON(
         .members([
           "device": .string(backend.name), "batch_size": .integer(batchSize),
-          "peak_gflops": peaks.map { .number($0.flops / 1e9) } ?? .null, "peak_gbps": peaks.map { .number($0.bytes / 1e9) } ?? .null,
-          "kernels": .array(entries),
+          "peak_gflops": peaks.map { .number($0.flops / 1e9) } ?? .null,
+          "peak_gbps": peaks.map { .number($0.bytes / 1e9) } ?? .null, "kernels": .array(entries),
         ]))
       return
     }

@@ -52,7 +52,8 @@ struct BenchModelCommand: ParsableCommand {
     let optimiser = try SGD(model.store)
     var random = Philox(seed: 0, stream: 0)
     let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
-    let labels = try backend.upload(HostTensor((0..<batchSize).map { _ in Int32(random.below(usual.classes)) }, shape: [batchSize]))
+    let labels = try backend.upload(
+      HostTensor((0..<batchSize).map { _ in Int32(random.below(usual.classes)) }, shape: [batchSize]))
     let metrics = try backend.tensor([3])
     try backend.fill(metrics, with: 0)
 

@@ -6,7 +6,8 @@ extension StridePlacement: ExpressibleByArgument {}
 
 /// The options that say how a model of a given name is built.
 struct ModelOptions: ParsableArguments {
-  @Option(help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
+  @Option(
+    help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
   var shortcut: ShortcutOption?
 
   @Option(help: "Bottleneck stride on the first 1×1 (v1, the paper) or on the 3×3 (v1.5, torchvision).")

@@ -28,6 +28,10 @@ enum Signals {
     }
     // The reader of our output has gone; what is printed from here on goes nowhere.
     signal(SIGPIPE) { number in Signals.received.store(number, ordering: .relaxed) }
+    // Some callers leave signals blocked, which a program inherits.
+    var blocked = sigset_t()
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { sigaddset(&blocked, number) }
+    pthread_sigmask(SIG_UNBLOCK, &blocked, nil)
   }
 
   private static func isIgnored(_ handler: sighandler_t?) -> Bool {

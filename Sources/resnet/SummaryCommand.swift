@@ -65,8 +65,9 @@ struct SummaryCommand: ParsableCommand {
       "layers": .array(
         summary.layers.map {
           .members([
-            "name": .string($0.name), "output": .array($0.output.dimensions.map(JSON.integer)), "parameters": .integer($0.parameters),
-            "macs": .integer($0.macs), "activation_bytes": .integer($0.activationBytes),
+            "name": .string($0.name), "output": .array($0.output.dimensions.map(JSON.integer)),
+            "parameters": .integer($0.parameters), "macs": .integer($0.macs),
+            "activation_bytes": .integer($0.activationBytes),
           ])
         }),
     ])

@@ -31,7 +31,9 @@ struct TrainCommand: ParsableCommand {
     try requirePaths(["--output": output, "--resume": resume])
     guard resume != nil else { return try modelOptions.validate(options.model ?? RunOptions.defaultModel) }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    if let option = (options.given + modelOptions.given).first { throw ValidationError("--resume keeps the run's own options: leave \(option) out") }
+    if let option = (options.given + modelOptions.given).first {
+      throw ValidationError("--resume keeps the run's own options: leave \(option) out")
+    }
   }
 
   func run() throws {
@@ -58,7 +60,9 @@ struct TrainCommand: ParsableCommand {
     do {
       defer { progress.finish() }
       ending = try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report)
-    } catch where !(error is Divergence) {
+    } catch let divergence as Divergence {
+      throw divergence  // It would come again.
+    } catch {
       throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
     }
     guard ending == .stopped else { return }

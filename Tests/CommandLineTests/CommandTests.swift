@@ -40,13 +40,15 @@ import Testing
     let epoch = try JSON(parsing: String(try #require(lines.last)))
     #expect(epoch["kind"] == .string("epoch"))
     expect(
-      "epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", "validation_loss", "validation_accuracy", in: epoch)
+      "epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", "validation_loss", "validation_accuracy",
+      in: epoch)
     #expect(!(try FileManager.default.contentsOfDirectory(atPath: run)).contains { $0.hasPrefix(".tmp") })
   }
 
   @Test func everyStepIsLoggedWhereAsked() throws {
     try withTemporaryFolder { folder in
-      let line = "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 20 --max-steps 3 --log-every 1 --output a"
+      let line =
+        "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 20 --max-steps 3 --log-every 1 --output a"
       let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
       #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
       let kinds = try String(contentsOfFile: "\(folder)/a/metrics.jsonl", encoding: .utf8).split(separator: "\n").map {
@@ -100,7 +102,8 @@ import Testing
   @Test func modelIsMeasured() throws {
     let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --json")
     expect("train_images_per_second", "infer_images_per_second", "peak_bytes", "device", in: figures)
-    let profile = try Program.run("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile".split(separator: " ").map(String.init))
+    let profile = try Program.run(
+      "bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile".split(separator: " ").map(String.init))
     #expect(profile.code == 0 && profile.out.contains("convolution"), "\(profile.err)")
   }
 

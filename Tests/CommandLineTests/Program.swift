@@ -4,7 +4,8 @@ import Testing
 /// The `resnet` that was built with these tests, run as a user runs it.
 enum Program {
   /// Beside the test bundle.
-  static let path = Bundle.main.executableURL.map { $0.deletingLastPathComponent().appendingPathComponent("resnet").path } ?? "resnet"
+  static let path =
+    Bundle.main.executableURL.map { $0.deletingLastPathComponent().appendingPathComponent("resnet").path } ?? "resnet"
 
   struct Result {
     /// The exit code, or the signal that ended the program.

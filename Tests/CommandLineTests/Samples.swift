@@ -9,7 +9,8 @@ enum Samples {
     do { try make(in: path) } catch { preconditionFailure("[Samples] \(error)") }
     return path
   }()
-  private static let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-samples-\(UUID().uuidString)").path
+  private static let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-samples-\(UUID().uuidString)")
+    .path
 
   /// The options of a run that takes a second.
   static let run = "train --dataset tensors --data images.safetensors --model resnet8 --batch-size 4 --epochs 1"
@@ -52,7 +53,10 @@ enum Samples {
     func labels(_ values: [Int32]) -> HostTensor { HostTensor(values, shape: [values.count]) }
     let (good, eight) = (images(8), labels([0, 1, 2, 0, 1, 2, 0, 1]))
     let files: [(String, [(String, HostTensor)])] = [
-      ("images", [("images", good), ("labels", eight), ("validation_images", images(4)), ("validation_labels", labels([0, 1, 2, 2]))]),
+      (
+        "images",
+        [("images", good), ("labels", eight), ("validation_images", images(4)), ("validation_labels", labels([0, 1, 2, 2]))]
+      ),
       ("colour", [("images", images(8, channels: 3)), ("labels", eight)]),
       ("more-classes", [("images", good), ("labels", labels([0, 1, 2, 3, 4, 5, 6, 7]))]),
       ("negative-label", [("images", good), ("labels", labels([0, 1, 2, -1, 1, 2, 0, 1]))]),
@@ -67,9 +71,12 @@ enum Samples {
       ("no-images", [("images", HostTensor([Float](), shape: [0, 8, 8, 1])), ("labels", labels([]))]),
       ("integers", [("images", HostTensor([Int32](repeating: 1, count: 512), shape: [8, 8, 8, 1])), ("labels", eight)]),
       ("half-validation", [("images", good), ("labels", eight), ("validation_images", good)]),
-      ("other-validation", [
-        ("images", good), ("labels", eight), ("validation_images", images(8, channels: 3)), ("validation_labels", eight),
-      ]),
+      (
+        "other-validation",
+        [
+          ("images", good), ("labels", eight), ("validation_images", images(8, channels: 3)), ("validation_labels", eight),
+        ]
+      ),
       ("one-pixel", [("images", HostTensor([Float](repeating: 1, count: 1), shape: [1, 1, 1, 1])), ("labels", labels([0]))]),
     ]
     for (name, tensors) in files { try Safetensors.write(tensors, metadata: [:], to: "\(folder)/\(name).safetensors") }
@@ -87,8 +94,10 @@ enum Samples {
     let folders: [(String, train: [UInt8], trainLabels: [UInt8])] = [
       ("idx-magic", [1, 2, 3, 4] + images.dropFirst(4), labels), ("idx-short", Array(images.dropLast(5)), labels),
       ("idx-long", images + [1], labels), ("idx-label", images, Array(labels.dropLast()) + [10]),
-      ("idx-count", images, [0, 0, 8, 1, 0, 0, 0, 1, 3]), ("idx-huge", [0, 0, 8, 3] + [UInt8](repeating: 255, count: 12), labels),
-      ("idx-gzip", gzip, labels), ("idx-corrupt", [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255] + [UInt8](repeating: 255, count: 99), labels),
+      ("idx-count", images, [0, 0, 8, 1, 0, 0, 0, 1, 3]),
+      ("idx-huge", [0, 0, 8, 3] + [UInt8](repeating: 255, count: 12), labels),
+      ("idx-gzip", gzip, labels),
+      ("idx-corrupt", [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255] + [UInt8](repeating: 255, count: 99), labels),
       ("idx-empty", [], labels),
     ]
     for folder in folders {
@@ -102,7 +111,8 @@ enum Samples {
   /// What may be given for weights, made from the sample run's.
   private static func weightFiles(_ folder: String) throws {
     let good = try Safetensors.read("\(folder)/run/last.safetensors")
-    func save(_ name: String, metadata: [String: String] = [:], _ change: (inout [String: HostTensor]) -> Void = { _ in }) throws {
+    func save(_ name: String, metadata: [String: String] = [:], _ change: (inout [String: HostTensor]) -> Void = { _ in }) throws
+    {
       var tensors = good.tensors
       change(&tensors)
       try Safetensors.write(
@@ -118,7 +128,9 @@ enum Samples {
     try save("headless") { $0["fc.bias"] = nil }
     try save("metadata", metadata: ["resnet": "{}"])
     let description = good.metadata["resnet"] ?? ""
-    try save("absurd", metadata: ["resnet": description.replacingOccurrences(of: "\"channels\":1", with: "\"channels\":4611686018427387904")])
+    try save(
+      "absurd",
+      metadata: ["resnet": description.replacingOccurrences(of: "\"channels\":1", with: "\"channels\":4611686018427387904")])
     try save("other-model", metadata: ["resnet": description.replacingOccurrences(of: "resnet8", with: "resnet9")])
     try save("other-data", metadata: ["resnet": description.replacingOccurrences(of: "\"tensors\"", with: "\"words\"")])
   }

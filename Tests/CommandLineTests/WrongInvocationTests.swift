@@ -67,7 +67,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   static let sizes = [
     Wrong("train --epochs 0", 64, "--epochs 0"), Wrong("train --epochs=-1", 64, "--epochs -1"),
     Wrong("train --epochs 99999999999999999999", 64, "99999999999999999999"),
-    Wrong("train --epochs 9223372036854775807", 64, "--epochs 9223372036854775807"), Wrong("train --batch-size 0", 64, "--batch-size 0"),
+    Wrong("train --epochs 9223372036854775807", 64, "--epochs 9223372036854775807"),
+    Wrong("train --batch-size 0", 64, "--batch-size 0"),
     Wrong("train --batch-size=-5", 64, "--batch-size -5"), Wrong("train --batch-size 99999999999999999999", 64, "--batch-size"),
     Wrong("train --learning-rate nan", 64, "--learning-rate nan"), Wrong("train --learning-rate inf", 64, "--learning-rate inf"),
     Wrong("train --learning-rate=-0.1", 64, "--learning-rate -0.1"), Wrong("train --learning-rate 1e400", 64, "--learning-rate"),
@@ -83,7 +84,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("summary resnet20 --image-size 9223372036854775807", 64, "--image-size"),
     Wrong("summary resnet20 --image-size 1048576", 1, "1048576", "--batch-size"),
     Wrong("summary resnet20 --image-size 1048576 --batch-size 1048576 --channels 4096", 1, "1048576", "smaller"),
-    Wrong("summary resnet50 --image-size 1", 1, "resnet50", "larger"), Wrong("bench model resnet20 --batch-size 0", 64, "--batch-size 0"),
+    Wrong("summary resnet50 --image-size 1", 1, "resnet50", "larger"),
+    Wrong("bench model resnet20 --batch-size 0", 64, "--batch-size 0"),
     Wrong("bench model resnet20 --steps 0", 64, "--steps 0"), Wrong("bench kernels --repeats 0", 64, "--repeats 0"),
     Wrong("bench kernels --batch-size 1000000", 64, "--batch-size"),
     Wrong("bench model resnet20 --batch-size 1048576 --image-size 1048576", 1, "1048576", "smaller"),
@@ -94,11 +96,13 @@ struct Wrong: Sendable, CustomTestStringConvertible {
 
   static let models =
     [
-      "resnet21", "resnet0", "resnet", "plain50", "ResNet20", "resnet020", "resnet-20", "resnet99999999999999999999", "vgg16", "''",
+      "resnet21", "resnet0", "resnet", "plain50", "ResNet20", "resnet020", "resnet-20", "resnet99999999999999999999", "vgg16",
+      "''",
     ].map { Wrong("train --model \($0)", 64, "resnet20") } + [
       Wrong("summary foo", 64, "'foo'", "resnet20"), Wrong("bench model resnet19", 64, "'resnet19'"),
       Wrong("evaluate --checkpoint x --model resnet1", 64, "'resnet1'"),
-      Wrong("train --model plain20 --shortcut A", 64, "plain20", "shortcut"), Wrong("train --model plain20 --zero-init", 64, "plain20"),
+      Wrong("train --model plain20 --shortcut A", 64, "plain20", "shortcut"),
+      Wrong("train --model plain20 --zero-init", 64, "plain20"),
       Wrong("summary plain34 --shortcut B", 64, "plain34"),
     ]
 
@@ -121,7 +125,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --dataset fashion-mnist --data nothing", 1, "nothing", "train-images"),
     Wrong("train --dataset tensors --data nothing", 1, "nothing", "folder"),
     Wrong("train --dataset tensors --data /dev/zero", 1, "/dev/zero"), Wrong("train --dataset tensors --data empty", 1, "empty"),
-    tensors("missing", "No such file"), tensors("garbage"), tensors("truncated", "truncated"), tensors("truncated-header", "truncated"),
+    tensors("missing", "No such file"), tensors("garbage"), tensors("truncated", "truncated"),
+    tensors("truncated-header", "truncated"),
     tensors("negative-label", "-1"), tensors("large-label", "70000"), tensors("float-labels", "labels"),
     tensors("few-labels", "labels"), tensors("no-labels", "labels"), tensors("other-names", "images"), tensors("nan", "images"),
     tensors("infinite", "images"), tensors("flat", "[8, 64]"), tensors("no-images", "empty"), tensors("integers", "int32"),
@@ -143,7 +148,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   }
 
   static let weights = [
-    initial("missing.safetensors", "No such file"), initial("nothing", "folder"), initial("empty"), initial("garbage.safetensors"),
+    initial("missing.safetensors", "No such file"), initial("nothing", "folder"), initial("empty"),
+    initial("garbage.safetensors"),
     initial("truncated.safetensors", "truncated"), initial("weights.pth", "safetensors"), initial("images.safetensors", "model"),
     initial("lacking.safetensors", "layer1.0.bn1.weight"), initial("surplus.safetensors", "layer9.weight"),
     initial("shape.safetensors", "fc.weight", "[1, 64]"), initial("not-finite.safetensors", "fc.bias"),
@@ -151,7 +157,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong(
       "train --model resnet14 --dataset tensors --data images.safetensors --output refused --init bare.safetensors", 1,
       "bare.safetensors", "layer1.1.conv1.weight"),
-    checkpoint("missing", "No such file"), checkpoint("garbage"), checkpoint("truncated", "truncated"), checkpoint("not-finite", "fc.bias"),
+    checkpoint("missing", "No such file"), checkpoint("garbage"), checkpoint("truncated", "truncated"),
+    checkpoint("not-finite", "fc.bias"),
     checkpoint("metadata", "resnet"), checkpoint("absurd", "channels"), checkpoint("other-model", "resnet9"),
     checkpoint("other-data", "words"),
     Wrong("evaluate --checkpoint weights.pth", 1, "weights.pth"), Wrong("evaluate --checkpoint nothing", 1, "nothing"),
@@ -160,19 +167,25 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("evaluate --checkpoint run/last.safetensors --data more-classes.safetensors", 1, "run/last.safetensors", "classes"),
     Wrong("evaluate --checkpoint run/last.safetensors --model resnet14 --data images.safetensors", 1, "layer1.1.conv1.weight"),
     Wrong("evaluate --checkpoint headless.safetensors --model resnet8 --dataset tensors --data images.safetensors", 1, "fc.bias"),
-    Wrong("evaluate --checkpoint images.safetensors --model resnet8 --dataset tensors --data images.safetensors", 1, "conv1.weight"),
+    Wrong(
+      "evaluate --checkpoint images.safetensors --model resnet8 --dataset tensors --data images.safetensors", 1, "conv1.weight"),
   ]
 
   static let runs = [
     Wrong("train --resume missing", 1, "missing"), Wrong("train --resume nothing", 1, "nothing"),
-    Wrong("train --resume images.safetensors", 1, "images.safetensors"), Wrong("train --resume run-config", 1, "run-config/config.json"),
-    Wrong("train --resume run-text", 1, "run-text/config.json"), Wrong("train --resume run-model", 1, "run-model/resume.safetensors"),
+    Wrong("train --resume images.safetensors", 1, "images.safetensors"),
+    Wrong("train --resume run-config", 1, "run-config/config.json"),
+    Wrong("train --resume run-text", 1, "run-text/config.json"),
+    Wrong("train --resume run-model", 1, "run-model/resume.safetensors"),
     Wrong("train --resume run-batch", 1, "-4"), Wrong("train --resume run-words", 1, "words"),
     Wrong("train --resume run-classes", 1, "classes"), Wrong("train --resume run-data", 1, "gone.safetensors"),
     Wrong("train --resume run-truncated", 1, "run-truncated/resume.safetensors", "truncated"),
-    Wrong("train --resume run-nowhere", 1, "run-nowhere"), Wrong("train --resume run-weights", 1, "run-weights/resume.safetensors"),
-    Wrong("train --resume run-epoch", 1, "run-epoch/resume.safetensors"), Wrong("train --resume run-step", 1, "run-step/resume.safetensors"),
-    Wrong("\(Samples.run) --output run", 1, "run", "--resume"), Wrong("\(Samples.run) --output images.safetensors", 1, "images.safetensors"),
+    Wrong("train --resume run-nowhere", 1, "run-nowhere"),
+    Wrong("train --resume run-weights", 1, "run-weights/resume.safetensors"),
+    Wrong("train --resume run-epoch", 1, "run-epoch/resume.safetensors"),
+    Wrong("train --resume run-step", 1, "run-step/resume.safetensors"),
+    Wrong("\(Samples.run) --output run", 1, "run", "--resume"),
+    Wrong("\(Samples.run) --output images.safetensors", 1, "images.safetensors"),
     Wrong("\(Samples.run) --output /proc/x", 1, "/proc/x"), Wrong("\(Samples.run) --output /dev/null/x", 1, "/dev/null"),
     Wrong("\(Samples.run) --output diverged --learning-rate 1e30 --warmup-epochs 0", 1, "--learning-rate"),
   ]
