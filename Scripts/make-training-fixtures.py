@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes Tests/TrainingTests/Fixtures: what PyTorch arrives at in the runs of training_reference.py.
 
-A ReLU whose input is within rounding of 0 passes a gradient in one float32 run and not in another; from there on the two runs part.
-Some seeds meet many such places, and then a comparison says little. `--seeds N` finds, for each run, the seed in 1 … N at which
-PyTorch's own float32 runs (its default, channels last, without oneDNN, with each batch reversed) stay nearest to float64.
+A ReLU whose input is within rounding of 0 passes a gradient in one float32 run and not in another; from there on the two part. Where
+PyTorch's own float32 run happens to meet few such places, its distance from float64 says nothing of what rounding does. A seed is fair
+where every other way to the same result stays within the bounds that PyTorch's default way sets: its channels last, without oneDNN,
+with each batch reversed, and six runs with noise of 2e-6 of the deviation on every convolution. `--seeds N` looks through 1 … N and
+stops at the first fair one.
 Needs: pip install torch numpy safetensors
 """
 
@@ -48,33 +50,34 @@ def fixture(run):
     return arrays, metadata
 
 
-def spread(run):
-    """The largest distance of any tensor in each of PyTorch's float32 runs, and how often the later ones miss the first's bounds."""
+def misses(run):
+    """For each of PyTorch's ways in float32, by how many values it misses the bounds that the first sets."""
     initial = reference.initial_weights(run)
     losses, final = reference.train(run, torch.float64)
     values = reference.compared(run, final, initial)
-    largest, misses = [], 0
+    bounds = None
     for variant in reference.VARIANTS:
         losses32, final32 = reference.train(run, torch.float32, variant)
         values32 = reference.compared(run, final32, initial)
-        distances = np.array([reference.distance(values32[n], values[n]) for n in values])
-        loss_distances = np.abs(losses32 - losses) / losses
-        if not largest:
-            bounds = reference.bound(distances, run.compares), reference.bound(loss_distances, "loss")
-        misses += int((distances > bounds[0]).sum() + (loss_distances > bounds[1]).sum())
-        largest.append(float(distances.max()))
-    return largest, misses
+        distances = [
+            np.abs(losses32 - losses) / losses,
+            np.array([reference.distance(values32[n], values[n]) for n in values]),
+            np.array([reference.distance(reference.sample(values32[n]), reference.sample(values[n])) for n in values]),
+        ]
+        if bounds is None:
+            bounds = [reference.bound(d, kind) for d, kind in zip(distances, ("loss", run.compares, run.compares))]
+        yield sum(int((d > b).sum()) for d, b in zip(distances, bounds))
 
 
-def find_seeds(runs, count):
-    for run in runs:
-        best = None
-        for seed in range(1, count + 1):
-            largest, misses = spread(dataclasses.replace(run, seed=seed))
-            print(f"{run.name:28} seed {seed:3}   " + "  ".join(f"{d:.1e}" for d in largest) + f"   misses {misses}", flush=True)
-            if best is None or (misses > 0, max(largest)) < best[0]:
-                best = (misses > 0, max(largest)), seed
-        print(f"{run.name:28} best {best[1]:3}", flush=True)
+def find_seed(run, count):
+    for seed in range(1, count + 1):
+        missed = 0
+        for missed in misses(dataclasses.replace(run, seed=seed)):
+            if missed:
+                break
+        print(f"{run.name:28} seed {seed:3}   {f'{missed} missed' if missed else 'fair'}", flush=True)
+        if not missed:
+            return
 
 
 def main():
@@ -88,7 +91,9 @@ def main():
             parser.error(f"no run '{name}'; known are {', '.join(known)}")
     runs = [run for run in reference.RUNS if not options.runs or run.name in options.runs]
     if options.seeds:
-        return find_seeds(runs, options.seeds)
+        for run in runs:
+            find_seed(run, options.seeds)
+        return
     print(f"{'run':28} {'last loss':>10} {'PyTorch float32: loss':>22} {'tensor':>9} {'sample':>9}   worst tensor")
     for run in runs:
         arrays, metadata = fixture(run)
