@@ -21,6 +21,7 @@ void winograd(__global const float *restrict x, __global const float *restrict u
               int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   for (int i = 0; i < count; i++) load_input(x, v + i * C, place(first + i, down, across), TB * C, H, W, C, padTop, padLeft);
+  for (int i = count; i % TR != 0; i++) load_zeros(v + i * C, TB * C, C);
   for (int k = 0; k < K; k += TC * VW) {
     for (int p = 0; p < T * T; p++)
       for (int i = 0; i < count; i += TR)

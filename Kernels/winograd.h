@@ -196,6 +196,12 @@ void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t st
   }
 }
 
+// The same for a slot without a tile.
+void load_zeros(SCRATCH float *v, size_t step, int C) {
+  for (int p = 0; p < T * T; p++)
+    for (int c = 0; c < C; c += VW) STORE((floatv)(0.0f), v + p * step + c);
+}
+
 // g[position][·] = A dy Aᵀ of the tile at `at`, for K channels; `step` floats between positions.
 void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q, int K) {
   __global const float *image = dy + (size_t)at.n * P * Q * K;

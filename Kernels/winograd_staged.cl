@@ -14,6 +14,7 @@
 #ifndef TB
 #define TB 4      // tiles of a work-item of the products, a multiple of TR
 #endif
+#define FOLD 128
 
 // v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
 __kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int C, int padTop, int padLeft,
@@ -22,10 +23,9 @@ __kernel void load_inputs(__global const float *restrict x, __global float *rest
   const size_t step = (size_t)get_global_size(0) * C;
   if (tile < tiles) {
     load_input(x, v + (size_t)tile * C, place(tile, down, across), step, H, W, C, padTop, padLeft);
-    return;
+  } else {
+    load_zeros(v + (size_t)tile * C, step, C);
   }
-  for (int p = 0; p < T * T; p++)
-    for (int c = 0; c < C; c += VW) STORE((floatv)(0.0f), v + p * step + (size_t)tile * C + c);
 }
 
 // g from dy [N,P,Q,K]. Work-items: (slots); those beyond the tiles write zeros.
@@ -35,10 +35,9 @@ __kernel void load_gradients(__global const float *restrict dy, __global float *
   const size_t step = (size_t)get_global_size(0) * K;
   if (tile < tiles) {
     load_gradient(dy, g + (size_t)tile * K, place(tile, down, across), step, P, Q, K);
-    return;
+  } else {
+    load_zeros(g + (size_t)tile * K, step, K);
   }
-  for (int p = 0; p < T * T; p++)
-    for (int k = 0; k < K; k += VW) STORE((floatv)(0.0f), g + p * step + (size_t)tile * K + k);
 }
 
 // m from v and u [T·T][C][K]. Work-items: (⌈slots/TB⌉, K/(TC·VW), T·T), so that neighbours share a block of u.
@@ -55,9 +54,14 @@ __kernel void store_outputs(__global const float *restrict m, __global float *re
   store_output(m + (size_t)tile * T * T * K, y, place(tile, down, across), K, P, Q, K, K);
 }
 
-// sums [T·T][C][K] = Σ_slot v ⊗ g. Work-items: (K/(TC·VW), C/TI, T·T).
+// sums [T·T][C][K] = Σ_slot v ⊗ g, FOLD slots at a time: rounding errors grow with √FOLD + √(slots/FOLD).
+// Work-items: (K/(TC·VW), C/TI, T·T).
 __kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
                                        __global float *restrict sums, int slots, int C, int K) {
   const int k = get_global_id(0) * TC * VW, c = get_global_id(1) * TI, p = get_global_id(2);
-  multiply_gradient(v + (size_t)p * slots * C + c, g + (size_t)p * slots * K + k, sums + ((size_t)p * C + c) * K + k, slots, C, K, 1);
+  for (int first = 0; first < slots; first += FOLD) {
+    const size_t slot = (size_t)p * slots + first;
+    multiply_gradient(v + slot * C + c, g + slot * K + k, sums + ((size_t)p * C + c) * K + k, min(FOLD, slots - first), C, K,
+                      first == 0);
+  }
 }

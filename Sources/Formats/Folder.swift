@@ -32,6 +32,11 @@ public enum Folder {
       if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK { return nil }
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+      guard descriptor >= 0 else { return }
+      // Closing alone would leave it to a child process that has been forked and not yet begun to run its program.
+      flock(descriptor, LOCK_UN)
+      close(descriptor)
+    }
   }
 }

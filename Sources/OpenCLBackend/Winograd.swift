@@ -1,10 +1,10 @@
 import Compute
 import Kernels
 
-/// How `winograd.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
+/// How `winograd.cl` or `winograd_staged.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
 struct WinogradPlan: Hashable {
-  /// A tile's side in outputs: 2, as exact as the direct sum.
-  let side = 2
+  /// A tile's side in outputs, ``DeviceTraits/winogradSide``.
+  let side: Int
   /// Floats in a vector, and vectors of output channels in a register tile.
   let width, channelVectors: Int
   /// Tiles in a register tile of the convolution, and input channels in one of the filter gradient.
@@ -38,6 +38,7 @@ struct WinogradPlan: Hashable {
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isGradient: Bool) {
     guard traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
     width = traits.vectorWidth
+    side = traits.winogradSide
     let (c, k) = (problem.c, problem.k)
     guard c % width == 0, k % width == 0, min(c, k) >= 32 else { return nil }
     channelVectors = k % (2 * width) == 0 ? 2 : 1

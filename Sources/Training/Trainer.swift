@@ -135,7 +135,8 @@ public final class Trainer {
     }
     try collect(&collector, leaving: 0, report)
     guard position.step == last,
-      let checked = try model.evaluate(validation, batchSize: configuration.batchSize, progress: { _ in !shouldStop() })
+      let checked = try model.evaluate(
+        validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
     return true

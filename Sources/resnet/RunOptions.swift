@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Datasets
+import Foundation
 import Models
 import NN
 import Training
@@ -79,7 +80,8 @@ struct RunOptions: ParsableArguments {
 
   func configuration(_ model: ModelConfiguration, _ kind: DatasetKind) -> RunConfiguration {
     var run = RunConfiguration(model: model, dataset: kind.rawValue)
-    run.data = data
+    // Absolute, so that the run can be resumed from anywhere.
+    run.data = data.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize

@@ -55,7 +55,7 @@ struct TrainCommand: ParsableCommand {
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
 
     let progress = ProgressReporter(
-      epochs: configuration.epochs, stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
+      stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
     let ending: Trainer.Ending
     do {
       defer { progress.finish() }
