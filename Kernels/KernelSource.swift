@@ -11,11 +11,12 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case peak = "peak.cl"
   case pooling = "pooling.cl"
   case winograd = "winograd.cl"
+  case winogradStaged = "winograd_staged.cl"
 
   /// The name of the file in `Kernels/`.
   public var fileName: String { rawValue }
 
-  /// The source as embedded, with its `#include` of the one shared header still in place.
+  /// The source as embedded, with its `#include` lines still in place.
   public var embedded: String {
     let bytes: [UInt8] =
       switch self {
@@ -28,13 +29,26 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
       case .winograd: PackageResources.winograd_cl
+      case .winogradStaged: PackageResources.winograd_staged_cl
       }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The header that kernels include for vectors of a width chosen by the host.
-  public static var vectorHeader: String { String(decoding: PackageResources.vector_h, as: UTF8.self) }
+  /// A file that kernels include. In the order in which they are put in place: ``winograd`` itself includes ``vector``.
+  public enum Header: String, CaseIterable, Sendable {
+    case winograd = "winograd.h"
+    case vector = "vector.h"
 
-  /// The line that asks for ``vectorHeader``.
-  public static let includeLine = "#include \"vector.h\""
+    /// The name of the file in `Kernels/`.
+    public var fileName: String { rawValue }
+    /// The line that asks for it.
+    public var includeLine: String { "#include \"\(rawValue)\"" }
+
+    public var embedded: String {
+      switch self {
+      case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
+      case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
+      }
+    }
+  }
 }

@@ -38,6 +38,9 @@
 #ifndef ACCUMULATE
 #define ACCUMULATE 0  // 1: y += instead of y =
 #endif
+#ifndef FOLD
+#define FOLD 128      // terms that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
+#endif
 
 #if PACK
 typedef __local const float *input_t;
@@ -68,24 +71,35 @@ void pack(__global const float *x, __local float *strip, int h0, int rows, int w
 // One tile: x at its first pixel's first tap, w and y at its first channel; stores pixels [pOwn, TP) × [qOwn, TQ).
 void tile(input_t x, __global const float *w, __global float *y, int R, int SC, int C, int K, int pitch, int yRow, int yColumn,
           int pOwn, int qOwn) {
-  floatv sum[TP][TQ][TC];
-  UNROLL for (int i = 0; i < TP; i++)
-    UNROLL for (int j = 0; j < TQ; j++)
-      UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = (floatv)(0.0f);
+  floatv sum[TP][TQ][TC], total[TP][TQ][TC];
+#define EACH UNROLL for (int i = 0; i < TP; i++) UNROLL for (int j = 0; j < TQ; j++) UNROLL for (int t = 0; t < TC; t++)
+  EACH sum[i][j][t] = total[i][j][t] = (floatv)(0.0f);
 
-  for (int r = 0; r < R; r++) {
-    input_t xr = x + r * pitch;
-    __global const float *wr = w + (size_t)r * SC * K;
-    for (int sc = 0; sc < SC; sc++) {
-      floatv f[TC];
-      UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(wr + (size_t)sc * K + t * VW);
-      UNROLL for (int i = 0; i < TP; i++)
-        UNROLL for (int j = 0; j < TQ; j++) {
-          const floatv v = (floatv)(xr[i * STRIDE * pitch + j * STRIDE * C + sc]);
-          UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = FMA(v, f[t], sum[i][j][t]);
+  int terms = 0;
+  for (int r = 0; r < R; r++)
+    for (int begin = 0; begin < SC; begin += FOLD) {
+      const int end = min(begin + FOLD, SC);
+      input_t xr = x + r * pitch;
+      __global const float *wr = w + (size_t)r * SC * K;
+      for (int sc = begin; sc < end; sc++) {
+        floatv f[TC];
+        UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(wr + (size_t)sc * K + t * VW);
+        UNROLL for (int i = 0; i < TP; i++)
+          UNROLL for (int j = 0; j < TQ; j++) {
+            const floatv v = (floatv)(xr[i * STRIDE * pitch + j * STRIDE * C + sc]);
+            UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = FMA(v, f[t], sum[i][j][t]);
+          }
+      }
+      terms += end - begin;
+      if (terms >= FOLD) {
+        EACH {
+          total[i][j][t] += sum[i][j][t];
+          sum[i][j][t] = (floatv)(0.0f);
         }
+        terms = 0;
+      }
     }
-  }
+  EACH sum[i][j][t] += total[i][j][t];
 
   UNROLL for (int i = 0; i < TP; i++)
     UNROLL for (int j = 0; j < TQ; j++)
@@ -152,10 +166,14 @@ __kernel void convolution_plain(__global const float *restrict x, __global const
 
 // The filter of one phase of an input gradient: taps rowStart, rowStart + stride, … in reverse order, K and C exchanged.
 //   turned[start + (i,j,k,c)] = w[rowStart + stride·(rows−1−i), columnStart + stride·(columns−1−j), c, k]
-// Work-items: (C, K, rows·columns).
+// Each work-item turns 16 output channels of one tap: what it reads of a filter's row is a cache line, what it writes is contiguous.
+// Work-items: (⌈K/16⌉, rows·columns).
 __kernel void turn_filter(__global const float *restrict w, __global float *restrict turned, int S, int C, int K, int start,
                           int rows, int columns, int rowStart, int columnStart, int stride) {
-  const int c = get_global_id(0), k = get_global_id(1), tap = get_global_id(2);
+  const int first = get_global_id(0) * 16, tap = get_global_id(1);
   const int r = rowStart + stride * (rows - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
-  turned[start + ((size_t)tap * K + k) * C + c] = w[((size_t)(r * S + s) * C + c) * K + k];
+  __global const float *from = w + (size_t)(r * S + s) * C * K;
+  __global float *to = turned + start + (size_t)tap * K * C;
+  for (int k = first; k < min(first + 16, K); k++)
+    for (int c = 0; c < C; c++) to[(size_t)k * C + c] = from[(size_t)c * K + k];
 }

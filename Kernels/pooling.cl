@@ -15,20 +15,18 @@ __kernel void max_pool(__global const float *restrict x, __global float *restric
     const int h0 = p * stride - padding, w0 = q * stride - padding;
     const int r0 = max(0, -h0), r1 = min(window, H - h0), s0 = max(0, -w0), s1 = min(window, W - w0);
     const size_t to = (((size_t)n * P + p) * Q + q) * C;
-    for (int c = 0; c < C; c++) {
-      float best = -INFINITY;
-      int position = r0 * window + s0;
+    for (int c = 0; c < C; c += VW) {
+      floatv best = (floatv)(-INFINITY);
+      intv position = (intv)(r0 * window + s0);
       for (int r = r0; r < r1; r++)
         for (int s = s0; s < s1; s++) {
-          const float v = x[(((size_t)n * H + h0 + r) * W + w0 + s) * C + c];
-          if (v > best || isnan(v)) {
-            if (isnan(best)) continue;
-            best = v;
-            position = r * window + s;
-          }
+          const floatv v = LOAD(x + (((size_t)n * H + h0 + r) * W + w0 + s) * C + c);
+          const intv isBetter = (v > best || isnan(v)) && !isnan(best);
+          best = isBetter ? v : best;
+          position = isBetter ? (intv)(r * window + s) : position;
         }
-      y[to + c] = best;
-      positions[to + c] = (uchar)position;
+      STORE(best, y + to + c);
+      STORE(TO_UCHARV(position), positions + to + c);
     }
   }
 }
@@ -43,15 +41,15 @@ __kernel void max_pool_gradient(__global const float *restrict dy, __global cons
   for (int w = 0; w < W; w++) {
     const int q0 = max(0, (w + padding - window + stride) / stride), q1 = min(Q - 1, (w + padding) / stride);
     __global float *to = dx + (((size_t)n * H + h) * W + w) * C;
-    for (int c = 0; c < C; c++) {
-      float sum = 0.0f;
+    for (int c = 0; c < C; c += VW) {
+      floatv sum = (floatv)(0.0f);
       for (int p = p0; p <= p1; p++)
         for (int q = q0; q <= q1; q++) {
           const size_t from = (((size_t)n * P + p) * Q + q) * C + c;
-          const int mine = (h + padding - p * stride) * window + (w + padding - q * stride);
-          if (positions[from] == mine) sum += dy[from];
+          const ucharv mine = (ucharv)((h + padding - p * stride) * window + (w + padding - q * stride));
+          sum += TO_INTV(LOAD(positions + from) == mine) ? LOAD(dy + from) : (floatv)(0.0f);
         }
-      to[c] = sum;
+      STORE(sum, to + c);
     }
   }
 }

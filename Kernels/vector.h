@@ -2,6 +2,7 @@
 //   floatv          the type
 //   LOAD(p)         VW floats from p, no alignment needed
 //   STORE(v, p)     VW floats to p
+//   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD and STORE serve bytes too
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
 //   UNROLL          for loops over compile-time bounds whose index selects registers
 #ifndef VW
@@ -13,12 +14,20 @@
 
 #if VW == 1
 typedef float floatv;
+typedef int intv;
+typedef uchar ucharv;
 #define LOAD(p) (*(p))
 #define STORE(v, p) (*(p) = (v))
+#define TO_UCHARV(v) convert_uchar(v)
+#define TO_INTV(v) (v)
 #else
 typedef JOIN(float, VW) floatv;
+typedef JOIN(int, VW) intv;
+typedef JOIN(uchar, VW) ucharv;
 #define LOAD(p) JOIN(vload, VW)(0, p)
 #define STORE(v, p) JOIN(vstore, VW)(v, 0, p)
+#define TO_UCHARV(v) JOIN(convert_uchar, VW)(v)
+#define TO_INTV(v) JOIN(convert_int, VW)(v)
 #endif
 
 #ifdef FP_FAST_FMAF

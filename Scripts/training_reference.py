@@ -161,6 +161,12 @@ def _train(run, dtype, variant):
     model.load_state_dict({n: torch.from_numpy(w) for n, w in initial_weights(run).items()}, strict=False)
     if variant == "channels last":
         model = model.to(memory_format=torch.channels_last)
+    if variant.startswith("noise"):
+        generator = torch.Generator().manual_seed(int(variant.split()[1]))
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(
+                    lambda _, __, y: y + NOISE * y.detach().std() * torch.randn(y.shape, generator=generator, dtype=dtype))
     optimiser = torch.optim.SGD(
         model.parameters(), run.learning_rate, momentum=run.momentum, weight_decay=run.weight_decay, nesterov=run.nesterov)
     images, labels = dataset(run)

@@ -7,7 +7,7 @@ import Compute
 public final class CPUBackend: Backend {
   public let scalar: DataType
   public let alignment = 64
-  private let pool = BlockPool(alignment: 64)
+  private let pool = BlockPool(alignment: 64, limit: HostMemory.available())
 
   /// - Parameter precision: what tensors hold, ``DataType/float32`` or, for gradient checks, ``DataType/float64``.
   public init(precision: DataType = .float32) {
@@ -17,6 +17,7 @@ public final class CPUBackend: Backend {
 
   public var name: String { "CPU reference (\(scalar))" }
   public var memory: MemoryUse { pool.blocks.use }
+  public var memoryLimit: Int { pool.limit }
 
   /// Chooses between the two specialisations of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.
   /// Both types are spelled out where the kernel is visible, so that the compiler generates code for each; a generic kernel
@@ -25,7 +26,7 @@ public final class CPUBackend: Backend {
 
   // MARK: Memory
 
-  public func allocate(byteCount: Int) -> any Storage { CPUStorage(byteCount: byteCount, pool: pool) }
+  public func allocate(byteCount: Int) throws -> any Storage { try CPUStorage(byteCount: byteCount, pool: pool) }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) -> any Storage {
     precondition(

@@ -11,9 +11,9 @@ final class CPUStorage: Storage {
     case slice(of: CPUStorage)
   }
 
-  init(byteCount: Int, pool: BlockPool) {
+  init(byteCount: Int, pool: BlockPool) throws {
     self.byteCount = byteCount
-    let (block, size) = pool.take(byteCount)
+    let (block, size) = try pool.take(byteCount)
     base = block
     origin = .pool(pool, blockSize: size)
   }
@@ -33,14 +33,21 @@ final class CPUStorage: Storage {
 final class BlockPool {
   private(set) var blocks: Pool<UnsafeMutableRawPointer>
   private let alignment: Int
+  /// Bytes in all.
+  let limit: Int
 
-  init(alignment: Int) {
+  init(alignment: Int, limit: Int) {
     self.alignment = alignment
+    self.limit = limit
     blocks = Pool(granularity: alignment)
   }
 
-  func take(_ byteCount: Int) -> (block: UnsafeMutableRawPointer, size: Int) {
-    blocks.take(byteCount) { .allocate(byteCount: $0, alignment: alignment) }
+  func take(_ byteCount: Int) throws -> (block: UnsafeMutableRawPointer, size: Int) {
+    let use = blocks.use
+    return try blocks.take(byteCount) { size in
+      guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
+      return .allocate(byteCount: size, alignment: alignment)
+    }
   }
 
   func put(_ block: UnsafeMutableRawPointer, size: Int) { blocks.put(block, size: size) }

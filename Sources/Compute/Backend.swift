@@ -16,9 +16,12 @@ public protocol Backend: AnyObject {
   /// The granularity in bytes at which a storage can be sliced.
   var alignment: Int { get }
   var memory: MemoryUse { get }
+  /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
+  var memoryLimit: Int { get }
 
   // MARK: Memory
 
+  /// - Throws: ``Failure`` where the device has no such memory left.
   func allocate(byteCount: Int) throws -> any Storage
   /// A view of `byteCount` bytes of `storage` from `offset`, a multiple of ``alignment``; keeps `storage` alive.
   func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage

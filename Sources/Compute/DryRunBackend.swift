@@ -24,6 +24,8 @@ public final class DryRunBackend: Backend {
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
+  /// None: what does not fit on the modelled device is predicted all the same.
+  public var memoryLimit: Int { .max }
 
   /// Calls, multiply-accumulates and bytes of each kind of operation, by name.
   public var totals: [(operation: String, calls: Int, macs: Int, bytes: Int)] {

@@ -48,6 +48,15 @@ public struct HostTensor: Sendable, Equatable {
   /// The elements converted to Float, whatever their type.
   public var floats: [Float] { type == .float32 ? elements() : doubles.map(Float.init) }
 
+  /// Whether no element is a NaN or an infinity.
+  public var isFinite: Bool {
+    switch type {
+    case .float32: elements(as: Float.self).allSatisfy(\.isFinite)
+    case .float64: elements(as: Double.self).allSatisfy(\.isFinite)
+    case .int32, .int64, .uint8: true
+    }
+  }
+
   /// The same elements in another type, rounded to nearest.
   /// - Precondition: every element is representable where the target is an integer type.
   public func converted(to target: DataType) -> HostTensor {

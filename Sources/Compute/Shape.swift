@@ -20,6 +20,17 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// The number of elements; 1 for a scalar.
   public var count: Int { dimensions.reduce(1, *) }
 
+  /// The number of elements, or nil where it is above `bound`, however large the dimensions are.
+  public func count(within bound: Int) -> Int? {
+    if dimensions.contains(0) { return 0 }
+    var count = 1
+    for dimension in dimensions {
+      guard dimension <= bound / count else { return nil }
+      count *= dimension
+    }
+    return count
+  }
+
   /// For example `[128, 32, 32, 16]`.
   public var description: String { "[\(dimensions.map(String.init).joined(separator: ", "))]" }
 }

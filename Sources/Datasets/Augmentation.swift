@@ -7,8 +7,11 @@ public struct Augmentation: Hashable, Codable, Sendable {
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
 
+  /// The most pixels that ``padding`` may be.
+  public static let maximumPadding = 1 << 16
+
   public init(padding: Int = 4, flip: Bool = true) {
-    precondition(padding >= 0 && padding <= 1 << 16, "[Augmentation] padding \(padding)")
+    precondition(padding >= 0 && padding <= Self.maximumPadding, "[Augmentation] padding \(padding)")
     self.padding = padding
     self.flip = flip
   }

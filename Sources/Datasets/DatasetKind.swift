@@ -13,7 +13,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   public init(named name: String) throws {
     guard let kind = DatasetKind(rawValue: name) else {
       let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure("there is no data set '\(name)'; the known ones are \(known)")
+      throw Failure("unknown data set '\(name)'; known are \(known)")
     }
     self = kind
   }

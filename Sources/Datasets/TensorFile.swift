@@ -40,6 +40,7 @@ enum TensorFile {
         throw Failure("\(path): \(imagesName) are \(images.shape) of \(images.type), not [N, H, W, C] of uint8 or float32")
       }
       guard images.count > 0 else { throw Failure("\(path): \(imagesName) are empty, \(images.shape)") }
+      guard images.isFinite else { throw Failure("\(path): \(imagesName) hold values that are not finite numbers") }
       guard labels.shape == [images.shape[0]], labels.type == .int32 || labels.type == .int64 else {
         throw Failure(
           "\(path): \(labelsName) are \(labels.shape) of \(labels.type), not [\(images.shape[0])] of int32 or int64")

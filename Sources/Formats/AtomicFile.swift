@@ -39,8 +39,8 @@ public enum AtomicFile {
 
   /// Where the bytes of a file under way go.
   public struct Output {
-    fileprivate let descriptor: Int32
-    fileprivate let path: String
+    let descriptor: Int32
+    let path: String
 
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
       var rest = bytes[...]

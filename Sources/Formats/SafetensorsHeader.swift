@@ -40,7 +40,12 @@ struct SafetensorsHeader {
     guard file.byteCount >= 8 else {
       throw Failure("\(path): \(file.byteCount) bytes are too few for a safetensors file; it is truncated or another format")
     }
-    let length = try file.read(8, at: 0).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    let start = try file.read(8, at: 0)
+    // A zip archive's first bytes.
+    if start.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
+      throw Failure("\(path): a zip archive, as PyTorch's .pt and .pth files are: save it by safetensors.torch.save_file instead")
+    }
+    let length = start.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
     guard length <= maximumByteCount else {
       throw Failure("\(path): a safetensors header of \(length) bytes is over \(maximumByteCount); the file is of another format")
     }

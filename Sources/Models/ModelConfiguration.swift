@@ -25,6 +25,16 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
     self.zeroInitLastBatchNorm = zeroInitLastBatchNorm
   }
 
+  /// What a model can be built for; the bounds keep a damaged or malicious file from asking for the absurd.
+  public static let classCounts = 1...1 << 20
+  public static let channelCounts = 1...1 << 12
+
+  /// The image side and the class count that a model of that name is published with.
+  /// - Throws: ``Failure`` for an unknown name.
+  public static func usualInput(of name: String) throws -> (side: Int, classes: Int) {
+    try Architecture(name: name).stem == .imageNet ? (224, 1000) : (32, 10)
+  }
+
   /// The names in the paper; any `resnet` and `plain` of 6n+2 layers for small images is accepted besides.
   public static let knownNames =
     [20, 32, 44, 56, 110, 1202].map { "resnet\($0)" } + [20, 32, 44, 56, 110].map { "plain\($0)" }

@@ -64,9 +64,12 @@ public struct ResNet {
   // MARK: Checks
 
   private static func check(_ configuration: ModelConfiguration) throws {
-    if configuration.classes < 1 { throw Failure("a model needs at least one class, not \(configuration.classes)") }
-    if configuration.channels < 1 {
-      throw Failure("a model needs images of at least one channel, not \(configuration.channels)")
+    guard ModelConfiguration.classCounts.contains(configuration.classes) else {
+      throw Failure("a model has 1 to \(ModelConfiguration.classCounts.upperBound) classes, not \(configuration.classes)")
+    }
+    guard ModelConfiguration.channelCounts.contains(configuration.channels) else {
+      throw Failure(
+        "a model takes images of 1 to \(ModelConfiguration.channelCounts.upperBound) channels, not \(configuration.channels)")
     }
   }
 
@@ -80,10 +83,16 @@ public struct ResNet {
     }
   }
 
-  private func check(_ images: Shape, _ mode: Pass.Mode) throws {
-    guard images.rank == 4, images.count > 0, images[3] == configuration.channels else {
+  /// - Throws: ``Failure`` for a batch that the network cannot take.
+  func check(_ images: Shape, _ mode: Pass.Mode) throws {
+    guard images.rank == 4, !images.dimensions.contains(0), images[3] == configuration.channels else {
       throw Failure(
         "\(configuration.name) was built for images [N, H, W, \(configuration.channels)], these are \(images)")
+    }
+    // Beyond it, counts of elements and operations would not fit a word.
+    guard images.count(within: 1 << 36) != nil else {
+      throw Failure(
+        "a batch of \(images) has more than 2^36 values: use a smaller --batch-size or smaller images")
     }
     // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
     let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)

@@ -35,6 +35,7 @@ public struct Summary {
   /// - Throws: ``Failure`` for a configuration or images that do not make a model.
   public init(_ configuration: ModelConfiguration, images: Shape, on device: (any Backend)? = nil) throws {
     let model = try ResNet(configuration)
+    try model.check(images, .training)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
     let optimiser = try SGD(model.store)
@@ -50,6 +51,18 @@ public struct Summary {
     layers = Self.layers(forward, model.store, elementBytes: backend.scalar.byteCount)
     macs = layers.reduce(0) { $0 + $1.macs }
     trainingMACs = step.reduce(0) { $0 + $1.macs }
+  }
+
+  /// Compares what training will hold with what the device has, before anything is launched.
+  /// - Parameter otherBytes: device memory that is needed besides, for example the data set's.
+  /// - Throws: ``Failure`` where the memory does not suffice.
+  public func requireMemoryForTraining(on device: any Backend, otherBytes: Int = 0) throws {
+    let needed = training.peakBytesHeld + otherBytes
+    if needed > device.memoryLimit {
+      throw Failure(
+        "training needs \(rounded(bytes: needed)) of device memory, and \(device.name) has \(rounded(bytes: device.memoryLimit)) free: use a "
+          + "smaller --batch-size or model")
+    }
   }
 
   private static func train(_ model: ResNet, _ optimiser: SGD, _ images: Shape, _ backend: DryRunBackend) throws {

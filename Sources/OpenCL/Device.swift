@@ -10,10 +10,9 @@ public struct Device: Hashable, @unchecked Sendable {
   }
 
   public var name: String { get throws(OpenCLError) { try string(CL_DEVICE_NAME) } }
-  public var vendor: String { get throws(OpenCLError) { try string(CL_DEVICE_VENDOR) } }
   public var driverVersion: String { get throws(OpenCLError) { try string(CL_DRIVER_VERSION) } }
+  /// For example `OpenCL 3.0 PoCL`.
   public var version: String { get throws(OpenCLError) { try string(CL_DEVICE_VERSION) } }
-  public var extensions: [Substring] { get throws(OpenCLError) { try string(CL_DEVICE_EXTENSIONS).split(separator: " ") } }
 
   /// The OpenCL C version that the device's compiler accepts, (major, minor). The platform's version may be higher.
   public var languageVersion: (major: Int, minor: Int) {
@@ -38,11 +37,14 @@ public struct Device: Hashable, @unchecked Sendable {
   public var clockFrequency: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0))) } }
   /// Bytes.
   public var globalMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0))) } }
+  /// Whether that memory is the machine's own: CPUs, and GPUs without memory of theirs.
+  public var sharesHostMemory: Bool {
+    get throws(OpenCLError) { try value(CL_DEVICE_HOST_UNIFIED_MEMORY, cl_bool(0)) != 0 }
+  }
   /// The largest single buffer, bytes.
   public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
   /// Bytes of local memory that a work-group may use.
   public var localMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0))) } }
-  public var maxWorkGroupSize: Int { get throws(OpenCLError) { try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 0) } }
   /// Floats in the widest vector that the hardware executes natively.
   public var nativeVectorWidth: Int {
     get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }

@@ -22,7 +22,7 @@ public final class Kernel {
   }
 
   /// Sets all arguments, in order.
-  /// - Precondition: every `.int` fits 32 bits.
+  /// - Throws: CL_INVALID_ARG_VALUE for an `.int` that does not fit the kernel's 32 bits.
   public func set(_ arguments: [Argument]) throws(OpenCLError) {
     for (index, argument) in arguments.enumerated() {
       let code: cl_int
@@ -31,8 +31,11 @@ public final class Kernel {
         var memory: cl_mem? = buffer.handle
         code = clSetKernelArg(handle, cl_uint(index), MemoryLayout<cl_mem>.size, &memory)
       case .int(let value):
-        precondition(Int32(exactly: value) != nil, "[\(name)] argument \(index) is \(value), more than 32 bits")
-        var word = Int32(truncatingIfNeeded: value)
+        guard var word = Int32(exactly: value) else {
+          throw OpenCLError(
+            call: "clSetKernelArg", code: CL_INVALID_ARG_VALUE,
+            detail: "kernel \(name) counts to 2^31, not to \(value): use a smaller --batch-size or smaller images")
+        }
         code = clSetKernelArg(handle, cl_uint(index), 4, &word)
       case .float(var value):
         code = clSetKernelArg(handle, cl_uint(index), 4, &value)

@@ -7,11 +7,15 @@ public final class Queue {
 
   /// - Parameter profiling: events carry device timestamps; costs a little on some drivers.
   public init(context: Context, profiling: Bool = false) throws(OpenCLError) {
-    var properties: [cl_queue_properties] = [
-      cl_queue_properties(CL_QUEUE_PROPERTIES), profiling ? cl_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0, 0,
-    ]
-    handle = try OpenCLError.create("clCreateCommandQueueWithProperties") {
-      clCreateCommandQueueWithProperties(context.handle, context.device.id, &properties, $0)
+    let kind = profiling ? cl_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0
+    let device = context.device.id
+    if try context.device.version.hasPrefix("OpenCL 1.") {
+      handle = try OpenCLError.create("clCreateCommandQueue") { clCreateCommandQueue(context.handle, device, kind, $0) }
+    } else {
+      var properties: [cl_queue_properties] = [cl_queue_properties(CL_QUEUE_PROPERTIES), kind, 0]
+      handle = try OpenCLError.create("clCreateCommandQueueWithProperties") {
+        clCreateCommandQueueWithProperties(context.handle, device, &properties, $0)
+      }
     }
     self.context = context
   }

@@ -24,7 +24,7 @@ extension OpenCLBackend {
     let turned = try tensor(g.filter)
     for phase in phases {
       try launch(
-        Specialisation(.convolution, "turn_filter"), global: [g.c, g.k, phase.rows.taps * phase.columns.taps],
+        Specialisation(.convolution, "turn_filter"), global: [(g.k + 15) / 16, phase.rows.taps * phase.columns.taps],
         [
           .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(phase.problem.wStart),
           .int(phase.rows.taps), .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap),
@@ -50,10 +50,11 @@ extension OpenCLBackend {
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
-    let g = geometry
     precondition(
-      x.shape == g.input && dy.shape == g.output && dw.shape == g.filter,
-      "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(g)")
+      x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
+      "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
+    let g = geometry.flattened
+    if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let plan = FilterGradientPlan(g, traits)
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
     try launch(
@@ -76,16 +77,24 @@ extension OpenCLBackend {
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
-    case .convolution(.forward, let geometry):
-      [winogradWorkspace(ConvolutionProblem(forward: geometry))].compactMap(\.self)
+    case .convolution(.forward, let geometry): winogradWorkspaces(ConvolutionProblem(forward: geometry))
     case .convolution(.inputGradient, let geometry):
       // The turned filter, and what the one phase of a stride of 1 needs.
-      [geometry.filter.count * 4] + inputGradientProblems(geometry).compactMap { winogradWorkspace($0.problem) }
-    case .convolution(.filterGradient, let geometry):
-      [FilterGradientPlan(geometry, traits).workspaceByteCount(geometry)].filter { $0 > 0 }
+      [geometry.filter.count * 4] + inputGradientProblems(geometry).flatMap { winogradWorkspaces($0.problem) }
+    case .convolution(.filterGradient, let geometry): filterGradientWorkspaces(geometry)
     case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
+  }
+
+  private func winogradWorkspaces(_ problem: ConvolutionProblem) -> [Int] {
+    WinogradPlan(problem, traits)?.workspaces(problem.c, problem.k, isGradient: false) ?? []
+  }
+
+  private func filterGradientWorkspaces(_ geometry: Conv2D) -> [Int] {
+    let g = geometry.flattened
+    if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k, isGradient: true) }
+    return [FilterGradientPlan(g, traits).workspaceByteCount(g)].filter { $0 > 0 }
   }
 
   private func convolve(
@@ -115,5 +124,12 @@ extension OpenCLBackend {
           "PACK": plan.packs ? 1 : 0, "ACCUMULATE": accumulate ? 1 : 0,
         ]),
       global: [plan.blocks, problem.n], groupsOfOne: true, operands + [.local(max(4, plan.stripBytes))] + sizes)
+  }
+}
+
+extension Conv2D {
+  /// The same sums with each image as one long row, where the filter is a single tap that meets every pixel.
+  fileprivate var flattened: Conv2D {
+    r == 1 && s == 1 && stride == 1 && padding == 0 ? Conv2D(input: [n, 1, h * w, c], filter: filter) : self
   }
 }

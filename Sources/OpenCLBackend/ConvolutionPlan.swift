@@ -88,17 +88,19 @@ struct ConvolutionPlan: Hashable {
     tileRows = max(1, min(wanted, problem.p, pixels / tileColumns))
 
     packs = problem.readsBorder
-    let columns = (problem.q - 1) * problem.stride + problem.s
+    let columns = packs ? (problem.q - 1) * problem.stride + problem.s : problem.w
     let (c, r, stride) = (problem.c, problem.r, problem.stride)
-    func strip(_ rows: Int) -> Int { ((rows - 1) * stride + r) * columns * c * 4 }
+    func input(_ rows: Int) -> Int { ((rows - 1) * stride + r) * columns * c * 4 }
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
-    // As few blocks as keep the device busy and the strip within a core's own cache, none smaller than a tile.
+    // As few blocks as keep the device busy, none smaller than a tile. A block goes over its input once for each vector of output
+    // channels and over the whole filter once: the input stays in a core's own cache, the more of it the larger the filter.
     let most = max(1, problem.p / tileRows)
     var count = min(most, max(1, traits.wantedItems / problem.n))
-    let cache = min(traits.localMemory, 48 << 10)
-    while packs && count < most && strip(rows(count)) > cache { count += 1 }
+    let filterBytes = r * problem.s * c * problem.k * 4
+    let cache = min(packs ? traits.localMemory : .max, max(48 << 10, min(filterBytes, 384 << 10)))
+    while count < most && input(rows(count)) > cache { count += 1 }
     blocks = count
-    stripBytes = packs ? strip(rows(count)) : 0
+    stripBytes = packs ? input(rows(count)) : 0
     if stripBytes > traits.localMemory { return nil }
   }
 }

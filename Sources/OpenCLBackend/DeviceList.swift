@@ -13,15 +13,14 @@ public struct DeviceEntry: Sendable {
 
 /// The OpenCL devices of this machine.
 public enum DeviceList {
-  /// Every device of every platform that is available and has a compiler.
+  /// Every device of every platform that is available and has a compiler. A broken driver's devices count as not available.
   public static func all() throws -> [DeviceEntry] {
-    var entries: [DeviceEntry] = []
-    for (number, platform) in try Platform.all().enumerated() {
-      for (index, device) in try platform.devices().enumerated() where try device.isAvailable {
-        entries.append(DeviceEntry(platform: number, index: index, device: device))
+    try Platform.all().enumerated().flatMap { number, platform -> [DeviceEntry] in
+      guard let devices = try? platform.devices() else { return [] }
+      return devices.enumerated().compactMap { index, device in
+        (try? device.isAvailable) == true ? DeviceEntry(platform: number, index: index, device: device) : nil
       }
     }
-    return entries
   }
 
   /// The device that `opencl` alone means: a GPU before an accelerator before a CPU, then the most compute units × clock.

@@ -7,6 +7,8 @@ import OpenCL
 final class DeviceMemory {
   private let context: Context
   private let maxAllocation: Int
+  /// Bytes that the pool may hold: the device's memory; where that is the machine's own, no more than is free.
+  let limit: Int
   private var pool: Pool<Buffer>
 
   var use: MemoryUse { pool.use }
@@ -15,28 +17,36 @@ final class DeviceMemory {
     self.context = context
     pool = Pool(granularity: granularity)
     maxAllocation = try context.device.maxAllocation
+    let memory = try context.device.globalMemory
+    limit = try context.device.sharesHostMemory ? min(memory, HostMemory.available()) : memory
   }
 
   func allocate(byteCount: Int) throws -> DeviceStorage {
     let wanted = pool.blockSize(for: byteCount)
     guard wanted <= maxAllocation else {
       throw Failure(
-        "a buffer of \(megabytes(wanted)) is more than the device allows at once (\(megabytes(maxAllocation))): "
+        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: maxAllocation))): "
           + "use a smaller --batch-size or --limit-train")
     }
+    do { return try take(byteCount) } catch let error as Failure {
+      // Free blocks of other sizes may stand in the way.
+      if pool.drain().isEmpty { throw error }
+      return try take(byteCount)
+    }
+  }
+
+  private func take(_ byteCount: Int) throws -> DeviceStorage {
+    let use = pool.use
     let (buffer, size) = try pool.take(byteCount) { size in
+      guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
       do { return try Buffer(context: context, byteCount: size) } catch {
-        throw Failure(
-          "out of device memory: \(megabytes(size)) more were wanted, \(megabytes(use.bytesInUse)) are in use (\(error)): "
-            + "use a smaller --batch-size or model")
+        throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: "\(error)")
       }
     }
     return DeviceStorage(buffer: buffer, size: size, memory: self)
   }
 
   fileprivate func release(_ buffer: Buffer, size: Int) { pool.put(buffer, size: size) }
-
-  private func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
 }
 
 /// A buffer on loan from the pool.

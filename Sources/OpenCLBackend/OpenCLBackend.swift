@@ -18,6 +18,7 @@ public final class OpenCLBackend: Backend {
   private var profile: [(kernel: String, event: Event)]?
 
   public var memory: MemoryUse { deviceMemory.use }
+  public var memoryLimit: Int { deviceMemory.limit }
 
   /// - Parameters:
   ///   - device: where to run.

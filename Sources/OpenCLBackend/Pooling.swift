@@ -6,7 +6,7 @@ extension OpenCLBackend {
     let g = geometry
     precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
     try launch(
-      Specialisation(.pooling, "max_pool"), global: [g.p, g.n],
+      Specialisation(.pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c)]), global: [g.p, g.n],
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
         .int(g.window),
@@ -19,7 +19,7 @@ extension OpenCLBackend {
     precondition(
       dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
     try launch(
-      Specialisation(.pooling, "max_pool_gradient"), global: [g.h, g.n],
+      Specialisation(.pooling, "max_pool_gradient", ["VW": traits.vectorWidth(dividing: g.c)]), global: [g.h, g.n],
       [
         .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
         .int(g.window),

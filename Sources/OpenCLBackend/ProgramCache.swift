@@ -34,8 +34,7 @@ final class ProgramCache {
     if let built = programs[key] {
       program = built
     } else {
-      program = try Program(
-        context: context, source: try text(of: specialisation.source), options: "\(standardOptions) \(key.options)")
+      program = try build(specialisation.source, options: "\(standardOptions) \(key.options)")
       programs[key] = program
     }
     let kernel = try Kernel(specialisation.kernel, in: program)
@@ -43,11 +42,25 @@ final class ProgramCache {
     return kernel
   }
 
-  /// The source with its header in place, so that no include path is needed.
+  private func build(_ source: KernelSource, options: String) throws -> Program {
+    let text = try text(of: source)
+    do { return try Program(context: context, source: text, options: options) } catch {
+      let device = try context.device.name
+      let advice =
+        folder.map { "mend \($0)/\(source.fileName), or unset RESNET_KERNELS" }
+        ?? "try another --device or a newer driver, and report this with the output of `resnet devices`"
+      throw Failure("kernel \(source.fileName) does not build for \(device): \(advice)\n\(error)")
+    }
+  }
+
+  /// The source with its headers in place, so that no include path is needed.
   private func text(of source: KernelSource) throws -> String {
-    let (body, header) =
-      folder == nil ? (source.embedded, KernelSource.vectorHeader) : (try load(source.fileName), try load("vector.h"))
-    return body.replacingOccurrences(of: KernelSource.includeLine, with: header)
+    let body = folder == nil ? source.embedded : try load(source.fileName)
+    return try KernelSource.Header.allCases.reduce(body) { text, header in
+      guard text.contains(header.includeLine) else { return text }
+      return text.replacingOccurrences(
+        of: header.includeLine, with: folder == nil ? header.embedded : try load(header.fileName))
+    }
   }
 
   private func load(_ fileName: String) throws -> String {

@@ -20,6 +20,17 @@ public struct Metrics: Hashable, Sendable {
   }
 }
 
+extension ModelConfiguration {
+  /// - Throws: ``Failure`` where a data set's images or labels are not what the model is built for.
+  public func check(_ dataset: Dataset) throws {
+    let (found, known) = (dataset.images.shape[3], dataset.classes.count)
+    if found != channels {
+      throw Failure("\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
+    }
+    if known > classes { throw Failure("\(name) is built for \(classes) classes, \(dataset.name) has \(known)") }
+  }
+}
+
 extension ResNet {
   /// Loss and accuracy over a whole data set, as it is, with running estimates and without smoothing.
   /// - Parameter progress: told the share done after each batch; returns false to stop early.

@@ -1,39 +1,31 @@
-import Compute
 import Formats
-import Foundation
 
 /// The file `metrics.jsonl`: one JSON object a line, written as it happens.
 final class MetricsLog {
-  private let path: String
-  private var file: FileHandle
+  private let file: AppendingFile
 
-  /// Opens the log at `path`, keeping the lines up to and including `step`: what a run that was cut off wrote after its last
+  /// Opens the log at `path`, keeping the lines up to where the run stands: what a run that was cut off wrote after its last
   /// checkpoint is going to be written again.
-  init(path: String, keepingThrough step: Int) throws {
-    self.path = path
+  init(path: String, keepingThrough position: RunFolder.Position) throws {
     var kept = ""
-    if step > 0, FileManager.default.fileExists(atPath: path) {
-      let text: String
-      do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-        throw Failure("cannot read \(path): \(error.localizedDescription)")
-      }
-      for line in text.split(separator: "\n") {
-        guard let value = try? JSON(parsing: Array(line.utf8)), case .integer(let at)? = value["step"], at <= step else { continue }
+    if position.step > 0, InputFile.exists(path) {
+      for line in String(decoding: try InputFile(path).read(), as: UTF8.self).split(separator: "\n")
+      where Self.isWritten(line, by: position) {
         kept += line + "\n"
       }
     }
     try AtomicFile.write(kept, to: path)
-    guard let file = FileHandle(forWritingAtPath: path) else { throw Failure("cannot write \(path)") }
-    self.file = file
-    do { try file.seekToEnd() } catch { throw Failure("cannot write \(path): \(error.localizedDescription)") }
+    file = try AppendingFile(path)
   }
 
-  func write(_ event: TrainingEvent) throws {
-    let line = "\(event.json)\n"
-    do { try file.write(contentsOf: Data(line.utf8)) } catch {
-      throw Failure("cannot write \(path): \(error.localizedDescription)")
-    }
+  /// Whether a run had written the line before it came to a position. A line that a full disk cut off is none.
+  private static func isWritten(_ line: Substring, by position: RunFolder.Position) -> Bool {
+    guard let value = try? JSON(parsing: String(line)), case .integer(let step)? = value["step"] else { return false }
+    if value["kind"] == .string("epoch"), case .integer(let epoch)? = value["epoch"], epoch > position.epoch { return false }
+    return step <= position.step
   }
+
+  func write(_ event: TrainingEvent) throws { try file.write(line: event.json.description) }
 }
 
 extension TrainingEvent {

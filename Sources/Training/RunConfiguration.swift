@@ -45,12 +45,16 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     seed = 0
   }
 
+  /// So that steps can be counted in a word.
+  static let mostEpochs = Int(Int32.max)
+
   /// - Throws: ``Failure`` for the first value that makes no sense.
   public func validate() throws {
     func demand(_ holds: Bool, _ complaint: @autoclosure () -> String) throws {
       if !holds { throw Failure(complaint()) }
     }
     try demand(epochs > 0, "--epochs \(epochs): at least one is needed")
+    try demand(epochs <= Self.mostEpochs, "--epochs \(epochs): at most \(Self.mostEpochs) are possible")
     try demand(batchSize > 0, "--batch-size \(batchSize): at least one image is needed")
     try demand(learningRate.isFinite && learningRate >= 0, "--learning-rate \(learningRate): it must be at least 0")
     try demand(momentum >= 0 && momentum < 1, "--momentum \(momentum): it must be at least 0 and below 1")
@@ -59,6 +63,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
     try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
+    try demand(
+      augmentation.map { (0...Augmentation.maximumPadding).contains($0.padding) } ?? true,
+      "augmentation by \(augmentation?.padding ?? 0) pixels: it must be from 0 to \(Augmentation.maximumPadding)")
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
   }
 }

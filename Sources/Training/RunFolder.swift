@@ -14,36 +14,42 @@ public struct RunFolder {
   public var bestPath: String { "\(path)/best.safetensors" }
   public var resumePath: String { "\(path)/resume.safetensors" }
 
-  /// Makes the folder for a new run.
+  /// Makes the folder for a new run. One in which a run never got to save anything is taken over.
   /// - Throws: ``Failure`` if it holds a run already or cannot be made.
-  public init(creating path: String, _ configuration: RunConfiguration) throws {
+  public init(creating path: String) throws {
     self.path = path
-    if FileManager.default.fileExists(atPath: "\(path)/config.json") {
+    if holdsState {
       throw Failure("\(path) holds a run already: choose another --output, or go on with it by --resume \(path)")
     }
-    do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-      throw Failure("cannot make the folder \(path) for the run: \(error.localizedDescription)")
-    }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try AtomicFile.write(String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n", to: configurationPath)
+    if InputFile.exists(lastPath) { throw Failure("\(path) holds a run's weights already: choose another --output") }
+    try Folder.make(path)
   }
 
   /// The folder of a run that was begun.
   public init(existing path: String) { self.path = path }
 
+  /// Whether there is something to go on from.
+  public var holdsState: Bool { InputFile.exists(resumePath) }
+
   /// A path under `runs/` that no run has taken: the name, or the name and a number.
   public static func unused(named name: String) -> String {
     let candidates = sequence(first: 1) { $0 + 1 }.lazy.map { $0 == 1 ? "runs/\(name)" : "runs/\(name)-\($0)" }
-    return candidates.first { !FileManager.default.fileExists(atPath: $0) } ?? "runs/\(name)"
+    return candidates.first { !InputFile.exists($0) } ?? "runs/\(name)"
+  }
+
+  func write(_ configuration: RunConfiguration) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    try AtomicFile.write(String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n", to: configurationPath)
   }
 
   /// - Throws: ``Failure`` if there is no run or its configuration is damaged.
   public func configuration() throws -> RunConfiguration {
-    guard let data = FileManager.default.contents(atPath: configurationPath) else {
-      throw Failure("there is no run to resume in \(path): \(configurationPath) cannot be read")
+    let bytes: [UInt8]
+    do { bytes = try InputFile(configurationPath).read() } catch {
+      throw Failure("there is no run to resume in \(path): \(error)")
     }
-    do { return try JSONDecoder().decode(RunConfiguration.self, from: data) } catch {
+    do { return try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
       throw Failure("\(configurationPath) is damaged: mend it, or begin a new run")
     }
   }
@@ -68,11 +74,36 @@ public struct RunFolder {
       try store.stateDictionary() + velocities, metadata: ["position": try Weights.encode(position)], to: resumePath)
   }
 
+  /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
+  func check(_ position: Position, stepsPerEpoch: Int, totalSteps: Int) throws {
+    guard (0...RunConfiguration.mostEpochs).contains(position.epoch) else { throw damaged }
+    let begun = position.epoch * stepsPerEpoch
+    if begun >= totalSteps { return }  // Finished.
+    guard (begun...min(totalSteps, begun + stepsPerEpoch)).contains(position.step) else {
+      throw Failure(
+        "\(resumePath) was saved at step \(position.step) of another data set or with other options than \(configurationPath) has "
+          + "now: restore them, or begin a new run")
+    }
+  }
+
+  private var damaged: Failure {
+    Failure("\(resumePath) does not say where the run stands: it is damaged; begin a new run")
+  }
+
+  /// Keeps other processes from training in the folder until the lock is dropped.
+  func lock() throws -> Folder.Lock {
+    guard let lock = try Folder.Lock(path) else {
+      throw Failure("another process is training in \(path): wait for its end, or choose another --output")
+    }
+    return lock
+  }
+
   func load(into store: ParameterStore, _ optimiser: SGD) throws -> Position {
+    guard holdsState else { throw Failure("there is nothing to resume in \(path), no \(resumePath): begin a new run") }
     let file = try Safetensors.read(resumePath)
     guard let text = file.metadata["position"],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
-    else { throw Failure("\(resumePath) does not say where the run stands: it is damaged; begin a new run") }
+    else { throw damaged }
     var weights: [String: HostTensor] = [:]
     var velocities: [String: HostTensor] = [:]
     for (name, tensor) in file.tensors {

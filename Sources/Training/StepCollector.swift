@@ -55,8 +55,3 @@ struct StepCollector {
       learningRate: done.rate, imagesPerSecond: Double(since.images) / (now - since.start).seconds)
   }
 }
-
-extension Duration {
-  /// The duration in seconds.
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

@@ -1,6 +1,6 @@
 import Compute
 import Datasets
-import Foundation
+import Formats
 import Models
 import NN
 
@@ -28,6 +28,7 @@ public final class Trainer {
   private let optimiser: SGD
   private let schedule: Schedule
   private let description: Weights.Description
+  private let lock: Folder.Lock
   private let log: MetricsLog
   private var position: RunFolder.Position
   /// [3] each: where the steps under way leave their figures, in turns.
@@ -40,10 +41,11 @@ public final class Trainer {
   /// Loads everything onto the device; starts at the beginning, or where the run of `resuming` was saved.
   /// - Throws: ``Failure`` for options, weights or images that do not fit each other; what the backend throws.
   public init(
-    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder, resuming: Bool = false,
-    logEvery: Int = 10
+    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder,
+    resuming: Bool = false, logEvery: Int = 10
   ) throws {
     try configuration.validate()
+    lock = try folder.lock()
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
@@ -51,6 +53,7 @@ public final class Trainer {
 
     let train = configuration.limitTrain.map(splits.train.prefix) ?? splits.train
     model = try ResNet(configuration.model)
+    try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try SGD(
       model.store, momentum: configuration.momentum, weightDecay: configuration.weightDecay, nesterov: configuration.nesterov)
@@ -74,16 +77,29 @@ public final class Trainer {
     totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
     schedule = Schedule(
       configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
-      warmupSteps: min(scheduled, Int((configuration.warmupEpochs * Double(batches)).rounded())))
-    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position.step)
+      warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(batches)).rounded()))
+    try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+    if !resuming { try folder.write(configuration) }
+    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
+  }
+
+  /// - Throws: ``Failure`` where model, data and device do not fit each other.
+  private static func check(
+    _ configuration: RunConfiguration, _ train: Dataset, _ validation: Dataset, on backend: any Backend
+  ) throws {
+    try configuration.model.check(train)
+    let shape = train.images.shape
+    let batch = min(configuration.batchSize, train.count)
+    try Summary(configuration.model, images: [batch, shape[1], shape[2], shape[3]], on: backend)
+      .requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
   }
 
   /// Runs to the end, or until `shouldStop` says so.
   /// - Parameters:
   ///   - shouldStop: asked before each step.
   ///   - report: told of each record, after it is in the log.
-  /// - Throws: ``Failure`` where the loss is no number any more or a file cannot be written; what the backend throws. What was
-  ///   saved before stays.
+  /// - Throws: ``Divergence`` where the loss is no number any more; ``Failure`` where a file cannot be written; what the backend
+  ///   throws. What was saved before stays.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
     while position.epoch * stepsPerEpoch < totalSteps {
       if try !runEpoch(shouldStop, report) {
@@ -119,26 +135,29 @@ public final class Trainer {
     }
     try collect(&collector, leaving: 0, report)
     guard position.step == last,
-      let checked = try model.evaluate(validation, batchSize: configuration.batchSize, progress: { _ in !shouldStop() })
+      let checked = try model.evaluate(
+        validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
     return true
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {
+    guard checked.loss.isFinite else { throw Divergence("validation loss", step: position.step, schedule, folder) }
     position.epoch += 1
     let record = EpochRecord(
       epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
       accuracy: position.hits / Double(max(1, position.images)), learningRate: schedule.rate(at: position.step - 1),
       imagesPerSecond: collector.imagesPerSecond, validationLoss: checked.loss, validationAccuracy: checked.top1)
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
+    // In this order: what is written before the state that a run resumes from is written again if it fails on the way.
+    try log.write(.epoch(record))
     if record.validationAccuracy > position.bestAccuracy {
       position.bestAccuracy = record.validationAccuracy
       try Weights.write(model.store, description, to: folder.bestPath)
     }
     try Weights.write(model.store, description, to: folder.lastPath)
     try folder.save(position, model.store, optimiser)
-    try log.write(.epoch(record))
     report(.epoch(record))
   }
 
@@ -146,9 +165,7 @@ public final class Trainer {
   private func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
     while let done = try collector.next(leaving: leaving) {
       guard done.lossSum.isFinite else {
-        throw Failure(
-          "the loss is not a number after step \(done.step): the training diverged; try a lower --learning-rate (it was "
-            + "\(done.rate)) or more --warmup-epochs; checkpoints in \(folder.path) are from before")
+        throw Divergence("loss", step: done.step, schedule, folder)
       }
       position.lossSum += done.lossSum
       position.hits += done.hits

@@ -32,13 +32,17 @@ public struct Weights {
 
   private static let key = "resnet"
 
-  /// - Throws: ``Failure`` where the file cannot be read or is damaged.
+  /// - Throws: ``Failure`` where the file cannot be read, is damaged, or holds a NaN or an infinity.
   public init(contentsOf path: String) throws {
     let file = try Safetensors.read(path)
     tensors = file.tensors
+    if let (name, _) = tensors.sorted(by: { $0.key < $1.key }).first(where: { !$0.value.isFinite }) {
+      throw Failure("\(path): tensor '\(name)' has values that are not finite numbers: the training that made it had diverged")
+    }
     description = try file.metadata[Self.key].map { text in
       do { return try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
-        throw Failure("\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
+        throw Failure(
+          "\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
       }
     }
   }

@@ -27,15 +27,14 @@ struct BenchKernelsCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    for (name, value) in [("--batch-size", batchSize), ("--repeats", repeats)] where value < 1 || value > 1 << 16 {
-      throw ValidationError("\(name) \(value): it must be from 1 to 65536")
-    }
+    try requireSizes(["--batch-size": batchSize, "--repeats": repeats], in: 1...1 << 12)
+    if cases.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
   }
+
+  private var cases: [Case] { Catalogue.real(batch: batchSize).filter { filter.map($0.name.contains) ?? true } }
 
   func run() throws {
     let backend = try device.backend()
-    let cases = Catalogue.real(batch: batchSize).filter { filter.map($0.name.contains) ?? true }
-    guard !cases.isEmpty else { throw ValidationError("no case's name contains '\(filter ?? "")'") }
     let peaks = try (backend as? OpenCLBackend)?.measurePeaks()
     var table = Table(["operation", "ms", "GFLOP/s", "GB/s", "share"])
     var entries: [JSON] = []
@@ -44,7 +43,8 @@ struct BenchKernelsCommand: ParsableCommand {
       let share = peaks.map { max(Double(subject.flops) / $0.flops, Double(subject.bytes) / $0.bytes) / seconds }
       let (gigaflops, gigabytes) = (Double(subject.flops) / seconds / 1e9, Double(subject.bytes) / seconds / 1e9)
       table.add([
-        subject.name, fixed(seconds * 1e3, 3), fixed(gigaflops, 1), fixed(gigabytes, 1), share.map { fixed($0 * 100, 0) + " %" } ?? "",
+        subject.name, fixed(seconds * 1e3, 3), fixed(gigaflops, 1), fixed(gigabytes, 1),
+        share.map { fixed($0 * 100, 0) + " %" } ?? "",
       ])
       entries.append(
         .members([
@@ -56,8 +56,8 @@ struct BenchKernelsCommand: ParsableCommand {
       printJSON(
         .members([
           "device": .string(backend.name), "batch_size": .integer(batchSize),
-          "peak_gflops": peaks.map { .number($0.flops / 1e9) } ?? .null, "peak_gbps": peaks.map { .number($0.bytes / 1e9) } ?? .null,
-          "kernels": .array(entries),
+          "peak_gflops": peaks.map { .number($0.flops / 1e9) } ?? .null,
+          "peak_gbps": peaks.map { .number($0.bytes / 1e9) } ?? .null, "kernels": .array(entries),
         ]))
       return
     }

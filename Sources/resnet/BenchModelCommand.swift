@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import NN
+import OpenCLBackend
 
 struct BenchModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,23 +34,26 @@ struct BenchModelCommand: ParsableCommand {
   var profile = false
 
   func validate() throws {
-    for (name, value) in [("--batch-size", batchSize), ("--image-size", imageSize ?? 1), ("--channels", channels), ("--steps", steps)]
-    where value < 1 || value > 1 << 20 {
-      throw ValidationError("\(name) \(value): it must be from 1 to 1048576")
-    }
+    try modelOptions.validate(model)
+    try requireSizes(["--batch-size": batchSize, "--image-size": imageSize, "--steps": steps], in: 1...1 << 20)
+    try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
+    if profile && device.isReference { throw ValidationError("--profile needs an OpenCL device, not --device \(device.device)") }
   }
 
   func run() throws {
-    let usual = ModelConfiguration.usualInput(of: model)
+    let usual = try ModelConfiguration.usualInput(of: model)
     let side = imageSize ?? usual.side
     let backend = try device.backend(profiling: profile)
-    let model = try ResNet(modelOptions.configuration(model, classes: usual.classes, channels: channels))
+    let configuration = modelOptions.configuration(model, classes: usual.classes, channels: channels)
+    let shape: Shape = [batchSize, side, side, channels]
+    try Summary(configuration, images: shape, on: backend).requireMemoryForTraining(on: backend)
+    let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 0)
     let optimiser = try SGD(model.store)
     var random = Philox(seed: 0, stream: 0)
-    let shape: Shape = [batchSize, side, side, channels]
     let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
-    let labels = try backend.upload(HostTensor((0..<batchSize).map { _ in Int32(random.below(usual.classes)) }, shape: [batchSize]))
+    let labels = try backend.upload(
+      HostTensor((0..<batchSize).map { _ in Int32(random.below(usual.classes)) }, shape: [batchSize]))
     let metrics = try backend.tensor([3])
     try backend.fill(metrics, with: 0)
 
@@ -71,7 +75,7 @@ struct BenchModelCommand: ParsableCommand {
         "\(self.model), batch \(batchSize), \(side)×\(side)×\(channels), on \(backend.name)\n"
           + "training \(fixed(trained, 1)) images/s, inference \(fixed(inferred, 1)) images/s, peak memory \(bytes(peak))")
     }
-    if profile { try printProfile(backend, train) }
+    if profile, let backend = backend as? OpenCLBackend { try printProfile(backend, train) }
   }
 
   private func imagesPerSecond(on backend: any Backend, _ step: () throws -> Void) throws -> Double {

@@ -11,16 +11,19 @@ struct DeviceOption: ParsableArguments {
   var device = "opencl"
 
   func validate() throws {
-    if device == "cpu" || device == "opencl" { return }
+    if isReference || device == "opencl" { return }
     let parts = device.hasPrefix("opencl:") ? device.dropFirst(7).split(separator: ".", omittingEmptySubsequences: false) : []
     guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isNumber) }) else {
       throw ValidationError("--device '\(device)': use cpu, opencl, or opencl:P.D as `resnet devices` lists them")
     }
   }
 
+  /// Whether this is the CPU reference.
+  var isReference: Bool { device == "cpu" }
+
   /// Opens the device.
   func backend(profiling: Bool = false) throws -> any Backend {
-    if device == "cpu" { return CPUBackend() }
+    if isReference { return CPUBackend() }
     return try OpenCLBackend(device: DeviceList.find(device).device, profiling: profiling)
   }
 }

@@ -28,7 +28,9 @@ struct DevicesCommand: ParsableCommand {
         "            \(bytes(try device.globalMemory)) of memory, \(try device.computeUnits) compute units, "
           + "\(bytes(try device.localMemory)) of local memory")
     }
-    if entries.isEmpty { print("No OpenCL device: install a driver; on Debian `apt-get install pocl-opencl-icd` runs on any CPU.") }
+    if entries.isEmpty {
+      print("No OpenCL device: install a driver; on Debian `apt-get install pocl-opencl-icd` runs on any CPU.")
+    }
   }
 
   private var reference: JSON {

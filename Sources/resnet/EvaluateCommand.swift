@@ -18,8 +18,8 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "The network, where the file does not say: weights from elsewhere.")
   var model: String?
 
-  @Option(help: "The data set. Default: the one that the checkpoint was trained on.")
-  var dataset: String?
+  @Option(help: "Default: the data set that the checkpoint was trained on.", transform: DatasetKind.init(named:))
+  var dataset: DatasetKind?
 
   @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
   var data: String?
@@ -31,24 +31,32 @@ struct EvaluateCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    try requirePaths(["--checkpoint": checkpoint, "--data": data])
+    if let model { try modelOptions.validate(model) }
+    if model == nil, let option = modelOptions.given.first {
+      throw ValidationError("\(option) needs --model: without it the checkpoint says how its network is built")
+    }
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
   func run() throws {
     Signals.catchAll()
     let weights = try Weights(contentsOf: checkpoint)
-    guard let datasetName = dataset ?? weights.description?.dataset else {
-      throw ValidationError("\(checkpoint) does not name a data set: add --dataset")
+    guard let dataset = try dataset ?? located({ try weights.description.map { try DatasetKind(named: $0.dataset) } }) else {
+      throw usageError("\(checkpoint) does not name a data set: add --dataset")
     }
-    let validation = try DatasetKind(named: datasetName).load(from: data).validation
-    let model = try ResNet(try configuration(weights))
-    try check(model.configuration, validation)
+    let model = try located { try ResNet(try configuration(weights)) }
+    let validation = try dataset.load(from: data).validation
+    try located { try model.configuration.check(validation) }
     let backend = try device.backend()
     try model.store.allocate(on: backend)
-    do { try model.store.load(weights.tensors) } catch let failure as Failure { throw Failure("\(checkpoint): \(failure)") }
+    try located { try model.store.load(weights.tensors) }
     let images = try DeviceDataset(validation, on: backend)
     guard let metrics = try model.evaluate(images, batchSize: batchSize, progress: { _ in Signals.pending == nil }) else {
-      throw ExitCode(128 + (Signals.pending ?? 0))
+      throw Signals.exitCode
+    }
+    guard metrics.loss.isFinite else {
+      throw Failure("\(checkpoint): the loss is not a number, so the weights or the images are far out of range")
     }
     if json {
       printJSON(
@@ -66,20 +74,15 @@ struct EvaluateCommand: ParsableCommand {
   /// The checkpoint's own description, or the named model with sizes read off the weights.
   private func configuration(_ weights: Weights) throws -> ModelConfiguration {
     if let described = weights.description?.model, model == nil { return described }
-    guard let model else { throw ValidationError("\(checkpoint) does not say which network it is for: add --model") }
+    guard let model else { throw usageError("\(checkpoint) does not say which network it is for: add --model") }
     guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.bias"] else {
-      throw Failure("\(checkpoint) has no conv1.weight [K, C, R, S] and fc.bias: it is not a residual network's weights")
+      throw Failure("there is no conv1.weight [K, C, R, S] and fc.bias: these are not a residual network's weights")
     }
     return modelOptions.configuration(model, classes: head.count, channels: stem.shape[1])
   }
 
-  private func check(_ model: ModelConfiguration, _ dataset: Dataset) throws {
-    if dataset.images.shape[3] != model.channels {
-      throw Failure(
-        "\(checkpoint) is for images of \(model.channels) channels, those of \(dataset.name) have \(dataset.images.shape[3])")
-    }
-    if dataset.classes.count > model.classes {
-      throw Failure("\(checkpoint) knows \(model.classes) classes, \(dataset.name) has \(dataset.classes.count)")
-    }
+  /// Names the checkpoint in a failure that is about it.
+  private func located<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let failure as Failure { throw Failure("\(checkpoint): \(failure)") }
   }
 }

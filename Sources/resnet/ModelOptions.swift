@@ -6,7 +6,8 @@ extension StridePlacement: ExpressibleByArgument {}
 
 /// The options that say how a model of a given name is built.
 struct ModelOptions: ParsableArguments {
-  @Option(help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
+  @Option(
+    help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
   var shortcut: ShortcutOption?
 
   @Option(help: "Bottleneck stride on the first 1×1 (v1, the paper) or on the 3×3 (v1.5, torchvision).")
@@ -14,6 +15,16 @@ struct ModelOptions: ParsableArguments {
 
   @Flag(help: "Start the last batch norm scale of each block at zero.")
   var zeroInit = false
+
+  /// The names of the options that were given.
+  var given: [String] {
+    [("--shortcut", shortcut != nil), ("--stride", stride != nil), ("--zero-init", zeroInit)].filter(\.1).map(\.0)
+  }
+
+  /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
+  func validate(_ name: String) throws {
+    try usage { _ = try ResNet(configuration(name, classes: 1, channels: 1)) }
+  }
 
   func configuration(_ name: String, classes: Int, channels: Int) -> ModelConfiguration {
     ModelConfiguration(

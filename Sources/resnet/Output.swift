@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Foundation
 
-/// Prints a line of JSON, or what a person reads.
+/// Prints a value as one line.
 func printJSON(_ value: JSON) { print(value) }
 
 extension JSON {
@@ -52,6 +52,7 @@ func grouped(_ value: Int) -> String {
 
 /// Seconds as `h:mm:ss` or `m:ss`.
 func clock(_ seconds: Double) -> String {
+  guard seconds < 1e9 else { return "decades" }
   let total = Int(seconds.rounded())
   let (h, m, s) = (total / 3600, total / 60 % 60, total % 60)
   return h > 0 ? String(format: "%d:%02d:%02d", h, m, s) : String(format: "%d:%02d", m, s)
@@ -64,8 +65,4 @@ extension Array where Element == Double {
     let middle = count / 2
     return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
-}
-
-extension Duration {
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

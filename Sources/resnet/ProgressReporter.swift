@@ -9,7 +9,7 @@ final class ProgressReporter {
   private var lastLine = ContinuousClock.now
   private var lineIsOpen = false
 
-  init(epochs: Int, stepsPerEpoch: Int, totalSteps: Int, done: Int) {
+  init(stepsPerEpoch: Int, totalSteps: Int, done: Int) {
     self.epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
     self.stepsPerEpoch = stepsPerEpoch
     self.totalSteps = totalSteps

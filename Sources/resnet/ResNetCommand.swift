@@ -1,4 +1,6 @@
 import ArgumentParser
+import Compute
+@preconcurrency import Glibc  // `stdout` is a variable in C.
 
 @main
 struct ResNetCommand: ParsableCommand {
@@ -8,4 +10,26 @@ struct ResNetCommand: ParsableCommand {
     subcommands: [
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self,
     ])
+
+  static func main() {
+    occupyStandardStreams()
+    // A write that passes a file-size limit fails with an error instead of ending the process.
+    signal(SIGXFSZ, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      if fflush(stdout) != 0 || ferror(stdout) != 0 {
+        throw Failure("cannot write to standard output: \(String(cString: strerror(errno)))")
+      }
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  /// Opens what the caller left closed of standard input, output and error, so that no file of ours takes their place.
+  private static func occupyStandardStreams() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+      _ = open("/dev/null", O_RDWR)  // The lowest free number, which is this one.
+    }
+  }
 }

@@ -1,41 +1,52 @@
 import ArgumentParser
 import Compute
 import Datasets
+import Foundation
 import Models
 import NN
 import Training
+
+extension DatasetKind {
+  /// For help texts.
+  static let names = allCases.map(\.rawValue).joined(separator: ", ")
+}
+
+extension Schedule.Kind: ExpressibleByArgument {}
 
 /// The options of a new run. All are optional, so that `--resume` can tell whether one was given; the defaults are
 /// ``RunConfiguration``'s.
 struct RunOptions: ParsableArguments {
   static let defaultModel = "resnet20"
-  static let defaultDataset = DatasetKind.fashionMNIST.rawValue
+  static let defaultDataset = DatasetKind.fashionMNIST
+  private static let defaults = RunConfiguration(
+    model: ModelConfiguration(name: defaultModel, classes: 1), dataset: defaultDataset.rawValue)
 
-  @Option(help: "resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34. Default: resnet20.")
+  @Option(help: "resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34. Default: \(defaultModel).")
   var model: String?
-  @Option(help: "fashion-mnist, mnist, cifar10, cifar100, tensors or synthetic. Default: fashion-mnist.")
-  var dataset: String?
+  @Option(help: "One of \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
+  var dataset: DatasetKind?
   @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
   var data: String?
-  @Option(help: "Default: 10.")
+  @Option(help: "Passes over the training images. Default: \(defaults.epochs).")
   var epochs: Int?
-  @Option(help: "Default: 128.")
+  @Option(help: "Images a step. Default: \(defaults.batchSize).")
   var batchSize: Int?
-  @Option(help: "Default: 0.1.")
+  @Option(help: "The highest rate, after the warm-up. Default: \(defaults.learningRate).")
   var learningRate: Double?
-  @Option(help: "Default: 0.9.")
+  @Option(help: "Default: \(defaults.momentum).")
   var momentum: Double?
   @Flag(help: "Nesterov's momentum.")
   var nesterov = false
-  @Option(help: "Default: 5e-4.")
+  @Option(help: "Default: \(defaults.weightDecay).")
   var weightDecay: Double?
-  @Option(help: "constant, cosine (to zero) or step (a tenth at a half and at three quarters). Default: cosine.")
+  @Option(
+    help: "constant, cosine (to zero) or step (a tenth at a half and at three quarters). Default: \(defaults.schedule.rawValue).")
   var schedule: Schedule.Kind?
   @Option(help: "The rate rises linearly through these; fractions are allowed. Default: a tenth of the epochs, at most 1.")
   var warmupEpochs: Double?
-  @Option(help: "Default: 0.")
+  @Option(help: "The share of the target that goes to all classes alike. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
-  @Option(help: "Decides weights, order and augmentation. Default: 0.")
+  @Option(help: "Decides weights, order and augmentation. Default: \(defaults.seed).")
   var seed: UInt64?
   @Option(help: ArgumentHelp("Stop after so many steps.", valueName: "steps"))
   var maxSteps: Int?
@@ -63,14 +74,14 @@ struct RunOptions: ParsableArguments {
 
   /// Usage errors show before any work begins.
   func validate() throws {
-    do { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 2), .synthetic).validate() } catch {
-      throw ValidationError("\(error)")
-    }
+    try requirePaths(["--data": data, "--init": initialWeights])
+    try usage { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 1), .synthetic).validate() }
   }
 
-  func configuration(_ model: ModelConfiguration, _ kind: DatasetKind) throws -> RunConfiguration {
+  func configuration(_ model: ModelConfiguration, _ kind: DatasetKind) -> RunConfiguration {
     var run = RunConfiguration(model: model, dataset: kind.rawValue)
-    run.data = data
+    // Absolute, so that the run can be resumed from anywhere.
+    run.data = data.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
@@ -82,17 +93,15 @@ struct RunOptions: ParsableArguments {
     run.warmupEpochs = warmupEpochs ?? min(1, Double(run.epochs) / 10)
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
     run.shuffle = shuffle ?? run.shuffle
-    run.augmentation = augment ?? true ? (augment == true ? kind.defaultAugmentation ?? Augmentation() : kind.defaultAugmentation) : nil
+    run.augmentation =
+      switch augment {
+      case nil: kind.defaultAugmentation
+      case true?: kind.defaultAugmentation ?? Augmentation()
+      case false?: nil
+      }
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
     run.initialWeights = initialWeights
     return run
-  }
-}
-
-extension ModelOptions {
-  /// The names of the options that were given.
-  var given: [String] {
-    [("--shortcut", shortcut != nil), ("--stride", stride != nil), ("--zero-init", zeroInit)].filter(\.1).map(\.0)
   }
 }

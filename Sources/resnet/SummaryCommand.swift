@@ -29,14 +29,14 @@ struct SummaryCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    for (name, value) in [("--batch-size", batchSize), ("--image-size", imageSize ?? 1), ("--channels", channels), ("--classes", classes ?? 1)]
-    where value < 1 || value > 1 << 20 {
-      throw ValidationError("\(name) \(value): it must be from 1 to 1048576")
-    }
+    try modelOptions.validate(model)
+    try requireSizes(["--batch-size": batchSize, "--image-size": imageSize], in: 1...1 << 20)
+    try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
+    try requireSizes(["--classes": classes], in: ModelConfiguration.classCounts)
   }
 
   func run() throws {
-    let usual = ModelConfiguration.usualInput(of: model)
+    let usual = try ModelConfiguration.usualInput(of: model)
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: channels)
     let side = imageSize ?? usual.side
     let summary = try Summary(configuration, images: [batchSize, side, side, channels], on: try device.backend())
@@ -65,18 +65,11 @@ struct SummaryCommand: ParsableCommand {
       "layers": .array(
         summary.layers.map {
           .members([
-            "name": .string($0.name), "output": .array($0.output.dimensions.map(JSON.integer)), "parameters": .integer($0.parameters),
-            "macs": .integer($0.macs), "activation_bytes": .integer($0.activationBytes),
+            "name": .string($0.name), "output": .array($0.output.dimensions.map(JSON.integer)),
+            "parameters": .integer($0.parameters), "macs": .integer($0.macs),
+            "activation_bytes": .integer($0.activationBytes),
           ])
         }),
     ])
-  }
-}
-
-extension ModelConfiguration {
-  /// The image side and class count that a model of that name is published with.
-  static func usualInput(of name: String) -> (side: Int, classes: Int) {
-    let imageNet = ["18", "34", "50", "101", "152"].contains { name == "resnet\($0)" || name == "plain\($0)" }
-    return imageNet ? (224, 1000) : (32, 10)
   }
 }

@@ -1,12 +1,9 @@
 import ArgumentParser
 import Compute
 import Datasets
-import Foundation
 import Models
 import NN
 import Training
-
-extension Schedule.Kind: ExpressibleByArgument {}
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -31,20 +28,22 @@ struct TrainCommand: ParsableCommand {
 
   func validate() throws {
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
-    guard resume != nil else { return }
+    try requirePaths(["--output": output, "--resume": resume])
+    guard resume != nil else { return try modelOptions.validate(options.model ?? RunOptions.defaultModel) }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    let changed = options.given + (modelOptions.given)
-    if let option = changed.first { throw ValidationError("--resume keeps the run's own options: leave \(option) out") }
+    if let option = (options.given + modelOptions.given).first {
+      throw ValidationError("--resume keeps the run's own options: leave \(option) out")
+    }
   }
 
   func run() throws {
     Signals.catchAll()
     let (configuration, splits) = try prepare()
     let backend = try device.backend()
+    if Signals.pending != nil { throw Signals.exitCode }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
-        try RunFolder(
-          creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"), configuration)
+        try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
     let trainer = try Trainer(
       configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
@@ -56,13 +55,22 @@ struct TrainCommand: ParsableCommand {
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
 
     let progress = ProgressReporter(
-      epochs: configuration.epochs, stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
-    let ending = try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report)
-    progress.finish()
-    guard ending == .stopped, let signal = Signals.pending else { return }
-    printError("stopped at step \(trainer.step); go on with: resnet train --resume \(folder.path)")
-    throw ExitCode(128 + signal)
+      stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
+    let ending: Trainer.Ending
+    do {
+      defer { progress.finish() }
+      ending = try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report)
+    } catch let divergence as Divergence {
+      throw divergence  // It would come again.
+    } catch {
+      throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
+    }
+    guard ending == .stopped else { return }
+    printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
+    throw Signals.exitCode
   }
+
+  private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
 
   /// The run's options and data, checked against each other.
   private func prepare() throws -> (RunConfiguration, DatasetSplits) {
@@ -70,12 +78,10 @@ struct TrainCommand: ParsableCommand {
       let configuration = try RunFolder(existing: resume).configuration()
       return (configuration, try DatasetKind(named: configuration.dataset).load(from: configuration.data))
     }
-    let kind = try DatasetKind(named: options.dataset ?? RunOptions.defaultDataset)
-    // An unknown model is said before minutes go into reading data.
-    let name = options.model ?? RunOptions.defaultModel
-    _ = try ResNet(modelOptions.configuration(name, classes: 2, channels: 1))
+    let kind = options.dataset ?? RunOptions.defaultDataset
     let splits = try kind.load(from: options.data)
-    let model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.images.shape[3])
-    return (try options.configuration(model, kind), splits)
+    let model = modelOptions.configuration(
+      options.model ?? RunOptions.defaultModel, classes: splits.train.classes.count, channels: splits.train.images.shape[3])
+    return (options.configuration(model, kind), splits)
   }
 }

@@ -20,13 +20,19 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
   var filter: String?
 
+  private var cases: [Case] { (quick ? Catalogue.small : Catalogue.all).filter { isWanted($0.name) } }
+  private var gradients: [GradientCase] { Conformance.gradientCases.filter { isWanted($0.name) } }
+
+  private func isWanted(_ name: String) -> Bool { filter.map(name.contains) ?? true }
+
+  func validate() throws {
+    if cases.isEmpty && gradients.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
+  }
+
   func run() throws {
     let backend = try device.backend()
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
-    let cases = (quick ? Catalogue.small : Catalogue.all).filter { filter.map($0.name.contains) ?? true }
-    let gradients = Conformance.gradientCases.filter { filter.map($0.name.contains) ?? true }
-    guard !cases.isEmpty || !gradients.isEmpty else { throw ValidationError("no case's name contains '\(filter ?? "")'") }
     var outcomes: [Outcome] = []
     func note(_ outcome: Outcome) {
       outcomes.append(outcome)

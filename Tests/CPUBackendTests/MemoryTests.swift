@@ -24,7 +24,7 @@ import Testing
 
   @Test func aSliceAloneHoldsTheBlock() throws {
     let backend = CPUBackend()
-    var slice: (any Storage)? = backend.slice(backend.allocate(byteCount: 256), offset: 64, byteCount: 64)
+    var slice: (any Storage)? = backend.slice(try backend.allocate(byteCount: 256), offset: 64, byteCount: 64)
     #expect(slice?.byteCount == 64)
     #expect(backend.memory.bytesInUse == 256)
     slice = nil
@@ -33,7 +33,7 @@ import Testing
 
   @Test func storageOutlivesTheBackend() throws {
     var backend: CPUBackend? = CPUBackend()
-    let storage = try #require(backend?.allocate(byteCount: 64))
+    let storage = try #require(try backend?.allocate(byteCount: 64))
     backend = nil
     let second = CPUBackend()
     let tensor = Tensor(shape: [16], type: .float32, storage: storage)

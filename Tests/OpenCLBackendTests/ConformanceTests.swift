@@ -38,6 +38,14 @@ import Testing
     try expectAll(Catalogue.small, on: try OpenCLBackend(device: device, traits: traits))
   }
 
+  @Test func largeWinogradTilesAgreeToo() throws {
+    let device = try DeviceList.find("opencl").device
+    var traits = try DeviceTraits(device)
+    traits.winogradSide = 4
+    let cases = Catalogue.all.filter { $0.operation.hasPrefix("convolution") && $0.name.contains("3×3 stride 1") }
+    try expectAll(cases, on: try OpenCLBackend(device: device, traits: traits))
+  }
+
   private func expectAll(_ cases: [Case], on backend: OpenCLBackend) throws {
     let reference = CPUBackend()
     #expect(cases.count > 100)

@@ -157,7 +157,7 @@ struct ParityFixture {
     let train = images()
     let trainer = try Trainer(
       configuration, DatasetSplits(train: train, validation: train.prefix(1)), on: backend,
-      folder: try RunFolder(creating: path, configuration), logEvery: 1)
+      folder: try RunFolder(creating: path), logEvery: 1)
     let initial = try trainer.model.store.stateDictionary()
     var losses: [Double] = []
     let ending = try trainer.run(report: { event in

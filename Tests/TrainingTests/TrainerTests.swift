@@ -31,7 +31,7 @@ import Training
     let path = "\(folder)/\(name)"
     return try Trainer(
       run, splits, on: try backend ?? device(),
-      folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path, run), resuming: resuming, logEvery: logEvery)
+      folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path), resuming: resuming, logEvery: logEvery)
   }
 
   private func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
@@ -84,15 +84,9 @@ import Training
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let whole = try trainer("whole", configuration)
     _ = try whole.run()
-    let first = try trainer("cut", configuration)
-    var asked = 0
-    #expect(
-      try first.run(shouldStop: {
-        asked += 1
-        return asked > stopAfter
-      }) == .stopped)
+    let stoppedAt = try stop(trainer("cut", configuration), after: stopAfter)
     let second = try trainer("cut", configuration, resuming: true)
-    #expect(second.step == first.step)
+    #expect(second.step == stoppedAt)
     #expect(try second.run() == .finished)
     for path in [\RunFolder.lastPath, \.bestPath] {
       #expect(try contents(whole.folder[keyPath: path]) == contents(second.folder[keyPath: path]))
@@ -105,6 +99,39 @@ import Training
       }
     }
     #expect(losses[0] == losses[1])
+  }
+
+  /// Runs until it has been asked so many times whether to go on. The trainer ends with the call, and its hold on the folder.
+  private func stop(_ trainer: consuming Trainer, after count: Int) throws -> Int {
+    var asked = 0
+    let ending = try trainer.run(shouldStop: {
+      asked += 1
+      return asked > count
+    })
+    #expect(ending == .stopped)
+    return trainer.step
+  }
+
+  @Test func twoTrainersCannotShareAFolder() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let first = try trainer("a", configuration)
+    #expect(throws: Failure.self) { try self.trainer("a", self.configuration) }
+    _ = first.step
+  }
+
+  /// Neither the options nor the data may have changed since the run was saved.
+  @Test func aSavedPositionMustFitTheRun() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    _ = try stop(trainer("a", configuration), after: 9)
+    var run = configuration
+    run.batchSize = 3  // 32 steps an epoch instead of 6: step 9 is not in the second any more.
+    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
+    run = configuration
+    run.model.classes = 3
+    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
+    run = configuration
+    run.model.channels = 1
+    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
   }
 
   @Test func openCLFollowsTheReference() throws {
@@ -170,16 +197,18 @@ import Training
     do {
       _ = try trainer.run()
       Issue.record("a rate of 1e30 did not diverge")
-    } catch let failure as Failure {
-      #expect(failure.description.contains("--learning-rate"))
+    } catch let divergence as Divergence {
+      #expect(divergence.description.contains("--learning-rate"))
     }
     #expect(!FileManager.default.fileExists(atPath: trainer.folder.lastPath))
   }
 
   @Test func takenFolderIsRefused() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    _ = try RunFolder(creating: "\(folder)/a", configuration)
-    #expect(throws: Failure.self) { try RunFolder(creating: "\(folder)/a", configuration) }
+    // Nothing was saved yet, so nothing can be lost.
+    for _ in 0..<2 { _ = try RunFolder(creating: "\(folder)/a") }
+    _ = try stop(trainer("a", configuration), after: 1)
+    #expect(throws: Failure.self) { try RunFolder(creating: "\(folder)/a") }
   }
 
   @Test func initialWeightsAreTaken() throws {

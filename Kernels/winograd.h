@@ -1,0 +1,284 @@
+// What the two forms of Winograd's convolution share: the transforms, and moving tiles between tensors and scratch memory.
+//
+// 3×3 convolution of stride 1 by Winograd's minimal filtering F(M×M, 3×3) (Lavin & Gray, "Fast algorithms for convolutional neural
+// networks", CVPR 2016): (M+2)² multiplications a tile of M×M outputs instead of 9·M². M is 2 or 4.
+//
+//   Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A       d: T×T inputs, T = M+2, g: 3×3 filter, Y: M×M outputs, summed over input channels
+//
+// The matrices come from Toom and Cook's interpolation, for M = 2 at the points 0, ±1 and infinity:
+//
+//   Bᵀ = -1  0  1  0     G = -1    0    0      Aᵀ = 1  1  1  0
+//         0  1  1  0         1/2  1/2  1/2          0  1 -1  1
+//         0 -1  1  0         1/2 -1/2  1/2
+//         0 -1  0  1          0    0    1
+//
+// and for M = 4 at 0, ±a, ±b and infinity:
+//
+//   Bᵀ = a²b²   0   −a²−b²    0     1  0     G = 1/a²b²                        Aᵀ = 1  1   1   1   1  0
+//         0   −ab²   −b²      a     1  0         (1,  a, a²) / 2a²(a²−b²)           0  a  −a   b  −b  0
+//         0    ab²   −b²     −a     1  0         (1, −a, a²) / 2a²(a²−b²)           0  a²  a²  b²  b²  0
+//         0   −a²b   −a²      b     1  0         (1,  b, b²) / 2b²(b²−a²)           0  a³ −a³  b³ −b³ 1
+//         0    a²b   −a²     −b     1  0         (1, −b, b²) / 2b²(b²−a²)
+//         0   a²b²    0    −a²−b²   0  1          0   0   1
+//
+// Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2, half of
+// what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution", 2020).
+//
+// Scratch memory holds the points of all transformed tiles: [T·T][slots][channels] for inputs and output gradients,
+// [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global).
+#include "vector.h"
+
+#ifndef SCRATCH
+#define SCRATCH __global
+#endif
+#ifndef M
+#define M 2       // a tile's side in outputs
+#endif
+#ifndef TR
+#define TR 4      // register tile of the products: tiles
+#endif
+#ifndef TC
+#define TC 1      // register tile: vectors of output channels
+#endif
+#ifndef TI
+#define TI 1      // register tile of the filter gradient: input channels
+#endif
+#ifndef ACCUMULATE
+#define ACCUMULATE 0
+#endif
+
+#define T (M + 2)
+
+#if M == 2
+
+// o = Bᵀ d, four vectors to four.
+void input_transform(const floatv *d, floatv *o) {
+  o[0] = d[2] - d[0];
+  o[1] = d[2] + d[1];
+  o[2] = d[2] - d[1];
+  o[3] = d[3] - d[1];
+}
+
+// o = Aᵀ d, four vectors to two.
+void output_transform(const floatv *d, floatv *o) {
+  o[0] = d[0] + (d[1] + d[2]);
+  o[1] = (d[1] - d[2]) + d[3];
+}
+
+// o = A d, two vectors to four.
+void gradient_transform(const floatv *d, floatv *o) {
+  o[0] = d[0];
+  o[1] = d[0] + d[1];
+  o[2] = d[0] - d[1];
+  o[3] = d[1];
+}
+
+// o = G d, three vectors to four.
+void filter_transform(const floatv *d, floatv *o) {
+  const floatv a = 0.5f * (d[0] + d[2]), b = 0.5f * d[1];
+  o[0] = -d[0];
+  o[1] = a + b;
+  o[2] = a - b;
+  o[3] = d[2];
+}
+
+// o = Gᵀ d, four vectors to three.
+void filter_gradient_transform(const floatv *d, floatv *o) {
+  const floatv a = 0.5f * (d[1] + d[2]);
+  o[0] = a - d[0];
+  o[1] = 0.5f * (d[1] - d[2]);
+  o[2] = a + d[3];
+}
+
+#else
+
+#define A1 0.75f
+#define B1 1.5f
+#define A2 (A1 * A1)
+#define B2 (B1 * B1)
+#define F0 (1.0f / (A2 * B2))
+#define FA (1.0f / (2.0f * A2 * (A2 - B2)))
+#define FB (1.0f / (2.0f * B2 * (B2 - A2)))
+#define SCALED(factor, a, b) FMA((floatv)(factor), a, b)  // factor·a + b
+
+// o = Bᵀ d, six vectors to six.
+void input_transform(const floatv *d, floatv *o) {
+  const floatv a = SCALED(-B2, d[2], d[4]), b = A1 * SCALED(-B2, d[1], d[3]);
+  const floatv e = SCALED(-A2, d[2], d[4]), f = B1 * SCALED(-A2, d[1], d[3]);
+  o[0] = SCALED(A2 * B2, d[0], SCALED(-A2 - B2, d[2], d[4]));
+  o[1] = a + b;
+  o[2] = a - b;
+  o[3] = e + f;
+  o[4] = e - f;
+  o[5] = SCALED(A2 * B2, d[1], SCALED(-A2 - B2, d[3], d[5]));
+}
+
+// o = Aᵀ d, six vectors to four.
+void output_transform(const floatv *d, floatv *o) {
+  const floatv a = d[1] + d[2], b = d[1] - d[2], e = d[3] + d[4], f = d[3] - d[4];
+  o[0] = d[0] + a + e;
+  o[1] = SCALED(A1, b, B1 * f);
+  o[2] = SCALED(A2, a, B2 * e);
+  o[3] = SCALED(A1 * A2, b, SCALED(B1 * B2, f, d[5]));
+}
+
+// o = A d, four vectors to six.
+void gradient_transform(const floatv *d, floatv *o) {
+  const floatv a = SCALED(A2, d[2], d[0]), b = A1 * SCALED(A2, d[3], d[1]);
+  const floatv e = SCALED(B2, d[2], d[0]), f = B1 * SCALED(B2, d[3], d[1]);
+  o[0] = d[0];
+  o[1] = a + b;
+  o[2] = a - b;
+  o[3] = e + f;
+  o[4] = e - f;
+  o[5] = d[3];
+}
+
+// o = G d, three vectors to six.
+void filter_transform(const floatv *d, floatv *o) {
+  const floatv a = FA * SCALED(A2, d[2], d[0]), b = (FA * A1) * d[1];
+  const floatv e = FB * SCALED(B2, d[2], d[0]), f = (FB * B1) * d[1];
+  o[0] = F0 * d[0];
+  o[1] = a + b;
+  o[2] = a - b;
+  o[3] = e + f;
+  o[4] = e - f;
+  o[5] = d[2];
+}
+
+// o = Gᵀ d, six vectors to three.
+void filter_gradient_transform(const floatv *d, floatv *o) {
+  const floatv a = FA * (d[1] + d[2]), b = FA * (d[1] - d[2]), e = FB * (d[3] + d[4]), f = FB * (d[3] - d[4]);
+  o[0] = SCALED(F0, d[0], a + e);
+  o[1] = SCALED(A1, b, B1 * f);
+  o[2] = SCALED(A2, a, SCALED(B2, e, d[5]));
+}
+
+#endif
+
+// Where a tile lies: its image and its first output row and column. Tiles are numbered through images, rows and columns.
+typedef struct {
+  int n, row, column;
+} place_t;
+
+place_t place(int tile, int down, int across) {
+  const place_t at = {tile / (down * across), tile / across % down * M, tile % across * M};
+  return at;
+}
+
+// VW channels of pixel (h, w) of an image [H,W,C], zero outside.
+floatv pixel(__global const float *image, int h, int w, int H, int W, int C) {
+  return h >= 0 && h < H && w >= 0 && w < W ? LOAD(image + ((size_t)h * W + w) * C) : (floatv)(0.0f);
+}
+
+// v[position][·] = Bᵀ d B of the tile at `at`, for C channels; `step` floats between positions.
+void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int C, int padTop, int padLeft) {
+  const int h0 = at.row - padTop, w0 = at.column - padLeft;
+  const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
+  __global const float *image = x + (size_t)at.n * H * W * C;
+  for (int c = 0; c < C; c += VW) {
+    floatv t[T][T];
+    UNROLL for (int j = 0; j < T; j++) {
+      floatv d[T], o[T];
+      if (inside) {
+        UNROLL for (int i = 0; i < T; i++) d[i] = LOAD(image + ((size_t)(h0 + i) * W + w0 + j) * C + c);
+      } else {
+        UNROLL for (int i = 0; i < T; i++) d[i] = pixel(image + c, h0 + i, w0 + j, H, W, C);
+      }
+      input_transform(d, o);
+      UNROLL for (int i = 0; i < T; i++) t[i][j] = o[i];
+    }
+    UNROLL for (int i = 0; i < T; i++) {
+      floatv o[T];
+      input_transform(t[i], o);
+      UNROLL for (int j = 0; j < T; j++) STORE(o[j], v + (i * T + j) * step + c);
+    }
+  }
+}
+
+// The same for a slot without a tile.
+void load_zeros(SCRATCH float *v, size_t step, int C) {
+  for (int p = 0; p < T * T; p++)
+    for (int c = 0; c < C; c += VW) STORE((floatv)(0.0f), v + p * step + c);
+}
+
+// g[position][·] = A dy Aᵀ of the tile at `at`, for K channels; `step` floats between positions.
+void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q, int K) {
+  __global const float *image = dy + (size_t)at.n * P * Q * K;
+  for (int k = 0; k < K; k += VW) {
+    floatv t[T][M];
+    UNROLL for (int j = 0; j < M; j++) {
+      floatv d[M], o[T];
+      UNROLL for (int i = 0; i < M; i++) d[i] = pixel(image + k, at.row + i, at.column + j, P, Q, K);
+      gradient_transform(d, o);
+      UNROLL for (int i = 0; i < T; i++) t[i][j] = o[i];
+    }
+    UNROLL for (int i = 0; i < T; i++) {
+      floatv o[T];
+      gradient_transform(t[i], o);
+      UNROLL for (int j = 0; j < T; j++) STORE(o[j], g + (i * T + j) * step + k);
+    }
+  }
+}
+
+// m[slot][·] = Σ_c v[slot][c] · u[c][k…] at one position, for TR slots and TC vectors; `step` floats between slots of m.
+void multiply(SCRATCH const float *v, __global const float *u, SCRATCH float *m, size_t step, int C, int K) {
+  floatv sum[TR][TC];
+  UNROLL for (int i = 0; i < TR; i++)
+    UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
+  for (int c = 0; c < C; c++) {
+    floatv f[TC];
+    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(u + (size_t)c * K + t * VW);
+    UNROLL for (int i = 0; i < TR; i++) {
+      const floatv a = (floatv)(v[i * C + c]);
+      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
+    }
+  }
+  UNROLL for (int i = 0; i < TR; i++)
+    UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], m + i * step + t * VW);
+}
+
+// y (+)= Aᵀ m A for `channels` channels of the tile at `at`; y at the first of these channels, of K in all; `step` floats between
+// positions of m. What lies beyond the last row or column is dropped.
+void store_output(SCRATCH const float *m, __global float *y, place_t at, size_t step, int P, int Q, int K, int channels) {
+  __global float *to = y + (((size_t)at.n * P + at.row) * Q + at.column) * K;
+  const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
+  for (int k = 0; k < channels; k += VW) {
+    floatv s[M][T];
+    UNROLL for (int j = 0; j < T; j++) {
+      floatv d[T], o[M];
+      UNROLL for (int i = 0; i < T; i++) d[i] = LOAD(m + (i * T + j) * step + k);
+      output_transform(d, o);
+      UNROLL for (int i = 0; i < M; i++) s[i][j] = o[i];
+    }
+    UNROLL for (int i = 0; i < M; i++) {
+      floatv o[M];
+      output_transform(s[i], o);
+      UNROLL for (int j = 0; j < M; j++)
+        if (i < rows && j < columns) {
+          __global float *out = to + ((size_t)i * Q + j) * K + k;
+#if ACCUMULATE
+          o[j] += LOAD(out);
+#endif
+          STORE(o[j], out);
+        }
+    }
+  }
+}
+
+// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors.
+void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int slots, int C, int K, int isFirst) {
+  floatv sum[TI][TC];
+  UNROLL for (int i = 0; i < TI; i++)
+    UNROLL for (int t = 0; t < TC; t++) sum[i][t] = isFirst ? (floatv)(0.0f) : LOAD(sums + (size_t)i * K + t * VW);
+  for (int slot = 0; slot < slots; slot++) {
+    floatv f[TC];
+    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(g + (size_t)slot * K + t * VW);
+    UNROLL for (int i = 0; i < TI; i++) {
+      const floatv a = (floatv)(v[(size_t)slot * C + i]);
+      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
+    }
+  }
+  UNROLL for (int i = 0; i < TI; i++)
+    UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], sums + (size_t)i * K + t * VW);
+}

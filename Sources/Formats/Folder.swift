@@ -1,0 +1,42 @@
+import Compute
+import Glibc
+
+/// Folders that files are written to.
+public enum Folder {
+  /// Makes the folder and those above it where they are missing.
+  /// - Throws: a ``Failure`` that names the folder that cannot be made and the system's reason.
+  public static func make(_ path: String) throws {
+    if path.isEmpty { throw Failure("cannot make a folder without a name") }
+    var ends = path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex }
+    ends.append(path.endIndex)
+    for end in ends {
+      let part = String(path[..<end])
+      guard mkdir(part, 0o777) != 0, errno != EEXIST || end == path.endIndex else { continue }
+      var status = stat()
+      let code = errno
+      if code == EEXIST && stat(part, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR { continue }
+      let reason = code == EEXIST ? "a file has that name" : systemMessage(code)
+      throw Failure("cannot make the folder \(part): \(reason)")
+    }
+  }
+
+  /// Marks a folder as in use by one process, until it is dropped or the process ends, however it ends.
+  public final class Lock {
+    private let descriptor: Int32
+
+    /// - Returns: nil if another lock is held; where the file system knows no locks, nothing is held back.
+    /// - Throws: a ``Failure`` where the folder cannot be opened.
+    public init?(_ path: String) throws {
+      descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw Failure("cannot open the folder \(path): \(systemMessage())") }
+      if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK { return nil }
+    }
+
+    deinit {
+      guard descriptor >= 0 else { return }
+      // Closing alone would leave it to a child process that has been forked and not yet begun to run its program.
+      flock(descriptor, LOCK_UN)
+      close(descriptor)
+    }
+  }
+}

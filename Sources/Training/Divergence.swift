@@ -1,0 +1,13 @@
+import Compute
+import NN
+
+/// The loss is no number any more: the run cannot go on from here.
+public struct Divergence: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ loss: String, step: Int, _ schedule: Schedule, _ folder: RunFolder) {
+    description =
+      "the \(loss) is not a number after step \(step): the training diverged; try a lower --learning-rate (it was "
+      + "\(schedule.rate(at: step - 1))) or more --warmup-epochs; checkpoints in \(folder.path) are from before"
+  }
+}

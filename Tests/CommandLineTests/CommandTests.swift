@@ -1,0 +1,122 @@
+import Formats
+import Foundation
+import Testing
+
+/// Every command does its work, with the keys and files that scripts rely on.
+@Suite struct CommandTests {
+  private func json(_ line: String, in folder: String? = nil) throws -> JSON {
+    let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
+    #expect(result.out.split(separator: "\n").count == 1, "one line of JSON")
+    return try JSON(parsing: String(result.out.dropLast()))
+  }
+
+  private func expect(_ keys: String..., in value: JSON) {
+    for key in keys { #expect(value[key] != nil, "\(key) is missing") }
+  }
+
+  @Test func devicesAreListed() throws {
+    guard case .array(let devices) = try json("devices --json") else { throw Surprise("not an array") }
+    #expect(devices.first?["selector"] == .string("cpu"))
+    #expect(devices.count { $0["default"] == .boolean(true) } == 1, "one is the default")
+    for device in devices { expect("selector", "name", "type", "driver", "memory_bytes", "compute_units", "default", in: device) }
+    let text = try Program.run(["devices"])
+    #expect(text.code == 0 && text.out.contains("(default)"))
+  }
+
+  @Test func withoutADriverTheReferenceIsLeft() throws {
+    let environment = ["OCL_ICD_VENDORS": "/nonexistent", "OPENCL_VENDOR_PATH": "/nonexistent"]
+    let result = try Program.run(["devices"], environment: environment)
+    #expect(result.code == 0 && result.out.contains("CPU reference") && result.out.contains("pocl-opencl-icd"))
+    #expect(try Program.run(["summary", "resnet20", "--device", "cpu"], environment: environment).code == 0)
+  }
+
+  @Test func runLeavesItsFiles() throws {
+    let run = "\(Samples.folder)/run"
+    for name in ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "resume.safetensors"] {
+      #expect(exists("\(run)/\(name)"), "\(name)")
+    }
+    let lines = try String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8).split(separator: "\n")
+    let epoch = try JSON(parsing: String(try #require(lines.last)))
+    #expect(epoch["kind"] == .string("epoch"))
+    expect(
+      "epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", "validation_loss", "validation_accuracy",
+      in: epoch)
+    #expect(!(try FileManager.default.contentsOfDirectory(atPath: run)).contains { $0.hasPrefix(".tmp") })
+  }
+
+  @Test func everyStepIsLoggedWhereAsked() throws {
+    try withTemporaryFolder { folder in
+      let line =
+        "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 20 --max-steps 3 --log-every 1 --output a"
+      let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+      #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
+      let kinds = try String(contentsOfFile: "\(folder)/a/metrics.jsonl", encoding: .utf8).split(separator: "\n").map {
+        let value = try JSON(parsing: String($0))
+        expect("epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", in: value)
+        return value["kind"]
+      }
+      #expect(kinds == [.string("step"), .string("step"), .string("step"), .string("epoch")])
+    }
+  }
+
+  @Test func checkpointIsEvaluated() throws {
+    let folder = Samples.folder
+    let own = try json("evaluate --checkpoint run/last.safetensors --data images.safetensors --json", in: folder)
+    #expect(own["images"] == .integer(4))
+    expect("loss", "top1", "top5", in: own)
+    // The same weights as if they came from elsewhere, in other batches, and on the reference.
+    let bare = try json(
+      "evaluate --checkpoint bare.safetensors --model resnet8 --dataset tensors --data images.safetensors --batch-size 3 --device cpu --json",
+      in: folder)
+    #expect(own["top1"] == bare["top1"])
+    guard case .number(let a) = own["loss"], case .number(let b) = bare["loss"] else { throw Surprise("no losses") }
+    #expect(abs(a - b) <= 1e-5 * abs(b))
+  }
+
+  @Test func defaultFoldersAreNumbered() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 4 --max-steps 1"
+      for _ in 0..<2 { #expect(try Program.run(line.split(separator: " ").map(String.init), in: folder).code == 0) }
+      let runs = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/runs").sorted()
+      #expect(runs == ["resnet8-synthetic", "resnet8-synthetic-2"])
+    }
+  }
+
+  @Test func modelIsSummarised() throws {
+    let summary = try json("summary resnet20 --batch-size 2 --json")
+    #expect(summary["parameters"] == .integer(269_722))
+    expect("macs", "peak_bytes", "layers", in: summary)
+    let text = try Program.run(["summary", "resnet50", "--batch-size", "1"])
+    #expect(text.code == 0 && text.out.contains("25,557,032 parameters"), "\(text.err)")
+  }
+
+  @Test func operationsAreVerified() throws {
+    let report = try json("verify --quick --filter relu --json")
+    expect("device", "cases", in: report)
+    #expect(report["failed"] == .integer(0))
+    guard case .integer(let passed) = report["passed"] else { throw Surprise("no count") }
+    #expect(passed > 0)
+  }
+
+  @Test func modelIsMeasured() throws {
+    let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --json")
+    expect("train_images_per_second", "infer_images_per_second", "peak_bytes", "device", in: figures)
+    let profile = try Program.run(
+      "bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile".split(separator: " ").map(String.init))
+    #expect(profile.code == 0 && profile.out.contains("convolution"), "\(profile.err)")
+  }
+
+  @Test func operationsAreMeasured() throws {
+    let figures = try json("bench kernels --batch-size 1 --repeats 1 --filter axPool --json")
+    guard case .array(let kernels) = figures["kernels"] else { throw Surprise("no kernels") }
+    #expect(!kernels.isEmpty)
+    for kernel in kernels { expect("name", "seconds", "gflops", "gbps", "share", in: kernel) }
+  }
+
+  @Test(arguments: ["--help", "train --help", "evaluate --help", "summary --help", "verify --help", "bench kernels --help"])
+  func helpIsGiven(line: String) throws {
+    let result = try Program.run(line.split(separator: " ").map(String.init))
+    #expect(result.code == 0 && result.err.isEmpty && result.out.hasPrefix("OVERVIEW"))
+  }
+}

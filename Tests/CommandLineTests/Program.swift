@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// The `resnet` that was built with these tests, run as a user runs it.
+enum Program {
+  /// Beside the test bundle.
+  static let path =
+    Bundle.main.executableURL.map { $0.deletingLastPathComponent().appendingPathComponent("resnet").path } ?? "resnet"
+
+  struct Result {
+    /// The exit code, or the signal that ended the program.
+    var code: Int32
+    var wasKilled: Bool
+    var out, err: String
+
+    /// Standard error, without what PoCL's compiler counts on its own behalf: "2 errors generated."
+    var errorLines: [Substring] { err.split(separator: "\n").filter { !$0.hasSuffix(" generated.") } }
+    /// The first line.
+    var complaint: Substring { errorLines.first ?? "" }
+  }
+
+  /// Runs to the end.
+  static func run(
+    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 60
+  ) throws -> Result {
+    try Running(path, arguments, environment: environment, in: folder).end(limit: limit)
+  }
+
+  /// Runs a line of the shell, in which `"$0"` is the program.
+  static func shell(_ line: String, in folder: String? = nil, limit: Double = 60) throws -> Result {
+    try Running("/bin/sh", ["-c", line, path], environment: [:], in: folder).end(limit: limit)
+  }
+}
+
+/// A program that is under way.
+final class Running {
+  private let process = Process()
+  private let files: [URL]
+
+  init(_ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil) throws {
+    files = (0..<2).map { _ in FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)") }
+    // Files and not pipes, so that nobody needs to read while the program runs.
+    for file in files { try Data().write(to: file) }
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try FileHandle(forWritingTo: files[0])
+    process.standardError = try FileHandle(forWritingTo: files[1])
+    try process.run()
+  }
+
+  deinit {
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    for file in files { try? FileManager.default.removeItem(at: file) }
+  }
+
+  func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+  /// Waits until `condition` holds; a program that ends first, or a minute, is an issue.
+  func wait(for what: String, _ condition: () throws -> Bool) throws {
+    let deadline = Date() + 60
+    while try !condition() {
+      guard process.isRunning && Date() < deadline else {
+        throw Surprise("\(what) did not come; standard error: \(try String(contentsOf: files[1], encoding: .utf8))")
+      }
+      usleep(1000)
+    }
+  }
+
+  /// Whether the program handles a signal by itself, as Linux tells.
+  func handles(_ signal: Int32) throws -> Bool {
+    let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
+    let mask = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+    return mask.flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
+  }
+
+  /// Waits for the end; a program that takes longer than `limit` seconds is killed, which the result shows.
+  func end(limit: Double = 60) throws -> Program.Result {
+    let deadline = Date() + limit
+    while process.isRunning {
+      if Date() > deadline { send(SIGKILL) }
+      usleep(2000)
+    }
+    process.waitUntilExit()
+    return Program.Result(
+      code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,
+      out: try String(contentsOf: files[0], encoding: .utf8), err: try String(contentsOf: files[1], encoding: .utf8))
+  }
+}
+
+struct Surprise: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Runs `body` with a new empty folder that is removed afterwards.
+func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try body(folder.path)
+}
+
+func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

@@ -1,0 +1,211 @@
+import Foundation
+import Testing
+
+/// An invocation that must be refused.
+struct Wrong: Sendable, CustomTestStringConvertible {
+  /// Separated by spaces; `''` is an empty argument.
+  let line: String
+  /// 64 for wrong usage, 1 for anything else.
+  let code: Int32
+  /// What the first line must name.
+  let names: [String]
+  var environment: [String: String] = [:]
+
+  init(_ line: String, _ code: Int32, _ names: String..., environment: [String: String] = [:]) {
+    (self.line, self.code, self.names, self.environment) = (line, code, names, environment)
+  }
+
+  var arguments: [String] { line.split(separator: " ").map { $0 == "''" ? "" : String($0) } }
+  var testDescription: String { line }
+}
+
+/// Everything that a user may get wrong, and what he is told: one line on standard error that names the thing.
+@Suite struct WrongInvocationTests {
+  @Test(arguments: usage + sizes + models) func usageIsRefused(_ wrong: Wrong) throws { try check(wrong) }
+
+  @Test(arguments: data + weights) func fileIsRefused(_ wrong: Wrong) throws { try check(wrong) }
+
+  @Test(arguments: runs + devices) func runOrDeviceIsRefused(_ wrong: Wrong) throws { try check(wrong) }
+
+  private func check(_ wrong: Wrong) throws {
+    // Each has a folder of its own where none should be begun: two runs in one are another error.
+    let arguments = wrong.arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
+    let result = try Program.run(arguments, environment: wrong.environment, in: Samples.folder, limit: 30)
+    #expect(!result.wasKilled, "ended by signal \(result.code): \(result.err.prefix(2000))")
+    #expect(result.code == wrong.code, "\(result.err)")
+    #expect(result.complaint.hasPrefix("Error: "), "\(result.err)")
+    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    // After wrong usage comes a reminder of the right one.
+    if wrong.code == 1 && wrong.environment["RESNET_KERNELS"] != "kernels" {
+      #expect(result.errorLines.count == 1, "\(result.err)")
+    }
+    #expect(!exists("\(Samples.folder)/runs"), "something was begun")
+  }
+
+  static let usage = [
+    Wrong("trian", 64, "'trian'"), Wrong("--bogus", 64, "--bogus"), Wrong("devices extra", 64, "'extra'"),
+    Wrong("devices --bogus", 64, "--bogus"), Wrong("train --bogus", 64, "--bogus"), Wrong("train --epochs", 64, "--epochs"),
+    Wrong("train --epochs x", 64, "'x'", "--epochs"), Wrong("train --epochs 1.5", 64, "'1.5'"),
+    Wrong("train --epochs -1", 64, "--epochs"), Wrong("train --schedule linear", 64, "'linear'", "cosine"),
+    Wrong("train --shortcut C", 64, "'C'", "'A'"), Wrong("train --stride v3", 64, "'v3'", "v1.5"),
+    Wrong("train --seed=-1", 64, "'-1'", "--seed"), Wrong("train --seed 99999999999999999999999", 64, "--seed"),
+    Wrong("train --nesterov --momentum 0", 64, "--nesterov", "--momentum"), Wrong("train --augment --dataset", 64, "--dataset"),
+    Wrong("train --dataset imagenet", 64, "'imagenet'", "fashion-mnist"), Wrong("train --dataset ''", 64, "''", "cifar10"),
+    Wrong("train --data ''", 64, "--data"), Wrong("train --init ''", 64, "--init"), Wrong("train --output ''", 64, "--output"),
+    Wrong("train --resume ''", 64, "--resume"), Wrong("train --resume run --output other", 64, "--output"),
+    Wrong("train --resume run --epochs 3", 64, "--epochs"), Wrong("train --resume run --shortcut A", 64, "--shortcut"),
+    Wrong("train --resume run --no-augment", 64, "augment"), Wrong("evaluate", 64, "--checkpoint"),
+    Wrong("evaluate --checkpoint ''", 64, "--checkpoint"), Wrong("evaluate --checkpoint x --dataset foo", 64, "'foo'"),
+    Wrong("evaluate --checkpoint x --shortcut A", 64, "--shortcut", "--model"),
+    Wrong("evaluate --checkpoint bare.safetensors --model resnet8", 64, "bare.safetensors", "--dataset"),
+    Wrong("evaluate --checkpoint bare.safetensors --dataset synthetic", 64, "bare.safetensors", "--model"),
+    Wrong("summary", 64, "<model>"), Wrong("summary resnet20 extra", 64, "'extra'"), Wrong("bench model", 64, "<model>"),
+    Wrong("bench modle", 64, "'modle'"), Wrong("bench kernels --filter nosuch", 64, "'nosuch'"),
+    Wrong("verify --filter nosuch", 64, "'nosuch'"), Wrong("bench model resnet8 --profile --device cpu", 64, "--profile"),
+  ]
+
+  static let sizes = [
+    Wrong("train --epochs 0", 64, "--epochs 0"), Wrong("train --epochs=-1", 64, "--epochs -1"),
+    Wrong("train --epochs 99999999999999999999", 64, "99999999999999999999"),
+    Wrong("train --epochs 9223372036854775807", 64, "--epochs 9223372036854775807"),
+    Wrong("train --batch-size 0", 64, "--batch-size 0"),
+    Wrong("train --batch-size=-5", 64, "--batch-size -5"), Wrong("train --batch-size 99999999999999999999", 64, "--batch-size"),
+    Wrong("train --learning-rate nan", 64, "--learning-rate nan"), Wrong("train --learning-rate inf", 64, "--learning-rate inf"),
+    Wrong("train --learning-rate=-0.1", 64, "--learning-rate -0.1"), Wrong("train --learning-rate 1e400", 64, "--learning-rate"),
+    Wrong("train --learning-rate fast", 64, "'fast'"), Wrong("train --momentum 1", 64, "--momentum 1"),
+    Wrong("train --momentum nan", 64, "--momentum nan"), Wrong("train --weight-decay=-1", 64, "--weight-decay -1"),
+    Wrong("train --weight-decay inf", 64, "--weight-decay inf"), Wrong("train --warmup-epochs=-1", 64, "--warmup-epochs -1"),
+    Wrong("train --warmup-epochs nan", 64, "--warmup-epochs nan"), Wrong("train --label-smoothing 2", 64, "--label-smoothing 2"),
+    Wrong("train --label-smoothing nan", 64, "--label-smoothing nan"), Wrong("train --max-steps 0", 64, "--max-steps 0"),
+    Wrong("train --limit-train 0", 64, "--limit-train 0"), Wrong("train --limit-train=-1", 64, "--limit-train -1"),
+    Wrong("train --log-every 0", 64, "--log-every 0"), Wrong("evaluate --checkpoint x --batch-size 0", 64, "--batch-size 0"),
+    Wrong("summary resnet20 --batch-size 0", 64, "--batch-size 0"), Wrong("summary resnet20 --classes 0", 64, "--classes 0"),
+    Wrong("summary resnet20 --channels 0", 64, "--channels 0"), Wrong("summary resnet20 --image-size=-1", 64, "--image-size -1"),
+    Wrong("summary resnet20 --image-size 9223372036854775807", 64, "--image-size"),
+    Wrong("summary resnet20 --image-size 1048576", 1, "1048576", "--batch-size"),
+    Wrong("summary resnet20 --image-size 1048576 --batch-size 1048576 --channels 4096", 1, "1048576", "smaller"),
+    Wrong("summary resnet50 --image-size 1", 1, "resnet50", "larger"),
+    Wrong("bench model resnet20 --batch-size 0", 64, "--batch-size 0"),
+    Wrong("bench model resnet20 --steps 0", 64, "--steps 0"), Wrong("bench kernels --repeats 0", 64, "--repeats 0"),
+    Wrong("bench kernels --batch-size 1000000", 64, "--batch-size"),
+    Wrong("bench model resnet20 --batch-size 1048576 --image-size 1048576", 1, "1048576", "smaller"),
+    Wrong("bench model resnet20 --batch-size 1000000", 1, "memory", "--batch-size"),
+    Wrong("bench model resnet20 --batch-size 1000000 --device cpu", 1, "memory", "--batch-size"),
+    Wrong("train --model resnet6002 --dataset synthetic --batch-size 2048 --output huge", 1, "memory", "--batch-size"),
+  ]
+
+  static let models =
+    [
+      "resnet21", "resnet0", "resnet", "plain50", "ResNet20", "resnet020", "resnet-20", "resnet99999999999999999999", "vgg16",
+      "''",
+    ].map { Wrong("train --model \($0)", 64, "resnet20") } + [
+      Wrong("summary foo", 64, "'foo'", "resnet20"), Wrong("bench model resnet19", 64, "'resnet19'"),
+      Wrong("evaluate --checkpoint x --model resnet1", 64, "'resnet1'"),
+      Wrong("train --model plain20 --shortcut A", 64, "plain20", "shortcut"),
+      Wrong("train --model plain20 --zero-init", 64, "plain20"),
+      Wrong("summary plain34 --shortcut B", 64, "plain34"),
+    ]
+
+  private static func tensors(_ name: String, _ names: String...) -> Wrong {
+    Wrong(
+      line: "train --model resnet8 --dataset tensors --data \(name).safetensors --output refused", code: 1, names: [name] + names)
+  }
+
+  private static func images(_ folder: String, _ names: String...) -> Wrong {
+    Wrong(line: "train --model resnet8 --dataset mnist --data \(folder) --output refused", code: 1, names: [folder] + names)
+  }
+
+  static let data = [
+    Wrong("train --dataset mnist", 1, "--data"), Wrong("train --dataset tensors", 1, "--data"),
+    Wrong("train --dataset synthetic --data images.safetensors", 1, "--data"),
+    Wrong("train --dataset cifar10 --data missing", 1, "missing", "data_batch_1.bin"),
+    Wrong("train --dataset cifar100 --data nothing", 1, "nothing", "train.bin"),
+    Wrong("train --dataset cifar10 --data cifar-short", 1, "cifar-short/data_batch_1.bin", "truncated"),
+    Wrong("train --dataset cifar100 --data cifar-label", 1, "cifar-label/train.bin", "200"),
+    Wrong("train --dataset fashion-mnist --data nothing", 1, "nothing", "train-images"),
+    Wrong("train --dataset tensors --data nothing", 1, "nothing", "folder"),
+    Wrong("train --dataset tensors --data /dev/zero", 1, "/dev/zero"), Wrong("train --dataset tensors --data empty", 1, "empty"),
+    tensors("missing", "No such file"), tensors("garbage"), tensors("truncated", "truncated"),
+    tensors("truncated-header", "truncated"),
+    tensors("negative-label", "-1"), tensors("large-label", "70000"), tensors("float-labels", "labels"),
+    tensors("few-labels", "labels"), tensors("no-labels", "labels"), tensors("other-names", "images"), tensors("nan", "images"),
+    tensors("infinite", "images"), tensors("flat", "[8, 64]"), tensors("no-images", "empty"), tensors("integers", "int32"),
+    tensors("half-validation", "validation_labels"), tensors("other-validation", "validation_images"),
+    Wrong("train --model resnet8 --dataset tensors --data one-pixel.safetensors --output refused", 1, "one image"),
+    images("missing"), images("images.safetensors"), images("nothing"), images("idx-magic", "0x01020304"),
+    images("idx-short", "truncated"), images("idx-long", "too many"), images("idx-label", "10"), images("idx-count", "labels"),
+    images("idx-huge"), images("idx-gzip", "truncated"), images("idx-corrupt", "corrupt"), images("idx-empty", "truncated"),
+  ]
+
+  private static func initial(_ file: String, _ names: String...) -> Wrong {
+    Wrong(
+      line: "train --model resnet8 --dataset tensors --data images.safetensors --output refused --init \(file)", code: 1,
+      names: [file] + names)
+  }
+
+  private static func checkpoint(_ name: String, _ names: String...) -> Wrong {
+    Wrong(line: "evaluate --checkpoint \(name).safetensors --data images.safetensors", code: 1, names: [name] + names)
+  }
+
+  static let weights = [
+    initial("missing.safetensors", "No such file"), initial("nothing", "folder"), initial("empty"),
+    initial("garbage.safetensors"),
+    initial("truncated.safetensors", "truncated"), initial("weights.pth", "safetensors"), initial("images.safetensors", "model"),
+    initial("lacking.safetensors", "layer1.0.bn1.weight"), initial("surplus.safetensors", "layer9.weight"),
+    initial("shape.safetensors", "fc.weight", "[1, 64]"), initial("not-finite.safetensors", "fc.bias"),
+    initial("integer-weights.safetensors", "fc.bias", "int32"),
+    Wrong(
+      "train --model resnet14 --dataset tensors --data images.safetensors --output refused --init bare.safetensors", 1,
+      "bare.safetensors", "layer1.1.conv1.weight"),
+    checkpoint("missing", "No such file"), checkpoint("garbage"), checkpoint("truncated", "truncated"),
+    checkpoint("not-finite", "fc.bias"),
+    checkpoint("metadata", "resnet"), checkpoint("absurd", "channels"), checkpoint("other-model", "resnet9"),
+    checkpoint("other-data", "words"),
+    Wrong("evaluate --checkpoint weights.pth", 1, "weights.pth"), Wrong("evaluate --checkpoint nothing", 1, "nothing"),
+    Wrong("evaluate --checkpoint run/last.safetensors", 1, "--data"),
+    Wrong("evaluate --checkpoint run/last.safetensors --data colour.safetensors", 1, "run/last.safetensors", "channels"),
+    Wrong("evaluate --checkpoint run/last.safetensors --data more-classes.safetensors", 1, "run/last.safetensors", "classes"),
+    Wrong("evaluate --checkpoint run/last.safetensors --model resnet14 --data images.safetensors", 1, "layer1.1.conv1.weight"),
+    Wrong("evaluate --checkpoint headless.safetensors --model resnet8 --dataset tensors --data images.safetensors", 1, "fc.bias"),
+    Wrong(
+      "evaluate --checkpoint images.safetensors --model resnet8 --dataset tensors --data images.safetensors", 1, "conv1.weight"),
+  ]
+
+  static let runs = [
+    Wrong("train --resume missing", 1, "missing"), Wrong("train --resume nothing", 1, "nothing"),
+    Wrong("train --resume images.safetensors", 1, "images.safetensors"),
+    Wrong("train --resume run-config", 1, "run-config/config.json"),
+    Wrong("train --resume run-text", 1, "run-text/config.json"),
+    Wrong("train --resume run-model", 1, "run-model/resume.safetensors"),
+    Wrong("train --resume run-batch", 1, "-4"), Wrong("train --resume run-words", 1, "words"),
+    Wrong("train --resume run-classes", 1, "classes"), Wrong("train --resume run-data", 1, "gone.safetensors"),
+    Wrong("train --resume run-truncated", 1, "run-truncated/resume.safetensors", "truncated"),
+    Wrong("train --resume run-nowhere", 1, "run-nowhere"),
+    Wrong("train --resume run-weights", 1, "run-weights/resume.safetensors"),
+    Wrong("train --resume run-epoch", 1, "run-epoch/resume.safetensors"),
+    Wrong("train --resume run-step", 1, "run-step/resume.safetensors"),
+    Wrong("\(Samples.run) --output run", 1, "run", "--resume"),
+    Wrong("\(Samples.run) --output images.safetensors", 1, "images.safetensors"),
+    Wrong("\(Samples.run) --output /proc/x", 1, "/proc/x"), Wrong("\(Samples.run) --output /dev/null/x", 1, "/dev/null"),
+    Wrong("\(Samples.run) --output diverged --learning-rate 1e30 --warmup-epochs 0", 1, "--learning-rate"),
+  ]
+
+  private static let noDriver = ["OCL_ICD_VENDORS": "/nonexistent", "OPENCL_VENDOR_PATH": "/nonexistent"]
+
+  static let devices =
+    ["gpu", "''", "opencl:", "opencl:a.b", "opencl:1", "opencl:-1.0", "opencl:0.0.0", "CPU", "cuda:0"].map {
+      Wrong("\(Samples.run) --output refused --device \($0)", 64, "--device")
+    } + [
+      Wrong("\(Samples.run) --output refused --device opencl:9.9", 1, "opencl:9.9", "resnet devices"),
+      Wrong("bench model resnet8 --device opencl:99999999999999999999.0", 1, "opencl:99999999999999999999.0"),
+      Wrong("\(Samples.run) --output refused", 1, "no OpenCL device", "--device cpu", environment: noDriver),
+      Wrong("summary resnet20", 1, "no OpenCL device", "--device cpu", environment: noDriver),
+      Wrong("verify --quick", 1, "no OpenCL device", environment: noDriver),
+      Wrong("\(Samples.run) --output refused", 1, "missing/", "RESNET_KERNELS", environment: ["RESNET_KERNELS": "missing"]),
+      Wrong("\(Samples.run) --output refused", 1, "kernels/", "RESNET_KERNELS", environment: ["RESNET_KERNELS": "kernels"]),
+    ]
+}
+
+extension Wrong {
+  init(line: String, code: Int32, names: [String]) { (self.line, self.code, self.names) = (line, code, names) }
+}
