@@ -15,6 +15,7 @@ public protocol Backend: AnyObject {
   var scalar: DataType { get }
   /// The granularity in bytes at which a storage can be sliced.
   var alignment: Int { get }
+  /// What the pool of the device's memory has done so far.
   var memory: MemoryUse { get }
   /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
   var memoryLimit: Int { get }
@@ -33,6 +34,7 @@ public protocol Backend: AnyObject {
   func readLater(_ tensor: Tensor) throws -> any Readback
   /// Sets every element of a floating-point or integer tensor.
   func fill(_ tensor: Tensor, with value: Double) throws
+  /// Copies all elements between tensors of equal type and count.
   func copy(_ source: Tensor, into destination: Tensor) throws
   /// Hands everything enqueued so far to the device.
   func flush() throws
@@ -77,9 +79,11 @@ public protocol Backend: AnyObject {
   /// The largest value of each window, and its position r·window + s in the window (the first where several are equal; a NaN
   /// wins). x [N,H,W,C], y [N,P,Q,C], positions uint8 [N,P,Q,C].
   func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws
+  /// dx = Σ of dy over the windows whose largest value each pixel was. dy, positions [N,P,Q,C], dx [N,H,W,C].
   func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws
   /// x [N,H,W,C] → y [N,C], the mean over the pixels.
   func globalAveragePool(_ x: Tensor, into y: Tensor) throws
+  /// dx = dy / (H·W) at every pixel. dy [N,C], dx [N,H,W,C].
   func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws
 
   // MARK: Linear algebra and elementwise operations

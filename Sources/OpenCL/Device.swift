@@ -9,7 +9,9 @@ public struct Device: Hashable, @unchecked Sendable {
     case cpu, gpu, accelerator, other
   }
 
+  /// As the driver calls it.
   public var name: String { get throws(OpenCLError) { try string(CL_DEVICE_NAME) } }
+  /// The driver's own version, in its own form.
   public var driverVersion: String { get throws(OpenCLError) { try string(CL_DRIVER_VERSION) } }
   /// For example `OpenCL 3.0 PoCL`.
   public var version: String { get throws(OpenCLError) { try string(CL_DEVICE_VERSION) } }
@@ -22,6 +24,7 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
+  /// What sort of processor it is; of several answers the fastest.
   public var kind: Kind {
     get throws(OpenCLError) {
       let type = try value(CL_DEVICE_TYPE, cl_device_type(0))
@@ -32,6 +35,7 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
+  /// Processors that each run work-groups of their own.
   public var computeUnits: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0))) } }
   /// MHz.
   public var clockFrequency: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0))) } }
@@ -53,6 +57,7 @@ public struct Device: Hashable, @unchecked Sendable {
   public var baseAddressAlignment: Int {
     get throws(OpenCLError) { max(1, Int(try value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8) }
   }
+  /// Whether the device works and comes with a compiler.
   public var isAvailable: Bool {
     get throws(OpenCLError) {
       if try value(CL_DEVICE_AVAILABLE, cl_bool(0)) == 0 { return false }

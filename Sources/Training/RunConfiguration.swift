@@ -5,24 +5,37 @@ import NN
 
 /// Everything that decides a training run's result, but for the device; kept in the run's `config.json`.
 public struct RunConfiguration: Hashable, Codable, Sendable {
+  /// The network.
   public var model: ModelConfiguration
+  /// The data set's name, of `DatasetKind`.
   public var dataset: String
   /// The folder or file of the data set; nil for the place where the system keeps it.
   public var data: String?
   /// Use only the first images of the training set.
   public var limitTrain: Int?
+  /// Passes over the training set, at least 1; the schedule spans all of them.
   public var epochs: Int
+  /// Images a step, at least 1.
   public var batchSize: Int
+  /// The rate after warm-up, at least 0.
   public var learningRate: Double
+  /// In 0 ..< 1; see ``SGDRule``.
   public var momentum: Double
+  /// Nesterov's form of momentum; needs a momentum above 0.
   public var nesterov: Bool
+  /// The factor of ‖w‖²/2 in the loss, over all parameters, at least 0.
   public var weightDecay: Double
+  /// How the rate falls.
   public var schedule: Schedule.Kind
+  /// Epochs, also fractions of one, in which the rate rises linearly.
   public var warmupEpochs: Double
+  /// ε in 0 ... 1, as PyTorch defines it.
   public var labelSmoothing: Double
+  /// Whether each epoch has an order of its own.
   public var shuffle: Bool
   /// Nil for images as they are.
   public var augmentation: Augmentation?
+  /// Decides initial weights, order and augmentation.
   public var seed: UInt64
   /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
   public var maxSteps: Int?

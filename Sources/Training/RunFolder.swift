@@ -6,12 +6,18 @@ import NN
 /// The files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and `resume.safetensors`,
 /// from which the run goes on.
 public struct RunFolder {
+  /// The folder, as it was given.
   public let path: String
 
+  /// The run's options, a ``RunConfiguration`` as JSON.
   public var configurationPath: String { "\(path)/config.json" }
+  /// A ``TrainingEvent`` a line, as JSON.
   public var metricsPath: String { "\(path)/metrics.jsonl" }
+  /// The weights after the last epoch or at the stop.
   public var lastPath: String { "\(path)/last.safetensors" }
+  /// The weights of the epoch with the highest validation accuracy.
   public var bestPath: String { "\(path)/best.safetensors" }
+  /// Weights, velocities and position: what the run goes on from.
   public var resumePath: String { "\(path)/resume.safetensors" }
 
   /// Makes the folder for a new run. One in which a run never got to save anything is taken over.

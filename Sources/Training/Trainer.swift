@@ -14,9 +14,13 @@ public final class Trainer {
     case stopped
   }
 
+  /// The run's options.
   public let configuration: RunConfiguration
+  /// The network that is trained, on the device.
   public let model: ResNet
+  /// Where the run keeps its files.
   public let folder: RunFolder
+  /// Whole batches of an epoch, or the one short batch.
   public let stepsPerEpoch: Int
   /// Steps of the whole run.
   public let totalSteps: Int
