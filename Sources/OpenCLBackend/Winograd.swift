@@ -3,7 +3,7 @@ import Kernels
 
 /// How `winograd.cl` or `winograd_staged.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
 struct WinogradPlan: Hashable {
-  /// A tile's side in outputs, ``DeviceTraits/winogradSide``.
+  /// A tile's side in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``.
   let side: Int
   /// Floats in a vector, and vectors of output channels in a register tile.
   let width, channelVectors: Int
@@ -19,31 +19,37 @@ struct WinogradPlan: Hashable {
   let down, across, tiles: Int
   /// Work-items of the filter gradient, each with its own sums.
   let splits: Int
+  /// Floats between neighbouring tiles of the transformed inputs and output gradients: pixels a large power of two apart would all
+  /// want the same few lines of the first cache.
+  let inputPitch, gradientPitch: Int
   /// Bytes of local memory: transformed inputs, and products or transformed output gradients.
   let inputBytes, otherBytes: Int
 
   /// The convolution's plan. Nil where the direct kernel serves better or the shape is not one for Winograd: other filters and
   /// strides, and channels that are few or not whole vectors.
-  init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
+  /// - Parameter isTraining: whether it is the forward pass of training.
+  init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isTraining: Bool) {
     let isDense = problem.yColumn == problem.k && problem.yRow == problem.q * problem.k && problem.yStart == 0
     guard isDense, problem.wStart == 0 else { return nil }
-    self.init(problem, traits, isGradient: false)
+    self.init(problem, traits, side: isTraining ? traits.forwardWinogradSide : traits.winogradSide, isGradient: false)
   }
 
   /// The filter gradient's plan; nil as for the convolution.
   init?(filterGradient geometry: Conv2D, _ traits: DeviceTraits) {
-    self.init(ConvolutionProblem(forward: geometry), traits, isGradient: true)
+    self.init(ConvolutionProblem(forward: geometry), traits, side: traits.winogradSide, isGradient: true)
   }
 
-  private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isGradient: Bool) {
+  private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
     guard traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
     width = traits.vectorWidth
-    side = traits.winogradSide
+    self.side = side
     let (c, k) = (problem.c, problem.k)
     guard c % width == 0, k % width == 0, min(c, k) >= 32 else { return nil }
     channelVectors = k % (2 * width) == 0 ? 2 : 1
     tileRows = max(1, min(12, traits.accumulators / channelVectors))
     inputChannels = min(8, width)
+    func pitch(_ channels: Int) -> Int { channels >= 256 ? channels + 16 : channels }
+    (inputPitch, gradientPitch) = (pitch(c), pitch(k))
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
     slots = (tiles + tileRows - 1) / tileRows * tileRows
@@ -51,19 +57,19 @@ struct WinogradPlan: Hashable {
     isStaged = positions * c * k * 4 > Self.filterRoom
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
-      tilesAtOnce = max(1, min(slots, (256 << 10) / (c * 4)) / tileRows) * tileRows
+      tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
       (inputBytes, otherBytes, splits) = (0, 0, 1)
       return
     }
     // As many tiles as stay in a core's second cache, but so few that every core gets work.
     let unit = isGradient ? 16 : tileRows
-    let channels = c + (isGradient ? k : channelVectors * width)
+    let channels = inputPitch + (isGradient ? gradientPitch : channelVectors * width)
     let room = min(traits.localMemory, 400 << 10) / (positions * channels * 4 * unit)
     let units = min(room, max(1, tiles / (unit * traits.computeUnits * 2)), 2)
     guard units > 0 else { return nil }
     tilesAtOnce = units * unit
-    inputBytes = positions * tilesAtOnce * c * 4
-    otherBytes = positions * tilesAtOnce * (channels - c) * 4
+    inputBytes = positions * tilesAtOnce * inputPitch * 4
+    otherBytes = positions * tilesAtOnce * (channels - inputPitch) * 4
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
   }
 
@@ -83,36 +89,41 @@ struct WinogradPlan: Hashable {
   /// for stages the transformed inputs and the products or transformed output gradients.
   func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
     let filter = (isGradient ? filterCount(c, k) : positions * c * k) * 4
-    return isStaged ? [filter, positions * slots * c * 4, positions * slots * k * 4] : [filter]
+    let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
+    return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }
 }
 
 extension OpenCLBackend {
-  /// y (+)= x ∗ filter through the transformed domain.
-  func winograd(
-    _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, accumulate: Bool, into y: Tensor
-  ) throws {
+  /// A filter [3,3,C,K] transformed for a plan.
+  func transformed(_ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
     let transformed = try tensor([plan.positions, problem.c, problem.k])
+    try transform(filter, problem, plan, into: transformed)
+    return transformed
+  }
+
+  func transform(_ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into transformed: Tensor) throws {
     try launch(
-      Specialisation(.winograd, "winograd_filter", ["VW": plan.width, "M": plan.side]),
-      global: [problem.k / plan.width, problem.c],
+      Specialisation(.winograd, "winograd_filter", ["VW": plan.width, "M": plan.side, "TC": plan.channelVectors]),
+      global: [problem.k / (plan.channelVectors * plan.width), problem.c],
       [.buffer(filter.buffer), .buffer(transformed.buffer), .int(problem.c), .int(problem.k)])
-    if plan.isStaged {
-      return try winogradStaged(x, transformed, problem, plan, accumulate: accumulate, into: y)
-    }
+  }
+
+  /// y = x ∗ filter through the transformed domain, the filter being there already.
+  func winograd(
+    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
+  ) throws {
+    if plan.isStaged { return try winogradStaged(x, transformed, problem, plan, ending) }
     try launch(
       Specialisation(
         .winograd, "winograd",
-        [
-          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors,
-          "ACCUMULATE": accumulate ? 1 : 0,
-        ]),
+        ["VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors], ending.defines),
       global: [plan.items], groupsOfOne: true,
-      [.buffer(x.buffer), .buffer(transformed.buffer), .buffer(y.buffer)] + winogradSizes(problem, plan))
+      [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + sizes(problem, plan) + [.int(plan.inputPitch)])
   }
 
   private func winogradStaged(
-    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, accumulate: Bool, into y: Tensor
+    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
@@ -127,26 +138,23 @@ extension OpenCLBackend {
       ],
       [
         .buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k),
+        .int(problem.k), .int(plan.inputPitch),
       ])
     try launch(
-      Specialisation(
-        .winogradStaged, "store_outputs", ["VW": plan.width, "M": plan.side, "ACCUMULATE": accumulate ? 1 : 0]),
-      global: [plan.tiles],
-      [
-        .buffer(products.buffer), .buffer(y.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
-        .int(plan.across),
+      Specialisation(.winogradStaged, "store_outputs", ["VW": plan.width, "M": plan.side], ending.defines), global: [plan.tiles],
+      [.buffer(products.buffer)] + ending.arguments + [
+        .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down), .int(plan.across),
       ])
   }
 
-  /// The transformed inputs of all tiles, [positions, slots, C].
+  /// The transformed inputs of all tiles, [positions, slots, pitch].
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
-    let inputs = try tensor([plan.positions, plan.slots, problem.c])
+    let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
       Specialisation(.winogradStaged, "load_inputs", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.padTop),
-        .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles),
+        .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles), .int(plan.inputPitch),
       ])
     return inputs
   }
@@ -165,7 +173,9 @@ extension OpenCLBackend {
             "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TI": plan.inputChannels, "TC": plan.channelVectors,
           ]),
         global: [plan.splits], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + winogradSizes(problem, plan))
+        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + sizes(problem, plan) + [
+          .int(plan.inputPitch), .int(plan.gradientPitch),
+        ])
     }
     try launch(
       Specialisation(.winograd, "winograd_filter_gradient_output", ["VW": plan.width, "M": plan.side]),
@@ -177,12 +187,12 @@ extension OpenCLBackend {
     _ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into sums: Tensor
   ) throws {
     let inputs = try loadInputs(x, problem, plan)
-    let gradients = try tensor([plan.positions, plan.slots, problem.k])
+    let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
       Specialisation(.winogradStaged, "load_gradients", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
-        .int(plan.across), .int(plan.tiles),
+        .int(plan.across), .int(plan.tiles), .int(plan.gradientPitch),
       ])
     try launch(
       Specialisation(
@@ -191,12 +201,12 @@ extension OpenCLBackend {
       global: [problem.k / (plan.channelVectors * plan.width), problem.c / plan.inputChannels, plan.positions],
       [
         .buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k),
+        .int(problem.k), .int(plan.inputPitch), .int(plan.gradientPitch),
       ])
   }
 
   /// The arguments after the buffers, which both one-pass kernels share.
-  private func winogradSizes(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
+  private func sizes(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
     [
       .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k),
       .int(problem.p), .int(problem.q), .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across),
