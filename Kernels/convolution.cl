@@ -13,14 +13,15 @@
 // follow ask no questions:
 //
 //          column −padLeft … (Q−1)·STRIDE + S − 1 − padLeft
-//   strip  [rows of x][columns][pitch ≥ C]
+//   strip  [rows of x][columns][PITCH ≥ C]
 //
 // With a filter of one tap (SAMPLE = STRIDE, else 1) it takes only the pixels that this tap meets. Then it computes tiles of TP×TQ
 // pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores only the
 // pixels that no other tile owns.
 //
-// The host chooses: KB divides K; TQ ≤ Q; every row block has at least TP rows; a pitch of C joins S and C to one loop, a larger
-// one keeps pixels of many channels from meeting in the same lines of a cache.
+// The host chooses: KB divides K; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
+// one keeps pixels of many channels from meeting in the same lines of a cache. PITCH and ROW are constants because a tile's many
+// addresses then need one register.
 #include "strip.h"
 #include "epilogue.h"
 
@@ -43,43 +44,58 @@
 #define FOLD 128      // terms that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
 #endif
 
+#ifndef PITCH
+#define PITCH 1       // floats between neighbouring pixels of the strip
+#endif
+#ifndef ROW
+#define ROW 1         // floats between its rows
+#endif
+
 #define KB (VW * TC)
 #define STEP (STRIDE / SAMPLE)      // pixels of the strip between neighbouring outputs
 #define EACH UNROLL for (int i = 0; i < TP; i++) UNROLL for (int j = 0; j < TQ; j++) UNROLL for (int t = 0; t < TC; t++)
 
 // One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at y[at].
-// A filter row is `segments` runs of `length` terms, `pitch` apart in x; rows are `xRow` apart.
-void tile(__local const float *x, __global const float *w, epilogue_t to, size_t at, int k, int R, int segments, int length, int pitch,
-          int xRow, int yRow, int yColumn, int pOwn, int qOwn) {
+// A filter row is `segments` runs of `length` terms, PITCH apart in x.
+void tile(__local const float *x, __global const float *w, epilogue_t to, size_t at, int k, int R, int segments, int length, int yRow,
+          int yColumn, int pOwn, int qOwn) {
   floatv sum[TP][TQ][TC], total[TP][TQ][TC];
-  EACH sum[i][j][t] = total[i][j][t] = (floatv)(0.0f);
+  EACH sum[i][j][t] = (floatv)(0.0f);
 
-  int terms = 0;
+  EACH expect(to, at + (size_t)i * yRow + (size_t)j * yColumn + t * VW);
+
+  int terms = 0, isFolded = 0;
   for (int r = 0; r < R; r++)
     for (int segment = 0; segment < segments; segment++)
       for (int begin = 0; begin < length; begin += FOLD) {
+        if (terms >= FOLD) {
+          // Two branches and not a total that starts at zero: that would be kept up, from memory, in every tile.
+          if (isFolded) {
+            EACH total[i][j][t] += sum[i][j][t];
+          } else {
+            EACH total[i][j][t] = sum[i][j][t];
+          }
+          EACH sum[i][j][t] = (floatv)(0.0f);
+          isFolded = 1;
+          terms = 0;
+        }
         const int count = min(FOLD, length - begin);
-        __local const float *from = x + r * xRow + segment * pitch + begin;
+        __local const float *from = x + r * ROW + segment * PITCH + begin;
         for (int c = 0; c < count; c++) {
           floatv f[TC];
           UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(w + c * KB + t * VW);
           UNROLL for (int i = 0; i < TP; i++)
             UNROLL for (int j = 0; j < TQ; j++) {
-              const floatv v = (floatv)(from[i * STEP * xRow + j * STEP * pitch + c]);
+              const floatv v = (floatv)(from[i * STEP * ROW + j * STEP * PITCH + c]);
               UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = FMA(v, f[t], sum[i][j][t]);
             }
         }
         w += count * KB;
         terms += count;
-        if (terms >= FOLD) {
-          EACH {
-            total[i][j][t] += sum[i][j][t];
-            sum[i][j][t] = (floatv)(0.0f);
-          }
-          terms = 0;
-        }
       }
-  EACH sum[i][j][t] += total[i][j][t];
+  if (isFolded) {
+    EACH sum[i][j][t] += total[i][j][t];
+  }
 
   UNROLL for (int i = 0; i < TP; i++)
     UNROLL for (int j = 0; j < TQ; j++)
@@ -91,14 +107,12 @@ void tile(__local const float *x, __global const float *w, epilogue_t to, size_t
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution(__global const float *restrict x, __global const float *restrict w, __global float *y, __global const float *scale,
                  __global const float *bias, __global const float *residual, __local float *restrict strip, int wStart, int H, int W,
-                 int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int pitch, int yImage, int yRow, int yColumn,
-                 int yStart) {
+                 int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
-  const int columns = (Q - 1) * STEP + S, xRow = columns * pitch;
-  const int segments = pitch == C ? 1 : S, length = pitch == C ? S * C : C;
+  const int segments = PITCH == C ? 1 : S, length = PITCH == C ? S * C : C;
   const epilogue_t to = {y, scale, bias, residual};
-  pack(x + (size_t)n * H * W * C, strip, p0 * STRIDE - padTop, (p1 - p0 - 1) * STEP + R, -padLeft, columns, H, W, C, C, pitch, SAMPLE);
+  pack(x + (size_t)n * H * W * C, strip, p0 * STRIDE - padTop, (p1 - p0 - 1) * STEP + R, -padLeft, ROW / PITCH, H, W, C, C, PITCH, SAMPLE);
 
   for (int k = 0; k < K; k += KB)
     for (int p = 0; p < p1 - p0; p += TP) {
@@ -106,8 +120,8 @@ void convolution(__global const float *restrict x, __global const float *restric
       for (int q = 0; q < Q; q += TQ) {
         const int qTile = min(q, Q - TQ);
         const size_t at = yStart + (size_t)n * yImage + (size_t)(p0 + pTile) * yRow + (size_t)qTile * yColumn + k;
-        tile(strip + pTile * STEP * xRow + qTile * STEP * pitch, w + wStart + (size_t)k * R * S * C, to, at, k, R, segments, length, pitch,
-             xRow, yRow, yColumn, p - pTile, q - qTile);
+        tile(strip + pTile * STEP * ROW + qTile * STEP * PITCH, w + wStart + (size_t)k * R * S * C, to, at, k, R, segments, length, yRow,
+             yColumn, p - pTile, q - qTile);
       }
     }
 }

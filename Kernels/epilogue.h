@@ -26,6 +26,20 @@ typedef struct {
   __global const float *scale, *bias, *residual;
 } epilogue_t;
 
+// Asks for what `finish` will read, long before it does, where the compiler knows how.
+void expect(epilogue_t to, size_t at) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_prefetch)
+#if ACCUMULATE
+  __builtin_prefetch((const __global void *)(to.y + at));
+#endif
+#if RESIDUAL
+  __builtin_prefetch((const __global void *)(to.residual + at));
+#endif
+#endif
+#endif
+}
+
 // Stores channels k … k + VW of a pixel, which begin at y[at].
 void finish(epilogue_t to, size_t at, int k, floatv sum) {
 #if ACCUMULATE

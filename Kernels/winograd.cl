@@ -1,7 +1,7 @@
 // Winograd's convolution in one pass (the mathematics is in winograd.h): a work-item owns TB tiles and keeps everything between x and
 // y in local memory, so that only x, the transformed filter and y pass through the caches. For filters that fit a core's own cache.
 //
-//   v [T·T][TB][pitch]     transformed inputs, position after position
+//   v [T·T][TB][PITCH]     transformed inputs, position after position
 //   m [TB][T·T][KB]        products for one panel of output channels
 //
 // For each of the T·T positions the sum over channels is a product of matrices, [TB,C]·[C,K], register-tiled TR×KB.
@@ -18,44 +18,44 @@
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd(__global const float *restrict x, __global const float *restrict u, __global float *y, __global const float *scale,
               __global const float *bias, __global const float *residual, __local float *restrict v, __local float *restrict m, int H,
-              int W, int C, int K, int P, int Q, int padTop, int padLeft, int down, int across, int tiles, int pitch) {
+              int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
-  for (int i = 0; i < count; i++) load_input(x, v + i * pitch, place(first + i, down, across), TB * pitch, H, W, C, padTop, padLeft);
-  for (int i = count; i % TR != 0; i++) load_zeros(v + i * pitch, TB * pitch, C);
+  for (int i = 0; i < count; i++) load_input(x, v + i * PITCH, place(first + i, down, across), TB * PITCH, H, W, padTop, padLeft);
+  for (int i = count; i % TR != 0; i++) load_zeros(v + i * PITCH, TB * PITCH, C);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++)
       for (int i = 0; i < count; i += TR)
-        multiply(v + (p * TB + i) * pitch, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, pitch, T * T * KB, C);
-    for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, K, k, KB);
+        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, T * T * KB);
+    for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
   }
 }
 
 // The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item sums
-// over its share of the tiles, TB at a time, through v [T·T][TB][pitch] and g [T·T][TB][gPitch] in local memory. Work-items: (splits).
+// over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial,
-                              __local float *restrict v, __local float *restrict g, int H, int W, int C, int K, int P, int Q,
-                              int padTop, int padLeft, int down, int across, int tiles, int pitch, int gPitch) {
+                              __local float *restrict v, __local float *restrict g, int H, int W, int P, int Q, int padTop,
+                              int padLeft, int down, int across, int tiles) {
   const int split = get_global_id(0), splits = get_global_size(0);
   const int begin = (int)((long)tiles * split / splits), end = (int)((long)tiles * (split + 1) / splits);
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
       const place_t at = place(first + i, down, across);
-      load_input(x, v + i * pitch, at, TB * pitch, H, W, C, padTop, padLeft);
-      load_gradient(dy, g + i * gPitch, at, TB * gPitch, P, Q, K);
+      load_input(x, v + i * PITCH, at, TB * PITCH, H, W, padTop, padLeft);
+      load_gradient(dy, g + i * GPITCH, at, TB * GPITCH, P, Q);
     }
     for (int p = 0; p < T * T; p++)
       for (int c = 0; c < C; c += TI)
         for (int k = 0; k < K; k += KB)
-          multiply_gradient(v + p * TB * pitch + c, g + p * TB * gPitch + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, count,
-                            pitch, gPitch, K, first == begin);
+          multiply_gradient(v + p * TB * PITCH + c, g + p * TB * GPITCH + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, count,
+                            first == begin);
   }
 }
 
 // u = G g Gᵀ of each (c, k) of w [3,3,C,K], in panels. Work-items: (K/KB, C).
-__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u, int C, int K) {
+__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u) {
   const int first = get_global_id(0) * KB, c = get_global_id(1);
   for (int i = 0; i < KB; i += VW) {
     floatv t[T][3];
@@ -74,8 +74,7 @@ __kernel void winograd_filter(__global const float *restrict w, __global float *
 }
 
 // dw [3,3,C,K] = Gᵀ (Σ_split partial) G, the splits in order. Work-items: (K/VW, C).
-__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int C, int K,
-                                              int splits) {
+__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits) {
   const int k = get_global_id(0) * VW, c = get_global_id(1);
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {

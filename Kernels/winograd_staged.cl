@@ -1,9 +1,9 @@
 // Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's own
 // cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
 //
-//   v [T·T][slots][pitch]  transformed inputs
+//   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
-//   g [T·T][slots][pitch]  transformed output gradients
+//   g [T·T][slots][GPITCH]  transformed output gradients
 //
 // slots: the number of tiles, rounded up to TR. What lies in the last slots beyond the tiles is never stored to y.
 //
@@ -17,54 +17,51 @@
 #define FOLD 128
 
 // v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int C, int padTop, int padLeft,
-                          int down, int across, int tiles, int pitch) {
+__kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft, int down,
+                          int across, int tiles) {
   const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * pitch;
+  const size_t step = (size_t)get_global_size(0) * PITCH;
   if (tile < tiles) {
-    load_input(x, v + (size_t)tile * pitch, place(tile, down, across), step, H, W, C, padTop, padLeft);
+    load_input(x, v + (size_t)tile * PITCH, place(tile, down, across), step, H, W, padTop, padLeft);
   } else {
-    load_zeros(v + (size_t)tile * pitch, step, C);
+    load_zeros(v + (size_t)tile * PITCH, step, C);
   }
 }
 
 // g from dy [N,P,Q,K]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_gradients(__global const float *restrict dy, __global float *restrict g, int P, int Q, int K, int down, int across,
-                             int tiles, int pitch) {
+__kernel void load_gradients(__global const float *restrict dy, __global float *restrict g, int P, int Q, int down, int across, int tiles) {
   const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * pitch;
+  const size_t step = (size_t)get_global_size(0) * GPITCH;
   if (tile < tiles) {
-    load_gradient(dy, g + (size_t)tile * pitch, place(tile, down, across), step, P, Q, K);
+    load_gradient(dy, g + (size_t)tile * GPITCH, place(tile, down, across), step, P, Q);
   } else {
-    load_zeros(g + (size_t)tile * pitch, step, K);
+    load_zeros(g + (size_t)tile * GPITCH, step, K);
   }
 }
 
 // m from v and u in panels. Work-items: (⌈slots/TB⌉, K/KB, T·T), so that neighbours share a panel of u.
-__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots,
-                       int C, int K, int pitch) {
+__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots) {
   const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2);
   for (int i = first; i < min(first + TB, slots); i += TR)
-    multiply(v + ((size_t)p * slots + i) * pitch, u + ((size_t)p * K + k) * C, m + ((size_t)i * T * T + p) * K + k, pitch,
-             (size_t)T * T * K, C);
+    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * K + k) * C, m + ((size_t)i * T * T + p) * K + k, (size_t)T * T * K);
 }
 
 // y [N,P,Q,K] from m. Work-items: (tiles).
 __kernel void store_outputs(__global const float *restrict m, __global float *y, __global const float *scale, __global const float *bias,
-                            __global const float *residual, int P, int Q, int K, int down, int across) {
+                            __global const float *residual, int P, int Q, int down, int across) {
   const int tile = get_global_id(0);
   const epilogue_t to = {y, scale, bias, residual};
-  store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, K, 0, K);
+  store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K);
 }
 
 // sums [T·T][C][K] = Σ_slot v ⊗ g, FOLD slots at a time: rounding errors grow with √FOLD + √(slots/FOLD).
 // Work-items: (K/KB, C/TI, T·T).
 __kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
-                                       __global float *restrict sums, int slots, int C, int K, int pitch, int gPitch) {
+                                       __global float *restrict sums, int slots) {
   const int k = get_global_id(0) * KB, c = get_global_id(1) * TI, p = get_global_id(2);
   for (int first = 0; first < slots; first += FOLD) {
     const size_t slot = (size_t)p * slots + first;
-    multiply_gradient(v + slot * pitch + c, g + slot * gPitch + k, sums + ((size_t)p * C + c) * K + k, min(FOLD, slots - first), pitch,
-                      gPitch, K, first == 0);
+    multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k, sums + ((size_t)p * C + c) * K + k, min(FOLD, slots - first),
+                      first == 0);
   }
 }

@@ -193,10 +193,10 @@ extension OpenCLBackend {
         .convolution, "convolution",
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
-          "SAMPLE": plan.sample,
+          "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
         ], ending.defines),
       global: [plan.blocks, problem.n], groupsOfOne: true,
-      operands + [.local(plan.stripBytes)] + sizes + [.int(plan.pitch)] + strides)
+      operands + [.local(plan.stripBytes)] + sizes + strides)
   }
 }
 

@@ -71,8 +71,8 @@ struct ConvolutionPlan: Hashable {
   let blocks: Int
   /// Every how manieth pixel of the input a strip holds.
   let sample: Int
-  /// Floats between neighbouring pixels of a strip.
-  let pitch: Int
+  /// Floats between neighbouring pixels and between rows of a strip.
+  let pitch, row: Int
   /// Bytes of the strip of the largest block.
   let stripBytes: Int
 
@@ -85,8 +85,8 @@ struct ConvolutionPlan: Hashable {
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
     channelVectors = problem.k % (2 * width) == 0 ? 2 : 1
     let pixels = max(1, traits.accumulators / channelVectors)
-    // Tiles of up to 14 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
-    let longest = min(pixels, 14, problem.q)
+    // Tiles of up to 14 or 16 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
+    let longest = min(pixels, channelVectors == 1 ? 16 : 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
     tileColumns = (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
     // Eight sums in flight hide the latency of a multiply-add, and sixteen spread the load of a filter's only vector; rows make up for
@@ -96,7 +96,7 @@ struct ConvolutionPlan: Hashable {
     tileRows = max(1, min(wanted, problem.p, pixels / tileColumns))
 
     let strip = Strip(problem, tileStep: problem.stride)
-    (sample, pitch) = (strip.sample, strip.pitch)
+    (sample, pitch, row) = (strip.sample, strip.pitch, strip.row)
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
     // As few blocks as keep the device busy, none smaller than a tile. A block goes over its strip once for each panel of output
     // channels and over the whole filter once: the strip stays in a core's own cache, the more of it the larger the filter.
@@ -117,9 +117,10 @@ struct Strip {
   let sample: Int
   /// Floats between neighbouring pixels.
   let pitch: Int
-  /// Floats between neighbouring rows, and rows between neighbouring output rows.
-  private let row, step: Int
-  private let filterRows: Int
+  /// Floats between neighbouring rows.
+  let row: Int
+  /// Rows of the strip between neighbouring output rows, and those of the filter.
+  private let step, filterRows: Int
 
   /// - Parameter tileStep: input pixels between those that a tile reads at a time.
   init(_ problem: ConvolutionProblem, tileStep: Int) {

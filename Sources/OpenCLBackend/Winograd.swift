@@ -44,7 +44,7 @@ struct WinogradPlan: Hashable {
     width = traits.vectorWidth
     self.side = side
     let (c, k) = (problem.c, problem.k)
-    guard c % width == 0, k % width == 0, min(c, k) >= 32 else { return nil }
+    guard c % width == 0, k % width == 0, min(c, k) >= Self.fewestChannels else { return nil }
     channelVectors = k % (2 * width) == 0 ? 2 : 1
     tileRows = max(1, min(12, traits.accumulators / channelVectors))
     inputChannels = min(8, width)
@@ -73,8 +73,22 @@ struct WinogradPlan: Hashable {
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
   }
 
+  /// With fewer channels the transforms cost more than the multiplications that they save.
+  private static let fewestChannels = 32
+
   /// Bytes of a transformed filter, or of its gradient's sums, that a core's own cache holds beside the tiles.
   private static let filterRoom = 640 << 10
+
+  /// What all kernels of a plan are specialised by, so that they share a program.
+  func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
+    [
+      "VW": width, "M": side, "C": c, "K": k, "PITCH": inputPitch, "GPITCH": gradientPitch, "TB": tilesAtOnce, "TR": tileRows,
+      "TC": channelVectors, "TI": inputChannels,
+    ]
+  }
+
+  /// Output channels that lie side by side in the transformed filter.
+  var panel: Int { width * channelVectors }
 
   /// Points of a transformed tile.
   var positions: Int { (side + 2) * (side + 2) }
@@ -104,46 +118,30 @@ extension OpenCLBackend {
 
   func transform(_ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into transformed: Tensor) throws {
     try launch(
-      Specialisation(.winograd, "winograd_filter", ["VW": plan.width, "M": plan.side, "TC": plan.channelVectors]),
-      global: [problem.k / (plan.channelVectors * plan.width), problem.c],
-      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(problem.c), .int(problem.k)])
+      Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
+      global: [problem.k / plan.panel, problem.c], [.buffer(filter.buffer), .buffer(transformed.buffer)])
   }
 
   /// y = x ∗ filter through the transformed domain, the filter being there already.
   func winograd(
     _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
-    if plan.isStaged { return try winogradStaged(x, transformed, problem, plan, ending) }
-    try launch(
-      Specialisation(
-        .winograd, "winograd",
-        ["VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors], ending.defines),
-      global: [plan.items], groupsOfOne: true,
-      [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + sizes(problem, plan) + [.int(plan.inputPitch)])
-  }
-
-  private func winogradStaged(
-    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
-  ) throws {
+    let defines = plan.defines(problem.c, problem.k)
+    guard plan.isStaged else {
+      return try launch(
+        Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
+        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + onePassArguments(problem, plan))
+    }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
     try launch(
-      Specialisation(
-        .winogradStaged, "products",
-        [
-          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors,
-        ]),
-      global: [
-        (plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, problem.k / (plan.channelVectors * plan.width), plan.positions,
-      ],
-      [
-        .buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k), .int(plan.inputPitch),
-      ])
+      Specialisation(.winogradStaged, "products", defines),
+      global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, problem.k / plan.panel, plan.positions],
+      [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots)])
     try launch(
-      Specialisation(.winogradStaged, "store_outputs", ["VW": plan.width, "M": plan.side], ending.defines), global: [plan.tiles],
+      Specialisation(.winogradStaged, "store_outputs", defines, ending.defines), global: [plan.tiles],
       [.buffer(products.buffer)] + ending.arguments + [
-        .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down), .int(plan.across),
+        .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
       ])
   }
 
@@ -151,10 +149,10 @@ extension OpenCLBackend {
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_inputs", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k)), global: [plan.slots],
       [
-        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.padTop),
-        .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles), .int(plan.inputPitch),
+        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
+        .int(plan.down), .int(plan.across), .int(plan.tiles),
       ])
     return inputs
   }
@@ -163,54 +161,42 @@ extension OpenCLBackend {
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
     let sums = try tensor([plan.filterCount(g.c, g.k)])
     let problem = ConvolutionProblem(forward: g)
+    let defines = plan.defines(g.c, g.k)
     if plan.isStaged {
       try sumStaged(x, dy, problem, plan, into: sums)
     } else {
       try launch(
-        Specialisation(
-          .winograd, "winograd_filter_gradient",
-          [
-            "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TI": plan.inputChannels, "TC": plan.channelVectors,
-          ]),
-        global: [plan.splits], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + sizes(problem, plan) + [
-          .int(plan.inputPitch), .int(plan.gradientPitch),
-        ])
+        Specialisation(.winograd, "winograd_filter_gradient", defines), global: [plan.splits], groupsOfOne: true,
+        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan))
     }
     try launch(
-      Specialisation(.winograd, "winograd_filter_gradient_output", ["VW": plan.width, "M": plan.side]),
-      global: [g.k / plan.width, g.c],
-      [.buffer(sums.buffer), .buffer(dw.buffer), .int(g.c), .int(g.k), .int(plan.splits)])
+      Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [g.k / plan.width, g.c],
+      [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits)])
   }
 
   private func sumStaged(
     _ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into sums: Tensor
   ) throws {
+    let defines = plan.defines(problem.c, problem.k)
     let inputs = try loadInputs(x, problem, plan)
     let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_gradients", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_gradients", defines), global: [plan.slots],
       [
-        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
-        .int(plan.across), .int(plan.tiles), .int(plan.gradientPitch),
+        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
+        .int(plan.tiles),
       ])
     try launch(
-      Specialisation(
-        .winogradStaged, "filter_gradient_products",
-        ["VW": plan.width, "M": plan.side, "TI": plan.inputChannels, "TC": plan.channelVectors]),
-      global: [problem.k / (plan.channelVectors * plan.width), problem.c / plan.inputChannels, plan.positions],
-      [
-        .buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k), .int(plan.inputPitch), .int(plan.gradientPitch),
-      ])
+      Specialisation(.winogradStaged, "filter_gradient_products", defines),
+      global: [problem.k / plan.panel, problem.c / plan.inputChannels, plan.positions],
+      [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots)])
   }
 
   /// The arguments after the buffers, which both one-pass kernels share.
-  private func sizes(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
+  private func onePassArguments(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
     [
-      .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k),
-      .int(problem.p), .int(problem.q), .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across),
-      .int(plan.tiles),
+      .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.p), .int(problem.q),
+      .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles),
     ]
   }
 }
