@@ -26,17 +26,13 @@ typedef struct {
   __global const float *scale, *bias, *residual;
 } epilogue_t;
 
-// Asks for what `finish` will read, long before it does, where the compiler knows how.
+// Asks for what `finish` will read, long before it does.
 void expect(epilogue_t to, size_t at) {
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
 #if ACCUMULATE
-  __builtin_prefetch((const __global void *)(to.y + at));
+  PREFETCH(to.y + at);
 #endif
 #if RESIDUAL
-  __builtin_prefetch((const __global void *)(to.residual + at));
-#endif
-#endif
+  PREFETCH(to.residual + at);
 #endif
 }
 

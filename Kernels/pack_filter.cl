@@ -18,19 +18,24 @@ __kernel void pack_filter(__global const float *restrict w, __global float *rest
 // channels exchanged. w [R,S,C,K]; the phase's filter has K input and C output channels and begins at `start`. Panels here are of KB of
 // the C channels. Work-items: (C/KB, rows·columns).
 //
-// Blocks of KB×16 are turned at a time: what is read of one channel's row is a cache line, what is written is contiguous.
+// Blocks of 16×16 are turned at a time: what is read of one channel's row is a cache line, and so is what is written.
 __kernel void pack_turned_filter(__global const float *restrict w, __global float *restrict packed, int S, int C, int K, int start,
                                  int columns, int rowStart, int columnStart, int stride) {
   const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
   const int r = rowStart + stride * (taps / columns - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
   __global const float *from = w + ((size_t)(r * S + s) * C + panel * KB) * K;
   __global float *to = packed + start + ((size_t)panel * taps + tap) * K * KB;
-  float block[16][KB];
-  for (int first = 0; first < K; first += 16) {
-    const int count = min(16, K - first);
-    for (int i = 0; i < KB; i++)
-      for (int k = 0; k < count; k++) block[k][i] = from[(size_t)i * K + first + k];
-    for (int k = 0; k < count; k++)
-      for (int i = 0; i < KB; i++) to[(size_t)(first + k) * KB + i] = block[k][i];
-  }
+  for (int k = 0; k < K; k += 16)
+    for (int c = 0; c < KB; c += 16) {
+      if (k + 16 <= K && c + 16 <= KB) {
+        float block[16][16];
+        for (int i = 0; i < 16; i++)
+          for (int j = 0; j < 16; j++) block[j][i] = from[(size_t)(c + i) * K + k + j];
+        for (int j = 0; j < 16; j++)
+          for (int i = 0; i < 16; i++) to[(size_t)(k + j) * KB + c + i] = block[j][i];
+      } else {
+        for (int j = k; j < min(k + 16, K); j++)
+          for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = from[(size_t)i * K + j];
+      }
+    }
 }

@@ -26,7 +26,7 @@
 //
 // Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
 // [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
-// panels of KB = VW·TC output channels, [T·T][K/KB][C][KB], so that a product reads its panel from one end to the other.
+// panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
 #include "epilogue.h"
 
 #ifndef SCRATCH
@@ -43,6 +43,9 @@
 #endif
 #ifndef TI
 #define TI 1      // register tile of the filter gradient: input channels
+#endif
+#ifndef TB
+#define TB 4      // tiles that a work-item holds at a time
 #endif
 #ifndef C
 #define C 16      // input channels
@@ -177,6 +180,16 @@ place_t place(int tile, int down, int across) {
   return at;
 }
 
+// Asks for the p-th of T·T shares of the pixels that the next TB tiles from `first` on have for themselves, in an image [N,H,W,depth].
+void expect_tiles(__global const float *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
+  for (int i = TB * M * p / (T * T); i < TB * M * (p + 1) / (T * T); i++) {
+    if (first + i / M >= tiles) return;
+    const place_t at = place(first + i / M, down, across);
+    __global const float *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
+    for (int j = 0; j < M * depth; j += 16) PREFETCH(row + j);
+  }
+}
+
 // VW channels of pixel (h, w) of an image [H,W,depth], zero outside.
 floatv pixel(__global const float *image, int h, int w, int H, int W, int depth) {
   return h >= 0 && h < H && w >= 0 && w < W ? LOAD(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
@@ -271,8 +284,9 @@ void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step
   }
 }
 
-// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors.
-void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int slots, int isFirst) {
+// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
+// are `channels` long.
+void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int channels, int slots, int isFirst) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -286,7 +300,7 @@ void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global 
   }
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) {
-      __global float *to = sums + (size_t)i * K + t * VW;
+      __global float *to = sums + (size_t)i * channels + t * VW;
       STORE(isFirst ? sum[i][t] : LOAD(to) + sum[i][t], to);
     }
 }

@@ -11,9 +11,6 @@
 #define SCRATCH __global
 #include "winograd.h"
 
-#ifndef TB
-#define TB 4      // tiles of a work-item of the products, a multiple of TR
-#endif
 #define FOLD 128
 
 // v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
@@ -39,11 +36,12 @@ __kernel void load_gradients(__global const float *restrict dy, __global float *
   }
 }
 
-// m from v and u in panels. Work-items: (⌈slots/TB⌉, K/KB, T·T), so that neighbours share a panel of u.
-__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots) {
-  const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2);
+// m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel of u.
+__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots, int k0) {
+  const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2), channels = get_global_size(1) * KB;
   for (int i = first; i < min(first + TB, slots); i += TR)
-    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * K + k) * C, m + ((size_t)i * T * T + p) * K + k, (size_t)T * T * K);
+    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * channels + k) * C, m + ((size_t)i * T * T + p) * K + k0 + k,
+             (size_t)T * T * K);
 }
 
 // y [N,P,Q,K] from m. Work-items: (tiles).
@@ -54,14 +52,14 @@ __kernel void store_outputs(__global const float *restrict m, __global float *y,
   store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K);
 }
 
-// sums [T·T][C][K] = Σ_slot v ⊗ g, FOLD slots at a time: rounding errors grow with √FOLD + √(slots/FOLD).
-// Work-items: (K/KB, C/TI, T·T).
+// sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors grow with
+// √FOLD + √(slots/FOLD). Work-items: (channels/KB, C/TI, T·T).
 __kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
-                                       __global float *restrict sums, int slots) {
-  const int k = get_global_id(0) * KB, c = get_global_id(1) * TI, p = get_global_id(2);
+                                       __global float *restrict sums, int slots, int k0) {
+  const int k = get_global_id(0) * KB, c = get_global_id(1) * TI, p = get_global_id(2), channels = get_global_size(0) * KB;
   for (int first = 0; first < slots; first += FOLD) {
     const size_t slot = (size_t)p * slots + first;
-    multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k, sums + ((size_t)p * C + c) * K + k, min(FOLD, slots - first),
-                      first == 0);
+    multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k0 + k, sums + ((size_t)p * C + c) * channels + k, channels,
+                      min(FOLD, slots - first), first == 0);
   }
 }

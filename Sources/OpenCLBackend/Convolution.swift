@@ -9,7 +9,7 @@ extension OpenCLBackend {
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
     let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
-      return try winograd(x, transformed(filter, problem, plan), problem, plan, Ending(into: y))
+      return try winograd(x, filter, isTransformed: false, problem, plan, Ending(into: y))
     }
     var panels = filter
     if panel(problem) != problem.k {
@@ -28,7 +28,7 @@ extension OpenCLBackend {
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let ending = Ending(into: y, epilogue)
     if let plan = WinogradPlan(problem, traits, isTraining: false) {
-      return try winograd(x, prepared, problem, plan, ending)
+      return try winograd(x, prepared, isTransformed: true, problem, plan, ending)
     }
     try convolve(x, prepared, problem, ending)
   }
@@ -77,7 +77,7 @@ extension OpenCLBackend {
           .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
         ])
       if let plan {
-        try winograd(dy, transformed(turned, problem, plan), problem, plan, ending)
+        try winograd(dy, turned, isTransformed: false, problem, plan, ending)
       } else {
         try convolve(dy, turned, problem, ending)
       }

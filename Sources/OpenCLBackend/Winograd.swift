@@ -44,40 +44,46 @@ struct WinogradPlan: Hashable {
     width = traits.vectorWidth
     self.side = side
     let (c, k) = (problem.c, problem.k)
-    guard c % width == 0, k % width == 0, min(c, k) >= Self.fewestChannels else { return nil }
-    channelVectors = k % (2 * width) == 0 ? 2 : 1
+    // With fewer channels the transforms cost more than the multiplications that they save.
+    guard c % width == 0, k % width == 0, min(c, k) >= (side == 2 && !isGradient ? 32 : 16) else { return nil }
+    // A tile of the convolution holds tiles by channels, that of the filter gradient input channels by output channels.
+    let most = traits.accumulators >= 16 ? 16 : 8
+    let vectors = width
+    channelVectors = [isGradient ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
     tileRows = max(1, min(12, traits.accumulators / channelVectors))
-    inputChannels = min(8, width)
+    inputChannels = min(most / channelVectors, width)
     func pitch(_ channels: Int) -> Int { channels >= 256 ? channels + 16 : channels }
     (inputPitch, gradientPitch) = (pitch(c), pitch(k))
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
     slots = (tiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
-    isStaged = positions * c * k * 4 > Self.filterRoom
+    isStaged = positions * c * k * 4 > (isGradient ? Self.gradientRoom : Self.filterRoom)
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
       tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
       (inputBytes, otherBytes, splits) = (0, 0, 1)
       return
     }
-    // As many tiles as stay in a core's second cache, but so few that every core gets work.
-    let unit = isGradient ? 16 : tileRows
+    // One register tile of the convolution, so that the next one's input can be asked for while this one is multiplied; for the filter
+    // gradient more, as all its sums are read and written for each lot. No power of two, which would put the points of a tile into
+    // the same few lines of the first cache.
     let channels = inputPitch + (isGradient ? gradientPitch : channelVectors * width)
-    let room = min(traits.localMemory, 400 << 10) / (positions * channels * 4 * unit)
-    let units = min(room, max(1, tiles / (unit * traits.computeUnits * 2)), 2)
-    guard units > 0 else { return nil }
-    tilesAtOnce = units * unit
+    let room = min(traits.localMemory, 600 << 10) / (positions * channels * 4)
+    tilesAtOnce = isGradient ? min(24, room) : tileRows
+    guard tilesAtOnce > 0, tilesAtOnce <= room else { return nil }
     inputBytes = positions * tilesAtOnce * inputPitch * 4
     otherBytes = positions * tilesAtOnce * (channels - inputPitch) * 4
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
   }
 
-  /// With fewer channels the transforms cost more than the multiplications that they save.
-  private static let fewestChannels = 32
+  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles, which are read and written for every few tiles.
+  private static let gradientRoom = 640 << 10
+  /// Bytes of a transformed filter that can come from the shared cache, panel after panel, in the time that its products take.
+  private static let filterRoom = 2560 << 10
 
-  /// Bytes of a transformed filter, or of its gradient's sums, that a core's own cache holds beside the tiles.
-  private static let filterRoom = 640 << 10
+  /// Bytes that pass from one kernel to the next without leaving the cache that cores share.
+  private static let sharedRoom = 10 << 20
 
   /// What all kernels of a plan are specialised by, so that they share a program.
   func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
@@ -96,48 +102,62 @@ struct WinogradPlan: Hashable {
   /// Work-items of the convolution in one pass.
   var items: Int { (tiles + tilesAtOnce - 1) / tilesAtOnce }
 
-  /// Floats of the transformed filter, or of the filter gradient's sums.
-  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * k }
+  /// Output channels whose transformed filter, or its gradient's sums, are made and used at a time: in stages no more than a shared cache
+  /// holds until they are used.
+  func channelsAtOnce(_ c: Int, _ k: Int) -> Int {
+    let panels = isStaged ? max(1, Self.sharedRoom / (positions * c * panel * 4)) : k
+    return (1...min(panels, k / panel)).last { k / panel % $0 == 0 }! * panel
+  }
+
+  /// Floats of the transformed filter, or of the filter gradient's sums, at a time.
+  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * channelsAtOnce(c, k) }
 
   /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
   /// for stages the transformed inputs and the products or transformed output gradients.
   func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
-    let filter = (isGradient ? filterCount(c, k) : positions * c * k) * 4
+    let filter = filterCount(c, k) * 4
     let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
     return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }
 }
 
 extension OpenCLBackend {
-  /// A filter [3,3,C,K] transformed for a plan.
-  func transformed(_ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
-    let transformed = try tensor([plan.positions, problem.c, problem.k])
-    try transform(filter, problem, plan, into: transformed)
-    return transformed
-  }
-
-  func transform(_ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into transformed: Tensor) throws {
+  /// The filter [3,3,C,K] transformed for a plan: output channels `channels`.
+  func transform(
+    _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ channels: Range<Int>? = nil, into transformed: Tensor
+  ) throws {
+    let channels = channels ?? 0..<problem.k
     try launch(
       Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
-      global: [problem.k / plan.panel, problem.c], [.buffer(filter.buffer), .buffer(transformed.buffer)])
+      global: [channels.count / plan.panel, problem.c],
+      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)])
   }
 
-  /// y = x ∗ filter through the transformed domain, the filter being there already.
+  /// y = x ∗ filter through the transformed domain.
+  /// - Parameters:
+  ///   - filter: [3,3,C,K], or what ``transform(_:_:_:_:into:)`` made of all of it.
+  ///   - isTransformed: which of the two.
   func winograd(
-    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
+    _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
     let defines = plan.defines(problem.c, problem.k)
+    let step = isTransformed ? problem.k : plan.channelsAtOnce(problem.c, problem.k)
+    let transformed = isTransformed ? filter : try tensor([plan.positions, problem.c, step])
     guard plan.isStaged else {
+      if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(
         Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
         [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + onePassArguments(problem, plan))
     }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
-    try launch(
-      Specialisation(.winogradStaged, "products", defines),
-      global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, problem.k / plan.panel, plan.positions],
-      [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots)])
+    for first in stride(from: 0, to: problem.k, by: step) {
+      if !isTransformed { try transform(filter, problem, plan, first..<first + step, into: transformed) }
+      try launch(
+        Specialisation(.winogradStaged, "products", defines),
+        global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, step / plan.panel, plan.positions],
+        [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)])
+    }
     try launch(
       Specialisation(.winogradStaged, "store_outputs", defines, ending.defines), global: [plan.tiles],
       [.buffer(products.buffer)] + ending.arguments + [
@@ -159,25 +179,20 @@ extension OpenCLBackend {
 
   /// dw through the transformed domain.
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
-    let sums = try tensor([plan.filterCount(g.c, g.k)])
     let problem = ConvolutionProblem(forward: g)
     let defines = plan.defines(g.c, g.k)
-    if plan.isStaged {
-      try sumStaged(x, dy, problem, plan, into: sums)
-    } else {
+    let sums = try tensor([plan.filterCount(g.c, g.k)])
+    func transformBack(_ channels: Range<Int>) throws {
+      try launch(
+        Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [channels.count / plan.width, g.c],
+        [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits), .int(channels.lowerBound)])
+    }
+    guard plan.isStaged else {
       try launch(
         Specialisation(.winograd, "winograd_filter_gradient", defines), global: [plan.splits], groupsOfOne: true,
         [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan))
+      return try transformBack(0..<g.k)
     }
-    try launch(
-      Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [g.k / plan.width, g.c],
-      [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits)])
-  }
-
-  private func sumStaged(
-    _ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into sums: Tensor
-  ) throws {
-    let defines = plan.defines(problem.c, problem.k)
     let inputs = try loadInputs(x, problem, plan)
     let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
@@ -186,10 +201,14 @@ extension OpenCLBackend {
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),
       ])
-    try launch(
-      Specialisation(.winogradStaged, "filter_gradient_products", defines),
-      global: [problem.k / plan.panel, problem.c / plan.inputChannels, plan.positions],
-      [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots)])
+    let step = plan.channelsAtOnce(g.c, g.k)
+    for first in stride(from: 0, to: g.k, by: step) {
+      try launch(
+        Specialisation(.winogradStaged, "filter_gradient_products", defines),
+        global: [step / plan.panel, g.c / plan.inputChannels, plan.positions],
+        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)])
+      try transformBack(first..<first + step)
+    }
   }
 
   /// The arguments after the buffers, which both one-pass kernels share.
