@@ -72,14 +72,16 @@ extension Catalogue {
           gradient(shape, residual: residual, relu: relu, $0, size: size)
         }
       }
-    }
+    } + Alias.allCases.filter { $0 != .dresidual }.map { gradient(shape, residual: false, relu: true, recomputed: true, $0, size: size) }
   }
 
   static func gradient(_ shape: Shape, residual: Bool, relu: Bool, size: Case.Size) -> Case {
-    gradient(shape, residual: residual, relu: relu, .none, size: size)
+    gradient(shape, residual: residual, relu: relu, recomputed: relu && !residual, .none, size: size)
   }
 
-  private static func gradient(_ shape: Shape, residual: Bool, relu: Bool, _ alias: Alias, size: Case.Size) -> Case {
+  private static func gradient(
+    _ shape: Shape, residual: Bool, relu: Bool, recomputed: Bool = false, _ alias: Alias, size: Case.Size
+  ) -> Case {
     let channels: Shape = [shape[shape.rank - 1]]
     let m = shape.count / channels.count
     let (dx, dresidual) = (alias == .dx ? "dy" : "dx", alias == .dresidual ? "dy" : "dresidual")
@@ -87,14 +89,15 @@ extension Catalogue {
     if alias != .dx { operands.append(.output("dx", shape)) }
     if residual && alias != .dresidual { operands.append(.output("dresidual", shape)) }
     // Half of y is not positive, some of it zero exactly.
-    if relu { operands.append(.input("y", shape, .levels(4))) }
+    if relu && !recomputed { operands.append(.input("y", shape, .levels(4))) }
     operands += [.output("dscale", channels), .output("dbias", channels)] + channelOperands(shape)
     return Case(
-      "batchNormGradient", detail(shape, [residual ? "residual" : "", relu ? "relu" : "", alias.rawValue]), size: size,
+      "batchNormGradient",
+      detail(shape, [residual ? "residual" : "", relu ? "relu" : "", recomputed ? "recomputed" : "", alias.rawValue]), size: size,
       flops: 11 * shape.count, bound: .sum(of: m, amplified: 2, "dx takes two of them"), operands
     ) {
       try $0.batchNormGradient(
-        $1["dy"], x: $1["x"], y: relu ? $1["y"] : nil, $1.channels, into: $1[dx], dscale: $1["dscale"], dbias: $1["dbias"],
+        $1["dy"], x: $1["x"], mask: !relu ? .none : recomputed ? .recomputed : .result($1["y"]), $1.channels, into: $1[dx], dscale: $1["dscale"], dbias: $1["dbias"],
         dresidual: residual ? $1[dresidual] : nil)
     }
   }

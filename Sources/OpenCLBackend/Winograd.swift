@@ -205,7 +205,7 @@ extension OpenCLBackend {
     for first in stride(from: 0, to: g.k, by: step) {
       try launch(
         Specialisation(.winogradStaged, "filter_gradient_products", defines),
-        global: [step / plan.panel, g.c / plan.inputChannels, plan.positions],
+        global: [step / plan.panel, plan.positions],
         [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)])
       try transformBack(first..<first + step)
     }
