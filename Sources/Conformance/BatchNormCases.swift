@@ -8,7 +8,7 @@ extension Catalogue {
     ]
     return shapes.flatMap { shape in
       [statistics(shape), statistics(shape, mean: 1000)] + normalisation(shape) + gradients(shape)
-    } + [1, 17, 64, 1000].map(inverseDeviation)
+    } + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
   }
 
   /// - Parameter mean: of the data, whose deviation is 1; a large one costs E[x²] − E[x]² all digits.
@@ -34,6 +34,20 @@ extension Catalogue {
       "inverseDeviation", "\(count)", flops: 3 * count, bound: .rounding(8, "a sum, a root and a quotient of a few units each"),
       [.input("variance", [count], .uniform(1e-4, 4)), .output("y", [count])]
     ) { try $0.inverseDeviation(ofVariance: $1["variance"], epsilon: 1e-5, into: $1["y"]) }
+  }
+
+  private static func folding(_ count: Int) -> Case {
+    Case(
+      "foldBatchNorm", "\(count)", flops: 6 * count, bound: .rounding(16, "a sum, a root, a quotient and a multiply-add"),
+      [
+        .input("mean", [count]), .input("variance", [count], .uniform(1e-4, 4)), .input("scale", [count], .uniform(0.5, 1.5)),
+        .input("bias", [count]), .output("foldedScale", [count]), .output("foldedBias", [count]),
+      ]
+    ) {
+      try $0.foldBatchNorm(
+        BatchNormEstimates(mean: $1["mean"], variance: $1["variance"], scale: $1["scale"], bias: $1["bias"]), epsilon: 1e-5,
+        scale: $1["foldedScale"], bias: $1["foldedBias"])
+    }
   }
 
   /// With and without residual and ReLU, each also in place.

@@ -1,7 +1,33 @@
 import Compute
 
 extension Catalogue {
-  static var convolution: [Case] { distinct(grid + layers + special).flatMap { convolutionPasses($0) } }
+  static var convolution: [Case] {
+    distinct(grid + layers + special).flatMap { convolutionPasses($0) }
+      + distinct(layers + special).enumerated().map { index, g in
+        foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
+      }
+  }
+
+  /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
+  static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
+    let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
+    return Case(
+      "convolution", ([g.detail] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
+      bound: g.bound(terms: g.r * g.s * g.c),
+      [
+        .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+        .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
+      ] + (residual ? [.input("residual", g.output)] : [])
+    ) { backend, tensors in
+      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
+      try backend.prepareFilter(tensors["filter"], g, into: prepared)
+      try backend.convolution(
+        tensors["x"], prepared: prepared, g,
+        ConvolutionEpilogue(
+          scale: tensors["scale"], bias: tensors["bias"], residual: residual ? tensors["residual"] : nil, relu: relu),
+        into: tensors["y"])
+    }
+  }
 
   /// All three passes of one geometry, the input gradient both overwriting and adding.
   static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
