@@ -47,6 +47,9 @@ public protocol Backend: AnyObject {
 
   /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
+  /// y = x ∗ filter, and the statistics of y as ``batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``
+  /// takes them.
+  func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics) throws
   /// y = x ∗ filter in inference, finished by the epilogue. `prepared` is what ``prepareFilter(_:_:into:)`` made of the filter for this
   /// geometry. The epilogue's residual may not be y.
   func convolution(
@@ -152,7 +155,9 @@ public protocol Readback: AnyObject {
 /// The passes of a convolution. The forward pass of training and that of inference may differ in what a filter goes through first
 /// and in rounding.
 public enum ConvolutionPass: String, CaseIterable, Sendable {
-  case forward, inference, inputGradient, filterGradient
+  /// The second also takes the result's statistics.
+  case forward, forwardWithStatistics
+  case inference, inputGradient, filterGradient
 }
 
 /// What inference does with a convolution's result before it is stored: y = result·scale + bias, plus residual, then max(·, 0)
@@ -164,6 +169,20 @@ public struct ConvolutionEpilogue {
 
   public init(scale: Tensor, bias: Tensor, residual: Tensor?, relu: Bool) {
     (self.scale, self.bias, self.residual, self.relu) = (scale, bias, residual, relu)
+  }
+}
+
+/// What batch normalisation takes from a batch: its constants, and where the results go, all [C].
+public struct BatchNormStatistics {
+  public let epsilon, momentum: Double
+  public let mean, inverseDeviation, runningMean, runningVariance: Tensor
+
+  public init(
+    epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor, runningVariance: Tensor
+  ) {
+    (self.epsilon, self.momentum) = (epsilon, momentum)
+    (self.mean, self.inverseDeviation) = (mean, inverseDeviation)
+    (self.runningMean, self.runningVariance) = (runningMean, runningVariance)
   }
 }
 
@@ -179,8 +198,9 @@ public struct BatchNormEstimates {
 /// The operations that may need scratch memory of their own.
 public enum WorkspaceOperation: Hashable, Sendable {
   case convolution(ConvolutionPass, Conv2D)
-  /// Statistics or gradient over x [rows, channels].
-  case batchNorm(rows: Int, channels: Int)
+  /// Both over x [rows, channels].
+  case batchNormStatistics(rows: Int, channels: Int)
+  case batchNormGradient(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
 }
 

@@ -26,6 +26,22 @@ extension DryRunBackend {
   }
 
   public func convolution(
+    _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
+  ) {
+    require(x, geometry.input, "convolution")
+    require(filter, geometry.filter, "convolution")
+    require(y, geometry.output, "convolution")
+    precondition(y.count > geometry.k, "[convolution] \(y.shape) has one value a channel, statistics need two")
+    let (running, results) = (
+      [statistics.runningMean, statistics.runningVariance], [statistics.mean, statistics.inverseDeviation]
+    )
+    for tensor in running + results { require(tensor, [geometry.k], "convolution") }
+    log(
+      "convolution", reads: [x, filter], updates: running, writes: [y] + results, macs: geometry.macs,
+      workspace: .convolution(.forwardWithStatistics, geometry))
+  }
+
+  public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) {
     require(x, geometry.input, "convolution")
@@ -78,7 +94,7 @@ extension DryRunBackend {
     for tensor in [mean, inverseDeviation, runningMean, runningVariance] { require(tensor, [c], "batchNormStatistics") }
     log(
       "batchNormStatistics", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation],
-      workspace: .batchNorm(rows: x.count / c, channels: c))
+      workspace: .batchNormStatistics(rows: x.count / c, channels: c))
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
@@ -113,7 +129,7 @@ extension DryRunBackend {
     let c = dscale.count
     log(
       "batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias],
-      workspace: .batchNorm(rows: dy.count / c, channels: c))
+      workspace: .batchNormGradient(rows: dy.count / c, channels: c))
   }
 
   private func checked(_ all: BatchNormChannels, of x: Tensor, _ operation: String) -> [Tensor] {

@@ -5,7 +5,8 @@ extension Catalogue {
     distinct(grid + layers + special).flatMap { convolutionPasses($0) }
       + distinct(layers + special).enumerated().map { index, g in
         foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
-      }
+      // Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
+      } + distinct(layers + special).filter { $0.n * $0.p * $0.q >= 32 && $0.k >= 8 }.map { convolutionWithStatistics($0) }
   }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
@@ -56,6 +57,27 @@ extension Catalogue {
         ]
       ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
     ]
+  }
+
+  /// Training: the statistics of the result in the same operation.
+  static func convolutionWithStatistics(_ g: Conv2D, size: Case.Size = .small) -> Case {
+    let m = g.n * g.p * g.q
+    let channels: Shape = [g.k]
+    return Case(
+      "convolution", g.detail + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
+      bound: g.bound(terms: g.r * g.s * g.c + m),
+      [
+        .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+        .output("y", g.output), .output("mean", channels), .output("inverseDeviation", channels),
+        .updated("runningMean", channels), .updated("runningVariance", channels, .uniform(0.5, 1.5)),
+      ]
+    ) {
+      try $0.convolution(
+        $1["x"], filter: $1["filter"], g, into: $1["y"],
+        BatchNormStatistics(
+          epsilon: 1e-5, momentum: 0.1, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
+          runningMean: $1["runningMean"], runningVariance: $1["runningVariance"]))
+    }
   }
 
   private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]

@@ -7,16 +7,42 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
+    try forward(x, filter, ConvolutionProblem(forward: geometry.flattened), Ending(into: y))
+  }
+
+  public func convolution(
+    _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
+  ) throws {
+    precondition(
+      x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
+      "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
+    let rows = y.count / geometry.k
+    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
     let problem = ConvolutionProblem(forward: geometry.flattened)
+    let chunks = chunksInEpilogue(problem)
+    let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
+    try forward(x, filter, problem, Ending(into: y, moments: chunks == nil ? nil : partial))
+    if chunks == nil { try takeMoments(of: y, into: partial) }
+    try merge(partial, rows: rows, statistics)
+  }
+
+  /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
+  private func chunksInEpilogue(_ problem: ConvolutionProblem) -> Int? {
+    if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.isStaged ? nil : plan.items }
+    return ConvolutionPlan(problem, traits).map { $0.blocks * problem.n }
+  }
+
+  /// The forward pass of training.
+  private func forward(_ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ ending: Ending) throws {
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
-      return try winograd(x, filter, isTransformed: false, problem, plan, Ending(into: y))
+      return try winograd(x, filter, isTransformed: false, problem, plan, ending)
     }
     var panels = filter
     if panel(problem) != problem.k {
       panels = try tensor(filter.shape)
       try pack(filter, problem, into: panels)
     }
-    try convolve(x, panels, problem, Ending(into: y))
+    try convolve(x, panels, problem, ending)
   }
 
   public func convolution(
@@ -134,7 +160,8 @@ extension OpenCLBackend {
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
     case .convolution(let pass, let geometry): convolutionWorkspaces(pass, geometry.flattened)
-    case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
+    case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
+    case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
   }
@@ -145,6 +172,11 @@ extension OpenCLBackend {
       let problem = ConvolutionProblem(forward: g)
       if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k, isGradient: false) }
       return panel(problem) == g.k ? [] : [g.filter.count * 4]
+    case .forwardWithStatistics:
+      let problem = ConvolutionProblem(forward: g)
+      let rows = g.n * g.p * g.q
+      let chunks = chunksInEpilogue(problem) ?? momentChunks(rows: rows)
+      return [chunks * 3 * g.k * 4] + convolutionWorkspaces(.forward, g)
     case .inference:
       // The filter is prepared already.
       let plan = WinogradPlan(ConvolutionProblem(forward: g), traits, isTraining: false)
@@ -196,7 +228,7 @@ extension OpenCLBackend {
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
         ], ending.defines),
       global: [plan.blocks, problem.n], groupsOfOne: true,
-      operands + [.local(plan.stripBytes)] + sizes + strides)
+      operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
 }
 
@@ -205,9 +237,11 @@ struct Ending {
   let y: Tensor
   let epilogue: ConvolutionEpilogue?
   let accumulate: Bool
+  /// [chunks,3,K], where the moments of what was stored go; only for kernels that take them.
+  let moments: Tensor?
 
-  init(into y: Tensor, _ epilogue: ConvolutionEpilogue? = nil, accumulate: Bool = false) {
-    (self.y, self.epilogue, self.accumulate) = (y, epilogue, accumulate)
+  init(into y: Tensor, _ epilogue: ConvolutionEpilogue? = nil, accumulate: Bool = false, moments: Tensor? = nil) {
+    (self.y, self.epilogue, self.accumulate, self.moments) = (y, epilogue, accumulate, moments)
   }
 
   /// y, scale, bias, residual.
@@ -215,8 +249,11 @@ struct Ending {
     [y, epilogue?.scale ?? y, epilogue?.bias ?? y, epilogue?.residual ?? y].map { .buffer($0.buffer) }
   }
 
+  var momentsArgument: Kernel.Argument { .buffer((moments ?? y).buffer) }
+
   /// Only what is not the default, so that profiles stay readable.
   var defines: KeyValuePairs<String, Int> {
+    if moments != nil { return ["STATISTICS": 1] }
     guard let epilogue else { return accumulate ? ["ACCUMULATE": 1] : [:] }
     return ["AFFINE": 1, "RESIDUAL": epilogue.residual == nil ? 0 : 1, "RELU": epilogue.relu ? 1 : 0]
   }

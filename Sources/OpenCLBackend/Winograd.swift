@@ -147,7 +147,7 @@ extension OpenCLBackend {
       if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(
         Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + onePassArguments(problem, plan))
+        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument] + onePassArguments(problem, plan))
     }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
