@@ -14,18 +14,19 @@ public final class DryRunBackend: Backend {
   private let pool: DryPool
 
   /// - Parameter modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
-  ///   granularity, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
+  ///   granularity, its largest block, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
   public init(modelling modelled: (any Backend)? = nil) {
     self.modelled = modelled
     scalar = modelled?.scalar ?? .float32
     alignment = modelled?.alignment ?? 128
-    pool = DryPool(granularity: alignment)
+    pool = DryPool(granularity: alignment, largestBlock: modelled?.largestBlock ?? .max)
   }
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
   /// None: what does not fit on the modelled device is predicted all the same.
   public var memoryLimit: Int { .max }
+  public var largestBlock: Int { pool.blocks.largestBlock }
 
   /// Calls, multiply-accumulates and bytes of each kind of operation, by name.
   public var totals: [(operation: String, calls: Int, macs: Int, bytes: Int)] {
@@ -140,20 +141,21 @@ public struct OperationRecord: Hashable, Sendable {
 
 private final class DryPool {
   var blocks: Pool<Void>
-  init(granularity: Int) { blocks = Pool(granularity: granularity) }
+
+  init(granularity: Int, largestBlock: Int) { blocks = Pool(granularity: granularity, largestBlock: largestBlock) }
 }
 
-/// A block of nothing, taken from the pool until the last reference to it is dropped.
+/// A piece of nothing, taken from the pool until the last reference to it is dropped.
 private final class DryBlock {
   let pool: DryPool
-  private let size: Int
+  private let piece: Pool<Void>.Piece
 
   init(_ byteCount: Int, _ pool: DryPool) {
     self.pool = pool
-    size = pool.blocks.take(byteCount) { _ in }.size
+    piece = pool.blocks.take(byteCount) { _, _ in }
   }
 
-  deinit { pool.blocks.put((), size: size) }
+  deinit { pool.blocks.put(piece) }
 }
 
 private final class DryStorage: Storage {

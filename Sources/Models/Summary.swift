@@ -31,18 +31,19 @@ public struct Summary {
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
+  ///   - recompute: train with ``ResNet/callAsFunction(_:_:recompute:)``'s option.
   ///   - device: the one whose memory is predicted; nil for none in particular.
   /// - Throws: ``Failure`` for a configuration or images that do not make a model.
-  public init(_ configuration: ModelConfiguration, images: Shape, on device: (any Backend)? = nil) throws {
+  public init(_ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, on device: (any Backend)? = nil) throws {
     let model = try ResNet(configuration)
     try model.check(images, .training)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
     let optimiser = try SGD(model.store)
     let start = backend.operations.count
-    try Self.train(model, optimiser, images, backend)
+    try Self.train(model, optimiser, images, recompute, backend)
     step = Array(backend.operations[start...])
-    try Self.train(model, optimiser, images, backend)
+    try Self.train(model, optimiser, images, recompute, backend)
 
     training = backend.memory
     inference = try Self.infer(configuration, images, device)
@@ -65,11 +66,13 @@ public struct Summary {
     }
   }
 
-  private static func train(_ model: ResNet, _ optimiser: SGD, _ images: Shape, _ backend: DryRunBackend) throws {
+  private static func train(
+    _ model: ResNet, _ optimiser: SGD, _ images: Shape, _ recompute: Bool, _ backend: DryRunBackend
+  ) throws {
     let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
     try withExtendedLifetime(batch) {
       try model.trainingStep(
-        images: batch.images, labels: batch.labels, metrics: batch.metrics, optimiser, learningRate: 0
+        images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0
       ) { backend.layer = $0 }
     }
   }

@@ -3,24 +3,25 @@ import Compute
 extension Pass {
   /// Batch normalisation over all dimensions but the last, plus a residual, then ReLU, in one sweep. x, residual, y [..., C].
   ///
-  /// - Parameter overwritingInput: in inference, the result may take the place of x, which nothing else reads.
+  /// - Parameter overwritingInput: nothing else reads x, so that where the gradient does not need it the result takes its place,
+  ///   and else the gradient with respect to it.
   public func batchNorm(
     _ x: Variable, _ layer: BatchNormLayer, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false
   ) throws -> Variable {
-    guard mode == .training else {
-      let y = overwritingInput ? x.value : try backend.tensor(x.shape)
-      try backend.batchNorm(x.value, estimatedChannels(layer), residual: residual?.value, relu: relu, into: y)
-      return Variable(y)
-    }
     let (backend, input, slot, residualSlot) = (backend, x.value, x.slot, residual?.slot)
-    let channels = try batchChannels(of: input, layer)
-    let y = try backend.tensor(x.shape)
-    try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
+    let (channels, y) = try normalisation {
+      mode == .training ? try batchChannels(of: input, layer) : try estimatedChannels(layer)
+    } _: { channels in
+      let y = overwritingInput && !isRecording ? input : try backend.tensor(input.shape)
+      try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
+      return y
+    }
+    guard isRecording else { return Variable(y) }
     let mask = relu ? y : nil
 
     return record(y) { dy in
       // The residual's gradient is dy where y > 0 and takes dy's place; dx does where there is no residual.
-      let dx = residualSlot == nil ? dy : try backend.tensor(input.shape)
+      let dx = residualSlot == nil ? dy : overwritingInput ? input : try backend.tensor(input.shape)
       try backend.batchNormGradient(
         dy, x: input, y: mask, channels, into: dx, dscale: layer.scale.gradient, dbias: layer.bias.gradient,
         dresidual: residualSlot != nil && relu ? dy : nil)

@@ -20,7 +20,7 @@ public struct BatchNormLayer {
   }
 
   /// x [..., C] → y of the same shape: the normalised x, plus the residual, then ReLU where asked.
-  /// - Parameter overwritingInput: in inference, y may take the place of x, which nothing else reads.
+  /// - Parameter overwritingInput: nothing else reads x, so that its memory may be used for y or for its gradient.
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false, _ pass: Pass
   ) throws -> Variable {
