@@ -111,13 +111,17 @@ public struct ResNet {
       throw Failure(
         "a batch of \(images) has more than 2^36 values: use a smaller --batch-size or smaller images")
     }
-    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
-    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
-    let (h, w) = (((images[1] - 1) >> halvings) + 1, ((images[2] - 1) >> halvings) + 1)
-    if mode == .training && images[0] * h * w < 2 {
+    if mode == .training && !canTrain(on: images) {
       throw Failure(
         "\(configuration.name) cannot train on one image of \(images[1])×\(images[2]): its last stage has a single pixel, and "
           + "batch normalisation needs two; use a larger batch or larger images")
     }
+  }
+
+  /// Whether the last stage has at least two pixels in all. images [N,H,W,C].
+  func canTrain(on images: Shape) -> Bool {
+    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
+    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
+    return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2
   }
 }
