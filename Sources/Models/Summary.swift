@@ -53,12 +53,12 @@ public struct Summary {
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// Two steps of training; of the first, every operation.
+  /// Two steps of training; of the first, every operation, unless logging is turned off.
   static func train(
-    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ device: (any Backend)?
+    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ device: (any Backend)?, isLogging: Bool = true
   ) throws -> (memory: MemoryUse, step: [OperationRecord]) {
     try model.check(images, .training)
-    let backend = DryRunBackend(modelling: device)
+    let backend = DryRunBackend(modelling: device, isLogging: isLogging)
     try model.store.allocate(on: backend)
     let optimiser = try SGD(model.store)
     let start = backend.operations.count

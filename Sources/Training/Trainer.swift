@@ -120,7 +120,7 @@ public final class Trainer {
   /// - Returns: false if it was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
     let plan = EpochPlan(
-      seed: configuration.seed, epoch: position.epoch, count: training.dataset.count, shuffle: configuration.shuffle,
+      seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
       augmentation: configuration.augmentation)
     let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
@@ -142,7 +142,7 @@ public final class Trainer {
     try collect(&collector, leaving: 0, report)
     guard position.step == last,
       let checked = try model.evaluate(
-        validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
+        validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
     return true

@@ -54,12 +54,11 @@ import Testing
   }
 
   /// Almost nothing is lost between the pieces of the pool's blocks.
-  @Test(arguments: [("resnet20", 128, 32), ("resnet56", 128, 32), ("resnet18", 16, 224), ("resnet50", 16, 224)], [false, true])
-  func littleMoreIsHeldThanIsInUse(model: (name: String, batch: Int, side: Int), recompute: Bool) throws {
-    let configuration = ModelConfiguration(name: model.name, classes: 10)
-    let images: Shape = [model.batch, model.side, model.side, 3]
-    let memory = try Summary(configuration, images: images, recompute: recompute).training
-    #expect(Double(memory.peakBytesHeld) < (recompute ? 1.15 : 1.05) * Double(memory.peakBytesInUse))
+  @Test(arguments: [("resnet20", 128, 32), ("resnet56", 128, 32), ("resnet18", 16, 224), ("resnet50", 16, 224)])
+  func littleMoreIsHeldThanIsInUse(name: String, batch: Int, side: Int) throws {
+    let configuration = ModelConfiguration(name: name, classes: 10)
+    let memory = try Summary(configuration, images: [batch, side, side, 3]).training
+    #expect(Double(memory.peakBytesHeld) < 1.05 * Double(memory.peakBytesInUse))
   }
 
   @Test(arguments: [("resnet20", 128, 32), ("resnet56", 128, 32), ("resnet50", 16, 224), ("resnet1202", 32, 32)])
@@ -101,7 +100,8 @@ import Testing
   }
 
   /// The pool of a real device goes through the very same states.
-  @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil), ("resnet18", nil)], [false, true])
+  @Test(
+    arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil), ("resnet18", nil)], [false, true])
   func memoryIsPredictedExactly(model: (name: String, shortcut: ShortcutOption?), recompute: Bool) throws {
     let (name, shortcut) = model
     let configuration = ModelConfiguration(name: name, classes: 5, channels: 1, shortcut: shortcut)
