@@ -116,6 +116,7 @@ public struct Pool<Block> {
   private func smallestGap(for size: Int) -> Int? {
     var best: Int?
     for (index, gap) in gaps.enumerated() where gap.size >= size {
+      if gap.size == size { return index }
       if best.map({ gap.size < gaps[$0].size }) ?? true { best = index }
     }
     return best
