@@ -27,24 +27,26 @@ extension Summary {
 
   /// The largest batch, up to this one, that trains in `room` bytes; nil where none does. More images are taken to need more.
   private func largestBatch(recompute: Bool, on device: any Backend, room: Int) throws -> Int? {
-    // One image may be too few for batch normalisation, two are not.
-    var (fitting, tooLarge) = (0, images[0] + 1)
-    for batch in [images[0], 1, 2] where batch < tooLarge {
-      if try fits(batch, recompute: recompute, on: device, room: room) { fitting = max(fitting, batch) }
+    let model = try ResNet(configuration)
+    func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
+    func peak(_ batch: Int) throws -> Int {
+      try Self.train(model, shape(batch), recompute, device, isLogging: false).memory.peakBytesHeld
     }
-    if fitting == 0 { return nil }
-    if fitting < images[0] { tooLarge = images[0] }
+    // One image may be too few for batch normalisation.
+    var fitting = model.canTrain(on: shape(1)) ? 1 : 2
+    var (least, tooLarge, most) = (try peak(fitting), images[0], try peak(images[0]))
+    if most <= room { return images[0] }
+    if least > room { return nil }
+    // Memory grows about linearly with the batch; where that does not halve the range, its middle does.
+    var interpolates = true
     while fitting + 1 < tooLarge {
-      let middle = (fitting + tooLarge) / 2
-      if try fits(middle, recompute: recompute, on: device, room: room) { fitting = middle } else { tooLarge = middle }
+      let width = tooLarge - fitting
+      let share = interpolates ? Double(room - least) / Double(most - least) : 0.5
+      let middle = min(max(fitting + Int(Double(width) * share), fitting + 1), tooLarge - 1)
+      let bytes = try peak(middle)
+      if bytes <= room { (fitting, least) = (middle, bytes) } else { (tooLarge, most) = (middle, bytes) }
+      interpolates = !interpolates || 2 * (tooLarge - fitting) <= width
     }
     return fitting
-  }
-
-  private func fits(_ batch: Int, recompute: Bool, on device: any Backend, room: Int) throws -> Bool {
-    let model = try ResNet(configuration)
-    let shape: Shape = [batch, images[1], images[2], images[3]]
-    guard model.canTrain(on: shape) else { return false }
-    return try Self.train(model, shape, recompute, device, isLogging: false).memory.peakBytesHeld <= room
   }
 }
