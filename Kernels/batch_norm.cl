@@ -140,7 +140,7 @@ __kernel void gradient_sums(__global const float *restrict partial, __global con
 }
 
 // dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
-// and RELU is 0. Not restrict: dx may be dy. Work-items: (chunks).
+// and RELU is 0. Not restrict: dx may be dy or x. Work-items: (chunks).
 __kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
                        __global const float *inverse, __global const float *scale, __global const float *bias,
                        __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C) {

@@ -19,6 +19,8 @@ public protocol Backend: AnyObject {
   var memory: MemoryUse { get }
   /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
   var memoryLimit: Int { get }
+  /// Bytes that the driver gives in one block at most.
+  var largestBlock: Int { get }
 
   // MARK: Memory
 
@@ -84,7 +86,7 @@ public protocol Backend: AnyObject {
   /// The gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
   ///
   /// With g = dy where ReLU let the value pass: dbias = Σg, dscale = Σg·x̂,
-  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual and dx may be dy.
+  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual may be dy; dx may be dy or x.
   func batchNormGradient(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?) throws

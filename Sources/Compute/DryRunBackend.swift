@@ -11,21 +11,26 @@ public final class DryRunBackend: Backend {
   public var layer = ""
 
   let modelled: (any Backend)?
+  private let isLogging: Bool
   private let pool: DryPool
 
-  /// - Parameter modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
-  ///   granularity, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
-  public init(modelling modelled: (any Backend)? = nil) {
+  /// - Parameters:
+  ///   - isLogging: false to learn the memory alone, in a fraction of the time; ``operations`` stays empty.
+  ///   - modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
+  ///     granularity, its largest block, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
+  public init(modelling modelled: (any Backend)? = nil, isLogging: Bool = true) {
     self.modelled = modelled
+    self.isLogging = isLogging
     scalar = modelled?.scalar ?? .float32
     alignment = modelled?.alignment ?? 128
-    pool = DryPool(granularity: alignment)
+    pool = DryPool(granularity: alignment, largestBlock: modelled?.largestBlock ?? .max)
   }
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
   /// None: what does not fit on the modelled device is predicted all the same.
   public var memoryLimit: Int { .max }
+  public var largestBlock: Int { pool.blocks.largestBlock }
 
   /// Calls, multiply-accumulates and bytes of each kind of operation, by name.
   public var totals: [(operation: String, calls: Int, macs: Int, bytes: Int)] {
@@ -106,6 +111,7 @@ public final class DryRunBackend: Backend {
     let borrowed = workspace.map(workspaceByteCounts) ?? []
     withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
 
+    guard isLogging else { return }
     let output = (writes + updates).first?.shape ?? []
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
     operations.append(
@@ -140,20 +146,21 @@ public struct OperationRecord: Hashable, Sendable {
 
 private final class DryPool {
   var blocks: Pool<Void>
-  init(granularity: Int) { blocks = Pool(granularity: granularity) }
+
+  init(granularity: Int, largestBlock: Int) { blocks = Pool(granularity: granularity, largestBlock: largestBlock) }
 }
 
-/// A block of nothing, taken from the pool until the last reference to it is dropped.
+/// A piece of nothing, taken from the pool until the last reference to it is dropped.
 private final class DryBlock {
   let pool: DryPool
-  private let size: Int
+  private let piece: Pool<Void>.Piece
 
   init(_ byteCount: Int, _ pool: DryPool) {
     self.pool = pool
-    size = pool.blocks.take(byteCount) { _ in }.size
+    piece = pool.blocks.take(byteCount) { _, _ in }
   }
 
-  deinit { pool.blocks.put((), size: size) }
+  deinit { pool.blocks.put(piece) }
 }
 
 private final class DryStorage: Storage {

@@ -128,7 +128,7 @@ extension DryRunBackend {
     for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradient") }
     let c = dscale.count
     log(
-      "batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias],
+      "batchNormGradient", reads: reads + perChannel, inPlace: [dy, x], writes: writes + [dscale, dbias],
       workspace: .batchNormGradient(rows: dy.count / c, channels: c))
   }
 

@@ -19,6 +19,7 @@ public final class OpenCLBackend: Backend {
 
   public var memory: MemoryUse { deviceMemory.use }
   public var memoryLimit: Int { deviceMemory.limit }
+  public var largestBlock: Int { deviceMemory.largestBlock }
 
   /// - Parameters:
   ///   - device: where to run.
@@ -37,7 +38,7 @@ public final class OpenCLBackend: Backend {
     // At least a cache line, so that slices do not share one.
     alignment = max(64, try device.baseAddressAlignment)
     queue = try Queue(context: context, profiling: profiling)
-    deviceMemory = try DeviceMemory(context: context, granularity: alignment)
+    deviceMemory = try DeviceMemory(queue: queue, granularity: alignment)
     programs = try ProgramCache(context: context)
   }
 

@@ -94,8 +94,9 @@ public final class Trainer {
     try configuration.model.check(train)
     let shape = train.images.shape
     let batch = min(configuration.batchSize, train.count)
-    try Summary(configuration.model, images: [batch, shape[1], shape[2], shape[3]], on: backend)
-      .requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
+    try Summary(
+      configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false, on: backend
+    ).requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -119,7 +120,7 @@ public final class Trainer {
   /// - Returns: false if it was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
     let plan = EpochPlan(
-      seed: configuration.seed, epoch: position.epoch, count: training.dataset.count, shuffle: configuration.shuffle,
+      seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
       augmentation: configuration.augmentation)
     let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
@@ -132,7 +133,8 @@ public final class Trainer {
       let rate = schedule.rate(at: position.step)
       try backend.fill(metrics, with: 0)
       try model.trainingStep(
-        images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
+        images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
+        metrics: metrics, optimiser, learningRate: rate)
       position.step += 1
       collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
       try collect(&collector, leaving: Self.stepsAhead, report)
@@ -140,7 +142,7 @@ public final class Trainer {
     try collect(&collector, leaving: 0, report)
     guard position.step == last,
       let checked = try model.evaluate(
-        validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
+        validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
     return true

@@ -27,6 +27,9 @@ struct BenchModelCommand: ParsableCommand {
   @Option(help: "Steps that are timed; their median counts. Two more come first.")
   var steps = 7
 
+  @Flag(help: RecomputeOption.help)
+  var recompute = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -46,7 +49,7 @@ struct BenchModelCommand: ParsableCommand {
     let backend = try device.backend(profiling: profile)
     let configuration = modelOptions.configuration(model, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
-    try Summary(configuration, images: shape, on: backend).requireMemoryForTraining(on: backend)
+    try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 0)
     let optimiser = try SGD(model.store)
@@ -58,7 +61,8 @@ struct BenchModelCommand: ParsableCommand {
     try backend.fill(metrics, with: 0)
 
     let train = {
-      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 1e-3)
+      try model.trainingStep(
+        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
     }
     let trained = try imagesPerSecond(on: backend, train)
     let peak = backend.memory.peakBytesHeld

@@ -25,6 +25,9 @@ struct SummaryCommand: ParsableCommand {
   @Option(help: "Default: 1000 for the ImageNet family, 10 for the other.")
   var classes: Int?
 
+  @Flag(help: RecomputeOption.help)
+  var recompute = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -39,7 +42,8 @@ struct SummaryCommand: ParsableCommand {
     let usual = try ModelConfiguration.usualInput(of: model)
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: channels)
     let side = imageSize ?? usual.side
-    let summary = try Summary(configuration, images: [batchSize, side, side, channels], on: try device.backend())
+    let summary = try Summary(
+      configuration, images: [batchSize, side, side, channels], recompute: recompute, on: try device.backend())
     json ? printJSON(describe(summary)) : print(table(summary))
   }
 

@@ -87,6 +87,11 @@ import Testing
     let summary = try json("summary resnet20 --batch-size 2 --json")
     #expect(summary["parameters"] == .integer(269_722))
     expect("macs", "peak_bytes", "layers", in: summary)
+    let recomputed = try json("summary resnet20 --batch-size 2 --recompute --json")
+    guard case .integer(let kept)? = summary["peak_bytes"], case .integer(let less)? = recomputed["peak_bytes"] else {
+      throw Surprise("no peak_bytes")
+    }
+    #expect(less < kept && summary["layers"] == recomputed["layers"])
     let text = try Program.run(["summary", "resnet50", "--batch-size", "1"])
     #expect(text.code == 0 && text.out.contains("25,557,032 parameters"), "\(text.err)")
   }
@@ -100,7 +105,7 @@ import Testing
   }
 
   @Test func modelIsMeasured() throws {
-    let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --json")
+    let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --recompute --json")
     expect("train_images_per_second", "infer_images_per_second", "peak_bytes", "device", in: figures)
     let profile = try Program.run(
       "bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile".split(separator: " ").map(String.init))
