@@ -10,6 +10,9 @@ public enum HostMemory {
     return bytes == .max ? bytes : bytes / 20 * 19
   }
 
+  /// The most bytes of the machine's memory that this process has held at a time so far; nil where the system does not tell.
+  public static func residentPeak() -> Int? { field("VmHWM:", of: "/proc/self/status").map { $0 * 1024 } }
+
   /// `MemAvailable` of `/proc/meminfo`, which counts in units of 1024 bytes.
   private static func systemAvailable() -> Int? { field("MemAvailable:", of: "/proc/meminfo").map { $0 * 1024 } }
 

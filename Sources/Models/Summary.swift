@@ -26,8 +26,8 @@ public struct Summary {
   public let training: MemoryUse
   /// The same after inference of the batch.
   public let inference: MemoryUse
-  /// Every operation of one training step.
-  public let step: [OperationRecord]
+  /// Every operation of one training step, and of inference of the batch.
+  public let step, inferenceOperations: [OperationRecord]
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
@@ -45,7 +45,7 @@ public struct Summary {
     try Self.train(model, optimiser, images, backend)
 
     training = backend.memory
-    inference = try Self.infer(configuration, images, device)
+    (inference, inferenceOperations) = try Self.infer(configuration, images, device)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
     layers = Self.layers(forward, model.store, elementBytes: backend.scalar.byteCount)
@@ -76,12 +76,13 @@ public struct Summary {
 
   private static func infer(
     _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
-  ) throws -> MemoryUse {
+  ) throws -> (MemoryUse, [OperationRecord]) {
     let model = try ResNet(configuration)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
+    let start = backend.operations.count
     _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference))
-    return backend.memory
+    return (backend.memory, Array(backend.operations[start...]))
   }
 
   private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {

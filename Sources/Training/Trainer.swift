@@ -4,6 +4,15 @@ import Formats
 import Models
 import NN
 
+/// Where the time of some training steps went, in seconds.
+public struct StepTiming: Hashable, Sendable {
+  public internal(set) var steps = 0
+  /// In which the host enqueued them.
+  public internal(set) var host = 0.0
+  /// From the first to the end of the last, without validation.
+  public internal(set) var wall = 0.0
+}
+
 /// Trains a network on a data set that lives on the device, and keeps its run folder.
 ///
 /// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
@@ -26,6 +35,10 @@ public final class Trainer {
   public let totalSteps: Int
   /// Steps done.
   public var step: Int { position.step }
+  /// Where the time of the steps so far went.
+  public private(set) var timing = StepTiming()
+  /// Told before the first step of an epoch, with true, and after its last step is done on the device, with false.
+  public var onSteps: ((_ begin: Bool) throws -> Void)?
 
   private let backend: any Backend
   private let training, validation: DeviceDataset
@@ -125,7 +138,10 @@ public final class Trainer {
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
+    try onSteps?(true)
+    let start = ContinuousClock.now
     while position.step < last && !shouldStop() {
+      let begin = ContinuousClock.now
       let index = position.step - position.epoch * stepsPerEpoch
       let (x, labels) = try training.batch(index, of: loaded)
       let metrics = metrics[position.step % metrics.count]
@@ -135,9 +151,13 @@ public final class Trainer {
         images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
       position.step += 1
       collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
+      timing.steps += 1
+      timing.host += (ContinuousClock.now - begin).seconds
       try collect(&collector, leaving: Self.stepsAhead, report)
     }
     try collect(&collector, leaving: 0, report)
+    timing.wall += (ContinuousClock.now - start).seconds
+    try onSteps?(false)
     guard position.step == last,
       let checked = try model.evaluate(
         validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
