@@ -33,7 +33,7 @@ public enum HostMemory {
   /// The number that follows `name` on its line.
   private static func field(_ name: String, of path: String) -> Int? {
     for line in contents(path)?.split(separator: "\n") ?? [] {
-      let words = line.split(separator: " ")
+      let words = line.split { $0 == " " || $0 == "\t" }
       if words.count >= 2 && words[0] == name { return Int(words[1]) }
     }
     return nil

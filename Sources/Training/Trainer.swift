@@ -4,12 +4,12 @@ import Formats
 import Models
 import NN
 
-/// Where the time of some training steps went, in seconds.
+/// Where the time of a run's steps went, in seconds, but for the first step, in which kernels are built.
 public struct StepTiming: Hashable, Sendable {
   public internal(set) var steps = 0
   /// In which the host enqueued them.
   public internal(set) var host = 0.0
-  /// From the first to the end of the last, without validation.
+  /// From the start of the first to the end of the last, without validation.
   public internal(set) var wall = 0.0
 }
 
@@ -37,8 +37,9 @@ public final class Trainer {
   public var step: Int { position.step }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
-  /// Told before the first step of an epoch, with true, and after its last step is done on the device, with false.
-  public var onSteps: ((_ begin: Bool) throws -> Void)?
+  /// Told when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false; once an epoch.
+  public var onTiming: ((_ begin: Bool) throws -> Void)?
+  private var isWarm = false
 
   private let backend: any Backend
   private let training, validation: DeviceDataset
@@ -138,8 +139,8 @@ public final class Trainer {
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
-    try onSteps?(true)
-    let start = ContinuousClock.now
+    var start = ContinuousClock.now
+    if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
       let index = position.step - position.epoch * stepsPerEpoch
@@ -151,13 +152,22 @@ public final class Trainer {
         images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
       position.step += 1
       collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
-      timing.steps += 1
-      timing.host += (ContinuousClock.now - begin).seconds
-      try collect(&collector, leaving: Self.stepsAhead, report)
+      if isWarm {
+        timing.steps += 1
+        timing.host += (ContinuousClock.now - begin).seconds
+        try collect(&collector, leaving: Self.stepsAhead, report)
+      } else {
+        try collect(&collector, leaving: 0, report)
+        isWarm = true
+        start = ContinuousClock.now
+        try onTiming?(true)
+      }
     }
     try collect(&collector, leaving: 0, report)
-    timing.wall += (ContinuousClock.now - start).seconds
-    try onSteps?(false)
+    if isWarm {
+      timing.wall += (ContinuousClock.now - start).seconds
+      try onTiming?(false)
+    }
     guard position.step == last,
       let checked = try model.evaluate(
         validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })

@@ -81,7 +81,7 @@ struct BenchKernelsCommand: ParsableCommand {
       let spread = ((figure.times.max() ?? 0) - (figure.times.min() ?? 0)) / 2 / seconds
       table.add([
         record.name, figure.training == 0 ? "" : String(figure.training), figure.inference == 0 ? "" : String(figure.inference),
-        fixed(seconds * 1e3, 3), fixed(spread * 100, 0) + " %", record.macs == 0 ? "" : fixed(figure.flops / seconds / 1e9, 1),
+        fixed(seconds * 1e3, 4), fixed(spread * 100, 0) + " %", record.macs == 0 ? "" : fixed(figure.flops / seconds / 1e9, 1),
         fixed(Double(record.bytes) / seconds / 1e9, 1),
         figure.moved.map { fixed(Double($0) / Double(record.bytes), 2) + "×" } ?? "",
         peaks.map { fixed(figure.share($0) * 100, 0) + " %" } ?? "", figure.kernels.joined(separator: ", "),

@@ -1,6 +1,5 @@
 import Compute
 import Formats
-import Foundation
 
 /// What `resnet bench kernels --json` prints, as far as a later run can be compared with it.
 struct BenchReport {
@@ -56,15 +55,13 @@ struct BenchReport {
   /// Reads a file that was printed earlier.
   /// - Throws: ``Failure`` for a file that cannot be read or is none.
   init(contentsOf path: String) throws {
-    let text: Data
-    do { text = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-      throw Failure("cannot read \(path): \(error.localizedDescription)")
-    }
+    let file = try InputFile(path)
+    let text = try file.read(file.byteCount, at: 0)
     func wrong(_ reason: String) -> Failure {
       Failure("\(path) is not from `resnet bench kernels --json`: \(reason)")
     }
     let value: JSON
-    do { value = try JSON(parsing: [UInt8](text)) } catch { throw wrong("\(error)") }
+    do { value = try JSON(parsing: text) } catch { throw wrong("\(error)") }
     guard case .string(let device) = value["device"] else { throw wrong("it names no device") }
     guard case .array(let kernels) = value["kernels"] else { throw wrong("it has no list of kernels") }
     self.device = device

@@ -61,7 +61,7 @@ struct TrainCommand: ParsableCommand {
 
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {
-      trainer.onSteps = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
+      trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
     let progress = ProgressReporter(
       stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
