@@ -91,10 +91,11 @@ public final class DryRunBackend: Backend {
   ///   - updates: tensors that are read and written.
   ///   - workspace: the operation whose scratch memory the modelled device states.
   ///   - partly: sources of which only so many bytes are read.
+  ///   - integers: a value that all elements of integer operands may have.
   ///   - call: the operation on `reads`, `updates`, `writes` and what is read partly, in this order.
   func log(
     _ operation: String, _ detail: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor],
-    macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0),
+    macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
     _ call: @escaping OperationRecord.Call
   ) {
     let sources = (reads + partly.tensors).map { own($0.storage, operation) }
@@ -119,14 +120,15 @@ public final class DryRunBackend: Backend {
     let isInPlace = destinations.contains { destination in sources.contains { $0.coincides(destination) } }
     operations.append(
       OperationRecord(
-        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)", output: output, macs: macs,
+        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)",
+        output: output, macs: macs,
         bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
         updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
         operands: tensors.indices.map { i in
           .init(
             shape: tensors[i].shape, type: tensors[i].type, place: storages[..<i].firstIndex { $0.coincides(storages[i]) })
         },
-        call: call))
+        integers: integers, call: call))
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {

@@ -88,7 +88,8 @@ extension DryRunBackend {
     let perChannel = checked(channels, of: x, "batchNorm")
     let isResidual = residual != nil
     log(
-      "batchNorm", detail(x.shape, [(isResidual, "residual"), (relu, "relu")]), reads: perChannel + reads, inPlace: [x], writes: [y]
+      "batchNorm", detail(x.shape, [(isResidual, "residual"), (relu, "relu")]), reads: perChannel + reads, inPlace: [x],
+      writes: [y]
     ) {
       let channels = BatchNormChannels(mean: $1[0], inverseDeviation: $1[1], scale: $1[2], bias: $1[3])
       try $0.batchNorm($1[4], channels, residual: isResidual ? $1[5] : nil, relu: relu, into: $1[isResidual ? 6 : 5])
@@ -140,7 +141,9 @@ extension DryRunBackend {
     require(dy, geometry.output, "maxPoolGradient")
     require(positions, geometry.output, "maxPoolGradient", .uint8)
     require(dx, geometry.input, "maxPoolGradient")
-    log("maxPoolGradient", "\(geometry)", reads: [dy, positions], writes: [dx]) {
+    // Where less than half a window is padding, this position of every window lies in the image.
+    let inside = geometry.padding * geometry.window + geometry.padding
+    log("maxPoolGradient", "\(geometry)", reads: [dy, positions], writes: [dx], integers: inside) {
       try $0.maxPoolGradient($1[0], positions: $1[1], geometry, into: $1[2])
     }
   }

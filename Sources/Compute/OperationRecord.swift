@@ -31,10 +31,11 @@ public struct OperationRecord: Sendable {
   }
 
   let operands: [Operand]
+  let integers: Int
   let call: Call
 
-  /// Allocates the operands and hands back what enqueues the operation once. Floats start between ½ and 1½, and integers at zero,
-  /// which is a valid label and position.
+  /// Allocates the operands and hands back what enqueues the operation once. Floats start between ½ and 1½, labels at zero,
+  /// and all integers at values that the operation may get.
   /// - Throws: what the backend throws, for example for lack of memory.
   public func prepare(on backend: any Backend) throws -> () throws -> Void {
     var tensors: [Tensor] = []
@@ -45,7 +46,7 @@ public struct OperationRecord: Sendable {
         tensors.append(try backend.upload(Self.floats(operand.shape)))
       } else {
         tensors.append(try backend.tensor(operand.shape, operand.type))
-        try backend.fill(tensors[tensors.count - 1], with: 0)
+        try backend.fill(tensors[tensors.count - 1], with: Double(integers))
       }
     }
     return { [call, tensors] in try call(backend, tensors) }

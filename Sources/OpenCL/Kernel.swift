@@ -30,7 +30,9 @@ public final class Kernel {
     var bytes = 0
     for (index, argument) in arguments.enumerated() {
       guard case .buffer(let buffer) = argument else { continue }
-      if counted.insert(BufferUse(buffer: buffer.handle, isConstant: try isConstant(index))).inserted { bytes += buffer.byteCount }
+      if counted.insert(BufferUse(buffer: buffer.handle, isConstant: try isConstant(index))).inserted {
+        bytes += buffer.byteCount
+      }
     }
     return bytes
   }

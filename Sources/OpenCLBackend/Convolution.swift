@@ -114,7 +114,7 @@ extension OpenCLBackend {
       return try launch(
         Specialisation(
           .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride, "ACCUMULATE": accumulate ? 1 : 0]),
-        global: [problem.q, problem.p, problem.n], moving: problem.traffic(accumulate: accumulate), operands + sizes)
+        global: [problem.q, problem.p, problem.n], moving: problem.traffic, operands + sizes)
     }
     try launch(
       Specialisation(
@@ -123,7 +123,7 @@ extension OpenCLBackend {
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "PACK": plan.packs ? 1 : 0, "ACCUMULATE": accumulate ? 1 : 0,
         ]),
-      global: [plan.blocks, problem.n], groupsOfOne: true, moving: problem.traffic(accumulate: accumulate),
+      global: [plan.blocks, problem.n], groupsOfOne: true, moving: problem.traffic,
       operands + [.local(max(4, plan.stripBytes))] + sizes)
   }
 }

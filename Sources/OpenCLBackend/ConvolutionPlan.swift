@@ -29,9 +29,7 @@ struct ConvolutionProblem: Hashable {
   }
 
   /// Bytes of float32 that the direct kernels read and write if each value passes once: of dx only the phase's own pixels.
-  func traffic(accumulate: Bool) -> Int {
-    4 * (n * h * w * c + r * s * c * k + n * p * q * k * (accumulate ? 2 : 1))
-  }
+  var traffic: Int { 4 * (n * h * w * c + r * s * c * k + n * p * q * k) }
 
   /// True if a tap of some output pixel lies outside the input.
   var readsBorder: Bool {

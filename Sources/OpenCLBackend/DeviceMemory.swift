@@ -46,6 +46,9 @@ final class DeviceMemory {
     return DeviceStorage(buffer: buffer, size: size, memory: self)
   }
 
+  /// Gives every free block back to the driver.
+  func drain() { _ = pool.drain() }
+
   fileprivate func release(_ buffer: Buffer, size: Int) { pool.put(buffer, size: size) }
 }
 

@@ -46,6 +46,9 @@ public final class OpenCLBackend: Backend {
 
   public func allocate(byteCount: Int) throws -> any Storage { try deviceMemory.allocate(byteCount: byteCount) }
 
+  /// Gives the blocks that no tensor uses back to the driver.
+  public func releaseFreeMemory() { deviceMemory.drain() }
+
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
     guard let parent = storage as? DeviceStorage else {
       preconditionFailure("[slice] needs a whole storage of this backend")

@@ -7,7 +7,8 @@ public struct KernelProfile: Hashable, Sendable {
   public internal(set) var launches = 0
   /// Seconds that the device worked on it.
   public internal(set) var seconds = 0.0
-  /// Bytes that it read and wrote, if it passed over each operand once; what a cache holds back is not known.
+  /// Bytes that it read and wrote, if it passed over each buffer once: one that is both read and written through one argument
+  /// counts once. What a cache holds back is not known.
   public internal(set) var bytes = 0
 }
 

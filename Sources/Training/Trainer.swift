@@ -4,15 +4,6 @@ import Formats
 import Models
 import NN
 
-/// Where the time of a run's steps went, in seconds, but for the first step, in which kernels are built.
-public struct StepTiming: Hashable, Sendable {
-  public internal(set) var steps = 0
-  /// In which the host enqueued them.
-  public internal(set) var host = 0.0
-  /// From the start of the first to the end of the last, without validation.
-  public internal(set) var wall = 0.0
-}
-
 /// Trains a network on a data set that lives on the device, and keeps its run folder.
 ///
 /// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
@@ -37,7 +28,7 @@ public final class Trainer {
   public var step: Int { position.step }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
-  /// Told when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false; once an epoch.
+  /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
   public var onTiming: ((_ begin: Bool) throws -> Void)?
   private var isWarm = false
 
@@ -143,21 +134,13 @@ public final class Trainer {
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
-      let index = position.step - position.epoch * stepsPerEpoch
-      let (x, labels) = try training.batch(index, of: loaded)
-      let metrics = metrics[position.step % metrics.count]
-      let rate = schedule.rate(at: position.step)
-      try backend.fill(metrics, with: 0)
-      try model.trainingStep(
-        images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
-      position.step += 1
-      collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
+      try enqueueStep(loaded, &collector)
       if isWarm {
         timing.steps += 1
         timing.host += (ContinuousClock.now - begin).seconds
-        try collect(&collector, leaving: Self.stepsAhead, report)
-      } else {
-        try collect(&collector, leaving: 0, report)
+      }
+      try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
+      if !isWarm {
         isWarm = true
         start = ContinuousClock.now
         try onTiming?(true)
@@ -174,6 +157,18 @@ public final class Trainer {
     else { return false }
     try finishEpoch(checked, collector, report)
     return true
+  }
+
+  private func enqueueStep(_ loaded: DeviceDataset.LoadedPlan, _ collector: inout StepCollector) throws {
+    let index = position.step - position.epoch * stepsPerEpoch
+    let (x, labels) = try training.batch(index, of: loaded)
+    let metrics = metrics[position.step % metrics.count]
+    let rate = schedule.rate(at: position.step)
+    try backend.fill(metrics, with: 0)
+    try model.trainingStep(
+      images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
+    position.step += 1
+    collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {

@@ -51,6 +51,8 @@ func distinctOperations(_ summary: Summary) -> [(record: OperationRecord, traini
 func measure(
   _ operation: (record: OperationRecord, training: Int, inference: Int), on backend: any Backend, repeats: Int
 ) throws -> OperationFigures {
+  // Else a buffer might be a little larger than what it holds.
+  (backend as? OpenCLBackend)?.releaseFreeMemory()
   let run = try operation.record.prepare(on: backend)
   try run()
   try backend.finish()
@@ -61,8 +63,8 @@ func measure(
       try run()
       let profile = try backend.endProfile()
       times.append(profile.span)
-      // What is added to is read and written; the kernels' arguments only tell that it is written.
-      moved = max(operation.record.bytes, profile.bytes)
+      // What is added to is also read, which the kernels' arguments do not tell.
+      moved = profile.bytes + operation.record.updatedBytes
       kernels = profile.kernels.map(\.kernel)
     } else {
       let start = ContinuousClock.now
