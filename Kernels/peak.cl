@@ -1,9 +1,14 @@
 // What a device can do at most, for the roofline of `resnet bench kernels`.
 #include "vector.h"
 
-#define SUMS 24    // enough to hide the latency of a multiply-add, few enough for registers
+#ifndef SUMS
+#define SUMS 12    // vectors of sums: enough to hide the latency of a multiply-add, few enough for registers
+#endif
+#ifndef BLOCKS
+#define BLOCKS 0   // 1: a work-item copies a block of consecutive vectors
+#endif
 
-// 24 vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before it, so
+// SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before it, so
 // that the compiler can move no part of it out of the loop. Two floating-point operations a lane and step. Work-items: any number.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void multiply_add(__global float *restrict out, int steps, float factor, float term) {
@@ -17,12 +22,7 @@ void multiply_add(__global float *restrict out, int steps, float factor, float t
   STORE(total, out + get_global_id(0) * VW);
 }
 
-// to = from, in the way that suits the device: blocks of consecutive vectors on a CPU, neighbouring vectors side by side elsewhere.
-// Work-items: any number with BLOCKS, as many as vectors without.
-#ifndef BLOCKS
-#define BLOCKS 0
-#endif
-
+// to = from. Work-items: any number with BLOCKS, which suits CPUs; as many as vectors without.
 __kernel void copy(__global const float *restrict from, __global float *restrict to, int vectors) {
 #if BLOCKS
   const long block = get_global_id(0), blocks = get_global_size(0);

@@ -30,6 +30,7 @@ public final class Trainer {
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
   public var onTiming: ((_ begin: Bool) throws -> Void)?
+  /// Whether the first step is over, the only one that is waited for.
   private var isWarm = false
 
   private let backend: any Backend
