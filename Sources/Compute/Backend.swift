@@ -214,6 +214,10 @@ public enum ReLUMask {
   case result(Tensor)
   /// Where the normalised value is positive, which is worked out again from x: for a ReLU without a residual before it.
   case recomputed
+
+  /// The tensor of ``result(_:)``.
+  public var result: Tensor? { if case .result(let y) = self { y } else { nil } }
+  public var isRecomputed: Bool { if case .recomputed = self { true } else { false } }
 }
 
 /// What batch normalisation knows of each channel, all [C].

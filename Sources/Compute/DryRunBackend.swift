@@ -69,13 +69,15 @@ public final class DryRunBackend: Backend {
 
   public func readLater(_ tensor: Tensor) throws -> any Readback { DryReadback(value: try download(tensor)) }
 
-  public func fill(_ tensor: Tensor, with value: Double) { log("fill", reads: [], writes: [tensor]) }
+  public func fill(_ tensor: Tensor, with value: Double) {
+    log("fill", "\(tensor.shape)", reads: [], writes: [tensor]) { try $0.fill($1[0], with: value) }
+  }
 
   public func copy(_ source: Tensor, into destination: Tensor) {
     precondition(
       source.count == destination.count && source.type == destination.type,
       "[copy] \(source.shape) of \(source.type) into \(destination.shape) of \(destination.type)")
-    log("copy", reads: [source], writes: [destination])
+    log("copy", "\(source.shape)", reads: [source], writes: [destination]) { try $0.copy($1[0], into: $1[1]) }
   }
 
   public func flush() {}
@@ -89,15 +91,19 @@ public final class DryRunBackend: Backend {
 
   /// Checks overlaps and writes a record.
   /// - Parameters:
+  ///   - detail: what distinguishes it from other calls of the operation.
   ///   - inPlace: the sources whose place a destination may take.
   ///   - updates: tensors that are read and written.
   ///   - workspace: the operation whose scratch memory the modelled device states.
-  ///   - otherBytes: read besides `reads`.
+  ///   - partly: sources of which only so many bytes are read.
+  ///   - integers: a value that all elements of integer operands may have.
+  ///   - call: the operation on `reads`, `updates`, `writes` and what is read partly, in this order.
   func log(
-    _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor], macs: Int = 0,
-    workspace: WorkspaceOperation? = nil, otherBytes: Int = 0
+    _ operation: String, _ detail: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor],
+    macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
+    _ call: @escaping OperationRecord.Call
   ) {
-    let sources = reads.map { own($0.storage, operation) }
+    let sources = (reads + partly.tensors).map { own($0.storage, operation) }
     let shareable = inPlace.map { own($0.storage, operation) }
     let destinations = (writes + updates).map { own($0.storage, operation) }
     for (index, destination) in destinations.enumerated() {
@@ -114,10 +120,21 @@ public final class DryRunBackend: Backend {
     guard isLogging else { return }
     let output = (writes + updates).first?.shape ?? []
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
+    let passed = reads + updates + updates + writes
+    let tensors = reads + updates + writes + partly.tensors
+    let storages = tensors.map { own($0.storage, operation) }
+    let isInPlace = destinations.contains { destination in sources.contains { $0.coincides(destination) } }
     operations.append(
       OperationRecord(
-        layer: layer, operation: operation, shapes: "\(inputs) → \(output)", output: output, macs: macs,
-        bytes: (reads + writes + updates + updates).reduce(otherBytes) { $0 + $1.byteCount }))
+        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)",
+        output: output, macs: macs,
+        bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
+        updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
+        operands: tensors.indices.map { i in
+          .init(
+            shape: tensors[i].shape, type: tensors[i].type, place: storages[..<i].firstIndex { $0.coincides(storages[i]) })
+        },
+        integers: integers, call: call))
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {
@@ -126,22 +143,6 @@ public final class DryRunBackend: Backend {
     }
     return storage
   }
-}
-
-/// One operation of a dry run.
-public struct OperationRecord: Hashable, Sendable {
-  /// ``DryRunBackend/layer`` at the time.
-  public let layer: String
-  /// The operation's name in ``Backend``.
-  public let operation: String
-  /// For example `[128, 32, 32, 16], [3, 3, 16, 16] → [128, 32, 32, 16]`.
-  public let shapes: String
-  /// The shape of the first result.
-  public let output: Shape
-  /// Multiply-accumulates of convolutions and matrix products; 0 for the rest.
-  public let macs: Int
-  /// Bytes read and written if each tensor passes once, however often a device reads it.
-  public let bytes: Int
 }
 
 private final class DryPool {

@@ -13,7 +13,7 @@ extension Catalogue {
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
     let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
     return Case(
-      "convolution", ([g.detail] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
+      "convolution", ([g.description] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
       bound: g.bound(terms: g.r * g.s * g.c),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
@@ -35,14 +35,14 @@ extension Catalogue {
     let gradients = [false, true].map { accumulate in
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
       return Case(
-        "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
+        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
         bound: g.bound(terms: g.r * g.s * g.k),
         [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
       ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
     }
     return [
       Case(
-        "convolution", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
+        "convolution", g.description, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
         [
           .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
           .output("y", g.output),
@@ -50,7 +50,7 @@ extension Catalogue {
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
     ] + gradients + [
       Case(
-        "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
+        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
         [
           .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
           .output("dw", g.filter),
@@ -64,7 +64,7 @@ extension Catalogue {
     let m = g.n * g.p * g.q
     let channels: Shape = [g.k]
     return Case(
-      "convolution", g.detail + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
+      "convolution", g.description + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
       bound: g.bound(terms: g.r * g.s * g.c + m),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
@@ -145,9 +145,6 @@ extension Catalogue {
 }
 
 extension Conv2D {
-  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
-  var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
-
   /// Winograd's transforms of F(4×4,3×3), for 3×3 filters of stride 1, enlarge rounding errors by about four (Barabasz et al.,
   /// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
   fileprivate func bound(terms: Int) -> Bound {

@@ -31,8 +31,8 @@ public struct Summary {
   public let training: MemoryUse
   /// The same after inference of the batch.
   public let inference: MemoryUse
-  /// Every operation of one training step.
-  public let step: [OperationRecord]
+  /// Every operation of one training step, and of inference of a batch that is not the first.
+  public let step, inferenceOperations: [OperationRecord]
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
@@ -45,7 +45,7 @@ public struct Summary {
     (self.configuration, self.images, self.recompute) = (configuration, images, recompute)
     let model = try ResNet(configuration)
     (training, step) = try Self.train(model, images, recompute, device)
-    inference = try Self.infer(configuration, images, device)
+    (inference, inferenceOperations) = try Self.infer(configuration, images, device)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
     layers = Self.layers(forward, model.store, elementBytes: (device?.scalar ?? .float32).byteCount)
@@ -77,12 +77,18 @@ public struct Summary {
 
   private static func infer(
     _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
-  ) throws -> MemoryUse {
+  ) throws -> (MemoryUse, [OperationRecord]) {
     let model = try ResNet(configuration)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
-    _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference))
-    return backend.memory
+    // The second batch uses what the first has derived from the parameters.
+    let folded = FoldedParameters()
+    var start = 0
+    for _ in 0..<2 {
+      start = backend.operations.count
+      _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference, folded: folded))
+    }
+    return (backend.memory, Array(backend.operations[start...]))
   }
 
   private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {

@@ -214,11 +214,14 @@ extension OpenCLBackend {
       .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft),
     ]
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
+    // Of dx only the phase's own pixels; what an epilogue reads besides.
+    let moved = problem.traffic + (ending.accumulate ? problem.n * problem.p * problem.q * problem.k * 4 : 0) + ending.otherBytes
     guard let plan = ConvolutionPlan(problem, traits) else {
       let width = traits.vectorWidth(dividing: problem.k)
       return try launch(
         Specialisation(.convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines),
-        global: [problem.q, problem.p, problem.n], operands + sizes + strides)
+        global: [problem.q, problem.p, problem.n], moving: moved,
+        operands + sizes + strides)
     }
     try launch(
       Specialisation(
@@ -227,7 +230,7 @@ extension OpenCLBackend {
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
         ], ending.defines),
-      global: [plan.blocks, problem.n], groupsOfOne: true,
+      global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
 }
@@ -247,6 +250,11 @@ struct Ending {
   /// y, scale, bias, residual.
   var arguments: [Kernel.Argument] {
     [y, epilogue?.scale ?? y, epilogue?.bias ?? y, epilogue?.residual ?? y].map { .buffer($0.buffer) }
+  }
+
+  /// What the epilogue reads and writes besides y.
+  var otherBytes: Int {
+    [epilogue?.scale, epilogue?.bias, epilogue?.residual, moments].reduce(0) { $0 + ($1?.byteCount ?? 0) }
   }
 
   var momentsArgument: Kernel.Argument { .buffer((moments ?? y).buffer) }

@@ -54,6 +54,9 @@ final class DeviceMemory {
   }
 
   fileprivate func release(_ piece: Pool<Buffer>.Piece) { pool.put(piece) }
+
+  /// Gives every free block back to the driver.
+  func drain() { _ = pool.drain() }
 }
 
 /// A piece of the pool's memory on loan: a buffer or a part of one.

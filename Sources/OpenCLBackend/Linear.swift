@@ -12,13 +12,23 @@ extension OpenCLBackend {
     let (inner, n) = tb ? (b.shape[1], b.shape[0]) : (b.shape[0], b.shape[1])
     precondition(
       inner == k && c.shape == [m, n], "[multiply] \(a.shape)\(ta ? "ᵀ" : "") · \(b.shape)\(tb ? "ᵀ" : "") → \(c.shape)")
+    // Of the kernels that CLBlast runs, the event is the last one's.
+    let before = try profiler == nil ? nil : queue.marker()
     var handle: cl_command_queue? = queue.handle
-    let status = CLBlastSgemm(
-      CLBlastLayoutRowMajor, ta ? CLBlastTransposeYes : CLBlastTransposeNo, tb ? CLBlastTransposeYes : CLBlastTransposeNo, m, n,
-      k, 1,
-      a.buffer.handle, 0, a.shape[1], b.buffer.handle, 0, b.shape[1], 0, c.buffer.handle, 0, n, &handle, nil)
+    var event: cl_event?
+    let status = withUnsafeMutablePointer(to: &event) {
+      CLBlastSgemm(
+        CLBlastLayoutRowMajor, ta ? CLBlastTransposeYes : CLBlastTransposeNo, tb ? CLBlastTransposeYes : CLBlastTransposeNo, m, n,
+        k, 1,
+        a.buffer.handle, 0, a.shape[1], b.buffer.handle, 0, b.shape[1], 0, c.buffer.handle, 0, n, &handle,
+        profiler == nil ? nil : $0)
+    }
     guard status == CLBlastSuccess else {
       throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")
+    }
+    if let event {
+      try profiler?.add(
+        .command("CLBlastSgemm"), bytes: a.byteCount + b.byteCount + c.byteCount, after: before, Event(handle: event))
     }
   }
 

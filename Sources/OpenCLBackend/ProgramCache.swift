@@ -19,11 +19,12 @@ final class ProgramCache {
   private var programs: [ProgramKey: Program] = [:]
   private var kernels: [Specialisation: Kernel] = [:]
 
-  init(context: Context) throws(OpenCLError) {
+  /// - Parameter describing: the kernels can tell what their arguments are, which a profile needs.
+  init(context: Context, describing: Bool) throws(OpenCLError) {
     self.context = context
     let (major, minor) = try context.device.languageVersion
     // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
-    standardOptions = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
+    standardOptions = ((major, minor) >= (1, 2) ? "-cl-std=CL1.2" : "") + (describing ? " -cl-kernel-arg-info" : "")
     folder = ProcessInfo.processInfo.environment["RESNET_KERNELS"]
   }
 

@@ -64,6 +64,13 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("summary", 64, "<model>"), Wrong("summary resnet20 extra", 64, "'extra'"), Wrong("bench model", 64, "<model>"),
     Wrong("bench modle", 64, "'modle'"), Wrong("bench kernels --filter nosuch", 64, "'nosuch'"),
     Wrong("verify --filter nosuch", 64, "'nosuch'"), Wrong("bench model resnet8 --profile --device cpu", 64, "--profile"),
+    Wrong("train --profile --device cpu", 64, "--profile"), Wrong("bench kernels resnet19", 64, "'resnet19'"),
+    Wrong("bench kernels --compare ''", 64, "--compare"), Wrong("bench kernels --compare missing", 1, "missing", "No such file"),
+    Wrong("bench kernels --compare nothing", 1, "nothing", "folder"),
+    Wrong("bench kernels --compare empty", 1, "empty", "bench kernels --json"),
+    Wrong("bench kernels --compare garbage.safetensors", 1, "garbage.safetensors", "byte 0"),
+    Wrong("bench kernels --compare run/config.json", 1, "run/config.json", "device"),
+    Wrong("bench kernels --compare bench-seconds.json", 1, "bench-seconds.json", "entry 0"),
   ]
 
   static let sizes = [
@@ -89,7 +96,9 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("summary resnet50 --image-size 1", 1, "resnet50", "larger"),
     Wrong("bench model resnet20 --batch-size 0", 64, "--batch-size 0"),
     Wrong("bench model resnet20 --steps 0", 64, "--steps 0"), Wrong("bench kernels --repeats 0", 64, "--repeats 0"),
-    Wrong("bench kernels --batch-size 1000000", 64, "--batch-size"),
+    Wrong("bench kernels --batch-size 1000000", 1, "memory", "--batch-size"),
+    Wrong("bench kernels --batch-size 0", 64, "--batch-size 0"), Wrong("bench kernels --image-size 0", 64, "--image-size 0"),
+    Wrong("bench kernels resnet50 --image-size 1 --batch-size 1", 1, "resnet50", "larger"),
     Wrong("bench model resnet20 --batch-size 1048576 --image-size 1048576", 1, "1048576", "smaller"),
     Wrong("bench model resnet20 --batch-size 1000000", 1, "memory", "--recompute --batch-size", "the largest that fits"),
     Wrong("bench model resnet20 --batch-size 1000000 --device cpu", 1, "memory", "--batch-size"),

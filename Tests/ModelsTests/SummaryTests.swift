@@ -42,6 +42,29 @@ import Testing
     #expect(summary.layers.last?.parameters == 650)
   }
 
+  /// Each operation of a step and of inference, run again from its record, is the same operation.
+  @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("resnet18", nil), ("resnet50", nil)])
+  func operationsRunAgainFromTheirRecords(name: String, shortcut: ShortcutOption?) throws {
+    let configuration = ModelConfiguration(name: name, classes: 5, shortcut: shortcut)
+    let summary = try Summary(configuration, images: [2, 32, 32, 3])
+    #expect(!summary.inferenceOperations.isEmpty)
+    let (again, reference) = (DryRunBackend(), CPUBackend())
+    for record in summary.step + summary.inferenceOperations {
+      let operation = try record.prepare(on: again)
+      try operation()
+      let copy = try #require(again.operations.last)
+      #expect(copy.name == record.name && copy.shapes == record.shapes && copy.output == record.output)
+      #expect(copy.macs == record.macs && copy.bytes == record.bytes && copy.updatedBytes == record.updatedBytes)
+    }
+    // On a device as well, twice on the same operands.
+    var seen: Set<String> = []
+    for record in summary.step + summary.inferenceOperations where seen.insert(record.name).inserted && record.macs < 1 << 23 {
+      let operation = try record.prepare(on: reference)
+      for _ in 0..<2 { try operation() }
+    }
+    #expect(seen.count > 20)
+  }
+
   @Test func trainingKeepsTwoActivationsAConvolution() throws {
     let summary = try Summary(ModelConfiguration(name: "resnet20", classes: 10), images: [128, 32, 32, 3])
     let activations = summary.layers.filter { $0.name.contains("conv") || $0.name.contains("bn") }
