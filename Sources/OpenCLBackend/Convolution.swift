@@ -252,6 +252,9 @@ struct Ending {
     [y, epilogue?.scale ?? y, epilogue?.bias ?? y, epilogue?.residual ?? y].map { .buffer($0.buffer) }
   }
 
+  /// What is read and written of y and of what the epilogue needs.
+  var bytes: Int { y.byteCount * (accumulate ? 2 : 1) + otherBytes }
+
   /// What the epilogue reads and writes besides y.
   var otherBytes: Int {
     [epilogue?.scale, epilogue?.bias, epilogue?.residual, moments].reduce(0) { $0 + ($1?.byteCount ?? 0) }
