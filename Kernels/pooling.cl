@@ -5,26 +5,42 @@
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
 #endif
+#ifndef WINDOW
+#define WINDOW 1  // side of a window
+#endif
+#ifndef STRIDE
+#define STRIDE 1
+#endif
 
 // The largest value of each window and its position r·window + s; the first of equal ones; a NaN wins and stays.
 //   x [N,H,W,C] → y [N,P,Q,C], positions [N,P,Q,C]
 __kernel void max_pool(__global const float *restrict x, __global float *restrict y, __global uchar *restrict positions, int H, int W,
-                       int C, int Q, int window, int stride, int padding) {
+                       int C, int Q, int padding) {
   const int p = get_global_id(0), n = get_global_id(1), P = get_global_size(0);
   for (int q = 0; q < Q; q++) {
-    const int h0 = p * stride - padding, w0 = q * stride - padding;
-    const int r0 = max(0, -h0), r1 = min(window, H - h0), s0 = max(0, -w0), s1 = min(window, W - w0);
+    const int h0 = p * STRIDE - padding, w0 = q * STRIDE - padding;
+    const int r0 = max(0, -h0), r1 = min(WINDOW, H - h0), s0 = max(0, -w0), s1 = min(WINDOW, W - w0);
+    const int isWhole = r1 - r0 == WINDOW && s1 - s0 == WINDOW;
     const size_t to = (((size_t)n * P + p) * Q + q) * C;
+    __global const float *from = x + (((long)n * H + h0) * W + w0) * C;
     for (int c = 0; c < C; c += VW) {
-      floatv best = (floatv)(-INFINITY);
-      intv position = (intv)(r0 * window + s0);
-      for (int r = r0; r < r1; r++)
-        for (int s = s0; s < s1; s++) {
-          const floatv v = LOAD(x + (((size_t)n * H + h0 + r) * W + w0 + s) * C + c);
-          const intv isBetter = (v > best || isnan(v)) && !isnan(best);
-          best = isBetter ? v : best;
-          position = isBetter ? (intv)(r * window + s) : position;
-        }
+      floatv best = LOAD(from + ((long)r0 * W + s0) * C + c);
+      intv position = (intv)(r0 * WINDOW + s0);
+// Not "v > best": that would not let a NaN win. Where best is a NaN already, nothing is better.
+#define TAKE(r, s)                                                           \
+  {                                                                          \
+    const floatv v = LOAD(from + ((long)(r) * W + (s)) * C + c);             \
+    const intv isBetter = !(v <= best) && best == best;                      \
+    best = isBetter ? v : best;                                              \
+    position = isBetter ? (intv)((r) * WINDOW + (s)) : position;             \
+  }
+      if (isWhole) {
+        UNROLL for (int r = 0; r < WINDOW; r++) UNROLL for (int s = 0; s < WINDOW; s++) if (r + s > 0) TAKE(r, s)
+      } else {
+        for (int r = r0; r < r1; r++)
+          for (int s = s0; s < s1; s++)
+            if (r > r0 || s > s0) TAKE(r, s)
+      }
       STORE(best, y + to + c);
       STORE(TO_UCHARV(position), positions + to + c);
     }

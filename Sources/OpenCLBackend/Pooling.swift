@@ -6,11 +6,12 @@ extension OpenCLBackend {
     let g = geometry
     precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
     try launch(
-      Specialisation(.pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c)]), global: [g.p, g.n],
+      Specialisation(
+        .pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c), "WINDOW": g.window, "STRIDE": g.stride]),
+      global: [g.p, g.n],
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
-        .int(g.window),
-        .int(g.stride), .int(g.padding),
+        .int(g.padding),
       ])
   }
 
