@@ -5,6 +5,15 @@
 #define KB 1      // divides the number of output channels
 #endif
 
+// to[j·KB + i] = from[i·K + j] for i and j below 16, in registers.
+#define ROW(i, from) const float16 r##i = vload16(0, (from) + (size_t)0x##i * K);
+#define COLUMN(j, to)                                                                                                                \
+  vstore16((float16)(r0.s##j, r1.s##j, r2.s##j, r3.s##j, r4.s##j, r5.s##j, r6.s##j, r7.s##j, r8.s##j, r9.s##j, ra.s##j, rb.s##j,   \
+                     rc.s##j, rd.s##j, re.s##j, rf.s##j), 0, (to) + (size_t)0x##j * KB);
+#define EACH(F, p) \
+  F(0, p) F(1, p) F(2, p) F(3, p) F(4, p) F(5, p) F(6, p) F(7, p) F(8, p) F(9, p) F(a, p) F(b, p) F(c, p) F(d, p) F(e, p) F(f, p)
+#define TURN(from, to) EACH(ROW, from) EACH(COLUMN, to)
+
 // packed[((k/KB)·taps + tap)·C·KB + c·KB + k mod KB] = w[tap,c,k] for w [taps,C,K]. Work-items: (K/KB, taps).
 __kernel void pack_filter(__global const float *restrict w, __global float *restrict packed, int C, int K) {
   const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
@@ -28,11 +37,7 @@ __kernel void pack_turned_filter(__global const float *restrict w, __global floa
   for (int k = 0; k < K; k += 16)
     for (int c = 0; c < KB; c += 16) {
       if (k + 16 <= K && c + 16 <= KB) {
-        float block[16][16];
-        for (int i = 0; i < 16; i++)
-          for (int j = 0; j < 16; j++) block[j][i] = from[(size_t)(c + i) * K + k + j];
-        for (int j = 0; j < 16; j++)
-          for (int i = 0; i < 16; i++) to[(size_t)(k + j) * KB + c + i] = block[j][i];
+        TURN(from + (size_t)c * K + k, to + (size_t)k * KB + c)
       } else {
         for (int j = k; j < min(k + 16, K); j++)
           for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = from[(size_t)i * K + j];
