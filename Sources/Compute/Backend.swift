@@ -144,7 +144,8 @@ public enum ConvolutionPass: String, CaseIterable, Sendable {
 
 /// The operations that may need scratch memory of their own.
 public enum WorkspaceOperation: Hashable, Sendable {
-  case convolution(ConvolutionPass, Conv2D)
+  case convolution(ConvolutionWork)
+  case multiply(MatrixProduct)
   /// Statistics or gradient over x [rows, channels].
   case batchNorm(rows: Int, channels: Int)
   case crossEntropy(rows: Int)

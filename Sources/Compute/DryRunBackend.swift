@@ -111,7 +111,8 @@ public final class DryRunBackend: Backend {
     operations.append(
       OperationRecord(
         layer: layer, operation: operation, shapes: "\(inputs) → \(output)", output: output, macs: macs,
-        bytes: (reads + writes + updates + updates).reduce(otherBytes) { $0 + $1.byteCount }))
+        bytes: (reads + writes + updates + updates).reduce(otherBytes) { $0 + $1.byteCount },
+        convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } }))
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {
@@ -136,6 +137,8 @@ public struct OperationRecord: Hashable, Sendable {
   public let macs: Int
   /// Bytes read and written if each tensor passes once, however often a device reads it.
   public let bytes: Int
+  /// Which convolution it is; nil for other operations.
+  public let convolution: ConvolutionWork?
 }
 
 private final class DryPool {

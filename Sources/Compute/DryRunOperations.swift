@@ -22,7 +22,7 @@ extension DryRunBackend {
     require(y, geometry.output, "convolution")
     log(
       "convolution", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspace: .convolution(.forward, geometry))
+      workspace: .convolution(ConvolutionWork(.forward, geometry)))
   }
 
   public func convolutionInputGradient(
@@ -33,7 +33,7 @@ extension DryRunBackend {
     require(dx, geometry.input, "convolutionInputGradient")
     log(
       "convolutionInputGradient", reads: [dy, filter], updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx],
-      macs: geometry.macs, workspace: .convolution(.inputGradient, geometry))
+      macs: geometry.macs, workspace: .convolution(ConvolutionWork(.inputGradient, geometry, accumulates: accumulate)))
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
@@ -42,7 +42,7 @@ extension DryRunBackend {
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
       "convolutionFilterGradient", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspace: .convolution(.filterGradient, geometry))
+      workspace: .convolution(ConvolutionWork(.filterGradient, geometry)))
   }
 
   // MARK: Batch normalisation
@@ -128,13 +128,12 @@ extension DryRunBackend {
   // MARK: Linear algebra and elementwise operations
 
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) {
-    precondition(a.shape.rank == 2 && b.shape.rank == 2, "[multiply] \(a.shape) by \(b.shape)")
-    let (m, k) = (a.shape[ta ? 1 : 0], a.shape[ta ? 0 : 1])
-    let n = b.shape[tb ? 0 : 1]
+    let product = MatrixProduct(a.shape, transposed: ta, b.shape, transposed: tb)
     require(a, a.shape, "multiply")
-    require(b, tb ? [n, k] : [k, n], "multiply")
-    require(c, [m, n], "multiply")
-    log("multiply", reads: [a, b], writes: [c], macs: m * n * k)
+    require(b, b.shape, "multiply")
+    require(c, [product.m, product.n], "multiply")
+    log(
+      "multiply", reads: [a, b], writes: [c], macs: product.m * product.n * product.k, workspace: .multiply(product))
   }
 
   public func addBias(_ bias: Tensor, to y: Tensor) {

@@ -6,6 +6,9 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.forward, geometry))
+    defer { traits.choice = nil }
+    if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: y) }
     try convolve(x, filter, ConvolutionProblem(forward: geometry), accumulate: false, into: y)
   }
 
@@ -16,6 +19,9 @@ extension OpenCLBackend {
     precondition(
       dy.shape == g.output && filter.shape == g.filter && dx.shape == g.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(g)")
+    traits.choice = choice(for: ConvolutionWork(.inputGradient, g, accumulates: accumulate))
+    defer { traits.choice = nil }
+    if isProduct(g) { return try multiplyPixels(dy, filter, g, .inputGradient, accumulate: accumulate, into: dx) }
     let phases = inputGradientProblems(g)
     // Pixels between the taps of a small filter with a large stride get no gradient.
     let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
@@ -35,7 +41,7 @@ extension OpenCLBackend {
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  private func inputGradientProblems(
+  func inputGradientProblems(
     _ g: Conv2D
   ) -> [(rows: PhaseAxis, columns: PhaseAxis, problem: ConvolutionProblem)] {
     var start = 0
@@ -53,6 +59,9 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.filterGradient, geometry))
+    defer { traits.choice = nil }
+    if isProduct(geometry) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
     let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let plan = FilterGradientPlan(g, traits)
@@ -77,13 +86,24 @@ extension OpenCLBackend {
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
-    case .convolution(.forward, let geometry): winogradWorkspaces(ConvolutionProblem(forward: geometry))
-    case .convolution(.inputGradient, let geometry):
-      // The turned filter, and what the one phase of a stride of 1 needs.
-      [geometry.filter.count * 4] + inputGradientProblems(geometry).flatMap { winogradWorkspaces($0.problem) }
-    case .convolution(.filterGradient, let geometry): filterGradientWorkspaces(geometry)
+    case .convolution(let work): convolutionWorkspaces(work)
+    case .multiply(let product): tapConvolution(product).map(convolutionWorkspaces) ?? []
     case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
+    }
+  }
+
+  private func convolutionWorkspaces(_ work: ConvolutionWork) -> [Int] {
+    let geometry = work.geometry
+    traits.choice = choice(for: work)
+    defer { traits.choice = nil }
+    if isProduct(geometry) { return [] }
+    switch work.pass {
+    case .forward: return winogradWorkspaces(ConvolutionProblem(forward: geometry))
+    case .inputGradient:
+      // The turned filter, and what the one phase of a stride of 1 needs.
+      return [geometry.filter.count * 4] + inputGradientProblems(geometry).flatMap { winogradWorkspaces($0.problem) }
+    case .filterGradient: return filterGradientWorkspaces(geometry)
     }
   }
 
@@ -129,7 +149,7 @@ extension OpenCLBackend {
 
 extension Conv2D {
   /// The same sums with each image as one long row, where the filter is a single tap that meets every pixel.
-  fileprivate var flattened: Conv2D {
+  var flattened: Conv2D {
     r == 1 && s == 1 && stride == 1 && padding == 0 ? Conv2D(input: [n, 1, h * w, c], filter: filter) : self
   }
 }

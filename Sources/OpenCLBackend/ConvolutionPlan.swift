@@ -75,17 +75,22 @@ struct ConvolutionPlan: Hashable {
 
   /// The built-in choice, or nil where the strip does not fit into local memory and the plain kernel must serve.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
+    if traits.choice?.algorithm == .plain { return nil }
     width = traits.vectorWidth(dividing: problem.k)
+    let vectors = problem.k / width
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
-    channelVectors = problem.k % (2 * width) == 0 ? 2 : 1
+    channelVectors = traits.chosen("TC") { (1...8).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
     let pixels = max(1, traits.accumulators / channelVectors)
     // Tiles of up to 14 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
     let longest = min(pixels, 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
-    tileColumns = (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
+    tileColumns =
+      traits.chosen("TQ") { (1...min(pixels, problem.q)).contains($0) }
+      ?? (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
     // Eight sums in flight hide the latency of a multiply-add; rows make up for short columns.
     let wanted = (8 + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
-    tileRows = max(1, min(wanted, problem.p, pixels / tileColumns))
+    let mostRows = max(1, min(problem.p, pixels / tileColumns))
+    tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
 
     packs = problem.readsBorder
     let columns = packs ? (problem.q - 1) * problem.stride + problem.s : problem.w
@@ -114,9 +119,13 @@ struct FilterGradientPlan: Hashable {
 
   init(_ g: Conv2D, _ traits: DeviceTraits) {
     width = traits.vectorWidth(dividing: g.k)
-    channelVectors = g.c > 1 && g.k % (4 * width) == 0 ? 2 : 1
+    let vectors = g.k / width
+    channelVectors =
+      traits.chosen("TC") { (1...4).contains($0) && vectors % $0 == 0 } ?? (g.c > 1 && vectors % 4 == 0 ? 2 : 1)
     let most = max(1, min(16, traits.accumulators - 4) / channelVectors)
-    inputChannels = (1...min(most, g.c)).last { g.c % $0 == 0 } ?? 1
+    inputChannels =
+      traits.chosen("TI") { (1...min(most, g.c)).contains($0) && g.c % $0 == 0 }
+      ?? (1...min(most, g.c)).last { g.c % $0 == 0 } ?? 1
     var sets = 1
     while sets * inputChannels * channelVectors < 8 && sets < 8 { sets *= 2 }
     self.sets = sets
@@ -127,7 +136,7 @@ struct FilterGradientPlan: Hashable {
     // than a quarter of what is read.
     let bytes = (g.input.count + g.output.count) * 4
     let forCache = min(bytes >> 20, bytes / 4 / (g.filter.count * 4))
-    splits = max(1, min(g.n, max(forItems, forCache)))
+    splits = traits.chosen("SPLITS") { (1...g.n).contains($0) } ?? max(1, min(g.n, max(forItems, forCache)))
   }
 
   /// Bytes of the partial sums; none where one split writes the result itself.

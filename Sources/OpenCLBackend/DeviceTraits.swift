@@ -16,6 +16,9 @@ package struct DeviceTraits {
   /// The side of the tiles of Winograd's convolution: 2 is as exact as the direct sum; 4 is faster and three times less exact.
   package var winogradSide = 2
 
+  /// What the tuner has chosen for the convolution at hand; nil for the built-in choice.
+  package var choice: ConvolutionChoice?
+
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
     computeUnits = max(1, try device.computeUnits)

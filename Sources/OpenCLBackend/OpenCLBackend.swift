@@ -10,10 +10,13 @@ public final class OpenCLBackend: Backend {
   public let alignment: Int
   /// What the device is, for reports and plans.
   public let device: Device
-  let traits: DeviceTraits
+  /// What plans are made for. Its choice is set while a convolution is enqueued.
+  var traits: DeviceTraits
   let queue: Queue
   private let deviceMemory: DeviceMemory
   private let programs: ProgramCache
+  /// What the tuner has chosen; work that is not there is done as the plans choose by themselves.
+  private var choices: [ConvolutionWork: ConvolutionChoice] = [:]
   /// What each kernel took, while ``startProfile()`` is in force.
   private var profile: [(kernel: String, event: Event)]?
 
@@ -87,6 +90,13 @@ public final class OpenCLBackend: Backend {
   public func flush() throws { try queue.flush() }
 
   public func finish() throws { try queue.finish() }
+
+  // MARK: Choices
+
+  func choice(for work: ConvolutionWork) -> ConvolutionChoice? { choices[work] }
+
+  /// Makes this the way to do the work, or the built-in one again.
+  package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = choice }
 
   // MARK: Launching
 

@@ -36,19 +36,22 @@ struct WinogradPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isGradient: Bool) {
-    guard traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
+    guard traits.allows(.winograd), traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
     width = traits.vectorWidth
-    side = traits.winogradSide
+    // Never less exact than the device's policy says.
+    side = traits.chosen("M") { [2, 4].contains($0) && $0 <= traits.winogradSide } ?? traits.winogradSide
     let (c, k) = (problem.c, problem.k)
-    guard c % width == 0, k % width == 0, min(c, k) >= 32 else { return nil }
-    channelVectors = k % (2 * width) == 0 ? 2 : 1
-    tileRows = max(1, min(12, traits.accumulators / channelVectors))
-    inputChannels = min(8, width)
+    guard c % width == 0, k % width == 0, min(c, k) >= 32 || traits.choice != nil else { return nil }
+    let vectors = k / width
+    channelVectors = traits.chosen("TC") { (1...4).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
+    let mostRows = max(1, traits.accumulators / channelVectors)
+    tileRows = traits.chosen("TR") { (1...mostRows).contains($0) } ?? min(12, mostRows)
+    inputChannels = traits.chosen("TI") { (1...mostRows).contains($0) && c % $0 == 0 } ?? min(8, width)
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
     slots = (tiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
-    isStaged = positions * c * k * 4 > Self.filterRoom
+    isStaged = traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 } ?? (positions * c * k * 4 > Self.filterRoom)
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
       tilesAtOnce = max(1, min(slots, (256 << 10) / (c * 4)) / tileRows) * tileRows
