@@ -30,17 +30,18 @@ let package = Package(
         .embedInCode("peak.cl"), .embedInCode("pooling.cl"), .embedInCode("vector.h"), .embedInCode("winograd.cl"),
         .embedInCode("winograd.h"), .embedInCode("winograd_staged.cl"),
       ]),
-    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Kernels", "OpenCL"]),
+    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
     .target(name: "NN", dependencies: ["Compute"]),
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),
+    .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "OpenCLBackend", "Training",
+        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -5,31 +5,40 @@ extension Catalogue {
 
   /// All three passes of one geometry, the input gradient both overwriting and adding.
   static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
-    let gradients = [false, true].map { accumulate in
-      let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
+    [
+      ConvolutionWork(.forward, g), ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
+      ConvolutionWork(.filterGradient, g),
+    ].map { convolution($0, size: size) }
+  }
+
+  private static func convolution(_ work: ConvolutionWork, size: Case.Size) -> Case {
+    let g = work.geometry
+    let bound = Bound.convolution(work, winograd: g.r == 3 && g.s == 3 && g.stride == 1)
+    switch work.pass {
+    case .forward:
       return Case(
-        "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
-        bound: g.bound(terms: g.r * g.s * g.k),
-        [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
-      ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
-    }
-    return [
-      Case(
-        "convolution", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
+        "convolution", g.detail, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
           .output("y", g.output),
         ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
-    ] + gradients + [
-      Case(
-        "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
+    case .inputGradient:
+      let accumulate = work.accumulates
+      let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
+      return Case(
+        "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
+        [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
+      ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
+    case .filterGradient:
+      return Case(
+        "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
           .output("dw", g.filter),
         ]
       ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
-    ]
+    }
   }
 
   private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]
@@ -99,11 +108,20 @@ extension Catalogue {
 extension Conv2D {
   /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
   var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
+}
 
-  /// Winograd's transforms of F(4×4,3×3), for 3×3 filters of stride 1, enlarge rounding errors by about four (Barabasz et al.,
-  /// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
-  fileprivate func bound(terms: Int) -> Bound {
-    r == 3 && s == 3 && stride == 1
-      ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
+extension Bound {
+  /// What a pass of a convolution may err by.
+  /// - Parameter winograd: whether it may go through Winograd's transforms. Those of F(4×4,3×3) enlarge rounding errors by about
+  ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
+  public static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
+    let g = work.geometry
+    let terms =
+      switch work.pass {
+      case .forward: g.r * g.s * g.c
+      case .inputGradient: g.r * g.s * g.k
+      case .filterGradient: g.n * g.p * g.q
+      }
+    return winograd ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
   }
 }

@@ -15,8 +15,9 @@ public final class OpenCLBackend: Backend {
   let queue: Queue
   private let deviceMemory: DeviceMemory
   private let programs: ProgramCache
-  /// What the tuner has chosen; work that is not there is done as the plans choose by themselves.
-  private var choices: [ConvolutionWork: ConvolutionChoice] = [:]
+  private let tuning: TuningTable
+  /// What was chosen for the work met so far.
+  private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
   /// What each kernel took, while ``startProfile()`` is in force.
   private var profile: [(kernel: String, event: Event)]?
 
@@ -26,13 +27,22 @@ public final class OpenCLBackend: Backend {
   /// - Parameters:
   ///   - device: where to run.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
+  ///   - tuning: what the tuner has chosen; other work is done as the plans choose by themselves.
+  ///   - programs: where compiled programs are kept, if the driver does not do so itself.
   /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
-  public convenience init(device: Device, profiling: Bool = false) throws {
-    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device))
+  public convenience init(
+    device: Device, profiling: Bool = false, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+  ) throws {
+    // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
+    let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
+    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device), tuning: tuning, programs: disk)
   }
 
   /// Fits the kernels to `traits` instead of what the device says, so that a test can try the choices for other devices.
-  package init(device: Device, profiling: Bool = false, traits: DeviceTraits) throws {
+  package init(
+    device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+  ) throws {
+    self.tuning = tuning
     let context = try Context(device: device)
     self.device = device
     name = try device.name
@@ -41,7 +51,7 @@ public final class OpenCLBackend: Backend {
     alignment = max(64, try device.baseAddressAlignment)
     queue = try Queue(context: context, profiling: profiling)
     deviceMemory = try DeviceMemory(context: context, granularity: alignment)
-    programs = try ProgramCache(context: context)
+    self.programs = try ProgramCache(context: context, disk: programs)
   }
 
   // MARK: Memory
@@ -93,10 +103,15 @@ public final class OpenCLBackend: Backend {
 
   // MARK: Choices
 
-  func choice(for work: ConvolutionWork) -> ConvolutionChoice? { choices[work] }
+  func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
+    if let choice = choices[work] { return choice }
+    let choice = tuning[work]?.choice
+    choices[work] = .some(choice)
+    return choice
+  }
 
-  /// Makes this the way to do the work, or the built-in one again.
-  package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = choice }
+  /// Makes this the way to do the work; nil for the built-in one.
+  package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
 
   // MARK: Launching
 

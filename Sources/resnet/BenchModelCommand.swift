@@ -10,6 +10,7 @@ struct BenchModelCommand: ParsableCommand {
     commandName: "model", abstract: "Measure a model's throughput in training and inference on random images.")
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
   @Argument(help: "For example resnet20 or resnet50.")
@@ -34,6 +35,7 @@ struct BenchModelCommand: ParsableCommand {
   var profile = false
 
   func validate() throws {
+    try tuning.validate(device)
     try modelOptions.validate(model)
     try requireSizes(["--batch-size": batchSize, "--image-size": imageSize, "--steps": steps], in: 1...1 << 20)
     try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
@@ -43,9 +45,11 @@ struct BenchModelCommand: ParsableCommand {
   func run() throws {
     let usual = try ModelConfiguration.usualInput(of: model)
     let side = imageSize ?? usual.side
-    let backend = try device.backend(profiling: profile)
     let configuration = modelOptions.configuration(model, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
+    if tuning.tune != nil { Signals.catchAll() }
+    let backend = try tuning.backend(device, profiling: profile) { try convolutions(of: configuration, images: shape) }
+    if Signals.pending != nil { throw Signals.exitCode }
     try Summary(configuration, images: shape, on: backend).requireMemoryForTraining(on: backend)
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 0)

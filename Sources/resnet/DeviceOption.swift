@@ -21,9 +21,11 @@ struct DeviceOption: ParsableArguments {
   /// Whether this is the CPU reference.
   var isReference: Bool { device == "cpu" }
 
-  /// Opens the device.
+  /// Opens the device, with what the user's cache knows about it.
   func backend(profiling: Bool = false) throws -> any Backend {
     if isReference { return CPUBackend() }
-    return try OpenCLBackend(device: DeviceList.find(device).device, profiling: profiling)
+    let device = try DeviceList.find(device).device
+    let cache = try userCache(of: device)
+    return try OpenCLBackend(device: device, profiling: profiling, tuning: cache?.loadTable() ?? TuningTable(), programs: cache)
   }
 }

@@ -14,6 +14,7 @@ struct TrainCommand: ParsableCommand {
       """)
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Run") var options: RunOptions
 
@@ -27,6 +28,7 @@ struct TrainCommand: ParsableCommand {
   var logEvery = 10
 
   func validate() throws {
+    try tuning.validate(device)
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
     guard resume != nil else { return try modelOptions.validate(options.model ?? RunOptions.defaultModel) }
@@ -39,7 +41,10 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     Signals.catchAll()
     let (configuration, splits) = try prepare()
-    let backend = try device.backend()
+    let size = splits.train.images.shape
+    let backend = try tuning.backend(device) {
+      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
+    }
     if Signals.pending != nil { throw Signals.exitCode }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
@@ -47,7 +52,6 @@ struct TrainCommand: ParsableCommand {
       }
     let trainer = try Trainer(
       configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
-    let size = splits.train.images.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
