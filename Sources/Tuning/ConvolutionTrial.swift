@@ -69,18 +69,16 @@ struct ConvolutionTrial {
     return Comparison("the result", part, against: expected, .convolution(fewWork, winograd: mayTransform)).complaint
   }
 
-  /// Seconds that each of two choices takes, medians of runs in turn.
+  /// Times two choices in turn.
   /// - Parameter dropping: whether to leave it at the first runs where they leave no hope for the new one.
-  func compare(
-    _ new: ConvolutionChoice?, _ old: ConvolutionChoice?, dropping: Bool = true
-  ) throws -> (new: Double, old: Double) {
+  func compare(_ new: ConvolutionChoice?, _ old: ConvolutionChoice?, dropping: Bool = true) throws -> (new: Times, old: Times) {
     // The first runs compile and warm up; the next tell how many make ten milliseconds.
     for choice in [old, new] { _ = try seconds(choice, runs: 1) }
     let first = (new: try seconds(new, runs: 1), old: try seconds(old, runs: 1))
-    if dropping && first.new > 1.5 * first.old { return first }
+    if dropping && first.new > 1.5 * first.old { return (Times([first.new]), Times([first.old])) }
     let runs = max(1, min(50, Int(0.01 / max(first.old, 1e-6))))
-    let pairs = try (0..<5).map { _ in (new: try seconds(new, runs: runs), old: try seconds(old, runs: runs)) }
-    return (pairs.map(\.new).sorted()[2], pairs.map(\.old).sorted()[2])
+    let pairs = try (0..<7).map { _ in (new: try seconds(new, runs: runs), old: try seconds(old, runs: runs)) }
+    return (Times(pairs.map(\.new)), Times(pairs.map(\.old)))
   }
 
   private func seconds(_ choice: ConvolutionChoice?, runs: Int) throws -> Double {
@@ -139,5 +137,21 @@ struct ConvolutionTrial {
       bytes.replaceSubrange(image * size..<(image + 1) * size, with: tensor.bytes[image * size..<(image + 1) * size])
     }
     return HostTensor(shape: tensor.shape, type: tensor.type, bytes: bytes)
+  }
+}
+
+/// How long the runs of one choice took, in seconds.
+struct Times {
+  let median, least: Double
+
+  /// - Precondition: there is a run.
+  init(_ seconds: [Double]) {
+    let sorted = seconds.sorted()
+    (median, least) = (sorted[sorted.count / 2], sorted[0])
+  }
+
+  /// Whether these runs were faster, by that part at least. Other programs disturb medians, good luck the least; both must say so.
+  func beat(_ other: Times, by margin: Double = 0) -> Bool {
+    median < other.median * (1 - margin) && least < other.least * (1 - margin)
   }
 }

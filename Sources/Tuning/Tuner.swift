@@ -47,39 +47,37 @@ public final class Tuner {
       if let left, left <= 0 { return }
       let deadline = left.map { now + .seconds($0 * weight / weightLeft) }
       weightLeft -= weight
-      guard let entry = try tune(work, isOver: { shouldStop() || (deadline.map { ContinuousClock.now >= $0 } ?? false) }) else {
-        return
-      }
-      try report(work, entry, order.count - index - 1)
+      let entry = try tune(work) { shouldStop() || (deadline.map { ContinuousClock.now >= $0 } ?? false) }
+      if let entry { try report(work, entry, order.count - index - 1) }
     }
   }
 
   /// - Parameter isOver: whether to try no more candidates.
   /// - Returns: nil where it was over before the first candidate.
-  private func tune(_ work: ConvolutionWork, isOver: () -> Bool) throws -> TuningTable.Entry? {
+  private func tune(_ work: ConvolutionWork, _ isOver: () -> Bool) throws -> TuningTable.Entry? {
     let trial = try ConvolutionTrial(work, on: backend, reference: reference)
     defer { backend.choose(nil, for: work) }
     if let complaint = try trial.complaint(nil) {
       throw Failure("\(work) is wrong on \(backend.name): \(complaint); `resnet verify` tells more")
     }
     var best: ConvolutionChoice?
-    var isComplete = true
-    for candidate in candidates(work) {
-      if isOver() {
-        isComplete = false
-        break
-      }
+    var tried = 0
+    let all = candidates(work)
+    for candidate in all {
+      if isOver() { break }
+      tried += 1
       // What does not build or run on this device, or is wrong, is no candidate.
       do {
         guard try trial.complaint(candidate) == nil else { continue }
         let (new, old) = try trial.compare(candidate, best)
-        if new < old { best = candidate }
+        if new.beat(old) { best = candidate }
       } catch { continue }
     }
-    if best == nil && !isComplete { return nil }
+    if tried == 0 && !all.isEmpty { return nil }
     let (chosen, builtIn) = try trial.compare(best, nil, dropping: false)
-    let wins = best != nil && chosen < builtIn * (1 - Self.margin)
+    let wins = best != nil && chosen.beat(builtIn, by: Self.margin)
     return TuningTable.Entry(
-      choice: wins ? best : nil, builtInSeconds: builtIn, seconds: wins ? chosen : builtIn, isComplete: isComplete)
+      choice: wins ? best : nil, builtInSeconds: builtIn.median, seconds: (wins ? chosen : builtIn).median,
+      isComplete: tried == all.count)
   }
 }
