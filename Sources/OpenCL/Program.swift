@@ -45,7 +45,9 @@ public final class Program {
 
   /// The device's own form of the program; empty where it has none.
   public func binary() throws(OpenCLError) -> [UInt8] {
-    let size = try Info.value("clGetProgramInfo", CL_PROGRAM_BINARY_SIZES, initial: 0) { clGetProgramInfo(handle, $0, $1, $2, $3) }
+    let size = try Info.value("clGetProgramInfo", CL_PROGRAM_BINARY_SIZES, initial: 0) {
+      clGetProgramInfo(handle, $0, $1, $2, $3)
+    }
     var bytes = [UInt8](repeating: 0, count: size)
     let code = bytes.withUnsafeMutableBufferPointer { buffer in
       var base = buffer.baseAddress

@@ -20,7 +20,7 @@ public struct ConvolutionChoice: Hashable, Sendable, CustomStringConvertible {
   public let algorithm: Algorithm
   public let numbers: [String: Int]
 
-  init(_ algorithm: Algorithm, _ numbers: [String: Int] = [:]) { (self.algorithm, self.numbers) = (algorithm, numbers) }
+  package init(_ algorithm: Algorithm, _ numbers: [String: Int] = [:]) { (self.algorithm, self.numbers) = (algorithm, numbers) }
 
   /// For example `direct TC=2 TQ=8`, which ``init(_:)`` reads.
   public var description: String {

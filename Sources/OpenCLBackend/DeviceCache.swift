@@ -24,11 +24,12 @@ public final class DeviceCache {
   /// - Throws: where the device or a kernel's source cannot be read.
   public init(_ folder: String, device: Device, warn: @escaping (String) -> Void) throws {
     let sources = try KernelSources(device: device)
-    identity = JSON.object([
-      .init("device", .string(try device.name)), .init("driver", .string(try device.driverVersion)),
-      .init("platform", .string("\(try device.platform.name), \(try device.platform.version)")),
-      .init("kernels", .string(try sources.checksum())),
-    ]).description
+    identity =
+      JSON.object([
+        .init("device", .string(try device.name)), .init("driver", .string(try device.driverVersion)),
+        .init("platform", .string("\(try device.platform.name), \(try device.platform.version)")),
+        .init("kernels", .string(try sources.checksum())),
+      ]).description
     path = "\(folder)/\(Checksum.of(identity.utf8))"
     self.warn = warn
   }
@@ -108,11 +109,11 @@ public final class DeviceCache {
 }
 
 /// The form of a cached file: `resnet cache 1 CHECKSUM`, a line with the identity, and the contents.
-enum CacheFile {
+package enum CacheFile {
   private static let title = "resnet cache 1 "
   private static let newline = UInt8(ascii: "\n")
 
-  static func bytes(_ identity: String, _ body: [UInt8]) -> [UInt8] {
+  package static func bytes(_ identity: String, _ body: [UInt8]) -> [UInt8] {
     let rest = Array("\(identity)\n".utf8) + body
     return Array("\(title)\(Checksum.of(rest))\n".utf8) + rest
   }

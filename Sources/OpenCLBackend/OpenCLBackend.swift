@@ -40,7 +40,8 @@ public final class OpenCLBackend: Backend {
 
   /// Fits the kernels to `traits` instead of what the device says, so that a test can try the choices for other devices.
   package init(
-    device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+    device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
+    programs: DeviceCache? = nil
   ) throws {
     self.tuning = tuning
     let context = try Context(device: device)

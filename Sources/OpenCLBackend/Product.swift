@@ -73,7 +73,7 @@ enum CLBlastParameters {
   static func prepare(_ device: Device, _ traits: DeviceTraits) throws(OpenCLError) {
     guard traits.isCPU, prepared.withLock({ $0.insert(device).inserted }) else { return }
     let names = forCPUs.map { strdup($0.key) }
-    defer { names.forEach { free($0) } }
+    defer { for name in names { free(name) } }
     var pointers = names.map { UnsafePointer($0) }
     let values = forCPUs.map(\.value)
     let status = CLBlastOverrideParameters(device.handle, "Xgemm", CLBlastPrecisionSingle, values.count, &pointers, values)

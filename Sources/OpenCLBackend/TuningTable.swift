@@ -28,7 +28,7 @@ public struct TuningTable: Sendable, Equatable {
   /// Takes over another table's entries; of two about the same work, the other's.
   public mutating func merge(_ other: TuningTable) { entries.merge(other.entries) { $1 } }
 
-  var json: JSON {
+  package var json: JSON {
     .array(
       entries.sorted { $0.key < $1.key }.map { work, entry in
         .object([

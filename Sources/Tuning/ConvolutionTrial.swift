@@ -39,7 +39,8 @@ struct ConvolutionTrial {
     let isGradient = work.pass == .filterGradient
     before =
       work.accumulates
-      ? x : HostTensor([Float](repeating: .nan, count: Self.resultShape(work.pass, g).count), shape: Self.resultShape(work.pass, g))
+      ? x
+      : HostTensor([Float](repeating: .nan, count: Self.resultShape(work.pass, g).count), shape: Self.resultShape(work.pass, g))
 
     let inputs: [HostTensor]
     switch work.pass {

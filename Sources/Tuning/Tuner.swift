@@ -35,7 +35,7 @@ public final class Tuner {
   /// - Throws: ``Failure`` where the built-in choice itself is wrong or does not run.
   public func tune(
     _ weights: [ConvolutionWork: Double], budget: Double?, shouldStop: () -> Bool,
-    report: (ConvolutionWork, TuningTable.Entry, _ left: Int) throws -> Void
+    report: (_ work: ConvolutionWork, _ entry: TuningTable.Entry, _ left: Int) throws -> Void
   ) throws {
     // Of equal weights in a fixed order.
     let order = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }

@@ -71,13 +71,14 @@ func fillTable(
   let tuner = Tuner(try OpenCLBackend(device: device, programs: cache), reference: CPUBackend())
   let progress = TuningProgress(total: missing.count)
   defer { progress.finish() }
-  try tuner.tune(missing, budget: budget, shouldStop: { Signals.pending != nil }) { work, entry, left in
+  func keep(_ work: ConvolutionWork, _ entry: TuningTable.Entry, left: Int) {
     table[work] = entry
     var found = TuningTable()
     found[work] = entry
     cache?.save(found)
     progress.report(work, entry, left: left)
   }
+  try tuner.tune(missing, budget: budget, shouldStop: { Signals.pending != nil }, report: keep)
   return table
 }
 

@@ -62,6 +62,14 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("summary", 64, "<model>"), Wrong("summary resnet20 extra", 64, "'extra'"), Wrong("bench model", 64, "<model>"),
     Wrong("bench modle", 64, "'modle'"), Wrong("bench kernels --filter nosuch", 64, "'nosuch'"),
     Wrong("verify --filter nosuch", 64, "'nosuch'"), Wrong("bench model resnet8 --profile --device cpu", 64, "--profile"),
+    Wrong("tune resnet8 extra", 64, "'extra'"), Wrong("tune --device cpu", 64, "cpu"), Wrong("tune --budget 0", 64, "--budget 0"),
+    Wrong("tune --budget nan", 64, "--budget nan"), Wrong("tune --budget soon", 64, "'soon'"),
+    Wrong("tune resnet21", 64, "resnet20"),
+    Wrong("tune --batch-size 0", 64, "--batch-size 0"), Wrong("tune --image-size 0", 64, "--image-size 0"),
+    Wrong("tune --channels 0", 64, "--channels 0"), Wrong("cache", 64, "list", "clear"), Wrong("cache lsit", 64, "'lsit'"),
+    Wrong("train --tune slow", 64, "'slow'", "fast"), Wrong("train --tune fast --device cpu", 64, "--tune fast"),
+    Wrong("evaluate --checkpoint x --tune full --device cpu", 64, "--tune full"),
+    Wrong("bench model resnet8 --tune", 64, "--tune"),
   ]
 
   static let sizes = [
@@ -199,6 +207,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
       Wrong("\(Samples.run) --output refused --device opencl:9.9", 1, "opencl:9.9", "resnet devices"),
       Wrong("bench model resnet8 --device opencl:99999999999999999999.0", 1, "opencl:99999999999999999999.0"),
       Wrong("\(Samples.run) --output refused", 1, "no OpenCL device", "--device cpu", environment: noDriver),
+      Wrong("tune", 1, "no OpenCL device", environment: noDriver),
+      Wrong("cache list", 1, "HOME", environment: ["HOME": "", "XDG_CACHE_HOME": ""]),
       Wrong("summary resnet20", 1, "no OpenCL device", "--device cpu", environment: noDriver),
       Wrong("verify --quick", 1, "no OpenCL device", environment: noDriver),
       Wrong("\(Samples.run) --output refused", 1, "missing/", "RESNET_KERNELS", environment: ["RESNET_KERNELS": "missing"]),
