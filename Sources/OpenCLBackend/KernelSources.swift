@@ -13,11 +13,12 @@ struct KernelSources {
   let options: String
   let folder: String?
 
-  init(device: Device) throws(OpenCLError) {
+  /// - Parameter folder: where sources come from instead of what `RESNET_KERNELS` says.
+  init(device: Device, folder: String? = nil) throws(OpenCLError) {
     let (major, minor) = try device.languageVersion
     // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
     options = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
-    folder = ProcessInfo.processInfo.environment["RESNET_KERNELS"]
+    self.folder = folder ?? ProcessInfo.processInfo.environment["RESNET_KERNELS"]
   }
 
   /// The source with its headers in place, so that no include path is needed.

@@ -38,10 +38,11 @@ public final class OpenCLBackend: Backend {
     try self.init(device: device, profiling: profiling, traits: DeviceTraits(device), tuning: tuning, programs: disk)
   }
 
-  /// Fits the kernels to `traits` instead of what the device says, so that a test can try the choices for other devices.
+  /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
+  /// the choices for other devices, and kernels that are wrong.
   package init(
     device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
-    programs: DeviceCache? = nil
+    programs: DeviceCache? = nil, kernels: String? = nil
   ) throws {
     self.tuning = tuning
     let context = try Context(device: device)
@@ -52,7 +53,7 @@ public final class OpenCLBackend: Backend {
     alignment = max(64, try device.baseAddressAlignment)
     queue = try Queue(context: context, profiling: profiling)
     deviceMemory = try DeviceMemory(context: context, granularity: alignment)
-    self.programs = try ProgramCache(context: context, disk: programs)
+    self.programs = ProgramCache(context: context, try KernelSources(device: device, folder: kernels), disk: programs)
   }
 
   // MARK: Memory

@@ -17,10 +17,10 @@ final class ProgramCache {
   private var kernels: [Specialisation: Kernel] = [:]
 
   /// - Parameter disk: where binaries are kept, or nil to keep none.
-  init(context: Context, disk: DeviceCache?) throws(OpenCLError) {
+  init(context: Context, _ sources: KernelSources, disk: DeviceCache?) {
     self.context = context
     self.disk = disk
-    sources = try KernelSources(device: context.device)
+    self.sources = sources
   }
 
   func kernel(_ specialisation: Specialisation) throws -> Kernel {

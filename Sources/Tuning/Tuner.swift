@@ -47,14 +47,17 @@ public final class Tuner {
       if let left, left <= 0 { return }
       let deadline = left.map { now + .seconds($0 * weight / weightLeft) }
       weightLeft -= weight
-      let entry = try tune(work) { shouldStop() || (deadline.map { ContinuousClock.now >= $0 } ?? false) }
+      // What is begun comes to a first candidate, however short the time.
+      let entry = try tune(work) { tried in
+        shouldStop() || (tried > 0 && deadline.map { ContinuousClock.now >= $0 } ?? false)
+      }
       if let entry { try report(work, entry, order.count - index - 1) }
     }
   }
 
-  /// - Parameter isOver: whether to try no more candidates.
+  /// - Parameter isOver: whether to try no more candidates after so many.
   /// - Returns: nil where it was over before the first candidate.
-  private func tune(_ work: ConvolutionWork, _ isOver: () -> Bool) throws -> TuningTable.Entry? {
+  private func tune(_ work: ConvolutionWork, _ isOver: (Int) -> Bool) throws -> TuningTable.Entry? {
     let trial = try ConvolutionTrial(work, on: backend, reference: reference)
     defer { backend.choose(nil, for: work) }
     if let complaint = try trial.complaint(nil) {
@@ -64,7 +67,7 @@ public final class Tuner {
     var tried = 0
     let all = candidates(work)
     for candidate in all {
-      if isOver() { break }
+      if isOver(tried) { break }
       tried += 1
       // What does not build or run on this device, or is wrong, is no candidate.
       do {

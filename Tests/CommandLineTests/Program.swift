@@ -52,9 +52,11 @@ final class Running {
     for file in files { try Data().write(to: file) }
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(["XDG_CACHE_HOME": Program.cache]) { $1 }.merging(
-      environment
-    ) { $1 }
+    // PoCL's own cache stays where it is, or every program would build every kernel.
+    let inherited = ProcessInfo.processInfo.environment
+    let caches = inherited["XDG_CACHE_HOME"] ?? "\(inherited["HOME"] ?? "")/.cache"
+    let own = ["XDG_CACHE_HOME": Program.cache, "POCL_CACHE_DIR": inherited["POCL_CACHE_DIR"] ?? "\(caches)/pocl/kcache"]
+    process.environment = inherited.merging(own) { $1 }.merging(environment) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: files[0])

@@ -66,7 +66,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("tune --budget nan", 64, "--budget nan"), Wrong("tune --budget soon", 64, "'soon'"),
     Wrong("tune resnet21", 64, "resnet20"),
     Wrong("tune --batch-size 0", 64, "--batch-size 0"), Wrong("tune --image-size 0", 64, "--image-size 0"),
-    Wrong("tune --channels 0", 64, "--channels 0"), Wrong("cache", 64, "list", "clear"), Wrong("cache lsit", 64, "'lsit'"),
+    Wrong("tune --channels 0", 64, "--channels 0"), Wrong("cache lsit", 64, "'lsit'"),
     Wrong("train --tune slow", 64, "'slow'", "fast"), Wrong("train --tune fast --device cpu", 64, "--tune fast"),
     Wrong("evaluate --checkpoint x --tune full --device cpu", 64, "--tune full"),
     Wrong("bench model resnet8 --tune", 64, "--tune"),
