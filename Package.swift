@@ -26,9 +26,10 @@ let package = Package(
       name: "Kernels", path: "Kernels",
       resources: [
         .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
-        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("gather_batch.cl"),
-        .embedInCode("peak.cl"), .embedInCode("pooling.cl"), .embedInCode("vector.h"), .embedInCode("winograd.cl"),
-        .embedInCode("winograd.h"), .embedInCode("winograd_staged.cl"),
+        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"),
+        .embedInCode("gather_batch.cl"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"), .embedInCode("pooling.cl"),
+        .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
+        .embedInCode("winograd_staged.cl"),
       ]),
     .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
     .target(name: "NN", dependencies: ["Compute"]),

@@ -8,6 +8,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case crossEntropy = "cross_entropy.cl"
   case elementwise = "elementwise.cl"
   case gatherBatch = "gather_batch.cl"
+  case packFilter = "pack_filter.cl"
   case peak = "peak.cl"
   case pooling = "pooling.cl"
   case winograd = "winograd.cl"
@@ -26,6 +27,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .crossEntropy: PackageResources.cross_entropy_cl
       case .elementwise: PackageResources.elementwise_cl
       case .gatherBatch: PackageResources.gather_batch_cl
+      case .packFilter: PackageResources.pack_filter_cl
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
       case .winograd: PackageResources.winograd_cl
@@ -34,9 +36,11 @@ public enum KernelSource: String, CaseIterable, Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// A file that kernels include. In the order in which they are put in place: ``winograd`` itself includes ``vector``.
+  /// A file that kernels include. In the order in which they are put in place: each may include those after it.
   public enum Header: String, CaseIterable, Sendable {
     case winograd = "winograd.h"
+    case strip = "strip.h"
+    case epilogue = "epilogue.h"
     case vector = "vector.h"
 
     /// The name of the file in `Kernels/`.
@@ -47,6 +51,8 @@ public enum KernelSource: String, CaseIterable, Sendable {
     public var embedded: String {
       switch self {
       case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
+      case .strip: String(decoding: PackageResources.strip_h, as: UTF8.self)
+      case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
       }
     }

@@ -82,6 +82,16 @@ __kernel void inverse_deviation(__global const float *restrict variance, __globa
   STORE(1.0f / sqrt(LOAD(variance + c) + epsilon), inverse + c);
 }
 
+// Known statistics as one factor and one summand a channel, [C]. Work-items: (C/VW).
+__kernel void fold(__global const float *restrict mean, __global const float *restrict variance, __global const float *restrict scale,
+                   __global const float *restrict bias, __global float *restrict foldedScale, __global float *restrict foldedBias,
+                   float epsilon) {
+  const int c = get_global_id(0) * VW;
+  const floatv factor = LOAD(scale + c) / sqrt(LOAD(variance + c) + epsilon);
+  STORE(factor, foldedScale + c);
+  STORE(LOAD(bias + c) - LOAD(mean + c) * factor, foldedBias + c);
+}
+
 // Not restrict: y may be x or residual. Without RESIDUAL the host passes x in its place, unread. Work-items: (chunks).
 __kernel void normalise(__global const float *x, __global const float *mean, __global const float *inverse,
                         __global const float *scale, __global const float *bias, __global const float *residual, __global float *y,

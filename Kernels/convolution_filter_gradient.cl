@@ -1,19 +1,24 @@
-// Filter gradient of a convolution, register-tiled, without atomics: images are split over work-items in a fixed way, each writes
-// its own partial sum, and a second kernel adds these in order.
+// Filter gradient of a convolution, register-tiled, without atomics: output rows are split over work-items in a fixed way, each
+// writes its own partial sum, and a second kernel adds these in order.
 //
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − pad, q·STRIDE + s − pad, c] · dy[n,p,q,k]
 //
 //   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]
 //
-// Work-items: (R·S · C/TI · K/(VW·TC), splits), each its own work-group. A work-item owns one tap, TI input channels and TC·VW
-// output channels in registers, and walks over the output pixels whose input pixel for this tap lies inside the image. TU sets of
-// registers take turns where TI·TC alone would leave the adders waiting for each other.
+// Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P output
+// rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and adds each
+// block's sums to its partial ones, a tile of TI input channels by TC·VW output channels in registers at a time. Adding a block at a
+// time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks.
 //
-// The host chooses: TI divides C; VW·TC divides K.
+// The host chooses: VW·TC divides depth, depth divides K; TI divides C, or S·C where the pitch of x is C, which joins S and C.
+#include "strip.h"
 #include "vector.h"
 
 #ifndef STRIDE
 #define STRIDE 1
+#endif
+#ifndef SAMPLE
+#define SAMPLE 1  // STRIDE with a filter of one tap, where only the pixels that it meets are copied
 #endif
 #ifndef TI
 #define TI 1      // tile: input channels
@@ -21,55 +26,75 @@
 #ifndef TC
 #define TC 1      // tile: vectors of output channels
 #endif
-#ifndef TU
-#define TU 1      // register sets
-#endif
+
+#define STEP (STRIDE / SAMPLE)
+#define EACH UNROLL for (int i = 0; i < TI; i++) UNROLL for (int t = 0; t < TC; t++)
+
+// to [TI][K] (+)= Σ x ⊗ g over rows × columns pixels.
+void tile(__local const float *x, __local const float *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
+          int gPitch, int isFirst) {
+  floatv sum[TI][TC];
+  EACH sum[i][t] = (floatv)(0.0f);
+  for (int p = 0; p < rows; p++)
+    for (int q = 0; q < columns; q++) {
+      __local const float *xq = x + p * STEP * xRow + q * STEP * xPitch;
+      __local const float *gq = g + (p * columns + q) * gPitch;
+      floatv f[TC];
+      UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(gq + t * VW);
+      UNROLL for (int i = 0; i < TI; i++) {
+        const floatv v = (floatv)(xq[i]);
+        UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(v, f[t], sum[i][t]);
+      }
+    }
+  EACH {
+    if (!isFirst) sum[i][t] += LOAD(to + (size_t)i * K + t * VW);
+    STORE(sum[i][t], to + (size_t)i * K + t * VW);
+  }
+}
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial, int N,
-                     int H, int W, int C, int K, int P, int Q, int R, int S, int pad) {
-  const int kBlocks = K / (VW * TC), cBlocks = C / TI;
-  const int id = get_global_id(0), split = get_global_id(1), splits = get_global_size(1);
-  const int k = id % kBlocks * VW * TC, c = id / kBlocks % cBlocks * TI, tap = id / (kBlocks * cBlocks);
-  const int r = tap / S, s = tap % S;
-  // Output rows and columns whose input pixel exists: 0 ≤ p·STRIDE + r − pad < H.
-  const int p0 = max(0, (pad - r + STRIDE - 1) / STRIDE), p1 = H + pad - r <= 0 ? 0 : min(P, (H + pad - r - 1) / STRIDE + 1);
-  const int q0 = max(0, (pad - s + STRIDE - 1) / STRIDE), q1 = W + pad - s <= 0 ? 0 : min(Q, (W + pad - s - 1) / STRIDE + 1);
+void filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial,
+                     __local float *restrict xs, __local float *restrict gs, int N, int H, int W, int C, int K, int P, int Q, int R, int S,
+                     int pad, int depth, int rows, int xPitch, int gPitch) {
+  const int first = get_global_id(0) * depth, split = get_global_id(1), splits = get_global_size(1);
+  const int begin = (int)((long)N * P * split / splits), end = (int)((long)N * P * (split + 1) / splits);
+  const int columns = (Q - 1) * STEP + S, xRow = columns * xPitch;
+  const int segments = xPitch == C ? 1 : S, length = xPitch == C ? S * C : C;
+  __global float *sums = partial + (size_t)split * R * S * C * K + first;
 
-  floatv sum[TU][TI][TC];
-  UNROLL for (int u = 0; u < TU; u++)
-    UNROLL for (int i = 0; i < TI; i++)
-      UNROLL for (int t = 0; t < TC; t++) sum[u][i][t] = (floatv)(0.0f);
-
-#define PIXEL(u, q)                                                                     \
-  {                                                                                     \
-    floatv g[TC];                                                                       \
-    UNROLL for (int t = 0; t < TC; t++) g[t] = LOAD(dyRow + (q) * K + t * VW);          \
-    UNROLL for (int i = 0; i < TI; i++) {                                               \
-      const floatv v = (floatv)(xRow[(q) * STRIDE * C + i]);                            \
-      UNROLL for (int t = 0; t < TC; t++) sum[u][i][t] = FMA(v, g[t], sum[u][i][t]);    \
-    }                                                                                   \
+  for (int row = begin, count; row < end; row += count) {
+    const int n = row / P, p = row % P;
+    count = min(rows, min(P - p, end - row));
+    pack(x + (size_t)n * H * W * C, xs, p * STRIDE - pad, (count - 1) * STEP + R, -pad, columns, H, W, C, C, xPitch, SAMPLE);
+    pack(dy + (size_t)n * P * Q * K + first, gs, p, count, 0, Q, P, Q, K, depth, gPitch, 1);
+    for (int r = 0; r < R; r++)
+      for (int segment = 0; segment < segments; segment++)
+        for (int k = 0; k < depth; k += TC * VW)
+          for (int c = 0; c < length; c += TI)
+            tile(xs + r * xRow + segment * xPitch + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count, Q, K,
+                 xPitch, xRow, gPitch, row == begin);
   }
+}
 
-  const int n0 = (int)((long)N * split / splits), n1 = (int)((long)N * (split + 1) / splits);
-  for (int n = n0; n < n1; n++)
-    for (int p = p0; p < p1; p++) {
-      __global const float *xRow = x + (((long)n * H + p * STRIDE + r - pad) * W + s - pad) * C + c;
-      __global const float *dyRow = dy + ((long)n * P + p) * Q * K + k;
-      int q = q0;
-      for (; q + TU <= q1; q += TU)
-        UNROLL for (int u = 0; u < TU; u++) PIXEL(u, q + u)
-#if TU > 1
-      for (; q < q1; q++) PIXEL(0, q)
-#endif
+// The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C, R·S).
+__kernel void filter_gradient_plain(__global const float *restrict x, __global const float *restrict dy, __global float *restrict dw,
+                                    int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad) {
+  const int k = get_global_id(0) * VW, c = get_global_id(1), tap = get_global_id(2);
+  const int r = tap / S, s = tap % S;
+  floatv total = (floatv)(0.0f);
+  for (int n = 0; n < N; n++)
+    for (int p = 0; p < P; p++) {
+      const int h = p * STRIDE + r - pad;
+      if (h < 0 || h >= H) continue;
+      floatv sum = (floatv)(0.0f);
+      for (int q = 0; q < Q; q++) {
+        const int w = q * STRIDE + s - pad;
+        if (w < 0 || w >= W) continue;
+        sum = FMA((floatv)(x[(((size_t)n * H + h) * W + w) * C + c]), LOAD(dy + (((size_t)n * P + p) * Q + q) * K + k), sum);
+      }
+      total += sum;
     }
-
-  __global float *to = partial + (((long)split * R * S + tap) * C + c) * K + k;
-  UNROLL for (int i = 0; i < TI; i++)
-    UNROLL for (int t = 0; t < TC; t++) {
-      UNROLL for (int u = 1; u < TU; u++) sum[0][i][t] += sum[u][i][t];
-      STORE(sum[0][i][t], to + i * K + t * VW);
-    }
+  STORE(total, dw + ((size_t)tap * C + c) * K + k);
 }
 
 // dw[i] = Σ_split partial[split][i], in order. Work-items: (count / VW).

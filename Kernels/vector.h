@@ -4,6 +4,7 @@
 //   STORE(v, p)     VW floats to p
 //   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD and STORE serve bytes too
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
+//   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
 //   UNROLL          for loops over compile-time bounds whose index selects registers
 #ifndef VW
 #define VW 4
@@ -34,6 +35,15 @@ typedef JOIN(uchar, VW) ucharv;
 #define FMA(a, b, c) fma(a, b, c)
 #else
 #define FMA(a, b, c) mad(a, b, c)
+#endif
+
+#ifdef __has_builtin
+#if __has_builtin(__builtin_prefetch)
+#define PREFETCH(p) __builtin_prefetch((const __global void *)(p))
+#endif
+#endif
+#ifndef PREFETCH
+#define PREFETCH(p)
 #endif
 
 #define UNROLL __attribute__((opencl_unroll_hint))

@@ -1,87 +1,91 @@
 // Winograd's convolution in one pass (the mathematics is in winograd.h): a work-item owns TB tiles and keeps everything between x and
 // y in local memory, so that only x, the transformed filter and y pass through the caches. For filters that fit a core's own cache.
 //
-//   v [T·T][TB][C]         transformed inputs, position after position
-//   m [TB][T·T][TC·VW]     products for one block of output channels
+//   v [T·T][TB][PITCH]     transformed inputs, position after position
+//   m [TB][T·T][KB]        products for one panel of output channels
 //
-// For each of the T·T positions the sum over channels is a product of matrices, [TB,C]·[C,K], register-tiled TR×TC·VW.
+// For each of the T·T positions the sum over channels is a product of matrices, [TB,C]·[C,K], register-tiled TR×KB.
 //
-// The host chooses: VW·TC divides K, VW divides C, TI divides C, TR divides TB.
+// The host chooses: KB divides K, VW divides C, TI divides C, TR divides TB.
 #define SCRATCH __local
 #include "winograd.h"
 
-#ifndef TB
-#define TB 4      // tiles of a work-item
-#endif
-
-// x [N,H,W,C], u [T·T][C][K], y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
+// x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd(__global const float *restrict x, __global const float *restrict u, __global float *restrict y,
-              __local float *restrict v, __local float *restrict m, int H, int W, int C, int K, int P, int Q, int padTop,
-              int padLeft, int down, int across, int tiles) {
+void winograd(__global const float *restrict x, __global const float *restrict u, __global float *y, __global const float *scale,
+              __global const float *bias, __global const float *residual, __local float *restrict v, __local float *restrict m, int H,
+              int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
-  for (int i = 0; i < count; i++) load_input(x, v + i * C, place(first + i, down, across), TB * C, H, W, C, padTop, padLeft);
-  for (int i = count; i % TR != 0; i++) load_zeros(v + i * C, TB * C, C);
-  for (int k = 0; k < K; k += TC * VW) {
-    for (int p = 0; p < T * T; p++)
+  const epilogue_t to = {y, scale, bias, residual};
+  for (int i = 0; i < count; i++) load_input(x, v + i * PITCH, place(first + i, down, across), TB * PITCH, H, W, padTop, padLeft);
+  for (int i = count; i % TR != 0; i++) load_zeros(v + i * PITCH, TB * PITCH, C);
+  for (int k = 0; k < K; k += KB) {
+    for (int p = 0; p < T * T; p++) {
+      // The neighbour to the right comes next, and probably on this core.
+      if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across);
       for (int i = 0; i < count; i += TR)
-        multiply(v + (p * TB + i) * C, u + (size_t)p * C * K + k, m + (i * T * T + p) * TC * VW, T * T * TC * VW, C, K);
-    for (int i = 0; i < count; i++)
-      store_output(m + i * T * T * TC * VW, y + k, place(first + i, down, across), TC * VW, P, Q, K, TC * VW);
+        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, T * T * KB);
+    }
+    for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
   }
 }
 
 // The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item sums
-// over its share of the tiles, TB at a time, through v [T·T][TB][C] and g [T·T][TB][K] in local memory. Work-items: (splits).
+// over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial,
-                              __local float *restrict v, __local float *restrict g, int H, int W, int C, int K, int P, int Q,
-                              int padTop, int padLeft, int down, int across, int tiles) {
+                              __local float *restrict v, __local float *restrict g, int H, int W, int P, int Q, int padTop,
+                              int padLeft, int down, int across, int tiles) {
   const int split = get_global_id(0), splits = get_global_size(0);
   const int begin = (int)((long)tiles * split / splits), end = (int)((long)tiles * (split + 1) / splits);
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
       const place_t at = place(first + i, down, across);
-      load_input(x, v + i * C, at, TB * C, H, W, C, padTop, padLeft);
-      load_gradient(dy, g + i * K, at, TB * K, P, Q, K);
+      load_input(x, v + i * PITCH, at, TB * PITCH, H, W, padTop, padLeft);
+      load_gradient(dy, g + i * GPITCH, at, TB * GPITCH, P, Q);
     }
-    for (int p = 0; p < T * T; p++)
+    for (int p = 0; p < T * T; p++) {
+      expect_tiles(x, p, first + TB, end, H, W, C, down, across);
+      expect_tiles(dy, p, first + TB, end, P, Q, K, down, across);
       for (int c = 0; c < C; c += TI)
-        for (int k = 0; k < K; k += TC * VW)
-          multiply_gradient(v + p * TB * C + c, g + p * TB * K + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, count, C,
-                            K, first == begin);
+        for (int k = 0; k < K; k += KB)
+          multiply_gradient(v + p * TB * PITCH + c, g + p * TB * GPITCH + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, K,
+                            count, first == begin);
+    }
   }
 }
 
-// u [T·T][C][K] = G g Gᵀ of each (c, k) of w [3,3,C,K]. Work-items: (K/VW, C).
-__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u, int C, int K) {
-  const int k = get_global_id(0) * VW, c = get_global_id(1);
-  floatv t[T][3];
-  UNROLL for (int j = 0; j < 3; j++) {
-    floatv d[3], o[T];
-    UNROLL for (int i = 0; i < 3; i++) d[i] = LOAD(w + ((size_t)(i * 3 + j) * C + c) * K + k);
-    filter_transform(d, o);
-    UNROLL for (int i = 0; i < T; i++) t[i][j] = o[i];
-  }
-  UNROLL for (int i = 0; i < T; i++) {
-    floatv o[T];
-    filter_transform(t[i], o);
-    UNROLL for (int j = 0; j < T; j++) STORE(o[j], u + ((size_t)(i * T + j) * C + c) * K + k);
+// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, C).
+__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u, int k0) {
+  const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
+  for (int i = 0; i < KB; i += VW) {
+    floatv t[T][3];
+    UNROLL for (int j = 0; j < 3; j++) {
+      floatv d[3], o[T];
+      UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + ((size_t)(r * 3 + j) * C + c) * K + k0 + first + i);
+      filter_transform(d, o);
+      UNROLL for (int r = 0; r < T; r++) t[r][j] = o[r];
+    }
+    UNROLL for (int r = 0; r < T; r++) {
+      floatv o[T];
+      filter_transform(t[r], o);
+      UNROLL for (int j = 0; j < T; j++) STORE(o[j], u + ((size_t)(r * T + j) * channels + first) * C + c * KB + i);
+    }
   }
 }
 
-// dw [3,3,C,K] = Gᵀ (Σ_split partial) G, the splits in order. Work-items: (K/VW, C).
-__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int C, int K,
-                                              int splits) {
-  const int k = get_global_id(0) * VW, c = get_global_id(1);
+// dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on, the splits in order; partial
+// [splits][T·T][C][channels]. Work-items: (channels/VW, C).
+__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits, int k0) {
+  const int k = get_global_id(0) * VW, c = get_global_id(1), channels = get_global_size(0) * VW;
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {
     floatv d[T], o[3];
     UNROLL for (int i = 0; i < T; i++) {
-      const size_t at = ((size_t)(i * T + j) * C + c) * K + k;
+      const size_t at = ((size_t)(i * T + j) * C + c) * channels + k;
       d[i] = LOAD(partial + at);
-      for (int split = 1; split < splits; split++) d[i] += LOAD(partial + (size_t)split * T * T * C * K + at);
+      for (int split = 1; split < splits; split++) d[i] += LOAD(partial + (size_t)split * T * T * C * channels + at);
     }
     filter_gradient_transform(d, o);
     UNROLL for (int i = 0; i < 3; i++) t[i][j] = o[i];
@@ -89,6 +93,6 @@ __kernel void winograd_filter_gradient_output(__global const float *restrict par
   UNROLL for (int i = 0; i < 3; i++) {
     floatv o[3];
     filter_gradient_transform(t[i], o);
-    UNROLL for (int j = 0; j < 3; j++) STORE(o[j], dw + ((size_t)(i * 3 + j) * C + c) * K + k);
+    UNROLL for (int j = 0; j < 3; j++) STORE(o[j], dw + ((size_t)(i * 3 + j) * C + c) * K + k0 + k);
   }
 }

@@ -24,9 +24,10 @@
 // Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2, half of
 // what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution", 2020).
 //
-// Scratch memory holds the points of all transformed tiles: [T·T][slots][channels] for inputs and output gradients,
-// [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global).
-#include "vector.h"
+// Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
+// [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
+// panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
+#include "epilogue.h"
 
 #ifndef SCRATCH
 #define SCRATCH __global
@@ -43,10 +44,23 @@
 #ifndef TI
 #define TI 1      // register tile of the filter gradient: input channels
 #endif
-#ifndef ACCUMULATE
-#define ACCUMULATE 0
+#ifndef TB
+#define TB 4      // tiles that a work-item holds at a time
+#endif
+#ifndef C
+#define C 16      // input channels
+#endif
+#ifndef K
+#define K 16      // output channels
+#endif
+#ifndef PITCH
+#define PITCH C   // floats between neighbouring tiles of the transformed inputs
+#endif
+#ifndef GPITCH
+#define GPITCH K  // the same for output gradients
 #endif
 
+#define KB (VW * TC)
 #define T (M + 2)
 
 #if M == 2
@@ -166,13 +180,23 @@ place_t place(int tile, int down, int across) {
   return at;
 }
 
-// VW channels of pixel (h, w) of an image [H,W,C], zero outside.
-floatv pixel(__global const float *image, int h, int w, int H, int W, int C) {
-  return h >= 0 && h < H && w >= 0 && w < W ? LOAD(image + ((size_t)h * W + w) * C) : (floatv)(0.0f);
+// Asks for the p-th of T·T shares of the pixels that the next TB tiles from `first` on have for themselves, in an image [N,H,W,depth].
+void expect_tiles(__global const float *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
+  for (int i = TB * M * p / (T * T); i < TB * M * (p + 1) / (T * T); i++) {
+    if (first + i / M >= tiles) return;
+    const place_t at = place(first + i / M, down, across);
+    __global const float *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
+    for (int j = 0; j < M * depth; j += 16) PREFETCH(row + j);
+  }
 }
 
-// v[position][·] = Bᵀ d B of the tile at `at`, for C channels; `step` floats between positions.
-void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int C, int padTop, int padLeft) {
+// VW channels of pixel (h, w) of an image [H,W,depth], zero outside.
+floatv pixel(__global const float *image, int h, int w, int H, int W, int depth) {
+  return h >= 0 && h < H && w >= 0 && w < W ? LOAD(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
+}
+
+// v[position][·] = Bᵀ d B of the tile at `at`, `step` floats between positions.
+void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const float *image = x + (size_t)at.n * H * W * C;
@@ -197,13 +221,13 @@ void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t st
 }
 
 // The same for a slot without a tile.
-void load_zeros(SCRATCH float *v, size_t step, int C) {
+void load_zeros(SCRATCH float *v, size_t step, int channels) {
   for (int p = 0; p < T * T; p++)
-    for (int c = 0; c < C; c += VW) STORE((floatv)(0.0f), v + p * step + c);
+    for (int c = 0; c < channels; c += VW) STORE((floatv)(0.0f), v + p * step + c);
 }
 
-// g[position][·] = A dy Aᵀ of the tile at `at`, for K channels; `step` floats between positions.
-void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q, int K) {
+// g[position][·] = A dy Aᵀ of the tile at `at`, `step` floats between positions.
+void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q) {
   __global const float *image = dy + (size_t)at.n * P * Q * K;
   for (int k = 0; k < K; k += VW) {
     floatv t[T][M];
@@ -221,16 +245,16 @@ void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_
   }
 }
 
-// m[slot][·] = Σ_c v[slot][c] · u[c][k…] at one position, for TR slots and TC vectors; `step` floats between slots of m.
-void multiply(SCRATCH const float *v, __global const float *u, SCRATCH float *m, size_t step, int C, int K) {
+// m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u; `step` floats between slots of m.
+void multiply(SCRATCH const float *v, __global const float *u, SCRATCH float *m, size_t step) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
   for (int c = 0; c < C; c++) {
     floatv f[TC];
-    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(u + (size_t)c * K + t * VW);
+    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(u + c * KB + t * VW);
     UNROLL for (int i = 0; i < TR; i++) {
-      const floatv a = (floatv)(v[i * C + c]);
+      const floatv a = (floatv)(v[i * PITCH + c]);
       UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
     }
   }
@@ -238,10 +262,10 @@ void multiply(SCRATCH const float *v, __global const float *u, SCRATCH float *m,
     UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], m + i * step + t * VW);
 }
 
-// y (+)= Aᵀ m A for `channels` channels of the tile at `at`; y at the first of these channels, of K in all; `step` floats between
-// positions of m. What lies beyond the last row or column is dropped.
-void store_output(SCRATCH const float *m, __global float *y, place_t at, size_t step, int P, int Q, int K, int channels) {
-  __global float *to = y + (((size_t)at.n * P + at.row) * Q + at.column) * K;
+// y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between positions of m.
+// What lies beyond the last row or column is dropped.
+void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels) {
+  const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
   const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
   for (int k = 0; k < channels; k += VW) {
     floatv s[M][T];
@@ -255,30 +279,28 @@ void store_output(SCRATCH const float *m, __global float *y, place_t at, size_t 
       floatv o[M];
       output_transform(s[i], o);
       UNROLL for (int j = 0; j < M; j++)
-        if (i < rows && j < columns) {
-          __global float *out = to + ((size_t)i * Q + j) * K + k;
-#if ACCUMULATE
-          o[j] += LOAD(out);
-#endif
-          STORE(o[j], out);
-        }
+        if (i < rows && j < columns) finish(to, corner + ((size_t)i * Q + j) * K + first + k, first + k, o[j]);
     }
   }
 }
 
-// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors.
-void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int slots, int C, int K, int isFirst) {
+// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
+// are `channels` long.
+void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int channels, int slots, int isFirst) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
-    UNROLL for (int t = 0; t < TC; t++) sum[i][t] = isFirst ? (floatv)(0.0f) : LOAD(sums + (size_t)i * K + t * VW);
+    UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
   for (int slot = 0; slot < slots; slot++) {
     floatv f[TC];
-    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(g + (size_t)slot * K + t * VW);
+    UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(g + (size_t)slot * GPITCH + t * VW);
     UNROLL for (int i = 0; i < TI; i++) {
-      const floatv a = (floatv)(v[(size_t)slot * C + i]);
+      const floatv a = (floatv)(v[(size_t)slot * PITCH + i]);
       UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
     }
   }
   UNROLL for (int i = 0; i < TI; i++)
-    UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], sums + (size_t)i * K + t * VW);
+    UNROLL for (int t = 0; t < TC; t++) {
+      __global float *to = sums + (size_t)i * channels + t * VW;
+      STORE(isFirst ? sum[i][t] : LOAD(to) + sum[i][t], to);
+    }
 }

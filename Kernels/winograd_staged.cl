@@ -1,67 +1,65 @@
 // Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's own
 // cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
 //
-//   v [T·T][slots][C]      transformed inputs
+//   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
-//   g [T·T][slots][K]      transformed output gradients
+//   g [T·T][slots][GPITCH]  transformed output gradients
 //
 // slots: the number of tiles, rounded up to TR. What lies in the last slots beyond the tiles is never stored to y.
 //
-// The host chooses: VW·TC divides K, VW divides C, TI divides C, TR divides slots.
+// The host chooses: KB divides K, VW divides C, TI divides C, TR divides slots.
 #define SCRATCH __global
 #include "winograd.h"
 
-#ifndef TB
-#define TB 4      // tiles of a work-item of the products, a multiple of TR
-#endif
 #define FOLD 128
 
 // v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int C, int padTop, int padLeft,
-                          int down, int across, int tiles) {
+__kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft, int down,
+                          int across, int tiles) {
   const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * C;
+  const size_t step = (size_t)get_global_size(0) * PITCH;
   if (tile < tiles) {
-    load_input(x, v + (size_t)tile * C, place(tile, down, across), step, H, W, C, padTop, padLeft);
+    load_input(x, v + (size_t)tile * PITCH, place(tile, down, across), step, H, W, padTop, padLeft);
   } else {
-    load_zeros(v + (size_t)tile * C, step, C);
+    load_zeros(v + (size_t)tile * PITCH, step, C);
   }
 }
 
 // g from dy [N,P,Q,K]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_gradients(__global const float *restrict dy, __global float *restrict g, int P, int Q, int K, int down, int across,
-                             int tiles) {
+__kernel void load_gradients(__global const float *restrict dy, __global float *restrict g, int P, int Q, int down, int across, int tiles) {
   const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * K;
+  const size_t step = (size_t)get_global_size(0) * GPITCH;
   if (tile < tiles) {
-    load_gradient(dy, g + (size_t)tile * K, place(tile, down, across), step, P, Q, K);
+    load_gradient(dy, g + (size_t)tile * GPITCH, place(tile, down, across), step, P, Q);
   } else {
-    load_zeros(g + (size_t)tile * K, step, K);
+    load_zeros(g + (size_t)tile * GPITCH, step, K);
   }
 }
 
-// m from v and u [T·T][C][K]. Work-items: (⌈slots/TB⌉, K/(TC·VW), T·T), so that neighbours share a block of u.
-__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots,
-                       int C, int K) {
-  const int first = get_global_id(0) * TB, k = get_global_id(1) * TC * VW, p = get_global_id(2);
+// m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel of u.
+__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots, int k0) {
+  const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2), channels = get_global_size(1) * KB;
   for (int i = first; i < min(first + TB, slots); i += TR)
-    multiply(v + ((size_t)p * slots + i) * C, u + (size_t)p * C * K + k, m + ((size_t)i * T * T + p) * K + k, (size_t)T * T * K, C, K);
+    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * channels + k) * C, m + ((size_t)i * T * T + p) * K + k0 + k,
+             (size_t)T * T * K);
 }
 
-// y [N,P,Q,K] (+)= from m. Work-items: (tiles).
-__kernel void store_outputs(__global const float *restrict m, __global float *restrict y, int P, int Q, int K, int down, int across) {
+// y [N,P,Q,K] from m. Work-items: (tiles).
+__kernel void store_outputs(__global const float *restrict m, __global float *y, __global const float *scale, __global const float *bias,
+                            __global const float *residual, int P, int Q, int down, int across) {
   const int tile = get_global_id(0);
-  store_output(m + (size_t)tile * T * T * K, y, place(tile, down, across), K, P, Q, K, K);
+  const epilogue_t to = {y, scale, bias, residual};
+  store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K);
 }
 
-// sums [T·T][C][K] = Σ_slot v ⊗ g, FOLD slots at a time: rounding errors grow with √FOLD + √(slots/FOLD).
-// Work-items: (K/(TC·VW), C/TI, T·T).
+// sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors grow with
+// √FOLD + √(slots/FOLD). Work-items: (channels/KB, C/TI, T·T).
 __kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
-                                       __global float *restrict sums, int slots, int C, int K) {
-  const int k = get_global_id(0) * TC * VW, c = get_global_id(1) * TI, p = get_global_id(2);
+                                       __global float *restrict sums, int slots, int k0) {
+  const int k = get_global_id(0) * KB, c = get_global_id(1) * TI, p = get_global_id(2), channels = get_global_size(0) * KB;
   for (int first = 0; first < slots; first += FOLD) {
     const size_t slot = (size_t)p * slots + first;
-    multiply_gradient(v + slot * C + c, g + slot * K + k, sums + ((size_t)p * C + c) * K + k, min(FOLD, slots - first), C, K,
-                      first == 0);
+    multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k0 + k, sums + ((size_t)p * C + c) * channels + k, channels,
+                      min(FOLD, slots - first), first == 0);
   }
 }

@@ -16,6 +16,10 @@ extension CPUBackend {
       ? invert(Double.self, variance, epsilon, inverseDeviation) : invert(Float.self, variance, epsilon, inverseDeviation)
   }
 
+  public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) {
+    isDouble ? fold(Double.self, norm, epsilon, scale, bias) : fold(Float.self, norm, epsilon, scale, bias)
+  }
+
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {
     isDouble
       ? normalise(Double.self, x, channels, residual, relu, y) : normalise(Float.self, x, channels, residual, relu, y)
@@ -82,6 +86,19 @@ private func invert<T: CPUScalar>(_: T.Type, _ variance: Tensor, _ epsilon: Doub
   let variance = pointer(variance, variance.shape, "inverseDeviation", to: T.self)
   let inverse = pointer(inverse, [count], "inverseDeviation", to: T.self)
   for i in 0..<count { inverse[i] = T(1 / (variance[i].double + epsilon).squareRoot()) }
+}
+
+private func fold<T: CPUScalar>(_: T.Type, _ norm: BatchNormEstimates, _ epsilon: Double, _ scale: Tensor, _ bias: Tensor) {
+  let c = norm.mean.count
+  func channels(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, [c], "foldBatchNorm", to: T.self) }
+  let (mean, variance) = (channels(norm.mean), channels(norm.variance))
+  let (oldScale, oldBias) = (channels(norm.scale), channels(norm.bias))
+  let (newScale, newBias) = (channels(scale), channels(bias))
+  for i in 0..<c {
+    let factor = oldScale[i].double / (variance[i].double + epsilon).squareRoot()
+    newScale[i] = T(factor)
+    newBias[i] = T(oldBias[i].double - mean[i].double * factor)
+  }
 }
 
 private func normalise<T: CPUScalar>(

@@ -2,8 +2,18 @@ import Compute
 
 extension CPUBackend {
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) {
-    isDouble ? forward(Double.self, x, filter, geometry, y) : forward(Float.self, x, filter, geometry, y)
+    isDouble ? forward(Double.self, x, filter, geometry, nil, y) : forward(Float.self, x, filter, geometry, nil, y)
   }
+
+  public func convolution(_ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) {
+    let filter = Tensor(shape: geometry.filter, type: prepared.type, storage: prepared.storage)
+    isDouble
+      ? forward(Double.self, x, filter, geometry, epilogue, y) : forward(Float.self, x, filter, geometry, epilogue, y)
+  }
+
+  public func preparedFilterCount(_ geometry: Conv2D) -> Int { geometry.filter.count }
+
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) { copy(filter, into: prepared) }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
@@ -30,7 +40,12 @@ extension Conv2D {
 }
 
 /// One row of output pixels, [Q,K], at a time.
-private func forward<T: CPUScalar>(_: T.Type, _ x: Tensor, _ filter: Tensor, _ g: Conv2D, _ y: Tensor) {
+private func forward<T: CPUScalar>(
+  _: T.Type, _ x: Tensor, _ filter: Tensor, _ g: Conv2D, _ epilogue: ConvolutionEpilogue?, _ y: Tensor
+) {
+  let scale = epilogue.map { pointer($0.scale, [g.k], "convolution", to: T.self) }
+  let bias = epilogue.map { pointer($0.bias, [g.k], "convolution", to: T.self) }
+  let residual = epilogue?.residual.map { pointer($0, g.output, "convolution", to: T.self) }
   let x = pointer(x, g.input, "convolution", to: T.self)
   let y = pointer(y, g.output, "convolution", to: T.self)
   let filter = pointer(filter, g.filter, "convolution", to: T.self)
@@ -52,7 +67,14 @@ private func forward<T: CPUScalar>(_: T.Type, _ x: Tensor, _ filter: Tensor, _ g
             }
           }
         }
-        for i in 0..<g.q * g.k { y[row * g.q * g.k + i] = T(sums[i]) }
+        for i in 0..<g.q * g.k {
+          var value = sums[i]
+          if let epilogue, let scale, let bias {
+            value = value * scale[i % g.k].double + bias[i % g.k].double + (residual?[row * g.q * g.k + i].double ?? 0)
+            if epilogue.relu && value < 0 { value = 0 }
+          }
+          y[row * g.q * g.k + i] = T(value)
+        }
       }
     }
   }

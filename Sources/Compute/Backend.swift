@@ -47,6 +47,15 @@ public protocol Backend: AnyObject {
 
   /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
+  /// y = x ∗ filter in inference, finished by the epilogue. `prepared` is what ``prepareFilter(_:_:into:)`` made of the filter for this
+  /// geometry. The epilogue's residual may not be y.
+  func convolution(
+    _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) throws
+  /// A filter [R,S,C,K] in the form in which this backend's inference wants it for one geometry: in panels, or transformed.
+  /// prepared [``preparedFilterCount(_:)``].
+  func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) throws
+  /// Elements of a prepared filter.
+  func preparedFilterCount(_ geometry: Conv2D) -> Int
   /// The gradient with respect to x, or added to what dx holds. dy [N,P,Q,K], filter [R,S,C,K], dx [N,H,W,C].
   func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
   /// The gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].
@@ -64,6 +73,9 @@ public protocol Backend: AnyObject {
     runningVariance: Tensor) throws
   /// 1/√(variance + epsilon), both [C]: turns running estimates into what ``batchNorm(_:_:residual:relu:into:)`` takes.
   func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws
+  /// Batch normalisation with known statistics as one factor and one summand a channel, all [C]:
+  /// foldedScale = scale/√(variance + epsilon), foldedBias = bias − mean·foldedScale.
+  func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale foldedScale: Tensor, bias foldedBias: Tensor) throws
   /// y = scale·(x−mean)·inverseDeviation + bias, plus residual, then max(·, 0) where relu. y may be x.
   func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws
   /// The gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
@@ -137,9 +149,31 @@ public protocol Readback: AnyObject {
   func wait() throws -> HostTensor
 }
 
-/// The three passes of a convolution.
+/// The passes of a convolution. The forward pass of training and that of inference may differ in what a filter goes through first
+/// and in rounding.
 public enum ConvolutionPass: String, CaseIterable, Sendable {
-  case forward, inputGradient, filterGradient
+  case forward, inference, inputGradient, filterGradient
+}
+
+/// What inference does with a convolution's result before it is stored: y = result·scale + bias, plus residual, then max(·, 0)
+/// where relu. scale, bias [K], residual [N,P,Q,K].
+public struct ConvolutionEpilogue {
+  public let scale, bias: Tensor
+  public let residual: Tensor?
+  public let relu: Bool
+
+  public init(scale: Tensor, bias: Tensor, residual: Tensor?, relu: Bool) {
+    (self.scale, self.bias, self.residual, self.relu) = (scale, bias, residual, relu)
+  }
+}
+
+/// The parameters of batch normalisation and its running estimates, all [C].
+public struct BatchNormEstimates {
+  public let mean, variance, scale, bias: Tensor
+
+  public init(mean: Tensor, variance: Tensor, scale: Tensor, bias: Tensor) {
+    (self.mean, self.variance, self.scale, self.bias) = (mean, variance, scale, bias)
+  }
 }
 
 /// The operations that may need scratch memory of their own.

@@ -10,7 +10,7 @@ public final class DryRunBackend: Backend {
   /// What the next records name as their layer.
   public var layer = ""
 
-  private let modelled: (any Backend)?
+  let modelled: (any Backend)?
   private let pool: DryPool
 
   /// - Parameter modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's

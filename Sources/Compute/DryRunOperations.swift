@@ -25,6 +25,29 @@ extension DryRunBackend {
       workspace: .convolution(ConvolutionWork(.forward, geometry)))
   }
 
+  public func convolution(
+    _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
+  ) {
+    require(x, geometry.input, "convolution")
+    require(prepared, [preparedFilterCount(geometry)], "convolution")
+    for tensor in [y] + (epilogue.residual.map { [$0] } ?? []) { require(tensor, geometry.output, "convolution") }
+    for tensor in [epilogue.scale, epilogue.bias] { require(tensor, [geometry.k], "convolution") }
+    let reads = [x, prepared, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
+    log(
+      "convolution", reads: reads, writes: [y], macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.inference, geometry)))
+  }
+
+  public func preparedFilterCount(_ geometry: Conv2D) -> Int {
+    modelled?.preparedFilterCount(geometry) ?? geometry.filter.count
+  }
+
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) {
+    require(filter, geometry.filter, "prepareFilter")
+    require(prepared, [preparedFilterCount(geometry)], "prepareFilter")
+    log("prepareFilter", reads: [filter], writes: [prepared])
+  }
+
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
   ) {
@@ -64,6 +87,12 @@ extension DryRunBackend {
     require(variance, [variance.count], "inverseDeviation")
     require(inverseDeviation, variance.shape, "inverseDeviation")
     log("inverseDeviation", reads: [variance], writes: [inverseDeviation])
+  }
+
+  public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) {
+    let reads = [norm.mean, norm.variance, norm.scale, norm.bias]
+    for tensor in reads + [scale, bias] { require(tensor, [norm.mean.count], "foldBatchNorm") }
+    log("foldBatchNorm", reads: reads, writes: [scale, bias])
   }
 
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {

@@ -1,7 +1,11 @@
 import Compute
 
 extension Catalogue {
-  static var convolution: [Case] { distinct(grid + layers + special).flatMap { convolutionPasses($0) } }
+  static var convolution: [Case] {
+    distinct(grid + layers + special).flatMap { g in
+      convolutionPasses(g) + [convolution(ConvolutionWork(.inference, g), size: .small)]
+    }
+  }
 
   /// All three passes of one geometry, the input gradient both overwriting and adding.
   static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
@@ -23,6 +27,20 @@ extension Catalogue {
           .output("y", g.output),
         ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
+    case .inference:
+      return Case(
+        "convolution", g.detail + ", inference", size: size, flops: 2 * g.macs, bound: bound,
+        [
+          .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+          .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k], .exactly([Float](repeating: 0, count: g.k))),
+          .output("y", g.output),
+        ]
+      ) {
+        let prepared = try $0.tensor([$0.preparedFilterCount(g)])
+        try $0.prepareFilter($1["filter"], g, into: prepared)
+        let epilogue = ConvolutionEpilogue(scale: $1["scale"], bias: $1["bias"], residual: nil, relu: false)
+        try $0.convolution($1["x"], prepared: prepared, g, epilogue, into: $1["y"])
+      }
     case .inputGradient:
       let accumulate = work.accumulates
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
@@ -118,7 +136,7 @@ extension Bound {
     let g = work.geometry
     let terms =
       switch work.pass {
-      case .forward: g.r * g.s * g.c
+      case .forward, .inference: g.r * g.s * g.c
       case .inputGradient: g.r * g.s * g.k
       case .filterGradient: g.n * g.p * g.q
       }

@@ -28,6 +28,8 @@ public struct Summary {
   public let inference: MemoryUse
   /// Every operation of one training step.
   public let step: [OperationRecord]
+  /// Every operation of the inference of one batch.
+  public let inferenceStep: [OperationRecord]
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
@@ -45,7 +47,8 @@ public struct Summary {
     try Self.train(model, optimiser, images, backend)
 
     training = backend.memory
-    inference = try Self.infer(configuration, images, device)
+    let inferring = try Self.infer(configuration, images, device)
+    (inference, inferenceStep) = (inferring.memory, inferring.operations)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
     layers = Self.layers(forward, model.store, elementBytes: backend.scalar.byteCount)
@@ -76,12 +79,12 @@ public struct Summary {
 
   private static func infer(
     _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
-  ) throws -> MemoryUse {
+  ) throws -> DryRunBackend {
     let model = try ResNet(configuration)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
     _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference))
-    return backend.memory
+    return backend
   }
 
   private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {

@@ -34,9 +34,13 @@ public final class Pass {
     didSet { onLayer?(currentLayer) }
   }
 
-  public init(on backend: any Backend, mode: Mode) {
+  let folded: FoldedParameters
+
+  /// - Parameter folded: in inference, what earlier passes over the same parameters have derived from them.
+  public init(on backend: any Backend, mode: Mode, folded: FoldedParameters = FoldedParameters()) {
     self.backend = backend
     self.mode = mode
+    self.folded = folded
   }
 
   /// Runs `body` with ``onLayer`` told that its operations belong to the layer `name`.

@@ -49,6 +49,16 @@ extension OpenCLBackend {
       [.buffer(variance.buffer), .buffer(inverseDeviation.buffer), .float(Float(epsilon))])
   }
 
+  public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) throws {
+    let count = norm.mean.count
+    precondition(
+      scale.count == count && bias.count == count, "[foldBatchNorm] \(norm.mean.shape) → \(scale.shape), \(bias.shape)")
+    let width = traits.vectorWidth(dividing: count)
+    try launch(
+      Specialisation(.batchNorm, "fold", ["VW": width]), global: [count / width],
+      [norm.mean, norm.variance, norm.scale, norm.bias, scale, bias].map { .buffer($0.buffer) } + [.float(Float(epsilon))])
+  }
+
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws {
     let cut = Cut(x, channels: channels.mean.count, traits)
     precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")

@@ -1,5 +1,6 @@
 import Compute
 import Kernels
+import OpenCL
 
 extension OpenCLBackend {
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws {
@@ -9,39 +10,94 @@ extension OpenCLBackend {
     traits.choice = choice(for: ConvolutionWork(.forward, geometry))
     defer { traits.choice = nil }
     if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: y) }
-    try convolve(x, filter, ConvolutionProblem(forward: geometry), accumulate: false, into: y)
+    let problem = ConvolutionProblem(forward: geometry.flattened)
+    if let plan = WinogradPlan(problem, traits, isTraining: true) {
+      return try winograd(x, filter, isTransformed: false, problem, plan, Ending(into: y))
+    }
+    var panels = filter
+    if panel(problem) != problem.k {
+      panels = try tensor(filter.shape)
+      try pack(filter, problem, into: panels)
+    }
+    try convolve(x, panels, problem, Ending(into: y))
+  }
+
+  public func convolution(
+    _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
+  ) throws {
+    precondition(
+      x.shape == geometry.input && prepared.count == preparedFilterCount(geometry) && y.shape == geometry.output,
+      "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
+    let problem = ConvolutionProblem(forward: geometry.flattened)
+    let ending = Ending(into: y, epilogue)
+    if let plan = WinogradPlan(problem, traits, isTraining: false) {
+      return try winograd(x, prepared, isTransformed: true, problem, plan, ending)
+    }
+    try convolve(x, prepared, problem, ending)
+  }
+
+  public func preparedFilterCount(_ geometry: Conv2D) -> Int {
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
+    let plan = WinogradPlan(ConvolutionProblem(forward: geometry.flattened), traits, isTraining: false)
+    return plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count
+  }
+
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) throws {
+    precondition(
+      filter.shape == geometry.filter && prepared.count == preparedFilterCount(geometry),
+      "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
+    let problem = ConvolutionProblem(forward: geometry.flattened)
+    if let plan = WinogradPlan(problem, traits, isTraining: false) {
+      try transform(filter, problem, plan, into: prepared)
+    } else {
+      try pack(filter, problem, into: prepared)
+    }
   }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
   ) throws {
-    let g = geometry
     precondition(
-      dy.shape == g.output && filter.shape == g.filter && dx.shape == g.input,
-      "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(g)")
-    traits.choice = choice(for: ConvolutionWork(.inputGradient, g, accumulates: accumulate))
+      dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
+      "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
     defer { traits.choice = nil }
-    if isProduct(g) { return try multiplyPixels(dy, filter, g, .inputGradient, accumulate: accumulate, into: dx) }
-    let phases = inputGradientProblems(g)
+    if isProduct(geometry) { return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx) }
+    let g = geometry.flattened
+    let phases = inputGradientPhases(g)
     // Pixels between the taps of a small filter with a large stride get no gradient.
     let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
     if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
     let turned = try tensor(g.filter)
+    let ending = Ending(into: dx, accumulate: accumulate)
     for phase in phases {
+      let problem = phase.problem
+      let plan = WinogradPlan(problem, traits, isTraining: false)
+      // Winograd's filter transform takes the filter as one panel, that is, in its natural order.
+      let panel = plan == nil ? panel(problem) : problem.k
       try launch(
-        Specialisation(.convolution, "turn_filter"), global: [(g.k + 15) / 16, phase.rows.taps * phase.columns.taps],
+        Specialisation(.packFilter, "pack_turned_filter", ["KB": panel]),
+        global: [problem.k / panel, phase.rows.taps * phase.columns.taps],
         [
-          .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(phase.problem.wStart),
-          .int(phase.rows.taps), .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap),
-          .int(g.stride),
+          .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
+          .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
         ])
-      try convolve(dy, turned, phase.problem, accumulate: accumulate, into: dx)
+      if let plan {
+        try winograd(dy, turned, isTransformed: false, problem, plan, ending)
+      } else {
+        try convolve(dy, turned, problem, ending)
+      }
     }
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  func inputGradientProblems(
+  func inputGradientPhases(
     _ g: Conv2D
   ) -> [(rows: PhaseAxis, columns: PhaseAxis, problem: ConvolutionProblem)] {
     var start = 0
@@ -64,20 +120,26 @@ extension OpenCLBackend {
     if isProduct(geometry) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
     let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
-    let plan = FilterGradientPlan(g, traits)
+    let sizes: [Argument] = [
+      .int(g.n), .int(g.h), .int(g.w), .int(g.c), .int(g.k), .int(g.p), .int(g.q), .int(g.r), .int(g.s), .int(g.padding),
+    ]
+    guard let plan = FilterGradientPlan(g, traits) else {
+      let width = traits.vectorWidth(dividing: g.k)
+      return try launch(
+        Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride]),
+        global: [g.k / width, g.c, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes)
+    }
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
     try launch(
       Specialisation(
         .convolutionFilterGradient, "filter_gradient",
         [
-          "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "TU": plan.sets, "STRIDE": g.stride,
+          "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
         ]),
-      global: [g.r * g.s * (g.c / plan.inputChannels) * (g.k / (plan.width * plan.channelVectors)), plan.splits],
-      groupsOfOne: true,
+      global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
-        .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .int(g.n), .int(g.h), .int(g.w), .int(g.c), .int(g.k),
-        .int(g.p), .int(g.q), .int(g.r), .int(g.s), .int(g.padding),
-      ])
+        .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
+      ] + sizes + [.int(plan.depth), .int(plan.rows), .int(plan.inputPitch), .int(plan.gradientPitch)])
     if plan.splits == 1 { return }
     try launch(
       Specialisation(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
@@ -94,62 +156,101 @@ extension OpenCLBackend {
   }
 
   private func convolutionWorkspaces(_ work: ConvolutionWork) -> [Int] {
-    let geometry = work.geometry
     traits.choice = choice(for: work)
     defer { traits.choice = nil }
-    if isProduct(geometry) { return [] }
+    if isProduct(work.geometry) { return [] }
+    let g = work.geometry.flattened
     switch work.pass {
-    case .forward: return winogradWorkspaces(ConvolutionProblem(forward: geometry))
+    case .forward:
+      let problem = ConvolutionProblem(forward: g)
+      if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k, isGradient: false) }
+      return panel(problem) == g.k ? [] : [g.filter.count * 4]
+    case .inference:
+      // The filter is prepared already.
+      let plan = WinogradPlan(ConvolutionProblem(forward: g), traits, isTraining: false)
+      return Array(plan?.workspaces(g.c, g.k, isGradient: false).dropFirst() ?? [])
     case .inputGradient:
       // The turned filter, and what the one phase of a stride of 1 needs.
-      return [geometry.filter.count * 4] + inputGradientProblems(geometry).flatMap { winogradWorkspaces($0.problem) }
-    case .filterGradient: return filterGradientWorkspaces(geometry)
+      return [g.filter.count * 4]
+        + inputGradientPhases(g).flatMap {
+          WinogradPlan($0.problem, traits, isTraining: false)?.workspaces(g.k, g.c, isGradient: false) ?? []
+        }
+    case .filterGradient:
+      if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k, isGradient: true) }
+      return [FilterGradientPlan(g, traits)?.workspaceByteCount(g) ?? 0].filter { $0 > 0 }
     }
   }
 
-  private func winogradWorkspaces(_ problem: ConvolutionProblem) -> [Int] {
-    WinogradPlan(problem, traits)?.workspaces(problem.c, problem.k, isGradient: false) ?? []
+  /// Output channels side by side in the filter that the direct kernels read.
+  private func panel(_ problem: ConvolutionProblem) -> Int {
+    ConvolutionPlan(problem, traits)?.panel ?? traits.vectorWidth(dividing: problem.k)
   }
 
-  private func filterGradientWorkspaces(_ geometry: Conv2D) -> [Int] {
-    let g = geometry.flattened
-    if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k, isGradient: true) }
-    return [FilterGradientPlan(g, traits).workspaceByteCount(g)].filter { $0 > 0 }
+  /// The filter of a forward pass in panels.
+  private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, into packed: Tensor) throws {
+    let panel = panel(problem)
+    try launch(
+      Specialisation(.packFilter, "pack_filter", ["KB": panel]), global: [problem.k / panel, problem.r * problem.s],
+      [.buffer(filter.buffer), .buffer(packed.buffer), .int(problem.c), .int(problem.k)])
   }
 
-  private func convolve(
-    _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, accumulate: Bool, into y: Tensor
-  ) throws {
-    if let plan = WinogradPlan(problem, traits) {
-      return try winograd(x, filter, problem, plan, accumulate: accumulate, into: y)
-    }
-    let operands: [Argument] = [.buffer(x.buffer), .buffer(filter.buffer), .buffer(y.buffer)]
+  /// The direct convolution with a filter in panels.
+  private func convolve(_ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ ending: Ending) throws {
+    let operands: [Argument] = [.buffer(x.buffer), .buffer(filter.buffer)] + ending.arguments
     let sizes: [Argument] = [
       .int(problem.wStart), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q),
-      .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft), .int(problem.yImage), .int(problem.yRow),
-      .int(problem.yColumn), .int(problem.yStart),
+      .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft),
     ]
+    let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
     guard let plan = ConvolutionPlan(problem, traits) else {
       let width = traits.vectorWidth(dividing: problem.k)
       return try launch(
-        Specialisation(
-          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride, "ACCUMULATE": accumulate ? 1 : 0]),
-        global: [problem.q, problem.p, problem.n], operands + sizes)
+        Specialisation(.convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines),
+        global: [problem.q, problem.p, problem.n], operands + sizes + strides)
     }
     try launch(
       Specialisation(
         .convolution, "convolution",
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
-          "PACK": plan.packs ? 1 : 0, "ACCUMULATE": accumulate ? 1 : 0,
-        ]),
-      global: [plan.blocks, problem.n], groupsOfOne: true, operands + [.local(max(4, plan.stripBytes))] + sizes)
+          "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
+        ], ending.defines),
+      global: [plan.blocks, problem.n], groupsOfOne: true,
+      operands + [.local(plan.stripBytes)] + sizes + strides)
+  }
+}
+
+/// What becomes of the sums of a convolution, as `epilogue.h` sees it.
+struct Ending {
+  let y: Tensor
+  let epilogue: ConvolutionEpilogue?
+  let accumulate: Bool
+
+  init(into y: Tensor, _ epilogue: ConvolutionEpilogue? = nil, accumulate: Bool = false) {
+    (self.y, self.epilogue, self.accumulate) = (y, epilogue, accumulate)
+  }
+
+  /// y, scale, bias, residual.
+  var arguments: [Kernel.Argument] {
+    [y, epilogue?.scale ?? y, epilogue?.bias ?? y, epilogue?.residual ?? y].map { .buffer($0.buffer) }
+  }
+
+  /// Only what is not the default, so that profiles stay readable.
+  var defines: KeyValuePairs<String, Int> {
+    guard let epilogue else { return accumulate ? ["ACCUMULATE": 1] : [:] }
+    return ["AFFINE": 1, "RESIDUAL": epilogue.residual == nil ? 0 : 1, "RELU": epilogue.relu ? 1 : 0]
   }
 }
 
 extension Conv2D {
-  /// The same sums with each image as one long row, where the filter is a single tap that meets every pixel.
+  /// The same sums with all pixels of all images in rows of a convenient length, where the filter is a single tap that meets every pixel.
   var flattened: Conv2D {
-    r == 1 && s == 1 && stride == 1 && padding == 0 ? Conv2D(input: [n, 1, h * w, c], filter: filter) : self
+    guard r == 1 && s == 1 && stride == 1 && padding == 0 else { return self }
+    let pixels = n * h * w
+    // A row of input stays within 256 KB; tiles of 14 pixels cut multiples of 14 evenly.
+    let longest = min(pixels, max(28, min(128, (64 << 10) / max(c, k))))
+    let lengths = (min(28, pixels)...longest).filter { pixels % $0 == 0 }
+    guard let length = lengths.last(where: { $0 % 14 == 0 }) ?? lengths.last else { return self }
+    return Conv2D(input: [1, pixels / length, length, c], filter: filter)
   }
 }

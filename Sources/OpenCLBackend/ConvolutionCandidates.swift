@@ -5,32 +5,38 @@ extension OpenCLBackend {
   /// other. All are as exact as the device's policy wants for that pass (``DeviceTraits/winogradSide``): a plan ignores a number
   /// that would make it less so.
   package func candidates(for work: ConvolutionWork) -> [ConvolutionChoice] {
-    let isProduct = work.geometry.r == 1 && work.geometry.s == 1 && work.geometry.stride == 1 && work.geometry.padding == 0
-    let wanted =
-      WinogradPlan.candidates + (work.pass == .filterGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates)
-      + (isProduct ? [ConvolutionChoice(.product)] : []) + [ConvolutionChoice(.plain)]
+    let direct = work.pass == .filterGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates
+    let winograd = WinogradPlan.candidates(isGradient: work.pass == .filterGradient)
     var seen: Set = [plans(for: work, nil)]
-    return wanted.filter { seen.insert(plans(for: work, $0)).inserted }
-  }
-
-  /// All that tells one way of doing the work from another: the plans of its phases.
-  private func plans(for work: ConvolutionWork, _ choice: ConvolutionChoice?) -> [AnyHashable] {
-    let g = work.geometry
-    traits.choice = choice
-    defer { traits.choice = nil }
-    if isProduct(g) { return ["product"] }
-    switch work.pass {
-    case .filterGradient:
-      let g = g.flattened
-      return [WinogradPlan(filterGradient: g, traits).map(AnyHashable.init) ?? AnyHashable(FilterGradientPlan(g, traits))]
-    case .forward: return [plan(for: ConvolutionProblem(forward: g))]
-    case .inputGradient: return inputGradientProblems(g).map { plan(for: $0.problem) }
+    return (winograd + direct + [ConvolutionChoice(.product), ConvolutionChoice(.plain)]).filter { candidate in
+      let plans = plans(for: work, candidate)
+      return plans.contains { $0.algorithm == candidate.algorithm } && seen.insert(plans).inserted
     }
   }
 
-  private func plan(for problem: ConvolutionProblem) -> AnyHashable {
-    if let plan = WinogradPlan(problem, traits) { return plan }
-    return ConvolutionPlan(problem, traits).map(AnyHashable.init) ?? AnyHashable("plain")
+  /// All that tells one way of doing the work from another: the plan of each phase, nil for a way that has no tiles.
+  private struct Plan: Hashable {
+    let algorithm: ConvolutionChoice.Algorithm
+    var plan: AnyHashable?
+  }
+
+  private func plans(for work: ConvolutionWork, _ choice: ConvolutionChoice?) -> [Plan] {
+    traits.choice = choice
+    defer { traits.choice = nil }
+    if isProduct(work.geometry) && work.pass != .inference { return [Plan(algorithm: .product)] }
+    let g = work.geometry.flattened
+    switch work.pass {
+    case .filterGradient:
+      if let plan = WinogradPlan(filterGradient: g, traits) { return [Plan(algorithm: .winograd, plan: plan)] }
+      return [FilterGradientPlan(g, traits).map { Plan(algorithm: .direct, plan: $0) } ?? Plan(algorithm: .plain)]
+    case .forward, .inference: return [plan(for: ConvolutionProblem(forward: g), isTraining: work.pass == .forward)]
+    case .inputGradient: return inputGradientPhases(g).map { plan(for: $0.problem, isTraining: false) }
+    }
+  }
+
+  private func plan(for problem: ConvolutionProblem, isTraining: Bool) -> Plan {
+    if let plan = WinogradPlan(problem, traits, isTraining: isTraining) { return Plan(algorithm: .winograd, plan: plan) }
+    return ConvolutionPlan(problem, traits).map { Plan(algorithm: .direct, plan: $0) } ?? Plan(algorithm: .plain)
   }
 }
 
@@ -45,18 +51,20 @@ extension ConvolutionPlan {
 
 extension FilterGradientPlan {
   fileprivate static var candidates: [ConvolutionChoice] {
-    let tiles = [(2, 8), (1, 16), (4, 4), (2, 12), (4, 6), (1, 8), (1, 12), (2, 4)]
+    let tiles = [(2, 8), (2, 12), (1, 16), (4, 4), (4, 6), (1, 8), (1, 12), (2, 4), (4, 3), (2, 6)]
     return [ConvolutionChoice(.direct)] + tiles.map { ConvolutionChoice(.direct, ["TC": $0, "TI": $1]) }
       + [2, 4, 8, 16].map { ConvolutionChoice(.direct, ["SPLITS": $0]) }
   }
 }
 
 extension WinogradPlan {
-  fileprivate static var candidates: [ConvolutionChoice] {
-    let shapes = [(2, 14), (2, 12), (1, 14), (4, 6), (2, 8), (1, 12)]
+  fileprivate static func candidates(isGradient: Bool) -> [ConvolutionChoice] {
+    let name = isGradient ? "TI" : "TR"
+    let tiles =
+      isGradient ? [(4, 4), (2, 8), (1, 16), (2, 12), (4, 6), (2, 4)] : [(2, 12), (2, 14), (1, 14), (4, 6), (2, 8), (1, 12)]
     return [0, 1].map { ConvolutionChoice(.winograd, ["STAGED": $0]) }
-      + shapes.map { ConvolutionChoice(.winograd, ["TC": $0, "TR": $1]) }
-      + [(2, 4), (1, 16), (2, 12)].map { ConvolutionChoice(.winograd, ["TC": $0, "TI": $1]) }
+      + tiles.map { ConvolutionChoice(.winograd, ["TC": $0, name: $1]) }
+      + (isGradient ? [8, 16, 32, 48].map { ConvolutionChoice(.winograd, ["TB": $0]) } : [])
       + [ConvolutionChoice(.winograd, ["M": 2])]
   }
 }

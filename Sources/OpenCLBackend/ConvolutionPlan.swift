@@ -69,9 +69,15 @@ struct ConvolutionPlan: Hashable {
   let width, channelVectors, tileRows, tileColumns: Int
   /// Row blocks of an image: work-items are blocks × images.
   let blocks: Int
-  let packs: Bool
-  /// Bytes of the packed strip of the largest block, 0 without packing.
+  /// Every how manieth pixel of the input a strip holds.
+  let sample: Int
+  /// Floats between neighbouring pixels and between rows of a strip.
+  let pitch, row: Int
+  /// Bytes of the strip of the largest block.
   let stripBytes: Int
+
+  /// Output channels that lie side by side in the packed filter.
+  var panel: Int { width * channelVectors }
 
   /// The built-in choice, or nil where the strip does not fit into local memory and the plain kernel must serve.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
@@ -81,62 +87,110 @@ struct ConvolutionPlan: Hashable {
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
     channelVectors = traits.chosen("TC") { (1...8).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
     let pixels = max(1, traits.accumulators / channelVectors)
-    // Tiles of up to 14 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
-    let longest = min(pixels, 14, problem.q)
+    // Tiles of up to 14 or 16 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
+    let longest = min(pixels, channelVectors == 1 ? 16 : 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
     tileColumns =
       traits.chosen("TQ") { (1...min(pixels, problem.q)).contains($0) }
       ?? (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
-    // Eight sums in flight hide the latency of a multiply-add; rows make up for short columns.
-    let wanted = (8 + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
+    // Eight sums in flight hide the latency of a multiply-add, and sixteen spread the load of a filter's only vector; rows make up for
+    // short columns.
+    let sums = channelVectors == 1 ? 16 : 8
+    let wanted = (sums + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
     let mostRows = max(1, min(problem.p, pixels / tileColumns))
     tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
 
-    packs = problem.readsBorder
-    let columns = packs ? (problem.q - 1) * problem.stride + problem.s : problem.w
-    let (c, r, stride) = (problem.c, problem.r, problem.stride)
-    func input(_ rows: Int) -> Int { ((rows - 1) * stride + r) * columns * c * 4 }
+    let strip = Strip(problem, tileStep: problem.stride)
+    (sample, pitch, row) = (strip.sample, strip.pitch, strip.row)
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
-    // As few blocks as keep the device busy, none smaller than a tile. A block goes over its input once for each vector of output
-    // channels and over the whole filter once: the input stays in a core's own cache, the more of it the larger the filter.
+    // As few blocks as keep the device busy, none smaller than a tile. A block goes over its strip once for each panel of output
+    // channels and over the whole filter once: the strip stays in a core's own cache, the more of it the larger the filter.
     let most = max(1, problem.p / tileRows)
     var count = min(most, max(1, traits.wantedItems / problem.n))
-    let filterBytes = r * problem.s * c * problem.k * 4
-    let cache = min(packs ? traits.localMemory : .max, max(48 << 10, min(filterBytes, 384 << 10)))
-    while count < most && input(rows(count)) > cache { count += 1 }
+    let filterBytes = problem.r * problem.s * problem.c * problem.k * 4
+    let cache = min(traits.localMemory, max(48 << 10, min(filterBytes, 384 << 10)))
+    while count < most && strip.byteCount(rows: rows(count)) > cache { count += 1 }
     blocks = count
-    stripBytes = packs ? input(rows(count)) : 0
+    stripBytes = strip.byteCount(rows: rows(count))
     if stripBytes > traits.localMemory { return nil }
   }
 }
 
+/// The part of an input that a kernel keeps in local memory (`strip.h`).
+struct Strip {
+  /// The stride, where a filter of one tap meets only every stride-th pixel; else 1.
+  let sample: Int
+  /// Floats between neighbouring pixels.
+  let pitch: Int
+  /// Floats between neighbouring rows.
+  let row: Int
+  /// Rows of the strip between neighbouring output rows, and those of the filter.
+  private let step, filterRows: Int
+
+  /// - Parameter tileStep: input pixels between those that a tile reads at a time.
+  init(_ problem: ConvolutionProblem, tileStep: Int) {
+    sample = problem.r == 1 && problem.s == 1 ? problem.stride : 1
+    step = problem.stride / sample
+    filterRows = problem.r
+    // Pixels a large power of two apart would all want the same few lines of the first cache.
+    let distance = tileStep / sample * problem.c * 4
+    pitch = distance >= 1024 && distance % 256 == 0 ? problem.c + 16 : problem.c
+    row = ((problem.q - 1) * step + problem.s) * pitch
+  }
+
+  /// Bytes for `rows` output rows.
+  func byteCount(rows: Int) -> Int { ((rows - 1) * step + filterRows) * row * 4 }
+}
+
 /// How `convolution_filter_gradient.cl` is specialised and launched.
 struct FilterGradientPlan: Hashable {
-  /// Floats in a vector; vectors of output channels, input channels and sets of registers in a tile.
-  let width, channelVectors, inputChannels, sets: Int
-  /// Groups of images, each with its own partial sum.
+  /// Floats in a vector; vectors of output channels and input channels in a tile.
+  let width, channelVectors, inputChannels: Int
+  /// Output channels of a work-item.
+  let depth: Int
+  /// Output rows of a block.
+  let rows: Int
+  /// Every how manieth pixel of the input a strip holds.
+  let sample: Int
+  /// Floats between neighbouring pixels in the strips of x and dy, and the bytes of these.
+  let inputPitch, gradientPitch, inputBytes, gradientBytes: Int
+  /// Groups of output rows, each with its own partial sum.
   let splits: Int
 
-  init(_ g: Conv2D, _ traits: DeviceTraits) {
+  /// Nil where the strips of one row do not fit into local memory and the plain kernel must serve.
+  init?(_ g: Conv2D, _ traits: DeviceTraits) {
+    if traits.choice?.algorithm == .plain { return nil }
     width = traits.vectorWidth(dividing: g.k)
-    let vectors = g.k / width
+    let (width, k) = (width, g.k)
     channelVectors =
-      traits.chosen("TC") { (1...4).contains($0) && vectors % $0 == 0 } ?? (g.c > 1 && vectors % 4 == 0 ? 2 : 1)
-    let most = max(1, min(16, traits.accumulators - 4) / channelVectors)
+      traits.chosen("TC") { (1...8).contains($0) && k % ($0 * width) == 0 } ?? [4, 2].first { k % ($0 * width) == 0 } ?? 1
+    let panel = width * channelVectors
+    let strip = Strip(ConvolutionProblem(forward: g), tileStep: g.stride)
+    (sample, inputPitch) = (strip.sample, strip.pitch)
+    // Where S and C are one loop, tiles may cross from one tap to the next.
+    let length = inputPitch == g.c ? g.s * g.c : g.c
+    let most = min(16, max(1, traits.accumulators / channelVectors), length)
     inputChannels =
-      traits.chosen("TI") { (1...min(most, g.c)).contains($0) && g.c % $0 == 0 }
-      ?? (1...min(most, g.c)).last { g.c % $0 == 0 } ?? 1
-    var sets = 1
-    while sets * inputChannels * channelVectors < 8 && sets < 8 { sets *= 2 }
-    self.sets = sets
+      traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 } ?? (1...most).last { length % $0 == 0 } ?? 1
 
-    let items = g.r * g.s * (g.c / inputChannels) * (g.k / (width * channelVectors))
-    let forItems = (traits.wantedItems + items - 1) / items
-    // About a megabyte of x and dy a split, so that one tap after the other finds them in the cache; but no more partial sums
-    // than a quarter of what is read.
-    let bytes = (g.input.count + g.output.count) * 4
-    let forCache = min(bytes >> 20, bytes / 4 / (g.filter.count * 4))
-    splits = traits.chosen("SPLITS") { (1...g.n).contains($0) } ?? max(1, min(g.n, max(forItems, forCache)))
+    // Each further part of the output channels copies x once more: 256 make up for that many times over.
+    var depth = (1...max(1, 256 / panel)).last { k % ($0 * panel) == 0 }.map { $0 * panel } ?? panel
+    func gradientPitch(_ depth: Int) -> Int { depth >= 256 ? depth + 16 : depth }
+    func bytes(_ rows: Int, _ depth: Int) -> Int { strip.byteCount(rows: rows) + rows * g.q * gradientPitch(depth) * 4 }
+    var rows = max(1, min(g.p, 128 / g.q))
+    while rows > 1 && bytes(rows, depth) > traits.localMemory { rows /= 2 }
+    while depth > panel && bytes(rows, depth) > traits.localMemory { depth = depth / 2 % panel == 0 ? depth / 2 : panel }
+    guard bytes(rows, depth) <= traits.localMemory else { return nil }
+    (self.depth, self.rows, self.gradientPitch) = (depth, rows, gradientPitch(depth))
+    (inputBytes, gradientBytes) = (strip.byteCount(rows: rows), rows * g.q * gradientPitch(depth) * 4)
+
+    // Partial sums cost traffic: as many as keep the device busy, but no more than a quarter of what is read.
+    let wanted = (traits.wantedItems * depth / k + 1) / 2
+    let affordable = (g.input.count + g.output.count) / 4 / g.filter.count
+    let mostSplits = max(1, g.n * g.p / rows)
+    splits =
+      traits.chosen("SPLITS") { (1...mostSplits).contains($0) }
+      ?? max(1, min(mostSplits, wanted, max(affordable, traits.computeUnits * depth / k)))
   }
 
   /// Bytes of the partial sums; none where one split writes the result itself.

@@ -14,7 +14,10 @@ package struct DeviceTraits {
   package var wantedItems: Int
 
   /// The side of the tiles of Winograd's convolution: 2 is as exact as the direct sum; 4 is faster and three times less exact.
-  package var winogradSide = 2
+  package var winogradSide = 4
+  /// The same for the forward pass of training. There a rounding error may turn an input of ReLU from one side of zero to the other,
+  /// and the gradient with it; in gradients and in inference it stays as small as it is.
+  package var forwardWinogradSide = 2
 
   /// What the tuner has chosen for the convolution at hand; nil for the built-in choice.
   package var choice: ConvolutionChoice?

@@ -33,11 +33,8 @@ extension OpenCLBackend {
     }
   }
 
-  /// Rows of a matrix as the pixels of as many images as there are compute units, if so many have equal shares.
-  private func pixels(_ rows: Int, _ channels: Int) -> Shape {
-    let images = rows % traits.computeUnits == 0 ? traits.computeUnits : 1
-    return [images, 1, rows / images, channels]
-  }
+  /// Rows of a matrix as the pixels of an image.
+  private func pixels(_ rows: Int, _ channels: Int) -> Shape { [1, 1, rows, channels] }
 
   /// Whether CLBlast was chosen for this convolution, which must be one that is a product: a single tap that meets every pixel.
   func isProduct(_ g: Conv2D) -> Bool {
@@ -51,7 +48,7 @@ extension OpenCLBackend {
     let pixels = g.n * g.h * g.w
     let product =
       switch pass {
-      case .forward: MatrixProduct(m: pixels, n: g.k, k: g.c)
+      case .forward, .inference: MatrixProduct(m: pixels, n: g.k, k: g.c)
       case .inputGradient: MatrixProduct(m: pixels, n: g.c, k: g.k, transposedB: true)
       case .filterGradient: MatrixProduct(m: g.c, n: g.k, k: pixels, transposedA: true)
       }

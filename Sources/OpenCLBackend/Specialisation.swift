@@ -12,10 +12,13 @@ struct Specialisation: Hashable {
     let value: String
   }
 
-  init(_ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int> = [:]) {
+  init(
+    _ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int> = [:],
+    _ more: KeyValuePairs<String, Int> = [:]
+  ) {
     self.source = source
     self.kernel = kernel
-    self.defines = defines.map { Define(name: $0.key, value: String($0.value)) }
+    self.defines = (Array(defines) + Array(more)).map { Define(name: $0.key, value: String($0.value)) }
   }
 
   /// For the compiler, for example `-DVW=16 -DTC=2`.

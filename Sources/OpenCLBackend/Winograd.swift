@@ -3,7 +3,7 @@ import Kernels
 
 /// How `winograd.cl` or `winograd_staged.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
 struct WinogradPlan: Hashable {
-  /// A tile's side in outputs, ``DeviceTraits/winogradSide``.
+  /// A tile's side in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``.
   let side: Int
   /// Floats in a vector, and vectors of output channels in a register tile.
   let width, channelVectors: Int
@@ -19,59 +19,90 @@ struct WinogradPlan: Hashable {
   let down, across, tiles: Int
   /// Work-items of the filter gradient, each with its own sums.
   let splits: Int
+  /// Floats between neighbouring tiles of the transformed inputs and output gradients: pixels a large power of two apart would all
+  /// want the same few lines of the first cache.
+  let inputPitch, gradientPitch: Int
   /// Bytes of local memory: transformed inputs, and products or transformed output gradients.
   let inputBytes, otherBytes: Int
 
   /// The convolution's plan. Nil where the direct kernel serves better or the shape is not one for Winograd: other filters and
   /// strides, and channels that are few or not whole vectors.
-  init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
+  /// - Parameter isTraining: whether it is the forward pass of training.
+  init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isTraining: Bool) {
     let isDense = problem.yColumn == problem.k && problem.yRow == problem.q * problem.k && problem.yStart == 0
     guard isDense, problem.wStart == 0 else { return nil }
-    self.init(problem, traits, isGradient: false)
+    self.init(problem, traits, side: isTraining ? traits.forwardWinogradSide : traits.winogradSide, isGradient: false)
   }
 
   /// The filter gradient's plan; nil as for the convolution.
   init?(filterGradient geometry: Conv2D, _ traits: DeviceTraits) {
-    self.init(ConvolutionProblem(forward: geometry), traits, isGradient: true)
+    self.init(ConvolutionProblem(forward: geometry), traits, side: traits.winogradSide, isGradient: true)
   }
 
-  private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isGradient: Bool) {
+  private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
     guard traits.allows(.winograd), traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
     width = traits.vectorWidth
     // Never less exact than the device's policy says.
-    side = traits.chosen("M") { [2, 4].contains($0) && $0 <= traits.winogradSide } ?? traits.winogradSide
+    let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
+    self.side = side
     let (c, k) = (problem.c, problem.k)
-    guard c % width == 0, k % width == 0, min(c, k) >= 32 || traits.choice != nil else { return nil }
-    let vectors = k / width
-    channelVectors = traits.chosen("TC") { (1...4).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
+    // With fewer channels the transforms cost more than the multiplications that they save.
+    let fewest = traits.choice != nil ? width : side == 2 && !isGradient ? 32 : 16
+    guard c % width == 0, k % width == 0, min(c, k) >= fewest else { return nil }
+    // A tile of the convolution holds tiles by channels, that of the filter gradient input channels by output channels.
+    let most = traits.accumulators >= 16 ? 16 : 8
+    let vectors = width
+    channelVectors =
+      traits.chosen("TC") { (1...4).contains($0) && k % ($0 * vectors) == 0 }
+      ?? [isGradient ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
     let mostRows = max(1, traits.accumulators / channelVectors)
     tileRows = traits.chosen("TR") { (1...mostRows).contains($0) } ?? min(12, mostRows)
-    inputChannels = traits.chosen("TI") { (1...mostRows).contains($0) && c % $0 == 0 } ?? min(8, width)
+    inputChannels = traits.chosen("TI") { (1...mostRows).contains($0) && c % $0 == 0 } ?? min(most / channelVectors, width)
+    func pitch(_ channels: Int) -> Int { channels >= 256 ? channels + 16 : channels }
+    (inputPitch, gradientPitch) = (pitch(c), pitch(k))
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
     slots = (tiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
-    isStaged = traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 } ?? (positions * c * k * 4 > Self.filterRoom)
+    isStaged =
+      traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 }
+      ?? (positions * c * k * 4 > (isGradient ? Self.gradientRoom : Self.filterRoom))
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
-      tilesAtOnce = max(1, min(slots, (256 << 10) / (c * 4)) / tileRows) * tileRows
+      tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
       (inputBytes, otherBytes, splits) = (0, 0, 1)
       return
     }
-    // As many tiles as stay in a core's second cache, but so few that every core gets work.
-    let unit = isGradient ? 16 : tileRows
-    let channels = c + (isGradient ? k : channelVectors * width)
-    let room = min(traits.localMemory, 400 << 10) / (positions * channels * 4 * unit)
-    let units = min(room, max(1, tiles / (unit * traits.computeUnits * 2)), 2)
-    guard units > 0 else { return nil }
-    tilesAtOnce = units * unit
-    inputBytes = positions * tilesAtOnce * c * 4
-    otherBytes = positions * tilesAtOnce * (channels - c) * 4
+    // One register tile of the convolution, so that the next one's input can be asked for while this one is multiplied; for the filter
+    // gradient more, as all its sums are read and written for each lot. No power of two, which would put the points of a tile into
+    // the same few lines of the first cache.
+    let channels = inputPitch + (isGradient ? gradientPitch : channelVectors * width)
+    let room = min(traits.localMemory, 600 << 10) / (positions * channels * 4)
+    tilesAtOnce = isGradient ? min(traits.chosen("TB") { $0 > 0 } ?? 24, room) : tileRows
+    guard tilesAtOnce > 0, tilesAtOnce <= room else { return nil }
+    inputBytes = positions * tilesAtOnce * inputPitch * 4
+    otherBytes = positions * tilesAtOnce * (channels - inputPitch) * 4
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
   }
 
-  /// Bytes of a transformed filter, or of its gradient's sums, that a core's own cache holds beside the tiles.
-  private static let filterRoom = 640 << 10
+  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles, which are read and written for every few tiles.
+  private static let gradientRoom = 640 << 10
+  /// Bytes of a transformed filter that can come from the shared cache, panel after panel, in the time that its products take.
+  private static let filterRoom = 2560 << 10
+
+  /// Bytes that pass from one kernel to the next without leaving the cache that cores share.
+  private static let sharedRoom = 10 << 20
+
+  /// What all kernels of a plan are specialised by, so that they share a program.
+  func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
+    [
+      "VW": width, "M": side, "C": c, "K": k, "PITCH": inputPitch, "GPITCH": gradientPitch, "TB": tilesAtOnce, "TR": tileRows,
+      "TC": channelVectors, "TI": inputChannels,
+    ]
+  }
+
+  /// Output channels that lie side by side in the transformed filter.
+  var panel: Int { width * channelVectors }
 
   /// Points of a transformed tile.
   var positions: Int { (side + 2) * (side + 2) }
@@ -79,131 +110,120 @@ struct WinogradPlan: Hashable {
   /// Work-items of the convolution in one pass.
   var items: Int { (tiles + tilesAtOnce - 1) / tilesAtOnce }
 
-  /// Floats of the transformed filter, or of the filter gradient's sums.
-  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * k }
+  /// Output channels whose transformed filter, or its gradient's sums, are made and used at a time: in stages no more than a shared cache
+  /// holds until they are used.
+  func channelsAtOnce(_ c: Int, _ k: Int) -> Int {
+    let panels = isStaged ? max(1, Self.sharedRoom / (positions * c * panel * 4)) : k
+    return (1...min(panels, k / panel)).last { k / panel % $0 == 0 }! * panel
+  }
+
+  /// Floats of the transformed filter, or of the filter gradient's sums, at a time.
+  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * channelsAtOnce(c, k) }
 
   /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
   /// for stages the transformed inputs and the products or transformed output gradients.
   func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
-    let filter = (isGradient ? filterCount(c, k) : positions * c * k) * 4
-    return isStaged ? [filter, positions * slots * c * 4, positions * slots * k * 4] : [filter]
+    let filter = filterCount(c, k) * 4
+    let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
+    return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }
 }
 
 extension OpenCLBackend {
-  /// y (+)= x ∗ filter through the transformed domain.
-  func winograd(
-    _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, accumulate: Bool, into y: Tensor
+  /// The filter [3,3,C,K] transformed for a plan: output channels `channels`.
+  func transform(
+    _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ channels: Range<Int>? = nil, into transformed: Tensor
   ) throws {
-    let transformed = try tensor([plan.positions, problem.c, problem.k])
+    let channels = channels ?? 0..<problem.k
     try launch(
-      Specialisation(.winograd, "winograd_filter", ["VW": plan.width, "M": plan.side]),
-      global: [problem.k / plan.width, problem.c],
-      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(problem.c), .int(problem.k)])
-    if plan.isStaged {
-      return try winogradStaged(x, transformed, problem, plan, accumulate: accumulate, into: y)
-    }
-    try launch(
-      Specialisation(
-        .winograd, "winograd",
-        [
-          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors,
-          "ACCUMULATE": accumulate ? 1 : 0,
-        ]),
-      global: [plan.items], groupsOfOne: true,
-      [.buffer(x.buffer), .buffer(transformed.buffer), .buffer(y.buffer)] + winogradSizes(problem, plan))
+      Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
+      global: [channels.count / plan.panel, problem.c],
+      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)])
   }
 
-  private func winogradStaged(
-    _ x: Tensor, _ transformed: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, accumulate: Bool, into y: Tensor
+  /// y = x ∗ filter through the transformed domain.
+  /// - Parameters:
+  ///   - filter: [3,3,C,K], or what ``transform(_:_:_:_:into:)`` made of all of it.
+  ///   - isTransformed: which of the two.
+  func winograd(
+    _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
+    let defines = plan.defines(problem.c, problem.k)
+    let step = isTransformed ? problem.k : plan.channelsAtOnce(problem.c, problem.k)
+    let transformed = isTransformed ? filter : try tensor([plan.positions, problem.c, step])
+    guard plan.isStaged else {
+      if !isTransformed { try transform(filter, problem, plan, into: transformed) }
+      return try launch(
+        Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
+        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + onePassArguments(problem, plan))
+    }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
+    for first in stride(from: 0, to: problem.k, by: step) {
+      if !isTransformed { try transform(filter, problem, plan, first..<first + step, into: transformed) }
+      try launch(
+        Specialisation(.winogradStaged, "products", defines),
+        global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, step / plan.panel, plan.positions],
+        [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)])
+    }
     try launch(
-      Specialisation(
-        .winogradStaged, "products",
-        [
-          "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TR": plan.tileRows, "TC": plan.channelVectors,
-        ]),
-      global: [
-        (plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, problem.k / (plan.channelVectors * plan.width), plan.positions,
-      ],
-      [
-        .buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k),
-      ])
-    try launch(
-      Specialisation(
-        .winogradStaged, "store_outputs", ["VW": plan.width, "M": plan.side, "ACCUMULATE": accumulate ? 1 : 0]),
-      global: [plan.tiles],
-      [
-        .buffer(products.buffer), .buffer(y.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
-        .int(plan.across),
+      Specialisation(.winogradStaged, "store_outputs", defines, ending.defines), global: [plan.tiles],
+      [.buffer(products.buffer)] + ending.arguments + [
+        .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
       ])
   }
 
-  /// The transformed inputs of all tiles, [positions, slots, C].
+  /// The transformed inputs of all tiles, [positions, slots, pitch].
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
-    let inputs = try tensor([plan.positions, plan.slots, problem.c])
+    let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_inputs", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k)), global: [plan.slots],
       [
-        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.padTop),
-        .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles),
+        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
+        .int(plan.down), .int(plan.across), .int(plan.tiles),
       ])
     return inputs
   }
 
   /// dw through the transformed domain.
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
-    let sums = try tensor([plan.filterCount(g.c, g.k)])
     let problem = ConvolutionProblem(forward: g)
-    if plan.isStaged {
-      try sumStaged(x, dy, problem, plan, into: sums)
-    } else {
+    let defines = plan.defines(g.c, g.k)
+    let sums = try tensor([plan.filterCount(g.c, g.k)])
+    func transformBack(_ channels: Range<Int>) throws {
       try launch(
-        Specialisation(
-          .winograd, "winograd_filter_gradient",
-          [
-            "VW": plan.width, "M": plan.side, "TB": plan.tilesAtOnce, "TI": plan.inputChannels, "TC": plan.channelVectors,
-          ]),
-        global: [plan.splits], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + winogradSizes(problem, plan))
+        Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [channels.count / plan.width, g.c],
+        [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits), .int(channels.lowerBound)])
     }
-    try launch(
-      Specialisation(.winograd, "winograd_filter_gradient_output", ["VW": plan.width, "M": plan.side]),
-      global: [g.k / plan.width, g.c],
-      [.buffer(sums.buffer), .buffer(dw.buffer), .int(g.c), .int(g.k), .int(plan.splits)])
-  }
-
-  private func sumStaged(
-    _ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, into sums: Tensor
-  ) throws {
+    guard plan.isStaged else {
+      try launch(
+        Specialisation(.winograd, "winograd_filter_gradient", defines), global: [plan.splits], groupsOfOne: true,
+        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan))
+      return try transformBack(0..<g.k)
+    }
     let inputs = try loadInputs(x, problem, plan)
-    let gradients = try tensor([plan.positions, plan.slots, problem.k])
+    let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_gradients", ["VW": plan.width, "M": plan.side]), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_gradients", defines), global: [plan.slots],
       [
-        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(problem.k), .int(plan.down),
-        .int(plan.across), .int(plan.tiles),
+        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
+        .int(plan.tiles),
       ])
-    try launch(
-      Specialisation(
-        .winogradStaged, "filter_gradient_products",
-        ["VW": plan.width, "M": plan.side, "TI": plan.inputChannels, "TC": plan.channelVectors]),
-      global: [problem.k / (plan.channelVectors * plan.width), problem.c / plan.inputChannels, plan.positions],
-      [
-        .buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(problem.c),
-        .int(problem.k),
-      ])
+    let step = plan.channelsAtOnce(g.c, g.k)
+    for first in stride(from: 0, to: g.k, by: step) {
+      try launch(
+        Specialisation(.winogradStaged, "filter_gradient_products", defines),
+        global: [step / plan.panel, g.c / plan.inputChannels, plan.positions],
+        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)])
+      try transformBack(first..<first + step)
+    }
   }
 
   /// The arguments after the buffers, which both one-pass kernels share.
-  private func winogradSizes(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
+  private func onePassArguments(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
     [
-      .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k),
-      .int(problem.p), .int(problem.q), .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across),
-      .int(plan.tiles),
+      .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.p), .int(problem.q),
+      .int(problem.padTop), .int(problem.padLeft), .int(plan.down), .int(plan.across), .int(plan.tiles),
     ]
   }
 }

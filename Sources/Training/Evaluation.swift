@@ -50,11 +50,12 @@ extension ResNet {
         for i in sums.indices { sums[i] += values[i] }
       }
     }
+    let folded = FoldedParameters()
     for index in loaded.batches.indices {
       let (x, labels) = try data.batch(index, of: loaded)
       let metrics = try backend.tensor([3])
       try backend.fill(metrics, with: 0)
-      let pass = Pass(on: backend, mode: .inference)
+      let pass = Pass(on: backend, mode: .inference, folded: folded)
       try pass.crossEntropy(try self(Variable(x), pass), labels: labels, metrics: metrics)
       pending.append(try backend.readLater(metrics))
       try collect(downTo: 2)

@@ -3,12 +3,14 @@ import Conformance
 import OpenCLBackend
 
 /// One piece of work with its operands on a device, and what comes out of it for a few images.
-struct ConvolutionTrial {
+final class ConvolutionTrial {
   private let work: ConvolutionWork
   private let backend: OpenCLBackend
-  /// x and filter, dy and filter, or x and dy.
+  /// x and filter, dy and filter, or x and dy; in inference also scale and bias.
   private let operands: [Tensor]
   private let result: Tensor
+  /// In inference, the filter in the form that each choice wants.
+  private var prepared: [ConvolutionChoice?: Tensor] = [:]
   /// What the result holds before: values to add to, or NaN, so that an element that is not written shows.
   private let before: HostTensor
   /// The images whose results are known, spread over the batch.
@@ -45,16 +47,20 @@ struct ConvolutionTrial {
     let inputs: [HostTensor]
     switch work.pass {
     case .forward: inputs = [x, filter]
+    case .inference:
+      inputs = [x, filter] + [Float(1.25), 0.5].map { HostTensor([Float](repeating: $0, count: g.k), shape: [g.k]) }
     case .inputGradient: inputs = [y, filter]
     case .filterGradient: inputs = [x, y]
     }
     operands = try inputs.map(backend.upload)
     result = try backend.upload(before)
 
-    let fewInputs = inputs.enumerated().map { index, tensor in index == 1 && !isGradient ? tensor : cut(tensor) }
+    let fewInputs = inputs.enumerated().map { index, tensor in index == 0 || isGradient ? cut(tensor) : tensor }
     let known = try reference.upload(isGradient ? before : cut(before))
     fewWork = ConvolutionWork(work.pass, few, accumulates: work.accumulates)
-    try Self.run(fewWork, on: reference, try fewInputs.map(reference.upload), known)
+    let fewOperands = try fewInputs.map(reference.upload)
+    let preparedFilter = work.pass == .inference ? try Self.prepare(fewOperands[1], fewWork, on: reference) : nil
+    try Self.run(fewWork, on: reference, fewOperands, prepared: preparedFilter, known)
     expected = try reference.download(known)
   }
 
@@ -70,16 +76,25 @@ struct ConvolutionTrial {
     return Comparison("the result", part, against: expected, .convolution(fewWork, winograd: mayTransform)).complaint
   }
 
-  /// Times two choices in turn.
-  /// - Parameter dropping: whether to leave it at the first runs where they leave no hope for the new one.
-  func compare(_ new: ConvolutionChoice?, _ old: ConvolutionChoice?, dropping: Bool = true) throws -> (new: Times, old: Times) {
+  /// Times two choices in turn, each first in every other turn.
+  /// - Parameters:
+  ///   - turns: how often, an odd number.
+  ///   - dropping: whether to leave it at the first runs where they leave no hope for the new one.
+  func compare(
+    _ new: ConvolutionChoice?, _ old: ConvolutionChoice?, turns: Int, dropping: Bool
+  ) throws -> Race {
     // The first runs compile and warm up; the next tell how many make ten milliseconds.
     for choice in [old, new] { _ = try seconds(choice, runs: 1) }
     let first = (new: try seconds(new, runs: 1), old: try seconds(old, runs: 1))
-    if dropping && first.new > 1.5 * first.old { return (Times([first.new]), Times([first.old])) }
+    if dropping && first.new > 1.5 * first.old { return Race(new: [first.new], old: [first.old]) }
     let runs = max(1, min(50, Int(0.01 / max(first.old, 1e-6))))
-    let pairs = try (0..<7).map { _ in (new: try seconds(new, runs: runs), old: try seconds(old, runs: runs)) }
-    return (Times(pairs.map(\.new)), Times(pairs.map(\.old)))
+    var times = (new: [Double](), old: [Double]())
+    for turn in 0..<turns {
+      if turn % 2 == 0 { times.new.append(try seconds(new, runs: runs)) }
+      times.old.append(try seconds(old, runs: runs))
+      if turn % 2 == 1 { times.new.append(try seconds(new, runs: runs)) }
+    }
+    return Race(new: times.new, old: times.old)
   }
 
   private func seconds(_ choice: ConvolutionChoice?, runs: Int) throws -> Double {
@@ -91,13 +106,28 @@ struct ConvolutionTrial {
 
   private func run(_ choice: ConvolutionChoice?) throws {
     backend.choose(choice, for: work)
-    try Self.run(work, on: backend, operands, result)
+    if work.pass == .inference && prepared[choice] == nil {
+      prepared[choice] = try Self.prepare(operands[1], work, on: backend)
+    }
+    try Self.run(work, on: backend, operands, prepared: prepared[choice], result)
   }
 
-  private static func run(_ work: ConvolutionWork, on backend: any Backend, _ operands: [Tensor], _ result: Tensor) throws {
+  private static func prepare(_ filter: Tensor, _ work: ConvolutionWork, on backend: any Backend) throws -> Tensor {
+    let prepared = try backend.tensor([backend.preparedFilterCount(work.geometry)])
+    try backend.prepareFilter(filter, work.geometry, into: prepared)
+    return prepared
+  }
+
+  private static func run(
+    _ work: ConvolutionWork, on backend: any Backend, _ operands: [Tensor], prepared: Tensor?, _ result: Tensor
+  ) throws {
     let (a, b, g) = (operands[0], operands[1], work.geometry)
     switch work.pass {
     case .forward: try backend.convolution(a, filter: b, g, into: result)
+    case .inference:
+      guard let prepared else { preconditionFailure("[ConvolutionTrial] no prepared filter") }
+      let epilogue = ConvolutionEpilogue(scale: operands[2], bias: operands[3], residual: nil, relu: true)
+      try backend.convolution(a, prepared: prepared, g, epilogue, into: result)
     case .inputGradient: try backend.convolutionInputGradient(a, filter: b, g, accumulate: work.accumulates, into: result)
     case .filterGradient: try backend.convolutionFilterGradient(a, b, g, into: result)
     }
@@ -105,7 +135,7 @@ struct ConvolutionTrial {
 
   private static func resultShape(_ pass: ConvolutionPass, _ g: Conv2D) -> Shape {
     switch pass {
-    case .forward: g.output
+    case .forward, .inference: g.output
     case .inputGradient: g.input
     case .filterGradient: g.filter
     }
@@ -141,18 +171,20 @@ struct ConvolutionTrial {
   }
 }
 
-/// How long the runs of one choice took, in seconds.
-struct Times {
-  let median, least: Double
+/// How long the runs of two choices took, in seconds, turn by turn.
+struct Race {
+  let new, old: [Double]
 
-  /// - Precondition: there is a run.
-  init(_ seconds: [Double]) {
-    let sorted = seconds.sorted()
-    (median, least) = (sorted[sorted.count / 2], sorted[0])
+  /// Whether the new one was faster, by that part at least: in the median, at best and in three turns of four. Other programs on the
+  /// machine spoil any one of these alone.
+  func isWon(by margin: Double = 0) -> Bool {
+    let wins = zip(new, old).count { $0 < $1 }
+    return new.median < old.median * (1 - margin) && new.least < old.least * (1 - margin) && 4 * wins >= 3 * new.count
   }
+}
 
-  /// Whether these runs were faster, by that part at least. Other programs disturb medians, good luck the least; both must say so.
-  func beat(_ other: Times, by margin: Double = 0) -> Bool {
-    median < other.median * (1 - margin) && least < other.least * (1 - margin)
-  }
+extension [Double] {
+  /// Of an odd number of values.
+  var median: Double { sorted()[count / 2] }
+  var least: Double { self.min() ?? .infinity }
 }

@@ -72,15 +72,15 @@ public final class Tuner {
       // What does not build or run on this device, or is wrong, is no candidate.
       do {
         guard try trial.complaint(candidate) == nil else { continue }
-        let (new, old) = try trial.compare(candidate, best)
-        if new.beat(old) { best = candidate }
+        if try trial.compare(candidate, best, turns: 5, dropping: true).isWon() { best = candidate }
       } catch { continue }
     }
     if tried == 0 && !all.isEmpty { return nil }
-    let (chosen, builtIn) = try trial.compare(best, nil, dropping: false)
-    let wins = best != nil && chosen.beat(builtIn, by: Self.margin)
+    let last = try trial.compare(best, nil, turns: 15, dropping: false)
+    let wins = best != nil && last.isWon(by: Self.margin)
+    let builtIn = last.old.median
     return TuningTable.Entry(
-      choice: wins ? best : nil, builtInSeconds: builtIn.median, seconds: (wins ? chosen : builtIn).median,
+      choice: wins ? best : nil, builtInSeconds: builtIn, seconds: wins ? last.new.median : builtIn,
       isComplete: tried == all.count)
   }
 }

@@ -66,7 +66,10 @@ struct BenchModelCommand: ParsableCommand {
     }
     let trained = try imagesPerSecond(on: backend, train)
     let peak = backend.memory.peakBytesHeld
-    let inferred = try imagesPerSecond(on: backend) { _ = try model(Variable(images), Pass(on: backend, mode: .inference)) }
+    let folded = FoldedParameters()
+    let inferred = try imagesPerSecond(on: backend) {
+      _ = try model(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
+    }
     if json {
       printJSON(
         .members([

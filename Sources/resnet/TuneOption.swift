@@ -46,14 +46,14 @@ func userCache(of device: Device) throws -> DeviceCache? {
   }
 }
 
-/// The convolutions of a training step, or of inference, and the multiply-accumulates that a step spends on each.
+/// The convolutions of a training step and of inference, or of inference alone, and the multiply-accumulates spent on each.
 func convolutions(
   of configuration: ModelConfiguration, images: Shape, training: Bool = true
 ) throws -> [ConvolutionWork: Double] {
+  let summary = try Summary(configuration, images: images)
   var weights: [ConvolutionWork: Double] = [:]
-  for record in try Summary(configuration, images: images).step {
-    guard let work = record.convolution, training || work.pass == .forward else { continue }
-    weights[work, default: 0] += Double(record.macs)
+  for record in (training ? summary.step : []) + summary.inferenceStep {
+    if let work = record.convolution { weights[work, default: 0] += Double(record.macs) }
   }
   return weights
 }

@@ -14,8 +14,8 @@ import Testing
     Conv2D(input: [2, 7, 5, 48], filter: [1, 1, 48, 32]), Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
   ].flatMap { g in
     [
-      ConvolutionWork(.forward, g), ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
-      ConvolutionWork(.filterGradient, g),
+      ConvolutionWork(.forward, g), ConvolutionWork(.inference, g), ConvolutionWork(.inputGradient, g),
+      ConvolutionWork(.inputGradient, g, accumulates: true), ConvolutionWork(.filterGradient, g),
     ]
   }
 
@@ -31,6 +31,13 @@ import Testing
     switch work.pass {
     case .forward:
       try backend.convolution(x, filter: filter, g, into: y)
+      return try backend.download(y)
+    case .inference:
+      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
+      try backend.prepareFilter(filter, g, into: prepared)
+      let channels = try (operand([g.k], 4), operand([g.k], 5))
+      let epilogue = ConvolutionEpilogue(scale: channels.0, bias: channels.1, residual: nil, relu: true)
+      try backend.convolution(x, prepared: prepared, g, epilogue, into: y)
       return try backend.download(y)
     case .inputGradient:
       try backend.convolutionInputGradient(y, filter: filter, g, accumulate: work.accumulates, into: x)
@@ -92,7 +99,7 @@ import Testing
     #expect(try backend.endProfile().contains { $0.kernel.hasPrefix("convolution_plain ") })
     // Other work is not concerned.
     backend.startProfile()
-    _ = try run(Self.works[4], on: backend)
+    _ = try run(Self.works[5], on: backend)
     #expect(try !backend.endProfile().contains { $0.kernel.hasPrefix("convolution_plain ") })
   }
 

@@ -2,13 +2,11 @@ import Compute
 
 extension Pass {
   /// Batch normalisation over all dimensions but the last, plus a residual, then ReLU, in one sweep. x, residual, y [..., C].
-  ///
-  /// - Parameter overwritingInput: in inference, the result may take the place of x, which nothing else reads.
   public func batchNorm(
-    _ x: Variable, _ layer: BatchNormLayer, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false
+    _ x: Variable, _ layer: BatchNormLayer, residual: Variable? = nil, relu: Bool = false
   ) throws -> Variable {
     guard mode == .training else {
-      let y = overwritingInput ? x.value : try backend.tensor(x.shape)
+      let y = try backend.tensor(x.shape)
       try backend.batchNorm(x.value, estimatedChannels(layer), residual: residual?.value, relu: relu, into: y)
       return Variable(y)
     }

@@ -20,12 +20,11 @@ public struct BatchNormLayer {
   }
 
   /// x [..., C] → y of the same shape: the normalised x, plus the residual, then ReLU where asked.
-  /// - Parameter overwritingInput: in inference, y may take the place of x, which nothing else reads.
   public func callAsFunction(
-    _ x: Variable, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false, _ pass: Pass
+    _ x: Variable, residual: Variable? = nil, relu: Bool = false, _ pass: Pass
   ) throws -> Variable {
     try pass.layer(name) {
-      try pass.batchNorm(x, self, residual: residual, relu: relu, overwritingInput: overwritingInput)
+      try pass.batchNorm(x, self, residual: residual, relu: relu)
     }
   }
 }

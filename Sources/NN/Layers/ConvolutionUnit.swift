@@ -14,10 +14,14 @@ public struct ConvolutionUnit {
     norm = BatchNormLayer(normScope, channels: outputs, initialScale: initialScale)
   }
 
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]; the residual, of y's shape, is added before ReLU.
+  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]; the residual, of y's shape, is added before ReLU. In inference all of it is one
+  /// operation.
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool, _ pass: Pass
   ) throws -> Variable {
-    try norm(convolution(x, pass), residual: residual, relu: relu, overwritingInput: true, pass)
+    guard pass.mode == .inference else { return try norm(convolution(x, pass), residual: residual, relu: relu, pass) }
+    return try pass.layer(convolution.name) {
+      try pass.foldedConvolution(x, convolution, norm, residual: residual, relu: relu)
+    }
   }
 }

@@ -1,0 +1,54 @@
+// What a convolution does with the sums of VW output channels before it stores them.
+//
+//   ACCUMULATE   y + sum
+//   AFFINE       sum·scale[k] + bias[k], which is batch normalisation with known statistics
+//   RESIDUAL     then + residual, which has y's shape
+//   RELU         then max(·, 0); a NaN stays one
+//
+// The host passes y in place of what is not used.
+#include "vector.h"
+
+#ifndef ACCUMULATE
+#define ACCUMULATE 0
+#endif
+#ifndef AFFINE
+#define AFFINE 0
+#endif
+#ifndef RESIDUAL
+#define RESIDUAL 0
+#endif
+#ifndef RELU
+#define RELU 0
+#endif
+
+typedef struct {
+  __global float *y;
+  __global const float *scale, *bias, *residual;
+} epilogue_t;
+
+// Asks for what `finish` will read, long before it does.
+void expect(epilogue_t to, size_t at) {
+#if ACCUMULATE
+  PREFETCH(to.y + at);
+#endif
+#if RESIDUAL
+  PREFETCH(to.residual + at);
+#endif
+}
+
+// Stores channels k … k + VW of a pixel, which begin at y[at].
+void finish(epilogue_t to, size_t at, int k, floatv sum) {
+#if ACCUMULATE
+  sum += LOAD(to.y + at);
+#endif
+#if AFFINE
+  sum = FMA(sum, LOAD(to.scale + k), LOAD(to.bias + k));
+#endif
+#if RESIDUAL
+  sum += LOAD(to.residual + at);
+#endif
+#if RELU
+  sum = sum < 0.0f ? (floatv)(0.0f) : sum;
+#endif
+  STORE(sum, to.y + at);
+}

@@ -1,0 +1,51 @@
+import Compute
+
+extension Pass {
+  /// A convolution with batch normalisation by the running estimates, residual and ReLU in its epilogue: inference only, no gradient.
+  /// x [N,H,W,C] → y [N,P,Q,K].
+  public func foldedConvolution(
+    _ x: Variable, _ convolution: Conv2DLayer, _ norm: BatchNormLayer, residual: Variable?, relu: Bool
+  ) throws -> Variable {
+    let geometry = Conv2D(
+      input: x.shape, filter: convolution.filter.shape, stride: convolution.stride, padding: convolution.padding)
+    let folded = try folded.unit(convolution, norm, geometry, on: backend)
+    let y = try backend.tensor(geometry.output)
+    try backend.convolution(
+      x.value, prepared: folded.filter, geometry,
+      ConvolutionEpilogue(scale: folded.scale, bias: folded.bias, residual: residual?.value, relu: relu), into: y)
+    return Variable(y)
+  }
+}
+
+/// What inference derives from the parameters of a network once and uses for every batch: filters in the backend's own form, and
+/// batch normalisation as one factor and one summand a channel.
+///
+/// It is made as it is needed, and good for as long as the parameters and running estimates stay as they are.
+public final class FoldedParameters {
+  struct Unit {
+    let filter, scale, bias: Tensor
+  }
+
+  private struct Key: Hashable {
+    let name: String
+    let geometry: Conv2D
+  }
+  private var units: [Key: Unit] = [:]
+
+  public init() {}
+
+  func unit(_ convolution: Conv2DLayer, _ norm: BatchNormLayer, _ geometry: Conv2D, on backend: any Backend) throws -> Unit {
+    let key = Key(name: convolution.name, geometry: geometry)
+    if let unit = units[key] { return unit }
+    let unit = Unit(
+      filter: try backend.tensor([backend.preparedFilterCount(geometry)]), scale: try backend.tensor(norm.scale.shape),
+      bias: try backend.tensor(norm.bias.shape))
+    try backend.prepareFilter(convolution.filter.value, geometry, into: unit.filter)
+    try backend.foldBatchNorm(
+      BatchNormEstimates(
+        mean: norm.runningMean.value, variance: norm.runningVariance.value, scale: norm.scale.value, bias: norm.bias.value),
+      epsilon: norm.epsilon, scale: unit.scale, bias: unit.bias)
+    units[key] = unit
+    return unit
+  }
+}
