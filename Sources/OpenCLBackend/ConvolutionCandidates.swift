@@ -51,7 +51,7 @@ extension ConvolutionPlan {
 
 extension FilterGradientPlan {
   fileprivate static var candidates: [ConvolutionChoice] {
-    let tiles = [(2, 8), (2, 12), (1, 16), (4, 4), (4, 6), (1, 8), (1, 12), (2, 4), (4, 3), (2, 6)]
+    let tiles = [(2, 8), (2, 12), (1, 16), (4, 4), (4, 6), (1, 8), (1, 12), (2, 4), (4, 3), (2, 6), (1, 3)]
     return [ConvolutionChoice(.direct)] + tiles.map { ConvolutionChoice(.direct, ["TC": $0, "TI": $1]) }
       + [2, 4, 8, 16].map { ConvolutionChoice(.direct, ["SPLITS": $0]) }
   }

@@ -99,14 +99,14 @@ import Tuning
   }
 
   @Test func candidateThatDoesNotBuildIsRefused() throws {
-    let line = "#include \"vector.h\"\n"
+    let line = "#include \"strip.h\"\n"
     let broken = try backend("convolution.cl", line, by: line + "#if defined(TQ) && TQ == 3\n#error\n#endif\n")
     let found = try tune(on: broken, candidates: ["direct TC=1 TQ=3"])
     #expect(found.count == 3 && found.allSatisfy { $0.work.pass == .filterGradient || $0.entry.choice == nil })
   }
 
   @Test func wrongBuiltInKernelIsAFailure() throws {
-    let line = "  EACH sum[i][j][t] += total[i][j][t];\n"
+    let line = "  int terms = 0, isFolded = 0;\n"
     let wrong = try backend("convolution.cl", line, by: line + "sum[0][0][0] += 1.0f;\n")
     let failure = #expect(throws: Failure.self) { try tune(on: wrong, candidates: []) }
     #expect(failure?.description.contains("resnet verify") == true)
