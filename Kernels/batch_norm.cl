@@ -9,7 +9,7 @@
 #include "vector.h"
 
 #ifndef RELU
-#define RELU 0
+#define RELU 0        // backward: 1 where y tells what passed, 2 where it is worked out again from x
 #endif
 #ifndef RESIDUAL
 #define RESIDUAL 0    // 1: a residual is added (forward); its gradient is written (backward)
@@ -92,6 +92,15 @@ __kernel void fold(__global const float *restrict mean, __global const float *re
   STORE(LOAD(bias + c) - LOAD(mean + c) * factor, foldedBias + c);
 }
 
+// The normalised value before residual and ReLU. Forward and backward share it, so that both find the same signs.
+floatv normalised(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
+                  __global const float *bias, int c) {
+  return FMA(x - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
+}
+
+// What of dy passed ReLU: where y > 0 with RELU 1, where the normalised value of x is with RELU 2.
+#define PASSED(g, at, c)                                                                                                        (RELU == 1   ? (LOAD(y + (at)) > 0.0f ? (g) : (floatv)(0.0f))                                                                 : RELU == 2 ? (normalised(LOAD(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))                                  : (g))
+
 // Not restrict: y may be x or residual. Without RESIDUAL the host passes x in its place, unread. Work-items: (chunks).
 __kernel void normalise(__global const float *x, __global const float *mean, __global const float *inverse,
                         __global const float *scale, __global const float *bias, __global const float *residual, __global float *y,
@@ -101,7 +110,7 @@ __kernel void normalise(__global const float *x, __global const float *mean, __g
   for (int m = first; m < last; m++) {
     const size_t row = (size_t)m * C;
     for (int c = 0; c < C; c += VW) {
-      floatv v = FMA(LOAD(x + row + c) - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
+      floatv v = normalised(LOAD(x + row + c), mean, inverse, scale, bias, c);
 #if RESIDUAL
       v += LOAD(residual + row + c);
 #endif
@@ -113,10 +122,11 @@ __kernel void normalise(__global const float *x, __global const float *mean, __g
   }
 }
 
-// With g = dy where y > 0 (all of dy without RELU): partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk; g goes to dresidual
+// With g = what of dy passed ReLU: partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk; g goes to dresidual
 // with RESIDUAL. Not restrict: dresidual may be dy. Work-items: (C/VW, chunks).
 __kernel void gradient_sums_of_chunks(__global const float *dy, __global const float *x, __global const float *y,
-                                      __global const float *mean, __global float *dresidual, __global float *partial, int M, int C) {
+                                      __global const float *mean, __global const float *inverse, __global const float *scale,
+                                      __global const float *bias, __global float *dresidual, __global float *partial, int M, int C) {
   const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
   CHUNK(chunk);
   const floatv mu = LOAD(mean + c);
@@ -124,8 +134,7 @@ __kernel void gradient_sums_of_chunks(__global const float *dy, __global const f
 #define ROW(i, m)                                             \
   {                                                           \
     const size_t at = (size_t)(m) * C + c;                    \
-    floatv g = LOAD(dy + at);                                 \
-    if (RELU) g = LOAD(y + at) > 0.0f ? g : (floatv)(0.0f);   \
+    const floatv g = PASSED(LOAD(dy + at), at, c);            \
     if (RESIDUAL) STORE(g, dresidual + at);                   \
     sg[i] += g;                                               \
     sgx[i] = FMA(g, LOAD(x + at) - mu, sgx[i]);               \
@@ -157,16 +166,15 @@ __kernel void gradient_sums(__global const float *restrict partial, __global con
 // dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
 // and RELU is 0. Not restrict: dx may be dy. Work-items: (chunks).
 __kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
-                       __global const float *inverse, __global const float *scale, __global const float *dscale,
-                       __global const float *dbias, __global float *dx, int M, int C) {
+                       __global const float *inverse, __global const float *scale, __global const float *bias,
+                       __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C) {
   const int chunk = get_global_id(0), chunks = get_global_size(0);
   CHUNK(chunk);
   const float one = 1.0f / (float)M;
   for (int m = first; m < last; m++) {
     const size_t row = (size_t)m * C;
     for (int c = 0; c < C; c += VW) {
-      floatv g = LOAD(dy + row + c);
-      if (RELU) g = LOAD(y + row + c) > 0.0f ? g : (floatv)(0.0f);
+      const floatv g = PASSED(LOAD(dy + row + c), row + c, c);
       const floatv inv = LOAD(inverse + c), d = (LOAD(x + row + c) - LOAD(mean + c)) * inv;
       STORE(LOAD(scale + c) * inv * (g - one * (LOAD(dbias + c) + d * LOAD(dscale + c))), dx + row + c);
     }

@@ -53,13 +53,14 @@ __kernel void store_outputs(__global const float *restrict m, __global float *y,
 }
 
 // sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors grow with
-// √FOLD + √(slots/FOLD). Work-items: (channels/KB, C/TI, T·T).
+// √FOLD + √(slots/FOLD). A panel of g stays in the first cache for all of C. Work-items: (channels/KB, T·T).
 __kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
                                        __global float *restrict sums, int slots, int k0) {
-  const int k = get_global_id(0) * KB, c = get_global_id(1) * TI, p = get_global_id(2), channels = get_global_size(0) * KB;
+  const int k = get_global_id(0) * KB, p = get_global_id(1), channels = get_global_size(0) * KB;
   for (int first = 0; first < slots; first += FOLD) {
     const size_t slot = (size_t)p * slots + first;
-    multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k0 + k, sums + ((size_t)p * C + c) * channels + k, channels,
-                      min(FOLD, slots - first), first == 0);
+    for (int c = 0; c < C; c += TI)
+      multiply_gradient(v + slot * PITCH + c, g + slot * GPITCH + k0 + k, sums + ((size_t)p * C + c) * channels + k, channels,
+                        min(FOLD, slots - first), first == 0);
   }
 }

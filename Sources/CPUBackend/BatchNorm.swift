@@ -26,11 +26,11 @@ extension CPUBackend {
   }
 
   public func batchNormGradient(
-    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) {
     let results = Gradients(dx: dx, dscale: dscale, dbias: dbias, dresidual: dresidual)
-    isDouble ? gradient(Double.self, dy, x, y, channels, results) : gradient(Float.self, dy, x, y, channels, results)
+    isDouble ? gradient(Double.self, dy, x, mask, channels, results) : gradient(Float.self, dy, x, mask, channels, results)
   }
 }
 
@@ -124,24 +124,32 @@ private func normalise<T: CPUScalar>(
 }
 
 private func gradient<T: CPUScalar>(
-  _: T.Type, _ dy: Tensor, _ x: Tensor, _ y: Tensor?, _ channels: BatchNormChannels, _ results: Gradients
+  _: T.Type, _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels, _ results: Gradients
 ) {
   let (m, c) = extent(of: x, "batchNormGradient")
   let dy = pointer(dy, x.shape, "batchNormGradient", to: T.self)
-  let y = y.map { pointer($0, x.shape, "batchNormGradient", to: T.self) }
+  let y: UnsafeMutablePointer<T>? =
+    if case .result(let y) = mask { pointer(y, x.shape, "batchNormGradient", to: T.self) } else { nil }
   let dx = pointer(results.dx, x.shape, "batchNormGradient", to: T.self)
   let dresidual = results.dresidual.map { pointer($0, x.shape, "batchNormGradient", to: T.self) }
   let x = pointer(x, x.shape, "batchNormGradient", to: T.self)
   let mean = pointer(channels.mean, [c], "batchNormGradient", to: T.self)
   let inverse = pointer(channels.inverseDeviation, [c], "batchNormGradient", to: T.self)
   let scale = pointer(channels.scale, [c], "batchNormGradient", to: T.self)
+  let bias = pointer(channels.bias, [c], "batchNormGradient", to: T.self)
   let dscale = pointer(results.dscale, [c], "batchNormGradient", to: T.self)
   let dbias = pointer(results.dbias, [c], "batchNormGradient", to: T.self)
 
   /// g and x̂ of one element.
   @inline(__always) func terms(_ i: Int, _ channel: Int) -> (g: T, normalised: Double) {
-    let masked = y.map { !($0[i] > 0) } ?? false
-    return (masked ? 0 : dy[i], (x[i].double - mean[channel].double) * inverse[channel].double)
+    let normalised = (x[i].double - mean[channel].double) * inverse[channel].double
+    let passed =
+      switch mask {
+      case .none: true
+      case .result: y.map { $0[i] > 0 } ?? true
+      case .recomputed: normalised * scale[channel].double + bias[channel].double > 0
+      }
+    return (passed ? dy[i] : 0, normalised)
   }
 
   withZeros(2 * c) { biasSums in

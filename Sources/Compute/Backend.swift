@@ -80,10 +80,10 @@ public protocol Backend: AnyObject {
   func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws
   /// The gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
   ///
-  /// With g = dy where y > 0 (or dy throughout where y is nil, for no ReLU): dbias = Σg, dscale = Σg·x̂,
+  /// With g = dy where ReLU let the value pass: dbias = Σg, dscale = Σg·x̂,
   /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual and dx may be dy.
   func batchNormGradient(
-    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?) throws
 
   // MARK: Pooling
@@ -183,6 +183,16 @@ public enum WorkspaceOperation: Hashable, Sendable {
   /// Statistics or gradient over x [rows, channels].
   case batchNorm(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
+}
+
+/// How the gradient of batch normalisation finds out which values its ReLU let pass.
+public enum ReLUMask {
+  /// There was no ReLU.
+  case none
+  /// Where the result is positive.
+  case result(Tensor)
+  /// Where the normalised value is positive, which is worked out again from x: for a ReLU without a residual before it.
+  case recomputed
 }
 
 /// What batch normalisation knows of each channel, all [C].

@@ -103,10 +103,11 @@ extension DryRunBackend {
   }
 
   public func batchNormGradient(
-    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) {
-    let reads = [dy, x] + (y.map { [$0] } ?? [])
+    var reads = [dy, x]
+    if case .result(let y) = mask { reads.append(y) }
     let writes = [dx] + (dresidual.map { [$0] } ?? [])
     for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient") }
     let perChannel = checked(channels, of: x, "batchNormGradient")

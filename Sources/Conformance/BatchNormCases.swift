@@ -8,7 +8,7 @@ extension Catalogue {
     ]
     return shapes.flatMap { shape in
       [statistics(shape), statistics(shape, mean: 1000)] + normalisation(shape) + gradients(shape)
-    } + [1, 17, 64, 1000].map(inverseDeviation)
+    } + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
   }
 
   /// - Parameter mean: of the data, whose deviation is 1; a large one costs E[x²] − E[x]² all digits.
@@ -34,6 +34,20 @@ extension Catalogue {
       "inverseDeviation", "\(count)", flops: 3 * count, bound: .rounding(8, "a sum, a root and a quotient of a few units each"),
       [.input("variance", [count], .uniform(1e-4, 4)), .output("y", [count])]
     ) { try $0.inverseDeviation(ofVariance: $1["variance"], epsilon: 1e-5, into: $1["y"]) }
+  }
+
+  private static func folding(_ count: Int) -> Case {
+    Case(
+      "foldBatchNorm", "\(count)", flops: 6 * count, bound: .rounding(16, "a sum, a root, a quotient and a multiply-add"),
+      [
+        .input("mean", [count]), .input("variance", [count], .uniform(1e-4, 4)), .input("scale", [count], .uniform(0.5, 1.5)),
+        .input("bias", [count]), .output("foldedScale", [count]), .output("foldedBias", [count]),
+      ]
+    ) {
+      try $0.foldBatchNorm(
+        BatchNormEstimates(mean: $1["mean"], variance: $1["variance"], scale: $1["scale"], bias: $1["bias"]), epsilon: 1e-5,
+        scale: $1["foldedScale"], bias: $1["foldedBias"])
+    }
   }
 
   /// With and without residual and ReLU, each also in place.
@@ -73,13 +87,18 @@ extension Catalogue {
         }
       }
     }
+      + Alias.allCases.filter { $0 != .dresidual }.map {
+        gradient(shape, residual: false, relu: true, recomputed: true, $0, size: size)
+      }
   }
 
   static func gradient(_ shape: Shape, residual: Bool, relu: Bool, size: Case.Size) -> Case {
-    gradient(shape, residual: residual, relu: relu, .none, size: size)
+    gradient(shape, residual: residual, relu: relu, recomputed: relu && !residual, .none, size: size)
   }
 
-  private static func gradient(_ shape: Shape, residual: Bool, relu: Bool, _ alias: Alias, size: Case.Size) -> Case {
+  private static func gradient(
+    _ shape: Shape, residual: Bool, relu: Bool, recomputed: Bool = false, _ alias: Alias, size: Case.Size
+  ) -> Case {
     let channels: Shape = [shape[shape.rank - 1]]
     let m = shape.count / channels.count
     let (dx, dresidual) = (alias == .dx ? "dy" : "dx", alias == .dresidual ? "dy" : "dresidual")
@@ -87,14 +106,16 @@ extension Catalogue {
     if alias != .dx { operands.append(.output("dx", shape)) }
     if residual && alias != .dresidual { operands.append(.output("dresidual", shape)) }
     // Half of y is not positive, some of it zero exactly.
-    if relu { operands.append(.input("y", shape, .levels(4))) }
+    if relu && !recomputed { operands.append(.input("y", shape, .levels(4))) }
     operands += [.output("dscale", channels), .output("dbias", channels)] + channelOperands(shape)
     return Case(
-      "batchNormGradient", detail(shape, [residual ? "residual" : "", relu ? "relu" : "", alias.rawValue]), size: size,
+      "batchNormGradient",
+      detail(shape, [residual ? "residual" : "", relu ? "relu" : "", recomputed ? "recomputed" : "", alias.rawValue]), size: size,
       flops: 11 * shape.count, bound: .sum(of: m, amplified: 2, "dx takes two of them"), operands
     ) {
       try $0.batchNormGradient(
-        $1["dy"], x: $1["x"], y: relu ? $1["y"] : nil, $1.channels, into: $1[dx], dscale: $1["dscale"], dbias: $1["dbias"],
+        $1["dy"], x: $1["x"], mask: !relu ? .none : recomputed ? .recomputed : .result($1["y"]), $1.channels, into: $1[dx],
+        dscale: $1["dscale"], dbias: $1["dbias"],
         dresidual: residual ? $1[dresidual] : nil)
     }
   }

@@ -2,8 +2,30 @@ import Compute
 
 extension Catalogue {
   static var convolution: [Case] {
-    distinct(grid + layers + special).flatMap { g in
-      convolutionPasses(g) + [convolution(ConvolutionWork(.inference, g), size: .small)]
+    distinct(grid + layers + special).flatMap { convolutionPasses($0) }
+      + distinct(layers + special).enumerated().map { index, g in
+        foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
+      }
+  }
+
+  /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
+  static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
+    let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
+    return Case(
+      "convolution", ([g.detail] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
+      bound: .convolution(ConvolutionWork(.inference, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
+      [
+        .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+        .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
+      ] + (residual ? [.input("residual", g.output)] : [])
+    ) { backend, tensors in
+      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
+      try backend.prepareFilter(tensors["filter"], g, into: prepared)
+      try backend.convolution(
+        tensors["x"], prepared: prepared, g,
+        ConvolutionEpilogue(
+          scale: tensors["scale"], bias: tensors["bias"], residual: residual ? tensors["residual"] : nil, relu: relu),
+        into: tensors["y"])
     }
   }
 
@@ -27,20 +49,7 @@ extension Catalogue {
           .output("y", g.output),
         ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
-    case .inference:
-      return Case(
-        "convolution", g.detail + ", inference", size: size, flops: 2 * g.macs, bound: bound,
-        [
-          .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
-          .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k], .exactly([Float](repeating: 0, count: g.k))),
-          .output("y", g.output),
-        ]
-      ) {
-        let prepared = try $0.tensor([$0.preparedFilterCount(g)])
-        try $0.prepareFilter($1["filter"], g, into: prepared)
-        let epilogue = ConvolutionEpilogue(scale: $1["scale"], bias: $1["bias"], residual: nil, relu: false)
-        try $0.convolution($1["x"], prepared: prepared, g, epilogue, into: $1["y"])
-      }
+    case .inference: return foldedConvolution(g, residual: false, relu: true, size: size)
     case .inputGradient:
       let accumulate = work.accumulates
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)

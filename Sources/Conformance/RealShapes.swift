@@ -15,7 +15,9 @@ struct RealShapes {
     let convolutions = smallConvolutions(side: 28, channels: 1) + smallConvolutions(side: 32, channels: 3) + large
     let geometries = Catalogue.distinct(convolutions)
     let activations = Catalogue.distinct(geometries.map(\.output))
-    return geometries.flatMap { Catalogue.convolutionPasses($0, size: .real) } + activations.flatMap(norms) + pooling + ends
+    return geometries.flatMap {
+      Catalogue.convolutionPasses($0, size: .real) + [Catalogue.foldedConvolution($0, residual: true, relu: true, size: .real)]
+    } + activations.flatMap(norms) + pooling + ends
   }
 
   private func conv(_ n: Int, _ side: Int, _ c: Int, _ k: Int, _ filter: Int, _ stride: Int = 1) -> Conv2D {

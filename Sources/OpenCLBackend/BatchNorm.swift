@@ -74,19 +74,26 @@ extension OpenCLBackend {
   }
 
   public func batchNormGradient(
-    _ dy: Tensor, x: Tensor, y: Tensor?, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) throws {
     let cut = Cut(x, channels: channels.mean.count, traits)
     precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
     let partial = try tensor([cut.chunks, 2, cut.channels])
+    let (relu, y) =
+      switch mask {
+      case .none: (0, x)
+      case .result(let y): (1, y)
+      case .recomputed: (2, x)
+      }
+    let perChannel: [Argument] = [channels.mean, channels.inverseDeviation, channels.scale, channels.bias].map {
+      .buffer($0.buffer)
+    }
     try launch(
       Specialisation(
-        .batchNorm, "gradient_sums_of_chunks",
-        ["VW": cut.width, "RELU": y == nil ? 0 : 1, "RESIDUAL": dresidual == nil ? 0 : 1]),
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1]),
       global: [cut.channels / cut.width, cut.chunks],
-      [
-        .buffer(dy.buffer), .buffer(x.buffer), .buffer((y ?? x).buffer), .buffer(channels.mean.buffer),
+      [.buffer(dy.buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
       ])
     try launch(
@@ -96,14 +103,10 @@ extension OpenCLBackend {
         .int(cut.channels), .int(cut.chunks),
       ])
     // With a residual the masked gradient is there already, so that neither dy nor y is read again.
-    let masked = dresidual ?? dy
-    let mask = dresidual == nil ? y : nil
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": mask == nil ? 0 : 1]), global: [cut.chunks],
-      [
-        .buffer(masked.buffer), .buffer(x.buffer), .buffer((mask ?? x).buffer), .buffer(channels.mean.buffer),
-        .buffer(channels.inverseDeviation.buffer), .buffer(channels.scale.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
-        .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0]), global: [cut.chunks],
+      [.buffer((dresidual ?? dy).buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
+        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
       ])
   }
 

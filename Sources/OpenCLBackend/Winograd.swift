@@ -123,7 +123,8 @@ struct WinogradPlan: Hashable {
   /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
   /// for stages the transformed inputs and the products or transformed output gradients.
   func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
-    let filter = filterCount(c, k) * 4
+    // A convolution's filter is there once, whatever the splits.
+    let filter = filterCount(c, k) / (isGradient ? 1 : splits) * 4
     let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
     return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }
@@ -213,7 +214,7 @@ extension OpenCLBackend {
     for first in stride(from: 0, to: g.k, by: step) {
       try launch(
         Specialisation(.winogradStaged, "filter_gradient_products", defines),
-        global: [step / plan.panel, g.c / plan.inputChannels, plan.positions],
+        global: [step / plan.panel, plan.positions],
         [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)])
       try transformBack(first..<first + step)
     }

@@ -42,7 +42,7 @@ import Testing
   @Test func theCatalogueCoversEveryOperation() {
     let operations: Set = [
       "slice", "readLater", "fill", "copy", "convolution", "convolutionInputGradient", "convolutionFilterGradient",
-      "batchNormStatistics", "inverseDeviation", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
+      "batchNormStatistics", "inverseDeviation", "foldBatchNorm", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
       "globalAveragePool", "globalAveragePoolGradient", "multiply", "addBias", "sumRows", "add", "relu", "reluGradient",
       "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "gatherBatch",
     ]

@@ -52,7 +52,7 @@ import Testing
     func run(_ dy: Tensor, dx: Tensor, dresidual: Tensor) throws -> [[Float]] {
       let (dscale, dbias) = (try backend.tensor([2]), try backend.tensor([2]))
       backend.batchNormGradient(
-        dy, x: x, y: y, try channels(), into: dx, dscale: dscale, dbias: dbias, dresidual: dresidual)
+        dy, x: x, mask: .result(y), try channels(), into: dx, dscale: dscale, dbias: dbias, dresidual: dresidual)
       return try [dx, dresidual, dscale, dbias].map(floats)
     }
     let dy = try (0..<3).map { _ in try tensor(values, [3, 2]) }

@@ -14,13 +14,13 @@ extension Pass {
     let channels = try batchChannels(of: input, layer)
     let y = try backend.tensor(x.shape)
     try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
-    let mask = relu ? y : nil
+    let mask: ReLUMask = !relu ? .none : residual == nil ? .recomputed : .result(y)
 
     return record(y) { dy in
       // The residual's gradient is dy where y > 0 and takes dy's place; dx does where there is no residual.
       let dx = residualSlot == nil ? dy : try backend.tensor(input.shape)
       try backend.batchNormGradient(
-        dy, x: input, y: mask, channels, into: dx, dscale: layer.scale.gradient, dbias: layer.bias.gradient,
+        dy, x: input, mask: mask, channels, into: dx, dscale: layer.scale.gradient, dbias: layer.bias.gradient,
         dresidual: residualSlot != nil && relu ? dy : nil)
       try residualSlot?.add(dy, on: backend)
       try slot?.add(dx, on: backend)
