@@ -5,6 +5,7 @@ He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition". Needs 
 
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 IMAGENET = {
     18: ("basic", (2, 2, 2, 2)), 34: ("basic", (3, 4, 6, 3)), 50: ("bottleneck", (3, 4, 6, 3)),
@@ -101,3 +102,16 @@ def build(name, classes=None, channels=3, shortcut=None):
         raise ValueError(f"no network of {depth} layers")
     counts = ((depth - 2) // 6,) * 3
     return ResNet("basic", counts, (16, 32, 64), True, classes or 10, channels, (shortcut or "A") if is_residual else None)
+
+
+def fold_batch_norms(model):
+    """Folds each batch normalisation of a model in inference mode into the convolution before it, in place."""
+    for module in model.modules():
+        parts = dict(module.named_children())
+        for name, norm in parts.items():
+            if isinstance(norm, nn.BatchNorm2d):
+                # bn1 follows conv1; in a sequence, 1 follows 0.
+                before = name.replace("bn", "conv") if name.startswith("bn") else str(int(name) - 1)
+                setattr(module, before, fuse_conv_bn_eval(parts[before], norm))
+                setattr(module, name, nn.Identity())
+    return model

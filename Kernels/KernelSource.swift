@@ -41,6 +41,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case winograd = "winograd.h"
     case strip = "strip.h"
     case epilogue = "epilogue.h"
+    case moments = "moments.h"
     case vector = "vector.h"
 
     /// The name of the file in `Kernels/`.
@@ -52,6 +53,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       switch self {
       case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
       case .strip: String(decoding: PackageResources.strip_h, as: UTF8.self)
+      case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)
       case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
       }

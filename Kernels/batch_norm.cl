@@ -3,10 +3,11 @@
 //   mean = Σx/M    variance = Σ(x−mean)²/M    inverse = 1/√(variance + epsilon)
 //   y = (x−mean)·inverse·scale + bias (+ residual), then max(·, 0) with RELU
 //
-// Statistics are exact however far the mean is from zero: each work-item takes the mean and the squared deviations of a chunk of
-// rows that stays in its cache, in two passes; the chunks are merged in order with Chan's formula
+// Statistics come in chunks of rows (moments.h), from a kernel here or from the convolution that wrote x, and are merged in order with
+// Chan's formula
 //   Σ(x−mean)² = Σ_chunk [m2 + rows·(chunkMean−mean)²].
 #include "vector.h"
+#include "moments.h"
 
 #ifndef RELU
 #define RELU 0        // backward: 1 where y tells what passed, 2 where it is worked out again from x
@@ -19,36 +20,11 @@
 #define CHUNK(i) \
   const int first = (int)((long)M * (i) / chunks), last = (int)((long)M * ((i) + 1) / chunks)
 
-// partial [chunks][2][C]: the mean and Σ(x−mean)² of each chunk. Work-items: (C/VW, chunks).
+// partial [chunks][3][C]: mean, Σ(x−mean)² and number of rows of each chunk. Work-items: (C/VW, chunks).
 __kernel void statistics_of_chunks(__global const float *restrict x, __global float *restrict partial, int M, int C) {
   const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
   CHUNK(chunk);
-  __global const float *xc = x + c;
-  // Four sums that take turns, so that no addition waits for the one before it.
-  floatv s[4] = {(floatv)(0.0f), (floatv)(0.0f), (floatv)(0.0f), (floatv)(0.0f)};
-  int m = first;
-  for (; m + 4 <= last; m += 4)
-    UNROLL for (int i = 0; i < 4; i++) s[i] += LOAD(xc + (size_t)(m + i) * C);
-  for (; m < last; m++) s[0] += LOAD(xc + (size_t)m * C);
-  const float rows = (float)(last - first);
-  const floatv mean = ((s[0] + s[1]) + (s[2] + s[3])) / rows;
-
-  floatv e[4];
-  UNROLL for (int i = 0; i < 4; i++) s[i] = e[i] = (floatv)(0.0f);
-#define DEVIATION(i, m)                                   \
-  {                                                       \
-    const floatv d = LOAD(xc + (size_t)(m) * C) - mean;   \
-    e[i] += d;                                            \
-    s[i] = FMA(d, d, s[i]);                               \
-  }
-  for (m = first; m + 4 <= last; m += 4)
-    UNROLL for (int i = 0; i < 4; i++) DEVIATION(i, m + i)
-  for (; m < last; m++) DEVIATION(0, m)
-  // What rounding has left of Σ(x−mean) mends both (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
-  const floatv rest = ((e[0] + e[1]) + (e[2] + e[3])) / rows;
-  __global float *to = partial + (size_t)chunk * 2 * C + c;
-  STORE(mean + rest, to);
-  STORE((s[0] + s[1]) + (s[2] + s[3]) - rest * rest * rows, to + C);
+  moments(x + (size_t)first * C + c, last - first, C, partial + (size_t)chunk * 3 * C + c);
 }
 
 // Merges the chunks; mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
@@ -60,14 +36,14 @@ __kernel void statistics(__global const float *restrict partial, __global float 
   const floatv origin = LOAD(partial + c);
   floatv offset = (floatv)(0.0f);
   for (int i = 1; i < chunks; i++) {
-    CHUNK(i);
-    offset += (LOAD(partial + (size_t)i * 2 * C + c) - origin) * ((float)(last - first) / (float)M);
+    __global const float *chunk = partial + (size_t)i * 3 * C + c;
+    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
   }
   floatv m2 = (floatv)(0.0f);
   for (int i = 0; i < chunks; i++) {
-    CHUNK(i);
-    const floatv d = LOAD(partial + (size_t)i * 2 * C + c) - origin - offset;
-    m2 += LOAD(partial + (size_t)i * 2 * C + C + c) + d * d * (float)(last - first);
+    __global const float *chunk = partial + (size_t)i * 3 * C + c;
+    const floatv d = LOAD(chunk) - origin - offset;
+    m2 += LOAD(chunk + C) + d * d * LOAD(chunk + 2 * C);
   }
   const floatv sum = origin + offset;
   STORE(sum, mean + c);
@@ -164,7 +140,7 @@ __kernel void gradient_sums(__global const float *restrict partial, __global con
 }
 
 // dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
-// and RELU is 0. Not restrict: dx may be dy. Work-items: (chunks).
+// and RELU is 0. Not restrict: dx may be dy or x. Work-items: (chunks).
 __kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
                        __global const float *inverse, __global const float *scale, __global const float *bias,
                        __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C) {

@@ -22,8 +22,10 @@
 // The host chooses: KB divides K; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
 // one keeps pixels of many channels from meeting in the same lines of a cache. PITCH and ROW are constants because a tile's many
 // addresses then need one register.
+#include "vector.h"
 #include "strip.h"
 #include "epilogue.h"
+#include "moments.h"
 
 #ifndef STRIDE
 #define STRIDE 1
@@ -44,6 +46,9 @@
 #define FOLD 128      // terms that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
 #endif
 
+#ifndef STATISTICS
+#define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [blocks·N][3][K]
+#endif
 #ifndef PITCH
 #define PITCH 1       // floats between neighbouring pixels of the strip
 #endif
@@ -106,8 +111,8 @@ void tile(__local const float *x, __global const float *w, epilogue_t to, size_t
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution(__global const float *restrict x, __global const float *restrict w, __global float *y, __global const float *scale,
-                 __global const float *bias, __global const float *residual, __local float *restrict strip, int wStart, int H, int W,
-                 int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
+                 __global const float *bias, __global const float *residual, __global float *partial, __local float *restrict strip,
+                 int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
   const int segments = PITCH == C ? 1 : S, length = PITCH == C ? S * C : C;
@@ -124,6 +129,11 @@ void convolution(__global const float *restrict x, __global const float *restric
              yColumn, p - pTile, q - qTile);
       }
     }
+#if STATISTICS
+  // What was just written is still in a core's own cache.
+  for (int k = 0; k < K; k += VW)
+    moments(y + ((size_t)n * P + p0) * Q * K + k, (p1 - p0) * Q, K, partial + ((size_t)n * blocks + block) * 3 * K + k);
+#endif
 }
 
 // The same sum without tiles or local memory, for devices or shapes whose strip does not fit. Work-items: (Q, P, N).

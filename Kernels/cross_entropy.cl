@@ -11,11 +11,8 @@ float row_maximum(__global const float *row, int K) {
   return top;
 }
 
-// Work-items: (N).
-__kernel void softmax(__global const float *restrict logits, __global float *restrict probabilities, int K) {
-  const int n = get_global_id(0);
-  __global const float *row = logits + (size_t)n * K;
-  __global float *to = probabilities + (size_t)n * K;
+// to = softmax(row).
+void row_softmax(__global const float *restrict row, __global float *restrict to, int K) {
   const float top = row_maximum(row, K);
   float sum = 0.0f;
   for (int k = 0; k < K; k++) {
@@ -23,6 +20,12 @@ __kernel void softmax(__global const float *restrict logits, __global float *res
     sum += to[k];
   }
   for (int k = 0; k < K; k++) to[k] /= sum;
+}
+
+// Work-items: (N).
+__kernel void softmax(__global const float *restrict logits, __global float *restrict probabilities, int K) {
+  const size_t at = get_global_id(0) * (size_t)K;
+  row_softmax(logits + at, probabilities + at, K);
 }
 
 // rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five. The rank of a label is the number of
@@ -59,16 +62,10 @@ __kernel void add_metrics(__global const float *restrict rows, __global float *r
 __kernel void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
                                      __global float *restrict gradient, int N, int K, float smoothing) {
   const int n = get_global_id(0), label = labels[n];
-  __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
-  const float top = row_maximum(row, K);
-  float sum = 0.0f;
-  for (int k = 0; k < K; k++) {
-    to[k] = exp(row[k] - top);
-    sum += to[k];
-  }
+  row_softmax(logits + (size_t)n * K, to, K);
   for (int k = 0; k < K; k++) {
     const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
-    to[k] = (to[k] / sum - target) / (float)N;
+    to[k] = (to[k] - target) / (float)N;
   }
 }

@@ -5,8 +5,7 @@
 //   RESIDUAL     then + residual, which has y's shape
 //   RELU         then max(·, 0); a NaN stays one
 //
-// The host passes y in place of what is not used.
-#include "vector.h"
+// The host passes y in place of what is not used. Needs vector.h.
 
 #ifndef ACCUMULATE
 #define ACCUMULATE 0

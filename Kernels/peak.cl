@@ -1,17 +1,35 @@
-// The most multiply-adds a second that a kernel reaches: 24 vectors of sums in registers, each step one multiply-add of every
-// vector, nothing read. Two floating-point operations a lane and step. Work-items: any number.
+// What a device can do at most, for the roofline of `resnet bench kernels`.
 #include "vector.h"
 
-#define SUMS 24
+#ifndef SUMS
+#define SUMS 12    // vectors of sums: enough to hide the latency of a multiply-add, few enough for registers
+#endif
+#ifndef BLOCKS
+#define BLOCKS 0   // 1: a work-item copies a block of consecutive vectors
+#endif
 
+// SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before it, so
+// that the compiler can move no part of it out of the loop. Two floating-point operations a lane and step. Work-items: any number.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void peak(__global float *restrict out, int steps, float factor) {
+void multiply_add(__global float *restrict out, int steps, float factor, float term) {
   floatv sum[SUMS];
   UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (floatv)((float)i);
-  const floatv a = (floatv)(factor), b = (floatv)(factor * (float)(get_global_id(0) + 1));
+  const floatv a = (floatv)(factor), b = (floatv)(term * (float)(get_global_id(0) + 1));
   for (int step = 0; step < steps; step++)
-    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = FMA(a, b, sum[i]);
+    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = FMA(sum[i], a, b);
   floatv total = sum[0];
   UNROLL for (int i = 1; i < SUMS; i++) total += sum[i];
   STORE(total, out + get_global_id(0) * VW);
+}
+
+// to = from. Work-items: any number with BLOCKS, which suits CPUs; as many as vectors without.
+__kernel void copy(__global const float *restrict from, __global float *restrict to, int vectors) {
+#if BLOCKS
+  const long block = get_global_id(0), blocks = get_global_size(0);
+  for (long i = vectors * block / blocks * VW, end = vectors * (block + 1) / blocks * VW; i < end; i += VW)
+#else
+  const long i = (long)get_global_id(0) * VW;
+  if (i < (long)vectors * VW)
+#endif
+    STORE(LOAD(from + i), to + i);
 }

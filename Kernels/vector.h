@@ -31,7 +31,8 @@ typedef JOIN(uchar, VW) ucharv;
 #define TO_INTV(v) JOIN(convert_int, VW)(v)
 #endif
 
-#ifdef FP_FAST_FMAF
+// PoCL does not say that fma is fast; its compiler says what the processor has.
+#if defined(FP_FAST_FMAF) || defined(__FMA__)
 #define FMA(a, b, c) fma(a, b, c)
 #else
 #define FMA(a, b, c) mad(a, b, c)

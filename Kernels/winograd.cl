@@ -10,11 +10,53 @@
 #define SCRATCH __local
 #include "winograd.h"
 
+#ifndef STATISTICS
+#define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [items][3][K], as moments.h has them for rows
+#endif
+
+// The moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] at its first channel.
+void tile_moments(__global const float *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
+  // A sum for each column of a tile, so that no addition waits for the one before it.
+  floatv mean[TC], sum[TC][M], squares[TC][M];
+#define EACH UNROLL for (int t = 0; t < TC; t++) UNROLL for (int j = 0; j < M; j++)
+  UNROLL for (int t = 0; t < TC; t++) mean[t] = (floatv)(0.0f);
+  float pixels = 0.0f;
+  for (int pass = 0; pass < 2; pass++) {
+    EACH sum[t][j] = squares[t][j] = (floatv)(0.0f);
+    pixels = 0.0f;
+    for (int tile = first; tile < first + count; tile++) {
+      const place_t at = place(tile, down, across);
+      const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
+      pixels += (float)(rows * columns);
+      for (int i = 0; i < rows; i++) {
+        __global const float *row = y + (((size_t)at.n * P + at.row + i) * Q + at.column) * K;
+        EACH if (j < columns) {
+          const floatv d = LOAD(row + j * K + t * VW) - mean[t];
+          sum[t][j] += d;
+          squares[t][j] = FMA(d, d, squares[t][j]);
+        }
+      }
+    }
+    UNROLL for (int t = 0; t < TC; t++) {
+      UNROLL for (int j = 1; j < M; j++) {
+        sum[t][0] += sum[t][j];
+        squares[t][0] += squares[t][j];
+      }
+      mean[t] += sum[t][0] / pixels;
+    }
+  }
+  UNROLL for (int t = 0; t < TC; t++) {
+    STORE(mean[t], to + t * VW);
+    STORE(squares[t][0] - sum[t][0] * sum[t][0] / pixels, to + K + t * VW);
+    STORE((floatv)(pixels), to + 2 * K + t * VW);
+  }
+}
+
 // x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd(__global const float *restrict x, __global const float *restrict u, __global float *y, __global const float *scale,
-              __global const float *bias, __global const float *residual, __local float *restrict v, __local float *restrict m, int H,
-              int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
+              __global const float *bias, __global const float *residual, __global float *partial, __local float *restrict v,
+              __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
   for (int i = 0; i < count; i++) load_input(x, v + i * PITCH, place(first + i, down, across), TB * PITCH, H, W, padTop, padLeft);
@@ -27,6 +69,10 @@ void winograd(__global const float *restrict x, __global const float *restrict u
         multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, T * T * KB);
     }
     for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
+#if STATISTICS
+    // What was just written is still in a core's own cache.
+    tile_moments(y + k, first, count, P, Q, down, across, partial + get_global_id(0) * 3 * K + k);
+#endif
   }
 }
 

@@ -27,6 +27,7 @@
 // Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
 // [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
 // panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
+#include "vector.h"
 #include "epilogue.h"
 
 #ifndef SCRATCH

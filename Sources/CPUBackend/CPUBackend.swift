@@ -18,6 +18,7 @@ public final class CPUBackend: Backend {
   public var name: String { "CPU reference (\(scalar))" }
   public var memory: MemoryUse { pool.blocks.use }
   public var memoryLimit: Int { pool.limit }
+  public var largestBlock: Int { .max }
 
   /// Chooses between the two specialisations of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.
   /// Both types are spelled out where the kernel is visible, so that the compiler generates code for each; a generic kernel

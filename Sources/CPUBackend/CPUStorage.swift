@@ -1,21 +1,21 @@
 import Compute
 
-/// A block from the pool, or a part of another storage, which it keeps alive.
+/// A piece from the pool, or a part of another storage, which it keeps alive.
 final class CPUStorage: Storage {
   let byteCount: Int
   let base: UnsafeMutableRawPointer
   private let origin: Origin
 
   private enum Origin {
-    case pool(BlockPool, blockSize: Int)
+    case pool(BlockPool, BlockPool.Piece)
     case slice(of: CPUStorage)
   }
 
   init(byteCount: Int, pool: BlockPool) throws {
     self.byteCount = byteCount
-    let (block, size) = try pool.take(byteCount)
-    base = block
-    origin = .pool(pool, blockSize: size)
+    let piece = try pool.take(byteCount)
+    base = piece.block + piece.offset
+    origin = .pool(pool, piece)
   }
 
   init(byteCount: Int, at offset: Int, of parent: CPUStorage) {
@@ -25,12 +25,14 @@ final class CPUStorage: Storage {
   }
 
   deinit {
-    if case .pool(let pool, let size) = origin { pool.put(base, size: size) }
+    if case .pool(let pool, let piece) = origin { pool.put(piece) }
   }
 }
 
 /// The pool that a backend shares with its storages, which may outlive it.
 final class BlockPool {
+  typealias Piece = Pool<UnsafeMutableRawPointer>.Piece
+
   private(set) var blocks: Pool<UnsafeMutableRawPointer>
   private let alignment: Int
   /// Bytes in all.
@@ -42,15 +44,19 @@ final class BlockPool {
     blocks = Pool(granularity: alignment)
   }
 
-  func take(_ byteCount: Int) throws -> (block: UnsafeMutableRawPointer, size: Int) {
-    let use = blocks.use
-    return try blocks.take(byteCount) { size in
+  func take(_ byteCount: Int) throws -> Piece {
+    var use = blocks.use
+    return try blocks.take(byteCount) { size, givenUp in
+      for old in givenUp {
+        old.block.deallocate()
+        use.bytesHeld -= old.size
+      }
       guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
       return .allocate(byteCount: size, alignment: alignment)
     }
   }
 
-  func put(_ block: UnsafeMutableRawPointer, size: Int) { blocks.put(block, size: size) }
+  func put(_ piece: Piece) { blocks.put(piece) }
 
   deinit {
     for block in blocks.drain() { block.deallocate() }

@@ -5,6 +5,16 @@ extension CPUBackend {
     isDouble ? forward(Double.self, x, filter, geometry, nil, y) : forward(Float.self, x, filter, geometry, nil, y)
   }
 
+  public func convolution(
+    _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
+  ) {
+    convolution(x, filter: filter, geometry, into: y)
+    batchNormStatistics(
+      y, epsilon: statistics.epsilon, momentum: statistics.momentum, mean: statistics.mean,
+      inverseDeviation: statistics.inverseDeviation, runningMean: statistics.runningMean,
+      runningVariance: statistics.runningVariance)
+  }
+
   public func convolution(_ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) {
     let filter = Tensor(shape: geometry.filter, type: prepared.type, storage: prepared.storage)
     isDouble

@@ -19,6 +19,8 @@ public protocol Backend: AnyObject {
   var memory: MemoryUse { get }
   /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
   var memoryLimit: Int { get }
+  /// Bytes that the driver gives in one block at most.
+  var largestBlock: Int { get }
 
   // MARK: Memory
 
@@ -47,6 +49,9 @@ public protocol Backend: AnyObject {
 
   /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
+  /// y = x ∗ filter, and the statistics of y as ``batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``
+  /// takes them.
+  func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics) throws
   /// y = x ∗ filter in inference, finished by the epilogue. `prepared` is what ``prepareFilter(_:_:into:)`` made of the filter for this
   /// geometry. The epilogue's residual may not be y.
   func convolution(
@@ -81,7 +86,7 @@ public protocol Backend: AnyObject {
   /// The gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
   ///
   /// With g = dy where ReLU let the value pass: dbias = Σg, dscale = Σg·x̂,
-  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual and dx may be dy.
+  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual may be dy; dx may be dy or x.
   func batchNormGradient(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?) throws
@@ -152,7 +157,9 @@ public protocol Readback: AnyObject {
 /// The passes of a convolution. The forward pass of training and that of inference may differ in what a filter goes through first
 /// and in rounding.
 public enum ConvolutionPass: String, CaseIterable, Sendable {
-  case forward, inference, inputGradient, filterGradient
+  /// The second also takes the result's statistics.
+  case forward, forwardWithStatistics
+  case inference, inputGradient, filterGradient
 }
 
 /// What inference does with a convolution's result before it is stored: y = result·scale + bias, plus residual, then max(·, 0)
@@ -164,6 +171,20 @@ public struct ConvolutionEpilogue {
 
   public init(scale: Tensor, bias: Tensor, residual: Tensor?, relu: Bool) {
     (self.scale, self.bias, self.residual, self.relu) = (scale, bias, residual, relu)
+  }
+}
+
+/// What batch normalisation takes from a batch: its constants, and where the results go, all [C].
+public struct BatchNormStatistics {
+  public let epsilon, momentum: Double
+  public let mean, inverseDeviation, runningMean, runningVariance: Tensor
+
+  public init(
+    epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor, runningVariance: Tensor
+  ) {
+    (self.epsilon, self.momentum) = (epsilon, momentum)
+    (self.mean, self.inverseDeviation) = (mean, inverseDeviation)
+    (self.runningMean, self.runningVariance) = (runningMean, runningVariance)
   }
 }
 
@@ -180,8 +201,9 @@ public struct BatchNormEstimates {
 public enum WorkspaceOperation: Hashable, Sendable {
   case convolution(ConvolutionWork)
   case multiply(MatrixProduct)
-  /// Statistics or gradient over x [rows, channels].
-  case batchNorm(rows: Int, channels: Int)
+  /// Both over x [rows, channels].
+  case batchNormStatistics(rows: Int, channels: Int)
+  case batchNormGradient(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
 }
 
@@ -193,6 +215,10 @@ public enum ReLUMask {
   case result(Tensor)
   /// Where the normalised value is positive, which is worked out again from x: for a ReLU without a residual before it.
   case recomputed
+
+  /// The tensor of ``result(_:)``.
+  public var result: Tensor? { if case .result(let y) = self { y } else { nil } }
+  public var isRecomputed: Bool { if case .recomputed = self { true } else { false } }
 }
 
 /// What batch normalisation knows of each channel, all [C].

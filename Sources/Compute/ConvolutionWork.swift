@@ -10,10 +10,13 @@ public struct ConvolutionWork: Hashable, Sendable, CustomStringConvertible {
     (self.pass, self.geometry, self.accumulates) = (pass, geometry, accumulates)
   }
 
+  /// The work whose choice of kernels serves this one too: statistics change nothing about the convolution that they are taken of.
+  public var withoutStatistics: ConvolutionWork {
+    pass == .forwardWithStatistics ? ConvolutionWork(.forward, geometry) : self
+  }
+
   /// For example `forward 128×32×32×16 → 32×32×16, 3×3 stride 1 padding 1`; different work has different descriptions.
   public var description: String {
-    let g = geometry
-    return "\(pass.rawValue) \(g.n)×\(g.h)×\(g.w)×\(g.c) → \(g.p)×\(g.q)×\(g.k), \(g.r)×\(g.s) stride \(g.stride) padding "
-      + "\(g.padding)\(accumulates ? ", added" : "")"
+    "\(pass.rawValue) \(geometry)\(accumulates ? ", added" : "")"
   }
 }

@@ -11,21 +11,26 @@ public final class DryRunBackend: Backend {
   public var layer = ""
 
   let modelled: (any Backend)?
+  private let isLogging: Bool
   private let pool: DryPool
 
-  /// - Parameter modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
-  ///   granularity, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
-  public init(modelling modelled: (any Backend)? = nil) {
+  /// - Parameters:
+  ///   - isLogging: false to learn the memory alone, in a fraction of the time; ``operations`` stays empty.
+  ///   - modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
+  ///     granularity, its largest block, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
+  public init(modelling modelled: (any Backend)? = nil, isLogging: Bool = true) {
     self.modelled = modelled
+    self.isLogging = isLogging
     scalar = modelled?.scalar ?? .float32
     alignment = modelled?.alignment ?? 128
-    pool = DryPool(granularity: alignment)
+    pool = DryPool(granularity: alignment, largestBlock: modelled?.largestBlock ?? .max)
   }
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
   /// None: what does not fit on the modelled device is predicted all the same.
   public var memoryLimit: Int { .max }
+  public var largestBlock: Int { pool.blocks.largestBlock }
 
   /// Calls, multiply-accumulates and bytes of each kind of operation, by name.
   public var totals: [(operation: String, calls: Int, macs: Int, bytes: Int)] {
@@ -64,13 +69,15 @@ public final class DryRunBackend: Backend {
 
   public func readLater(_ tensor: Tensor) throws -> any Readback { DryReadback(value: try download(tensor)) }
 
-  public func fill(_ tensor: Tensor, with value: Double) { log("fill", reads: [], writes: [tensor]) }
+  public func fill(_ tensor: Tensor, with value: Double) {
+    log("fill", "\(tensor.shape)", reads: [], writes: [tensor]) { try $0.fill($1[0], with: value) }
+  }
 
   public func copy(_ source: Tensor, into destination: Tensor) {
     precondition(
       source.count == destination.count && source.type == destination.type,
       "[copy] \(source.shape) of \(source.type) into \(destination.shape) of \(destination.type)")
-    log("copy", reads: [source], writes: [destination])
+    log("copy", "\(source.shape)", reads: [source], writes: [destination]) { try $0.copy($1[0], into: $1[1]) }
   }
 
   public func flush() {}
@@ -84,15 +91,19 @@ public final class DryRunBackend: Backend {
 
   /// Checks overlaps and writes a record.
   /// - Parameters:
+  ///   - detail: what distinguishes it from other calls of the operation.
   ///   - inPlace: the sources whose place a destination may take.
   ///   - updates: tensors that are read and written.
   ///   - workspace: the operation whose scratch memory the modelled device states.
-  ///   - otherBytes: read besides `reads`.
+  ///   - partly: sources of which only so many bytes are read.
+  ///   - integers: a value that all elements of integer operands may have.
+  ///   - call: the operation on `reads`, `updates`, `writes` and what is read partly, in this order.
   func log(
-    _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor], macs: Int = 0,
-    workspace: WorkspaceOperation? = nil, otherBytes: Int = 0
+    _ operation: String, _ detail: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor],
+    macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
+    _ call: @escaping OperationRecord.Call
   ) {
-    let sources = reads.map { own($0.storage, operation) }
+    let sources = (reads + partly.tensors).map { own($0.storage, operation) }
     let shareable = inPlace.map { own($0.storage, operation) }
     let destinations = (writes + updates).map { own($0.storage, operation) }
     for (index, destination) in destinations.enumerated() {
@@ -106,13 +117,24 @@ public final class DryRunBackend: Backend {
     let borrowed = workspace.map(workspaceByteCounts) ?? []
     withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
 
+    guard isLogging else { return }
     let output = (writes + updates).first?.shape ?? []
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
+    let passed = reads + updates + updates + writes
+    let tensors = reads + updates + writes + partly.tensors
+    let storages = tensors.map { own($0.storage, operation) }
+    let isInPlace = destinations.contains { destination in sources.contains { $0.coincides(destination) } }
     operations.append(
       OperationRecord(
-        layer: layer, operation: operation, shapes: "\(inputs) → \(output)", output: output, macs: macs,
-        bytes: (reads + writes + updates + updates).reduce(otherBytes) { $0 + $1.byteCount },
-        convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } }))
+        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)",
+        output: output, macs: macs,
+        bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
+        updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
+        operands: tensors.indices.map { i in
+          .init(
+            shape: tensors[i].shape, type: tensors[i].type, place: storages[..<i].firstIndex { $0.coincides(storages[i]) })
+        },
+        integers: integers, convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } }, call: call))
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {
@@ -123,40 +145,23 @@ public final class DryRunBackend: Backend {
   }
 }
 
-/// One operation of a dry run.
-public struct OperationRecord: Hashable, Sendable {
-  /// ``DryRunBackend/layer`` at the time.
-  public let layer: String
-  /// The operation's name in ``Backend``.
-  public let operation: String
-  /// For example `[128, 32, 32, 16], [3, 3, 16, 16] → [128, 32, 32, 16]`.
-  public let shapes: String
-  /// The shape of the first result.
-  public let output: Shape
-  /// Multiply-accumulates of convolutions and matrix products; 0 for the rest.
-  public let macs: Int
-  /// Bytes read and written if each tensor passes once, however often a device reads it.
-  public let bytes: Int
-  /// Which convolution it is; nil for other operations.
-  public let convolution: ConvolutionWork?
-}
-
 private final class DryPool {
   var blocks: Pool<Void>
-  init(granularity: Int) { blocks = Pool(granularity: granularity) }
+
+  init(granularity: Int, largestBlock: Int) { blocks = Pool(granularity: granularity, largestBlock: largestBlock) }
 }
 
-/// A block of nothing, taken from the pool until the last reference to it is dropped.
+/// A piece of nothing, taken from the pool until the last reference to it is dropped.
 private final class DryBlock {
   let pool: DryPool
-  private let size: Int
+  private let piece: Pool<Void>.Piece
 
   init(_ byteCount: Int, _ pool: DryPool) {
     self.pool = pool
-    size = pool.blocks.take(byteCount) { _ in }.size
+    piece = pool.blocks.take(byteCount) { _, _ in }
   }
 
-  deinit { pool.blocks.put((), size: size) }
+  deinit { pool.blocks.put(piece) }
 }
 
 private final class DryStorage: Storage {

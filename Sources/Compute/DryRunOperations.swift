@@ -14,6 +14,11 @@ extension DryRunBackend {
     return c
   }
 
+  /// A shape and the options that hold.
+  private func detail(_ shape: Shape, _ options: [(holds: Bool, name: String)]) -> String {
+    ([shape.description] + options.filter(\.holds).map(\.name)).joined(separator: ", ")
+  }
+
   // MARK: Convolution
 
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) {
@@ -21,8 +26,32 @@ extension DryRunBackend {
     require(filter, geometry.filter, "convolution")
     require(y, geometry.output, "convolution")
     log(
-      "convolution", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.forward, geometry)))
+      "convolution", "\(geometry)", reads: [x, filter], writes: [y], macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.forward, geometry))
+    ) { try $0.convolution($1[0], filter: $1[1], geometry, into: $1[2]) }
+  }
+
+  public func convolution(
+    _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
+  ) {
+    require(x, geometry.input, "convolution")
+    require(filter, geometry.filter, "convolution")
+    require(y, geometry.output, "convolution")
+    precondition(y.count > geometry.k, "[convolution] \(y.shape) has one value a channel, statistics need two")
+    let (running, results) = (
+      [statistics.runningMean, statistics.runningVariance], [statistics.mean, statistics.inverseDeviation]
+    )
+    for tensor in running + results { require(tensor, [geometry.k], "convolution") }
+    let (epsilon, momentum) = (statistics.epsilon, statistics.momentum)
+    log(
+      "convolution", "\(geometry), statistics", reads: [x, filter], updates: running, writes: [y] + results, macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.forwardWithStatistics, geometry))
+    ) {
+      try $0.convolution(
+        $1[0], filter: $1[1], geometry, into: $1[4],
+        BatchNormStatistics(
+          epsilon: epsilon, momentum: momentum, mean: $1[5], inverseDeviation: $1[6], runningMean: $1[2], runningVariance: $1[3]))
+    }
   }
 
   public func convolution(
@@ -33,9 +62,12 @@ extension DryRunBackend {
     for tensor in [y] + (epilogue.residual.map { [$0] } ?? []) { require(tensor, geometry.output, "convolution") }
     for tensor in [epilogue.scale, epilogue.bias] { require(tensor, [geometry.k], "convolution") }
     let reads = [x, prepared, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
-    log(
-      "convolution", reads: reads, writes: [y], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.inference, geometry)))
+    let (isResidual, relu) = (epilogue.residual != nil, epilogue.relu)
+    let detail = ([geometry.description, "folded"] + (isResidual ? ["residual"] : []) + (relu ? ["relu"] : [])).joined(separator: ", ")
+    log("convolution", detail, reads: reads, writes: [y], macs: geometry.macs, workspace: .convolution(ConvolutionWork(.inference, geometry))) {
+      let epilogue = ConvolutionEpilogue(scale: $1[2], bias: $1[3], residual: isResidual ? $1[4] : nil, relu: relu)
+      try $0.convolution($1[0], prepared: $1[1], geometry, epilogue, into: $1[$1.count - 1])
+    }
   }
 
   public func preparedFilterCount(_ geometry: Conv2D) -> Int {
@@ -45,7 +77,9 @@ extension DryRunBackend {
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) {
     require(filter, geometry.filter, "prepareFilter")
     require(prepared, [preparedFilterCount(geometry)], "prepareFilter")
-    log("prepareFilter", reads: [filter], writes: [prepared])
+    log("prepareFilter", "\(geometry)", reads: [filter], writes: [prepared]) {
+      try $0.prepareFilter($1[0], geometry, into: $1[1])
+    }
   }
 
   public func convolutionInputGradient(
@@ -55,8 +89,10 @@ extension DryRunBackend {
     require(filter, geometry.filter, "convolutionInputGradient")
     require(dx, geometry.input, "convolutionInputGradient")
     log(
-      "convolutionInputGradient", reads: [dy, filter], updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx],
-      macs: geometry.macs, workspace: .convolution(ConvolutionWork(.inputGradient, geometry, accumulates: accumulate)))
+      "convolutionInputGradient", "\(geometry)\(accumulate ? ", added" : "")", reads: [dy, filter],
+      updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx], macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
+    ) { try $0.convolutionInputGradient($1[0], filter: $1[1], geometry, accumulate: accumulate, into: $1[2]) }
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
@@ -64,8 +100,9 @@ extension DryRunBackend {
     require(dy, geometry.output, "convolutionFilterGradient")
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
-      "convolutionFilterGradient", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.filterGradient, geometry)))
+      "convolutionFilterGradient", "\(geometry)", reads: [x, dy], writes: [dw], macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.filterGradient, geometry))
+    ) { try $0.convolutionFilterGradient($1[0], $1[1], geometry, into: $1[2]) }
   }
 
   // MARK: Batch normalisation
@@ -79,43 +116,68 @@ extension DryRunBackend {
     precondition(x.count > c, "[batchNormStatistics] \(x.shape) has one value a channel, two are due")
     for tensor in [mean, inverseDeviation, runningMean, runningVariance] { require(tensor, [c], "batchNormStatistics") }
     log(
-      "batchNormStatistics", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation],
-      workspace: .batchNorm(rows: x.count / c, channels: c))
+      "batchNormStatistics", "\(x.shape)", reads: [x], updates: [runningMean, runningVariance], writes: [mean, inverseDeviation],
+      workspace: .batchNormStatistics(rows: x.count / c, channels: c)
+    ) {
+      try $0.batchNormStatistics(
+        $1[0], epsilon: epsilon, momentum: momentum, mean: $1[3], inverseDeviation: $1[4], runningMean: $1[1],
+        runningVariance: $1[2])
+    }
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
     require(variance, [variance.count], "inverseDeviation")
     require(inverseDeviation, variance.shape, "inverseDeviation")
-    log("inverseDeviation", reads: [variance], writes: [inverseDeviation])
+    log("inverseDeviation", "\(variance.count)", reads: [variance], writes: [inverseDeviation]) {
+      try $0.inverseDeviation(ofVariance: $1[0], epsilon: epsilon, into: $1[1])
+    }
   }
 
   public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) {
     let reads = [norm.mean, norm.variance, norm.scale, norm.bias]
     for tensor in reads + [scale, bias] { require(tensor, [norm.mean.count], "foldBatchNorm") }
-    log("foldBatchNorm", reads: reads, writes: [scale, bias])
+    log("foldBatchNorm", "\(norm.mean.count)", reads: reads, writes: [scale, bias]) {
+      let norm = BatchNormEstimates(mean: $1[0], variance: $1[1], scale: $1[2], bias: $1[3])
+      try $0.foldBatchNorm(norm, epsilon: epsilon, scale: $1[4], bias: $1[5])
+    }
   }
 
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {
     let reads = [x] + (residual.map { [$0] } ?? [])
     for tensor in reads + [y] { require(tensor, x.shape, "batchNorm") }
     let perChannel = checked(channels, of: x, "batchNorm")
-    log("batchNorm", reads: reads + perChannel, inPlace: [x], writes: [y])
+    let isResidual = residual != nil
+    log(
+      "batchNorm", detail(x.shape, [(isResidual, "residual"), (relu, "relu")]), reads: perChannel + reads, inPlace: [x],
+      writes: [y]
+    ) {
+      let channels = BatchNormChannels(mean: $1[0], inverseDeviation: $1[1], scale: $1[2], bias: $1[3])
+      try $0.batchNorm($1[4], channels, residual: isResidual ? $1[5] : nil, relu: relu, into: $1[isResidual ? 6 : 5])
+    }
   }
 
   public func batchNormGradient(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) {
-    var reads = [dy, x]
-    if case .result(let y) = mask { reads.append(y) }
+    let reads = [dy, x] + (mask.result.map { [$0] } ?? [])
     let writes = [dx] + (dresidual.map { [$0] } ?? [])
     for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient") }
     let perChannel = checked(channels, of: x, "batchNormGradient")
     for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradient") }
     let c = dscale.count
+    let (isMasked, isRecomputed, isResidual) = (mask.result != nil, mask.isRecomputed, dresidual != nil)
     log(
-      "batchNormGradient", reads: reads + perChannel, inPlace: [dy], writes: writes + [dscale, dbias],
-      workspace: .batchNorm(rows: dy.count / c, channels: c))
+      "batchNormGradient", detail(x.shape, [(isResidual, "residual"), (isMasked, "relu"), (isRecomputed, "relu, recomputed")]),
+      reads: perChannel + reads, inPlace: [dy, x], writes: writes + [dscale, dbias],
+      workspace: .batchNormGradient(rows: dy.count / c, channels: c)
+    ) {
+      let channels = BatchNormChannels(mean: $1[0], inverseDeviation: $1[1], scale: $1[2], bias: $1[3])
+      let first = isMasked ? 7 : 6
+      try $0.batchNormGradient(
+        $1[4], x: $1[5], mask: isMasked ? .result($1[6]) : isRecomputed ? .recomputed : .none, channels, into: $1[first],
+        dscale: $1[$1.count - 2], dbias: $1[$1.count - 1], dresidual: isResidual ? $1[first + 1] : nil)
+    }
   }
 
   private func checked(_ all: BatchNormChannels, of x: Tensor, _ operation: String) -> [Tensor] {
@@ -131,28 +193,36 @@ extension DryRunBackend {
     require(x, geometry.input, "maxPool")
     require(y, geometry.output, "maxPool")
     require(positions, geometry.output, "maxPool", .uint8)
-    log("maxPool", reads: [x], writes: [y, positions])
+    log("maxPool", "\(geometry)", reads: [x], writes: [y, positions]) {
+      try $0.maxPool($1[0], geometry, into: $1[1], positions: $1[2])
+    }
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) {
     require(dy, geometry.output, "maxPoolGradient")
     require(positions, geometry.output, "maxPoolGradient", .uint8)
     require(dx, geometry.input, "maxPoolGradient")
-    log("maxPoolGradient", reads: [dy, positions], writes: [dx])
+    // Where less than half a window is padding, this position of every window lies in the image.
+    let inside = geometry.padding * geometry.window + geometry.padding
+    log("maxPoolGradient", "\(geometry)", reads: [dy, positions], writes: [dx], integers: inside) {
+      try $0.maxPoolGradient($1[0], positions: $1[1], geometry, into: $1[2])
+    }
   }
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
     precondition(x.shape.rank == 4, "[globalAveragePool] \(x.shape)")
     require(x, x.shape, "globalAveragePool")
     require(y, [x.shape[0], x.shape[3]], "globalAveragePool")
-    log("globalAveragePool", reads: [x], writes: [y])
+    log("globalAveragePool", "\(x.shape)", reads: [x], writes: [y]) { try $0.globalAveragePool($1[0], into: $1[1]) }
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) {
     precondition(dx.shape.rank == 4, "[globalAveragePoolGradient] \(dx.shape)")
     require(dx, dx.shape, "globalAveragePoolGradient")
     require(dy, [dx.shape[0], dx.shape[3]], "globalAveragePoolGradient")
-    log("globalAveragePoolGradient", reads: [dy], writes: [dx])
+    log("globalAveragePoolGradient", "\(dx.shape)", reads: [dy], writes: [dx]) {
+      try $0.globalAveragePoolGradient($1[0], into: $1[1])
+    }
   }
 
   // MARK: Linear algebra and elementwise operations
@@ -163,46 +233,57 @@ extension DryRunBackend {
     require(b, b.shape, "multiply")
     require(c, [product.m, product.n], "multiply")
     log(
-      "multiply", reads: [a, b], writes: [c], macs: product.m * product.n * product.k, workspace: .multiply(product))
+      "multiply", "\(product)", reads: [a, b], writes: [c], macs: product.m * product.n * product.k,
+      workspace: .multiply(product)
+    ) { try $0.multiply($1[0], transposed: ta, $1[1], transposed: tb, into: $1[2]) }
   }
 
   public func addBias(_ bias: Tensor, to y: Tensor) {
     precondition(y.shape.rank == 2, "[addBias] \(y.shape)")
     require(y, y.shape, "addBias")
     require(bias, [y.shape[1]], "addBias")
-    log("addBias", reads: [bias], updates: [y], writes: [])
+    log("addBias", "\(y.shape)", reads: [bias], updates: [y], writes: []) { try $0.addBias($1[0], to: $1[1]) }
   }
 
   public func sumRows(_ x: Tensor, into sum: Tensor) {
     precondition(x.shape.rank == 2, "[sumRows] \(x.shape)")
     require(x, x.shape, "sumRows")
     require(sum, [x.shape[1]], "sumRows")
-    log("sumRows", reads: [x], writes: [sum])
+    log("sumRows", "\(x.shape)", reads: [x], writes: [sum]) { try $0.sumRows($1[0], into: $1[1]) }
   }
 
   public func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) {
     for tensor in [a, b, y] { require(tensor, a.shape, "add") }
-    log("add", reads: [a, b], inPlace: [a, b], writes: [y])
+    log("add", detail(y.shape, [(relu, "relu")]), reads: [a, b], inPlace: [a, b], writes: [y]) {
+      try $0.add($1[0], $1[1], relu: relu, into: $1[2])
+    }
   }
 
   public func relu(_ x: Tensor, into y: Tensor) {
     for tensor in [x, y] { require(tensor, x.shape, "relu") }
-    log("relu", reads: [x], inPlace: [x], writes: [y])
+    log("relu", "\(x.shape)", reads: [x], inPlace: [x], writes: [y]) { try $0.relu($1[0], into: $1[1]) }
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) {
     for tensor in [dy, y, dx] { require(tensor, dy.shape, "reluGradient") }
-    log("reluGradient", reads: [dy, y], inPlace: [dy], writes: [dx])
+    log("reluGradient", "\(dx.shape)", reads: [dy, y], inPlace: [dy], writes: [dx]) {
+      try $0.reluGradient($1[0], y: $1[1], into: $1[2])
+    }
   }
 
   public func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) {
     checkPadShortcut(x, stride, y, "padShortcut")
-    log("padShortcut", reads: [x], writes: [y])
+    log("padShortcut", "\(x.shape) → \(y.shape)", reads: [x], writes: [y]) {
+      try $0.padShortcut($1[0], stride: stride, into: $1[1])
+    }
   }
 
   public func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) {
     checkPadShortcut(dx, stride, dy, "padShortcutGradient")
-    log("padShortcutGradient", reads: [dy], updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx])
+    log(
+      "padShortcutGradient", "\(dx.shape) → \(dy.shape)\(accumulate ? ", added" : "")", reads: [dy],
+      updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx]
+    ) { try $0.padShortcutGradient($1[0], stride: stride, accumulate: accumulate, into: $1[1]) }
   }
 
   private func checkPadShortcut(_ x: Tensor, _ stride: Int, _ y: Tensor, _ operation: String) {
@@ -218,7 +299,7 @@ extension DryRunBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) {
     precondition(logits.shape.rank == 2, "[softmax] \(logits.shape)")
     for tensor in [logits, probabilities] { require(tensor, logits.shape, "softmax") }
-    log("softmax", reads: [logits], writes: [probabilities])
+    log("softmax", "\(logits.shape)", reads: [logits], writes: [probabilities]) { try $0.softmax($1[0], into: $1[1]) }
   }
 
   public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) {
@@ -228,13 +309,20 @@ extension DryRunBackend {
     require(metrics, [3], "crossEntropy")
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
     log(
-      "crossEntropy", reads: [logits, labels], updates: [metrics], writes: gradient.map { [$0] } ?? [],
-      workspace: .crossEntropy(rows: logits.shape[0]))
+      "crossEntropy", detail(logits.shape, [(gradient != nil, "gradient")]), reads: [logits, labels], updates: [metrics],
+      writes: gradient.map { [$0] } ?? [], workspace: .crossEntropy(rows: logits.shape[0])
+    ) {
+      try $0.crossEntropy(
+        $1[0], labels: $1[1], smoothing: smoothing, metrics: $1[2], gradient: $1.count > 3 ? $1[3] : nil)
+    }
   }
 
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) {
     for tensor in [weights, gradients, velocity] { require(tensor, weights.shape, "sgdStep") }
-    log("sgdStep", reads: [gradients], updates: [weights, velocity], writes: [])
+    log(
+      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov")]), reads: [gradients], updates: [weights, velocity],
+      writes: []
+    ) { try $0.sgdStep($1[1], gradients: $1[0], velocity: $1[2], rule) }
   }
 
   public func gatherBatch(
@@ -250,7 +338,10 @@ extension DryRunBackend {
     require(batchLabels, [n], "gatherBatch", .int32)
     // Of the data set, only the batch is read.
     log(
-      "gatherBatch", reads: [plan, channelMap], writes: [x, batchLabels],
-      otherBytes: x.count * images.type.byteCount + batchLabels.byteCount)
+      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)", reads: [plan, channelMap], writes: [x, batchLabels],
+      partly: ([images, labels], bytes: x.count * images.type.byteCount + batchLabels.byteCount)
+    ) {
+      try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])
+    }
   }
 }

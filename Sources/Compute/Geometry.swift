@@ -32,6 +32,11 @@ public struct Conv2D: Hashable, Sendable {
   public var macs: Int { n * p * q * k * r * s * c }
 }
 
+extension Conv2D: CustomStringConvertible {
+  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
+  public var description: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
+}
+
 /// A pooling window slid over [N, H, W, C].
 public struct Pool2D: Hashable, Sendable {
   public let n, h, w, c: Int
@@ -55,6 +60,11 @@ public struct Pool2D: Hashable, Sendable {
 
   public var input: Shape { [n, h, w, c] }
   public var output: Shape { [n, p, q, c] }
+}
+
+extension Pool2D: CustomStringConvertible {
+  /// For example `2×17×17×16 → 9×9, window 3 stride 2 padding 1`.
+  public var description: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q), window \(window) stride \(stride) padding \(padding)" }
 }
 
 /// The one place where a sliding window's output size is computed.

@@ -1,5 +1,5 @@
 /// c [m,n] = a·b over k terms, row-major: a is [m,k], or [k,m] where it is transposed; b is [k,n], or [n,k].
-public struct MatrixProduct: Hashable, Sendable {
+public struct MatrixProduct: Hashable, Sendable, CustomStringConvertible {
   public let m, n, k: Int
   public let transposedA, transposedB: Bool
 
@@ -14,4 +14,7 @@ public struct MatrixProduct: Hashable, Sendable {
     self.init(m: a[ta ? 1 : 0], n: b[tb ? 0 : 1], k: a[ta ? 0 : 1], transposedA: ta, transposedB: tb)
     precondition(b[tb ? 1 : 0] == k, "[multiply] \(a)\(ta ? "ᵀ" : "") · \(b)\(tb ? "ᵀ" : "")")
   }
+
+  /// The sizes of a·b as they are multiplied, for example `[128, 64]·[64, 10]ᵀ`.
+  public var description: String { "[\(m), \(k)]\(transposedA ? "ᵀ" : "")·[\(k), \(n)]\(transposedB ? "ᵀ" : "")" }
 }

@@ -75,10 +75,11 @@ extension Catalogue {
   private enum Alias: String, CaseIterable {
     case none = ""
     case dx = "dx is dy"
+    case x = "dx is x"
     case dresidual = "dresidual is dy"
   }
 
-  /// With and without residual and ReLU, each also with a result that replaces dy.
+  /// With and without residual and ReLU, each also with a result that replaces dy or x.
   static func gradients(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     [false, true].flatMap { relu in
       [false, true].flatMap { residual in
@@ -101,9 +102,12 @@ extension Catalogue {
   ) -> Case {
     let channels: Shape = [shape[shape.rank - 1]]
     let m = shape.count / channels.count
-    let (dx, dresidual) = (alias == .dx ? "dy" : "dx", alias == .dresidual ? "dy" : "dresidual")
-    var operands: [Operand] = [.input("x", shape), alias == .none ? .input("dy", shape) : .updated("dy", shape)]
-    if alias != .dx { operands.append(.output("dx", shape)) }
+    let (dx, dresidual) = (alias == .dx ? "dy" : alias == .x ? "x" : "dx", alias == .dresidual ? "dy" : "dresidual")
+    var operands: [Operand] = [
+      alias == .x ? .updated("x", shape) : .input("x", shape),
+      alias == .none || alias == .x ? .input("dy", shape) : .updated("dy", shape),
+    ]
+    if dx == "dx" { operands.append(.output("dx", shape)) }
     if residual && alias != .dresidual { operands.append(.output("dresidual", shape)) }
     // Half of y is not positive, some of it zero exactly.
     if relu && !recomputed { operands.append(.input("y", shape, .levels(4))) }

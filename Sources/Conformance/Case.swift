@@ -2,9 +2,8 @@ import Compute
 
 /// One operation on one set of shapes: what to run, on which inputs, how exact the result must be, and what it costs.
 ///
-/// The same case serves three purposes. A test runs it on two backends and compares (``Conformance/check(_:on:against:)``),
-/// `resnet verify` does so on a user's device, and a benchmark calls ``prepare(on:)`` once and enqueues the operation over and
-/// over.
+/// The same case serves two purposes: a test runs it on two backends and compares (``Conformance/check(_:on:against:)``), and
+/// `resnet verify` does so on a user's device.
 ///
 /// To add a case, list the operands and call the operation on them:
 ///

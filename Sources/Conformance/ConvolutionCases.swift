@@ -5,14 +5,15 @@ extension Catalogue {
     distinct(grid + layers + special).flatMap { convolutionPasses($0) }
       + distinct(layers + special).enumerated().map { index, g in
         foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
-      }
+      // Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
+      } + distinct(layers + special).filter { $0.n * $0.p * $0.q >= 32 && $0.k >= 8 }.map { convolutionWithStatistics($0) }
   }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
     let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
     return Case(
-      "convolution", ([g.detail] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
+      "convolution", ([g.description] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
       bound: .convolution(ConvolutionWork(.inference, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
@@ -43,28 +44,49 @@ extension Catalogue {
     switch work.pass {
     case .forward:
       return Case(
-        "convolution", g.detail, size: size, flops: 2 * g.macs, bound: bound,
+        "convolution", g.description, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
           .output("y", g.output),
         ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
+    case .forwardWithStatistics: return convolutionWithStatistics(g, size: size)
     case .inference: return foldedConvolution(g, residual: false, relu: true, size: size)
     case .inputGradient:
       let accumulate = work.accumulates
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
       return Case(
-        "convolutionInputGradient", g.detail + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
+        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
         [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
       ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
     case .filterGradient:
       return Case(
-        "convolutionFilterGradient", g.detail, size: size, flops: 2 * g.macs, bound: bound,
+        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
           .output("dw", g.filter),
         ]
       ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
+    }
+  }
+
+  /// Training: the statistics of the result in the same operation.
+  static func convolutionWithStatistics(_ g: Conv2D, size: Case.Size = .small) -> Case {
+    let channels: Shape = [g.k]
+    return Case(
+      "convolution", g.description + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
+      bound: .convolution(ConvolutionWork(.forwardWithStatistics, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
+      [
+        .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
+        .output("y", g.output), .output("mean", channels), .output("inverseDeviation", channels),
+        .updated("runningMean", channels), .updated("runningVariance", channels, .uniform(0.5, 1.5)),
+      ]
+    ) {
+      try $0.convolution(
+        $1["x"], filter: $1["filter"], g, into: $1["y"],
+        BatchNormStatistics(
+          epsilon: 1e-5, momentum: 0.1, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
+          runningMean: $1["runningMean"], runningVariance: $1["runningVariance"]))
     }
   }
 
@@ -132,11 +154,6 @@ extension Catalogue {
   }
 }
 
-extension Conv2D {
-  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
-  var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
-}
-
 extension Bound {
   /// What a pass of a convolution may err by.
   /// - Parameter winograd: whether it may go through Winograd's transforms. Those of F(4×4,3×3) enlarge rounding errors by about
@@ -146,6 +163,7 @@ extension Bound {
     let terms =
       switch work.pass {
       case .forward, .inference: g.r * g.s * g.c
+      case .forwardWithStatistics: g.r * g.s * g.c + g.n * g.p * g.q
       case .inputGradient: g.r * g.s * g.k
       case .filterGradient: g.n * g.p * g.q
       }

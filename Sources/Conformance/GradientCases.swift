@@ -19,13 +19,13 @@ extension Conformance {
       let filter = Operand.input("filter", g.filter).contents(seed: 1)
       let image = Operand.input("x", g.input).contents(seed: 1)
       return [
-        GradientCase.adjoint("convolutionInputGradient \(g.detail)", g.input, g.output, terms: g.r * g.s * max(g.c, g.k)) {
+        GradientCase.adjoint("convolutionInputGradient \(g.description)", g.input, g.output, terms: g.r * g.s * max(g.c, g.k)) {
           let (filter, y, dx) = (try $0.upload(filter), try $0.tensor(g.output), try $0.tensor(g.input))
           try $0.convolution($1, filter: filter, g, into: y)
           try $0.convolutionInputGradient($2, filter: filter, g, accumulate: false, into: dx)
           return (y, dx)
         },
-        GradientCase.adjoint("convolutionFilterGradient \(g.detail)", g.filter, g.output, terms: g.n * g.p * g.q) {
+        GradientCase.adjoint("convolutionFilterGradient \(g.description)", g.filter, g.output, terms: g.n * g.p * g.q) {
           let (x, y, dw) = (try $0.upload(image), try $0.tensor(g.output), try $0.tensor(g.filter))
           try $0.convolution(x, filter: $1, g, into: y)
           try $0.convolutionFilterGradient(x, $2, g, into: dw)
@@ -41,7 +41,7 @@ extension Conformance {
     ]
     let average: Shape = [3, 7, 5, 17]
     return geometries.map { g in
-      GradientCase.adjoint("maxPoolGradient \(g.detail)", g.input, g.output, terms: g.window * g.window) {
+      GradientCase.adjoint("maxPoolGradient \(g.description)", g.input, g.output, terms: g.window * g.window) {
         let (y, positions) = (try $0.tensor(g.output), try $0.tensor(g.output, .uint8))
         let dx = try $0.tensor(g.input)
         try $0.maxPool($1, g, into: y, positions: positions)

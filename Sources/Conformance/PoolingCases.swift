@@ -22,7 +22,7 @@ extension Catalogue {
 
   static func maxPool(_ g: Pool2D, _ values: Values = .normal, _ tag: String = "", size: Case.Size = .small) -> Case {
     Case(
-      "maxPool", g.detail + (tag.isEmpty ? "" : ", \(tag)"), size: size, flops: g.output.count * g.window * g.window,
+      "maxPool", g.description + (tag.isEmpty ? "" : ", \(tag)"), size: size, flops: g.output.count * g.window * g.window,
       bound: .exact, [.input("x", g.input, values), .output("y", g.output), .output("positions", g.output, .uint8)]
     ) { try $0.maxPool($1["x"], g, into: $1["y"], positions: $1["positions"]) }
   }
@@ -30,7 +30,7 @@ extension Catalogue {
   static func maxPoolGradient(_ g: Pool2D, size: Case.Size = .small) -> Case {
     let overlap = ((g.window + g.stride - 1) / g.stride) * ((g.window + g.stride - 1) / g.stride)
     return Case(
-      "maxPoolGradient", g.detail, size: size, flops: g.output.count, bound: .sum(of: overlap),
+      "maxPoolGradient", g.description, size: size, flops: g.output.count, bound: .sum(of: overlap),
       [.input("dy", g.output), .input("positions", g.output, .positions(g)), .output("dx", g.input)]
     ) { try $0.maxPoolGradient($1["dy"], positions: $1["positions"], g, into: $1["dx"]) }
   }
@@ -49,10 +49,6 @@ extension Catalogue {
       ) { try $0.globalAveragePoolGradient($1["dy"], into: $1["dx"]) },
     ]
   }
-}
-
-extension Pool2D {
-  var detail: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q), window \(window) stride \(stride) padding \(padding)" }
 }
 
 extension Values {

@@ -16,7 +16,10 @@ struct RealShapes {
     let geometries = Catalogue.distinct(convolutions)
     let activations = Catalogue.distinct(geometries.map(\.output))
     return geometries.flatMap {
-      Catalogue.convolutionPasses($0, size: .real) + [Catalogue.foldedConvolution($0, residual: true, relu: true, size: .real)]
+      Catalogue.convolutionPasses($0, size: .real) + [
+        Catalogue.foldedConvolution($0, residual: true, relu: true, size: .real),
+        Catalogue.convolutionWithStatistics($0, size: .real),
+      ]
     } + activations.flatMap(norms) + pooling + ends
   }
 

@@ -48,17 +48,34 @@ public struct ResNet {
   }
 
   /// Images [N,H,W,C] → logits [N,classes].
+  /// - Parameter recompute: of the activations, keep only those between a few parts of the network, and compute the rest again in
+  ///   the backward pass: the same gradients from much less memory, for up to the time of one more forward pass.
   /// - Throws: ``Failure`` for images of another channel count and for too few or too small ones to train on; what the backend
   ///   throws.
-  public func callAsFunction(_ images: Variable, _ pass: Pass) throws -> Variable {
+  public func callAsFunction(_ images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
     try check(images.shape, pass.mode)
-    var x = try stem(images, relu: true, pass)
-    if architecture.stem == .imageNet {
-      x = try pass.layer("maxpool") { try pass.maxPool(x, window: 3, stride: 2, padding: 1) }
-    }
-    for block in blocks { x = try block(x, pass) }
+    var x = images
+    for part in parts { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
     x = try pass.layer("avgpool") { try pass.globalAveragePool(x) }
     return try head(x, pass)
+  }
+
+  /// The network up to the mean over the pixels, in parts of which each is computed again as a whole: the beginning, and runs of
+  /// blocks.
+  ///
+  /// With runs of k of the n blocks, n/k results are kept, and about 4k activations while a run is computed again. Together they
+  /// are least at a k of the order of √n (Chen et al. 2016, section 4.1); at √n/3, since a third of the results have the size of
+  /// the first stage's, where the most is needed.
+  private var parts: [(Variable, Pass) throws -> Variable] {
+    let length = max(1, Int((Double(blocks.count).squareRoot() / 3).rounded()))
+    let runs = stride(from: 0, to: blocks.count, by: length).map { blocks[$0..<min($0 + length, blocks.count)] }
+    return [beginning] + runs.map { run in { x, pass in try run.reduce(x) { try $1($0, pass) } } }
+  }
+
+  private func beginning(_ images: Variable, _ pass: Pass) throws -> Variable {
+    let x = try stem(images, relu: true, pass)
+    if architecture.stem == .cifar { return x }
+    return try pass.layer("maxpool") { try pass.maxPool(x, window: 3, stride: 2, padding: 1) }
   }
 
   // MARK: Checks
@@ -94,13 +111,17 @@ public struct ResNet {
       throw Failure(
         "a batch of \(images) has more than 2^36 values: use a smaller --batch-size or smaller images")
     }
-    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
-    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
-    let (h, w) = (((images[1] - 1) >> halvings) + 1, ((images[2] - 1) >> halvings) + 1)
-    if mode == .training && images[0] * h * w < 2 {
+    if mode == .training && !canTrain(on: images) {
       throw Failure(
         "\(configuration.name) cannot train on one image of \(images[1])×\(images[2]): its last stage has a single pixel, and "
           + "batch normalisation needs two; use a larger batch or larger images")
     }
+  }
+
+  /// Whether the last stage has at least two pixels in all. images [N,H,W,C].
+  func canTrain(on images: Shape) -> Bool {
+    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
+    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
+    return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2
   }
 }

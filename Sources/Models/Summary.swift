@@ -17,74 +17,78 @@ public struct Summary {
     public var activationBytes: Int
   }
 
+  /// What is summarised, and the batch [N,H,W,C].
+  public let configuration: ModelConfiguration
+  public let images: Shape
+  /// Whether training computes activations again instead of keeping them.
+  public let recompute: Bool
   public let layers: [Layer]
   /// Trained values.
   public let parameters: Int
-  /// Multiply-accumulates of the forward pass over the batch, and of a whole training step.
+  /// Multiply-accumulates of the forward pass over the batch, and of a whole training step with what it computes again.
   public let macs, trainingMACs: Int
   /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set.
   public let training: MemoryUse
   /// The same after inference of the batch.
   public let inference: MemoryUse
-  /// Every operation of one training step.
-  public let step: [OperationRecord]
-  /// Every operation of the inference of one batch.
-  public let inferenceStep: [OperationRecord]
+  /// Every operation of one training step, and of inference of a batch that is not the first.
+  public let step, inferenceOperations: [OperationRecord]
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
+  ///   - recompute: train with ``ResNet/callAsFunction(_:_:recompute:)``'s option.
   ///   - device: the one whose memory is predicted; nil for none in particular.
   /// - Throws: ``Failure`` for a configuration or images that do not make a model.
-  public init(_ configuration: ModelConfiguration, images: Shape, on device: (any Backend)? = nil) throws {
+  public init(_ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, on device: (any Backend)? = nil)
+    throws
+  {
+    (self.configuration, self.images, self.recompute) = (configuration, images, recompute)
     let model = try ResNet(configuration)
-    try model.check(images, .training)
-    let backend = DryRunBackend(modelling: device)
-    try model.store.allocate(on: backend)
-    let optimiser = try SGD(model.store)
-    let start = backend.operations.count
-    try Self.train(model, optimiser, images, backend)
-    step = Array(backend.operations[start...])
-    try Self.train(model, optimiser, images, backend)
-
-    training = backend.memory
-    let inferring = try Self.infer(configuration, images, device)
-    (inference, inferenceStep) = (inferring.memory, inferring.operations)
+    (training, step) = try Self.train(model, images, recompute, device)
+    (inference, inferenceOperations) = try Self.infer(configuration, images, device)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
-    layers = Self.layers(forward, model.store, elementBytes: backend.scalar.byteCount)
+    layers = Self.layers(forward, model.store, elementBytes: (device?.scalar ?? .float32).byteCount)
     macs = layers.reduce(0) { $0 + $1.macs }
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// Compares what training will hold with what the device has, before anything is launched.
-  /// - Parameter otherBytes: device memory that is needed besides, for example the data set's.
-  /// - Throws: ``Failure`` where the memory does not suffice.
-  public func requireMemoryForTraining(on device: any Backend, otherBytes: Int = 0) throws {
-    let needed = training.peakBytesHeld + otherBytes
-    if needed > device.memoryLimit {
-      throw Failure(
-        "training needs \(rounded(bytes: needed)) of device memory, and \(device.name) has \(rounded(bytes: device.memoryLimit)) free: use a "
-          + "smaller --batch-size or model")
+  /// Two steps of training; of the first, every operation, unless logging is turned off.
+  static func train(
+    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ device: (any Backend)?, isLogging: Bool = true
+  ) throws -> (memory: MemoryUse, step: [OperationRecord]) {
+    try model.check(images, .training)
+    let backend = DryRunBackend(modelling: device, isLogging: isLogging)
+    try model.store.allocate(on: backend)
+    let optimiser = try SGD(model.store)
+    let start = backend.operations.count
+    var end = start
+    for index in 0..<2 {
+      let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
+      try withExtendedLifetime(batch) {
+        try model.trainingStep(
+          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0
+        ) { backend.layer = $0 }
+      }
+      if index == 0 { end = backend.operations.count }
     }
-  }
-
-  private static func train(_ model: ResNet, _ optimiser: SGD, _ images: Shape, _ backend: DryRunBackend) throws {
-    let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
-    try withExtendedLifetime(batch) {
-      try model.trainingStep(
-        images: batch.images, labels: batch.labels, metrics: batch.metrics, optimiser, learningRate: 0
-      ) { backend.layer = $0 }
-    }
+    return (backend.memory, Array(backend.operations[start..<end]))
   }
 
   private static func infer(
     _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
-  ) throws -> DryRunBackend {
+  ) throws -> (MemoryUse, [OperationRecord]) {
     let model = try ResNet(configuration)
     let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
-    _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference))
-    return backend
+    // The second batch uses what the first has derived from the parameters.
+    let folded = FoldedParameters()
+    var start = 0
+    for _ in 0..<2 {
+      start = backend.operations.count
+      _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference, folded: folded))
+    }
+    return (backend.memory, Array(backend.operations[start...]))
   }
 
   private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {

@@ -30,6 +30,7 @@ public final class Pass {
     let pullback: Pullback
   }
   private var tape: [Step] = []
+  private var run = Run.only
   private var currentLayer = "" {
     didSet { onLayer?(currentLayer) }
   }
@@ -51,12 +52,24 @@ public final class Pass {
     return try body()
   }
 
-  /// Makes an operation's result a variable and, in training, notes its pullback.
+  /// Whether operations note their pullbacks and keep what those need.
+  var isRecording: Bool {
+    if case .first = run { return false }
+    return mode == .training
+  }
+
+  /// Whether batch normalisation will ask for the statistics of the batch.
+  var takesStatistics: Bool {
+    if case .second = run { return false }
+    return mode == .training
+  }
+
+  /// Makes an operation's result a variable and, while recording, notes its pullback.
   ///
   /// A pullback should capture the tensors and slots that it needs, never a whole ``Variable``: what it captures lives until
   /// it ran. It is skipped where no gradient reaches the result.
   public func record(_ result: Tensor, pullback: @escaping Pullback) -> Variable {
-    guard mode == .training else { return Variable(result) }
+    guard isRecording else { return Variable(result) }
     let slot = GradientSlot()
     tape.append(Step(layer: currentLayer, slot: slot, pullback: pullback))
     return Variable(result, slot: slot)
@@ -71,6 +84,74 @@ public final class Pass {
       try step.pullback(dy)
     }
     currentLayer = ""
+  }
+}
+
+// MARK: Recomputation
+
+extension Pass {
+  /// Which run of the operations this is, where ``recomputing(_:_:)`` runs them twice.
+  fileprivate enum Run {
+    /// The only one.
+    case only
+    /// The first of two: nothing is recorded, but what batch normalisation finds is kept for the second.
+    case first([Normalisation])
+    /// The second, which records; what is left of the first's findings, in reverse.
+    case second([Normalisation])
+  }
+
+  /// One batch normalisation of the first run: the statistics, and y where it is the result of the whole part.
+  fileprivate struct Normalisation {
+    let channels: BatchNormChannels
+    var y: Tensor?
+  }
+
+  /// Runs a part of a network so that of it only x and the result are kept; the backward pass runs it again when it gets there
+  /// (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+  ///
+  /// The gradients are the same to the last bit. Running estimates move in the first run only: the second takes its statistics.
+  /// - Parameter body: a pure function of x and the parameters: it calls the same operations each time.
+  /// - Precondition: not within another part that is run twice.
+  public func recomputing(_ x: Variable, _ body: @escaping (Variable, Pass) throws -> Variable) throws -> Variable {
+    guard mode == .training else { return try body(x, self) }
+    guard case .only = run else { preconditionFailure("[Pass] recomputing within recomputing") }
+    let (result, kept) = try firstRun(x.value, body)
+    return record(result) { [unowned self] dy in
+      run = .second(kept)
+      defer { run = .only }
+      // Its pullbacks are now the last on the tape, where backward() goes on.
+      try body(x, self).slot?.add(dy, on: backend)
+    }
+  }
+
+  private func firstRun(
+    _ x: Tensor, _ body: (Variable, Pass) throws -> Variable
+  ) throws -> (result: Tensor, kept: [Normalisation]) {
+    run = .first([])
+    defer { run = .only }
+    let result = try body(Variable(x), self).value
+    guard case .first(var kept) = run else { return (result, []) }
+    if let y = kept.last?.y, y.storage !== result.storage { kept[kept.count - 1].y = nil }
+    return (result, kept.reversed())
+  }
+
+  /// The channels that `find` gives and the y that `normalise` makes of them; in a second run those of the first, as far as
+  /// they were kept.
+  func normalisation(
+    _ find: () throws -> BatchNormChannels, _ normalise: (BatchNormChannels) throws -> Tensor
+  ) throws -> (channels: BatchNormChannels, y: Tensor) {
+    if case .second(var kept) = run, let known = kept.popLast() {
+      run = .second(kept)
+      return (known.channels, try known.y ?? normalise(known.channels))
+    }
+    let channels = try find()
+    let y = try normalise(channels)
+    if case .first(var kept) = run {
+      // Only the last can be the whole part's result.
+      if !kept.isEmpty { kept[kept.count - 1].y = nil }
+      run = .first(kept + [Normalisation(channels: channels, y: y)])
+    }
+    return (channels, y)
   }
 }
 

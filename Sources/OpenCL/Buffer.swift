@@ -4,8 +4,10 @@ import COpenCL
 public final class Buffer {
   public let handle: cl_mem
   public let byteCount: Int
-  /// Kept so that a sub-buffer never outlives the memory it views.
+  /// Kept so that a sub-buffer never outlives the memory it views; never a sub-buffer itself, as OpenCL demands.
   private let parent: Buffer?
+  /// Bytes from the parent's beginning.
+  private let offset: Int
 
   /// Read-write memory of undefined contents.
   public init(context: Context, byteCount: Int) throws(OpenCLError) {
@@ -14,19 +16,21 @@ public final class Buffer {
     }
     self.byteCount = byteCount
     parent = nil
+    offset = 0
   }
 
-  /// A view of part of a buffer. `offset` is a multiple of the device's ``Device/baseAddressAlignment``.
-  /// - Precondition: `parent` is not itself a view (the OpenCL specification forbids it).
-  public init(of parent: Buffer, offset: Int, byteCount: Int) throws(OpenCLError) {
-    precondition(parent.parent == nil, "[Buffer] a view of a view")
-    var region = cl_buffer_region(origin: offset, size: byteCount)
-    handle = try OpenCLError.create("clCreateSubBuffer", detail: "\(byteCount) bytes at \(offset) of \(parent.byteCount)") {
+  /// A view of part of a buffer, which may be a view too. `offset` is a multiple of the device's ``Device/baseAddressAlignment``.
+  public init(of whole: Buffer, offset: Int, byteCount: Int) throws(OpenCLError) {
+    let parent = whole.parent ?? whole
+    let origin = whole.offset + offset
+    var region = cl_buffer_region(origin: origin, size: byteCount)
+    handle = try OpenCLError.create("clCreateSubBuffer", detail: "\(byteCount) bytes at \(origin) of \(parent.byteCount)") {
       clCreateSubBuffer(
         parent.handle, cl_mem_flags(CL_MEM_READ_WRITE), cl_buffer_create_type(CL_BUFFER_CREATE_TYPE_REGION), &region, $0)
     }
     self.byteCount = byteCount
     self.parent = parent
+    self.offset = origin
   }
 
   deinit { clReleaseMemObject(handle) }

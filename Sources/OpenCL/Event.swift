@@ -4,7 +4,8 @@ import COpenCL
 public final class Event {
   let handle: cl_event
 
-  init(handle: cl_event) { self.handle = handle }
+  /// Takes over the reference that a call of the API has returned.
+  public init(handle: cl_event) { self.handle = handle }
 
   deinit { clReleaseEvent(handle) }
 
@@ -24,12 +25,11 @@ public final class Event {
     }
   }
 
-  /// Seconds that the device worked on the command. Needs a profiling queue and a finished command.
-  public var duration: Double {
+  /// When the device began and ended the command, nanoseconds of its own clock. Needs a profiling queue and a finished command.
+  public var interval: Range<UInt64> {
     get throws(OpenCLError) {
       let start = try timestamp(CL_PROFILING_COMMAND_START)
-      let end = try timestamp(CL_PROFILING_COMMAND_END)
-      return Double(end - start) * 1e-9
+      return start..<max(start, try timestamp(CL_PROFILING_COMMAND_END))
     }
   }
 

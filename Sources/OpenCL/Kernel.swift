@@ -4,6 +4,7 @@ import COpenCL
 public final class Kernel {
   let handle: cl_kernel
   public let name: String
+  private var constants: [Int: Bool] = [:]
 
   public init(_ name: String, in program: Program) throws(OpenCLError) {
     handle = try OpenCLError.create("clCreateKernel", detail: name) { clCreateKernel(program.handle, name, $0) }
@@ -19,6 +20,37 @@ public final class Kernel {
     case float(Float)
     /// Bytes of local memory for a `__local` pointer.
     case local(Int)
+  }
+
+  /// The bytes that one launch moves if it passes once over each buffer that it gets: what is `const` is read, what is not is
+  /// written, and a buffer given as both counts twice.
+  /// - Throws: CL_KERNEL_ARG_INFO_NOT_AVAILABLE for a program built without `-cl-kernel-arg-info`.
+  public func traffic(_ arguments: [Argument]) throws(OpenCLError) -> Int {
+    var counted: Set<BufferUse> = []
+    var bytes = 0
+    for (index, argument) in arguments.enumerated() {
+      guard case .buffer(let buffer) = argument else { continue }
+      if counted.insert(BufferUse(buffer: buffer.handle, isConstant: try isConstant(index))).inserted {
+        bytes += buffer.byteCount
+      }
+    }
+    return bytes
+  }
+
+  private struct BufferUse: Hashable {
+    let buffer: cl_mem
+    let isConstant: Bool
+  }
+
+  /// Whether the kernel only reads through a pointer, asked of the driver once.
+  private func isConstant(_ index: Int) throws(OpenCLError) -> Bool {
+    if let known = constants[index] { return known }
+    let qualifiers = try Info.value(
+      "clGetKernelArgInfo", CL_KERNEL_ARG_TYPE_QUALIFIER, initial: cl_kernel_arg_type_qualifier(0)
+    ) { clGetKernelArgInfo(handle, cl_uint(index), $0, $1, $2, $3) }
+    let isConstant = qualifiers & cl_kernel_arg_type_qualifier(CL_KERNEL_ARG_TYPE_CONST) != 0
+    constants[index] = isConstant
+    return isConstant
   }
 
   /// Sets all arguments, in order.

@@ -69,19 +69,41 @@ public final class Queue {
     return Event(handle: event)
   }
 
-  public func copy(_ source: Buffer, to destination: Buffer, byteCount: Int) throws(OpenCLError) {
-    if byteCount == 0 { return }
-    try OpenCLError.check(
-      clEnqueueCopyBuffer(handle, source.handle, destination.handle, 0, 0, byteCount, 0, nil, nil), "clEnqueueCopyBuffer",
-      detail: "\(byteCount) bytes")
+  /// Copies the first `byteCount` bytes, at least one.
+  /// - Parameter event: true to get an event, which costs a little.
+  @discardableResult
+  public func copy(
+    _ source: Buffer, to destination: Buffer, byteCount: Int, event: Bool = false
+  ) throws(OpenCLError) -> Event? {
+    var handleOfEvent: cl_event?
+    let code = withUnsafeMutablePointer(to: &handleOfEvent) {
+      clEnqueueCopyBuffer(handle, source.handle, destination.handle, 0, 0, byteCount, 0, nil, event ? $0 : nil)
+    }
+    try OpenCLError.check(code, "clEnqueueCopyBuffer", detail: "\(byteCount) bytes")
+    return handleOfEvent.map(Event.init(handle:))
   }
 
-  /// Repeats a pattern through the first `byteCount` bytes, a multiple of the pattern's size.
-  public func fill<Pattern: BitwiseCopyable>(_ buffer: Buffer, with pattern: Pattern, byteCount: Int) throws(OpenCLError) {
-    if byteCount == 0 { return }
-    let code = withUnsafeBytes(of: pattern) {
-      clEnqueueFillBuffer(handle, buffer.handle, $0.baseAddress, $0.count, 0, byteCount, 0, nil, nil)
+  /// A command that does nothing; its event ends when everything enqueued before it is done.
+  public func marker() throws(OpenCLError) -> Event {
+    var event: cl_event?
+    try OpenCLError.check(clEnqueueMarkerWithWaitList(handle, 0, nil, &event), "clEnqueueMarkerWithWaitList")
+    guard let event else { throw OpenCLError(call: "clEnqueueMarkerWithWaitList", code: CL_INVALID_EVENT) }
+    return Event(handle: event)
+  }
+
+  /// Repeats a pattern through the first `byteCount` bytes, at least one pattern and a multiple of its size.
+  /// - Parameter event: true to get an event, which costs a little.
+  @discardableResult
+  public func fill<Pattern: BitwiseCopyable>(
+    _ buffer: Buffer, with pattern: Pattern, byteCount: Int, event: Bool = false
+  ) throws(OpenCLError) -> Event? {
+    var handleOfEvent: cl_event?
+    let code = withUnsafeBytes(of: pattern) { pattern in
+      withUnsafeMutablePointer(to: &handleOfEvent) {
+        clEnqueueFillBuffer(handle, buffer.handle, pattern.baseAddress, pattern.count, 0, byteCount, 0, nil, event ? $0 : nil)
+      }
     }
     try OpenCLError.check(code, "clEnqueueFillBuffer", detail: "\(byteCount) bytes")
+    return handleOfEvent.map(Event.init(handle:))
   }
 }

@@ -19,7 +19,8 @@ extension OpenCLBackend {
       chunks = (rows + 255) / 256
     }
 
-    var workspaceByteCount: Int { chunks * 2 * channels * 4 }
+    /// - Parameter figures: kept of each chunk for each channel.
+    func workspaceByteCount(figures: Int) -> Int { chunks * figures * channels * 4 }
   }
 
   public func batchNormStatistics(
@@ -28,16 +29,35 @@ extension OpenCLBackend {
   ) throws {
     let cut = Cut(x, channels: mean.count, traits)
     precondition(cut.rows > 1, "[batchNormStatistics] \(x.shape) has one value a channel, a variance needs two")
-    let partial = try tensor([cut.chunks, 2, cut.channels])
+    let partial = try tensor([cut.chunks, 3, cut.channels])
+    try takeMoments(of: x, into: partial)
+    try merge(
+      partial, rows: cut.rows,
+      BatchNormStatistics(
+        epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+        runningVariance: runningVariance))
+  }
+
+  /// The moments of the chunks of x [..., C]. partial [chunks,3,C], as many chunks as ``momentChunks(rows:)`` says.
+  func takeMoments(of x: Tensor, into partial: Tensor) throws {
+    let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
       Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width]), global: [cut.channels / cut.width, cut.chunks],
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
+  }
+
+  func momentChunks(rows: Int) -> Int { Cut(rows: rows, channels: 1, traits).chunks }
+
+  /// Statistics of `rows` rows from the moments of their chunks. partial [chunks,3,C].
+  func merge(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
+    let (chunks, channels) = (partial.shape[0], partial.shape[2])
+    let width = traits.vectorWidth(dividing: channels)
     try launch(
-      Specialisation(.batchNorm, "statistics", ["VW": cut.width]), global: [cut.channels / cut.width],
+      Specialisation(.batchNorm, "statistics", ["VW": width]), global: [channels / width],
       [
-        .buffer(partial.buffer), .buffer(mean.buffer), .buffer(inverseDeviation.buffer), .buffer(runningMean.buffer),
-        .buffer(runningVariance.buffer), .int(cut.rows), .int(cut.channels), .int(cut.chunks), .float(Float(epsilon)),
-        .float(Float(momentum)),
+        .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
+        .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels), .int(chunks),
+        .float(Float(statistics.epsilon)), .float(Float(statistics.momentum)),
       ])
   }
 
@@ -110,5 +130,11 @@ extension OpenCLBackend {
       ])
   }
 
-  func batchNormWorkspace(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).workspaceByteCount }
+  func statisticsWorkspace(rows: Int, channels: Int) -> Int {
+    Cut(rows: rows, channels: channels, traits).workspaceByteCount(figures: 3)
+  }
+
+  func gradientWorkspace(rows: Int, channels: Int) -> Int {
+    Cut(rows: rows, channels: channels, traits).workspaceByteCount(figures: 2)
+  }
 }

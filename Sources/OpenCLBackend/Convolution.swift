@@ -9,17 +9,47 @@ extension OpenCLBackend {
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
     traits.choice = choice(for: ConvolutionWork(.forward, geometry))
     defer { traits.choice = nil }
-    if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: y) }
+    try forward(x, filter, geometry, Ending(into: y))
+  }
+
+  public func convolution(
+    _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
+  ) throws {
+    precondition(
+      x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
+      "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
+    let rows = y.count / geometry.k
+    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
+    traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry))
+    defer { traits.choice = nil }
+    let chunks = chunksInEpilogue(geometry)
+    let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
+    try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
+    if chunks == nil { try takeMoments(of: y, into: partial) }
+    try merge(partial, rows: rows, statistics)
+  }
+
+  /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
+  private func chunksInEpilogue(_ geometry: Conv2D) -> Int? {
+    if isProduct(geometry) { return nil }
+    let problem = ConvolutionProblem(forward: geometry.flattened)
+    if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.isStaged ? nil : plan.items }
+    return ConvolutionPlan(problem, traits).map { $0.blocks * problem.n }
+  }
+
+  /// The forward pass of training.
+  private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
+    if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
-      return try winograd(x, filter, isTransformed: false, problem, plan, Ending(into: y))
+      return try winograd(x, filter, isTransformed: false, problem, plan, ending)
     }
     var panels = filter
     if panel(problem) != problem.k {
       panels = try tensor(filter.shape)
       try pack(filter, problem, into: panels)
     }
-    try convolve(x, panels, problem, Ending(into: y))
+    try convolve(x, panels, problem, ending)
   }
 
   public func convolution(
@@ -150,7 +180,8 @@ extension OpenCLBackend {
     switch operation {
     case .convolution(let work): convolutionWorkspaces(work)
     case .multiply(let product): tapConvolution(product).map(convolutionWorkspaces) ?? []
-    case .batchNorm(let rows, let channels): [batchNormWorkspace(rows: rows, channels: channels)]
+    case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
+    case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
   }
@@ -158,10 +189,14 @@ extension OpenCLBackend {
   private func convolutionWorkspaces(_ work: ConvolutionWork) -> [Int] {
     traits.choice = choice(for: work)
     defer { traits.choice = nil }
-    if isProduct(work.geometry) { return [] }
     let g = work.geometry.flattened
+    if work.pass == .forwardWithStatistics {
+      let chunks = chunksInEpilogue(work.geometry) ?? momentChunks(rows: g.n * g.p * g.q)
+      return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
+    }
+    if isProduct(work.geometry) { return [] }
     switch work.pass {
-    case .forward:
+    case .forward, .forwardWithStatistics:
       let problem = ConvolutionProblem(forward: g)
       if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k, isGradient: false) }
       return panel(problem) == g.k ? [] : [g.filter.count * 4]
@@ -202,11 +237,14 @@ extension OpenCLBackend {
       .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft),
     ]
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
+    // Of dx only the phase's own pixels; what an epilogue reads besides.
+    let moved = problem.traffic + (ending.accumulate ? problem.n * problem.p * problem.q * problem.k * 4 : 0) + ending.otherBytes
     guard let plan = ConvolutionPlan(problem, traits) else {
       let width = traits.vectorWidth(dividing: problem.k)
       return try launch(
         Specialisation(.convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines),
-        global: [problem.q, problem.p, problem.n], operands + sizes + strides)
+        global: [problem.q, problem.p, problem.n], moving: moved,
+        operands + sizes + strides)
     }
     try launch(
       Specialisation(
@@ -215,8 +253,8 @@ extension OpenCLBackend {
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
         ], ending.defines),
-      global: [plan.blocks, problem.n], groupsOfOne: true,
-      operands + [.local(plan.stripBytes)] + sizes + strides)
+      global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
+      operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
 }
 
@@ -225,9 +263,11 @@ struct Ending {
   let y: Tensor
   let epilogue: ConvolutionEpilogue?
   let accumulate: Bool
+  /// [chunks,3,K], where the moments of what was stored go; only for kernels that take them.
+  let moments: Tensor?
 
-  init(into y: Tensor, _ epilogue: ConvolutionEpilogue? = nil, accumulate: Bool = false) {
-    (self.y, self.epilogue, self.accumulate) = (y, epilogue, accumulate)
+  init(into y: Tensor, _ epilogue: ConvolutionEpilogue? = nil, accumulate: Bool = false, moments: Tensor? = nil) {
+    (self.y, self.epilogue, self.accumulate, self.moments) = (y, epilogue, accumulate, moments)
   }
 
   /// y, scale, bias, residual.
@@ -235,8 +275,19 @@ struct Ending {
     [y, epilogue?.scale ?? y, epilogue?.bias ?? y, epilogue?.residual ?? y].map { .buffer($0.buffer) }
   }
 
+  /// What is read and written of y and of what the epilogue needs.
+  var bytes: Int { y.byteCount * (accumulate ? 2 : 1) + otherBytes }
+
+  /// What the epilogue reads and writes besides y.
+  var otherBytes: Int {
+    [epilogue?.scale, epilogue?.bias, epilogue?.residual, moments].reduce(0) { $0 + ($1?.byteCount ?? 0) }
+  }
+
+  var momentsArgument: Kernel.Argument { .buffer((moments ?? y).buffer) }
+
   /// Only what is not the default, so that profiles stay readable.
   var defines: KeyValuePairs<String, Int> {
+    if moments != nil { return ["STATISTICS": 1] }
     guard let epilogue else { return accumulate ? ["ACCUMULATE": 1] : [:] }
     return ["AFFINE": 1, "RESIDUAL": epilogue.residual == nil ? 0 : 1, "RELU": epilogue.relu ? 1 : 0]
   }

@@ -29,7 +29,8 @@ extension OpenCLBackend {
     case .filterGradient:
       if let plan = WinogradPlan(filterGradient: g, traits) { return [Plan(algorithm: .winograd, plan: plan)] }
       return [FilterGradientPlan(g, traits).map { Plan(algorithm: .direct, plan: $0) } ?? Plan(algorithm: .plain)]
-    case .forward, .inference: return [plan(for: ConvolutionProblem(forward: g), isTraining: work.pass == .forward)]
+    case .forward, .forwardWithStatistics, .inference:
+      return [plan(for: ConvolutionProblem(forward: g), isTraining: work.pass != .inference)]
     case .inputGradient: return inputGradientPhases(g).map { plan(for: $0.problem, isTraining: false) }
     }
   }

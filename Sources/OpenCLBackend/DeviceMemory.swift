@@ -5,64 +5,75 @@ import OpenCL
 ///
 /// A buffer may be handed out again while commands that use it are still queued: the one queue is in order.
 final class DeviceMemory {
-  private let context: Context
-  private let maxAllocation: Int
+  private let queue: Queue
   /// Bytes that the pool may hold: the device's memory; where that is the machine's own, no more than is free.
   let limit: Int
   private var pool: Pool<Buffer>
 
   var use: MemoryUse { pool.use }
+  var largestBlock: Int { pool.largestBlock }
 
-  init(context: Context, granularity: Int) throws(OpenCLError) {
-    self.context = context
-    pool = Pool(granularity: granularity)
-    maxAllocation = try context.device.maxAllocation
-    let memory = try context.device.globalMemory
-    limit = try context.device.sharesHostMemory ? min(memory, HostMemory.available()) : memory
+  init(queue: Queue, granularity: Int) throws(OpenCLError) {
+    self.queue = queue
+    let device = queue.context.device
+    pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
+    let memory = try device.globalMemory
+    limit = try device.sharesHostMemory ? min(memory, HostMemory.available()) : memory
   }
 
   func allocate(byteCount: Int) throws -> DeviceStorage {
-    let wanted = pool.blockSize(for: byteCount)
-    guard wanted <= maxAllocation else {
+    let wanted = pool.size(for: byteCount)
+    guard wanted <= largestBlock else {
       throw Failure(
-        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: maxAllocation))): "
+        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: largestBlock))): "
           + "use a smaller --batch-size or --limit-train")
     }
-    do { return try take(byteCount) } catch let error as Failure {
-      // Free blocks of other sizes may stand in the way.
-      if pool.drain().isEmpty { throw error }
-      return try take(byteCount)
+    let piece: Pool<Buffer>.Piece
+    do { piece = try take(byteCount) } catch is Failure {
+      // What was given up for one large block may do for a small one.
+      piece = try take(byteCount)
+    }
+    do { return try DeviceStorage(piece, memory: self) } catch {
+      pool.put(piece)
+      throw error
     }
   }
 
-  private func take(_ byteCount: Int) throws -> DeviceStorage {
-    let use = pool.use
-    let (buffer, size) = try pool.take(byteCount) { size in
+  private func take(_ byteCount: Int) throws -> Pool<Buffer>.Piece {
+    var use = pool.use
+    return try pool.take(byteCount) { size, givenUp in
+      // The driver keeps a buffer until the last command that uses it is done.
+      if !givenUp.isEmpty { try queue.finish() }
+      use.bytesHeld -= givenUp.reduce(0) { $0 + $1.size }
+      givenUp = []
       guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
-      do { return try Buffer(context: context, byteCount: size) } catch {
+      do { return try Buffer(context: queue.context, byteCount: size) } catch {
         throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: "\(error)")
       }
     }
-    return DeviceStorage(buffer: buffer, size: size, memory: self)
   }
 
-  fileprivate func release(_ buffer: Buffer, size: Int) { pool.put(buffer, size: size) }
+  fileprivate func release(_ piece: Pool<Buffer>.Piece) { pool.put(piece) }
+
+  /// Gives every free block back to the driver.
+  func drain() { _ = pool.drain() }
 }
 
-/// A buffer on loan from the pool.
+/// A piece of the pool's memory on loan: a buffer or a part of one.
 final class DeviceStorage: Storage {
   let buffer: Buffer
   var byteCount: Int { buffer.byteCount }
-  private let size: Int
+  private let piece: Pool<Buffer>.Piece
   private let memory: DeviceMemory
 
-  fileprivate init(buffer: Buffer, size: Int, memory: DeviceMemory) {
-    self.buffer = buffer
-    self.size = size
+  fileprivate init(_ piece: Pool<Buffer>.Piece, memory: DeviceMemory) throws(OpenCLError) {
+    let isWhole = piece.size == piece.block.byteCount
+    buffer = isWhole ? piece.block : try Buffer(of: piece.block, offset: piece.offset, byteCount: piece.size)
+    self.piece = piece
     self.memory = memory
   }
 
-  deinit { memory.release(buffer, size: size) }
+  deinit { memory.release(piece) }
 }
 
 /// A part of another storage.

@@ -18,11 +18,12 @@ public final class OpenCLBackend: Backend {
   private let tuning: TuningTable
   /// What was chosen for the work met so far.
   private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
-  /// What each kernel took, while ``startProfile()`` is in force.
-  private var profile: [(kernel: String, event: Event)]?
+  /// While ``startProfile()`` is in force.
+  private(set) var profiler: Profiler?
 
   public var memory: MemoryUse { deviceMemory.use }
   public var memoryLimit: Int { deviceMemory.limit }
+  public var largestBlock: Int { deviceMemory.largestBlock }
 
   /// - Parameters:
   ///   - device: where to run.
@@ -51,14 +52,19 @@ public final class OpenCLBackend: Backend {
     self.traits = traits
     // At least a cache line, so that slices do not share one.
     alignment = max(64, try device.baseAddressAlignment)
+    canProfile = profiling
     queue = try Queue(context: context, profiling: profiling)
-    deviceMemory = try DeviceMemory(context: context, granularity: alignment)
-    self.programs = ProgramCache(context: context, try KernelSources(device: device, folder: kernels), disk: programs)
+    deviceMemory = try DeviceMemory(queue: queue, granularity: alignment)
+    self.programs = ProgramCache(
+      context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
   }
 
   // MARK: Memory
 
   public func allocate(byteCount: Int) throws -> any Storage { try deviceMemory.allocate(byteCount: byteCount) }
+
+  /// Gives the blocks that no tensor uses back to the driver.
+  public func releaseFreeMemory() { deviceMemory.drain() }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
     guard let parent = storage as? DeviceStorage else {
@@ -85,18 +91,26 @@ public final class OpenCLBackend: Backend {
   }
 
   public func fill(_ tensor: Tensor, with value: Double) throws {
-    switch tensor.type {
-    case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: tensor.byteCount)
-    case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: tensor.byteCount)
-    case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: tensor.byteCount)
-    case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
-    }
+    let count = tensor.byteCount
+    if count == 0 { return }
+    let isProfiled = profiler != nil
+    let event =
+      switch tensor.type {
+      case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: count, event: isProfiled)
+      case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: count, event: isProfiled)
+      case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: count, event: isProfiled)
+      case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
+      }
+    if let event { try profiler?.add(.command("fill"), bytes: count, event) }
   }
 
   public func copy(_ source: Tensor, into destination: Tensor) throws {
     precondition(
       source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
-    try queue.copy(source.buffer, to: destination.buffer, byteCount: source.byteCount)
+    if source.byteCount == 0 { return }
+    let event = try queue.copy(
+      source.buffer, to: destination.buffer, byteCount: source.byteCount, event: profiler != nil)
+    if let event { try profiler?.add(.command("copy"), bytes: 2 * source.byteCount, event) }
   }
 
   public func flush() throws { try queue.flush() }
@@ -106,6 +120,7 @@ public final class OpenCLBackend: Backend {
   // MARK: Choices
 
   func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
+    let work = work.withoutStatistics
     if let choice = choices[work] { return choice }
     let choice = tuning[work]?.choice
     choices[work] = .some(choice)
@@ -119,31 +134,35 @@ public final class OpenCLBackend: Backend {
 
   /// Enqueues a kernel. On a CPU every work-item is its own work-group, because each does a long piece of work and groups are what
   /// is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
+  /// - Parameter bytes: what the kernel reads and writes, where that is not each of its buffers once.
   func launch(
-    _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, _ arguments: [Kernel.Argument]
+    _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, moving bytes: @autoclosure () -> Int? = nil,
+    _ arguments: [Kernel.Argument]
   ) throws {
     let kernel = try programs.kernel(specialisation)
     try kernel.set(arguments)
-    let local = groupsOfOne || traits.isCPU ? global.map { _ in 1 } : nil
-    let event = try queue.enqueue(kernel, global: global, local: local, event: profile != nil)
-    if let event { profile?.append((specialisation.kernel + " " + specialisation.options, event)) }
+    let local = groupsOfOne || traits.isCPU ? [Int](repeating: 1, count: global.count) : nil
+    let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
+    if let profiler, let event {
+      try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
+    }
   }
 
-  /// Starts to time every kernel. Needs `profiling` at creation.
-  public func startProfile() { profile = [] }
+  // MARK: Profile
 
-  /// Ends the profile: for each specialised kernel the number of launches and the seconds that the device spent on them.
-  public func endProfile() throws -> [(kernel: String, launches: Int, seconds: Double)] {
+  /// Whether the device was opened for ``startProfile()``.
+  public let canProfile: Bool
+
+  /// Starts to time every command. Needs `profiling` at creation.
+  public func startProfile() {
+    precondition(canProfile, "[startProfile] the backend was made without profiling")
+    profiler = Profiler()
+  }
+
+  /// Waits for the device and ends the profile.
+  public func endProfile() throws -> Profile {
     try finish()
-    let events = profile ?? []
-    profile = nil
-    var totals: [String: (launches: Int, seconds: Double)] = [:]
-    for (kernel, event) in events {
-      let before = totals[kernel] ?? (0, 0)
-      totals[kernel] = (before.launches + 1, before.seconds + (try event.duration))
-    }
-    return totals.map { ($0.key, $0.value.launches, $0.value.seconds) }.sorted {
-      ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel)
-    }
+    defer { profiler = nil }
+    return try profiler?.result() ?? Profile()
   }
 }

@@ -2,33 +2,54 @@ import Compute
 import Kernels
 
 extension OpenCLBackend {
-  /// What the device can do at most, measured: floating-point operations a second, and bytes read and written a second by a copy
-  /// of 128 MB. The better of three runs each.
-  public func measurePeaks() throws -> (flops: Double, bytes: Double) {
+  /// What the device can do at most, measured over all its cores: floating-point operations a second, and bytes read and written a
+  /// second by copies of 128 MB. The best of some runs each, long enough that starting them does not count.
+  public func measurePeaks() throws -> (flops: Double, bytes: Double) { (try peakOfArithmetic(), try peakOfCopies()) }
+
+  private func peakOfArithmetic() throws -> Double {
     let items = traits.wantedItems
-    let steps = 100_000
     let out = try tensor([items, traits.vectorWidth])
-    let work = Specialisation(.peak, "peak", ["VW": traits.vectorWidth])
-    let arithmetic = try shortestTime {
-      try launch(work, global: [items], groupsOfOne: true, [.buffer(out.buffer), .int(steps), .float(1e-9)])
+    let sums = min(24, traits.accumulators)
+    let kernel = Specialisation(.peak, "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums])
+    func seconds(_ steps: Int) throws -> Double {
+      // x ← 0.999·x + term stays near term / 0.001, far from what is slow or not finite.
+      try time {
+        try launch(kernel, global: [items], groupsOfOne: true, [.buffer(out.buffer), .int(steps), .float(0.999), .float(1e-3)])
+      }
     }
+    // Threads that sleep take a while to wake: twice as long until that is nothing beside the run.
+    var steps = 10_000
+    _ = try seconds(steps)
+    while steps < 1 << 28, try seconds(steps) < 0.03 { steps *= 2 }
+    let shortest = try (0..<5).map { _ in try seconds(steps) }.min() ?? .infinity
+    return Double(items * sums * traits.vectorWidth * 2) * Double(steps) / shortest
+  }
+
+  /// The better of the project's own kernel, which runs on all cores, and the driver's copy, which may pass the caches by.
+  private func peakOfCopies() throws -> Double {
     let source = try tensor([16 << 20])
     let destination = try tensor([16 << 20])
     try fill(source, with: 1)
-    let copying = try shortestTime { try copy(source, into: destination) }
-    let operations = items * steps * 24 * traits.vectorWidth * 2
-    return (Double(operations) / arithmetic, Double(source.byteCount * 2) / copying)
+    let vectors = source.count / traits.vectorWidth
+    let kernel = Specialisation(.peak, "copy", ["VW": traits.vectorWidth, "BLOCKS": traits.isCPU ? 1 : 0])
+    let ways = [
+      { [self] in
+        try launch(
+          kernel, global: [traits.isCPU ? traits.wantedItems : vectors],
+          [.buffer(source.buffer), .buffer(destination.buffer), .int(vectors)])
+      },
+      { [self] in try copy(source, into: destination) },
+    ]
+    // The first run of each is not counted.
+    let times = try ways.flatMap { way in try (0..<6).map { _ in try time(way) }.dropFirst() }
+    return Double(source.byteCount * 2) / (times.min() ?? .infinity)
   }
 
-  /// Seconds, after one run that is not timed.
-  private func shortestTime(_ body: () throws -> Void) throws -> Double {
+  private func time(_ body: () throws -> Void) throws -> Double {
+    try finish()
+    let start = ContinuousClock.now
     try body()
     try finish()
-    return try (0..<3).map { _ in
-      let start = ContinuousClock.now
-      try body()
-      try finish()
-      return (ContinuousClock.now - start).seconds
-    }.min() ?? .infinity
+    return (ContinuousClock.now - start).seconds
   }
 }

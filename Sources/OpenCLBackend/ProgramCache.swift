@@ -12,15 +12,20 @@ final class ProgramCache {
 
   private let context: Context
   private let sources: KernelSources
+  /// For every program.
+  private let options: String
   private let disk: DeviceCache?
   private var programs: [ProgramKey: Program] = [:]
   private var kernels: [Specialisation: Kernel] = [:]
 
-  /// - Parameter disk: where binaries are kept, or nil to keep none.
-  init(context: Context, _ sources: KernelSources, disk: DeviceCache?) {
+  /// - Parameters:
+  ///   - disk: where binaries are kept, or nil to keep none.
+  ///   - describing: the kernels can tell what their arguments are, which a profile needs and a binary need not know.
+  init(context: Context, _ sources: KernelSources, disk: DeviceCache?, describing: Bool) {
     self.context = context
-    self.disk = disk
     self.sources = sources
+    self.disk = describing ? nil : disk
+    options = sources.options + (describing ? " -cl-kernel-arg-info" : "")
   }
 
   func kernel(_ specialisation: Specialisation) throws -> Kernel {
@@ -30,7 +35,7 @@ final class ProgramCache {
     if let built = programs[key] {
       program = built
     } else {
-      program = try build(specialisation.source, options: "\(sources.options) \(key.options)")
+      program = try build(specialisation.source, options: "\(options) \(key.options)")
       programs[key] = program
     }
     let kernel = try Kernel(specialisation.kernel, in: program)

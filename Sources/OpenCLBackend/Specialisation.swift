@@ -23,4 +23,9 @@ struct Specialisation: Hashable {
 
   /// For the compiler, for example `-DVW=16 -DTC=2`.
   var options: String { defines.map { "-D\($0.name)=\($0.value)" }.joined(separator: " ") }
+
+  /// For tables, without what is off, for example `convolution VW=16 TC=2`.
+  var summary: String {
+    ([kernel] + defines.filter { $0.value != "0" }.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
+  }
 }

@@ -156,7 +156,8 @@ extension OpenCLBackend {
       if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(
         Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + onePassArguments(problem, plan))
+        moving: x.byteCount + transformed.byteCount + ending.bytes,
+        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument] + onePassArguments(problem, plan))
     }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
@@ -169,6 +170,7 @@ extension OpenCLBackend {
     }
     try launch(
       Specialisation(.winogradStaged, "store_outputs", defines, ending.defines), global: [plan.tiles],
+      moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
       ])

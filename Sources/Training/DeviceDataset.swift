@@ -1,15 +1,16 @@
 import Compute
 import Datasets
 
-/// A data set in a backend's memory, from which batches are gathered without the host.
+/// A data set in a backend's memory, from which batches are gathered without the host, whose copy may go.
 public final class DeviceDataset {
-  public let dataset: Dataset
+  /// The number of images.
+  public let count: Int
   private let backend: any Backend
   private let images, labels, channelMap: Tensor
 
   /// - Throws: what the backend throws, for example where the images do not fit into its memory.
   public init(_ dataset: Dataset, on backend: any Backend) throws {
-    self.dataset = dataset
+    count = dataset.count
     self.backend = backend
     images = try backend.upload(dataset.images)
     labels = try backend.upload(dataset.labels)
@@ -24,7 +25,7 @@ public final class DeviceDataset {
   /// Gathers one batch: x [N,H,W,C] normalised, labels int32 [N].
   public func batch(_ index: Int, of plan: LoadedPlan) throws -> (x: Tensor, labels: Tensor) {
     let count = plan.batches[index].count
-    let shape = dataset.images.shape
+    let shape = images.shape
     let x = try backend.tensor([count, shape[1], shape[2], shape[3]])
     let batchLabels = try backend.tensor([count], .int32)
     try backend.gatherBatch(

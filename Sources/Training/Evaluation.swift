@@ -39,7 +39,7 @@ extension ResNet {
     _ data: DeviceDataset, batchSize: Int, progress: (Double) throws -> Bool = { _ in true }
   ) throws -> Metrics? {
     let backend = store.backend
-    let plan = EpochPlan(inOrder: data.dataset.count)
+    let plan = EpochPlan(inOrder: data.count)
     let loaded = try data.load(plan, batches: plan.batches(of: batchSize, keepShort: true))
     var sums = [0.0, 0.0, 0.0]
     // A few batches may wait on the device; each has its own sums, added here in double precision.
@@ -62,6 +62,6 @@ extension ResNet {
       guard try progress(Double(index + 1) / Double(loaded.batches.count)) else { return nil }
     }
     try collect(downTo: 0)
-    return Metrics(sums: sums, images: data.dataset.count)
+    return Metrics(sums: sums, images: data.count)
   }
 }

@@ -31,6 +31,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var warmupEpochs: Double
   /// ε in 0 ... 1, as PyTorch defines it.
   public var labelSmoothing: Double
+  /// Compute activations again in the backward pass instead of keeping them; nil for no, as in runs from before this option.
+  /// The weights come out the same to the last bit.
+  public var recompute: Bool?
   /// Whether each epoch has an order of its own.
   public var shuffle: Bool
   /// Nil for images as they are.

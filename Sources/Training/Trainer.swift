@@ -26,6 +26,12 @@ public final class Trainer {
   public let totalSteps: Int
   /// Steps done.
   public var step: Int { position.step }
+  /// Where the time of the steps so far went.
+  public private(set) var timing = StepTiming()
+  /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
+  public var onTiming: ((_ begin: Bool) throws -> Void)?
+  /// Whether the first step is over, the only one that is waited for.
+  private var isWarm = false
 
   private let backend: any Backend
   private let training, validation: DeviceDataset
@@ -94,8 +100,9 @@ public final class Trainer {
     try configuration.model.check(train)
     let shape = train.images.shape
     let batch = min(configuration.batchSize, train.count)
-    try Summary(configuration.model, images: [batch, shape[1], shape[2], shape[3]], on: backend)
-      .requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
+    try Summary(
+      configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false, on: backend
+    ).requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -119,31 +126,52 @@ public final class Trainer {
   /// - Returns: false if it was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
     let plan = EpochPlan(
-      seed: configuration.seed, epoch: position.epoch, count: training.dataset.count, shuffle: configuration.shuffle,
+      seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
       augmentation: configuration.augmentation)
     let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
+    var start = ContinuousClock.now
+    if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
-      let index = position.step - position.epoch * stepsPerEpoch
-      let (x, labels) = try training.batch(index, of: loaded)
-      let metrics = metrics[position.step % metrics.count]
-      let rate = schedule.rate(at: position.step)
-      try backend.fill(metrics, with: 0)
-      try model.trainingStep(
-        images: x, labels: labels, smoothing: configuration.labelSmoothing, metrics: metrics, optimiser, learningRate: rate)
-      position.step += 1
-      collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
-      try collect(&collector, leaving: Self.stepsAhead, report)
+      let begin = ContinuousClock.now
+      try enqueueStep(loaded, &collector)
+      if isWarm {
+        timing.steps += 1
+        timing.host += (ContinuousClock.now - begin).seconds
+      }
+      try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
+      if !isWarm {
+        isWarm = true
+        start = ContinuousClock.now
+        try onTiming?(true)
+      }
     }
     try collect(&collector, leaving: 0, report)
+    if isWarm {
+      timing.wall += (ContinuousClock.now - start).seconds
+      try onTiming?(false)
+    }
     guard position.step == last,
       let checked = try model.evaluate(
-        validation, batchSize: min(configuration.batchSize, training.dataset.count), progress: { _ in !shouldStop() })
+        validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
     return true
+  }
+
+  private func enqueueStep(_ loaded: DeviceDataset.LoadedPlan, _ collector: inout StepCollector) throws {
+    let index = position.step - position.epoch * stepsPerEpoch
+    let (x, labels) = try training.batch(index, of: loaded)
+    let metrics = metrics[position.step % metrics.count]
+    let rate = schedule.rate(at: position.step)
+    try backend.fill(metrics, with: 0)
+    try model.trainingStep(
+      images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
+      metrics: metrics, optimiser, learningRate: rate)
+    position.step += 1
+    collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {

@@ -46,7 +46,7 @@ final class ConvolutionTrial {
 
     let inputs: [HostTensor]
     switch work.pass {
-    case .forward: inputs = [x, filter]
+    case .forward, .forwardWithStatistics: inputs = [x, filter]
     case .inference:
       inputs = [x, filter] + [Float(1.25), 0.5].map { HostTensor([Float](repeating: $0, count: g.k), shape: [g.k]) }
     case .inputGradient: inputs = [y, filter]
@@ -123,7 +123,7 @@ final class ConvolutionTrial {
   ) throws {
     let (a, b, g) = (operands[0], operands[1], work.geometry)
     switch work.pass {
-    case .forward: try backend.convolution(a, filter: b, g, into: result)
+    case .forward, .forwardWithStatistics: try backend.convolution(a, filter: b, g, into: result)
     case .inference:
       guard let prepared else { preconditionFailure("[ConvolutionTrial] no prepared filter") }
       let epilogue = ConvolutionEpilogue(scale: operands[2], bias: operands[3], residual: nil, relu: true)
@@ -135,7 +135,7 @@ final class ConvolutionTrial {
 
   private static func resultShape(_ pass: ConvolutionPass, _ g: Conv2D) -> Shape {
     switch pass {
-    case .forward, .inference: g.output
+    case .forward, .forwardWithStatistics, .inference: g.output
     case .inputGradient: g.input
     case .filterGradient: g.filter
     }

@@ -1,80 +1,98 @@
 import ArgumentParser
 import Compute
-import Conformance
 import Formats
+import Models
 import OpenCLBackend
 
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "kernels", abstract: "Measure every operation on the shapes of the published networks.",
+    commandName: "kernels", abstract: "Measure every operation of a model against what the device can do.",
     discussion: """
-      The share is that of the roofline: the time that the operation needs at the peak of multiply-adds and of copying, both \
-      measured in the same run, over the time that it took. Data in a cache can pass the peak of copying.
+      Every distinct operation of a training step and of inference, each on its own, with the kernels that ran. The share is that of \
+      the roofline: the time that the operation needs at the measured peak of multiply-adds, or of copying its operands once, \
+      whichever is longer, over the time that it took. Winograd's convolutions do with fewer multiply-adds than the direct sum \
+      that is counted, so they may pass 100 %, and so may operations whose data a cache holds. Moved: the bytes that the kernels \
+      read and write, workspaces included, over the least possible.
       """)
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Option(help: "Images a batch for networks of 32² images; those of 224² get an eighth.")
-  var batchSize = 128
+  @Argument(help: "For example resnet20 or resnet50.")
+  var model = RunOptions.defaultModel
 
-  @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
+  @OptionGroup(title: "Images") var input: InputOptions
+
+  @Option(help: ArgumentHelp("Only operations whose name contains this text.", valueName: "text"))
   var filter: String?
 
   @Option(help: "Runs that are timed; their median counts. One more comes first.")
   var repeats = 5
 
+  @Option(help: ArgumentHelp("Tell what is slower or faster than in this file, an earlier run's --json.", valueName: "file"))
+  var compare: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
-    try requireSizes(["--batch-size": batchSize, "--repeats": repeats], in: 1...1 << 12)
-    if cases.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
+    try modelOptions.validate(model)
+    try requireSizes(["--repeats": repeats], in: 1...1 << 12)
+    try requirePaths(["--compare": compare])
   }
-
-  private var cases: [Case] { Catalogue.real(batch: batchSize).filter { filter.map($0.name.contains) ?? true } }
 
   func run() throws {
-    let backend = try device.backend()
+    // Before anything is measured.
+    let old = try compare.map(BenchReport.init(contentsOf:))
+    let images = try input.images(for: model, defaultBatch: 128)
+    let configuration = modelOptions.configuration(
+      model, classes: try ModelConfiguration.usualInput(of: model).classes, channels: images[3])
+    let backend = try device.backend(profiling: !device.isReference)
+    let summary = try Summary(configuration, images: images, on: backend)
+    let operations = distinctOperations(summary).filter { operation in filter.map(operation.record.name.contains) ?? true }
+    if operations.isEmpty { throw usageError("no operation's name contains '\(filter ?? "")'") }
+    try summary.requireMemoryForTraining(on: backend)
+
     let peaks = try (backend as? OpenCLBackend)?.measurePeaks()
-    var table = Table(["operation", "ms", "GFLOP/s", "GB/s", "share"])
-    var entries: [JSON] = []
-    for subject in cases {
-      let seconds = try time(subject, on: backend)
-      let share = peaks.map { max(Double(subject.flops) / $0.flops, Double(subject.bytes) / $0.bytes) / seconds }
-      let (gigaflops, gigabytes) = (Double(subject.flops) / seconds / 1e9, Double(subject.bytes) / seconds / 1e9)
-      table.add([
-        subject.name, fixed(seconds * 1e3, 3), fixed(gigaflops, 1), fixed(gigabytes, 1),
-        share.map { fixed($0 * 100, 0) + " %" } ?? "",
-      ])
-      entries.append(
-        .members([
-          "name": .string(subject.name), "seconds": .number(seconds), "gflops": .number(gigaflops), "gbps": .number(gigabytes),
-          "share": share.map(JSON.number) ?? .null,
-        ]))
-    }
+    let figures = try operations.map { try measure($0, on: backend, repeats: repeats) }
+    let report = BenchReport(device: backend.name, model: model, images: images, peaks: peaks, figures)
+    let comparison = old.map { Comparison(old: $0, new: report) }
     if json {
-      printJSON(
-        .members([
-          "device": .string(backend.name), "batch_size": .integer(batchSize),
-          "peak_gflops": peaks.map { .number($0.flops / 1e9) } ?? .null,
-          "peak_gbps": peaks.map { .number($0.bytes / 1e9) } ?? .null, "kernels": .array(entries),
-        ]))
+      printJSON(report.json(comparison))
       return
     }
-    print(backend.name)
+    print("\(model), batch \(images[0]), \(images[1])×\(images[2])×\(images[3]), on \(backend.name)")
     if let peaks { print("measured peak: \(fixed(peaks.flops / 1e9, 0)) GFLOP/s, copies \(fixed(peaks.bytes / 1e9, 1)) GB/s") }
-    print(table.text)
+    print("\n" + table(figures, peaks) + "\n\n" + totals(figures))
+    if peaks != nil { print(Self.legend) }
+    if let comparison, let compare { print("\n" + comparison.text(oldName: compare)) }
   }
 
-  private func time(_ subject: Case, on backend: any Backend) throws -> Double {
-    let prepared = try subject.prepare(on: backend)
-    try prepared.run()
-    try backend.finish()
-    return try (0..<repeats).map { _ in
-      let start = ContinuousClock.now
-      try prepared.run()
-      try backend.finish()
-      return (ContinuousClock.now - start).seconds
-    }.median
+  private static let legend = """
+    share: of the roofline, which counts a convolution's multiply-adds as the direct sum has them: Winograd's may pass 100 %
+    moved: bytes that the kernels read and write, over those of the operands once
+    """
+
+  private func table(_ figures: [OperationFigures], _ peaks: (flops: Double, bytes: Double)?) -> String {
+    var table = Table(
+      ["operation", "a step", "inference", "ms", "±", "GFLOP/s", "GB/s", "moved", "share", "kernels"], lastIsText: true)
+    for figure in figures {
+      let (record, seconds) = (figure.record, figure.seconds)
+      let spread = ((figure.times.max() ?? 0) - (figure.times.min() ?? 0)) / 2 / seconds
+      table.add([
+        record.name, figure.training == 0 ? "" : String(figure.training), figure.inference == 0 ? "" : String(figure.inference),
+        fixed(seconds * 1e3, 4), fixed(spread * 100, 0) + " %", record.macs == 0 ? "" : fixed(figure.flops / seconds / 1e9, 1),
+        fixed(Double(record.bytes) / seconds / 1e9, 1),
+        figure.moved.map { fixed(Double($0) / Double(record.bytes), 2) + "×" } ?? "",
+        peaks.map { fixed(figure.share($0) * 100, 0) + " %" } ?? "", figure.kernels.joined(separator: ", "),
+      ])
+    }
+    return table.text
+  }
+
+  private func totals(_ figures: [OperationFigures]) -> String {
+    let sum = { (count: (OperationFigures) -> Int) in figures.reduce(0) { $0 + Double(count($1)) * $1.seconds } }
+    return (filter == nil ? "" : "of these operations: ") + "a training step \(fixed(sum(\.training) * 1e3, 1)) ms, "
+      + "inference of a batch \(fixed(sum(\.inference) * 1e3, 1)) ms"
   }
 }

@@ -16,84 +16,96 @@ struct BenchModelCommand: ParsableCommand {
   @Argument(help: "For example resnet20 or resnet50.")
   var model: String
 
-  @Option(help: "Images a step.")
-  var batchSize = 128
-
-  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
-  var imageSize: Int?
-
-  @Option(help: "Channels of the images.")
-  var channels = 3
+  @OptionGroup(title: "Images") var input: InputOptions
 
   @Option(help: "Steps that are timed; their median counts. Two more come first.")
   var steps = 7
 
+  @Flag(help: RecomputeOption.help)
+  var recompute = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Flag(help: "Print what each kernel took in training, longest first.")
+  @Flag(help: "Show what each kernel took in training, longest first.")
   var profile = false
 
   func validate() throws {
     try tuning.validate(device)
     try modelOptions.validate(model)
-    try requireSizes(["--batch-size": batchSize, "--image-size": imageSize, "--steps": steps], in: 1...1 << 20)
-    try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
-    if profile && device.isReference { throw ValidationError("--profile needs an OpenCL device, not --device \(device.device)") }
+    try requireSizes(["--steps": steps], in: 1...1 << 20)
+    if profile { try device.requireProfile() }
   }
 
   func run() throws {
-    let usual = try ModelConfiguration.usualInput(of: model)
-    let side = imageSize ?? usual.side
-    let configuration = modelOptions.configuration(model, classes: usual.classes, channels: channels)
-    let shape: Shape = [batchSize, side, side, channels]
+    let classes = try ModelConfiguration.usualInput(of: model).classes
+    let shape = try input.images(for: model, defaultBatch: 128)
+    let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
     if tuning.tune != nil { Signals.catchAll() }
     let backend = try tuning.backend(device, profiling: profile) { try convolutions(of: configuration, images: shape) }
     if Signals.pending != nil { throw Signals.exitCode }
-    try Summary(configuration, images: shape, on: backend).requireMemoryForTraining(on: backend)
-    let model = try ResNet(configuration)
-    try model.store.allocate(on: backend, seed: 0)
-    let optimiser = try SGD(model.store)
+    try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
+    let network = try ResNet(configuration)
+    try network.store.allocate(on: backend, seed: 0)
+    let optimiser = try SGD(network.store)
     var random = Philox(seed: 0, stream: 0)
     let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
     let labels = try backend.upload(
-      HostTensor((0..<batchSize).map { _ in Int32(random.below(usual.classes)) }, shape: [batchSize]))
+      HostTensor((0..<shape[0]).map { _ in Int32(random.below(classes)) }, shape: [shape[0]]))
     let metrics = try backend.tensor([3])
     try backend.fill(metrics, with: 0)
 
     let train = {
-      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 1e-3)
+      try network.trainingStep(
+        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
     }
-    let trained = try imagesPerSecond(on: backend, train)
+    let trained = Double(shape[0]) / (try medianTime(on: backend, train))
     let peak = backend.memory.peakBytesHeld
+    let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(train, on: $0) } : nil
     let folded = FoldedParameters()
-    let inferred = try imagesPerSecond(on: backend) {
-      _ = try model(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
-    }
+    let inferred =
+      Double(shape[0])
+      / (try medianTime(on: backend) {
+        _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
+      })
     if json {
       printJSON(
         .members([
-          "model": .string(self.model), "batch_size": .integer(batchSize), "image_size": .integer(side),
+          "model": .string(model), "batch_size": .integer(shape[0]), "image_size": .integer(shape[1]),
           "train_images_per_second": .number(trained), "infer_images_per_second": .number(inferred), "peak_bytes": .integer(peak),
-          "device": .string(backend.name),
+          "resident_peak_bytes": HostMemory.residentPeak().map(JSON.integer) ?? .null, "device": .string(backend.name),
+          "profile": profiled?.json ?? .null,
         ]))
-    } else {
-      print(
-        "\(self.model), batch \(batchSize), \(side)×\(side)×\(channels), on \(backend.name)\n"
-          + "training \(fixed(trained, 1)) images/s, inference \(fixed(inferred, 1)) images/s, peak memory \(bytes(peak))")
+      return
     }
-    if profile, let backend = backend as? OpenCLBackend { try printProfile(backend, train) }
+    print(
+      "\(model), batch \(shape[0]), \(shape[1])×\(shape[2])×\(shape[3]), on \(backend.name)\n"
+        + "training \(fixed(trained, 1)) images/s, inference \(fixed(inferred, 1)) images/s, peak memory \(bytes(peak))")
+    if let profiled { print("\n" + profiled.text) }
   }
 
-  private func imagesPerSecond(on backend: any Backend, _ step: () throws -> Void) throws -> Double {
+  /// Seconds a step, waiting for each.
+  private func medianTime(on backend: any Backend, _ step: () throws -> Void) throws -> Double {
     for _ in 0..<2 { try step() }
     try backend.finish()
-    let times = try (0..<steps).map { _ in
+    return try (0..<steps).map { _ in
       let start = ContinuousClock.now
       try step()
       try backend.finish()
       return (ContinuousClock.now - start).seconds
-    }
-    return Double(batchSize) / times.median
+    }.median
+  }
+
+  /// Runs the steps once more, one after the other as training does.
+  private func profileOf(_ step: () throws -> Void, on backend: OpenCLBackend) throws -> StepProfile {
+    try step()
+    try backend.finish()
+    backend.startProfile()
+    let start = ContinuousClock.now
+    for _ in 0..<steps { try step() }
+    let host = (ContinuousClock.now - start).seconds
+    try backend.finish()
+    let wall = (ContinuousClock.now - start).seconds
+    return StepProfile(profile: try backend.endProfile(), steps: steps, host: host, wall: wall)
   }
 }

@@ -21,6 +21,11 @@ struct DeviceOption: ParsableArguments {
   /// Whether this is the CPU reference.
   var isReference: Bool { device == "cpu" }
 
+  /// - Throws: a usage error where kernels cannot be timed.
+  func requireProfile() throws {
+    if isReference { throw ValidationError("--profile needs an OpenCL device, not --device \(device)") }
+  }
+
   /// Opens the device, with what the user's cache knows about it.
   func backend(profiling: Bool = false) throws -> any Backend {
     if isReference { return CPUBackend() }

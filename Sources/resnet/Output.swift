@@ -13,11 +13,15 @@ extension JSON {
 /// Writes a line to standard error.
 func printError(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
 
-/// Text in columns: the first flush left, the others flush right.
+/// Text in columns: the first flush left, and the last where it holds text; the others flush right.
 struct Table {
   private var rows: [[String]]
+  private let lastIsText: Bool
 
-  init(_ header: [String]) { rows = [header] }
+  init(_ header: [String], lastIsText: Bool = false) {
+    rows = [header]
+    self.lastIsText = lastIsText
+  }
 
   mutating func add(_ row: [String]) { rows.append(row) }
 
@@ -25,6 +29,7 @@ struct Table {
     let widths = (rows.first ?? []).indices.map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
     return rows.map { row in
       row.enumerated().map { column, cell in
+        if lastIsText && column == widths.count - 1 { return cell }
         let blanks = String(repeating: " ", count: widths[column] - cell.count)
         return column == 0 ? cell + blanks : blanks + cell
       }.joined(separator: "  ")

@@ -1,23 +1,51 @@
+import Formats
 import OpenCLBackend
 
-/// Runs a training step and prints what each kernel took on the device.
-func printProfile(_ backend: OpenCLBackend, _ step: () throws -> Void) throws {
-  try backend.finish()
-  backend.startProfile()
-  let start = ContinuousClock.now
-  try step()
-  let enqueued = (ContinuousClock.now - start).seconds
-  let kernels = try backend.endProfile()
-  let wall = (ContinuousClock.now - start).seconds
-  let total = kernels.reduce(0) { $0 + $1.seconds }
-  var table = Table(["kernel", "launches", "ms", "share"])
-  for kernel in kernels {
-    table.add([
-      kernel.kernel, String(kernel.launches), fixed(kernel.seconds * 1e3, 3), fixed(kernel.seconds / total * 100, 1) + " %",
+/// What the kernels of some training steps took, and what the host did meanwhile.
+struct StepProfile {
+  let profile: Profile
+  let steps: Int
+  /// Seconds of all steps: in which the host enqueued them, and from the first to the end of the last.
+  let host, wall: Double
+
+  private var millisecondsAStep: Double { 1e3 / Double(steps) }
+  private var idle: Double { max(0, wall - profile.busy) }
+
+  /// A table of the kernels, longest first, and a line about host and device.
+  var text: String {
+    var table = Table(["kernel", "a step", "ms a step", "share", "GB/s"])
+    for kernel in profile.kernels {
+      table.add([
+        kernel.kernel, launches(kernel), fixed(kernel.seconds * millisecondsAStep, 3), percent(kernel.seconds, of: profile.busy),
+        fixed(Double(kernel.bytes) / kernel.seconds / 1e9, 1),
+      ])
+    }
+    return table.text
+      + "\n\na step takes \(fixed(wall * millisecondsAStep, 1)) ms (mean of \(steps)): "
+      + "kernels \(fixed(profile.busy * millisecondsAStep, 1)) ms, device idle \(fixed(idle * millisecondsAStep, 1)) ms "
+      + "(\(percent(idle, of: wall))); the host enqueues it in \(fixed(host * millisecondsAStep, 2)) ms "
+      + "(\(percent(host, of: wall)))"
+  }
+
+  var json: JSON {
+    .members([
+      "steps": .integer(steps), "step_seconds": .number(wall / Double(steps)), "host_seconds": .number(host / Double(steps)),
+      "idle_seconds": .number(idle / Double(steps)),
+      "kernels": .array(
+        profile.kernels.map {
+          .members([
+            "kernel": .string($0.kernel), "launches": .number(Double($0.launches) / Double(steps)),
+            "seconds": .number($0.seconds / Double(steps)), "bytes": .number(Double($0.bytes) / Double(steps)),
+          ])
+        }),
     ])
   }
-  print("\n" + table.text)
-  print(
-    "\nkernels \(fixed(total * 1e3, 1)) ms of a step of \(fixed(wall * 1e3, 1)) ms; the host enqueued it in "
-      + "\(fixed(enqueued * 1e3, 1)) ms")
+
+  /// Whole, unless an epoch's short batches have kernels of their own.
+  private func launches(_ kernel: KernelProfile) -> String {
+    let count = Double(kernel.launches) / Double(steps)
+    return fixed(count, count == count.rounded() ? 0 : 1)
+  }
+
+  private func percent(_ part: Double, of whole: Double) -> String { whole > 0 ? fixed(part / whole * 100, 1) + " %" : "" }
 }

@@ -44,6 +44,8 @@ struct RunOptions: ParsableArguments {
   var schedule: Schedule.Kind?
   @Option(help: "The rate rises linearly through these; fractions are allowed. Default: a tenth of the epochs, at most 1.")
   var warmupEpochs: Double?
+  @Flag(help: RecomputeOption.help)
+  var recompute = false
   @Option(help: "The share of the target that goes to all classes alike. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
   @Option(help: "Decides weights, order and augmentation. Default: \(defaults.seed).")
@@ -65,7 +67,8 @@ struct RunOptions: ParsableArguments {
       ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil), ("--epochs", epochs != nil),
       ("--batch-size", batchSize != nil), ("--learning-rate", learningRate != nil), ("--momentum", momentum != nil),
       ("--nesterov", nesterov), ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil),
-      ("--warmup-epochs", warmupEpochs != nil), ("--label-smoothing", labelSmoothing != nil), ("--seed", seed != nil),
+      ("--warmup-epochs", warmupEpochs != nil), ("--recompute", recompute), ("--label-smoothing", labelSmoothing != nil),
+      ("--seed", seed != nil),
       ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
       ("--augment/--no-augment", augment != nil), ("--shuffle/--no-shuffle", shuffle != nil),
     ]
@@ -92,6 +95,7 @@ struct RunOptions: ParsableArguments {
     run.schedule = schedule ?? run.schedule
     run.warmupEpochs = warmupEpochs ?? min(1, Double(run.epochs) / 10)
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
+    run.recompute = recompute
     run.shuffle = shuffle ?? run.shuffle
     run.augmentation =
       switch augment {

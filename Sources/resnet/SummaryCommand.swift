@@ -13,37 +13,31 @@ struct SummaryCommand: ParsableCommand {
   @Argument(help: "For example resnet20, plain56 or resnet50.")
   var model: String
 
-  @Option(help: "Images at once. Peak memory depends on it.")
-  var batchSize = 1
-
-  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
-  var imageSize: Int?
-
-  @Option(help: "Channels of the images.")
-  var channels = 3
+  @OptionGroup(title: "Images") var input: InputOptions
 
   @Option(help: "Default: 1000 for the ImageNet family, 10 for the other.")
   var classes: Int?
+
+  @Flag(help: RecomputeOption.help)
+  var recompute = false
 
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
     try modelOptions.validate(model)
-    try requireSizes(["--batch-size": batchSize, "--image-size": imageSize], in: 1...1 << 20)
-    try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
     try requireSizes(["--classes": classes], in: ModelConfiguration.classCounts)
   }
 
   func run() throws {
     let usual = try ModelConfiguration.usualInput(of: model)
-    let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: channels)
-    let side = imageSize ?? usual.side
-    let summary = try Summary(configuration, images: [batchSize, side, side, channels], on: try device.backend())
-    json ? printJSON(describe(summary)) : print(table(summary))
+    let images = try input.images(for: model, defaultBatch: 1)
+    let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
+    let summary = try Summary(configuration, images: images, recompute: recompute, on: try device.backend())
+    json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }
 
-  private func table(_ summary: Summary) -> String {
+  private func table(_ summary: Summary, batch: Int) -> String {
     var table = Table(["layer", "output", "parameters", "MACs", "activation"])
     for layer in summary.layers {
       table.add([
@@ -53,13 +47,13 @@ struct SummaryCommand: ParsableCommand {
     return table.text + "\n\n"
       + "\(model): \(grouped(summary.parameters)) parameters, \(grouped(summary.macs)) MACs forward, "
       + "\(grouped(summary.trainingMACs)) a training step\n"
-      + "peak memory at batch \(batchSize): \(bytes(summary.training.peakBytesHeld)) in training, "
+      + "peak memory at batch \(batch): \(bytes(summary.training.peakBytesHeld)) in training, "
       + "\(bytes(summary.inference.peakBytesHeld)) in inference"
   }
 
-  private func describe(_ summary: Summary) -> JSON {
+  private func describe(_ summary: Summary, batch: Int) -> JSON {
     .members([
-      "model": .string(model), "batch_size": .integer(batchSize), "parameters": .integer(summary.parameters),
+      "model": .string(model), "batch_size": .integer(batch), "parameters": .integer(summary.parameters),
       "macs": .integer(summary.macs), "training_macs": .integer(summary.trainingMACs),
       "peak_bytes": .integer(summary.training.peakBytesHeld), "inference_peak_bytes": .integer(summary.inference.peakBytesHeld),
       "layers": .array(

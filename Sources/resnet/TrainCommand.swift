@@ -3,6 +3,7 @@ import Compute
 import Datasets
 import Models
 import NN
+import OpenCLBackend
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -27,8 +28,12 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Record the loss every so many steps.", valueName: "steps"))
   var logEvery = 10
 
+  @Flag(help: "Show at the end what each kernel took in the training steps, and how much of them the host needed.")
+  var profile = false
+
   func validate() throws {
     try tuning.validate(device)
+    if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
     guard resume != nil else { return try modelOptions.validate(options.model ?? RunOptions.defaultModel) }
@@ -42,7 +47,7 @@ struct TrainCommand: ParsableCommand {
     Signals.catchAll()
     let (configuration, splits) = try prepare()
     let size = splits.train.images.shape
-    let backend = try tuning.backend(device) {
+    let backend = try tuning.backend(device, profiling: profile) {
       try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
     }
     if Signals.pending != nil { throw Signals.exitCode }
@@ -58,6 +63,10 @@ struct TrainCommand: ParsableCommand {
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
 
+    var profiled = Profile()
+    if profile, let backend = backend as? OpenCLBackend {
+      trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
+    }
     let progress = ProgressReporter(
       stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
     let ending: Trainer.Ending
@@ -68,6 +77,10 @@ struct TrainCommand: ParsableCommand {
       throw divergence  // It would come again.
     } catch {
       throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
+    }
+    if profile && trainer.timing.steps > 0 {
+      let timing = trainer.timing
+      print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
     }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")

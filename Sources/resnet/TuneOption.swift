@@ -52,8 +52,8 @@ func convolutions(
 ) throws -> [ConvolutionWork: Double] {
   let summary = try Summary(configuration, images: images)
   var weights: [ConvolutionWork: Double] = [:]
-  for record in (training ? summary.step : []) + summary.inferenceStep {
-    if let work = record.convolution { weights[work, default: 0] += Double(record.macs) }
+  for record in (training ? summary.step : []) + summary.inferenceOperations {
+    if let work = record.convolution?.withoutStatistics { weights[work, default: 0] += Double(record.macs) }
   }
   return weights
 }

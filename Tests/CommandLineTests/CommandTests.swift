@@ -87,6 +87,11 @@ import Testing
     let summary = try json("summary resnet20 --batch-size 2 --json")
     #expect(summary["parameters"] == .integer(269_722))
     expect("macs", "peak_bytes", "layers", in: summary)
+    let recomputed = try json("summary resnet20 --batch-size 2 --recompute --json")
+    guard case .integer(let kept)? = summary["peak_bytes"], case .integer(let less)? = recomputed["peak_bytes"] else {
+      throw Surprise("no peak_bytes")
+    }
+    #expect(less < kept && summary["layers"] == recomputed["layers"])
     let text = try Program.run(["summary", "resnet50", "--batch-size", "1"])
     #expect(text.code == 0 && text.out.contains("25,557,032 parameters"), "\(text.err)")
   }
@@ -100,18 +105,82 @@ import Testing
   }
 
   @Test func modelIsMeasured() throws {
-    let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --json")
+    let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --recompute --json")
     expect("train_images_per_second", "infer_images_per_second", "peak_bytes", "device", in: figures)
-    let profile = try Program.run(
-      "bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile".split(separator: " ").map(String.init))
-    #expect(profile.code == 0 && profile.out.contains("convolution"), "\(profile.err)")
+    guard case .integer(let resident) = figures["resident_peak_bytes"] else { throw Surprise("no resident peak") }
+    #expect(resident > 1 << 20)
+    #expect(figures["profile"] == .null)
+    let line = "bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --profile"
+    let profile = try Program.run(line.split(separator: " ").map(String.init))
+    #expect(profile.code == 0 && profile.out.contains("convolution") && profile.out.contains("the host"), "\(profile.err)")
+    let steps = try #require(try json(line + " --json")["profile"])
+    expect("steps", "step_seconds", "host_seconds", "idle_seconds", "kernels", in: steps)
+  }
+
+  @Test func trainingIsProfiled() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 12 --max-steps 5 --profile --output a"
+      let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+      #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
+      // Five steps but the first, in two epochs; nothing of the validation.
+      #expect(result.out.contains("(mean of 4)") && result.out.contains("device idle"), "\(result.out)")
+      let gathered = result.out.split(separator: "\n").first { $0.hasPrefix("gather_batch") }
+      #expect(gathered?.split(separator: " ").contains("1") == true, "once a step: \(gathered ?? "")")
+      #expect(!result.out.contains("inverse_deviation"))
+    }
   }
 
   @Test func operationsAreMeasured() throws {
-    let figures = try json("bench kernels --batch-size 1 --repeats 1 --filter axPool --json")
+    let figures = try json("bench kernels resnet18 --batch-size 1 --image-size 33 --repeats 1 --json")
+    expect("device", "model", "batch_size", "peak_gflops", "peak_gbps", "train_seconds", "infer_seconds", in: figures)
     guard case .array(let kernels) = figures["kernels"] else { throw Surprise("no kernels") }
-    #expect(!kernels.isEmpty)
-    for kernel in kernels { expect("name", "seconds", "gflops", "gbps", "share", in: kernel) }
+    var convolutions = (training: 0, inference: 0)
+    for kernel in kernels {
+      expect("name", "seconds", "gflops", "gbps", "share", in: kernel)
+      guard case .string(let name) = kernel["name"], case .integer(let least) = kernel["least_bytes"],
+        case .integer(let moved) = kernel["moved_bytes"], case .array(let ran) = kernel["kernels"],
+        case .integer(let training) = kernel["train_count"], case .integer(let inference) = kernel["infer_count"]
+      else { throw Surprise("\(kernel)") }
+      #expect(moved >= least && !ran.isEmpty, "\(name) moves \(moved) bytes, at least \(least), by \(ran)")
+      #expect(training + inference > 0)
+      if name.hasPrefix("convolution ") {
+        convolutions.training += training
+        convolutions.inference += inference
+      }
+    }
+    #expect(convolutions == (20, 20))
+    let text = try Program.run(
+      "bench kernels resnet18 --batch-size 1 --repeats 1 --filter axPool".split(separator: " ").map(String.init))
+    #expect(text.code == 0 && text.out.contains("maxPoolGradient") && text.out.contains("measured peak"), "\(text.err)")
+  }
+
+  /// Runs can be told apart where the times of one lie wholly above the other's.
+  @Test func measurementsAreCompared() throws {
+    try withTemporaryFolder { folder in
+      let line = "bench kernels resnet8 --batch-size 1 --image-size 8 --repeats 2 --filter globalAverage"
+      let names = ["globalAveragePool [1, 2, 2, 64]", "globalAveragePoolGradient [1, 2, 2, 64]"]
+      func old(_ device: String, _ seconds: [Double], _ other: String = "add [1]") throws {
+        let entries = zip(names, seconds).map { "{\"name\":\"\($0)\",\"seconds\":\($1)}" }
+        try "{\"device\":\"\(device)\",\"kernels\":[\(entries.joined(separator: ",")),{\"name\":\"\(other)\",\"seconds\":1}]}"
+          .write(toFile: "\(folder)/old.json", atomically: true, encoding: .utf8)
+      }
+      try old("another device", [1e-12, 1000])
+      let text = try Program.run((line + " --compare old.json").split(separator: " ").map(String.init), in: folder)
+      #expect(text.code == 0 && text.err.isEmpty, "\(text.err)")
+      #expect(text.out.contains("the devices differ: another device then"), "\(text.out)")
+      #expect(text.out.contains("1 slower, 1 faster, 0 within") && text.out.contains("only now: 0, only then: 1"), "\(text.out)")
+      let compared = try #require(try json(line + " --compare old.json --json", in: folder)["comparison"])
+      guard case .array(let slower) = compared["slower"], case .array(let faster) = compared["faster"] else {
+        throw Surprise("\(compared)")
+      }
+      #expect(slower.map { $0["name"] } == [.string(names[0])] && faster.map { $0["name"] } == [.string(names[1])])
+
+      // What a run has printed can be read, and its own device does not differ.
+      let printed = try Program.run((line + " --json").split(separator: " ").map(String.init), in: folder)
+      try printed.out.write(toFile: "\(folder)/old.json", atomically: true, encoding: .utf8)
+      let again = try Program.run((line + " --compare old.json").split(separator: " ").map(String.init), in: folder)
+      #expect(again.code == 0 && again.out.contains("compared with old.json") && !again.out.contains("differ"), "\(again.out)")
+    }
   }
 
   @Test(arguments: [

@@ -26,6 +26,7 @@ enum Samples {
 
     try imageFiles(folder)
     try write("empty", "")
+    try write("bench-seconds.json", "{\"device\":\"any\",\"kernels\":[{\"name\":\"relu [1]\",\"seconds\":0}]}")
     try write("garbage.safetensors", (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) })
     try write("weights.pth", [0x50, 0x4B, 0x03, 0x04] + [UInt8](repeating: 7, count: 100))
     try FileManager.default.createDirectory(atPath: "\(folder)/nothing", withIntermediateDirectories: true)

@@ -54,7 +54,9 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --data ''", 64, "--data"), Wrong("train --init ''", 64, "--init"), Wrong("train --output ''", 64, "--output"),
     Wrong("train --resume ''", 64, "--resume"), Wrong("train --resume run --output other", 64, "--output"),
     Wrong("train --resume run --epochs 3", 64, "--epochs"), Wrong("train --resume run --shortcut A", 64, "--shortcut"),
-    Wrong("train --resume run --no-augment", 64, "augment"), Wrong("evaluate", 64, "--checkpoint"),
+    Wrong("train --resume run --no-augment", 64, "augment"), Wrong("train --resume run --recompute", 64, "--recompute"),
+    Wrong("evaluate --checkpoint x --recompute", 64, "--recompute"), Wrong("train --recompute=2", 64, "--recompute"),
+    Wrong("evaluate", 64, "--checkpoint"),
     Wrong("evaluate --checkpoint ''", 64, "--checkpoint"), Wrong("evaluate --checkpoint x --dataset foo", 64, "'foo'"),
     Wrong("evaluate --checkpoint x --shortcut A", 64, "--shortcut", "--model"),
     Wrong("evaluate --checkpoint bare.safetensors --model resnet8", 64, "bare.safetensors", "--dataset"),
@@ -70,6 +72,13 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --tune slow", 64, "'slow'", "fast"), Wrong("train --tune fast --device cpu", 64, "--tune fast"),
     Wrong("evaluate --checkpoint x --tune full --device cpu", 64, "--tune full"),
     Wrong("bench model resnet8 --tune", 64, "--tune"),
+    Wrong("train --profile --device cpu", 64, "--profile"), Wrong("bench kernels resnet19", 64, "'resnet19'"),
+    Wrong("bench kernels --compare ''", 64, "--compare"), Wrong("bench kernels --compare missing", 1, "missing", "No such file"),
+    Wrong("bench kernels --compare nothing", 1, "nothing", "folder"),
+    Wrong("bench kernels --compare empty", 1, "empty", "bench kernels --json"),
+    Wrong("bench kernels --compare garbage.safetensors", 1, "garbage.safetensors", "byte 0"),
+    Wrong("bench kernels --compare run/config.json", 1, "run/config.json", "device"),
+    Wrong("bench kernels --compare bench-seconds.json", 1, "bench-seconds.json", "entry 0"),
   ]
 
   static let sizes = [
@@ -95,9 +104,11 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("summary resnet50 --image-size 1", 1, "resnet50", "larger"),
     Wrong("bench model resnet20 --batch-size 0", 64, "--batch-size 0"),
     Wrong("bench model resnet20 --steps 0", 64, "--steps 0"), Wrong("bench kernels --repeats 0", 64, "--repeats 0"),
-    Wrong("bench kernels --batch-size 1000000", 64, "--batch-size"),
+    Wrong("bench kernels --batch-size 1000000", 1, "memory", "--batch-size"),
+    Wrong("bench kernels --batch-size 0", 64, "--batch-size 0"), Wrong("bench kernels --image-size 0", 64, "--image-size 0"),
+    Wrong("bench kernels resnet50 --image-size 1 --batch-size 1", 1, "resnet50", "larger"),
     Wrong("bench model resnet20 --batch-size 1048576 --image-size 1048576", 1, "1048576", "smaller"),
-    Wrong("bench model resnet20 --batch-size 1000000", 1, "memory", "--batch-size"),
+    Wrong("bench model resnet20 --batch-size 1000000", 1, "memory", "--recompute --batch-size", "the largest that fits"),
     Wrong("bench model resnet20 --batch-size 1000000 --device cpu", 1, "memory", "--batch-size"),
     Wrong("train --model resnet6002 --dataset synthetic --batch-size 2048 --output huge", 1, "memory", "--batch-size"),
   ]

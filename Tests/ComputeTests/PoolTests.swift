@@ -2,64 +2,101 @@ import Compute
 import Testing
 
 @Suite struct PoolTests {
+  /// A pool whose blocks are named by their sizes, and what was asked of its driver.
+  private struct Subject {
+    var pool: Pool<String>
+    var made: [Int] = []
+    var destroyed: [String] = []
+
+    init(granularity: Int = 1, largestBlock: Int = .max) {
+      pool = Pool(granularity: granularity, largestBlock: largestBlock)
+    }
+
+    mutating func take(_ byteCount: Int) -> Pool<String>.Piece {
+      var (made, destroyed) = (made, destroyed)
+      defer { (self.made, self.destroyed) = (made, destroyed) }
+      return pool.take(byteCount) { size, givenUp in
+        destroyed += givenUp.map(\.block)
+        made.append(size)
+        return "\(size)"
+      }
+    }
+
+    mutating func put(_ pieces: Pool<String>.Piece...) { for piece in pieces { pool.put(piece) } }
+  }
+
+  private func place(_ piece: Pool<String>.Piece) -> String { "\(piece.size) at \(piece.offset) of \(piece.block)" }
+
   @Test func requestsAreRoundedUp() {
     let pool = Pool<Int>(granularity: 64)
-    #expect([0, 1, 64, 65].map(pool.blockSize) == [64, 64, 64, 128])
+    #expect([0, 1, 64, 65].map(pool.size) == [64, 64, 64, 128])
   }
 
   @Test func releasedBlocksAreReused() {
-    var pool = Pool<Int>(granularity: 64)
-    var made: [Int] = []
-    func take(_ byteCount: Int) -> (block: Int, size: Int) {
-      pool.take(byteCount) {
-        made.append($0)
-        return made.count
-      }
-    }
-    let (first, size) = take(1000)
-    #expect(size == 1024)
-    pool.put(first, size: size)
-    #expect(take(1000).block == first)
+    var subject = Subject(granularity: 64)
+    let first = subject.take(1000)
+    #expect(place(first) == "1024 at 0 of 1024")
+    subject.put(first)
+    #expect(place(subject.take(1000)) == "1024 at 0 of 1024" && subject.made == [1024])
     // The only block is taken.
-    #expect(take(1000).block != first)
-    #expect(made == [1024, 1024])
+    _ = subject.take(1000)
+    #expect(subject.made == [1024, 1024] && subject.destroyed.isEmpty)
   }
 
-  /// At most an eighth is wasted, and of two blocks that fit the smaller is taken.
-  @Test func theSmallestFittingBlockIsTaken() {
-    var pool = Pool<String>(granularity: 1)
-    for size in [1200, 1125, 1050] {
-      let taken = pool.take(size) { "\($0)" }
-      #expect(taken.size == size)
-    }
-    for size in [1200, 1125, 1050] { pool.put("\(size)", size: size) }
-    let make: (Int) -> String = { "new \($0)" }
-    #expect(pool.take(1000, make: make) == ("1050", 1050))
-    #expect(pool.take(1000, make: make) == ("1125", 1125))
-    #expect(pool.take(1000, make: make) == ("new 1000", 1000))
-    #expect(pool.take(1201, make: make) == ("new 1201", 1201))
+  /// Pieces are cut from the smallest gap, and gaps that touch become one again, whatever the order of their return.
+  @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+  func gapsAreCutAndMended(order: [Int]) {
+    var subject = Subject()
+    let (large, small) = (subject.take(100), subject.take(60))
+    subject.put(large, small)
+    let pieces = [20, 30, 10].map { subject.take($0) }
+    #expect(pieces.map(place) == ["20 at 0 of 60", "30 at 20 of 60", "10 at 50 of 60"])
+    #expect(place(subject.take(70)) == "70 at 0 of 100")
+    for index in order { subject.put(pieces[index]) }
+    #expect(place(subject.take(60)) == "60 at 0 of 60")
+    #expect(subject.made == [100, 60])
+  }
+
+  @Test func freeBlocksGrowTogether() {
+    var subject = Subject()
+    let pieces = [10, 20, 30].map { subject.take($0) }
+    subject.put(pieces[0], pieces[2])
+    // No gap is large enough; those of the block that is in use stay.
+    #expect(place(subject.take(35)) == "35 at 0 of 40")
+    #expect(subject.made == [10, 20, 30, 40] && subject.destroyed == ["10", "30"])
+    #expect(subject.pool.use.bytesHeld == 60 && subject.pool.use.peakBytesHeld == 60)
+    // A request that is more than the free ones together.
+    subject.put(pieces[1])
+    #expect(place(subject.take(50)) == "50 at 0 of 50")
+    #expect(subject.destroyed == ["10", "30", "20"] && subject.pool.use.bytesHeld == 90)
+  }
+
+  @Test func blocksGrowNoLargerThanTheDriverAllows() {
+    var subject = Subject(largestBlock: 50)
+    let pieces = [20, 25, 30].map { subject.take($0) }
+    for piece in pieces { subject.put(piece) }
+    #expect(place(subject.take(40)) == "40 at 0 of 45")
+    #expect(subject.destroyed == ["20", "25"])
   }
 
   @Test func useIsCounted() {
-    var pool = Pool<Int>(granularity: 64)
-    let a = pool.take(64) { $0 }
-    let b = pool.take(640) { $0 }
-    pool.put(a.block, size: a.size)
-    pool.put(b.block, size: b.size)
-    _ = pool.take(64) { $0 }
-    #expect(pool.use.allocations == 2)
-    #expect(pool.use.bytesHeld == 704)
-    #expect(pool.use.bytesInUse == 64)
-    #expect(pool.use.peakBytesInUse == 704)
-    #expect(pool.drain() == [640])
-    #expect(pool.use.bytesHeld == 64)
-    #expect(pool.use.peakBytesHeld == 704)
+    var subject = Subject(granularity: 64)
+    let (a, b) = (subject.take(64), subject.take(640))
+    subject.put(a, b)
+    _ = subject.take(64)
+    #expect(subject.pool.use.allocations == 2)
+    #expect(subject.pool.use.bytesHeld == 704)
+    #expect(subject.pool.use.bytesInUse == 64)
+    #expect(subject.pool.use.peakBytesInUse == 704)
+    #expect(subject.pool.drain() == ["640"])
+    #expect(subject.pool.use.bytesHeld == 64)
+    #expect(subject.pool.use.peakBytesHeld == 704)
   }
 
   @Test func aFailedAllocationCountsNothing() {
     struct OutOfMemory: Error {}
     var pool = Pool<Int>(granularity: 64)
-    #expect(throws: OutOfMemory.self) { try pool.take(64) { _ in throw OutOfMemory() } }
+    #expect(throws: OutOfMemory.self) { _ = try pool.take(64) { _, _ in throw OutOfMemory() } }
     #expect(pool.use == MemoryUse())
   }
 }

@@ -1,3 +1,4 @@
+import CPUBackend
 import Compute
 import NN
 import Testing
@@ -27,15 +28,16 @@ import Testing
 
     let pass = Pass(on: backend, mode: .training)
     let slot = try forward(chain, Variable(images), pass)
-    #expect(backend.memory.bytesInUse == base + 4 * (2 * activation + 2 * 128))
+    // The last result is not kept: where ReLU let it pass is worked out again.
+    #expect(backend.memory.bytesInUse == base + 4 * (2 * activation + 2 * 128) - activation)
 
     try slot.add(backend.tensor([2, 8, 8, 16]), on: backend)
     var inUse: [String: Int] = [:]
     pass.onLayer = { inUse[$0] = backend.memory.bytesInUse - base }
     try pass.backward()
     for i in 0..<4 {
-      // Entering unit i, what the units after it kept is gone; the gradient takes one activation.
-      #expect(inUse["bn\(i)"] == (i + 1) * (2 * activation + 2 * 128) + activation)
+      // Entering unit i, what the units after it kept is gone; the gradient has the size of the result, which is gone too.
+      #expect(inUse["bn\(i)"] == (i + 1) * (2 * activation + 2 * 128))
       // Entering its convolution, its batch norm has given up two activations; one is still the convolution before's input.
       #expect(inUse["conv\(i)"] == i * (2 * activation + 2 * 128) + activation)
     }
@@ -57,7 +59,8 @@ import Testing
     var x = Variable(images)
     let pass = Pass(on: backend, mode: .inference)
     for unit in chain.units { x = try unit(x, relu: true, pass) }
-    #expect(backend.memory.peakBytesInUse == base + 2 * activation + 128)
+    // And what was derived from the parameters: a prepared filter, a scale and a bias a unit.
+    #expect(backend.memory.peakBytesInUse == base + 2 * activation + 5 * (9 * 16 * 16 * 4 + 2 * 128))
   }
 
   @Test func theSecondStepAllocatesNothing() throws {
@@ -92,10 +95,38 @@ import Testing
     backend.convolutionInputGradient(y, filter: filter, geometry, accumulate: true, into: x)
     let updated = try #require(backend.operations.last)
     #expect(updated.bytes == 4 * (2 * 2 * 64 * 16 + 9 * 16 * 32 + 2 * 16 * 32))
+    #expect(updated.updatedBytes == 4 * 2 * 64 * 16)
+    #expect(record.name == "convolution 2×8×8×16 → 4×4×32, 3×3 stride 2 padding 1")
+    #expect(updated.detail == "2×8×8×16 → 4×4×32, 3×3 stride 2 padding 1, added")
     backend.relu(x, into: x)
     backend.relu(x, into: x)
+    #expect(backend.operations.last?.name == "relu [2, 8, 8, 16], in place")
     #expect(backend.totals.map(\.operation) == ["convolution", "convolutionInputGradient", "relu"])
     #expect(backend.totals.map(\.calls) == [1, 1, 2])
     #expect(try backend.download(y).floats.allSatisfy { $0 == 0 })
+  }
+
+  /// Those that no step of a model calls; the others are run again with the models' tests.
+  @Test func operationsRunAgainFromTheirRecords() throws {
+    let backend = DryRunBackend()
+    let (a, b) = try (backend.tensor([4, 8, 8, 3]), backend.tensor([4, 8, 8, 3]))
+    let (images, labels) = try (backend.tensor([9, 10, 10, 3], .uint8), backend.tensor([9], .int32))
+    let (plan, channelMap) = try (backend.tensor([4, 4], .int32), backend.tensor([2, 3]))
+    backend.fill(a, with: 2)
+    backend.copy(a, into: b)
+    backend.add(a, b, relu: true, into: a)
+    backend.reluGradient(a, y: b, into: a)
+    backend.softmax(a.reshaped([4, 192]), into: b.reshaped([4, 192]))
+    backend.gatherBatch(
+      images: images, labels: labels, plan: plan, channelMap: channelMap, into: a, batchLabels: try backend.tensor([4], .int32))
+    let records = backend.operations
+    #expect(records.last?.bytes == 64 + 24 + 4 * 768 + 16 + 768 + 16)
+    for record in records {
+      let (again, reference) = (DryRunBackend(), CPUBackend())
+      try record.prepare(on: again)()
+      let copy = try #require(again.operations.last)
+      #expect(copy.name == record.name && copy.shapes == record.shapes && copy.bytes == record.bytes)
+      try record.prepare(on: reference)()
+    }
   }
 }

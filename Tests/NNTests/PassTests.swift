@@ -160,6 +160,60 @@ import Testing
     #expect(zip(variance, [1.1, 20.9]).allSatisfy { abs($0 - $1) < 1e-12 })
   }
 
+  /// Of a part that is run twice only x and y are kept; its statistics are taken once, and its last normalisation runs once.
+  @Test func recomputedPartKeepsItsEndsOnly() throws {
+    let store = ParameterStore()
+    let root = store.root
+    let units = (0..<2).map { ConvolutionUnit(root / "conv\($0)", root / "bn\($0)", inputs: 4, outputs: 4, window: 3) }
+    let dryRun = DryRunBackend()
+    try store.allocate(on: dryRun)
+    let images = try dryRun.tensor([2, 8, 8, 4])
+    let base = dryRun.memory.bytesInUse
+    let start = dryRun.operations.count
+
+    let pass = Pass(on: dryRun, mode: .training)
+    var inputs: [ObjectIdentifier] = []
+    let slot = try forward()
+    /// Apart, so that no local variable outlives the forward pass.
+    func forward() throws -> GradientSlot {
+      try #require(
+        pass.recomputing(Variable(images)) { x, pass in
+          inputs.append(ObjectIdentifier(x.value.storage))
+          return try units.reduce(x) { try $1($0, relu: true, pass) }
+        }.slot)
+    }
+    // One activation, and two vectors of statistics for each unit.
+    #expect(dryRun.memory.bytesInUse == base + images.byteCount + 2 * 2 * 128)
+    try slot.add(dryRun.tensor([2, 8, 8, 4]), on: dryRun)
+    try pass.backward()
+    #expect(inputs == [ObjectIdentifier(images.storage), ObjectIdentifier(images.storage)])
+    #expect(dryRun.memory.bytesInUse == base)
+    let calls = Dictionary(grouping: dryRun.operations[start...], by: \.operation).mapValues(\.count)
+    let withStatistics = dryRun.operations[start...].filter { $0.detail.hasSuffix("statistics") }.count
+    #expect(calls["convolution"] == 4 && withStatistics == 2 && calls["batchNorm"] == 3)
+    #expect(calls["batchNormGradient"] == 2 && calls["convolutionFilterGradient"] == 2)
+  }
+
+  /// What a part reads besides its own results is added to, and parts that gradients do not reach are not run again.
+  @Test func recomputedGradientsAreAddedAndSkipped() throws {
+    let pass = Pass(on: backend, mode: .training)
+    let x = try variable([-1, 2, 3], [1, 3])
+    var runs = 0
+    func part(_ x: Variable, _ pass: Pass) throws -> Variable {
+      runs += 1
+      return try pass.add(pass.relu(x), x)
+    }
+    let y = try pass.add(pass.recomputing(x) { try part($0, $1) }, x)
+    _ = try pass.recomputing(x) { try part($0, $1) }
+    #expect(runs == 2)
+    try backward(pass, from: y, [1, 10, 100])
+    #expect(runs == 3)
+    #expect(try gradient(x) == [2, 30, 300])
+    let inference = Pass(on: backend, mode: .inference)
+    #expect(try backend.download(inference.recomputing(x) { try part($0, $1) }.value).doubles == [-1, 4, 6])
+    #expect(runs == 4)
+  }
+
   @Test func layersAreAnnouncedForwardAndBackward() throws {
     let store = ParameterStore()
     let unit = ConvolutionUnit(store.root / "conv", store.root / "bn", inputs: 1, outputs: 1, window: 1)

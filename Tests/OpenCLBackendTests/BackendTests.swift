@@ -44,9 +44,53 @@ import Testing
     try backend.relu(x, into: x)
     try backend.relu(x, into: x)
     let profile = try backend.endProfile()
-    #expect(profile.count == 1)
-    #expect(profile.first?.launches == 2)
-    #expect(profile.first?.kernel.hasPrefix("relu") == true)
+    #expect(profile.kernels.count == 1)
+    let kernel = try #require(profile.kernels.first)
+    #expect(kernel.launches == 2 && kernel.kernel.hasPrefix("relu"))
+    // Read and written in place.
+    #expect(kernel.bytes == 2 * 2 * 64 * 4)
+    #expect(kernel.seconds > 0 && profile.span >= kernel.seconds)
+  }
+
+  @Test func profileCountsCommandsOfEveryKind() throws {
+    let a = try backend.upload(HostTensor([Float](repeating: 1, count: 64 * 64), shape: [64, 64]))
+    let (b, c) = try (backend.tensor([64, 64]), backend.tensor([64, 64]))
+    backend.startProfile()
+    try backend.fill(b, with: 1)
+    try backend.copy(a, into: b)
+    try backend.multiply(a, transposed: false, b, transposed: false, into: c)
+    let profile = try backend.endProfile()
+    let bytes = Dictionary(uniqueKeysWithValues: profile.kernels.map { ($0.kernel, $0.bytes) })
+    let matrix = 64 * 64 * 4
+    #expect(bytes == ["fill": matrix, "copy": 2 * matrix, "CLBlastSgemm": 3 * matrix])
+    #expect(profile.kernels.allSatisfy { $0.launches == 1 && $0.seconds > 0 })
+  }
+
+  /// More commands than may be pending, in two profiles that are added up.
+  @Test func profilesOfLongRunsAddUp() throws {
+    let x = try backend.upload(HostTensor([Float](repeating: 1, count: 64), shape: [64]))
+    var sum = Profile()
+    for count in [1, 10_000] {
+      backend.startProfile()
+      for _ in 0..<count { try backend.relu(x, into: x) }
+      sum.merge(try backend.endProfile())
+    }
+    #expect(sum.kernels.count == 1)
+    #expect(sum.kernels.first?.launches == 10_001)
+    #expect(sum.kernels.first?.bytes == 10_001 * 2 * 64 * 4)
+    #expect(sum.span >= sum.busy)
+  }
+
+  /// A convolution through the transformed domain moves its workspaces besides its operands.
+  @Test func profileCountsWorkspaces() throws {
+    let geometry = Conv2D(input: [4, 16, 16, 32], filter: [3, 3, 32, 32], padding: 1)
+    let workspaces = backend.workspaceByteCounts(.convolution(.forward, geometry)).reduce(0, +)
+    let (x, filter, y) = try (backend.tensor(geometry.input), backend.tensor(geometry.filter), backend.tensor(geometry.output))
+    for tensor in [x, filter] { try backend.fill(tensor, with: 1) }
+    backend.startProfile()
+    try backend.convolution(x, filter: filter, geometry, into: y)
+    // Each workspace is written once and read once.
+    #expect(try backend.endProfile().bytes == x.byteCount + filter.byteCount + y.byteCount + 2 * workspaces)
   }
 
   @Test func selectorsFindDevicesOrSayWhatThereIs() throws {

@@ -78,6 +78,29 @@ import Training
     #expect(try contents(trainer.folder.lastPath) != files[0])
   }
 
+  /// Computing activations again changes no bit, and a run that does so goes on doing so.
+  @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil)])
+  func recomputingGivesTheSameBits(name: String, shortcut: ShortcutOption?) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    (run.model.name, run.model.shortcut, run.epochs) = (name, shortcut, 2)
+    let kept = try trainer("kept", run)
+    _ = try kept.run()
+    run.recompute = true
+    _ = try stop(trainer("cut", run), after: 4)
+    let resumed = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
+    #expect(resumed.configuration.recompute == true)
+    #expect(try resumed.run() == .finished)
+    #expect(try contents(kept.folder.lastPath) == contents(resumed.folder.lastPath))
+  }
+
+  /// Runs from before an option have no such key.
+  @Test func configurationWithoutRecomputationIsRead() throws {
+    let encoded = try JSONEncoder().encode(configuration)
+    #expect(!String(decoding: encoded, as: UTF8.self).contains("recompute"))
+    #expect(try JSONDecoder().decode(RunConfiguration.self, from: encoded) == configuration)
+  }
+
   /// Stopped in the middle of an epoch, at its end, and during validation.
   @Test(arguments: [0, 1, 4, 6, 7, 14])
   func resumedRunEndsInTheSameBits(stopAfter: Int) throws {
@@ -166,11 +189,11 @@ import Training
     #expect(Set(allocations[2..<6]).count == 1, "blocks asked of the driver before each step: \(allocations)")
   }
 
-  @Test func dryRunPredictsThePool() throws {
+  @Test(arguments: [false, true]) func dryRunPredictsThePool(recompute: Bool) throws {
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
     let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(configuration, images: shape, on: backend)
+    let predicted = try Summary(configuration, images: shape, recompute: recompute, on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
@@ -182,7 +205,8 @@ import Training
       try fresh.fill(labels, with: 1)
       let metrics = try fresh.tensor([3])
       try fresh.fill(metrics, with: 0)
-      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 0.1)
+      try model.trainingStep(
+        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.1)
     }
     #expect(fresh.memory == predicted.training)
   }

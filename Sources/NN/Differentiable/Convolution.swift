@@ -3,16 +3,32 @@ import Compute
 extension Pass {
   /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K] → y [N,P,Q,K].
   public func convolution(_ x: Variable, filter: Parameter, stride: Int = 1, padding: Int = 0) throws -> Variable {
+    try convolution(x, filter: filter, stride: stride, padding: padding, statisticsFor: nil).y
+  }
+
+  /// The same, with the statistics of y that the batch normalisation of y will ask for, taken while y is written.
+  /// - Returns: no statistics where none are asked for or needed: in inference, and where recomputation knows them.
+  public func convolution(
+    _ x: Variable, filter: Parameter, stride: Int, padding: Int, statisticsFor norm: BatchNormLayer?
+  ) throws -> (y: Variable, statistics: BatchNormChannels?) {
     let (backend, input, slot, weights) = (backend, x.value, x.slot, filter.value)
     let geometry = Conv2D(input: x.shape, filter: filter.shape, stride: stride, padding: padding)
     let y = try backend.tensor(geometry.output)
-    try backend.convolution(input, filter: weights, geometry, into: y)
+    var channels: BatchNormChannels?
+    if let norm, takesStatistics {
+      let (found, statistics) = try batchStatistics(norm)
+      try backend.convolution(input, filter: weights, geometry, into: y, statistics)
+      channels = found
+    } else {
+      try backend.convolution(input, filter: weights, geometry, into: y)
+    }
 
-    return record(y) { dy in
+    let result = record(y) { dy in
       try backend.convolutionFilterGradient(input, dy, geometry, into: filter.gradient)
       try slot?.accumulate(geometry.input, on: backend) { dx, accumulate in
         try backend.convolutionInputGradient(dy, filter: weights, geometry, accumulate: accumulate, into: dx)
       }
     }
+    return (result, channels)
   }
 }

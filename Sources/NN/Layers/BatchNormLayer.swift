@@ -20,11 +20,16 @@ public struct BatchNormLayer {
   }
 
   /// x [..., C] → y of the same shape: the normalised x, plus the residual, then ReLU where asked.
+  /// - Parameters:
+  ///   - overwritingInput: nothing else reads x, so that its memory may be used for y or for its gradient.
+  ///   - statistics: of x, where the convolution before has taken them already.
   public func callAsFunction(
-    _ x: Variable, residual: Variable? = nil, relu: Bool = false, _ pass: Pass
+    _ x: Variable, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false,
+    statistics: BatchNormChannels? = nil, _ pass: Pass
   ) throws -> Variable {
     try pass.layer(name) {
-      try pass.batchNorm(x, self, residual: residual, relu: relu)
+      try pass.batchNorm(
+        x, self, residual: residual, relu: relu, overwritingInput: overwritingInput, statistics: statistics)
     }
   }
 }

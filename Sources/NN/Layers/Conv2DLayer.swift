@@ -16,6 +16,11 @@ public struct Conv2DLayer {
     padding = window / 2
   }
 
+  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], and the statistics that a batch normalisation of y needs.
+  func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (y: Variable, statistics: BatchNormChannels?) {
+    try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding, statisticsFor: norm) }
+  }
+
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
     try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding) }

@@ -19,7 +19,10 @@ public struct ConvolutionUnit {
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool, _ pass: Pass
   ) throws -> Variable {
-    guard pass.mode == .inference else { return try norm(convolution(x, pass), residual: residual, relu: relu, pass) }
+    guard pass.mode == .inference else {
+      let (y, statistics) = try convolution(x, before: norm, pass)
+      return try norm(y, residual: residual, relu: relu, overwritingInput: true, statistics: statistics, pass)
+    }
     return try pass.layer(convolution.name) {
       try pass.foldedConvolution(x, convolution, norm, residual: residual, relu: relu)
     }

@@ -1,0 +1,115 @@
+import OpenCL
+
+/// What one kernel, as it is specialised, took while a profile was in force.
+public struct KernelProfile: Hashable, Sendable {
+  /// The function and its constants, for example `convolution VW=16 TC=2`; or a command of the driver or of CLBlast.
+  public let kernel: String
+  public internal(set) var launches = 0
+  /// Seconds that the device worked on it.
+  public internal(set) var seconds = 0.0
+  /// Bytes that it read and wrote, if it passed over each buffer once: one that is both read and written through one argument
+  /// counts once. What a cache holds back is not known.
+  public internal(set) var bytes = 0
+}
+
+/// What a device did between ``OpenCLBackend/startProfile()`` and ``OpenCLBackend/endProfile()``.
+public struct Profile: Sendable {
+  /// Longest first.
+  public internal(set) var kernels: [KernelProfile] = []
+  /// Seconds from the start of the first command to the end of the last.
+  public internal(set) var span = 0.0
+
+  /// No kernels, no time.
+  public init() {}
+
+  /// Seconds that the device worked.
+  public var busy: Double { kernels.reduce(0) { $0 + $1.seconds } }
+  /// Bytes that the kernels read and wrote.
+  public var bytes: Int { kernels.reduce(0) { $0 + $1.bytes } }
+
+  /// Adds what another profile has.
+  public mutating func merge(_ other: Profile) {
+    for kernel in other.kernels {
+      let index = kernels.firstIndex { $0.kernel == kernel.kernel } ?? kernels.endIndex
+      if index == kernels.endIndex { kernels.append(KernelProfile(kernel: kernel.kernel)) }
+      kernels[index].launches += kernel.launches
+      kernels[index].seconds += kernel.seconds
+      kernels[index].bytes += kernel.bytes
+    }
+    span += other.span
+    sort()
+  }
+
+  mutating func sort() { kernels.sort { ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel) } }
+}
+
+/// Sums up what kernels take as their events complete, so that a long run needs no more memory than a short one.
+final class Profiler {
+  enum Work: Hashable {
+    case kernel(Specialisation)
+    /// Of the driver, or of CLBlast.
+    case command(String)
+
+    var summary: String {
+      switch self {
+      case .kernel(let specialisation): specialisation.summary
+      case .command(let name): name
+      }
+    }
+  }
+
+  private struct Pending {
+    let work: Work
+    let bytes: Int
+    /// Where the work is several commands, the one before the first of them.
+    let before: Event?
+    let event: Event
+  }
+
+  private var pending: [Pending] = []
+  private var totals: [Work: KernelProfile] = [:]
+  private var span: Range<UInt64>?
+
+  /// Events that may wait, before those that are complete are summed up, and before the oldest are waited for.
+  private static let (some, most) = (512, 8192)
+
+  /// Takes note of a command that was enqueued after all others so far.
+  func add(_ work: Work, bytes: Int, after before: Event? = nil, _ event: Event) throws {
+    pending.append(Pending(work: work, bytes: bytes, before: before, event: event))
+    if pending.count % Self.some == 0 { try collect(leaving: Self.most) }
+  }
+
+  /// What was noted. Everything must be done.
+  func result() throws -> Profile {
+    try collect(leaving: 0)
+    var profile = Profile()
+    profile.kernels = Array(totals.values)
+    profile.span = span.map { Double($0.upperBound - $0.lowerBound) * 1e-9 } ?? 0
+    profile.sort()
+    return profile
+  }
+
+  /// Sums up what is complete, in order, and waits only where more than `count` are pending.
+  private func collect(leaving count: Int) throws {
+    var done = 0
+    while done < pending.count {
+      let next = pending[done]
+      if pending.count - done > count { try next.event.wait() }
+      guard try next.event.isComplete else { break }
+      try take(next)
+      done += 1
+    }
+    pending.removeFirst(done)
+  }
+
+  private func take(_ next: Pending) throws {
+    var interval = try next.event.interval
+    if let before = try next.before?.interval.upperBound { interval = min(before, interval.upperBound)..<interval.upperBound }
+    span = min(span?.lowerBound ?? .max, interval.lowerBound)..<max(span?.upperBound ?? 0, interval.upperBound)
+    var total = totals[next.work] ?? KernelProfile(kernel: next.work.summary)
+    total.launches += 1
+    total.seconds += Double(interval.upperBound - interval.lowerBound) * 1e-9
+    total.bytes += next.bytes
+    totals[next.work] = total
+  }
+}

@@ -1,0 +1,79 @@
+import Compute
+import Formats
+import Models
+import OpenCLBackend
+
+/// One distinct operation of a model and what it takes on a device.
+struct OperationFigures {
+  let record: OperationRecord
+  /// Calls in one training step, and in inference of one batch.
+  let training, inference: Int
+  /// Seconds of each run.
+  let times: [Double]
+  /// Bytes that its kernels read and wrote, and the kernels in the order of their time; nil where the device does not tell.
+  let moved: Int?
+  let kernels: [String]
+
+  var seconds: Double { times.median }
+  /// A multiply-add counts two.
+  var flops: Double { 2 * Double(record.macs) }
+
+  /// The time at the peaks over the time that it took.
+  func share(_ peaks: (flops: Double, bytes: Double)) -> Double {
+    max(flops / peaks.flops, Double(record.bytes) / peaks.bytes) / seconds
+  }
+}
+
+/// The distinct operations of a training step and of inference, and how often each occurs.
+func distinctOperations(_ summary: Summary) -> [(record: OperationRecord, training: Int, inference: Int)] {
+  var operations: [(record: OperationRecord, training: Int, inference: Int)] = []
+  var places: [String: Int] = [:]
+  func count(_ records: [OperationRecord], training: Int, inference: Int) {
+    for record in records {
+      let place = places[record.name] ?? operations.endIndex
+      if place == operations.endIndex {
+        places[record.name] = place
+        operations.append((record, 0, 0))
+      }
+      operations[place].training += training
+      operations[place].inference += inference
+    }
+  }
+  count(summary.step, training: 1, inference: 0)
+  count(summary.inferenceOperations, training: 0, inference: 1)
+  return operations
+}
+
+/// Runs an operation `repeats` times after one run that does not count.
+///
+/// On an OpenCL device that can profile, the time is the device's own, from the first kernel's start to the last one's end; else it
+/// is the host's.
+func measure(
+  _ operation: (record: OperationRecord, training: Int, inference: Int), on backend: any Backend, repeats: Int
+) throws -> OperationFigures {
+  // Else a buffer might be a little larger than what it holds.
+  (backend as? OpenCLBackend)?.releaseFreeMemory()
+  let run = try operation.record.prepare(on: backend)
+  try run()
+  try backend.finish()
+  var (times, moved, kernels) = ([Double](), Int?.none, [String]())
+  for _ in 0..<repeats {
+    if let backend = backend as? OpenCLBackend, backend.canProfile {
+      backend.startProfile()
+      try run()
+      let profile = try backend.endProfile()
+      times.append(profile.span)
+      // What is added to is also read, which the kernels' arguments do not tell.
+      moved = profile.bytes + operation.record.updatedBytes
+      kernels = profile.kernels.map(\.kernel)
+    } else {
+      let start = ContinuousClock.now
+      try run()
+      try backend.finish()
+      times.append((ContinuousClock.now - start).seconds)
+    }
+  }
+  return OperationFigures(
+    record: operation.record, training: operation.training, inference: operation.inference, times: times, moved: moved,
+    kernels: kernels)
+}

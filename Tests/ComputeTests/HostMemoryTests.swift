@@ -1,0 +1,50 @@
+import Compute
+import Foundation
+import Testing
+
+@Suite struct HostMemoryTests {
+  private let root = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-groups-\(UUID().uuidString)")
+
+  private func write(_ text: String, to path: String) throws {
+    let url = root.appendingPathComponent(path)
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: url)
+  }
+
+  private func available(_ groups: String) throws -> Int? {
+    try write(groups, to: "process")
+    return HostMemory.groupAvailable(process: root.path + "/process", root: root.path)
+  }
+
+  @Test func theTightestLimitOnTheWayUpCounts() throws {
+    defer { try? FileManager.default.removeItem(at: root) }
+    try write("max\n", to: "a/b/memory.max")
+    try write("10\n", to: "a/b/memory.current")
+    try write("1000\n", to: "a/memory.max")
+    try write("400\n", to: "a/memory.current")
+    try write("anon 1\nactive_file 30\ninactive_file 20\n", to: "a/memory.stat")
+    try write("700\n", to: "other/memory.max")
+    try write("0\n", to: "other/memory.current")
+    #expect(try available("0::/a/b\n") == 650)
+    #expect(try available("0::/other\n") == 700)
+    #expect(try available("0::/\n") == nil)
+    // What a container cannot see is passed over.
+    #expect(try available("0::/a/gone/c\n") == 650)
+    #expect(try available("nonsense\n") == nil)
+  }
+
+  @Test func versionOneHasAHierarchyOfItsOwn() throws {
+    defer { try? FileManager.default.removeItem(at: root) }
+    try write("9223372036854771712\n", to: "memory/memory.limit_in_bytes")
+    try write("5000\n", to: "memory/memory.usage_in_bytes")
+    try write("300\n", to: "memory/job/memory.limit_in_bytes")
+    try write("500\n", to: "memory/job/memory.usage_in_bytes")
+    #expect(try available("5:cpu,cpuacct:/job\n4:memory:/job\n0::/\n") == 0)
+    #expect(try available("4:hugetlb,memory:/\n") == 9_223_372_036_854_766_712)
+  }
+
+  @Test func theProcessHoldsMemory() throws {
+    #expect(try #require(HostMemory.residentPeak()) > 1 << 20)
+    #expect(HostMemory.available() > 0)
+  }
+}
