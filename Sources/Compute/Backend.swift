@@ -199,7 +199,8 @@ public struct BatchNormEstimates {
 
 /// The operations that may need scratch memory of their own.
 public enum WorkspaceOperation: Hashable, Sendable {
-  case convolution(ConvolutionPass, Conv2D)
+  case convolution(ConvolutionWork)
+  case multiply(MatrixProduct)
   /// Both over x [rows, channels].
   case batchNormStatistics(rows: Int, channels: Int)
   case batchNormGradient(rows: Int, channels: Int)

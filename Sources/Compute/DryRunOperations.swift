@@ -27,7 +27,7 @@ extension DryRunBackend {
     require(y, geometry.output, "convolution")
     log(
       "convolution", "\(geometry)", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspace: .convolution(.forward, geometry)
+      workspace: .convolution(ConvolutionWork(.forward, geometry))
     ) { try $0.convolution($1[0], filter: $1[1], geometry, into: $1[2]) }
   }
 
@@ -45,7 +45,7 @@ extension DryRunBackend {
     let (epsilon, momentum) = (statistics.epsilon, statistics.momentum)
     log(
       "convolution", "\(geometry), statistics", reads: [x, filter], updates: running, writes: [y] + results, macs: geometry.macs,
-      workspace: .convolution(.forwardWithStatistics, geometry)
+      workspace: .convolution(ConvolutionWork(.forwardWithStatistics, geometry))
     ) {
       try $0.convolution(
         $1[0], filter: $1[1], geometry, into: $1[4],
@@ -64,7 +64,7 @@ extension DryRunBackend {
     let reads = [x, prepared, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
     let (isResidual, relu) = (epilogue.residual != nil, epilogue.relu)
     let detail = ([geometry.description, "folded"] + (isResidual ? ["residual"] : []) + (relu ? ["relu"] : [])).joined(separator: ", ")
-    log("convolution", detail, reads: reads, writes: [y], macs: geometry.macs, workspace: .convolution(.inference, geometry)) {
+    log("convolution", detail, reads: reads, writes: [y], macs: geometry.macs, workspace: .convolution(ConvolutionWork(.inference, geometry))) {
       let epilogue = ConvolutionEpilogue(scale: $1[2], bias: $1[3], residual: isResidual ? $1[4] : nil, relu: relu)
       try $0.convolution($1[0], prepared: $1[1], geometry, epilogue, into: $1[$1.count - 1])
     }
@@ -91,7 +91,7 @@ extension DryRunBackend {
     log(
       "convolutionInputGradient", "\(geometry)\(accumulate ? ", added" : "")", reads: [dy, filter],
       updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx], macs: geometry.macs,
-      workspace: .convolution(.inputGradient, geometry)
+      workspace: .convolution(ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
     ) { try $0.convolutionInputGradient($1[0], filter: $1[1], geometry, accumulate: accumulate, into: $1[2]) }
   }
 
@@ -101,7 +101,7 @@ extension DryRunBackend {
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
       "convolutionFilterGradient", "\(geometry)", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspace: .convolution(.filterGradient, geometry)
+      workspace: .convolution(ConvolutionWork(.filterGradient, geometry))
     ) { try $0.convolutionFilterGradient($1[0], $1[1], geometry, into: $1[2]) }
   }
 
@@ -228,14 +228,13 @@ extension DryRunBackend {
   // MARK: Linear algebra and elementwise operations
 
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) {
-    precondition(a.shape.rank == 2 && b.shape.rank == 2, "[multiply] \(a.shape) by \(b.shape)")
-    let (m, k) = (a.shape[ta ? 1 : 0], a.shape[ta ? 0 : 1])
-    let n = b.shape[tb ? 0 : 1]
+    let product = MatrixProduct(a.shape, transposed: ta, b.shape, transposed: tb)
     require(a, a.shape, "multiply")
-    require(b, tb ? [n, k] : [k, n], "multiply")
-    require(c, [m, n], "multiply")
+    require(b, b.shape, "multiply")
+    require(c, [product.m, product.n], "multiply")
     log(
-      "multiply", "[\(m), \(k)]\(ta ? "ᵀ" : "")·[\(k), \(n)]\(tb ? "ᵀ" : "")", reads: [a, b], writes: [c], macs: m * n * k
+      "multiply", "\(product)", reads: [a, b], writes: [c], macs: product.m * product.n * product.k,
+      workspace: .multiply(product)
     ) { try $0.multiply($1[0], transposed: ta, $1[1], transposed: tb, into: $1[2]) }
   }
 

@@ -32,6 +32,8 @@ public struct OperationRecord: Sendable {
 
   let operands: [Operand]
   let integers: Int
+  /// Which convolution it is; nil for other operations.
+  public let convolution: ConvolutionWork?
   let call: Call
 
   /// Allocates the operands and hands back what enqueues the operation once. Floats start between ½ and 1½, labels at zero,

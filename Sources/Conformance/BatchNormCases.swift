@@ -87,7 +87,10 @@ extension Catalogue {
           gradient(shape, residual: residual, relu: relu, $0, size: size)
         }
       }
-    } + Alias.allCases.filter { $0 != .dresidual }.map { gradient(shape, residual: false, relu: true, recomputed: true, $0, size: size) }
+    }
+      + Alias.allCases.filter { $0 != .dresidual }.map {
+        gradient(shape, residual: false, relu: true, recomputed: true, $0, size: size)
+      }
   }
 
   static func gradient(_ shape: Shape, residual: Bool, relu: Bool, size: Case.Size) -> Case {
@@ -115,7 +118,8 @@ extension Catalogue {
       flops: 11 * shape.count, bound: .sum(of: m, amplified: 2, "dx takes two of them"), operands
     ) {
       try $0.batchNormGradient(
-        $1["dy"], x: $1["x"], mask: !relu ? .none : recomputed ? .recomputed : .result($1["y"]), $1.channels, into: $1[dx], dscale: $1["dscale"], dbias: $1["dbias"],
+        $1["dy"], x: $1["x"], mask: !relu ? .none : recomputed ? .recomputed : .result($1["y"]), $1.channels, into: $1[dx],
+        dscale: $1["dscale"], dbias: $1["dbias"],
         dresidual: residual ? $1[dresidual] : nil)
     }
   }

@@ -14,7 +14,7 @@ extension Catalogue {
     let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
     return Case(
       "convolution", ([g.description] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
-      bound: g.bound(terms: g.r * g.s * g.c),
+      bound: .convolution(ConvolutionWork(.inference, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
         .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
@@ -32,40 +32,50 @@ extension Catalogue {
 
   /// All three passes of one geometry, the input gradient both overwriting and adding.
   static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
-    let gradients = [false, true].map { accumulate in
-      let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
+    [
+      ConvolutionWork(.forward, g), ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
+      ConvolutionWork(.filterGradient, g),
+    ].map { convolution($0, size: size) }
+  }
+
+  private static func convolution(_ work: ConvolutionWork, size: Case.Size) -> Case {
+    let g = work.geometry
+    let bound = Bound.convolution(work, winograd: g.r == 3 && g.s == 3 && g.stride == 1)
+    switch work.pass {
+    case .forward:
       return Case(
-        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs,
-        bound: g.bound(terms: g.r * g.s * g.k),
-        [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
-      ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
-    }
-    return [
-      Case(
-        "convolution", g.description, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.r * g.s * g.c),
+        "convolution", g.description, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
           .output("y", g.output),
         ]
       ) { try $0.convolution($1["x"], filter: $1["filter"], g, into: $1["y"]) }
-    ] + gradients + [
-      Case(
-        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: g.bound(terms: g.n * g.p * g.q),
+    case .forwardWithStatistics: return convolutionWithStatistics(g, size: size)
+    case .inference: return foldedConvolution(g, residual: false, relu: true, size: size)
+    case .inputGradient:
+      let accumulate = work.accumulates
+      let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
+      return Case(
+        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
+        [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
+      ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
+    case .filterGradient:
+      return Case(
+        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: bound,
         [
           .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
           .output("dw", g.filter),
         ]
       ) { try $0.convolutionFilterGradient($1["x"], $1["dy"], g, into: $1["dw"]) }
-    ]
+    }
   }
 
   /// Training: the statistics of the result in the same operation.
   static func convolutionWithStatistics(_ g: Conv2D, size: Case.Size = .small) -> Case {
-    let m = g.n * g.p * g.q
     let channels: Shape = [g.k]
     return Case(
       "convolution", g.description + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
-      bound: g.bound(terms: g.r * g.s * g.c + m),
+      bound: .convolution(ConvolutionWork(.forwardWithStatistics, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
         .output("y", g.output), .output("mean", channels), .output("inverseDeviation", channels),
@@ -144,11 +154,19 @@ extension Catalogue {
   }
 }
 
-extension Conv2D {
-  /// Winograd's transforms of F(4×4,3×3), for 3×3 filters of stride 1, enlarge rounding errors by about four (Barabasz et al.,
-  /// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
-  fileprivate func bound(terms: Int) -> Bound {
-    r == 3 && s == 3 && stride == 1
-      ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
+extension Bound {
+  /// What a pass of a convolution may err by.
+  /// - Parameter winograd: whether it may go through Winograd's transforms. Those of F(4×4,3×3) enlarge rounding errors by about
+  ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
+  public static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
+    let g = work.geometry
+    let terms =
+      switch work.pass {
+      case .forward, .inference: g.r * g.s * g.c
+      case .forwardWithStatistics: g.r * g.s * g.c + g.n * g.p * g.q
+      case .inputGradient: g.r * g.s * g.k
+      case .filterGradient: g.n * g.p * g.q
+      }
+    return winograd ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
   }
 }

@@ -130,7 +130,8 @@ extension Conformance {
           let (channels, y) = try forward(backend, v)
           let results = try variables.map { try backend.tensor($0.shape) }
           try backend.batchNormGradient(
-            dy, x: v[0], mask: !relu ? .none : residual ? .result(y) : .recomputed, channels, into: results[0], dscale: results[1], dbias: results[2],
+            dy, x: v[0], mask: !relu ? .none : residual ? .result(y) : .recomputed, channels, into: results[0],
+            dscale: results[1], dbias: results[2],
             dresidual: residual ? results[3] : nil)
           return residual ? results : results.dropLast()
         })

@@ -20,6 +20,24 @@ public enum Folder {
     }
   }
 
+  /// The names in the folder, in no order; none where there is no such folder.
+  /// - Throws: a ``Failure`` where it cannot be read.
+  public static func entries(_ path: String) throws -> [String] {
+    guard let stream = opendir(path) else {
+      if errno == ENOENT { return [] }
+      throw Failure("cannot read the folder \(path): \(systemMessage())")
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+          pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names.filter { $0 != "." && $0 != ".." }
+  }
+
   /// Marks a folder as in use by one process, until it is dropped or the process ends, however it ends.
   public final class Lock {
     private let descriptor: Int32

@@ -4,6 +4,8 @@ import COpenCL
 public struct Device: Hashable, @unchecked Sendable {
   // Sendable: root devices are immutable and live as long as the process.
   let id: cl_device_id
+  /// For libraries that take a device of the C API.
+  public var handle: cl_device_id { id }
 
   public enum Kind: String, Sendable {
     case cpu, gpu, accelerator, other
@@ -62,6 +64,15 @@ public struct Device: Hashable, @unchecked Sendable {
     get throws(OpenCLError) {
       if try value(CL_DEVICE_AVAILABLE, cl_bool(0)) == 0 { return false }
       return try value(CL_DEVICE_COMPILER_AVAILABLE, cl_bool(0)) != 0
+    }
+  }
+
+  /// The driver's platform.
+  public var platform: Platform {
+    get throws(OpenCLError) {
+      let id: cl_platform_id? = try value(CL_DEVICE_PLATFORM, nil)
+      guard let id else { throw OpenCLError(call: "clGetDeviceInfo", code: CL_INVALID_PLATFORM) }
+      return Platform(id: id)
     }
   }
 

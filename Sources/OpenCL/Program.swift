@@ -3,6 +3,7 @@ import COpenCL
 /// Owns a built `cl_program`.
 public final class Program {
   let handle: cl_program
+  private let device: Device
 
   /// Compiles OpenCL C for the context's device.
   /// - Throws: an error whose detail is the compiler's log, if the source does not build.
@@ -13,19 +14,53 @@ public final class Program {
         return clCreateProgramWithSource(context.handle, 1, &text, nil, code)
       }
     }
-    handle = program
-    var id: cl_device_id? = context.device.id
-    let code = clBuildProgram(program, 1, &id, options, nil, nil)
+    (handle, device) = (program, context.device)
     // A class instance whose stored properties are all set runs its deinit when init throws, which releases the program.
-    try OpenCLError.check(code, "clBuildProgram", detail: "options \(options)\n\(Self.log(program, context.device))")
+    try build(options)
+  }
+
+  /// Takes back what ``binary()`` gave, from the same device and driver.
+  /// - Throws: where the driver does not accept it.
+  public init(context: Context, binary: [UInt8], options: String) throws(OpenCLError) {
+    var status: cl_int = CL_SUCCESS
+    let program = try OpenCLError.create("clCreateProgramWithBinary", detail: "\(binary.count) bytes") { code in
+      binary.withUnsafeBufferPointer { bytes in
+        var id: cl_device_id? = context.device.id
+        var (size, base) = (bytes.count, bytes.baseAddress)
+        return clCreateProgramWithBinary(context.handle, 1, &id, &size, &base, &status, code)
+      }
+    }
+    (handle, device) = (program, context.device)
+    try OpenCLError.check(status, "clCreateProgramWithBinary", detail: "\(binary.count) bytes")
+    try build(options)
   }
 
   deinit { clReleaseProgram(handle) }
 
-  private static func log(_ program: cl_program, _ device: Device) -> String {
+  private func build(_ options: String) throws(OpenCLError) {
+    var id: cl_device_id? = device.id
+    let code = clBuildProgram(handle, 1, &id, options, nil, nil)
+    try OpenCLError.check(code, "clBuildProgram", detail: "options \(options)\n\(log)")
+  }
+
+  /// The device's own form of the program; empty where it has none.
+  public func binary() throws(OpenCLError) -> [UInt8] {
+    let size = try Info.value("clGetProgramInfo", CL_PROGRAM_BINARY_SIZES, initial: 0) {
+      clGetProgramInfo(handle, $0, $1, $2, $3)
+    }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let code = bytes.withUnsafeMutableBufferPointer { buffer in
+      var base = buffer.baseAddress
+      return clGetProgramInfo(handle, cl_program_info(CL_PROGRAM_BINARIES), MemoryLayout.size(ofValue: base), &base, nil)
+    }
+    try OpenCLError.check(code, "clGetProgramInfo")
+    return bytes
+  }
+
+  private var log: String {
     do {
       return try Info.string("clGetProgramBuildInfo", CL_PROGRAM_BUILD_LOG) {
-        clGetProgramBuildInfo(program, device.id, $0, $1, $2, $3)
+        clGetProgramBuildInfo(handle, device.id, $0, $1, $2, $3)
       }
     } catch { return "no build log: \(error)" }
   }

@@ -71,7 +71,8 @@ extension OpenCLBackend {
 
   public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) throws {
     let count = norm.mean.count
-    precondition(scale.count == count && bias.count == count, "[foldBatchNorm] \(norm.mean.shape) → \(scale.shape), \(bias.shape)")
+    precondition(
+      scale.count == count && bias.count == count, "[foldBatchNorm] \(norm.mean.shape) → \(scale.shape), \(bias.shape)")
     let width = traits.vectorWidth(dividing: count)
     try launch(
       Specialisation(.batchNorm, "fold", ["VW": width]), global: [count / width],
@@ -105,7 +106,9 @@ extension OpenCLBackend {
       case .result(let y): (1, y)
       case .recomputed: (2, x)
       }
-    let perChannel: [Argument] = [channels.mean, channels.inverseDeviation, channels.scale, channels.bias].map { .buffer($0.buffer) }
+    let perChannel: [Argument] = [channels.mean, channels.inverseDeviation, channels.scale, channels.bias].map {
+      .buffer($0.buffer)
+    }
     try launch(
       Specialisation(
         .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1]),

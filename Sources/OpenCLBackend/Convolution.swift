@@ -7,7 +7,9 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    try forward(x, filter, ConvolutionProblem(forward: geometry.flattened), Ending(into: y))
+    traits.choice = choice(for: ConvolutionWork(.forward, geometry))
+    defer { traits.choice = nil }
+    try forward(x, filter, geometry, Ending(into: y))
   }
 
   public func convolution(
@@ -18,22 +20,27 @@ extension OpenCLBackend {
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
     let rows = y.count / geometry.k
     precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
-    let problem = ConvolutionProblem(forward: geometry.flattened)
-    let chunks = chunksInEpilogue(problem)
+    traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry))
+    defer { traits.choice = nil }
+    let chunks = chunksInEpilogue(geometry)
     let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
-    try forward(x, filter, problem, Ending(into: y, moments: chunks == nil ? nil : partial))
+    try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
     if chunks == nil { try takeMoments(of: y, into: partial) }
     try merge(partial, rows: rows, statistics)
   }
 
   /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
-  private func chunksInEpilogue(_ problem: ConvolutionProblem) -> Int? {
+  private func chunksInEpilogue(_ geometry: Conv2D) -> Int? {
+    if isProduct(geometry) { return nil }
+    let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.isStaged ? nil : plan.items }
     return ConvolutionPlan(problem, traits).map { $0.blocks * problem.n }
   }
 
   /// The forward pass of training.
-  private func forward(_ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ ending: Ending) throws {
+  private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
+    if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
+    let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
       return try winograd(x, filter, isTransformed: false, problem, plan, ending)
     }
@@ -51,6 +58,8 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && prepared.count == preparedFilterCount(geometry) && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let ending = Ending(into: y, epilogue)
     if let plan = WinogradPlan(problem, traits, isTraining: false) {
@@ -60,6 +69,8 @@ extension OpenCLBackend {
   }
 
   public func preparedFilterCount(_ geometry: Conv2D) -> Int {
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
     let plan = WinogradPlan(ConvolutionProblem(forward: geometry.flattened), traits, isTraining: false)
     return plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count
   }
@@ -68,6 +79,8 @@ extension OpenCLBackend {
     precondition(
       filter.shape == geometry.filter && prepared.count == preparedFilterCount(geometry),
       "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    defer { traits.choice = nil }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: false) {
       try transform(filter, problem, plan, into: prepared)
@@ -82,6 +95,9 @@ extension OpenCLBackend {
     precondition(
       dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
+    defer { traits.choice = nil }
+    if isProduct(geometry) { return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx) }
     let g = geometry.flattened
     let phases = inputGradientPhases(g)
     // Pixels between the taps of a small filter with a large stride get no gradient.
@@ -111,7 +127,7 @@ extension OpenCLBackend {
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  private func inputGradientPhases(
+  func inputGradientPhases(
     _ g: Conv2D
   ) -> [(rows: PhaseAxis, columns: PhaseAxis, problem: ConvolutionProblem)] {
     var start = 0
@@ -129,6 +145,9 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
+    traits.choice = choice(for: ConvolutionWork(.filterGradient, geometry))
+    defer { traits.choice = nil }
+    if isProduct(geometry) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
     let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let sizes: [Argument] = [
@@ -159,24 +178,28 @@ extension OpenCLBackend {
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
-    case .convolution(let pass, let geometry): convolutionWorkspaces(pass, geometry.flattened)
+    case .convolution(let work): convolutionWorkspaces(work)
+    case .multiply(let product): tapConvolution(product).map(convolutionWorkspaces) ?? []
     case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     }
   }
 
-  private func convolutionWorkspaces(_ pass: ConvolutionPass, _ g: Conv2D) -> [Int] {
-    switch pass {
-    case .forward:
+  private func convolutionWorkspaces(_ work: ConvolutionWork) -> [Int] {
+    traits.choice = choice(for: work)
+    defer { traits.choice = nil }
+    let g = work.geometry.flattened
+    if work.pass == .forwardWithStatistics {
+      let chunks = chunksInEpilogue(work.geometry) ?? momentChunks(rows: g.n * g.p * g.q)
+      return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
+    }
+    if isProduct(work.geometry) { return [] }
+    switch work.pass {
+    case .forward, .forwardWithStatistics:
       let problem = ConvolutionProblem(forward: g)
       if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k, isGradient: false) }
       return panel(problem) == g.k ? [] : [g.filter.count * 4]
-    case .forwardWithStatistics:
-      let problem = ConvolutionProblem(forward: g)
-      let rows = g.n * g.p * g.q
-      let chunks = chunksInEpilogue(problem) ?? momentChunks(rows: rows)
-      return [chunks * 3 * g.k * 4] + convolutionWorkspaces(.forward, g)
     case .inference:
       // The filter is prepared already.
       let plan = WinogradPlan(ConvolutionProblem(forward: g), traits, isTraining: false)
@@ -272,7 +295,7 @@ struct Ending {
 
 extension Conv2D {
   /// The same sums with all pixels of all images in rows of a convenient length, where the filter is a single tap that meets every pixel.
-  fileprivate var flattened: Conv2D {
+  var flattened: Conv2D {
     guard r == 1 && s == 1 && stride == 1 && padding == 0 else { return self }
     let pixels = n * h * w
     // A row of input stays within 256 KB; tiles of 14 pixels cut multiples of 14 evenly.

@@ -84,19 +84,24 @@ struct ConvolutionPlan: Hashable {
 
   /// The built-in choice, or nil where the strip does not fit into local memory and the plain kernel must serve.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
+    if traits.choice?.algorithm == .plain { return nil }
     width = traits.vectorWidth(dividing: problem.k)
+    let vectors = problem.k / width
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
-    channelVectors = problem.k % (2 * width) == 0 ? 2 : 1
+    channelVectors = traits.chosen("TC") { (1...8).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
     let pixels = max(1, traits.accumulators / channelVectors)
     // Tiles of up to 14 or 16 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
     let longest = min(pixels, channelVectors == 1 ? 16 : 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
-    tileColumns = (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
+    tileColumns =
+      traits.chosen("TQ") { (1...min(pixels, problem.q)).contains($0) }
+      ?? (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
     // Eight sums in flight hide the latency of a multiply-add, and sixteen spread the load of a filter's only vector; rows make up for
     // short columns.
     let sums = channelVectors == 1 ? 16 : 8
     let wanted = (sums + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
-    tileRows = max(1, min(wanted, problem.p, pixels / tileColumns))
+    let mostRows = max(1, min(problem.p, pixels / tileColumns))
+    tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
 
     let strip = Strip(problem, tileStep: problem.stride)
     (sample, pitch, row) = (strip.sample, strip.pitch, strip.row)
@@ -157,16 +162,19 @@ struct FilterGradientPlan: Hashable {
 
   /// Nil where the strips of one row do not fit into local memory and the plain kernel must serve.
   init?(_ g: Conv2D, _ traits: DeviceTraits) {
+    if traits.choice?.algorithm == .plain { return nil }
     width = traits.vectorWidth(dividing: g.k)
     let (width, k) = (width, g.k)
-    channelVectors = [4, 2].first { k % ($0 * width) == 0 } ?? 1
+    channelVectors =
+      traits.chosen("TC") { (1...8).contains($0) && k % ($0 * width) == 0 } ?? [4, 2].first { k % ($0 * width) == 0 } ?? 1
     let panel = width * channelVectors
     let strip = Strip(ConvolutionProblem(forward: g), tileStep: g.stride)
     (sample, inputPitch) = (strip.sample, strip.pitch)
     // Where S and C are one loop, tiles may cross from one tap to the next.
     let length = inputPitch == g.c ? g.s * g.c : g.c
     let most = min(16, max(1, traits.accumulators / channelVectors), length)
-    inputChannels = (1...most).last { length % $0 == 0 } ?? 1
+    inputChannels =
+      traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 } ?? (1...most).last { length % $0 == 0 } ?? 1
 
     // Each further part of the output channels copies x once more: 256 make up for that many times over.
     var depth = (1...max(1, 256 / panel)).last { k % ($0 * panel) == 0 }.map { $0 * panel } ?? panel
@@ -182,7 +190,10 @@ struct FilterGradientPlan: Hashable {
     // Partial sums cost traffic: as many as keep the device busy, but no more than a quarter of what is read.
     let wanted = (traits.wantedItems * depth / k + 1) / 2
     let affordable = (g.input.count + g.output.count) / 4 / g.filter.count
-    splits = max(1, min(g.n * g.p / rows, wanted, max(affordable, traits.computeUnits * depth / k)))
+    let mostSplits = max(1, g.n * g.p / rows)
+    splits =
+      traits.chosen("SPLITS") { (1...mostSplits).contains($0) }
+      ?? max(1, min(mostSplits, wanted, max(affordable, traits.computeUnits * depth / k)))
   }
 
   /// Bytes of the partial sums; none where one split writes the result itself.

@@ -19,6 +19,9 @@ package struct DeviceTraits {
   /// and the gradient with it; in gradients and in inference it stays as small as it is.
   package var forwardWinogradSide = 2
 
+  /// What the tuner has chosen for the convolution at hand; nil for the built-in choice.
+  package var choice: ConvolutionChoice?
+
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
     computeUnits = max(1, try device.computeUnits)

@@ -1,4 +1,3 @@
-import CCLBlast
 import Compute
 import Kernels
 import OpenCL
@@ -7,28 +6,16 @@ typealias Argument = OpenCL.Kernel.Argument
 
 extension OpenCLBackend {
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws {
-    precondition(a.shape.rank == 2 && b.shape.rank == 2 && c.shape.rank == 2, "[multiply] \(a.shape) · \(b.shape) → \(c.shape)")
-    let (m, k) = ta ? (a.shape[1], a.shape[0]) : (a.shape[0], a.shape[1])
-    let (inner, n) = tb ? (b.shape[1], b.shape[0]) : (b.shape[0], b.shape[1])
-    precondition(
-      inner == k && c.shape == [m, n], "[multiply] \(a.shape)\(ta ? "ᵀ" : "") · \(b.shape)\(tb ? "ᵀ" : "") → \(c.shape)")
-    // Of the kernels that CLBlast runs, the event is the last one's.
-    let before = try profiler == nil ? nil : queue.marker()
-    var handle: cl_command_queue? = queue.handle
-    var event: cl_event?
-    let status = withUnsafeMutablePointer(to: &event) {
-      CLBlastSgemm(
-        CLBlastLayoutRowMajor, ta ? CLBlastTransposeYes : CLBlastTransposeNo, tb ? CLBlastTransposeYes : CLBlastTransposeNo, m, n,
-        k, 1,
-        a.buffer.handle, 0, a.shape[1], b.buffer.handle, 0, b.shape[1], 0, c.buffer.handle, 0, n, &handle,
-        profiler == nil ? nil : $0)
-    }
-    guard status == CLBlastSuccess else {
-      throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")
-    }
-    if let event {
-      try profiler?.add(
-        .command("CLBlastSgemm"), bytes: a.byteCount + b.byteCount + c.byteCount, after: before, Event(handle: event))
+    let product = MatrixProduct(a.shape, transposed: ta, b.shape, transposed: tb)
+    precondition(c.shape == [product.m, product.n], "[multiply] \(c.shape), expected [\(product.m), \(product.n)]")
+    guard let work = tapConvolution(product) else { return try multiplyByCLBlast(a, b, product, into: c) }
+    let g = work.geometry
+    switch work.pass {
+    case .forward, .forwardWithStatistics, .inference: try convolution(a.reshaped(g.input), filter: b.reshaped(g.filter), g, into: c.reshaped(g.output))
+    case .inputGradient:
+      try convolutionInputGradient(
+        a.reshaped(g.output), filter: b.reshaped(g.filter), g, accumulate: false, into: c.reshaped(g.input))
+    case .filterGradient: try convolutionFilterGradient(a.reshaped(g.input), b.reshaped(g.output), g, into: c.reshaped(g.filter))
     }
   }
 

@@ -10,10 +10,14 @@ public final class OpenCLBackend: Backend {
   public let alignment: Int
   /// What the device is, for reports and plans.
   public let device: Device
-  let traits: DeviceTraits
+  /// What plans are made for. Its choice is set while a convolution is enqueued.
+  var traits: DeviceTraits
   let queue: Queue
   private let deviceMemory: DeviceMemory
   private let programs: ProgramCache
+  private let tuning: TuningTable
+  /// What was chosen for the work met so far.
+  private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
   /// While ``startProfile()`` is in force.
   private(set) var profiler: Profiler?
 
@@ -24,13 +28,24 @@ public final class OpenCLBackend: Backend {
   /// - Parameters:
   ///   - device: where to run.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
+  ///   - tuning: what the tuner has chosen; other work is done as the plans choose by themselves.
+  ///   - programs: where compiled programs are kept, if the driver does not do so itself.
   /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
-  public convenience init(device: Device, profiling: Bool = false) throws {
-    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device))
+  public convenience init(
+    device: Device, profiling: Bool = false, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+  ) throws {
+    // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
+    let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
+    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device), tuning: tuning, programs: disk)
   }
 
-  /// Fits the kernels to `traits` instead of what the device says, so that a test can try the choices for other devices.
-  package init(device: Device, profiling: Bool = false, traits: DeviceTraits) throws {
+  /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
+  /// the choices for other devices, and kernels that are wrong.
+  package init(
+    device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
+    programs: DeviceCache? = nil, kernels: String? = nil
+  ) throws {
+    self.tuning = tuning
     let context = try Context(device: device)
     self.device = device
     name = try device.name
@@ -40,7 +55,8 @@ public final class OpenCLBackend: Backend {
     canProfile = profiling
     queue = try Queue(context: context, profiling: profiling)
     deviceMemory = try DeviceMemory(queue: queue, granularity: alignment)
-    programs = try ProgramCache(context: context, describing: profiling)
+    self.programs = ProgramCache(
+      context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
   }
 
   // MARK: Memory
@@ -100,6 +116,19 @@ public final class OpenCLBackend: Backend {
   public func flush() throws { try queue.flush() }
 
   public func finish() throws { try queue.finish() }
+
+  // MARK: Choices
+
+  func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
+    let work = work.withoutStatistics
+    if let choice = choices[work] { return choice }
+    let choice = tuning[work]?.choice
+    choices[work] = .some(choice)
+    return choice
+  }
+
+  /// Makes this the way to do the work; nil for the built-in one.
+  package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
 
   // MARK: Launching
 

@@ -13,7 +13,8 @@ struct Specialisation: Hashable {
   }
 
   init(
-    _ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int> = [:], _ more: KeyValuePairs<String, Int> = [:]
+    _ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int> = [:],
+    _ more: KeyValuePairs<String, Int> = [:]
   ) {
     self.source = source
     self.kernel = kernel

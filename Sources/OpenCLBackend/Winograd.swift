@@ -40,25 +40,33 @@ struct WinogradPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
-    guard traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
+    guard traits.allows(.winograd), traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
     width = traits.vectorWidth
+    // Never less exact than the device's policy says.
+    let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
     self.side = side
     let (c, k) = (problem.c, problem.k)
     // With fewer channels the transforms cost more than the multiplications that they save.
-    guard c % width == 0, k % width == 0, min(c, k) >= (side == 2 && !isGradient ? 32 : 16) else { return nil }
+    let fewest = traits.choice != nil ? width : side == 2 && !isGradient ? 32 : 16
+    guard c % width == 0, k % width == 0, min(c, k) >= fewest else { return nil }
     // A tile of the convolution holds tiles by channels, that of the filter gradient input channels by output channels.
     let most = traits.accumulators >= 16 ? 16 : 8
     let vectors = width
-    channelVectors = [isGradient ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
-    tileRows = max(1, min(12, traits.accumulators / channelVectors))
-    inputChannels = min(most / channelVectors, width)
+    channelVectors =
+      traits.chosen("TC") { (1...4).contains($0) && k % ($0 * vectors) == 0 }
+      ?? [isGradient ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
+    let mostRows = max(1, traits.accumulators / channelVectors)
+    tileRows = traits.chosen("TR") { (1...mostRows).contains($0) } ?? min(12, mostRows)
+    inputChannels = traits.chosen("TI") { (1...mostRows).contains($0) && c % $0 == 0 } ?? min(most / channelVectors, width)
     func pitch(_ channels: Int) -> Int { channels >= 256 ? channels + 16 : channels }
     (inputPitch, gradientPitch) = (pitch(c), pitch(k))
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
     slots = (tiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
-    isStaged = positions * c * k * 4 > (isGradient ? Self.gradientRoom : Self.filterRoom)
+    isStaged =
+      traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 }
+      ?? (positions * c * k * 4 > (isGradient ? Self.gradientRoom : Self.filterRoom))
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
       tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
@@ -70,7 +78,7 @@ struct WinogradPlan: Hashable {
     // the same few lines of the first cache.
     let channels = inputPitch + (isGradient ? gradientPitch : channelVectors * width)
     let room = min(traits.localMemory, 600 << 10) / (positions * channels * 4)
-    tilesAtOnce = isGradient ? min(24, room) : tileRows
+    tilesAtOnce = isGradient ? min(traits.chosen("TB") { $0 > 0 } ?? 24, room) : tileRows
     guard tilesAtOnce > 0, tilesAtOnce <= room else { return nil }
     inputBytes = positions * tilesAtOnce * inputPitch * 4
     otherBytes = positions * tilesAtOnce * (channels - inputPitch) * 4
@@ -115,7 +123,8 @@ struct WinogradPlan: Hashable {
   /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
   /// for stages the transformed inputs and the products or transformed output gradients.
   func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
-    let filter = filterCount(c, k) * 4
+    // A convolution's filter is there once, whatever the splits.
+    let filter = filterCount(c, k) / (isGradient ? 1 : splits) * 4
     let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
     return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }

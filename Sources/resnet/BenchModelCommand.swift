@@ -10,6 +10,7 @@ struct BenchModelCommand: ParsableCommand {
     commandName: "model", abstract: "Measure a model's throughput in training and inference on random images.")
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
   @Argument(help: "For example resnet20 or resnet50.")
@@ -30,6 +31,7 @@ struct BenchModelCommand: ParsableCommand {
   var profile = false
 
   func validate() throws {
+    try tuning.validate(device)
     try modelOptions.validate(model)
     try requireSizes(["--steps": steps], in: 1...1 << 20)
     if profile { try device.requireProfile() }
@@ -38,8 +40,10 @@ struct BenchModelCommand: ParsableCommand {
   func run() throws {
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
-    let backend = try device.backend(profiling: profile)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
+    if tuning.tune != nil { Signals.catchAll() }
+    let backend = try tuning.backend(device, profiling: profile) { try convolutions(of: configuration, images: shape) }
+    if Signals.pending != nil { throw Signals.exitCode }
     try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
     let network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)

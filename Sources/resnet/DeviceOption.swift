@@ -26,9 +26,11 @@ struct DeviceOption: ParsableArguments {
     if isReference { throw ValidationError("--profile needs an OpenCL device, not --device \(device)") }
   }
 
-  /// Opens the device.
+  /// Opens the device, with what the user's cache knows about it.
   func backend(profiling: Bool = false) throws -> any Backend {
     if isReference { return CPUBackend() }
-    return try OpenCLBackend(device: DeviceList.find(device).device, profiling: profiling)
+    let device = try DeviceList.find(device).device
+    let cache = try userCache(of: device)
+    return try OpenCLBackend(device: device, profiling: profiling, tuning: cache?.loadTable() ?? TuningTable(), programs: cache)
   }
 }

@@ -10,6 +10,7 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate", abstract: "Measure a checkpoint on a data set's test images.")
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
   @Option(help: ArgumentHelp("The weights, a safetensors file.", valueName: "file"))
@@ -31,6 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    try tuning.validate(device)
     try requirePaths(["--checkpoint": checkpoint, "--data": data])
     if let model { try modelOptions.validate(model) }
     if model == nil, let option = modelOptions.given.first {
@@ -48,7 +50,11 @@ struct EvaluateCommand: ParsableCommand {
     let model = try located { try ResNet(try configuration(weights)) }
     let validation = try dataset.load(from: data).validation
     try located { try model.configuration.check(validation) }
-    let backend = try device.backend()
+    let size = validation.images.shape
+    let backend = try tuning.backend(device) {
+      try convolutions(of: model.configuration, images: [batchSize, size[1], size[2], size[3]], training: false)
+    }
+    if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)
     try located { try model.store.load(weights.tensors) }
     let images = try DeviceDataset(validation, on: backend)

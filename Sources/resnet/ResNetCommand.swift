@@ -9,6 +9,7 @@ struct ResNetCommand: ParsableCommand {
     abstract: "Train and run residual networks on any OpenCL device.",
     subcommands: [
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self,
+      TuneCommand.self, CacheCommand.self,
     ])
 
   static func main() {

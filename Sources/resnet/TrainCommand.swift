@@ -15,6 +15,7 @@ struct TrainCommand: ParsableCommand {
       """)
 
   @OptionGroup var device: DeviceOption
+  @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Run") var options: RunOptions
 
@@ -31,6 +32,7 @@ struct TrainCommand: ParsableCommand {
   var profile = false
 
   func validate() throws {
+    try tuning.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
@@ -44,7 +46,10 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     Signals.catchAll()
     let (configuration, splits) = try prepare()
-    let backend = try device.backend(profiling: profile)
+    let size = splits.train.images.shape
+    let backend = try tuning.backend(device, profiling: profile) {
+      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
+    }
     if Signals.pending != nil { throw Signals.exitCode }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
@@ -52,7 +57,6 @@ struct TrainCommand: ParsableCommand {
       }
     let trainer = try Trainer(
       configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
-    let size = splits.train.images.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"

@@ -85,7 +85,8 @@ private struct Fixture {
         let (dscale, dbias) = (try backend.tensor(scale.shape), try backend.tensor(scale.shape))
         backend.batchNorm(x, channels, residual: residual, relu: fused, into: y)
         backend.batchNormGradient(
-          dy, x: x, mask: fused ? .result(y) : .none, channels, into: dx, dscale: dscale, dbias: dbias, dresidual: fused ? dresidual : nil)
+          dy, x: x, mask: fused ? .result(y) : .none, channels, into: dx, dscale: dscale, dbias: dbias,
+          dresidual: fused ? dresidual : nil)
         let m = x.count / scale.count
         try fixture.expect(y, is: "y\(step)", of: config, terms: m)
         try fixture.expect(dx, is: "dx\(step)", of: config, terms: m)

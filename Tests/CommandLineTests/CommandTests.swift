@@ -183,7 +183,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["--help", "train --help", "evaluate --help", "summary --help", "verify --help", "bench kernels --help"])
+  @Test(arguments: [
+    "--help", "train --help", "evaluate --help", "summary --help", "verify --help", "bench kernels --help", "tune --help",
+    "cache --help",
+  ])
   func helpIsGiven(line: String) throws {
     let result = try Program.run(line.split(separator: " ").map(String.init))
     #expect(result.code == 0 && result.err.isEmpty && result.out.hasPrefix("OVERVIEW"))

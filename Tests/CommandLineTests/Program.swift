@@ -7,6 +7,15 @@ enum Program {
   static let path =
     Bundle.main.executableURL.map { $0.deletingLastPathComponent().appendingPathComponent("resnet").path } ?? "resnet"
 
+  /// What programs find as their user's cache: nothing at first, and never the user's own. Removed when the tests end.
+  static let cache: String = {
+    atexit { try? FileManager.default.removeItem(atPath: Program.cachePath) }
+    return cachePath
+  }()
+  private static let cachePath = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "resnet-cache-\(UUID().uuidString)"
+  ).path
+
   struct Result {
     /// The exit code, or the signal that ended the program.
     var code: Int32
@@ -43,7 +52,11 @@ final class Running {
     for file in files { try Data().write(to: file) }
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    // PoCL's own cache stays where it is, or every program would build every kernel.
+    let inherited = ProcessInfo.processInfo.environment
+    let caches = inherited["XDG_CACHE_HOME"] ?? "\(inherited["HOME"] ?? "")/.cache"
+    let own = ["XDG_CACHE_HOME": Program.cache, "POCL_CACHE_DIR": inherited["POCL_CACHE_DIR"] ?? "\(caches)/pocl/kcache"]
+    process.environment = inherited.merging(own) { $1 }.merging(environment) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: files[0])

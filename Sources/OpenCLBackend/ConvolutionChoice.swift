@@ -1,0 +1,54 @@
+import Compute
+
+/// A way to compute one pass of one convolution, in place of the one that the plans would choose by themselves.
+///
+/// It names an algorithm and, by the names that the kernels know them by, the tile numbers that differ from the built-in ones. The
+/// plans check each number where they use it and ignore one that does not suit, so that no choice, wherever it comes from, can
+/// make a plan that computes something else or nothing.
+public struct ConvolutionChoice: Hashable, Sendable, CustomStringConvertible {
+  public enum Algorithm: String, CaseIterable, Sendable {
+    /// Register tiles: `convolution.cl`, `convolution_filter_gradient.cl`.
+    case direct
+    /// Without tiles or local memory.
+    case plain
+    /// `winograd.cl` and `winograd_staged.cl`.
+    case winograd
+    /// A matrix product by CLBlast, for filters of one tap.
+    case product
+  }
+
+  public let algorithm: Algorithm
+  public let numbers: [String: Int]
+
+  package init(_ algorithm: Algorithm, _ numbers: [String: Int] = [:]) { (self.algorithm, self.numbers) = (algorithm, numbers) }
+
+  /// For example `direct TC=2 TQ=8`, which ``init(_:)`` reads.
+  public var description: String {
+    ([algorithm.rawValue] + numbers.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }).joined(separator: " ")
+  }
+
+  /// - Returns: nil for a text that is no description of a choice.
+  public init?(_ text: String) {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    guard let algorithm = Algorithm(rawValue: String(words[0])) else { return nil }
+    var numbers: [String: Int] = [:]
+    for word in words.dropFirst() {
+      let parts = word.split(separator: "=", omittingEmptySubsequences: false)
+      guard parts.count == 2, !parts[0].isEmpty, let number = Int(parts[1]), (0...1 << 20).contains(number),
+        numbers.updateValue(number, forKey: String(parts[0])) == nil
+      else { return nil }
+    }
+    self.init(algorithm, numbers)
+  }
+}
+
+extension DeviceTraits {
+  /// The choice's number of that name, where there is one and it suits.
+  func chosen(_ name: String, where suits: (Int) -> Bool) -> Int? {
+    guard let number = choice?.numbers[name], suits(number) else { return nil }
+    return number
+  }
+
+  /// False where another algorithm was chosen.
+  func allows(_ algorithm: ConvolutionChoice.Algorithm) -> Bool { choice.map { $0.algorithm == algorithm } ?? true }
+}

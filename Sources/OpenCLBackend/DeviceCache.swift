@@ -1,0 +1,185 @@
+import Compute
+import Formats
+import Glibc
+import OpenCL
+
+/// What is kept on disk about one device, driver and set of kernels: the tuner's choices and compiled programs.
+///
+///     FOLDER/1f…9a/tuning            a ``TuningTable``
+///     FOLDER/1f…9a/03…7c.program     a binary of the driver
+///
+/// The name of the inner folder is the checksum of the ``identity``. Each file begins with a line that holds the format's version
+/// and a checksum of the rest, then the identity; a file in which any of it is wrong is not used, and is replaced by the next
+/// write. Files are replaced atomically, so that processes may share the folder. What cannot be read or written is a warning.
+public final class DeviceCache {
+  /// One line of JSON: device, driver, platform, kernels.
+  public let identity: String
+  public let path: String
+  private let warn: (String) -> Void
+  private var isWritable = true
+
+  /// - Parameters:
+  ///   - folder: for all devices, for example ``userFolder(_:)``; made where it is missing, with the first write.
+  ///   - warn: told of each problem, in one line.
+  /// - Throws: where the device or a kernel's source cannot be read.
+  public init(_ folder: String, device: Device, warn: @escaping (String) -> Void) throws {
+    let sources = try KernelSources(device: device)
+    identity =
+      JSON.object([
+        .init("device", .string(try device.name)), .init("driver", .string(try device.driverVersion)),
+        .init("platform", .string("\(try device.platform.name), \(try device.platform.version)")),
+        .init("kernels", .string(try sources.checksum())),
+      ]).description
+    path = "\(folder)/\(Checksum.of(identity.utf8))"
+    self.warn = warn
+  }
+
+  /// `$XDG_CACHE_HOME/resnet`, or `~/.cache/resnet` (XDG Base Directory Specification: a relative path counts as none); nil where
+  /// there is no home.
+  public static func userFolder(_ environment: [String: String]) -> String? {
+    if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return "\(folder)/resnet" }
+    guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
+    return "\(home)/.cache/resnet"
+  }
+
+  // MARK: Choices
+
+  private var tablePath: String { "\(path)/tuning" }
+
+  /// The choices; empty where there are none, or none that can be trusted.
+  public func loadTable() -> TuningTable {
+    guard let body = read(tablePath) else { return TuningTable() }
+    do { return try TuningTable(JSON(parsing: String(decoding: body, as: UTF8.self))) } catch {
+      warn("\(tablePath) is not used: \(error)")
+      return TuningTable()
+    }
+  }
+
+  /// Adds choices to those on disk.
+  /// - Returns: what is on disk then, or would be if it could be written.
+  @discardableResult
+  public func save(_ table: TuningTable) -> TuningTable {
+    guard makeFolder() else { return table }
+    // Between reading and replacing, nobody else may do the same; a second is enough for anybody.
+    var lock: Folder.Lock?
+    for _ in 0..<100 where lock == nil {
+      lock = (try? Folder.Lock(path)) ?? nil
+      if lock == nil { usleep(10_000) }
+    }
+    return withExtendedLifetime(lock) {
+      var merged = loadTable()
+      merged.merge(table)
+      write(Array(merged.json.description.utf8), to: tablePath)
+      return merged
+    }
+  }
+
+  // MARK: Programs
+
+  func program(_ key: String) -> [UInt8]? { read("\(path)/\(key).program") }
+
+  func save(_ binary: [UInt8], program key: String) {
+    if makeFolder() { write(binary, to: "\(path)/\(key).program") }
+  }
+
+  // MARK: Files
+
+  private func read(_ file: String) -> [UInt8]? {
+    guard InputFile.exists(file) else { return nil }
+    do { return try CacheFile.body(of: InputFile(file).read(), identity) } catch {
+      warn("\(file) is not used: \(error)")
+      return nil
+    }
+  }
+
+  private func write(_ body: [UInt8], to file: String) {
+    do { try AtomicFile.write(CacheFile.bytes(identity, body), to: file) } catch { giveUp(error) }
+  }
+
+  private func makeFolder() -> Bool {
+    guard isWritable else { return false }
+    do { try Folder.make(path) } catch { giveUp(error) }
+    return isWritable
+  }
+
+  private func giveUp(_ error: any Error) {
+    warn("nothing is kept for the next run: \(error)")
+    isWritable = false
+  }
+}
+
+/// The form of a cached file: `resnet cache 1 CHECKSUM`, a line with the identity, and the contents.
+package enum CacheFile {
+  private static let title = "resnet cache 1 "
+  private static let newline = UInt8(ascii: "\n")
+
+  package static func bytes(_ identity: String, _ body: [UInt8]) -> [UInt8] {
+    let rest = Array("\(identity)\n".utf8) + body
+    return Array("\(title)\(Checksum.of(rest))\n".utf8) + rest
+  }
+
+  /// The identity and the contents.
+  /// - Throws: a ``Failure`` where the bytes are not what ``bytes(_:_:)`` gives.
+  static func parse(_ bytes: [UInt8]) throws -> (identity: String, body: [UInt8]) {
+    let parts = bytes.split(separator: newline, maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0].elementsEqual("\(title)\(Checksum.of(bytes[parts[1].startIndex...]))".utf8) else {
+      throw Failure("it is damaged, or of another version")
+    }
+    return (String(decoding: parts[1], as: UTF8.self), Array(parts[2]))
+  }
+
+  static func body(of bytes: [UInt8], _ identity: String) throws -> [UInt8] {
+    let (found, body) = try parse(bytes)
+    guard found == identity else { throw Failure("it belongs to another device, driver or version: \(found)") }
+    return body
+  }
+}
+
+/// The folder as a whole, of all devices.
+public enum CacheFolder {
+  public struct Contents {
+    /// The inner folder.
+    public let path: String
+    /// As ``DeviceCache/identity``; nil where no file of the folder can be trusted.
+    public let identity: JSON?
+    public let table: TuningTable
+    public let programs: Int
+    public let byteCount: Int
+  }
+
+  /// What there is, by path; empty where there is no folder.
+  public static func list(_ folder: String) throws -> [Contents] {
+    try Folder.entries(folder).filter(isOurs).sorted().map { name in
+      let path = "\(folder)/\(name)"
+      var (identity, table, programs, byteCount) = (JSON?.none, TuningTable(), 0, 0)
+      for file in try Folder.entries(path) {
+        guard let bytes = try? InputFile("\(path)/\(file)").read() else { continue }
+        byteCount += bytes.count
+        guard let parts = try? CacheFile.parse(bytes), let found = try? JSON(parsing: parts.identity) else { continue }
+        identity = found
+        if file == "tuning" { table = (try? TuningTable(JSON(parsing: String(decoding: parts.body, as: UTF8.self)))) ?? table }
+        if file.hasSuffix(".program") { programs += 1 }
+      }
+      return Contents(path: path, identity: identity, table: table, programs: programs, byteCount: byteCount)
+    }
+  }
+
+  /// Removes all that a ``DeviceCache`` makes, and nothing else.
+  /// - Throws: a ``Failure`` for what cannot be removed.
+  public static func clear(_ folder: String) throws {
+    for name in try Folder.entries(folder) where isOurs(name) {
+      for file in try Folder.entries("\(folder)/\(name)")
+      where file == "tuning" || file.hasSuffix(".program") || file.hasPrefix(".tmp-") {
+        try remove("\(folder)/\(name)/\(file)", unlink)
+      }
+      try remove("\(folder)/\(name)", rmdir)
+    }
+  }
+
+  private static func isOurs(_ name: String) -> Bool { name.utf8.count == 16 && name.allSatisfy(\.isHexDigit) }
+
+  private static func remove(_ path: String, _ call: (UnsafePointer<CChar>) -> Int32) throws {
+    // Another process may have been faster.
+    if call(path) != 0 && errno != ENOENT { throw Failure("cannot remove \(path): \(String(cString: strerror(errno)))") }
+  }
+}

@@ -1,0 +1,92 @@
+import CCLBlast
+import Compute
+import Glibc
+import OpenCL
+import Synchronization
+
+/// Matrix products: by CLBlast, or, on CPUs, as convolutions of a single tap.
+extension OpenCLBackend {
+  /// c (+)= a·b through CLBlast, whose own scratch memory is not the pool's.
+  func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool = false, into c: Tensor) throws {
+    try CLBlastParameters.prepare(device, traits)
+    let (m, n, k) = (product.m, product.n, product.k)
+    // Of the kernels that CLBlast runs, the event is the last one's.
+    let before = try profiler == nil ? nil : queue.marker()
+    var handle: cl_command_queue? = queue.handle
+    var event: cl_event?
+    let status = withUnsafeMutablePointer(to: &event) {
+      CLBlastSgemm(
+        CLBlastLayoutRowMajor, product.transposedA ? CLBlastTransposeYes : CLBlastTransposeNo,
+        product.transposedB ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1, a.buffer.handle, 0, product.transposedA ? m : k,
+        b.buffer.handle, 0, product.transposedB ? k : n, accumulate ? 1 : 0, c.buffer.handle, 0, n, &handle,
+        profiler == nil ? nil : $0)
+    }
+    guard status == CLBlastSuccess else {
+      throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")
+    }
+    if let event {
+      try profiler?.add(
+        .command("CLBlastSgemm"), bytes: a.byteCount + b.byteCount + c.byteCount * (accumulate ? 2 : 1), after: before,
+        Event(handle: event))
+    }
+  }
+
+  /// The convolution of a single tap that is this product, on CPUs: CLBlast builds about thirty kernels before its first product,
+  /// which takes PoCL longer than all that a small network needs besides, and the convolutions are faster.
+  func tapConvolution(_ product: MatrixProduct) -> ConvolutionWork? {
+    guard traits.isCPU else { return nil }
+    let (m, n, k) = (product.m, product.n, product.k)
+    switch (product.transposedA, product.transposedB) {
+    case (false, false): return ConvolutionWork(.forward, Conv2D(input: pixels(m, k), filter: [1, 1, k, n]))
+    case (false, true): return ConvolutionWork(.inputGradient, Conv2D(input: pixels(m, n), filter: [1, 1, n, k]))
+    case (true, false): return ConvolutionWork(.filterGradient, Conv2D(input: pixels(k, m), filter: [1, 1, m, n]))
+    case (true, true): return nil
+    }
+  }
+
+  /// Rows of a matrix as the pixels of an image.
+  private func pixels(_ rows: Int, _ channels: Int) -> Shape { [1, 1, rows, channels] }
+
+  /// Whether CLBlast was chosen for this convolution, which must be one that is a product: a single tap that meets every pixel.
+  func isProduct(_ g: Conv2D) -> Bool {
+    traits.choice?.algorithm == .product && g.r == 1 && g.s == 1 && g.stride == 1 && g.padding == 0
+  }
+
+  /// A pass of a convolution of a single tap as one product: the pixels are the rows.
+  func multiplyPixels(
+    _ a: Tensor, _ b: Tensor, _ g: Conv2D, _ pass: ConvolutionPass, accumulate: Bool = false, into c: Tensor
+  ) throws {
+    let pixels = g.n * g.h * g.w
+    let product =
+      switch pass {
+      case .forward, .forwardWithStatistics, .inference: MatrixProduct(m: pixels, n: g.k, k: g.c)
+      case .inputGradient: MatrixProduct(m: pixels, n: g.c, k: g.k, transposedB: true)
+      case .filterGradient: MatrixProduct(m: g.c, n: g.k, k: pixels, transposedA: true)
+      }
+    try multiplyByCLBlast(a, b, product, accumulate: accumulate, into: c)
+  }
+}
+
+/// CLBlast's parameters for matrix products. It keeps them for each device of the process.
+enum CLBlastParameters {
+  /// What its own database has no good answer for: on PoCL about 90 GFLOP/s on two AVX-512 cores, where the defaults give 13.
+  private static let forCPUs: KeyValuePairs<String, Int> = [
+    "GEMMK": 0, "KREG": 1, "KWG": 32, "KWI": 2, "MDIMA": 8, "MDIMC": 8, "MWG": 64, "NDIMB": 8, "NDIMC": 8, "NWG": 64, "SA": 0,
+    "SB": 0, "STRM": 0, "STRN": 0, "VWM": 4, "VWN": 4,
+  ]
+
+  private static let prepared = Mutex<Set<Device>>([])
+
+  /// Sets the parameters before a CPU's first product.
+  static func prepare(_ device: Device, _ traits: DeviceTraits) throws(OpenCLError) {
+    guard traits.isCPU, prepared.withLock({ $0.insert(device).inserted }) else { return }
+    let names = forCPUs.map { strdup($0.key) }
+    defer { for name in names { free(name) } }
+    var pointers = names.map { UnsafePointer($0) }
+    let values = forCPUs.map(\.value)
+    let status = CLBlastOverrideParameters(device.handle, "Xgemm", CLBlastPrecisionSingle, values.count, &pointers, values)
+    guard status == CLBlastSuccess else {
+      throw OpenCLError(call: "CLBlastOverrideParameters", code: status.rawValue)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import Compute
+import Formats
+
+/// What the tuner has found out on one device, by the work's description.
+public struct TuningTable: Sendable, Equatable {
+  public struct Entry: Sendable, Equatable {
+    /// Nil where nothing was faster than the built-in choice.
+    public var choice: ConvolutionChoice?
+    /// What the built-in and the chosen way took.
+    public var builtInSeconds, seconds: Double
+    /// Whether all candidates were tried; false where the time was up before.
+    public var isComplete: Bool
+
+    public init(choice: ConvolutionChoice?, builtInSeconds: Double, seconds: Double, isComplete: Bool) {
+      (self.choice, self.builtInSeconds, self.seconds, self.isComplete) = (choice, builtInSeconds, seconds, isComplete)
+    }
+  }
+
+  public private(set) var entries: [String: Entry] = [:]
+
+  public init() {}
+
+  public subscript(work: ConvolutionWork) -> Entry? {
+    get { entries[work.description] }
+    set { entries[work.description] = newValue }
+  }
+
+  /// Takes over another table's entries; of two about the same work, the other's.
+  public mutating func merge(_ other: TuningTable) { entries.merge(other.entries) { $1 } }
+
+  package var json: JSON {
+    .array(
+      entries.sorted { $0.key < $1.key }.map { work, entry in
+        .object([
+          .init("work", .string(work)), .init("choice", entry.choice.map { .string($0.description) } ?? .null),
+          .init("built_in_seconds", .number(entry.builtInSeconds)), .init("seconds", .number(entry.seconds)),
+          .init("complete", .boolean(entry.isComplete)),
+        ])
+      })
+  }
+
+  /// - Throws: a ``Failure`` where the value is not what ``json`` gives.
+  init(_ json: JSON) throws {
+    guard case .array(let values) = json else { throw Failure("there is no list of choices") }
+    for value in values {
+      guard case .string(let work)? = value["work"], let builtIn = value["built_in_seconds"]?.seconds,
+        let seconds = value["seconds"]?.seconds, case .boolean(let isComplete)? = value["complete"]
+      else { throw Failure("\(value) is no choice") }
+      var choice: ConvolutionChoice?
+      if case .string(let text)? = value["choice"] {
+        choice = ConvolutionChoice(text)
+        if choice == nil { throw Failure("'\(text)' is no choice") }
+      }
+      entries[work] = Entry(choice: choice, builtInSeconds: builtIn, seconds: seconds, isComplete: isComplete)
+    }
+  }
+}
+
+extension JSON {
+  fileprivate var seconds: Double? {
+    switch self {
+    case .number(let value): value
+    case .integer(let value): Double(value)
+    default: nil
+    }
+  }
+}

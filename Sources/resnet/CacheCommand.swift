@@ -1,0 +1,57 @@
+import ArgumentParser
+import Compute
+import Formats
+import Foundation
+import OpenCLBackend
+
+struct CacheCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cache", abstract: "Show or forget what was tuned and compiled.",
+    discussion: "It lies in $XDG_CACHE_HOME/resnet, or ~/.cache/resnet.", subcommands: [List.self, Clear.self])
+
+  /// - Throws: a ``Failure`` where the user has no home.
+  private static func folder() throws -> String {
+    guard let folder = DeviceCache.userFolder(ProcessInfo.processInfo.environment) else {
+      throw Failure("there is no cache without a home: set HOME or XDG_CACHE_HOME to an absolute path")
+    }
+    return folder
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List what is kept, device by device.")
+
+    @Flag(help: "Print a JSON array.")
+    var json = false
+
+    func run() throws {
+      let contents = try CacheFolder.list(CacheCommand.folder())
+      if json { return printJSON(.array(contents.map(describe))) }
+      for entry in contents {
+        print("\(entry.path)  \(bytes(entry.byteCount))")
+        for key in ["device", "driver", "platform", "kernels"] {
+          if case .string(let value)? = entry.identity?[key] { print("  \(key) \(value)") }
+        }
+        print("  \(entry.table.entries.count) convolutions tuned, \(entry.programs) programs")
+      }
+      if contents.isEmpty { print("nothing is kept in \(try CacheCommand.folder())") }
+    }
+
+    private func describe(_ entry: CacheFolder.Contents) -> JSON {
+      .members([
+        "path": .string(entry.path), "identity": entry.identity ?? .null, "bytes": .integer(entry.byteCount),
+        "convolutions": .integer(entry.table.entries.count), "programs": .integer(entry.programs),
+      ])
+    }
+  }
+
+  struct Clear: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Remove all that is kept.")
+
+    func run() throws {
+      let folder = try CacheCommand.folder()
+      let count = try CacheFolder.list(folder).count
+      try CacheFolder.clear(folder)
+      print(count == 0 ? "nothing is kept in \(folder)" : "removed what was kept in \(folder)")
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import ArgumentParser
+import Compute
+import Formats
+import Models
+import OpenCLBackend
+
+struct TuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tune", abstract: "Find the fastest kernels for a model's convolutions on this device, and keep them.",
+    discussion: """
+      Every way to compute each pass of each convolution is checked against the CPU reference, then timed. What is found is used \
+      from then on, for the same shapes: batch size, image size and channels. Without a model: what `resnet train` runs without \
+      options. What was found before is kept; `resnet cache clear` forgets it. Ctrl-C keeps what there is.
+      """)
+
+  @OptionGroup var device: DeviceOption
+  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+
+  @Argument(help: "For example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.")
+  var model: String?
+
+  @Option(help: "Images a step.")
+  var batchSize = 128
+
+  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
+  var imageSize: Int?
+
+  @Option(help: "Channels of the images. Default: 3.")
+  var channels: Int?
+
+  @Option(help: ArgumentHelp("Stop after so many seconds, the heaviest convolutions first. Default: none.", valueName: "seconds"))
+  var budget: Double?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    try modelOptions.validate(model ?? RunOptions.defaultModel)
+    try requireSizes(["--batch-size": batchSize, "--image-size": imageSize], in: 1...1 << 20)
+    try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
+    if let budget, !(budget > 0 && budget.isFinite) { throw ValidationError("--budget \(budget): a positive number of seconds") }
+    if device.isReference { throw ValidationError("there is nothing to tune on --device cpu, the reference") }
+  }
+
+  func run() throws {
+    Signals.catchAll()
+    let name = model ?? RunOptions.defaultModel
+    let usual = try ModelConfiguration.usualInput(of: name)
+    let side = imageSize ?? (model == nil ? 28 : usual.side)
+    let channels = channels ?? (model == nil ? 1 : 3)
+    let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
+    let shape: Shape = [batchSize, side, side, channels]
+    let device = try DeviceList.find(device.device).device
+    let weights = try convolutions(of: configuration, images: shape)
+    try Summary(configuration, images: shape).requireMemoryForTraining(on: OpenCLBackend(device: device))
+    let cache = try userCache(of: device)
+    let table = try fillTable(weights, on: device, cache, budget: budget)
+    let works = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }.map(\.key)
+    if json {
+      printJSON(
+        .members([
+          "device": .string(try device.name), "cache": cache.map { .string($0.path) } ?? .null,
+          "convolutions": .array(works.map { describe($0, table[$0]) }),
+        ]))
+    } else {
+      show(works, table)
+      if let cache { print("\nkept in \(cache.path)") }
+    }
+    if Signals.pending != nil { throw Signals.exitCode }
+  }
+
+  private func show(_ works: [ConvolutionWork], _ table: TuningTable) {
+    var rows = Table(["convolution", "built-in ms", "ms", "gain", "choice"])
+    for work in works {
+      guard let entry = table[work] else {
+        rows.add([work.description, "", "", "", "not tuned"])
+        continue
+      }
+      rows.add([
+        work.description, fixed(entry.builtInSeconds * 1e3, 3), fixed(entry.seconds * 1e3, 3), gain(of: entry),
+        entry.choice?.description ?? "",
+      ])
+    }
+    print(rows.text)
+  }
+}
+
+/// What is known about a piece of work.
+func describe(_ work: ConvolutionWork, _ entry: TuningTable.Entry?) -> JSON {
+  .members([
+    "work": .string(work.description), "choice": entry?.choice.map { .string($0.description) } ?? .null,
+    "built_in_seconds": entry.map { .number($0.builtInSeconds) } ?? .null, "seconds": entry.map { .number($0.seconds) } ?? .null,
+    "complete": .boolean(entry?.isComplete ?? false),
+  ])
+}

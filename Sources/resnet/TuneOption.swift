@@ -1,0 +1,124 @@
+import ArgumentParser
+import CPUBackend
+import Compute
+import Foundation
+import Glibc
+import Models
+import OpenCL
+import OpenCLBackend
+import Tuning
+
+/// `--tune`.
+struct TuneOption: ParsableArguments {
+  enum Mode: String, ExpressibleByArgument, CaseIterable { case off, fast, full }
+
+  @Option(
+    help: """
+      off ignores what `resnet tune` has found; fast first tunes what is missing, for about 30 s; full does so without a limit. \
+      Default: use what was found, and the built-in choices for the rest.
+      """)
+  var tune: Mode?
+
+  func validate(_ device: DeviceOption) throws {
+    if let tune, tune != .off, device.isReference {
+      throw ValidationError("--tune \(tune.rawValue) needs an OpenCL device, not --device cpu")
+    }
+  }
+
+  /// Opens the device.
+  /// - Parameter weights: what is going to be computed, and its multiply-accumulates.
+  func backend(
+    _ device: DeviceOption, profiling: Bool = false, for weights: () throws -> [ConvolutionWork: Double]
+  ) throws -> any Backend {
+    guard let tune, !device.isReference else { return try device.backend(profiling: profiling) }
+    let entry = try DeviceList.find(device.device).device
+    let cache = try userCache(of: entry)
+    var table = TuningTable()
+    if tune != .off { table = try fillTable(try weights(), on: entry, cache, budget: tune == .fast ? 30 : nil) }
+    return try OpenCLBackend(device: entry, profiling: profiling, tuning: table, programs: cache)
+  }
+}
+
+/// The cache of the user who runs this; nil where he has no home.
+func userCache(of device: Device) throws -> DeviceCache? {
+  try DeviceCache.userFolder(ProcessInfo.processInfo.environment).map {
+    try DeviceCache($0, device: device) { printError("warning: \($0)") }
+  }
+}
+
+/// The convolutions of a training step and of inference, or of inference alone, and the multiply-accumulates spent on each.
+func convolutions(
+  of configuration: ModelConfiguration, images: Shape, training: Bool = true
+) throws -> [ConvolutionWork: Double] {
+  let summary = try Summary(configuration, images: images)
+  var weights: [ConvolutionWork: Double] = [:]
+  for record in (training ? summary.step : []) + summary.inferenceOperations {
+    if let work = record.convolution?.withoutStatistics { weights[work, default: 0] += Double(record.macs) }
+  }
+  return weights
+}
+
+/// Tunes what the cache does not hold yet, until the budget in seconds is spent or a signal comes, and keeps each result as it is
+/// found.
+/// - Returns: all that is known then.
+func fillTable(
+  _ weights: [ConvolutionWork: Double], on device: Device, _ cache: DeviceCache?, budget: Double?
+) throws -> TuningTable {
+  var table = cache?.loadTable() ?? TuningTable()
+  // What was cut short counts as done where time is short again.
+  let missing = weights.filter { work, _ in table[work].map { !$0.isComplete && budget == nil } ?? true }
+  if missing.isEmpty { return table }
+  let tuner = Tuner(try OpenCLBackend(device: device, programs: cache), reference: CPUBackend())
+  let progress = TuningProgress(total: missing.count)
+  defer { progress.finish() }
+  func keep(_ work: ConvolutionWork, _ entry: TuningTable.Entry, left: Int) {
+    table[work] = entry
+    var found = TuningTable()
+    found[work] = entry
+    cache?.save(found)
+    progress.report(work, entry, left: left)
+  }
+  try tuner.tune(missing, budget: budget, shouldStop: { Signals.pending != nil }, report: keep)
+  return table
+}
+
+/// A bar on standard error that is written over on a terminal, a line now and then elsewhere.
+private final class TuningProgress {
+  private let total: Int
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private var lastLine = ContinuousClock.now
+  private var lineIsOpen = false
+
+  init(total: Int) {
+    self.total = total
+    if isTerminal { write("tuning \(bar(0)) 0/\(total)") }
+  }
+
+  func report(_ work: ConvolutionWork, _ entry: TuningTable.Entry, left: Int) {
+    let now = ContinuousClock.now
+    guard isTerminal || (now - lastLine).seconds >= 10 || left == 0 else { return }
+    lastLine = now
+    write("tuning \(bar(total - left)) \(total - left)/\(total)  \(work): \(gain(of: entry))")
+  }
+
+  func finish() {
+    if lineIsOpen { printError("") }
+    lineIsOpen = false
+  }
+
+  private func bar(_ done: Int) -> String {
+    let full = 20 * done / max(1, total)
+    return "[" + String(repeating: "#", count: full) + String(repeating: ".", count: 20 - full) + "]"
+  }
+
+  private func write(_ text: String) {
+    // ESC [ K clears what a longer line has left.
+    FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n").utf8))
+    lineIsOpen = isTerminal
+  }
+}
+
+/// For example `1.31×` as fast, or that the built-in choice stays.
+func gain(of entry: TuningTable.Entry) -> String {
+  entry.choice == nil ? "built-in" : fixed(entry.builtInSeconds / entry.seconds, 2) + "×"
+}

@@ -1,0 +1,123 @@
+import CPUBackend
+import Compute
+import Conformance
+import OpenCL
+import OpenCLBackend
+import Testing
+
+/// Choices that stand in for the built-in ones.
+@Suite struct ConvolutionChoiceTests {
+  /// All passes of shapes that meet every plan: Winograd in one pass and in stages, strides, one tap, few channels.
+  static let works = [
+    Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
+    Conv2D(input: [2, 9, 9, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1),
+    Conv2D(input: [2, 7, 5, 48], filter: [1, 1, 48, 32]), Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
+  ].flatMap { g in
+    [
+      ConvolutionWork(.forward, g), ConvolutionWork(.inference, g), ConvolutionWork(.inputGradient, g),
+      ConvolutionWork(.inputGradient, g, accumulates: true), ConvolutionWork(.filterGradient, g),
+    ]
+  }
+
+  private func backend() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device, profiling: true) }
+
+  private func run(_ work: ConvolutionWork, on backend: any Backend) throws -> HostTensor {
+    let g = work.geometry
+    func operand(_ shape: Shape, _ seed: UInt64) throws -> Tensor {
+      var random = Philox(seed: seed, stream: 0)
+      return try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
+    }
+    let (x, filter, y) = try (operand(g.input, 1), operand(g.filter, 2), operand(g.output, 3))
+    switch work.pass {
+    case .forward:
+      try backend.convolution(x, filter: filter, g, into: y)
+      return try backend.download(y)
+    case .inference:
+      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
+      try backend.prepareFilter(filter, g, into: prepared)
+      let channels = try (operand([g.k], 4), operand([g.k], 5))
+      let epilogue = ConvolutionEpilogue(scale: channels.0, bias: channels.1, residual: nil, relu: true)
+      try backend.convolution(x, prepared: prepared, g, epilogue, into: y)
+      return try backend.download(y)
+    case .inputGradient:
+      try backend.convolutionInputGradient(y, filter: filter, g, accumulate: work.accumulates, into: x)
+      return try backend.download(x)
+    case .filterGradient:
+      try backend.convolutionFilterGradient(x, y, g, into: filter)
+      return try backend.download(filter)
+    }
+  }
+
+  /// Every third candidate (the tuner checks each one on the user's device), and what a dry run foresees that it borrows.
+  @Test(arguments: works) func candidatesAgreeWithTheReference(_ work: ConvolutionWork) throws {
+    let expected = try run(work, on: CPUBackend())
+    let candidates = try backend().candidates(for: work)
+    #expect(!candidates.isEmpty && Set(candidates).count == candidates.count)
+    for index in stride(from: 0, to: candidates.count, by: 3) {
+      let (candidate, backend) = (candidates[index], try backend())
+      backend.choose(candidate, for: work)
+      let bound = Bound.convolution(work, winograd: candidate.algorithm == .winograd)
+      let comparison = Comparison("\(candidate)", try run(work, on: backend), against: expected, bound)
+      #expect(comparison.complaint == nil)
+      let dry = DryRunBackend(modelling: backend)
+      _ = try run(work, on: dry)
+      #expect(dry.memory == backend.memory, "\(candidate)")
+    }
+  }
+
+  @Test(arguments: works) func numbersThatDoNotSuitAreIgnored(_ work: ConvolutionWork) throws {
+    let backend = try backend()
+    let expected = try run(work, on: CPUBackend())
+    let names = ["TC", "TP", "TQ", "TR", "TI", "TB", "M", "SPLITS", "STAGED"]
+    for algorithm in ConvolutionChoice.Algorithm.allCases {
+      for number in [0, 5, 1 << 20] {
+        backend.choose(ConvolutionChoice(algorithm, Dictionary(uniqueKeysWithValues: names.map { ($0, number) })), for: work)
+        let result = try run(work, on: backend)
+        let comparison = Comparison("\(algorithm) \(number)", result, against: expected, .convolution(work, winograd: true))
+        #expect(comparison.complaint == nil)
+      }
+    }
+  }
+
+  @Test func tableDecidesWhatRuns() throws {
+    let work = Self.works[0]
+    var table = TuningTable()
+    table[work] = TuningTable.Entry(choice: ConvolutionChoice(.plain), builtInSeconds: 2, seconds: 1, isComplete: true)
+    let device = try DeviceList.find("opencl").device
+    let backend = try OpenCLBackend(device: device, profiling: true, tuning: table)
+    backend.startProfile()
+    _ = try run(work, on: backend)
+    #expect(try backend.endProfile().contains { $0.kernel.hasPrefix("convolution_plain ") })
+    // Other work is not concerned.
+    backend.startProfile()
+    _ = try run(Self.works[5], on: backend)
+    #expect(try !backend.endProfile().contains { $0.kernel.hasPrefix("convolution_plain ") })
+  }
+
+  @Test func choiceDoesNotPassThePolicyOfAccuracy() throws {
+    let device = try DeviceList.find("opencl").device
+    let work = Self.works[0]
+    func runsLargeTiles(policy: Int) throws -> Bool {
+      var traits = try DeviceTraits(device)
+      (traits.winogradSide, traits.forwardWinogradSide) = (policy, policy)
+      let backend = try OpenCLBackend(device: device, profiling: true, traits: traits)
+      backend.choose(ConvolutionChoice(.winograd, ["M": 4]), for: work)
+      backend.startProfile()
+      _ = try run(work, on: backend)
+      return try backend.endProfile().contains { $0.kernel.contains("-DM=4") }
+    }
+    #expect(try !runsLargeTiles(policy: 2))
+    if try DeviceTraits(device).isCPU { #expect(try runsLargeTiles(policy: 4)) }
+  }
+
+  @Test func descriptionsAreReadBack() throws {
+    let backend = try backend()
+    for choice in Self.works.flatMap({ backend.candidates(for: $0) }) { #expect(ConvolutionChoice(choice.description) == choice) }
+    for text in [
+      "", "fast", "direct TC", "direct TC=", "direct =2", "direct TC=2 TC=2", "direct TC=-1", "direct TC=9999999999999999999",
+      "direct  TC=2",
+    ] {
+      #expect(ConvolutionChoice(text) == nil, "\(text)")
+    }
+  }
+}
