@@ -84,7 +84,7 @@ import Testing
   /// A convolution through the transformed domain moves its workspaces besides its operands.
   @Test func profileCountsWorkspaces() throws {
     let geometry = Conv2D(input: [4, 16, 16, 32], filter: [3, 3, 32, 32], padding: 1)
-    let workspaces = backend.workspaceByteCounts(.convolution(.forward, geometry)).reduce(0, +)
+    let workspaces = backend.workspaceByteCounts(.convolution(ConvolutionWork(.forward, geometry))).reduce(0, +)
     let (x, filter, y) = try (backend.tensor(geometry.input), backend.tensor(geometry.filter), backend.tensor(geometry.output))
     for tensor in [x, filter] { try backend.fill(tensor, with: 1) }
     backend.startProfile()
