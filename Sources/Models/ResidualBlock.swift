@@ -69,9 +69,12 @@ struct ResidualBlock {
 
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
+    // The shortcut first: then in the backward pass the first convolution writes the gradient with respect to x, and the shortcut's, which
+    // meets only some of its pixels, is added to it.
+    let shortcut = try residual(x, pass)
     var y = x
     for unit in units.dropLast() { y = try unit(y, relu: true, pass) }
-    return try units[units.count - 1](y, residual: residual(x, pass), relu: true, pass)
+    return try units[units.count - 1](y, residual: shortcut, relu: true, pass)
   }
 
   private func residual(_ x: Variable, _ pass: Pass) throws -> Variable? {
