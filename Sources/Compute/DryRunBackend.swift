@@ -134,7 +134,9 @@ public final class DryRunBackend: Backend {
           .init(
             shape: tensors[i].shape, type: tensors[i].type, place: storages[..<i].firstIndex { $0.coincides(storages[i]) })
         },
-        integers: integers, convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } }, call: call))
+        integers: integers,
+        convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } },
+        call: call))
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {

@@ -63,8 +63,12 @@ extension DryRunBackend {
     for tensor in [epilogue.scale, epilogue.bias] { require(tensor, [geometry.k], "convolution") }
     let reads = [x, prepared, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
     let (isResidual, relu) = (epilogue.residual != nil, epilogue.relu)
-    let detail = ([geometry.description, "folded"] + (isResidual ? ["residual"] : []) + (relu ? ["relu"] : [])).joined(separator: ", ")
-    log("convolution", detail, reads: reads, writes: [y], macs: geometry.macs, workspace: .convolution(ConvolutionWork(.inference, geometry))) {
+    let detail = ([geometry.description, "folded"] + (isResidual ? ["residual"] : []) + (relu ? ["relu"] : [])).joined(
+      separator: ", ")
+    log(
+      "convolution", detail, reads: reads, writes: [y], macs: geometry.macs,
+      workspace: .convolution(ConvolutionWork(.inference, geometry))
+    ) {
       let epilogue = ConvolutionEpilogue(scale: $1[2], bias: $1[3], residual: isResidual ? $1[4] : nil, relu: relu)
       try $0.convolution($1[0], prepared: $1[1], geometry, epilogue, into: $1[$1.count - 1])
     }

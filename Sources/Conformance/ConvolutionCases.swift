@@ -5,9 +5,11 @@ extension Catalogue {
     distinct(grid + layers + special).flatMap { convolutionPasses($0) }
       + distinct(layers + special).enumerated().map { index, g in
         foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
-      // Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
-      } + distinct(layers + special).filter { $0.n * $0.p * $0.q >= 32 && $0.k >= 8 }.map { convolutionWithStatistics($0) }
+      } + distinct(layers + special).filter(hasSteadyStatistics).map { convolutionWithStatistics($0) }
   }
+
+  /// Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
+  private static func hasSteadyStatistics(_ g: Conv2D) -> Bool { g.n * g.p * g.q >= 32 && g.k >= 8 }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {

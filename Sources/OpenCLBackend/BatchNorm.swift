@@ -56,7 +56,8 @@ extension OpenCLBackend {
       Specialisation(.batchNorm, "statistics", ["VW": width]), global: [channels / width],
       [
         .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
-        .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels), .int(chunks),
+        .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels),
+        .int(chunks),
         .float(Float(statistics.epsilon)), .float(Float(statistics.momentum)),
       ])
   }

@@ -11,7 +11,8 @@ extension OpenCLBackend {
     guard let work = tapConvolution(product) else { return try multiplyByCLBlast(a, b, product, into: c) }
     let g = work.geometry
     switch work.pass {
-    case .forward, .forwardWithStatistics, .inference: try convolution(a.reshaped(g.input), filter: b.reshaped(g.filter), g, into: c.reshaped(g.output))
+    case .forward, .forwardWithStatistics, .inference:
+      try convolution(a.reshaped(g.input), filter: b.reshaped(g.filter), g, into: c.reshaped(g.output))
     case .inputGradient:
       try convolutionInputGradient(
         a.reshaped(g.output), filter: b.reshaped(g.filter), g, accumulate: false, into: c.reshaped(g.input))

@@ -17,7 +17,8 @@ extension OpenCLBackend {
     let status = withUnsafeMutablePointer(to: &event) {
       CLBlastSgemm(
         CLBlastLayoutRowMajor, product.transposedA ? CLBlastTransposeYes : CLBlastTransposeNo,
-        product.transposedB ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1, a.buffer.handle, 0, product.transposedA ? m : k,
+        product.transposedB ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1, a.buffer.handle, 0,
+        product.transposedA ? m : k,
         b.buffer.handle, 0, product.transposedB ? k : n, accumulate ? 1 : 0, c.buffer.handle, 0, n, &handle,
         profiler == nil ? nil : $0)
     }

@@ -157,7 +157,8 @@ extension OpenCLBackend {
       return try launch(
         Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
         moving: x.byteCount + transformed.byteCount + ending.bytes,
-        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument] + onePassArguments(problem, plan))
+        [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument]
+          + onePassArguments(problem, plan))
     }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])

@@ -15,7 +15,8 @@ import Testing
   ].flatMap { g in
     [
       ConvolutionWork(.forward, g), ConvolutionWork(.forwardWithStatistics, g), ConvolutionWork(.inference, g),
-      ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true), ConvolutionWork(.filterGradient, g),
+      ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
+      ConvolutionWork(.filterGradient, g),
     ]
   }
 

@@ -17,7 +17,9 @@ public struct Conv2DLayer {
   }
 
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], and the statistics that a batch normalisation of y needs.
-  func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (y: Variable, statistics: BatchNormChannels?) {
+  func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (
+    y: Variable, statistics: BatchNormChannels?
+  ) {
     try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding, statisticsFor: norm) }
   }
 
