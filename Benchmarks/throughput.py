@@ -35,7 +35,7 @@ def commands(model, batch, size, options):
     """Name → command that prints one JSON object."""
     sizes = [model, "--batch-size", str(batch), "--image-size", str(size), "--steps", str(options.steps)]
     ours = [str(options.binary), "bench", "model", *sizes, "--device", options.device, "--json"]
-    peer = [sys.executable, str(HERE / "torch_throughput.py"), *sizes, "--layout"]
+    peer = [sys.executable, str(HERE / "torch_throughput.py"), *sizes, *(["--fold"] if options.fold else []), "--layout"]
     return {OURS: ours} | {layout: [*peer, layout] for layout in LAYOUTS}
 
 
@@ -79,6 +79,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", type=case, metavar="MODEL:BATCH:SIZE", default=[case(text) for text in STANDARD])
     parser.add_argument("--steps", type=int, default=7, help="steps timed in a round (default: %(default)s)")
+    parser.add_argument("--fold", action="store_true", help="let PyTorch infer with batch normalisation folded into the convolutions")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--binary", type=pathlib.Path, default=HERE.parent / ".build" / "release" / "resnet")
     parser.add_argument("--device", default="opencl")
