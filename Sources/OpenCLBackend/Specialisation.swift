@@ -21,6 +21,12 @@ struct Specialisation: Hashable {
     self.defines = (Array(defines) + Array(more)).map { Define(name: $0.key, value: String($0.value)) }
   }
 
+  /// Of each constant the value alone: one kernel's constants have the same names in most uses, and every launch looks its kernel up.
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(kernel)
+    for define in defines { hasher.combine(define.value) }
+  }
+
   /// For the compiler, for example `-DVW=16 -DTC=2`.
   var options: String { defines.map { "-D\($0.name)=\($0.value)" }.joined(separator: " ") }
 
