@@ -165,8 +165,11 @@ public enum ConvolutionPass: String, CaseIterable, Sendable {
 /// What inference does with a convolution's result before it is stored: y = result·scale + bias, plus residual, then max(·, 0)
 /// where relu. scale, bias [K], residual [N,P,Q,K].
 public struct ConvolutionEpilogue {
+  /// [K].
   public let scale, bias: Tensor
+  /// [N,P,Q,K], or nil for none.
   public let residual: Tensor?
+  /// Whether negative results become zero.
   public let relu: Bool
 
   public init(scale: Tensor, bias: Tensor, residual: Tensor?, relu: Bool) {
@@ -176,7 +179,9 @@ public struct ConvolutionEpilogue {
 
 /// What batch normalisation takes from a batch: its constants, and where the results go, all [C].
 public struct BatchNormStatistics {
+  /// What is added to the variance, and the weight of the batch in the running estimates.
   public let epsilon, momentum: Double
+  /// All [C]: the first two are written, the running estimates moved.
   public let mean, inverseDeviation, runningMean, runningVariance: Tensor
 
   public init(
@@ -190,6 +195,7 @@ public struct BatchNormStatistics {
 
 /// The parameters of batch normalisation and its running estimates, all [C].
 public struct BatchNormEstimates {
+  /// The running estimates, and the trained parameters; all [C].
   public let mean, variance, scale, bias: Tensor
 
   public init(mean: Tensor, variance: Tensor, scale: Tensor, bias: Tensor) {
@@ -218,6 +224,7 @@ public enum ReLUMask {
 
   /// The tensor of ``result(_:)``.
   public var result: Tensor? { if case .result(let y) = self { y } else { nil } }
+  /// Whether it is ``recomputed``.
   public var isRecomputed: Bool { if case .recomputed = self { true } else { false } }
 }
 

@@ -55,14 +55,14 @@ extension OpenCLBackend {
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
-    precondition(
-      x.shape == geometry.input && prepared.count == preparedFilterCount(geometry) && y.shape == geometry.output,
-      "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
     traits.choice = choice(for: ConvolutionWork(.inference, geometry))
     defer { traits.choice = nil }
-    let problem = ConvolutionProblem(forward: geometry.flattened)
+    let (problem, plan, filterCount) = inferencePlan(geometry)
+    precondition(
+      x.shape == geometry.input && prepared.count == filterCount && y.shape == geometry.output,
+      "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
     let ending = Ending(into: y, epilogue)
-    if let plan = WinogradPlan(problem, traits, isTraining: false) {
+    if let plan {
       return try winograd(x, prepared, isTransformed: true, problem, plan, ending)
     }
     try convolve(x, prepared, problem, ending)
@@ -71,18 +71,24 @@ extension OpenCLBackend {
   public func preparedFilterCount(_ geometry: Conv2D) -> Int {
     traits.choice = choice(for: ConvolutionWork(.inference, geometry))
     defer { traits.choice = nil }
-    let plan = WinogradPlan(ConvolutionProblem(forward: geometry.flattened), traits, isTraining: false)
-    return plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count
+    return inferencePlan(geometry).filterCount
+  }
+
+  /// How inference computes a convolution: no plan where the direct kernel serves; and the elements of its prepared filter.
+  private func inferencePlan(_ geometry: Conv2D) -> (problem: ConvolutionProblem, plan: WinogradPlan?, filterCount: Int) {
+    let problem = ConvolutionProblem(forward: geometry.flattened)
+    let plan = WinogradPlan(problem, traits, isTraining: false)
+    return (problem, plan, plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count)
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) throws {
-    precondition(
-      filter.shape == geometry.filter && prepared.count == preparedFilterCount(geometry),
-      "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
     traits.choice = choice(for: ConvolutionWork(.inference, geometry))
     defer { traits.choice = nil }
-    let problem = ConvolutionProblem(forward: geometry.flattened)
-    if let plan = WinogradPlan(problem, traits, isTraining: false) {
+    let (problem, plan, filterCount) = inferencePlan(geometry)
+    precondition(
+      filter.shape == geometry.filter && prepared.count == filterCount,
+      "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
+    if let plan {
       try transform(filter, problem, plan, into: prepared)
     } else {
       try pack(filter, problem, into: prepared)
@@ -202,8 +208,7 @@ extension OpenCLBackend {
       return panel(problem) == g.k ? [] : [g.filter.count * 4]
     case .inference:
       // The filter is prepared already.
-      let plan = WinogradPlan(ConvolutionProblem(forward: g), traits, isTraining: false)
-      return Array(plan?.workspaces(g.c, g.k, isGradient: false).dropFirst() ?? [])
+      return Array(inferencePlan(work.geometry).plan?.workspaces(g.c, g.k, isGradient: false).dropFirst() ?? [])
     case .inputGradient:
       // The turned filter, and what the one phase of a stride of 1 needs.
       return [g.filter.count * 4]
