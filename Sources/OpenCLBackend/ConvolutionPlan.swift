@@ -30,11 +30,6 @@ struct ConvolutionProblem: Hashable {
 
   /// Bytes of float32 that the direct kernels read and write if each value passes once: of dx only the phase's own pixels.
   var traffic: Int { 4 * (n * h * w * c + r * s * c * k + n * p * q * k) }
-
-  /// True if a tap of some output pixel lies outside the input.
-  var readsBorder: Bool {
-    padTop > 0 || padLeft > 0 || (p - 1) * stride + r - padTop > h || (q - 1) * stride + s - padLeft > w
-  }
 }
 
 /// One axis of one phase of a strided convolution's input gradient.
