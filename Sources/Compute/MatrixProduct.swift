@@ -1,8 +1,11 @@
 /// c [m,n] = a·b over k terms, row-major: a is [m,k], or [k,m] where it is transposed; b is [k,n], or [n,k].
 public struct MatrixProduct: Hashable, Sendable, CustomStringConvertible {
+  /// Rows and columns of c, and the terms of each sum.
   public let m, n, k: Int
+  /// Whether a and b lie transposed.
   public let transposedA, transposedB: Bool
 
+  /// Of these sizes.
   public init(m: Int, n: Int, k: Int, transposedA: Bool = false, transposedB: Bool = false) {
     (self.m, self.n, self.k) = (m, n, k)
     (self.transposedA, self.transposedB) = (transposedA, transposedB)

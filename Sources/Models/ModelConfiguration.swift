@@ -27,6 +27,7 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
 
   /// What a model can be built for; the bounds keep a damaged or malicious file from asking for the absurd.
   public static let classCounts = 1...1 << 20
+  /// The same for the channels of its images.
   public static let channelCounts = 1...1 << 12
 
   /// The image side and the class count that a model of that name is published with.
