@@ -27,29 +27,45 @@ __kernel void statistics_of_chunks(__global const float *restrict x, __global fl
   moments(x + (size_t)first * C + c, last - first, C, partial + (size_t)chunk * 3 * C + c);
 }
 
-// Merges the chunks; mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
+// Merges the chunks of M rows: their mean, and Σ(x−mean)².
+void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2) {
+  // Relative to the first chunk's mean, so that a large mean costs no digits.
+  const floatv origin = LOAD(partial);
+  floatv offset = (floatv)(0.0f);
+  for (int i = 1; i < chunks; i++) {
+    __global const float *chunk = partial + (size_t)i * 3 * C;
+    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
+  }
+  *m2 = (floatv)(0.0f);
+  for (int i = 0; i < chunks; i++) {
+    __global const float *chunk = partial + (size_t)i * 3 * C;
+    const floatv d = LOAD(chunk) - origin - offset;
+    *m2 += LOAD(chunk + C) + d * d * LOAD(chunk + 2 * C);
+  }
+  *mean = origin + offset;
+}
+
+// mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
 __kernel void statistics(__global const float *restrict partial, __global float *restrict mean, __global float *restrict inverse,
                          __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C, int chunks,
                          float epsilon, float momentum) {
   const int c = get_global_id(0) * VW;
-  // Relative to the first chunk's mean, so that a large mean costs no digits.
-  const floatv origin = LOAD(partial + c);
-  floatv offset = (floatv)(0.0f);
-  for (int i = 1; i < chunks; i++) {
-    __global const float *chunk = partial + (size_t)i * 3 * C + c;
-    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
-  }
-  floatv m2 = (floatv)(0.0f);
-  for (int i = 0; i < chunks; i++) {
-    __global const float *chunk = partial + (size_t)i * 3 * C + c;
-    const floatv d = LOAD(chunk) - origin - offset;
-    m2 += LOAD(chunk + C) + d * d * LOAD(chunk + 2 * C);
-  }
-  const floatv sum = origin + offset;
+  floatv sum, m2;
+  merged(partial + c, M, C, chunks, &sum, &m2);
   STORE(sum, mean + c);
   STORE(1.0f / sqrt(m2 / (float)M + epsilon), inverse + c);
   STORE(LOAD(runningMean + c) * (1.0f - momentum) + sum * momentum, runningMean + c);
   STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(M - 1) * momentum, runningVariance + c);
+}
+
+// The chunks of one device's share as one: moments [3][C]. Work-items: (C/VW).
+__kernel void moments_of_share(__global const float *restrict partial, __global float *restrict moments, int M, int C, int chunks) {
+  const int c = get_global_id(0) * VW;
+  floatv mean, m2;
+  merged(partial + c, M, C, chunks, &mean, &m2);
+  STORE(mean, moments + c);
+  STORE(m2, moments + C + c);
+  STORE((floatv)((float)M), moments + 2 * C + c);
 }
 
 // inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
@@ -139,14 +155,14 @@ __kernel void gradient_sums(__global const float *restrict partial, __global con
   STORE(sgx * LOAD(inverse + c), dscale + c);
 }
 
-// dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
-// and RELU is 0. Not restrict: dx may be dy or x. Work-items: (chunks).
+// dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows); the sums are over `rows` rows, of which these M may be some. Where
+// the sums have stored the masked gradient, it is passed as dy, and RELU is 0. Not restrict: dx may be dy or x. Work-items: (chunks).
 __kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
                        __global const float *inverse, __global const float *scale, __global const float *bias,
-                       __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C) {
+                       __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C, int rows) {
   const int chunk = get_global_id(0), chunks = get_global_size(0);
   CHUNK(chunk);
-  const float one = 1.0f / (float)M;
+  const float one = 1.0f / (float)rows;
   for (int m = first; m < last; m++) {
     const size_t row = (size_t)m * C;
     for (int c = 0; c < C; c += VW) {

@@ -58,14 +58,14 @@ __kernel void add_metrics(__global const float *restrict rows, __global float *r
   metrics[i] += sum;
 }
 
-// gradient [N,K] of the mean loss. Work-items: (N).
+// gradient [N,K] of the mean loss of `images` images, of which these may be some. Work-items: (N).
 __kernel void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                     __global float *restrict gradient, int N, int K, float smoothing) {
+                                     __global float *restrict gradient, int images, int K, float smoothing) {
   const int n = get_global_id(0), label = labels[n];
   __global float *to = gradient + (size_t)n * K;
   row_softmax(logits + (size_t)n * K, to, K);
   for (int k = 0; k < K; k++) {
     const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
-    to[k] = (to[k] - target) / (float)N;
+    to[k] = (to[k] - target) / (float)images;
   }
 }

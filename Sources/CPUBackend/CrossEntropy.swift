@@ -6,10 +6,12 @@ extension CPUBackend {
     isDouble ? exponentials(Double.self, logits, probabilities) : exponentials(Float.self, logits, probabilities)
   }
 
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, images: Int
+  ) {
     isDouble
-      ? loss(Double.self, logits, labels, smoothing, metrics, gradient)
-      : loss(Float.self, logits, labels, smoothing, metrics, gradient)
+      ? loss(Double.self, logits, labels, smoothing, metrics, gradient, images)
+      : loss(Float.self, logits, labels, smoothing, metrics, gradient, images)
   }
 }
 
@@ -45,7 +47,8 @@ private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count
 }
 
 private func loss<T: CPUScalar>(
-  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?
+  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?,
+  _ images: Int
 ) {
   precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
@@ -71,7 +74,7 @@ private func loss<T: CPUScalar>(
     guard let gradient else { continue }
     for i in 0..<k {
       let target = (i == label ? 1 - smoothing : 0) + smoothing / Double(k)
-      gradient[image * k + i] = T((exp(row[i].double - normaliser) - target) / Double(n))
+      gradient[image * k + i] = T((exp(row[i].double - normaliser) - target) / Double(images))
     }
   }
   metrics[0] = T(metrics[0].double + total)

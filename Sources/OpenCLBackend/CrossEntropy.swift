@@ -10,7 +10,9 @@ extension OpenCLBackend {
       [.buffer(logits.buffer), .buffer(probabilities.buffer), .int(logits.shape[1])])
   }
 
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) throws {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, images: Int
+  ) throws {
     precondition(
       logits.shape.rank == 2 && labels.count == logits.shape[0] && metrics.count == 3,
       "[crossEntropy] \(logits.shape), labels \(labels.shape), metrics \(metrics.shape)")
@@ -25,6 +27,6 @@ extension OpenCLBackend {
     precondition(gradient.count == logits.count, "[crossEntropy] gradient \(gradient.shape) of \(logits.shape)")
     try launch(
       Specialisation(.crossEntropy, "cross_entropy_gradient"), global: [n],
-      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(gradient.buffer), .int(n), .int(k), .float(Float(smoothing))])
+      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(gradient.buffer), .int(images), .int(k), .float(Float(smoothing))])
   }
 }
