@@ -21,6 +21,10 @@ public protocol Backend: AnyObject {
   var memoryLimit: Int { get }
   /// Bytes that the driver gives in one block at most.
   var largestBlock: Int { get }
+  /// The devices that share the work, each with memory of its own; by itself it is one.
+  var devices: [any Backend] { get }
+  /// A backend without memory or arithmetic that has as many ``devices``, each of which learns what memory the one in its place needs.
+  func dryRun() -> any Backend
 
   // MARK: Memory
 
@@ -254,6 +258,10 @@ public struct SGDRule: Hashable, Sendable {
 }
 
 extension Backend {
+  public var devices: [any Backend] { [self] }
+
+  public func dryRun() -> any Backend { DryRunBackend(modelling: self, isLogging: false) }
+
   /// A new tensor of undefined contents; of the backend's ``scalar`` type unless another is named.
   public func tensor(_ shape: Shape, _ type: DataType? = nil) throws -> Tensor {
     let type = type ?? scalar

@@ -39,6 +39,7 @@ struct BenchKernelsCommand: ParsableCommand {
     try modelOptions.validate(model)
     try requireSizes(["--repeats": repeats], in: 1...1 << 12)
     try requirePaths(["--compare": compare])
+    try device.requireOne("`resnet bench kernels` measures one device")
   }
 
   func run() throws {

@@ -51,8 +51,10 @@ struct EvaluateCommand: ParsableCommand {
     let validation = try dataset.load(from: data).validation
     try located { try model.configuration.check(validation) }
     let size = validation.images.shape
-    let backend = try tuning.backend(device) {
-      try convolutions(of: model.configuration, images: [batchSize, size[1], size[2], size[3]], training: false)
+    let batch: Shape = [batchSize, size[1], size[2], size[3]]
+    let sharing = Sharing(configuration: model.configuration, images: batch, isTraining: false)
+    let backend = try tuning.backend(device, sharing: sharing) {
+      try convolutions(of: model.configuration, images: batch, training: false)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)

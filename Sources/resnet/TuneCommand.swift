@@ -40,6 +40,7 @@ struct TuneCommand: ParsableCommand {
     try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
     if let budget, !(budget > 0 && budget.isFinite) { throw ValidationError("--budget \(budget): a positive number of seconds") }
     if device.isReference { throw ValidationError("there is nothing to tune on --device cpu, the reference") }
+    try device.requireOne("`resnet tune` tunes one device, for its share of a batch")
   }
 
   func run() throws {
@@ -50,7 +51,7 @@ struct TuneCommand: ParsableCommand {
     let channels = channels ?? (model == nil ? 1 : 3)
     let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
-    let device = try DeviceList.find(device.device).device
+    let device = try device.openCLDevices()[0]
     let weights = try convolutions(of: configuration, images: shape)
     try Summary(configuration, images: shape).requireMemoryForTraining(on: OpenCLBackend(device: device))
     let cache = try userCache(of: device)
