@@ -106,15 +106,16 @@ public final class DryRunBackend: ShardBackend {
     let isInPlace = pass(
       operation, reads: reads + partly.tensors, inPlace: inPlace, writes: writes + updates, workspace: workspace)
     guard isLogging else { return }
-    let output = (writes + updates).first?.shape ?? []
+    let output = (writes + updates).first
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
     let passed = reads + updates + updates + writes
     let tensors = reads + updates + writes + partly.tensors
     let storages = tensors.map { own($0.storage, operation) }
     operations.append(
       OperationRecord(
-        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)",
-        output: output, macs: macs,
+        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""),
+        shapes: "\(inputs) → \(output?.shape ?? [])",
+        output: output?.shape ?? [], outputBytes: output?.byteCount ?? 0, macs: macs,
         bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
         updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
         operands: tensors.indices.map { i in

@@ -22,15 +22,19 @@ public protocol ShardBackend: Backend {
   func batchNormInputGradient(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int, into dx: Tensor)
     throws
-  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:)`` of some of a batch's images: the gradient is that of the mean over
+  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` of some of a batch's images: the gradient is that of the mean over
   /// the whole batch, of `images`.
   func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, images: Int) throws
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?,
+    images: Int) throws
 }
 
 extension ShardBackend {
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) throws {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+  ) throws {
     try crossEntropy(
-      logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, images: logits.shape[0])
+      logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: lossScale,
+      images: logits.shape[0])
   }
 }

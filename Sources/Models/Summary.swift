@@ -22,13 +22,18 @@ public struct Summary {
   public let images: Shape
   /// Whether training computes activations again instead of keeping them.
   public let recompute: Bool
+  /// How activations are stored.
+  public let precision: Precision
   public let layers: [Layer]
   /// Trained values.
   public let parameters: Int
   /// Multiply-accumulates of the forward pass over the batch, and of a whole training step with what it computes again.
   public let macs, trainingMACs: Int
-  /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set.
+  /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set. Of several devices,
+  /// all together.
   public let training: MemoryUse
+  /// The same of each of the devices that share the work.
+  public let devices: [MemoryUse]
   /// The same after inference of the batch.
   public let inference: MemoryUse
   /// Every operation of one training step, and of inference of a batch that is not the first.
@@ -37,61 +42,86 @@ public struct Summary {
   /// - Parameters:
   ///   - images: [N,H,W,C].
   ///   - recompute: train with ``ResNet/callAsFunction(_:_:recompute:)``'s option.
+  ///   - precision: how activations are stored.
   ///   - device: the one whose memory is predicted; nil for none in particular.
   /// - Throws: ``Failure`` for a configuration or images that do not make a model.
-  public init(_ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, on device: (any Backend)? = nil)
-    throws
-  {
-    (self.configuration, self.images, self.recompute) = (configuration, images, recompute)
+  public init(
+    _ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, precision: Precision = .fp32,
+    on device: (any Backend)? = nil
+  ) throws {
+    (self.configuration, self.images, self.recompute, self.precision) = (configuration, images, recompute, precision)
     let model = try ResNet(configuration)
-    (training, step) = try Self.train(model, images, recompute, device)
-    (inference, inferenceOperations) = try Self.infer(configuration, images, device)
+    // Of several devices, the operations are those on the whole batch, and the memory is that which each needs for its share.
+    let isShared = (device?.devices.count ?? 1) > 1
+    let log = DryRunBackend(modelling: device?.devices[0])
+    var ends: [Int] = []
+    var uses = try Self.train(model, images, recompute, precision, on: log, onLayer: { log.layer = $0 }) {
+      ends.append(log.operations.count)
+    }
+    step = Array(log.operations[ends[0]..<ends[1]])
+    if let device, isShared { uses = try Self.train(model, images, recompute, precision, on: device.dryRun()) }
+    devices = uses
+    training = uses.reduce(MemoryUse(), +)
+
+    let inferenceLog = DryRunBackend(modelling: device?.devices[0])
+    uses = try Self.infer(configuration, images, precision, on: inferenceLog) { ends.append(inferenceLog.operations.count) }
+    inferenceOperations = Array(inferenceLog.operations[ends[ends.count - 2]..<ends[ends.count - 1]])
+    if let device, isShared { uses = try Self.infer(configuration, images, precision, on: device.dryRun()) }
+    inference = uses.reduce(MemoryUse(), +)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
-    layers = Self.layers(forward, model.store, elementBytes: (device?.scalar ?? .float32).byteCount)
+    layers = Self.layers(forward, model.store)
     macs = layers.reduce(0) { $0 + $1.macs }
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// Two steps of training; of the first, every operation, unless logging is turned off.
+  /// Two steps of training.
+  /// - Parameter onStep: called before the first, and after each.
+  /// - Returns: what each device's memory pool has done.
   static func train(
-    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ device: (any Backend)?, isLogging: Bool = true
-  ) throws -> (memory: MemoryUse, step: [OperationRecord]) {
+    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ precision: Precision, on backend: any Backend,
+    onLayer: ((String) -> Void)? = nil, onStep: () -> Void = {}
+  ) throws -> [MemoryUse] {
     try model.check(images, .training)
-    let backend = DryRunBackend(modelling: device, isLogging: isLogging)
     try model.store.allocate(on: backend)
-    let optimiser = try SGD(model.store)
-    let start = backend.operations.count
-    var end = start
-    for index in 0..<2 {
-      let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
+    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
+    onStep()
+    for _ in 0..<2 {
+      let batch = try (
+        images: backend.batchTensor(images, precision.storage(on: backend)), labels: backend.batchTensor([images[0]], .int32),
+        metrics: backend.tensor([3])
+      )
       try withExtendedLifetime(batch) {
         try model.trainingStep(
-          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0
-        ) { backend.layer = $0 }
+          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0,
+          onLayer: onLayer)
       }
-      if index == 0 { end = backend.operations.count }
+      onStep()
     }
-    return (backend.memory, Array(backend.operations[start..<end]))
+    return withExtendedLifetime(optimiser) { backend.devices.map(\.memory) }
   }
 
+  /// Two batches of inference; the second uses what the first has derived from the parameters.
+  /// - Parameter onBatch: called before the first, and after each.
+  /// - Returns: what each device's memory pool has done.
   private static func infer(
-    _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
-  ) throws -> (MemoryUse, [OperationRecord]) {
+    _ configuration: ModelConfiguration, _ images: Shape, _ precision: Precision, on backend: any Backend,
+    onBatch: () -> Void = {}
+  ) throws -> [MemoryUse] {
     let model = try ResNet(configuration)
-    let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
-    // The second batch uses what the first has derived from the parameters.
     let folded = FoldedParameters()
-    var start = 0
+    onBatch()
     for _ in 0..<2 {
-      start = backend.operations.count
-      _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference, folded: folded))
+      _ = try model(
+        Variable(try backend.batchTensor(images, precision.storage(on: backend))),
+        Pass(on: backend, mode: .inference, folded: folded))
+      onBatch()
     }
-    return (backend.memory, Array(backend.operations[start...]))
+    return withExtendedLifetime((model, folded)) { backend.devices.map(\.memory) }
   }
 
-  private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {
+  private static func layers(_ forward: [OperationRecord], _ store: ParameterStore) -> [Layer] {
     var parameters: [Substring: Int] = [:]
     for parameter in store.parameters {
       guard let dot = parameter.name.lastIndex(of: ".") else { continue }
@@ -105,7 +135,7 @@ public struct Summary {
       }
       layers[layers.count - 1].output = record.output
       layers[layers.count - 1].macs += record.macs
-      layers[layers.count - 1].activationBytes = record.output.count * elementBytes
+      layers[layers.count - 1].activationBytes = record.outputBytes
     }
     return layers
   }

@@ -42,7 +42,8 @@ extension OpenCLBackend {
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width]), global: [cut.channels / cut.width, cut.chunks],
+      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage),
+      global: [cut.channels / cut.width, cut.chunks],
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
@@ -84,7 +85,7 @@ extension OpenCLBackend {
     precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")
     try launch(
       Specialisation(
-        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1]),
+        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
       global: [cut.chunks],
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
@@ -113,7 +114,8 @@ extension OpenCLBackend {
     let masked = masked(dy, x, mask, channels)
     try launch(
       Specialisation(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1]),
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        x.type.storage),
       global: [cut.channels / cut.width, cut.chunks],
       masked.arguments + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
@@ -133,7 +135,7 @@ extension OpenCLBackend {
     precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
     let masked = masked(dy, x, mask, channels)
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu]), global: [cut.chunks],
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), global: [cut.chunks],
       masked.arguments + [
         .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
       ])

@@ -11,7 +11,7 @@ extension OpenCLBackend {
   }
 
   public func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, images: Int
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) throws {
     precondition(
       logits.shape.rank == 2 && labels.count == logits.shape[0] && metrics.count == 3,
@@ -26,7 +26,10 @@ extension OpenCLBackend {
     guard let gradient else { return }
     precondition(gradient.count == logits.count, "[crossEntropy] gradient \(gradient.shape) of \(logits.shape)")
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy_gradient"), global: [n],
-      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(gradient.buffer), .int(images), .int(k), .float(Float(smoothing))])
+      Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1]), global: [n],
+      [
+        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer), .int(images),
+        .int(k), .float(Float(smoothing)),
+      ])
   }
 }

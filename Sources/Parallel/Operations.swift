@@ -11,6 +11,7 @@ extension ParallelBackend {
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
+    precondition(images(of: x) != nil, "[convolution] filters are prepared for shares of a batch")
     let reads = [x, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
     try each(reads: reads, writes: [y]) { device, part, _ in
       let geometry = geometry.batch(of: part(x))
@@ -188,7 +189,7 @@ extension ParallelBackend {
   /// The statistics of a batch from the moments that `moments` takes of each device's share.
   private func take(
     _ statistics: BatchNormStatistics, of batch: Tensor, reads: [Tensor],
-    _ moments: (any ShardBackend, Part, _ moments: Tensor) throws -> Void
+    _ moments: (any ShardBackend, @escaping Part, _ moments: Tensor) throws -> Void
   ) throws {
     let c = statistics.mean.count
     precondition(batch.count > c, "[batchNormStatistics] \(batch.shape) has one value a channel, two are due")

@@ -12,7 +12,8 @@ import Compute
 /// Everything is added in the order of the devices: the same devices and split give the same bits. Weights are updated by the first
 /// device and copied to the others, and so are the running estimates, so that devices which round differently do not drift apart.
 ///
-/// An operation on replicated tensors alone is done by every device.
+/// An operation on replicated tensors alone is done by every device, but for a convolution with a prepared filter, which each device has
+/// in a form for its share.
 public final class ParallelBackend: Backend {
   public let scalar: DataType
   public let alignment: Int
@@ -37,15 +38,7 @@ public final class ParallelBackend: Backend {
   }
 
   /// Of all devices together.
-  public var memory: MemoryUse {
-    members.map(\.memory).reduce(into: MemoryUse()) { sum, use in
-      sum.allocations += use.allocations
-      sum.bytesHeld += use.bytesHeld
-      sum.peakBytesHeld += use.peakBytesHeld
-      sum.bytesInUse += use.bytesInUse
-      sum.peakBytesInUse += use.peakBytesInUse
-    }
-  }
+  public var memory: MemoryUse { members.map(\.memory).reduce(MemoryUse(), +) }
   /// Of all devices together; each has a limit of its own.
   public var memoryLimit: Int { members.reduce(0) { $0 + $1.memoryLimit } }
   public var largestBlock: Int { members.map(\.largestBlock).min() ?? 0 }
@@ -170,7 +163,7 @@ public final class ParallelBackend: Backend {
 
   /// The bytes of a replicated tensor, from its beginning, that are sums over the devices.
   private func summands(of tensor: Tensor) -> RangeSet<Int> {
-    guard let (replicas, range) = replicas(of: tensor) else { return [] }
+    guard let (replicas, range) = replicas(of: tensor) else { return RangeSet() }
     let found = replicas.summands.intersection(RangeSet(range)).ranges
     return RangeSet(found.map { $0.lowerBound - range.lowerBound..<$0.upperBound - range.lowerBound })
   }
@@ -203,7 +196,7 @@ public final class ParallelBackend: Backend {
   ///   - writes: overwritten; split where anything is.
   ///   - sums: replicated, overwritten by sums over the images.
   func each(
-    reads: [Tensor], writes: [Tensor], sums: [Tensor] = [], _ body: (any ShardBackend, Part, _ index: Int) throws -> Void
+    reads: [Tensor], writes: [Tensor], sums: [Tensor] = [], _ body: (any ShardBackend, @escaping Part, _ index: Int) throws -> Void
   ) throws {
     let batches = Set((reads + writes).compactMap(images))
     precondition(batches.count <= 1, "[ParallelBackend] batches of \(batches.sorted()) images in one operation")
@@ -213,7 +206,7 @@ public final class ParallelBackend: Backend {
       if let shares, shares[index].isEmpty {
         for sum in sums { try device.fill(part(of: sum, index), with: 0) }
       } else {
-        try body(device, { part(of: $0, index) }, index)
+        try body(device, { self.part(of: $0, index) }, index)
       }
     }
     for tensor in writes {
@@ -224,12 +217,12 @@ public final class ParallelBackend: Backend {
   }
 
   /// Calls an operation on the first device alone, where all tensors are replicated.
-  func onFirst(reads: [Tensor], writes: [Tensor], _ body: (any ShardBackend, Part) throws -> Void) throws {
+  func onFirst(reads: [Tensor], writes: [Tensor], _ body: (any ShardBackend, @escaping Part) throws -> Void) throws {
     for tensor in reads + writes {
       precondition(images(of: tensor) == nil, "[ParallelBackend] \(tensor.shape) is split")
       try settle(tensor, onAll: false)
     }
-    try body(members[0]) { part(of: $0, 0) }
+    try body(members[0]) { self.part(of: $0, 0) }
     for tensor in writes { set(.leading, tensor) }
   }
 }

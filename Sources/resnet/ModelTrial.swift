@@ -12,14 +12,15 @@ struct ModelTrial {
   private let folded = FoldedParameters()
 
   /// - Parameter shape: [N,H,W,C].
-  /// - Throws: ``Failure`` where the device has not the memory.
-  init(_ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, on backend: any Backend) throws {
+  /// - Throws: ``Failure`` for images that do not fit the model; what the backend throws.
+  init(_ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, precision: Precision = .fp32, on backend: any Backend) throws {
     (self.backend, self.recompute) = (backend, recompute)
     network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)
-    optimiser = try SGD(network.store)
+    optimiser = try SGD(network.store, scalingLoss: precision.needsLossScaling)
     var random = Philox(seed: 0, stream: 0)
-    images = try backend.uploadBatch(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
+    images = try backend.uploadBatch(
+      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: precision.storage(on: backend))
     labels = try backend.uploadBatch(
       HostTensor((0..<shape[0]).map { _ in Int32(random.below(configuration.classes)) }, shape: [shape[0]]))
     metrics = try backend.tensor([3])

@@ -10,6 +10,7 @@ struct Sharing {
   /// The whole batch [N,H,W,C].
   let images: Shape
   var recompute = false
+  var precision = Precision.fp32
   /// Whether steps of training are measured, or inference.
   var isTraining = true
   /// The ratio that was found when the run began.
@@ -25,9 +26,9 @@ struct Sharing {
     let speeds = try devices.map { device in
       let backend = try open(device)
       if isTraining {
-        try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
+        try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend).requireMemoryForTraining(on: backend)
       }
-      let trial = try ModelTrial(configuration, images: shape, recompute: recompute, on: backend)
+      let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
       return try trial.imagesPerSecond(3, isTraining ? trial.train : trial.infer)
     }
     let split = BatchSplit(speeds: speeds, images: images[0])

@@ -26,10 +26,10 @@ import Testing
   }
 
   /// Projections, a stem with max-pooling, and activations that are computed again.
-  @Test(arguments: [("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 32, false), ("plain8", nil, 8, true)])
+  @Test(arguments: [("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 64, false), ("plain8", nil, 8, true)])
   func otherNetworksTooAsOneDevice(model: String, shortcut: ShortcutOption?, size: Int, recompute: Bool) throws {
-    let (one, several) = (CPUBackend(precision: .float64), references([1, 2]))
-    let results = try [one, several].map {
+    let backends: [any Backend] = [CPUBackend(precision: .float64), references([1, 2])]
+    let results = try backends.map {
       try Trained(on: $0, batch: 3, steps: 2, model: model, shortcut: shortcut, size: size, recompute: recompute)
     }
     #expect(results[1].distance(to: results[0]) < 1e-12)
@@ -54,23 +54,29 @@ import Testing
     #expect(mixed.name == "\(opencl.name) + CPU reference (float32)")
   }
 
-  /// Every operation, with the images of its operands shared out, and with all of them on every device.
-  @Test(arguments: [[2, 1], [1, 1, 1]], [true, false])
-  func operationsAgreeWithTheReference(weights: [Int], isSplit: Bool) throws {
-    let several = ParallelBackend(weights.map { _ in CPUBackend() }, split: BatchSplit(weights: weights))
-    let reference = CPUBackend(precision: .float64)
-    for subject in Catalogue.small {
-      let outcome = try Conformance.check(subject, on: several, against: reference, sharingOut: isSplit)
-      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
-    }
+  /// Every operation, with the images of its operands shared out.
+  @Test func sharedOperationsAgreeWithTheReference() throws {
+    let several = ParallelBackend([CPUBackend(), CPUBackend(), CPUBackend()], split: BatchSplit(weights: [2, 1, 1]))
+    try expectAll(Catalogue.small, on: several, sharingOut: true)
     #expect(several.memory.bytesInUse == 0)
   }
 
-  @Test func operationsOnHalvesAgreeWithTheReference() throws {
-    let several = ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2]))
+  @Test func sharedOperationsOnHalvesAgreeWithTheReference() throws {
+    try expectAll(Catalogue.small, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
+  }
+
+  /// With all operands on every device. Convolutions are many, and those with prepared filters need shares.
+  @Test func operationsOnEveryDeviceAgreeWithTheReference() throws {
+    let cases = Catalogue.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
+    try expectAll(
+      cases, on: ParallelBackend([CPUBackend(), CPUBackend()], split: BatchSplit(devices: 2)), sharingOut: false)
+  }
+
+  private func expectAll(_ cases: [Case], on several: ParallelBackend, sharingOut: Bool) throws {
     let reference = CPUBackend()
-    for subject in Catalogue.small {
-      let outcome = try Conformance.check(subject, on: several, against: reference, sharingOut: true)
+    #expect(cases.count > 100)
+    for subject in cases {
+      let outcome = try Conformance.check(subject, on: several, against: reference, sharingOut: sharingOut)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
     }
   }
