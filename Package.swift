@@ -6,7 +6,10 @@ let package = Package(
   products: [
     .executable(name: "resnet", targets: ["resnet"]),
     .library(
-      name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Training"]),
+      name: "ResNetKit",
+      targets: [
+        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Training",
+      ]),
   ],
   dependencies: [
     // Subcommands, typed options, generated help and completion scripts for the command line.

@@ -51,7 +51,8 @@ extension CPUBackend {
   }
 
   public func batchNormInputGradient(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int, into dx: Tensor
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
   ) {
     isDouble
       ? shareInputGradient(Double.self, dy, x, mask, channels, dscale, dbias, rows, dx)

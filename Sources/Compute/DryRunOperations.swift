@@ -435,7 +435,8 @@ extension DryRunBackend {
   }
 
   public func batchNormInputGradient(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int, into dx: Tensor
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
   ) {
     let reads = [dy, x] + (mask.result.map { [$0] } ?? [])
     let type = storage(dy, "batchNormInputGradient")

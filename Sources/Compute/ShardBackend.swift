@@ -1,7 +1,7 @@
 /// A device that can do its share of a batch that several devices work on together.
 ///
-/// Most operations of ``Backend`` treat each image on its own, so that a share is a batch. The others are sums over all images: here they
-/// come in the parts between which devices tell each other their sums.
+/// Most operations of ``Backend`` treat each image on its own, so that a share is a batch. The others are sums over all images:
+/// here they come in the parts between which devices tell each other their sums.
 public protocol ShardBackend: Backend {
   /// The moments of each channel over all other dimensions of x [..., C].
   ///
@@ -16,14 +16,16 @@ public protocol ShardBackend: Backend {
   /// The share's part of the sums of
   /// ``Backend/batchNormGradient(_:x:mask:_:into:dscale:dbias:dresidual:)``: dbias = Σg, dscale = Σg·x̂; and dresidual = g.
   func batchNormGradientSums(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?) throws
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?)
+    throws
   /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M) with the sums over the whole batch, of M = `rows` values a channel.
   /// dx may be dy or x.
   func batchNormInputGradient(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int, into dx: Tensor)
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor)
     throws
-  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` of some of a batch's images: the gradient is that of the mean over
-  /// the whole batch, of `images`.
+  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` of some of a batch's images: the gradient is that of
+  /// the mean over the whole batch, of `images`.
   func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?,
     images: Int) throws

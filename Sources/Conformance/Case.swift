@@ -114,8 +114,8 @@ public struct Case: Sendable {
       let isStored = storage != .float32 && isActivation(operand)
       if isStored { contents = contents.converted(to: storage) }
       let type = isStored && !isReference ? storage : nil
-      tensors[operand.name] = try
-        (sharingOut && isBatch(operand) ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type))
+      tensors[operand.name] =
+        try (sharingOut && isBatch(operand) ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type))
     }
     return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
   }

@@ -55,9 +55,8 @@ public struct Summary {
     let isShared = (device?.devices.count ?? 1) > 1
     let log = DryRunBackend(modelling: device?.devices[0])
     var ends: [Int] = []
-    var uses = try Self.train(model, images, recompute, precision, on: log, onLayer: { log.layer = $0 }) {
-      ends.append(log.operations.count)
-    }
+    var uses = try Self.train(
+      model, images, recompute, precision, on: log, onLayer: { log.layer = $0 }, onStep: { ends.append(log.operations.count) })
     step = Array(log.operations[ends[0]..<ends[1]])
     if let device, isShared { uses = try Self.train(model, images, recompute, precision, on: device.dryRun()) }
     devices = uses

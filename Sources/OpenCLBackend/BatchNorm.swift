@@ -129,7 +129,8 @@ extension OpenCLBackend {
   }
 
   public func batchNormInputGradient(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int, into dx: Tensor
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
   ) throws {
     let cut = Cut(x, channels: channels.mean.count, traits)
     precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")

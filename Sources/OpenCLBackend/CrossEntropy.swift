@@ -28,7 +28,8 @@ extension OpenCLBackend {
     try launch(
       Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1]), global: [n],
       [
-        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer), .int(images),
+        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
+        .int(images),
         .int(k), .float(Float(smoothing)),
       ])
   }

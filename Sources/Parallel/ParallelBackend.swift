@@ -196,7 +196,8 @@ public final class ParallelBackend: Backend {
   ///   - writes: overwritten; split where anything is.
   ///   - sums: replicated, overwritten by sums over the images.
   func each(
-    reads: [Tensor], writes: [Tensor], sums: [Tensor] = [], _ body: (any ShardBackend, @escaping Part, _ index: Int) throws -> Void
+    reads: [Tensor], writes: [Tensor], sums: [Tensor] = [],
+    _ body: (any ShardBackend, @escaping Part, _ index: Int) throws -> Void
   ) throws {
     let batches = Set((reads + writes).compactMap(images))
     precondition(batches.count <= 1, "[ParallelBackend] batches of \(batches.sorted()) images in one operation")

@@ -59,6 +59,7 @@ struct BenchModelCommand: ParsableCommand {
           "model": .string(model), "batch_size": .integer(shape[0]), "image_size": .integer(shape[1]),
           "train_images_per_second": .number(trained), "infer_images_per_second": .number(inferred), "peak_bytes": .integer(peak),
           "resident_peak_bytes": HostMemory.residentPeak().map(JSON.integer) ?? .null, "device": .string(backend.name),
+          "shares": (backend as? ParallelBackend).map { .array($0.shares(ofBatch: shape[0]).map(JSON.integer)) } ?? .null,
           "profile": profiled?.json ?? .null,
         ]))
       return

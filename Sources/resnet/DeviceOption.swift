@@ -24,7 +24,12 @@ struct DeviceOption: ParsableArguments {
     if let name = names.first(where: { DeviceSelector($0) == nil }) {
       let place = names.count > 1 ? "'\(name)' in '\(device)'" : "'\(name)'"
       throw ValidationError(
-        "--device \(place): use cpu, opencl, or opencl:P.D as `resnet devices` lists them, with /N for a device cut into N equal ones")
+        "--device \(place): use cpu, opencl, or opencl:P.D as `resnet devices` lists them, with /N for a device cut into N equal ones"
+      )
+    }
+    let devices = selectors.map(\.device)
+    if let (_, name) = devices.enumerated().first(where: { devices[..<$0.offset].contains($0.element) }) {
+      throw ValidationError("--device '\(device)' names \(name) twice: name each device once")
     }
   }
 

@@ -13,7 +13,10 @@ struct ModelTrial {
 
   /// - Parameter shape: [N,H,W,C].
   /// - Throws: ``Failure`` for images that do not fit the model; what the backend throws.
-  init(_ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, precision: Precision = .fp32, on backend: any Backend) throws {
+  init(
+    _ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, precision: Precision = .fp32,
+    on backend: any Backend
+  ) throws {
     (self.backend, self.recompute) = (backend, recompute)
     network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)

@@ -26,10 +26,11 @@ struct Sharing {
     let speeds = try devices.map { device in
       let backend = try open(device)
       if isTraining {
-        try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend).requireMemoryForTraining(on: backend)
+        let summary = try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+        try summary.requireMemoryForTraining(on: backend)
       }
       let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
-      return try trial.imagesPerSecond(3, isTraining ? trial.train : trial.infer)
+      return try trial.imagesPerSecond(5, isTraining ? trial.train : trial.infer)
     }
     let split = BatchSplit(speeds: speeds, images: images[0])
     if let idle = split.weights.firstIndex(of: 0) {
@@ -48,8 +49,11 @@ struct Sharing {
 }
 
 extension ParallelBackend {
+  /// The images that each device gets.
+  func shares(ofBatch images: Int) -> [Int] { split.shares(of: images).map(\.count) }
+
   /// For example `each batch of 128 shared: 64 + 64 images`.
   func describeSplit(ofBatch images: Int) -> String {
-    "each batch of \(images) shared: " + split.shares(of: images).map { String($0.count) }.joined(separator: " + ") + " images"
+    "each batch of \(images) shared: " + shares(ofBatch: images).map(String.init).joined(separator: " + ") + " images"
   }
 }

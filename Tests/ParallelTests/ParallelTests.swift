@@ -26,7 +26,9 @@ import Testing
   }
 
   /// Projections, a stem with max-pooling, and activations that are computed again.
-  @Test(arguments: [("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 64, false), ("plain8", nil, 8, true)])
+  @Test(arguments: [
+    ("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 64, false), ("plain8", nil, 8, true),
+  ])
   func otherNetworksTooAsOneDevice(model: String, shortcut: ShortcutOption?, size: Int, recompute: Bool) throws {
     let backends: [any Backend] = [CPUBackend(precision: .float64), references([1, 2])]
     let results = try backends.map {
