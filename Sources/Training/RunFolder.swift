@@ -115,7 +115,9 @@ public struct RunFolder {
     var weights: [String: HostTensor] = [:]
     var velocities: [String: HostTensor] = [:]
     if let scale = optimiser.lossScale {
-      guard let saved = file.tensors[Self.lossScaleName], saved.shape == scale.shape, saved.type == .float32 else { throw damaged }
+      guard let saved = file.tensors[Self.lossScaleName], saved.shape == scale.shape, saved.type == .float32 else {
+        throw damaged
+      }
       try saved.bytes.withUnsafeBytes { try store.backend.write($0, to: scale) }
     }
     for (name, tensor) in file.tensors where name != Self.lossScaleName {

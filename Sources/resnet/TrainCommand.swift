@@ -49,7 +49,8 @@ struct TrainCommand: ParsableCommand {
     let (configuration, splits) = try prepare()
     let size = splits.train.images.shape
     let backend = try tuning.backend(device, profiling: profile) {
-      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
+      try convolutions(
+        of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
         precision: configuration.precision ?? .fp32)
     }
     if Signals.pending != nil { throw Signals.exitCode }
