@@ -21,6 +21,8 @@ struct BenchModelCommand: ParsableCommand {
   @Option(help: "Steps that are timed; their median counts. Two more come first.")
   var steps = 7
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: RecomputeOption.help)
   var recompute = false
 
@@ -32,6 +34,7 @@ struct BenchModelCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
+    try precision.validate(device)
     try modelOptions.validate(model)
     try requireSizes(["--steps": steps], in: 1...1 << 20)
     if profile { try device.requireProfile() }
@@ -41,14 +44,16 @@ struct BenchModelCommand: ParsableCommand {
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
+    let precision = precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
-    let sharing = Sharing(configuration: configuration, images: shape, recompute: recompute)
+    let sharing = Sharing(configuration: configuration, images: shape, recompute: recompute, precision: precision)
     let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
-      try convolutions(of: configuration, images: shape)
+      try convolutions(of: configuration, images: shape, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
-    try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
-    let trial = try ModelTrial(configuration, images: shape, recompute: recompute, on: backend)
+    try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+      .requireMemoryForTraining(on: backend)
+    let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
     let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld
     let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(trial.train, on: $0) } : nil
@@ -57,6 +62,7 @@ struct BenchModelCommand: ParsableCommand {
       printJSON(
         .members([
           "model": .string(model), "batch_size": .integer(shape[0]), "image_size": .integer(shape[1]),
+          "precision": .string(precision.rawValue), "math": .string((device.math ?? .exact).rawValue),
           "train_images_per_second": .number(trained), "infer_images_per_second": .number(inferred), "peak_bytes": .integer(peak),
           "resident_peak_bytes": HostMemory.residentPeak().map(JSON.integer) ?? .null, "device": .string(backend.name),
           "shares": (backend as? ParallelBackend).map { .array($0.shares(ofBatch: shape[0]).map(JSON.integer)) } ?? .null,

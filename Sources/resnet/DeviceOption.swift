@@ -5,6 +5,26 @@ import OpenCL
 import OpenCLBackend
 import Parallel
 
+extension Precision: ExpressibleByArgument {}
+extension MathMode: ExpressibleByArgument {}
+
+/// `--precision`, of every command that runs a network.
+struct PrecisionOption: ParsableArguments {
+  @Option(
+    help: """
+      How activations and their gradients are stored: fp32, fp16 or bf16. Weights, sums and statistics are float32 always. \
+      Default: fp32.
+      """)
+  var precision: Precision?
+
+  /// - Throws: a usage error where the device keeps float32 only.
+  func validate(_ device: DeviceOption) throws {
+    if let precision, precision != .fp32, device.isReference {
+      throw ValidationError("--precision \(precision.rawValue) needs an OpenCL device, not --device cpu")
+    }
+  }
+}
+
 /// `--device`, and the one place where a backend is chosen.
 struct DeviceOption: ParsableArguments {
   @Option(
@@ -15,7 +35,15 @@ struct DeviceOption: ParsableArguments {
       """, valueName: "cpu|opencl|opencl:P.D[/N][,…]"))
   var device = "opencl"
 
+  @Option(
+    help: """
+      exact multiplies in float32; fast lets convolutions round their factors to what the device's matrix instructions take. \
+      Default: exact.
+      """)
+  var math: MathMode?
+
   func validate() throws {
+    if let math, math == .fast, isReference { throw ValidationError("--math fast needs an OpenCL device, not --device cpu") }
     if isReference { return }
     let names = device.split(separator: ",", omittingEmptySubsequences: false)
     if names.contains("cpu") {
@@ -65,7 +93,8 @@ struct DeviceOption: ParsableArguments {
     let open = { (device: Device) in
       let cache = try userCache(of: device)
       return try OpenCLBackend(
-        device: device, profiling: profiling, tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
+        device: device, math: math ?? .exact, profiling: profiling, tuning: table ?? cache?.loadTable() ?? TuningTable(),
+        programs: cache)
     }
     let devices = try openCLDevices()
     if !isSeveral { return try open(devices[0]) }

@@ -34,6 +34,7 @@ struct TrainCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
+    try options.precision.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
@@ -50,10 +51,13 @@ struct TrainCommand: ParsableCommand {
     let size = splits.train.images.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
+    let precision = configuration.precision ?? .fp32
     let sharing = Sharing(
-      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false, known: configuration.shares)
+      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
+      known: configuration.shares)
+    let model = configuration.model
     let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
-      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
+      try convolutions(of: model, images: batch, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
