@@ -21,20 +21,18 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
 
   /// Nil for anything else.
   public init?(_ text: some StringProtocol) {
-    func number(_ text: some StringProtocol) -> Int? {
-      text.allSatisfy { $0.isASCII && $0.isNumber } ? Int(text) : nil
-    }
+    func isNumber(_ text: some StringProtocol) -> Bool { !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber } }
     let pieces = text.split(separator: "/", omittingEmptySubsequences: false)
     guard pieces.count <= 2, let device = pieces.first else { return nil }
     if pieces.count == 2 {
-      guard let count = number(pieces[1]), count > 0 else { return nil }
+      guard isNumber(pieces[1]), let count = Int(pieces[1]), count > 0 else { return nil }
       parts = count
     } else {
       parts = 1
     }
     if device != "opencl" {
       let place = device.hasPrefix("opencl:") ? device.dropFirst(7).split(separator: ".", omittingEmptySubsequences: false) : []
-      guard place.count == 2, place.allSatisfy({ number($0) != nil }) else { return nil }
+      guard place.count == 2, place.allSatisfy({ isNumber($0) }) else { return nil }
     }
     self.device = String(device)
   }

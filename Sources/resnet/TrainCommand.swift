@@ -48,6 +48,7 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     Signals.catchAll()
     var (configuration, splits) = try prepare()
+    try configuration.validate()
     let size = splits.train.images.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]

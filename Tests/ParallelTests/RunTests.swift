@@ -28,11 +28,11 @@ import Training
   /// Runs until it has been asked so many times whether to go on; the trainer ends with the call, and its hold on the folder.
   /// - Returns: the losses of steps and epochs.
   private func run(
-    _ name: String, on backend: any Backend, resuming: Bool = false, stopAfter: Int = .max
+    _ name: String, _ run: RunConfiguration? = nil, on backend: any Backend, resuming: Bool = false, stopAfter: Int = .max
   ) throws -> [Double] {
     let path = "\(folder)/\(name)"
     let trainer = try Trainer(
-      configuration, splits, on: backend, folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path),
+      run ?? configuration, splits, on: backend, folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path),
       resuming: resuming, logEvery: 1)
     var (asked, losses) = (0, [Double]())
     func mayGoOn() -> Bool {
@@ -69,6 +69,19 @@ import Training
     #expect(try begun + run("cut", on: several(), resuming: true) == first)
     #expect(try weights("cut") == weights("first"))
     #expect(try weights("one") != weights("first"), "sums in another order round otherwise")
+  }
+
+  /// The scale of the loss is found on the first device and used by all.
+  @Test func lossIsScaledOnSeveralDevices() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.precision = .fp16
+    run.epochs = 1
+    let one = try self.run("one", run, on: OpenCLBackend(device: DeviceList.find("opencl").device))
+    let several = try self.run("several", run, on: several())
+    // Activations are rounded to 11 bits, and the sums of the two differ.
+    for (a, b) in zip(several.prefix(4), one) { #expect(abs(a - b) <= 1e-2 * abs(b)) }
+    #expect(try self.run("again", run, on: self.several()) == several)
   }
 
   @Test func sharesAreKept() throws {
