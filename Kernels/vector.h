@@ -48,3 +48,12 @@ typedef JOIN(uchar, VW) ucharv;
 #endif
 
 #define UNROLL __attribute__((opencl_unroll_hint))
+
+#ifndef STORAGE
+#define STORAGE 0
+#endif
+typedef float real;
+#define LOAD_REAL(p) LOAD(p)
+#define STORE_REAL(v, p) STORE(v, p)
+#define READ_REAL(p) (*(p))
+#define WRITE_REAL(v, p) (*(p) = (v))
