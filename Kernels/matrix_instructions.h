@@ -17,14 +17,14 @@
 #if !MATRIX_EMULATED
 
 // Rounds to the nearest factor.
-uint pack_factors(float low, float high) {
+INLINE uint pack_factors(float low, float high) {
   uint word;
 #if STORAGE == 0
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(low));
+  __asm__("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(low));
 #elif STORAGE == 1
-  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  __asm__("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
 #else
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  __asm__("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
 #endif
   return word;
 }
@@ -38,10 +38,10 @@ uint pack_factors(float low, float high) {
 #endif
 
 // `exchange` is not used.
-float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
+INLINE float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
   float c0 = c.s0, c1 = c.s1, c2 = c.s2, c3 = c.s3;
   const uint a0 = a.s0, a1 = a.s1, a2 = a.s2, a3 = a.s3, b0 = b.s0, b1 = b.s1;
-  asm volatile(MULTIPLY " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  __asm__ volatile(MULTIPLY " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
   return (float4)(c0, c1, c2, c3);
@@ -51,30 +51,30 @@ float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
 
 #if STORAGE == 0
 
-uint pack_factors(float low, float high) {
+INLINE uint pack_factors(float low, float high) {
   // To the nearest, halves away from zero. A NaN must not become anything else.
   return isnan(low) ? 0x7FFFE000u : (as_uint(low) + 0x1000u) & 0xFFFFE000u;
 }
 
-float multiply_words(uint a, uint b, float sum) { return fma(as_float(a), as_float(b), sum); }
+INLINE float multiply_words(uint a, uint b, float sum) { return fma(as_float(a), as_float(b), sum); }
 
 #else
 
-uint pack_factors(float low, float high) {
+INLINE uint pack_factors(float low, float high) {
   real pair[2];
   WRITE_REAL(low, pair);
   WRITE_REAL(high, pair + 1);
   return upsample(as_ushort(pair[1]), as_ushort(pair[0]));
 }
 
-float multiply_words(uint a, uint b, float sum) {
+INLINE float multiply_words(uint a, uint b, float sum) {
   return fma(read_half(a >> 16), read_half(b >> 16), fma(read_half(a & 0xFFFF), read_half(b & 0xFFFF), sum));
 }
 
 #endif
 
 // `exchange`: six words an item. Every item of the group must come to the call.
-float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
+INLINE float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
   const int item = get_local_id(0), g = item % 32 / 4, t = item % 4;
   __local uint *warp = exchange + item / 32 * 32 * 6;
   vstore4(a, 0, exchange + item * 6);

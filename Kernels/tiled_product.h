@@ -82,6 +82,8 @@
 #define B_TILE (WORDS * B_PITCH)
 #define TILE_WORDS (2 * (A_TILE + B_TILE) + (MATRIX && MATRIX_EMULATED ? 6 * ITEMS : 0))
 #define TILE_ALIGNED __attribute__((aligned(16)))
+// An array that a function gets by its address would lie in memory and not in registers.
+#define INLINE __attribute__((always_inline))
 
 // What one item loads of a slice: units of one or two parts, a part being one load.
 #if TRANSPOSED
@@ -144,7 +146,7 @@ typedef struct {
   int high, middle, low;
 } digits_t;
 
-digits_t digits_of(int value, int middles, int lows) {
+INLINE digits_t digits_of(int value, int middles, int lows) {
 #if TAPS
   const int rest = value / lows;
   return (digits_t){rest / middles, rest % middles, value % lows};
@@ -154,7 +156,7 @@ digits_t digits_of(int value, int middles, int lows) {
 }
 
 // A sum without a division.
-digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
+INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
   a.low += b.low;
 #if TAPS
   a.middle += b.middle;
@@ -182,7 +184,7 @@ typedef struct {
 // More than any row, and so outside every image; twice as much is still an int.
 #define OUTSIDE (1 << 29)
 
-place_t place_of(image_t image, digits_t pixel, int isPixel) {
+INLINE place_t place_of(image_t image, digits_t pixel, int isPixel) {
 #if TAPS
   const int h = pixel.middle * STRIDE - image.padTop, w = pixel.low * STRIDE - image.padLeft;
   return (place_t){((pixel.high * image.H + h) * image.W + w) * image.C, isPixel ? h : OUTSIDE, w};
@@ -191,7 +193,7 @@ place_t place_of(image_t image, digits_t pixel, int isPixel) {
 #endif
 }
 
-floata load_image(image_t image, place_t pixel, digits_t term, int isTerm) {
+INLINE floata load_image(image_t image, place_t pixel, digits_t term, int isTerm) {
 #if TAPS
   const int h = pixel.h + (isTerm ? term.high : OUTSIDE), w = pixel.w + term.middle;
   const int isInside = h >= 0 && h < image.H && w >= 0 && w < image.W;
@@ -233,7 +235,7 @@ typedef struct {
 #define B_COLUMN(unit) (VW * ((unit) % (BN / VW)))
 #define B_DEPTH(unit) (PACK * ((unit) / (BN / VW)))
 
-void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
+INLINE void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
   const int item = get_local_id(0);
   slice->depth = begin;
 #if TRANSPOSED
@@ -254,7 +256,7 @@ void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
 #endif
 }
 
-void load_a(a_slice_t *slice, image_t image, int end) {
+INLINE void load_a(a_slice_t *slice, image_t image, int end) {
   const int item = get_local_id(0);
 #if TRANSPOSED
   UNROLL for (int i = 0; i < A_UNITS; i++)
@@ -274,14 +276,14 @@ void load_a(a_slice_t *slice, image_t image, int end) {
   slice->depth += BK;
 }
 
-void begin_b(b_slice_t *slice, int columns, int firstColumn, int begin) {
+INLINE void begin_b(b_slice_t *slice, int columns, int firstColumn, int begin) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
     const int unit = get_local_id(0) + i * ITEMS;
     slice->at[i] = (begin + B_DEPTH(unit)) * columns + firstColumn + B_COLUMN(unit);
   }
 }
 
-void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstColumn, int depth, int end) {
+INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstColumn, int depth, int end) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
     const int unit = get_local_id(0) + i * ITEMS;
     const int isColumn = IS_UNIT(unit, B_TOTAL) && firstColumn + B_COLUMN(unit) < columns;
@@ -295,9 +297,9 @@ void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstCo
 
 // A column of A's tile and a row of words. The lanes of a warp write four depths of 128/BK rows each: swapping columns by the depth
 // spreads these over the banks, and leaves fours of columns together.
-int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? column : column ^ (128 / BK * (row / 4))); }
+INLINE int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? column : column ^ (128 / BK * (row / 4))); }
 
-void store_a(const a_slice_t *slice, __local word *tile) {
+INLINE void store_a(const a_slice_t *slice, __local word *tile) {
   UNROLL for (int i = 0; i < A_UNITS; i++) {
     const int unit = get_local_id(0) + i * ITEMS, row = A_ROW(unit), at = A_DEPTH(unit) / PACK;
     if (!IS_UNIT(unit, A_TOTAL)) continue;
@@ -319,7 +321,7 @@ void store_a(const a_slice_t *slice, __local word *tile) {
   }
 }
 
-void store_b(const b_slice_t *slice, __local word *tile) {
+INLINE void store_b(const b_slice_t *slice, __local word *tile) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
     const int unit = get_local_id(0) + i * ITEMS, at = B_DEPTH(unit) / PACK * B_PITCH + B_COLUMN(unit);
     if (!IS_UNIT(unit, B_TOTAL)) continue;
@@ -339,10 +341,10 @@ void store_b(const b_slice_t *slice, __local word *tile) {
 #if !MATRIX
 
 // An item's fours of rows and of columns lie BM·4/TM and BN·4/TN apart, so that neighbouring items read neighbouring fours.
-int row_of(int row) { return row / 4 * (4 * BM / TM) + get_local_id(0) / (BN / TN) * 4 + row % 4; }
-int column_of(int four) { return four * (4 * BN / TN) + get_local_id(0) % (BN / TN) * 4; }
+INLINE int row_of(int row) { return row / 4 * (4 * BM / TM) + get_local_id(0) / (BN / TN) * 4 + row % 4; }
+INLINE int column_of(int four) { return four * (4 * BN / TN) + get_local_id(0) % (BN / TN) * 4; }
 
-void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
+INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
   UNROLL for (int d = 0; d < BK; d++) {
     float u[TM], v[TN];
     UNROLL for (int i = 0; i < TM / 4; i++) vstore4(READ4(a + a_word(d, row_of(4 * i))), i, u);
@@ -362,10 +364,10 @@ void multiply(__local const word *a, __local const word *b, __local word *exchan
 #define WARP_ROW (WARP / (BN / (4 * TN)) * (8 * TM))
 #define WARP_COLUMN (WARP % (BN / (4 * TN)) * (4 * TN))
 
-int row_of(int row) { return WARP_ROW + row / 4 * 32 + LANE / 4 * 4 + row % 4; }
-int column_of(int four) { return WARP_COLUMN + four / 2 * 32 + LANE % 4 * 8 + four % 2 * 4; }
+INLINE int row_of(int row) { return WARP_ROW + row / 4 * 32 + LANE / 4 * 4 + row % 4; }
+INLINE int column_of(int four) { return WARP_COLUMN + four / 2 * 32 + LANE % 4 * 8 + four % 2 * 4; }
 
-void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
+INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
   UNROLL for (int d = 0; d < WORDS; d += 8) {
     // Words d + t and d + t + 4 (t the lane in its group) of each row and column.
     uint u[2][TM], v[2][TN / 2];
@@ -390,7 +392,7 @@ void multiply(__local const word *a, __local const word *b, __local word *exchan
 
 #endif
 
-void product(image_t image, __global const factor *b, int columns, int firstRow, int firstColumn, int begin, int end, __local word *tiles,
+INLINE void product(image_t image, __global const factor *b, int columns, int firstRow, int firstColumn, int begin, int end, __local word *tiles,
              float sum[TM][TN]) {
   UNROLL for (int i = 0; i < TM; i++)
     UNROLL for (int j = 0; j < TN; j++) sum[i][j] = 0.0f;
