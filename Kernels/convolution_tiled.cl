@@ -59,7 +59,11 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
     UNROLL for (int j = 0; j < TN; j += VW) {
       const int k = firstColumn + column_of(j / 4) + j % 4;
       if (k >= K) continue;
-      const floatv v = LOAD(&sum[i][j]);
+#if VW == 1
+      const floatv v = sum[i][j];
+#else
+      const floatv v = vload4(0, &sum[i][j]);
+#endif
 #if SPLIT
       STORE(v, sums + k);
 #else

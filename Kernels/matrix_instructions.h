@@ -60,15 +60,27 @@ INLINE float multiply_words(uint a, uint b, float sum) { return fma(as_float(a),
 
 #else
 
-INLINE uint pack_factors(float low, float high) {
-  real pair[2];
-  WRITE_REAL(low, pair);
-  WRITE_REAL(high, pair + 1);
-  return upsample(as_ushort(pair[1]), as_ushort(pair[0]));
+#if STORAGE == 1
+INLINE uint factor_bits(float v) {
+  ushort bits;
+  vstore_half_rte(v, 0, (half *)&bits);
+  return bits;
 }
 
+INLINE float factor_value(uint bits) {
+  const ushort low = bits;
+  return vload_half(0, (const half *)&low);
+}
+#else
+INLINE uint factor_bits(float v) { return one_rounded_to_bfloat16(v); }
+INLINE float factor_value(uint bits) { return as_float(bits << 16); }
+#endif
+
+INLINE uint pack_factors(float low, float high) { return factor_bits(high) << 16 | factor_bits(low); }
+
 INLINE float multiply_words(uint a, uint b, float sum) {
-  return fma(read_half(a >> 16), read_half(b >> 16), fma(read_half(a & 0xFFFF), read_half(b & 0xFFFF), sum));
+  sum = fma(factor_value(a & 0xFFFF), factor_value(b & 0xFFFF), sum);
+  return fma(factor_value(a >> 16), factor_value(b >> 16), sum);
 }
 
 #endif
