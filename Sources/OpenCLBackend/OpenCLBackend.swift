@@ -170,7 +170,9 @@ public final class OpenCLBackend: Backend {
   }
 
   /// Work-items that a work-group of this kernel may have.
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int { try programs.kernel(specialisation).maxWorkGroupSize }
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
+    min(traits.groupLimit, try programs.kernel(specialisation).maxWorkGroupSize)
+  }
 
   // MARK: Profile
 
