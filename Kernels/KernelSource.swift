@@ -5,6 +5,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case batchNorm = "batch_norm.cl"
   case convolution = "convolution.cl"
   case convolutionFilterGradient = "convolution_filter_gradient.cl"
+  case convolutionTiled = "convolution_tiled.cl"
   case crossEntropy = "cross_entropy.cl"
   case elementwise = "elementwise.cl"
   case gatherBatch = "gather_batch.cl"
@@ -24,6 +25,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .batchNorm: PackageResources.batch_norm_cl
       case .convolution: PackageResources.convolution_cl
       case .convolutionFilterGradient: PackageResources.convolution_filter_gradient_cl
+      case .convolutionTiled: PackageResources.convolution_tiled_cl
       case .crossEntropy: PackageResources.cross_entropy_cl
       case .elementwise: PackageResources.elementwise_cl
       case .gatherBatch: PackageResources.gather_batch_cl
@@ -40,6 +42,8 @@ public enum KernelSource: String, CaseIterable, Sendable {
   public enum Header: String, CaseIterable, Sendable {
     case winograd = "winograd.h"
     case strip = "strip.h"
+    case tiledProduct = "tiled_product.h"
+    case matrixInstructions = "matrix_instructions.h"
     case epilogue = "epilogue.h"
     case moments = "moments.h"
     case vector = "vector.h"
@@ -53,6 +57,8 @@ public enum KernelSource: String, CaseIterable, Sendable {
       switch self {
       case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
       case .strip: String(decoding: PackageResources.strip_h, as: UTF8.self)
+      case .tiledProduct: String(decoding: PackageResources.tiled_product_h, as: UTF8.self)
+      case .matrixInstructions: String(decoding: PackageResources.matrix_instructions_h, as: UTF8.self)
       case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)
       case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)

@@ -9,6 +9,8 @@ public struct ConvolutionChoice: Hashable, Sendable, CustomStringConvertible {
   public enum Algorithm: String, CaseIterable, Sendable {
     /// Register tiles: `convolution.cl`, `convolution_filter_gradient.cl`.
     case direct
+    /// Tiles in local memory that a work-group shares: `convolution_tiled.cl`.
+    case tiled
     /// Without tiles or local memory.
     case plain
     /// `winograd.cl` and `winograd_staged.cl`.

@@ -16,13 +16,28 @@ public enum MathMode: String, CaseIterable, Sendable {
   case fast
 }
 
+/// How a device multiplies small matrices in one instruction of a warp (`matrix_instructions.h`).
+package enum MatrixInstructions: Sendable {
+  case none
+  /// NVIDIA's, from compute capability 8.0 on, as PTX.
+  case ptx
+  /// The same in plain C, for tests: slow.
+  case emulated
+}
+
 /// What kernels are fitted to, asked of the device once.
 package struct DeviceTraits {
   package var isCPU: Bool
   /// Which kernels serve.
   package var kernelClass: KernelClass
   package var math = MathMode.exact
+  /// What ``MathMode/fast`` may use.
+  package var matrixInstructions: MatrixInstructions
   let computeUnits: Int
+  /// Work-items that a work-group may have.
+  package var largestGroup: Int
+  /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
+  package var groupLimit = Int.max
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
   /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
@@ -44,6 +59,8 @@ package struct DeviceTraits {
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
     kernelClass = isCPU ? .registerTiled : .localTiled
+    matrixInstructions = try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none
+    largestGroup = try device.maxWorkGroupSize
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
     let native = try device.nativeVectorWidth
