@@ -27,7 +27,7 @@ let package = Package(
       resources: [
         .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
         .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"),
-        .embedInCode("gather_batch.cl"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"),
+        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
         .embedInCode("winograd_staged.cl"),

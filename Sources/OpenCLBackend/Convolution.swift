@@ -23,7 +23,7 @@ extension OpenCLBackend {
     traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry))
     defer { traits.choice = nil }
     let chunks = chunksInEpilogue(geometry)
-    let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
+    let partial = try tensor([chunks ?? momentChunks(rows: rows, channels: geometry.k), 3, geometry.k])
     try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
     if chunks == nil { try takeMoments(of: y, into: partial) }
     try merge(partial, rows: rows, statistics)
@@ -197,7 +197,7 @@ extension OpenCLBackend {
     defer { traits.choice = nil }
     let g = work.geometry.flattened
     if work.pass == .forwardWithStatistics {
-      let chunks = chunksInEpilogue(work.geometry) ?? momentChunks(rows: g.n * g.p * g.q)
+      let chunks = chunksInEpilogue(work.geometry) ?? momentChunks(rows: g.n * g.p * g.q, channels: g.k)
       return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
     }
     if isProduct(work.geometry) { return [] }

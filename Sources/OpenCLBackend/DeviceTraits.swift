@@ -1,11 +1,22 @@
 import OpenCL
 
+/// The shape of kernels that suits a device.
+package enum KernelClass: String, CaseIterable, Sendable {
+  /// One work-item is a work-group and owns a tile of wide vectors: CPUs.
+  case registerTiled = "register"
+  /// Work-groups share tiles in local memory, and neighbours read neighbouring memory: GPUs.
+  case localTiled = "local"
+}
+
 /// What kernels are fitted to, asked of the device once.
 package struct DeviceTraits {
   package var isCPU: Bool
+  package var kernelClass: KernelClass
   let computeUnits: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
+  /// Work-items of a work-group that shares local memory: a power of two.
+  package var workGroupSize: Int
   /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
   package var vectorWidth: Int
   /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
@@ -24,8 +35,11 @@ package struct DeviceTraits {
 
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
+    kernelClass = isCPU ? .registerTiled : .localTiled
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
+    // More would leave a GPU's scheduler less to choose from.
+    workGroupSize = min(256, try device.maxWorkGroupSize).powerOfTwo
     let native = try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12

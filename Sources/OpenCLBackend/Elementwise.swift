@@ -32,11 +32,11 @@ extension OpenCLBackend {
     _ kernel: String, _ count: Int, _ defines: KeyValuePairs<String, Int>, _ buffers: [Argument], _ constants: [Argument] = []
   ) throws {
     let width = traits.vectorWidth(dividing: count)
-    var specialisation = Specialisation(.elementwise, kernel, defines)
-    specialisation.defines.append(.init(name: "VW", value: String(width)))
     let vectors = count / width
+    var specialisation = Specialisation(.elementwise, kernel, defines)
+    specialisation.add(["VW": width])
     // Blocks of at least 256 vectors: less is not worth a work-item on a CPU.
-    let blocks = min(max(1, vectors / (traits.isCPU ? 256 : 1)), traits.wantedItems * 4)
-    try launch(specialisation, global: [blocks], buffers + [.int(vectors)] + constants)
+    let items = min(max(1, vectors / (traits.kernelClass == .registerTiled ? 256 : 1)), traits.wantedItems * 4)
+    try launch(specialisation, on: traits.grid(items: items), buffers + [.int(vectors)] + constants)
   }
 }

@@ -132,20 +132,29 @@ public final class OpenCLBackend: Backend {
 
   // MARK: Launching
 
-  /// Enqueues a kernel. On a CPU every work-item is its own work-group, because each does a long piece of work and groups are what
-  /// is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
+  /// Enqueues a kernel. Where `local` does not say how many work-items make a group: with register-tiled kernels every work-item is its
+  /// own work-group, because each does a long piece of work and groups are what is spread over cores; else the driver chooses, unless the
+  /// kernel demands groups of one.
   /// - Parameter bytes: what the kernel reads and writes, where that is not each of its buffers once.
   func launch(
-    _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, moving bytes: @autoclosure () -> Int? = nil,
-    _ arguments: [Kernel.Argument]
+    _ specialisation: Specialisation, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
+    moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
   ) throws {
     let kernel = try programs.kernel(specialisation)
     try kernel.set(arguments)
-    let local = groupsOfOne || traits.isCPU ? [Int](repeating: 1, count: global.count) : nil
+    let isAlone = groupsOfOne || traits.kernelClass == .registerTiled
+    let local = local ?? (isAlone ? [Int](repeating: 1, count: global.count) : nil)
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
     if let profiler, let event {
       try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
     }
+  }
+
+  /// Enqueues a kernel that includes `group.h`.
+  func launch(_ specialisation: Specialisation, on grid: WorkGroup.Grid, _ arguments: [Kernel.Argument]) throws {
+    var specialisation = specialisation
+    specialisation.add(grid.group.defines)
+    try launch(specialisation, global: grid.global, local: grid.local, arguments)
   }
 
   // MARK: Profile
