@@ -3,11 +3,15 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
-// The largest logit is subtracted first, so that nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share
+// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share
 // a row of logits.
 #define VW 1
 #include "vector.h"
 #include "group.h"
+
+#ifndef SCALED
+#define SCALED 0
+#endif
 
 // Runs the statement that follows for each of a row's elements that are this work-item's.
 #define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
@@ -76,15 +80,17 @@ __kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __globa
 
 // gradient [N,K] of the mean loss.
 __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                               __global float *restrict gradient, int N, int K, float smoothing) {
+                                               __global const float *restrict scale, __global float *restrict gradient, int N, int K,
+                                               float smoothing) {
   SHARED
   const int n = get_global_id(0), label = labels[n];
   __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
+  const float factor = (SCALED ? scale[0] : 1.0f) / (float)N;
   const float top = MAXIMUM(share_maximum(row, K));
   const float sum = TOTAL(share_exponentials(row, to, top, K));
   EACH_CLASS {
     const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
-    to[k] = (to[k] / sum - target) / (float)N;
+    to[k] = (to[k] / sum - target) * factor;
   }
 }

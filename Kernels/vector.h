@@ -10,6 +10,7 @@
 //   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD_BYTES and STORE_BYTES are for these
 //   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
 //                   a vector with one instruction
+//   ANY(v)          whether one of the ints of v is not zero
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
 //   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
 //   UNROLL          for loops over compile-time bounds whose index selects registers
@@ -33,6 +34,7 @@ typedef uchar ucharv;
 #define STORE_BYTES(v, p) (*(p) = (v))
 #define TO_UCHARV(v) convert_uchar(v)
 #define TO_INTV(v) (v)
+#define ANY(v) ((v) != 0)
 #else
 typedef JOIN(float, VW) floatv;
 typedef JOIN(int, VW) intv;
@@ -50,6 +52,7 @@ typedef JOIN(uchar, VW) ucharv;
 #endif
 #define TO_UCHARV(v) JOIN(convert_uchar, VW)(v)
 #define TO_INTV(v) JOIN(convert_int, VW)(v)
+#define ANY(v) any((v) != 0)
 #endif
 
 #ifndef STORAGE

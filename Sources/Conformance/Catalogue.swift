@@ -2,10 +2,15 @@ import Compute
 
 /// The cases that every backend must pass.
 public enum Catalogue {
-  /// ``small``, then ``real(batch:)`` of a small batch; of two cases with one name, the first.
+  /// ``small``, then ``real(batch:)`` of a small batch, of two cases with one name the first; then ``half``.
   public static var all: [Case] {
     var names: Set<String> = []
-    return (small + real(batch: 2)).filter { names.insert($0.name).inserted }
+    return (small + real(batch: 2)).filter { names.insert($0.name).inserted } + half
+  }
+
+  /// The small cases with activations of 16 bits, which backends need not take.
+  public static var half: [Case] {
+    [.float16, .bfloat16].flatMap { type in small.compactMap { $0.stored(as: type) } }
   }
 
   /// Every operation on odd shapes and edge cases, seconds on the CPU reference.

@@ -22,8 +22,9 @@ extension Catalogue {
         .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
       ] + (residual ? [.input("residual", g.output)] : [])
     ) { backend, tensors in
-      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
-      try backend.prepareFilter(tensors["filter"], g, into: prepared)
+      let storage = tensors["x"].type
+      let prepared = try backend.tensor([backend.preparedFilterCount(g, storage)])
+      try backend.prepareFilter(tensors["filter"], g, storage, into: prepared)
       try backend.convolution(
         tensors["x"], prepared: prepared, g,
         ConvolutionEpilogue(
@@ -169,6 +170,7 @@ extension Bound {
       case .inputGradient: g.r * g.s * g.k
       case .filterGradient: g.n * g.p * g.q
       }
-    return winograd ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
+    let sum = winograd ? sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : sum(of: terms)
+    return work.pass == .filterGradient ? sum : sum.storing(as: work.storage)
   }
 }

@@ -31,7 +31,8 @@ extension OpenCLBackend {
       let across = (channels / width + lanes - 1) / lanes
       let wanted = 2 * traits.wantedItems / (lanes * group.rows * across)
       chunks = max(1, min(wanted, rows / (8 * group.rows)))
-      pieces = (rows + 4 * group.rows - 1) / (4 * group.rows)
+      // Few rows each; there are drivers that count groups of a second dimension in 16 bits.
+      pieces = min(1 << 15, (rows + 4 * group.rows - 1) / (4 * group.rows))
       // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks.
       mergers = traits.group(columns: channels, of: 1, rows: chunks, lanes: 8)
       mergerWidth = 1
@@ -65,7 +66,7 @@ extension OpenCLBackend {
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width]), on: cut.grid,
+      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
@@ -107,7 +108,8 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: channels.mean.count, traits)
     precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")
     try launch(
-      Specialisation(.batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1]),
+      Specialisation(
+        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
       on: cut.pieceGrid,
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
@@ -134,7 +136,8 @@ extension OpenCLBackend {
     }
     try launch(
       Specialisation(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1]),
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        x.type.storage),
       on: cut.grid,
       [.buffer(dy.buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
@@ -147,7 +150,8 @@ extension OpenCLBackend {
       ])
     // With a residual the masked gradient is there already, so that neither dy nor y is read again.
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0]), on: cut.pieceGrid,
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0], x.type.storage),
+      on: cut.pieceGrid,
       [.buffer((dresidual ?? dy).buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
         .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
       ])

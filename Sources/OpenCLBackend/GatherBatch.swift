@@ -13,7 +13,7 @@ extension OpenCLBackend {
     )
     precondition(images.type == .uint8 || images.type == .float32, "[gatherBatch] images of \(images.type)")
     let grid = traits.grid(images: to[0], rows: to[1], vectors: to[2] * to[3])
-    var specialisation = Specialisation(.gatherBatch, "gather_batch")
+    var specialisation = Specialisation(.gatherBatch, "gather_batch", x.type.storage)
     specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))
     try launch(
       specialisation, on: grid,

@@ -27,16 +27,20 @@ public final class OpenCLBackend: Backend {
 
   /// - Parameters:
   ///   - device: where to run.
+  ///   - math: how exact the factors of convolutions must be.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
   ///   - tuning: what the tuner has chosen; other work is done as the plans choose by themselves.
   ///   - programs: where compiled programs are kept, if the driver does not do so itself.
   /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
   public convenience init(
-    device: Device, profiling: Bool = false, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+    device: Device, math: MathMode = .exact, profiling: Bool = false, tuning: TuningTable = TuningTable(),
+    programs: DeviceCache? = nil
   ) throws {
     // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
     let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
-    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device), tuning: tuning, programs: disk)
+    var traits = try DeviceTraits(device)
+    traits.math = math
+    try self.init(device: device, profiling: profiling, traits: traits, tuning: tuning, programs: disk)
   }
 
   /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
@@ -99,6 +103,8 @@ public final class OpenCLBackend: Backend {
       case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: count, event: isProfiled)
       case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: count, event: isProfiled)
       case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: count, event: isProfiled)
+      case .float16: try queue.fill(tensor.buffer, with: Float16(value), byteCount: count, event: isProfiled)
+      case .bfloat16: try queue.fill(tensor.buffer, with: Float(value).bfloat16, byteCount: count, event: isProfiled)
       case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
       }
     if let event { try profiler?.add(.command("fill"), bytes: count, event) }

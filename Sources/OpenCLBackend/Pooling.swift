@@ -7,7 +7,7 @@ extension OpenCLBackend {
     precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      Specialisation(.pooling, "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride]),
+      Specialisation(.pooling, "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
       on: traits.grid(images: g.n, rows: g.p, vectors: g.q * g.c / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
@@ -21,7 +21,7 @@ extension OpenCLBackend {
       dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      Specialisation(.pooling, "max_pool_gradient", ["VW": width]),
+      Specialisation(.pooling, "max_pool_gradient", ["VW": width], dx.type.storage),
       on: traits.grid(images: g.n, rows: g.h, vectors: g.w * g.c / width),
       [
         .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
@@ -35,7 +35,8 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      Specialisation(.pooling, "global_average_pool", ["VW": width]), on: group.grid(columns: c / width, blocks: n),
+      Specialisation(.pooling, "global_average_pool", ["VW": width], x.type.storage),
+      on: group.grid(columns: c / width, blocks: n),
       [.buffer(x.buffer), .buffer(y.buffer), .int(pixels), .int(c)])
   }
 
@@ -44,7 +45,8 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width]), on: group.grid(columns: c / width, blocks: n),
+      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width], dx.type.storage),
+      on: group.grid(columns: c / width, blocks: n),
       [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
   }
 
@@ -59,7 +61,7 @@ extension OpenCLBackend {
     let before = channelsBefore("padShortcut", narrow: x, wide: y, stride: stride)
     let width = widthOfShortcut(narrow: x, wide: y, before)
     try launch(
-      Specialisation(.pooling, "pad_shortcut", ["VW": width]),
+      Specialisation(.pooling, "pad_shortcut", ["VW": width], x.type.storage),
       on: traits.grid(images: y.shape[0], rows: y.shape[1], vectors: y.shape[2] * y.shape[3] / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
@@ -72,7 +74,7 @@ extension OpenCLBackend {
     let before = channelsBefore("padShortcutGradient", narrow: dx, wide: dy, stride: stride)
     let width = widthOfShortcut(narrow: dx, wide: dy, before)
     try launch(
-      Specialisation(.pooling, "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0]),
+      Specialisation(.pooling, "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
       on: traits.grid(images: dx.shape[0], rows: dx.shape[1], vectors: dx.shape[2] * dx.shape[3] / width),
       [
         .buffer(dy.buffer), .buffer(dx.buffer), .int(dx.shape[2]), .int(dx.shape[3]), .int(dy.shape[1]), .int(dy.shape[2]),
