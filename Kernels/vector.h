@@ -8,9 +8,9 @@
 //   LOAD(p)         VW floats from p, no alignment needed
 //   STORE(v, p)     VW floats to p
 //   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD_BYTES and STORE_BYTES are for these
+//   ANY(v)          whether one of the ints of v is not zero
 //   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
 //                   a vector with one instruction
-//   ANY(v)          whether one of the ints of v is not zero
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
 //   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
 //   UNROLL          for loops over compile-time bounds whose index selects registers

@@ -59,6 +59,14 @@ public struct Device: Hashable, @unchecked Sendable {
       return min(dimensions.min() ?? 1, try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 1))
     }
   }
+  /// The generation of an NVIDIA GPU, which says what PTX it understands; nil for other devices (`cl_nv_device_attribute_query`).
+  public var computeCapability: (major: Int, minor: Int)? {
+    get throws(OpenCLError) {
+      guard try string(CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_nv_device_attribute_query") else { return nil }
+      // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and …_MINOR_NV, which not every header has.
+      return (Int(try value(0x4000, cl_uint(0))), Int(try value(0x4001, cl_uint(0))))
+    }
+  }
   /// Floats in the widest vector that the hardware executes natively.
   public var nativeVectorWidth: Int {
     get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }

@@ -133,6 +133,19 @@ public final class OpenCLBackend: Backend {
     return choice
   }
 
+  /// Plans that `body` makes follow what was chosen for this work.
+  func planning<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) rethrows -> Result {
+    try planning(by: choice(for: work), body)
+  }
+
+  /// Plans that `body` makes follow this choice.
+  func planning<Result>(by choice: ConvolutionChoice?, _ body: () throws -> Result) rethrows -> Result {
+    let before = traits.choice
+    traits.choice = choice
+    defer { traits.choice = before }
+    return try body()
+  }
+
   /// Makes this the way to do the work; nil for the built-in one.
   package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
 
@@ -157,11 +170,17 @@ public final class OpenCLBackend: Backend {
   }
 
   /// Enqueues a kernel that includes `group.h`.
-  func launch(_ specialisation: Specialisation, on grid: WorkGroup.Grid, _ arguments: [Kernel.Argument]) throws {
+  func launch(
+    _ specialisation: Specialisation, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
+    _ arguments: [Kernel.Argument]
+  ) throws {
     var specialisation = specialisation
     specialisation.add(grid.group.defines)
-    try launch(specialisation, global: grid.global, local: grid.local, arguments)
+    try launch(specialisation, global: grid.global, local: grid.local, moving: bytes(), arguments)
   }
+
+  /// Work-items that a work-group of this kernel may have.
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int { try programs.kernel(specialisation).maxWorkGroupSize }
 
   // MARK: Profile
 

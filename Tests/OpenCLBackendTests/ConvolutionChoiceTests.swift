@@ -72,7 +72,7 @@ import Testing
     for index in stride(from: 0, to: candidates.count, by: 3) {
       let (candidate, backend) = (candidates[index], try backend())
       backend.choose(candidate, for: work.withoutStatistics)
-      let bound = Bound.convolution(work, winograd: candidate.algorithm == .winograd)
+      let bound = Bound.convolution(work, winograd: candidate.algorithm.isWinograd)
       expect("\(candidate)", try run(work, on: backend), expected, bound)
       let dry = DryRunBackend(modelling: backend)
       _ = try run(work, on: dry)
