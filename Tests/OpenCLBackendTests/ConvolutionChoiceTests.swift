@@ -23,7 +23,7 @@ import Testing
   private func backend() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device, profiling: true) }
 
   /// The results, the convolution's own first.
-  private func run(_ work: ConvolutionWork, on backend: any Backend) throws -> [HostTensor] {
+  func run(_ work: ConvolutionWork, on backend: any Backend) throws -> [HostTensor] {
     let g = work.geometry
     func operand(_ shape: Shape, _ seed: UInt64) throws -> Tensor {
       var random = Philox(seed: seed, stream: 0)
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  private func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
+  func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
     for (index, (result, expected)) in zip(results, expected).enumerated() {
       #expect(Comparison("\(name), result \(index)", result, against: expected, bound).complaint == nil)
     }
