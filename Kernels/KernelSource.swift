@@ -3,6 +3,7 @@
 /// Each file also compiles on its own, with this folder on the include path.
 public enum KernelSource: String, CaseIterable, Sendable {
   case batchNorm = "batch_norm.cl"
+  case batchedProduct = "batched_product.cl"
   case convolution = "convolution.cl"
   case convolutionFilterGradient = "convolution_filter_gradient.cl"
   case convolutionTiled = "convolution_tiled.cl"
@@ -13,6 +14,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case peak = "peak.cl"
   case pooling = "pooling.cl"
   case winograd = "winograd.cl"
+  case winogradBatched = "winograd_batched.cl"
   case winogradStaged = "winograd_staged.cl"
 
   /// The name of the file in `Kernels/`.
@@ -23,6 +25,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     let bytes: [UInt8] =
       switch self {
       case .batchNorm: PackageResources.batch_norm_cl
+      case .batchedProduct: PackageResources.batched_product_cl
       case .convolution: PackageResources.convolution_cl
       case .convolutionFilterGradient: PackageResources.convolution_filter_gradient_cl
       case .convolutionTiled: PackageResources.convolution_tiled_cl
@@ -33,6 +36,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
       case .winograd: PackageResources.winograd_cl
+      case .winogradBatched: PackageResources.winograd_batched_cl
       case .winogradStaged: PackageResources.winograd_staged_cl
       }
     return String(decoding: bytes, as: UTF8.self)
@@ -46,6 +50,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case matrixInstructions = "matrix_instructions.h"
     case epilogue = "epilogue.h"
     case moments = "moments.h"
+    case group = "group.h"
     case vector = "vector.h"
 
     /// The name of the file in `Kernels/`.
@@ -57,6 +62,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       switch self {
       case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
       case .strip: String(decoding: PackageResources.strip_h, as: UTF8.self)
+      case .group: String(decoding: PackageResources.group_h, as: UTF8.self)
       case .tiledProduct: String(decoding: PackageResources.tiled_product_h, as: UTF8.self)
       case .matrixInstructions: String(decoding: PackageResources.matrix_instructions_h, as: UTF8.self)
       case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)

@@ -20,7 +20,7 @@ extension OpenCLBackend {
     precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
     try planning(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
       let chunks = chunksInEpilogue(geometry, x.type)
-      let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
+      let partial = try tensor([chunks ?? momentChunks(rows: rows, channels: geometry.k), 3, geometry.k])
       try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
       if chunks == nil { try takeMoments(of: y, into: partial) }
       try merge(partial, rows: rows, statistics)
@@ -34,7 +34,7 @@ extension OpenCLBackend {
     switch method(problem, storage, isTraining: true) {
     case .winograd(let plan): return plan.isStaged ? nil : plan.items
     case .direct(let plan): return plan.blocks * problem.n
-    case .product, .tiled, .directFilterGradient, .plain: return nil
+    case .product, .tiled, .batched, .directFilterGradient, .plain: return nil
     }
   }
 
@@ -73,8 +73,13 @@ extension OpenCLBackend {
   ) -> (problem: ConvolutionProblem, method: ConvolutionMethod, filterCount: Int) {
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let method = method(problem, storage)
-    guard case .winograd(let plan) = method else { return (problem, method, geometry.filter.count) }
-    return (problem, method, plan.positions * geometry.c * geometry.k)
+    let count =
+      switch method {
+      case .winograd(let plan): plan.positions * geometry.c * geometry.k
+      case .batched(let plan): plan.filterCount
+      case .product, .tiled, .direct, .directFilterGradient, .plain: geometry.filter.count
+      }
+    return (problem, method, count)
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
@@ -85,6 +90,7 @@ extension OpenCLBackend {
         "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
       switch method {
       case .winograd(let plan): try transform(filter, problem, plan, into: prepared)
+      case .batched(let plan): try transform(filter, plan, into: prepared)
       case .tiled: try copy(filter.reshaped(prepared.shape), into: prepared)
       case .product, .direct, .directFilterGradient, .plain: try pack(filter, problem, method, into: prepared)
       }
@@ -125,7 +131,9 @@ extension OpenCLBackend {
       .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
       .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
     ]
-    if case .tiled = method {
+    // One panel, for the methods of GPUs.
+    let isLocalTiled = method.algorithm == .tiled || method.algorithm == .batched
+    if isLocalTiled {
       let side = traits.largestGroup >= 256 ? 16 : 8
       let blocks = [g.c, g.k].map { ($0 + side - 1) / side * side }
       return try launch(
@@ -159,6 +167,7 @@ extension OpenCLBackend {
       let g = geometry.flattened
       switch method(filterGradient: g, x.type) {
       case .tiled(let plan): try multiplyTiles(x, dy, ConvolutionProblem(forward: g), plan, Ending(into: dw))
+      case .batched(let plan): try winogradFilterGradient(x, dy, ConvolutionProblem(forward: g), plan, into: dw)
       case .winograd(let plan): try winogradFilterGradient(x, dy, g, plan, into: dw)
       case .directFilterGradient(let plan): try filterGradient(x, dy, g, plan, into: dw)
       case .product, .direct, .plain:
@@ -208,7 +217,8 @@ extension OpenCLBackend {
     planning(work) {
       let g = work.geometry.flattened
       if work.pass == .forwardWithStatistics {
-        let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: g.n * g.p * g.q)
+        let rows = g.n * g.p * g.q
+        let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: rows, channels: g.k)
         return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
       }
       if isProduct(work.geometry, work.storage) { return [] }
@@ -229,6 +239,7 @@ extension OpenCLBackend {
       case .filterGradient:
         switch method(filterGradient: g, work.storage) {
         case .tiled(let plan): return plan.workspaces
+        case .batched(let plan): return plan.workspaces(isGradient: true)
         case .winograd(let plan): return plan.workspaces(g.c, g.k, isGradient: true)
         case .directFilterGradient(let plan): return [plan.workspaceByteCount(g)].filter { $0 > 0 }
         case .product, .direct, .plain: return []
@@ -241,6 +252,7 @@ extension OpenCLBackend {
   private func workspaces(_ problem: ConvolutionProblem, _ method: ConvolutionMethod, isTransformed: Bool) -> [Int] {
     switch method {
     case .tiled(let plan): plan.workspaces
+    case .batched(let plan): Array(plan.workspaces(isGradient: false).dropFirst(isTransformed ? 1 : 0))
     case .winograd(let plan):
       Array(plan.workspaces(problem.c, problem.k, isGradient: false).dropFirst(isTransformed ? 1 : 0))
     case .product, .direct, .directFilterGradient, .plain: []
@@ -250,7 +262,7 @@ extension OpenCLBackend {
   /// Output channels side by side in the filter that a method reads: all, but for the direct kernels.
   private func panel(_ problem: ConvolutionProblem, _ method: ConvolutionMethod) -> Int {
     switch method {
-    case .product, .tiled, .winograd: problem.k
+    case .product, .tiled, .batched, .winograd: problem.k
     case .direct(let plan): plan.panel
     case .directFilterGradient, .plain: traits.vectorWidth(dividing: problem.k)
     }
@@ -274,6 +286,7 @@ extension OpenCLBackend {
   ) throws {
     switch method {
     case .tiled(let plan): try multiplyTiles(x, filter, problem, plan, ending)
+    case .batched(let plan): try winograd(x, filter, isTransformed: isTransformed, problem, plan, ending)
     case .winograd(let plan): try winograd(x, filter, isTransformed: isTransformed, problem, plan, ending)
     case .direct(let plan): try convolveDirectly(x, filter, problem, plan, ending)
     case .product, .directFilterGradient, .plain: try convolveDirectly(x, filter, problem, nil, ending)

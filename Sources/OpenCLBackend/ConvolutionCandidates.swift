@@ -10,7 +10,8 @@ extension OpenCLBackend {
     // The kernels of the other class of device lose by far.
     let tiles =
       traits.kernelClass == .localTiled
-      ? TiledPlan.candidates : WinogradPlan.candidates(isGradient: isGradient) + direct
+      ? BatchedPlan.candidates(isGradient: isGradient) + TiledPlan.candidates
+      : WinogradPlan.candidates(isGradient: isGradient) + direct
     // CLBlast multiplies float32 only.
     let product = work.storage == .float32 ? [ConvolutionChoice(.product)] : []
     var seen: Set = [methods(for: work, by: nil)]
@@ -47,6 +48,16 @@ extension WinogradPlan {
       + tiles.map { ConvolutionChoice(.winograd, ["TC": $0, name: $1]) }
       + (isGradient ? [8, 16, 32, 48].map { ConvolutionChoice(.winograd, ["TB": $0]) } : [])
       + [ConvolutionChoice(.winograd, ["M": 2])]
+  }
+}
+
+extension BatchedPlan {
+  fileprivate static func candidates(isGradient: Bool) -> [ConvolutionChoice] {
+    let tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (64, 64, 4, 8), (64, 64, 8, 8), (32, 32, 4, 4)]
+    return [ConvolutionChoice(.batched)]
+      + tiles.map { ConvolutionChoice(.batched, ["BM": $0, "BN": $1, "TM": $2, "TN": $3]) }
+      + (isGradient ? [1, 4, 16, 64].map { ConvolutionChoice(.batched, ["SPLITS": $0]) } : [])
+      + [ConvolutionChoice(.batched, ["M": 2])]
   }
 }
 

@@ -4,6 +4,7 @@ import Compute
 enum ConvolutionMethod: Hashable {
   case product
   case tiled(TiledPlan)
+  case batched(BatchedPlan)
   case winograd(WinogradPlan)
   case direct(ConvolutionPlan)
   case directFilterGradient(FilterGradientPlan)
@@ -13,6 +14,7 @@ enum ConvolutionMethod: Hashable {
     switch self {
     case .product: .product
     case .tiled: .tiled
+    case .batched: .batched
     case .winograd: .winograd
     case .direct, .directFilterGradient: .direct
     case .plain: .plain
@@ -24,6 +26,7 @@ extension OpenCLBackend {
   /// How a convolution is computed, by the choice in force (``planning(_:_:)``).
   /// - Parameter isTraining: whether it is the forward pass of training.
   func method(_ problem: ConvolutionProblem, _ storage: DataType, isTraining: Bool = false) -> ConvolutionMethod {
+    if let plan = BatchedPlan(problem, traits, isTraining: isTraining) { return .batched(plan) }
     if let plan = TiledPlan(problem, storage, traits) { return .tiled(plan) }
     if let plan = WinogradPlan(problem, traits, isTraining: isTraining) { return .winograd(plan) }
     return ConvolutionPlan(problem, traits).map { .direct($0) } ?? .plain
@@ -31,6 +34,7 @@ extension OpenCLBackend {
 
   /// How a filter gradient is computed, by the choice in force.
   func method(filterGradient geometry: Conv2D, _ storage: DataType) -> ConvolutionMethod {
+    if let plan = BatchedPlan(filterGradient: geometry, traits) { return .batched(plan) }
     if let plan = TiledPlan(filterGradient: geometry, storage, traits) { return .tiled(plan) }
     if let plan = WinogradPlan(filterGradient: geometry, traits) { return .winograd(plan) }
     return FilterGradientPlan(geometry, traits).map { .directFilterGradient($0) } ?? .plain

@@ -33,13 +33,15 @@ package struct DeviceTraits {
   package var math = MathMode.exact
   /// What ``MathMode/fast`` may use.
   package var matrixInstructions: MatrixInstructions
-  let computeUnits: Int
+  package var computeUnits: Int
   /// Work-items that a work-group may have.
   package var largestGroup: Int
   /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
   package var groupLimit = Int.max
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
+  /// Bytes of the largest buffer.
+  let largestBuffer: Int
   /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
   package var vectorWidth: Int
   /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
@@ -63,11 +65,15 @@ package struct DeviceTraits {
     largestGroup = try device.maxWorkGroupSize
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
+    largestBuffer = try device.maxAllocation
     let native = try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
     wantedItems = computeUnits * (kernelClass == .registerTiled ? 8 : 512)
   }
+
+  /// Work-items of a work-group that reduces, a power of two. More would leave a GPU's scheduler less to choose from.
+  var workGroupSize: Int { min(256, largestGroup).powerOfTwo }
 
   /// The widest vector that divides `count`.
   func vectorWidth(dividing count: Int) -> Int {

@@ -169,6 +169,16 @@ public final class OpenCLBackend: Backend {
     }
   }
 
+  /// Enqueues a kernel that includes `group.h`.
+  func launch(
+    _ specialisation: Specialisation, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
+    _ arguments: [Kernel.Argument]
+  ) throws {
+    var specialisation = specialisation
+    specialisation.add(grid.group.defines)
+    try launch(specialisation, global: grid.global, local: grid.local, moving: bytes(), arguments)
+  }
+
   /// Work-items that a work-group of this kernel may have.
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
     min(traits.groupLimit, try programs.kernel(specialisation).maxWorkGroupSize)

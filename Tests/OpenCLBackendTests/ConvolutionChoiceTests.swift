@@ -16,7 +16,7 @@ import Testing
 
   private func backend() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device, profiling: true) }
 
-  private func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
+  func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
     for (index, (result, expected)) in zip(results, expected).enumerated() {
       #expect(Comparison("\(name), result \(index)", result, against: expected, bound).complaint == nil)
     }
@@ -30,7 +30,7 @@ import Testing
     for index in stride(from: 0, to: candidates.count, by: 3) {
       let (candidate, backend) = (candidates[index], try backend())
       backend.choose(candidate, for: work.withoutStatistics)
-      let bound = Bound.convolution(work, winograd: candidate.algorithm == .winograd)
+      let bound = Bound.convolution(work, winograd: candidate.algorithm.isWinograd)
       expect("\(candidate)", try ConvolutionRun.results(of: work, on: backend), expected, bound)
       let dry = DryRunBackend(modelling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
