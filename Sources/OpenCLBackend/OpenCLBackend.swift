@@ -4,7 +4,7 @@ import OpenCL
 
 /// Runs every operation as the project's own OpenCL kernels, and matrix products through CLBlast, on one device and one in-order
 /// queue. Two runs of the same calls give the same bits.
-public final class OpenCLBackend: Backend {
+public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int

@@ -219,6 +219,22 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     ["gpu", "''", "opencl:", "opencl:a.b", "opencl:1", "opencl:-1.0", "opencl:0.0.0", "CPU", "cuda:0"].map {
       Wrong("\(Samples.run) --output refused --device \($0)", 64, "--device")
     } + [
+      Wrong("bench model resnet8 --device cpu,opencl", 64, "--device 'cpu,opencl'", "alone"),
+      Wrong("bench model resnet8 --device opencl:0.0,", 64, "''", "'opencl:0.0,'"),
+      Wrong("bench model resnet8 --device opencl:0.0,gpu", 64, "'gpu' in 'opencl:0.0,gpu'"),
+      Wrong("bench model resnet8 --device opencl:0.0/0", 64, "opencl:0.0/0"),
+      Wrong("bench model resnet8 --device opencl/2/2", 64, "opencl/2/2"),
+      Wrong("bench model resnet8 --device cpu/2", 64, "cpu/2"),
+      Wrong("bench model resnet8 --device opencl:0.0/2,opencl:0.0", 64, "opencl:0.0 twice"),
+      Wrong("bench model resnet8 --device opencl:0.0,opencl:9.9", 1, "opencl:9.9", "resnet devices"),
+      Wrong("bench model resnet8 --device opencl,opencl:0.0", 1, "opencl:0.0 twice"),
+      Wrong("bench model resnet8 --device opencl/100000", 1, "opencl/100000", "compute units"),
+      Wrong("bench model resnet8 --device opencl/2 --profile", 64, "--profile", "opencl/2"),
+      Wrong("\(Samples.run) --output refused --device opencl/2 --profile", 64, "--profile", "opencl/2"),
+      Wrong("bench model resnet8 --device opencl/2 --tune fast", 64, "--tune fast", "opencl/2"),
+      Wrong("bench kernels resnet8 --device opencl/2", 64, "bench kernels", "opencl/2"),
+      Wrong("tune resnet8 --device opencl/2", 64, "tune", "opencl/2"),
+      Wrong("bench model resnet20 --batch-size 1000000 --device opencl/2", 1, "memory", "--batch-size"),
       Wrong("\(Samples.run) --output refused --device opencl:9.9", 1, "opencl:9.9", "resnet devices"),
       Wrong("bench model resnet8 --device opencl:99999999999999999999.0", 1, "opencl:99999999999999999999.0"),
       Wrong("\(Samples.run) --output refused", 1, "no OpenCL device", "--device cpu", environment: noDriver),
