@@ -21,7 +21,7 @@
   const int first = (int)((long)M * (i) / chunks), last = (int)((long)M * ((i) + 1) / chunks)
 
 // partial [chunks][3][C]: mean, Σ(x−mean)² and number of rows of each chunk. Work-items: (C/VW, chunks).
-__kernel void statistics_of_chunks(__global const float *restrict x, __global float *restrict partial, int M, int C) {
+__kernel void statistics_of_chunks(__global const real *restrict x, __global float *restrict partial, int M, int C) {
   const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
   CHUNK(chunk);
   moments(x + (size_t)first * C + c, last - first, C, partial + (size_t)chunk * 3 * C + c);
@@ -75,34 +75,37 @@ floatv normalised(floatv x, __global const float *mean, __global const float *in
 }
 
 // What of dy passed ReLU: where y > 0 with RELU 1, where the normalised value of x is with RELU 2.
-#define PASSED(g, at, c)                                                                                                        (RELU == 1   ? (LOAD(y + (at)) > 0.0f ? (g) : (floatv)(0.0f))                                                                 : RELU == 2 ? (normalised(LOAD(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))                                  : (g))
+#define PASSED(g, at, c)                                                                                              \
+  (RELU == 1   ? (LOAD_REAL(y + (at)) > 0.0f ? (g) : (floatv)(0.0f))                                                  \
+   : RELU == 2 ? (normalised(LOAD_REAL(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))       \
+               : (g))
 
 // Not restrict: y may be x or residual. Without RESIDUAL the host passes x in its place, unread. Work-items: (chunks).
-__kernel void normalise(__global const float *x, __global const float *mean, __global const float *inverse,
-                        __global const float *scale, __global const float *bias, __global const float *residual, __global float *y,
+__kernel void normalise(__global const real *x, __global const float *mean, __global const float *inverse,
+                        __global const float *scale, __global const float *bias, __global const real *residual, __global real *y,
                         int M, int C) {
   const int chunk = get_global_id(0), chunks = get_global_size(0);
   CHUNK(chunk);
   for (int m = first; m < last; m++) {
     const size_t row = (size_t)m * C;
     for (int c = 0; c < C; c += VW) {
-      floatv v = normalised(LOAD(x + row + c), mean, inverse, scale, bias, c);
+      floatv v = normalised(LOAD_REAL(x + row + c), mean, inverse, scale, bias, c);
 #if RESIDUAL
-      v += LOAD(residual + row + c);
+      v += LOAD_REAL(residual + row + c);
 #endif
 #if RELU
       v = v < 0.0f ? (floatv)(0.0f) : v;  // keeps a NaN
 #endif
-      STORE(v, y + row + c);
+      STORE_REAL(v, y + row + c);
     }
   }
 }
 
 // With g = what of dy passed ReLU: partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk; g goes to dresidual
 // with RESIDUAL. Not restrict: dresidual may be dy. Work-items: (C/VW, chunks).
-__kernel void gradient_sums_of_chunks(__global const float *dy, __global const float *x, __global const float *y,
+__kernel void gradient_sums_of_chunks(__global const real *dy, __global const real *x, __global const real *y,
                                       __global const float *mean, __global const float *inverse, __global const float *scale,
-                                      __global const float *bias, __global float *dresidual, __global float *partial, int M, int C) {
+                                      __global const float *bias, __global real *dresidual, __global float *partial, int M, int C) {
   const int c = get_global_id(0) * VW, chunk = get_global_id(1), chunks = get_global_size(1);
   CHUNK(chunk);
   const floatv mu = LOAD(mean + c);
@@ -110,10 +113,10 @@ __kernel void gradient_sums_of_chunks(__global const float *dy, __global const f
 #define ROW(i, m)                                             \
   {                                                           \
     const size_t at = (size_t)(m) * C + c;                    \
-    const floatv g = PASSED(LOAD(dy + at), at, c);            \
-    if (RESIDUAL) STORE(g, dresidual + at);                   \
+    const floatv g = PASSED(LOAD_REAL(dy + at), at, c);       \
+    if (RESIDUAL) STORE_REAL(g, dresidual + at);              \
     sg[i] += g;                                               \
-    sgx[i] = FMA(g, LOAD(x + at) - mu, sgx[i]);               \
+    sgx[i] = FMA(g, LOAD_REAL(x + at) - mu, sgx[i]);          \
   }
   int m = first;
   for (; m + 2 <= last; m += 2) {
@@ -141,18 +144,18 @@ __kernel void gradient_sums(__global const float *restrict partial, __global con
 
 // dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
 // and RELU is 0. Not restrict: dx may be dy or x. Work-items: (chunks).
-__kernel void gradient(__global const float *dy, __global const float *x, __global const float *y, __global const float *mean,
+__kernel void gradient(__global const real *dy, __global const real *x, __global const real *y, __global const float *mean,
                        __global const float *inverse, __global const float *scale, __global const float *bias,
-                       __global const float *dscale, __global const float *dbias, __global float *dx, int M, int C) {
+                       __global const float *dscale, __global const float *dbias, __global real *dx, int M, int C) {
   const int chunk = get_global_id(0), chunks = get_global_size(0);
   CHUNK(chunk);
   const float one = 1.0f / (float)M;
   for (int m = first; m < last; m++) {
     const size_t row = (size_t)m * C;
     for (int c = 0; c < C; c += VW) {
-      const floatv g = PASSED(LOAD(dy + row + c), row + c, c);
-      const floatv inv = LOAD(inverse + c), d = (LOAD(x + row + c) - LOAD(mean + c)) * inv;
-      STORE(LOAD(scale + c) * inv * (g - one * (LOAD(dbias + c) + d * LOAD(dscale + c))), dx + row + c);
+      const floatv g = PASSED(LOAD_REAL(dy + row + c), row + c, c);
+      const floatv inv = LOAD(inverse + c), d = (LOAD_REAL(x + row + c) - LOAD(mean + c)) * inv;
+      STORE_REAL(LOAD(scale + c) * inv * (g - one * (LOAD(dbias + c) + d * LOAD(dscale + c))), dx + row + c);
     }
   }
 }

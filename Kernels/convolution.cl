@@ -110,8 +110,8 @@ void tile(__local const float *x, __global const float *w, epilogue_t to, size_t
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void convolution(__global const float *restrict x, __global const float *restrict w, __global float *y, __global const float *scale,
-                 __global const float *bias, __global const float *residual, __global float *partial, __local float *restrict strip,
+void convolution(__global const real *restrict x, __global const float *restrict w, __global real *y, __global const float *scale,
+                 __global const float *bias, __global const real *residual, __global float *partial, __local float *restrict strip,
                  int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
@@ -137,8 +137,8 @@ void convolution(__global const float *restrict x, __global const float *restric
 }
 
 // The same sum without tiles or local memory, for devices or shapes whose strip does not fit. Work-items: (Q, P, N).
-__kernel void convolution_plain(__global const float *restrict x, __global const float *restrict w, __global float *y,
-                                __global const float *scale, __global const float *bias, __global const float *residual, int wStart,
+__kernel void convolution_plain(__global const real *restrict x, __global const float *restrict w, __global real *y,
+                                __global const float *scale, __global const float *bias, __global const real *residual, int wStart,
                                 int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow,
                                 int yColumn, int yStart) {
   const int q = get_global_id(0), p = get_global_id(1), n = get_global_id(2);
@@ -149,9 +149,9 @@ __kernel void convolution_plain(__global const float *restrict x, __global const
   for (int k = 0; k < K; k += VW) {
     floatv sum = (floatv)(0.0f);
     for (int r = max(0, -h0); r < min(R, H - h0); r++) {
-      __global const float *xr = x + (((size_t)n * H + h0 + r) * W + w0) * C;
+      __global const real *xr = x + (((size_t)n * H + h0 + r) * W + w0) * C;
       __global const float *wr = w + wStart + (size_t)k * R * S * C + (size_t)r * S * C * VW;
-      for (int sc = s0 * C; sc < s1 * C; sc++) sum = FMA((floatv)(xr[sc]), LOAD(wr + (size_t)sc * VW), sum);
+      for (int sc = s0 * C; sc < s1 * C; sc++) sum = FMA((floatv)(READ_REAL(xr + sc)), LOAD(wr + (size_t)sc * VW), sum);
     }
     finish(to, at + k, k, sum);
   }

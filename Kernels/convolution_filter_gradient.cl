@@ -11,8 +11,8 @@
 // time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks.
 //
 // The host chooses: VW·TC divides depth, depth divides K; TI divides C, or S·C where the pitch of x is C, which joins S and C.
-#include "strip.h"
 #include "vector.h"
+#include "strip.h"
 
 #ifndef STRIDE
 #define STRIDE 1
@@ -53,7 +53,7 @@ void tile(__local const float *x, __local const float *g, __global float *to, in
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial,
+void filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                      __local float *restrict xs, __local float *restrict gs, int N, int H, int W, int C, int K, int P, int Q, int R, int S,
                      int pad, int depth, int rows, int xPitch, int gPitch) {
   const int first = get_global_id(0) * depth, split = get_global_id(1), splits = get_global_size(1);
@@ -77,7 +77,7 @@ void filter_gradient(__global const float *restrict x, __global const float *res
 }
 
 // The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C, R·S).
-__kernel void filter_gradient_plain(__global const float *restrict x, __global const float *restrict dy, __global float *restrict dw,
+__kernel void filter_gradient_plain(__global const real *restrict x, __global const real *restrict dy, __global float *restrict dw,
                                     int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad) {
   const int k = get_global_id(0) * VW, c = get_global_id(1), tap = get_global_id(2);
   const int r = tap / S, s = tap % S;
@@ -90,7 +90,7 @@ __kernel void filter_gradient_plain(__global const float *restrict x, __global c
       for (int q = 0; q < Q; q++) {
         const int w = q * STRIDE + s - pad;
         if (w < 0 || w >= W) continue;
-        sum = FMA((floatv)(x[(((size_t)n * H + h) * W + w) * C + c]), LOAD(dy + (((size_t)n * P + p) * Q + q) * K + k), sum);
+        sum = FMA((floatv)(READ_REAL(x + (((size_t)n * H + h) * W + w) * C + c)), LOAD_REAL(dy + (((size_t)n * P + p) * Q + q) * K + k), sum);
       }
       total += sum;
     }

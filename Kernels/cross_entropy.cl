@@ -3,7 +3,12 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
+// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling).
 // The largest logit is subtracted first, so that nothing overflows.
+
+#ifndef SCALED
+#define SCALED 0
+#endif
 
 float row_maximum(__global const float *row, int K) {
   float top = row[0];
@@ -60,12 +65,13 @@ __kernel void add_metrics(__global const float *restrict rows, __global float *r
 
 // gradient [N,K] of the mean loss. Work-items: (N).
 __kernel void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                     __global float *restrict gradient, int N, int K, float smoothing) {
+                                     __global const float *restrict scale, __global float *restrict gradient, int N, int K, float smoothing) {
   const int n = get_global_id(0), label = labels[n];
   __global float *to = gradient + (size_t)n * K;
+  const float factor = (SCALED ? scale[0] : 1.0f) / (float)N;
   row_softmax(logits + (size_t)n * K, to, K);
   for (int k = 0; k < K; k++) {
     const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
-    to[k] = (to[k] - target) / (float)N;
+    to[k] = (to[k] - target) * factor;
   }
 }

@@ -8,6 +8,9 @@
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
 #endif
+#ifndef SCALED
+#define SCALED 0  // 1: gradients carry a loss scale
+#endif
 #ifndef NESTEROV
 #define NESTEROV 0
 #endif
@@ -18,38 +21,72 @@
   for (long i = vectors * block / blocks * VW, end = vectors * (block + 1) / blocks * VW; i < end; i += VW)
 
 // y = a + b, then max(·, 0) with RELU.
-__kernel void add(__global const float *a, __global const float *b, __global float *y, int vectors) {
+__kernel void add(__global const real *a, __global const real *b, __global real *y, int vectors) {
   EACH_VECTOR {
-    floatv v = LOAD(a + i) + LOAD(b + i);
+    floatv v = LOAD_REAL(a + i) + LOAD_REAL(b + i);
     if (RELU) v = v < 0.0f ? (floatv)(0.0f) : v;
-    STORE(v, y + i);
+    STORE_REAL(v, y + i);
   }
 }
 
 // y = max(x, 0); a NaN stays one.
-__kernel void relu(__global const float *x, __global float *y, int vectors) {
+__kernel void relu(__global const real *x, __global real *y, int vectors) {
   EACH_VECTOR {
-    const floatv v = LOAD(x + i);
-    STORE(v < 0.0f ? (floatv)(0.0f) : v, y + i);
+    const floatv v = LOAD_REAL(x + i);
+    STORE_REAL(v < 0.0f ? (floatv)(0.0f) : v, y + i);
   }
 }
 
 // dx = dy where y > 0, else 0.
-__kernel void relu_gradient(__global const float *dy, __global const float *y, __global float *dx, int vectors) {
-  EACH_VECTOR STORE(LOAD(y + i) > 0.0f ? LOAD(dy + i) : (floatv)(0.0f), dx + i);
+__kernel void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
+  EACH_VECTOR STORE_REAL(LOAD_REAL(y + i) > 0.0f ? LOAD_REAL(dy + i) : (floatv)(0.0f), dx + i);
 }
 
-// g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v).
-__kernel void sgd_step(__global float *w, __global const float *gradient, __global float *velocity, int vectors, float rate,
-                       float momentum, float decay) {
+// The elements of a loss scale.
+#define NEXT 0       // the factor of the next loss
+#define CURRENT 1    // the factor that the gradients at hand have
+#define IS_FINITE 2  // 1 where these are all finite, else 0
+#define STEPS 3      // steps since the scale last changed
+#define SKIPPED 4    // steps left out since the beginning
+
+// g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED the gradient is divided by
+// scale[CURRENT] first, and nothing is done where an infinity was found.
+__kernel void sgd_step(__global float *w, __global const float *gradient, __global float *velocity, __global const float *scale,
+                       int vectors, float rate, float momentum, float decay) {
+  if (SCALED && scale[IS_FINITE] == 0.0f) return;
+  const float factor = SCALED ? 1.0f / scale[CURRENT] : 1.0f;
   EACH_VECTOR {
     const floatv x = LOAD(w + i);
-    const floatv g = FMA((floatv)(decay), x, LOAD(gradient + i));
+    const floatv g = FMA((floatv)(decay), x, SCALED ? LOAD(gradient + i) * factor : LOAD(gradient + i));
     const floatv v = FMA((floatv)(momentum), LOAD(velocity + i), g);
     STORE(v, velocity + i);
     const floatv step = NESTEROV ? FMA((floatv)(momentum), v, g) : v;
     STORE(FMA((floatv)(-rate), step, x), w + i);
   }
+}
+
+// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0.
+__kernel void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
+  intv found = (intv)(0);
+  EACH_VECTOR {
+    const floatv v = LOAD(gradient + i);
+    found |= !(fabs(v) <= FLT_MAX);
+  }
+  partial[block] = ANY(found) ? 1.0f : 0.0f;
+}
+
+// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps without.
+// Work-items: (1).
+__kernel void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int blocks, int interval) {
+  int found = 0;
+  for (int i = 0; i < blocks; i++) found |= partial[i] != 0.0f;
+  const float next = scale[NEXT];
+  const int steps = found ? 0 : (int)scale[STEPS] + 1, isGrowing = steps >= interval;
+  scale[CURRENT] = next;
+  scale[IS_FINITE] = found ? 0.0f : 1.0f;
+  scale[NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
+  scale[STEPS] = isGrowing ? 0.0f : (float)steps;
+  if (found) scale[SKIPPED] += 1.0f;
 }
 
 // y[m,c] += bias[c]. Work-items: (C/VW, M).

@@ -21,8 +21,9 @@
 #endif
 
 typedef struct {
-  __global float *y;
-  __global const float *scale, *bias, *residual;
+  __global real *y;
+  __global const float *scale, *bias;
+  __global const real *residual;
 } epilogue_t;
 
 // Asks for what `finish` will read, long before it does.
@@ -38,16 +39,16 @@ void expect(epilogue_t to, size_t at) {
 // Stores channels k … k + VW of a pixel, which begin at y[at].
 void finish(epilogue_t to, size_t at, int k, floatv sum) {
 #if ACCUMULATE
-  sum += LOAD(to.y + at);
+  sum += LOAD_REAL(to.y + at);
 #endif
 #if AFFINE
   sum = FMA(sum, LOAD(to.scale + k), LOAD(to.bias + k));
 #endif
 #if RESIDUAL
-  sum += LOAD(to.residual + at);
+  sum += LOAD_REAL(to.residual + at);
 #endif
 #if RELU
   sum = sum < 0.0f ? (floatv)(0.0f) : sum;
 #endif
-  STORE(sum, to.y + at);
+  STORE_REAL(sum, to.y + at);
 }

@@ -14,7 +14,7 @@
 
 // The largest value of each window and its position r·window + s; the first of equal ones; a NaN wins and stays.
 //   x [N,H,W,C] → y [N,P,Q,C], positions [N,P,Q,C]
-__kernel void max_pool(__global const float *restrict x, __global float *restrict y, __global uchar *restrict positions, int H, int W,
+__kernel void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions, int H, int W,
                        int C, int Q, int padding) {
   const int p = get_global_id(0), n = get_global_id(1), P = get_global_size(0);
   for (int q = 0; q < Q; q++) {
@@ -22,14 +22,14 @@ __kernel void max_pool(__global const float *restrict x, __global float *restric
     const int r0 = max(0, -h0), r1 = min(WINDOW, H - h0), s0 = max(0, -w0), s1 = min(WINDOW, W - w0);
     const int isWhole = r1 - r0 == WINDOW && s1 - s0 == WINDOW;
     const size_t to = (((size_t)n * P + p) * Q + q) * C;
-    __global const float *from = x + (((long)n * H + h0) * W + w0) * C;
+    __global const real *from = x + (((long)n * H + h0) * W + w0) * C;
     for (int c = 0; c < C; c += VW) {
-      floatv best = LOAD(from + ((long)r0 * W + s0) * C + c);
+      floatv best = LOAD_REAL(from + ((long)r0 * W + s0) * C + c);
       intv position = (intv)(r0 * WINDOW + s0);
 // Not "v > best": that would not let a NaN win. Where best is a NaN already, nothing is better.
 #define TAKE(r, s)                                                           \
   {                                                                          \
-    const floatv v = LOAD(from + ((long)(r) * W + (s)) * C + c);             \
+    const floatv v = LOAD_REAL(from + ((long)(r) * W + (s)) * C + c);        \
     const intv isBetter = !(v <= best) && best == best;                      \
     best = isBetter ? v : best;                                              \
     position = isBetter ? (intv)((r) * WINDOW + (s)) : position;             \
@@ -41,7 +41,7 @@ __kernel void max_pool(__global const float *restrict x, __global float *restric
           for (int s = s0; s < s1; s++)
             if (r > r0 || s > s0) TAKE(r, s)
       }
-      STORE(best, y + to + c);
+      STORE_REAL(best, y + to + c);
       STORE(TO_UCHARV(position), positions + to + c);
     }
   }
@@ -49,69 +49,69 @@ __kernel void max_pool(__global const float *restrict x, __global float *restric
 
 // dx[h,w] = Σ of dy over the windows whose largest value was (h,w). Gathered, so that no two work-items write one element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]
-__kernel void max_pool_gradient(__global const float *restrict dy, __global const uchar *restrict positions,
-                                __global float *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
+__kernel void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,
+                                __global real *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
   const int h = get_global_id(0), n = get_global_id(1), H = get_global_size(0);
   // Windows p with p·stride ≤ h + padding ≤ p·stride + window − 1.
   const int p0 = max(0, (h + padding - window + stride) / stride), p1 = min(P - 1, (h + padding) / stride);
   for (int w = 0; w < W; w++) {
     const int q0 = max(0, (w + padding - window + stride) / stride), q1 = min(Q - 1, (w + padding) / stride);
-    __global float *to = dx + (((size_t)n * H + h) * W + w) * C;
+    __global real *to = dx + (((size_t)n * H + h) * W + w) * C;
     for (int c = 0; c < C; c += VW) {
       floatv sum = (floatv)(0.0f);
       for (int p = p0; p <= p1; p++)
         for (int q = q0; q <= q1; q++) {
           const size_t from = (((size_t)n * P + p) * Q + q) * C + c;
           const ucharv mine = (ucharv)((h + padding - p * stride) * window + (w + padding - q * stride));
-          sum += TO_INTV(LOAD(positions + from) == mine) ? LOAD(dy + from) : (floatv)(0.0f);
+          sum += TO_INTV(LOAD(positions + from) == mine) ? LOAD_REAL(dy + from) : (floatv)(0.0f);
         }
-      STORE(sum, to + c);
+      STORE_REAL(sum, to + c);
     }
   }
 }
 
 // y[n,c] = Σ_m x[n,m,c] / M over the M = H·W pixels. Work-items: (C/VW, N).
-__kernel void global_average_pool(__global const float *restrict x, __global float *restrict y, int M, int C) {
+__kernel void global_average_pool(__global const real *restrict x, __global float *restrict y, int M, int C) {
   const int c = get_global_id(0) * VW, n = get_global_id(1);
   floatv sum = (floatv)(0.0f);
-  for (int m = 0; m < M; m++) sum += LOAD(x + ((size_t)n * M + m) * C + c);
+  for (int m = 0; m < M; m++) sum += LOAD_REAL(x + ((size_t)n * M + m) * C + c);
   STORE(sum / (float)M, y + (size_t)n * C + c);
 }
 
 // dx[n,m,c] = dy[n,c] / M. Work-items: (C/VW, N).
-__kernel void global_average_pool_gradient(__global const float *restrict dy, __global float *restrict dx, int M, int C) {
+__kernel void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M, int C) {
   const int c = get_global_id(0) * VW, n = get_global_id(1);
   const floatv v = LOAD(dy + (size_t)n * C + c) / (float)M;
-  for (int m = 0; m < M; m++) STORE(v, dx + ((size_t)n * M + m) * C + c);
+  for (int m = 0; m < M; m++) STORE_REAL(v, dx + ((size_t)n * M + m) * C + c);
 }
 
 // y[p,q,k] = x[p·stride, q·stride, k − before], zero where that is no channel of x.
 //   x [N,H,W,C] → y [N,P,Q,K]
-__kernel void pad_shortcut(__global const float *restrict x, __global float *restrict y, int H, int W, int C, int Q, int K,
+__kernel void pad_shortcut(__global const real *restrict x, __global real *restrict y, int H, int W, int C, int Q, int K,
                            int before, int stride) {
   const int p = get_global_id(0), n = get_global_id(1), P = get_global_size(0);
   for (int q = 0; q < Q; q++) {
-    __global const float *from = x + (((size_t)n * H + p * stride) * W + q * stride) * C;
-    __global float *to = y + (((size_t)n * P + p) * Q + q) * K;
-    for (int k = 0; k < before; k++) to[k] = 0.0f;
-    for (int c = 0; c < C; c++) to[before + c] = from[c];
-    for (int k = before + C; k < K; k++) to[k] = 0.0f;
+    __global const real *from = x + (((size_t)n * H + p * stride) * W + q * stride) * C;
+    __global real *to = y + (((size_t)n * P + p) * Q + q) * K;
+    for (int k = 0; k < before; k++) WRITE_REAL(0.0f, to + k);
+    for (int c = 0; c < C; c++) WRITE_REAL(READ_REAL(from + c), to + before + c);
+    for (int k = before + C; k < K; k++) WRITE_REAL(0.0f, to + k);
   }
 }
 
 // dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divide, else 0.
 //   dy [N,P,Q,K] → dx [N,H,W,C]
-__kernel void pad_shortcut_gradient(__global const float *restrict dy, __global float *restrict dx, int W, int C, int P, int Q,
+__kernel void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx, int W, int C, int P, int Q,
                                     int K, int before, int stride) {
   const int h = get_global_id(0), n = get_global_id(1), H = get_global_size(0);
   const int rowHas = h % stride == 0;
   for (int w = 0; w < W; w++) {
-    __global float *to = dx + (((size_t)n * H + h) * W + w) * C;
+    __global real *to = dx + (((size_t)n * H + h) * W + w) * C;
     if (rowHas && w % stride == 0) {
-      __global const float *from = dy + (((size_t)n * P + h / stride) * Q + w / stride) * K + before;
-      for (int c = 0; c < C; c++) to[c] = ACCUMULATE ? to[c] + from[c] : from[c];
+      __global const real *from = dy + (((size_t)n * P + h / stride) * Q + w / stride) * K + before;
+      for (int c = 0; c < C; c++) WRITE_REAL(ACCUMULATE ? READ_REAL(to + c) + READ_REAL(from + c) : READ_REAL(from + c), to + c);
     } else if (!ACCUMULATE) {
-      for (int c = 0; c < C; c++) to[c] = 0.0f;
+      for (int c = 0; c < C; c++) WRITE_REAL(0.0f, to + c);
     }
   }
 }

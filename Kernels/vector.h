@@ -1,8 +1,14 @@
 // Vectors of VW floats, VW one of 1, 2, 4, 8, 16; the host picks a width that divides the channel count.
+//   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in float32
+//   real            one of them in memory
+//   LOAD_REAL(p)    VW of them from p as a floatv; LOAD_REAL16(p) sixteen as a float16 vector
+//   STORE_REAL(v, p) VW of them to p, rounded to nearest
+//   READ_REAL(p), WRITE_REAL(v, p)   the same for one
 //   floatv          the type
 //   LOAD(p)         VW floats from p, no alignment needed
 //   STORE(v, p)     VW floats to p
 //   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD and STORE serve bytes too
+//   ANY(v)          whether one of the ints of v is not zero
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
 //   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
 //   UNROLL          for loops over compile-time bounds whose index selects registers
@@ -21,6 +27,7 @@ typedef uchar ucharv;
 #define STORE(v, p) (*(p) = (v))
 #define TO_UCHARV(v) convert_uchar(v)
 #define TO_INTV(v) (v)
+#define ANY(v) ((v) != 0)
 #else
 typedef JOIN(float, VW) floatv;
 typedef JOIN(int, VW) intv;
@@ -29,6 +36,71 @@ typedef JOIN(uchar, VW) ucharv;
 #define STORE(v, p) JOIN(vstore, VW)(v, 0, p)
 #define TO_UCHARV(v) JOIN(convert_uchar, VW)(v)
 #define TO_INTV(v) JOIN(convert_int, VW)(v)
+#define ANY(v) any((v) != 0)
+#endif
+
+#ifndef STORAGE
+#define STORAGE 0
+#endif
+
+#if STORAGE == 0
+
+typedef float real;
+#define LOAD_REAL(p) LOAD(p)
+#define LOAD_REAL16(p) vload16(0, p)
+#define STORE_REAL(v, p) STORE(v, p)
+#define READ_REAL(p) (*(p))
+#define WRITE_REAL(v, p) (*(p) = (v))
+
+#elif STORAGE == 1
+
+typedef half real;
+#define READ_REAL(p) vload_half(0, p)
+#define WRITE_REAL(v, p) vstore_half(v, 0, p)
+#define LOAD_REAL16(p) vload_half16(0, p)
+#if VW == 1
+#define LOAD_REAL(p) READ_REAL(p)
+#define STORE_REAL(v, p) WRITE_REAL(v, p)
+#else
+#define LOAD_REAL(p) JOIN(vload_half, VW)(0, p)
+#define STORE_REAL(v, p) JOIN(vstore_half, VW)(v, 0, p)
+#endif
+
+#else
+
+// The upper half of a float32.
+typedef ushort real;
+#if VW == 1
+typedef uint uintv;
+#define AS_FLOATV(v) as_float(v)
+#define AS_UINTV(v) as_uint(v)
+#define TO_UINTV(v) (uint)(v)
+#define TO_REALV(v) (ushort)(v)
+#else
+typedef JOIN(uint, VW) uintv;
+#define AS_FLOATV(v) JOIN(as_float, VW)(v)
+#define AS_UINTV(v) JOIN(as_uint, VW)(v)
+#define TO_UINTV(v) JOIN(convert_uint, VW)(v)
+#define TO_REALV(v) JOIN(convert_ushort, VW)(v)
+#endif
+
+// To nearest, ties to even; a NaN stays one, whatever its payload.
+uintv rounded_to_bfloat16(floatv v) {
+  const uintv bits = AS_UINTV(v);
+  return v == v ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u;
+}
+
+uint one_rounded_to_bfloat16(float v) {
+  const uint bits = as_uint(v);
+  return v == v ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u;
+}
+
+#define LOAD_REAL(p) AS_FLOATV(TO_UINTV(LOAD(p)) << 16)
+#define LOAD_REAL16(p) as_float16(convert_uint16(vload16(0, p)) << 16)
+#define STORE_REAL(v, p) STORE(TO_REALV(rounded_to_bfloat16(v)), p)
+#define READ_REAL(p) as_float((uint)(*(p)) << 16)
+#define WRITE_REAL(v, p) (*(p) = (ushort)one_rounded_to_bfloat16(v))
+
 #endif
 
 // PoCL does not say that fma is fast; its compiler says what the processor has.

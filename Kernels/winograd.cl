@@ -15,7 +15,7 @@
 #endif
 
 // The moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] at its first channel.
-void tile_moments(__global const float *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
+void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
   // A sum for each column of a tile, so that no addition waits for the one before it.
   floatv mean[TC], sum[TC][M], squares[TC][M];
 #define EACH UNROLL for (int t = 0; t < TC; t++) UNROLL for (int j = 0; j < M; j++)
@@ -29,9 +29,9 @@ void tile_moments(__global const float *y, int first, int count, int P, int Q, i
       const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
       pixels += (float)(rows * columns);
       for (int i = 0; i < rows; i++) {
-        __global const float *row = y + (((size_t)at.n * P + at.row + i) * Q + at.column) * K;
+        __global const real *row = y + (((size_t)at.n * P + at.row + i) * Q + at.column) * K;
         EACH if (j < columns) {
-          const floatv d = LOAD(row + j * K + t * VW) - mean[t];
+          const floatv d = LOAD_REAL(row + j * K + t * VW) - mean[t];
           sum[t][j] += d;
           squares[t][j] = FMA(d, d, squares[t][j]);
         }
@@ -54,8 +54,8 @@ void tile_moments(__global const float *y, int first, int count, int P, int Q, i
 
 // x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd(__global const float *restrict x, __global const float *restrict u, __global float *y, __global const float *scale,
-              __global const float *bias, __global const float *residual, __global float *partial, __local float *restrict v,
+void winograd(__global const real *restrict x, __global const float *restrict u, __global real *y, __global const float *scale,
+              __global const float *bias, __global const real *residual, __global float *partial, __local float *restrict v,
               __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
@@ -79,7 +79,7 @@ void winograd(__global const float *restrict x, __global const float *restrict u
 // The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item sums
 // over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd_filter_gradient(__global const float *restrict x, __global const float *restrict dy, __global float *restrict partial,
+void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                               __local float *restrict v, __local float *restrict g, int H, int W, int P, int Q, int padTop,
                               int padLeft, int down, int across, int tiles) {
   const int split = get_global_id(0), splits = get_global_size(0);

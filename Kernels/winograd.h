@@ -182,31 +182,31 @@ place_t place(int tile, int down, int across) {
 }
 
 // Asks for the p-th of T·T shares of the pixels that the next TB tiles from `first` on have for themselves, in an image [N,H,W,depth].
-void expect_tiles(__global const float *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
+void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
   for (int i = TB * M * p / (T * T); i < TB * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
     const place_t at = place(first + i / M, down, across);
-    __global const float *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
-    for (int j = 0; j < M * depth; j += 16) PREFETCH(row + j);
+    __global const real *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
+    for (int j = 0; j < M * depth; j += 64 / sizeof(real)) PREFETCH(row + j);
   }
 }
 
 // VW channels of pixel (h, w) of an image [H,W,depth], zero outside.
-floatv pixel(__global const float *image, int h, int w, int H, int W, int depth) {
-  return h >= 0 && h < H && w >= 0 && w < W ? LOAD(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
+floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) {
+  return h >= 0 && h < H && w >= 0 && w < W ? LOAD_REAL(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
 }
 
 // v[position][·] = Bᵀ d B of the tile at `at`, `step` floats between positions.
-void load_input(__global const float *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft) {
+void load_input(__global const real *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
-  __global const float *image = x + (size_t)at.n * H * W * C;
+  __global const real *image = x + (size_t)at.n * H * W * C;
   for (int c = 0; c < C; c += VW) {
     floatv t[T][T];
     UNROLL for (int j = 0; j < T; j++) {
       floatv d[T], o[T];
       if (inside) {
-        UNROLL for (int i = 0; i < T; i++) d[i] = LOAD(image + ((size_t)(h0 + i) * W + w0 + j) * C + c);
+        UNROLL for (int i = 0; i < T; i++) d[i] = LOAD_REAL(image + ((size_t)(h0 + i) * W + w0 + j) * C + c);
       } else {
         UNROLL for (int i = 0; i < T; i++) d[i] = pixel(image + c, h0 + i, w0 + j, H, W, C);
       }
@@ -228,8 +228,8 @@ void load_zeros(SCRATCH float *v, size_t step, int channels) {
 }
 
 // g[position][·] = A dy Aᵀ of the tile at `at`, `step` floats between positions.
-void load_gradient(__global const float *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q) {
-  __global const float *image = dy + (size_t)at.n * P * Q * K;
+void load_gradient(__global const real *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q) {
+  __global const real *image = dy + (size_t)at.n * P * Q * K;
   for (int k = 0; k < K; k += VW) {
     floatv t[T][M];
     UNROLL for (int j = 0; j < M; j++) {

@@ -14,7 +14,7 @@
 #define FOLD 128
 
 // v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_inputs(__global const float *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft, int down,
+__kernel void load_inputs(__global const real *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft, int down,
                           int across, int tiles) {
   const int tile = get_global_id(0);
   const size_t step = (size_t)get_global_size(0) * PITCH;
@@ -26,7 +26,7 @@ __kernel void load_inputs(__global const float *restrict x, __global float *rest
 }
 
 // g from dy [N,P,Q,K]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_gradients(__global const float *restrict dy, __global float *restrict g, int P, int Q, int down, int across, int tiles) {
+__kernel void load_gradients(__global const real *restrict dy, __global float *restrict g, int P, int Q, int down, int across, int tiles) {
   const int tile = get_global_id(0);
   const size_t step = (size_t)get_global_size(0) * GPITCH;
   if (tile < tiles) {
@@ -45,8 +45,8 @@ __kernel void products(__global const float *restrict v, __global const float *r
 }
 
 // y [N,P,Q,K] from m. Work-items: (tiles).
-__kernel void store_outputs(__global const float *restrict m, __global float *y, __global const float *scale, __global const float *bias,
-                            __global const float *residual, int P, int Q, int down, int across) {
+__kernel void store_outputs(__global const float *restrict m, __global real *y, __global const float *scale, __global const float *bias,
+                            __global const real *residual, int P, int Q, int down, int across) {
   const int tile = get_global_id(0);
   const epilogue_t to = {y, scale, bias, residual};
   store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K);

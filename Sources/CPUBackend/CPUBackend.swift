@@ -55,6 +55,7 @@ public final class CPUBackend: Backend {
     case .int32: fillElements(tensor, Int32(value))
     case .int64: bytes(of: tensor, "fill").bindMemory(to: Int64.self).update(repeating: Int64(value))
     case .uint8: fillElements(tensor, UInt8(value))
+    case .float16, .bfloat16: preconditionFailure("[fill] no kernel uses \(tensor.type)")
     }
   }
 

@@ -21,9 +21,11 @@ extension CPUBackend {
       ? forward(Double.self, x, filter, geometry, epilogue, y) : forward(Float.self, x, filter, geometry, epilogue, y)
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D) -> Int { geometry.filter.count }
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int { geometry.filter.count }
 
-  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) { copy(filter, into: prepared) }
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) {
+    copy(filter, into: prepared)
+  }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor

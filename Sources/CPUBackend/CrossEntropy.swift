@@ -6,10 +6,12 @@ extension CPUBackend {
     isDouble ? exponentials(Double.self, logits, probabilities) : exponentials(Float.self, logits, probabilities)
   }
 
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+  ) {
     isDouble
-      ? loss(Double.self, logits, labels, smoothing, metrics, gradient)
-      : loss(Float.self, logits, labels, smoothing, metrics, gradient)
+      ? loss(Double.self, logits, labels, smoothing, metrics, gradient, lossScale)
+      : loss(Float.self, logits, labels, smoothing, metrics, gradient, lossScale)
   }
 }
 
@@ -45,13 +47,15 @@ private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count
 }
 
 private func loss<T: CPUScalar>(
-  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?
+  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?,
+  _ lossScale: Tensor?
 ) {
   precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
   let labels = pointer(labels, [n], "crossEntropy", to: Int32.self)
   let metrics = pointer(metrics, [3], "crossEntropy", to: T.self)
   let gradient = gradient.map { pointer($0, logits.shape, "crossEntropy", to: T.self) }
+  let scale = lossScale.map { pointer($0, [LossScale.count], "crossEntropy", to: T.self)[LossScale.next].double } ?? 1
   let logits = pointer(logits, logits.shape, "crossEntropy", to: T.self)
   var (total, top1, top5) = (0.0, 0.0, 0.0)
   for image in 0..<n {
@@ -71,7 +75,7 @@ private func loss<T: CPUScalar>(
     guard let gradient else { continue }
     for i in 0..<k {
       let target = (i == label ? 1 - smoothing : 0) + smoothing / Double(k)
-      gradient[image * k + i] = T((exp(row[i].double - normaliser) - target) / Double(n))
+      gradient[image * k + i] = T(scale * (exp(row[i].double - normaliser) - target) / Double(n))
     }
   }
   metrics[0] = T(metrics[0].double + total)

@@ -2,7 +2,8 @@
 ///
 /// The caller allocates every result (`into:`); a backend only writes. Operations may be asynchronous: they take effect in the
 /// order of the calls, and only ``read(_:into:)``, ``finish()`` and a ``Readback`` wait. Floating-point tensors are of the
-/// backend's ``scalar`` type. Shapes are the caller's duty: a mismatch is a programming error and stops the program with the
+/// backend's ``scalar`` type, except that a backend may take activations and their gradients (all that has a pixel or more for each
+/// image and channel: what stands as [N,H,W,C] or [N,P,Q,K] below) in float16 or bfloat16 too, all of an operation in the same. Shapes are the caller's duty: a mismatch is a programming error and stops the program with the
 /// operation's name. Errors thrown are the device's: out of memory, a kernel that does not build, a lost device.
 ///
 /// Destinations must not overlap sources unless an operation says that they may.
@@ -26,6 +27,8 @@ public protocol Backend: AnyObject {
 
   /// - Throws: ``Failure`` where the device has no such memory left.
   func allocate(byteCount: Int) throws -> any Storage
+  /// Memory for a tensor whose first dimension are the `images` images of a batch, which several devices may share out.
+  func allocate(byteCount: Int, images: Int) throws -> any Storage
   /// A view of `byteCount` bytes of `storage` from `offset`, a multiple of ``alignment``; keeps `storage` alive.
   func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage
   /// Copies from the host; the source may be reused when the call returns.
@@ -52,15 +55,15 @@ public protocol Backend: AnyObject {
   /// y = x ∗ filter, and the statistics of y as ``batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``
   /// takes them.
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics) throws
-  /// y = x ∗ filter in inference, finished by the epilogue. `prepared` is what ``prepareFilter(_:_:into:)`` made of the filter for this
+  /// y = x ∗ filter in inference, finished by the epilogue. `prepared` is what ``prepareFilter(_:_:_:into:)`` made of the filter for this
   /// geometry. The epilogue's residual may not be y.
   func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) throws
-  /// A filter [R,S,C,K] in the form in which this backend's inference wants it for one geometry: in panels, or transformed.
-  /// prepared [``preparedFilterCount(_:)``].
-  func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) throws
+  /// A filter [R,S,C,K] in the form in which this backend's inference wants it for one geometry and storage type of x and y: in
+  /// panels, or transformed. prepared [``preparedFilterCount(_:_:)``].
+  func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws
   /// Elements of a prepared filter.
-  func preparedFilterCount(_ geometry: Conv2D) -> Int
+  func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int
   /// The gradient with respect to x, or added to what dx holds. dy [N,P,Q,K], filter [R,S,C,K], dx [N,H,W,C].
   func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
   /// The gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].
@@ -131,11 +134,20 @@ public protocol Backend: AnyObject {
   ///
   /// logits [N,K], labels int32 [N]. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
   /// number whose label is among the five largest, to metrics [3]; of equal logits the lower class index ranks first, and a
-  /// row with a NaN counts as neither. gradient [N,K], if given, is that of the *mean* loss.
-  func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) throws
+  /// row with a NaN counts as neither. gradient [N,K], if given, is that of the *mean* loss, times the ``LossScale/next`` of a
+  /// loss scale, if one is given.
+  func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?) throws
   /// One step of stochastic gradient descent over flat arenas of equal count, as PyTorch's `torch.optim.SGD` with zero dampening:
   /// g = gradient + decay·w; v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v).
-  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) throws
+  ///
+  /// With a loss scale, gradients are divided by ``LossScale/current`` first, and nothing is done where ``LossScale/isFinite`` is 0.
+  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) throws
+  /// Dynamic loss scaling: finds out whether all gradients are finite and chooses the next scale. lossScale [``LossScale/count``].
+  ///
+  /// current ← next; isFinite ← whether no gradient is a NaN or an infinity; then next is halved where one is, and doubled after
+  /// ``LossScale/growthInterval`` steps without one.
+  func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws
   /// Builds a batch from a data set that lives on the device.
   ///
   /// images uint8 or float32 [M,H,W,C], labels int32 [M]; plan int32 [N,4] holds for each sample (index, top, left, flip).
@@ -211,6 +223,8 @@ public enum WorkspaceOperation: Hashable, Sendable {
   case batchNormStatistics(rows: Int, channels: Int)
   case batchNormGradient(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
+  /// Over so many gradients.
+  case updateLossScale(count: Int)
 }
 
 /// How the gradient of batch normalisation finds out which values its ReLU let pass.
@@ -253,18 +267,51 @@ public struct SGDRule: Hashable, Sendable {
   }
 }
 
+/// The elements of a loss scale, which lives on the device so that no step waits for the host. Gradients of a scaled loss are large
+/// enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training", 2018).
+public enum LossScale {
+  /// The factor of the next loss.
+  public static let next = 0
+  /// The factor that the gradients at hand have.
+  public static let current = 1
+  /// 1 where these are all finite, else 0.
+  public static let isFinite = 2
+  /// Steps since the scale last changed.
+  public static let steps = 3
+  /// Steps that were left out, since the beginning.
+  public static let skipped = 4
+  /// The number of elements.
+  public static let count = 5
+
+  /// As PyTorch's `GradScaler` begins.
+  public static let initial: [Float] = [65536, 65536, 1, 0, 0]
+  /// Steps without an infinity after which the scale is doubled.
+  public static let growthInterval = 2000
+}
+
 extension Backend {
+  public func allocate(byteCount: Int, images: Int) throws -> any Storage { try allocate(byteCount: byteCount) }
+
+  /// A new tensor of undefined contents whose first dimension are the images of a batch; of the backend's ``scalar`` type unless
+  /// another is named.
+  public func batchTensor(_ shape: Shape, _ type: DataType? = nil) throws -> Tensor {
+    let type = type ?? scalar
+    return Tensor(
+      shape: shape, type: type, storage: try allocate(byteCount: shape.count * type.byteCount, images: shape[0]))
+  }
+
   /// A new tensor of undefined contents; of the backend's ``scalar`` type unless another is named.
   public func tensor(_ shape: Shape, _ type: DataType? = nil) throws -> Tensor {
     let type = type ?? scalar
     return Tensor(shape: shape, type: type, storage: try allocate(byteCount: shape.count * type.byteCount))
   }
 
-  /// A new tensor with the host's elements; floating-point ones are converted to ``scalar``, int64 to int32.
-  public func upload(_ host: HostTensor) throws -> Tensor {
+  /// A new tensor with the host's elements; floating-point ones are converted to ``scalar`` or to the type that is named, int64 to
+  /// int32.
+  public func upload(_ host: HostTensor, as floatingPoint: DataType? = nil) throws -> Tensor {
     let type: DataType =
       switch host.type {
-      case .float32, .float64: scalar
+      case .float32, .float16, .bfloat16, .float64: floatingPoint ?? scalar
       case .int32, .int64: .int32
       case .uint8: .uint8
       }

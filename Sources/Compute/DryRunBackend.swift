@@ -118,7 +118,7 @@ public final class DryRunBackend: Backend {
     withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
 
     guard isLogging else { return }
-    let output = (writes + updates).first?.shape ?? []
+    let output = (writes + updates).first
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
     let passed = reads + updates + updates + writes
     let tensors = reads + updates + writes + partly.tensors
@@ -126,8 +126,9 @@ public final class DryRunBackend: Backend {
     let isInPlace = destinations.contains { destination in sources.contains { $0.coincides(destination) } }
     operations.append(
       OperationRecord(
-        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""), shapes: "\(inputs) → \(output)",
-        output: output, macs: macs,
+        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""),
+        shapes: "\(inputs) → \(output?.shape ?? [])",
+        output: output?.shape ?? [], outputBytes: output?.byteCount ?? 0, macs: macs,
         bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
         updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
         operands: tensors.indices.map { i in

@@ -8,6 +8,14 @@ extension DryRunBackend {
       "[\(operation)] \(tensor.shape) of \(tensor.type) where \(shape) of \(type) is due")
   }
 
+  /// The type of activations in an operation: that of its first one, ``scalar`` or one of 16 bits.
+  private func storage(_ tensor: Tensor, _ operation: String) -> DataType {
+    precondition(
+      tensor.type == scalar || tensor.type == .float16 || tensor.type == .bfloat16, "[\(operation)] activations of \(tensor.type)"
+    )
+    return tensor.type
+  }
+
   /// The last dimension of x [..., C].
   private func channels(of x: Tensor, _ operation: String) -> Int {
     guard let c = x.shape.dimensions.last else { preconditionFailure("[\(operation)] a scalar has no channels") }
@@ -22,21 +30,23 @@ extension DryRunBackend {
   // MARK: Convolution
 
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) {
-    require(x, geometry.input, "convolution")
+    let type = storage(x, "convolution")
+    require(x, geometry.input, "convolution", type)
     require(filter, geometry.filter, "convolution")
-    require(y, geometry.output, "convolution")
+    require(y, geometry.output, "convolution", type)
     log(
       "convolution", "\(geometry)", reads: [x, filter], writes: [y], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.forward, geometry))
+      workspace: .convolution(ConvolutionWork(.forward, geometry, type))
     ) { try $0.convolution($1[0], filter: $1[1], geometry, into: $1[2]) }
   }
 
   public func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) {
-    require(x, geometry.input, "convolution")
+    let type = storage(x, "convolution")
+    require(x, geometry.input, "convolution", type)
     require(filter, geometry.filter, "convolution")
-    require(y, geometry.output, "convolution")
+    require(y, geometry.output, "convolution", type)
     precondition(y.count > geometry.k, "[convolution] \(y.shape) has one value a channel, statistics need two")
     let (running, results) = (
       [statistics.runningMean, statistics.runningVariance], [statistics.mean, statistics.inverseDeviation]
@@ -45,7 +55,7 @@ extension DryRunBackend {
     let (epsilon, momentum) = (statistics.epsilon, statistics.momentum)
     log(
       "convolution", "\(geometry), statistics", reads: [x, filter], updates: running, writes: [y] + results, macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.forwardWithStatistics, geometry))
+      workspace: .convolution(ConvolutionWork(.forwardWithStatistics, geometry, type))
     ) {
       try $0.convolution(
         $1[0], filter: $1[1], geometry, into: $1[4],
@@ -57,9 +67,10 @@ extension DryRunBackend {
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) {
-    require(x, geometry.input, "convolution")
-    require(prepared, [preparedFilterCount(geometry)], "convolution")
-    for tensor in [y] + (epilogue.residual.map { [$0] } ?? []) { require(tensor, geometry.output, "convolution") }
+    let type = storage(x, "convolution")
+    require(x, geometry.input, "convolution", type)
+    require(prepared, [preparedFilterCount(geometry, type)], "convolution")
+    for tensor in [y] + (epilogue.residual.map { [$0] } ?? []) { require(tensor, geometry.output, "convolution", type) }
     for tensor in [epilogue.scale, epilogue.bias] { require(tensor, [geometry.k], "convolution") }
     let reads = [x, prepared, epilogue.scale, epilogue.bias] + (epilogue.residual.map { [$0] } ?? [])
     let (isResidual, relu) = (epilogue.residual != nil, epilogue.relu)
@@ -67,45 +78,47 @@ extension DryRunBackend {
       separator: ", ")
     log(
       "convolution", detail, reads: reads, writes: [y], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.inference, geometry))
+      workspace: .convolution(ConvolutionWork(.inference, geometry, type))
     ) {
       let epilogue = ConvolutionEpilogue(scale: $1[2], bias: $1[3], residual: isResidual ? $1[4] : nil, relu: relu)
       try $0.convolution($1[0], prepared: $1[1], geometry, epilogue, into: $1[$1.count - 1])
     }
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D) -> Int {
-    modelled?.preparedFilterCount(geometry) ?? geometry.filter.count
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+    modelled?.preparedFilterCount(geometry, storage) ?? geometry.filter.count
   }
 
-  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) {
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) {
     require(filter, geometry.filter, "prepareFilter")
-    require(prepared, [preparedFilterCount(geometry)], "prepareFilter")
+    require(prepared, [preparedFilterCount(geometry, storage)], "prepareFilter")
     log("prepareFilter", "\(geometry)", reads: [filter], writes: [prepared]) {
-      try $0.prepareFilter($1[0], geometry, into: $1[1])
+      try $0.prepareFilter($1[0], geometry, storage, into: $1[1])
     }
   }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
   ) {
-    require(dy, geometry.output, "convolutionInputGradient")
+    let type = storage(dy, "convolutionInputGradient")
+    require(dy, geometry.output, "convolutionInputGradient", type)
     require(filter, geometry.filter, "convolutionInputGradient")
-    require(dx, geometry.input, "convolutionInputGradient")
+    require(dx, geometry.input, "convolutionInputGradient", type)
     log(
       "convolutionInputGradient", "\(geometry)\(accumulate ? ", added" : "")", reads: [dy, filter],
       updates: accumulate ? [dx] : [], writes: accumulate ? [] : [dx], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
+      workspace: .convolution(ConvolutionWork(.inputGradient, geometry, type, accumulates: accumulate))
     ) { try $0.convolutionInputGradient($1[0], filter: $1[1], geometry, accumulate: accumulate, into: $1[2]) }
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
-    require(x, geometry.input, "convolutionFilterGradient")
-    require(dy, geometry.output, "convolutionFilterGradient")
+    let type = storage(x, "convolutionFilterGradient")
+    require(x, geometry.input, "convolutionFilterGradient", type)
+    require(dy, geometry.output, "convolutionFilterGradient", type)
     require(dw, geometry.filter, "convolutionFilterGradient")
     log(
       "convolutionFilterGradient", "\(geometry)", reads: [x, dy], writes: [dw], macs: geometry.macs,
-      workspace: .convolution(ConvolutionWork(.filterGradient, geometry))
+      workspace: .convolution(ConvolutionWork(.filterGradient, geometry, type))
     ) { try $0.convolutionFilterGradient($1[0], $1[1], geometry, into: $1[2]) }
   }
 
@@ -116,7 +129,7 @@ extension DryRunBackend {
     runningVariance: Tensor
   ) {
     let c = channels(of: x, "batchNormStatistics")
-    require(x, x.shape, "batchNormStatistics")
+    require(x, x.shape, "batchNormStatistics", storage(x, "batchNormStatistics"))
     precondition(x.count > c, "[batchNormStatistics] \(x.shape) has one value a channel, two are due")
     for tensor in [mean, inverseDeviation, runningMean, runningVariance] { require(tensor, [c], "batchNormStatistics") }
     log(
@@ -148,7 +161,8 @@ extension DryRunBackend {
 
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {
     let reads = [x] + (residual.map { [$0] } ?? [])
-    for tensor in reads + [y] { require(tensor, x.shape, "batchNorm") }
+    let type = storage(x, "batchNorm")
+    for tensor in reads + [y] { require(tensor, x.shape, "batchNorm", type) }
     let perChannel = checked(channels, of: x, "batchNorm")
     let isResidual = residual != nil
     log(
@@ -166,7 +180,8 @@ extension DryRunBackend {
   ) {
     let reads = [dy, x] + (mask.result.map { [$0] } ?? [])
     let writes = [dx] + (dresidual.map { [$0] } ?? [])
-    for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient") }
+    let type = storage(dy, "batchNormGradient")
+    for tensor in reads + writes { require(tensor, dy.shape, "batchNormGradient", type) }
     let perChannel = checked(channels, of: x, "batchNormGradient")
     for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradient") }
     let c = dscale.count
@@ -194,8 +209,9 @@ extension DryRunBackend {
   // MARK: Pooling
 
   public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) {
-    require(x, geometry.input, "maxPool")
-    require(y, geometry.output, "maxPool")
+    let type = storage(x, "maxPool")
+    require(x, geometry.input, "maxPool", type)
+    require(y, geometry.output, "maxPool", type)
     require(positions, geometry.output, "maxPool", .uint8)
     log("maxPool", "\(geometry)", reads: [x], writes: [y, positions]) {
       try $0.maxPool($1[0], geometry, into: $1[1], positions: $1[2])
@@ -203,9 +219,10 @@ extension DryRunBackend {
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) {
-    require(dy, geometry.output, "maxPoolGradient")
+    let type = storage(dy, "maxPoolGradient")
+    require(dy, geometry.output, "maxPoolGradient", type)
     require(positions, geometry.output, "maxPoolGradient", .uint8)
-    require(dx, geometry.input, "maxPoolGradient")
+    require(dx, geometry.input, "maxPoolGradient", type)
     // Where less than half a window is padding, this position of every window lies in the image.
     let inside = geometry.padding * geometry.window + geometry.padding
     log("maxPoolGradient", "\(geometry)", reads: [dy, positions], writes: [dx], integers: inside) {
@@ -215,14 +232,14 @@ extension DryRunBackend {
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
     precondition(x.shape.rank == 4, "[globalAveragePool] \(x.shape)")
-    require(x, x.shape, "globalAveragePool")
+    require(x, x.shape, "globalAveragePool", storage(x, "globalAveragePool"))
     require(y, [x.shape[0], x.shape[3]], "globalAveragePool")
     log("globalAveragePool", "\(x.shape)", reads: [x], writes: [y]) { try $0.globalAveragePool($1[0], into: $1[1]) }
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) {
     precondition(dx.shape.rank == 4, "[globalAveragePoolGradient] \(dx.shape)")
-    require(dx, dx.shape, "globalAveragePoolGradient")
+    require(dx, dx.shape, "globalAveragePoolGradient", storage(dx, "globalAveragePoolGradient"))
     require(dy, [dx.shape[0], dx.shape[3]], "globalAveragePoolGradient")
     log("globalAveragePoolGradient", "\(dx.shape)", reads: [dy], writes: [dx]) {
       try $0.globalAveragePoolGradient($1[0], into: $1[1])
@@ -257,19 +274,22 @@ extension DryRunBackend {
   }
 
   public func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) {
-    for tensor in [a, b, y] { require(tensor, a.shape, "add") }
+    let type = storage(a, "add")
+    for tensor in [a, b, y] { require(tensor, a.shape, "add", type) }
     log("add", detail(y.shape, [(relu, "relu")]), reads: [a, b], inPlace: [a, b], writes: [y]) {
       try $0.add($1[0], $1[1], relu: relu, into: $1[2])
     }
   }
 
   public func relu(_ x: Tensor, into y: Tensor) {
-    for tensor in [x, y] { require(tensor, x.shape, "relu") }
+    let type = storage(x, "relu")
+    for tensor in [x, y] { require(tensor, x.shape, "relu", type) }
     log("relu", "\(x.shape)", reads: [x], inPlace: [x], writes: [y]) { try $0.relu($1[0], into: $1[1]) }
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) {
-    for tensor in [dy, y, dx] { require(tensor, dy.shape, "reluGradient") }
+    let type = storage(dy, "reluGradient")
+    for tensor in [dy, y, dx] { require(tensor, dy.shape, "reluGradient", type) }
     log("reluGradient", "\(dx.shape)", reads: [dy, y], inPlace: [dy], writes: [dx]) {
       try $0.reluGradient($1[0], y: $1[1], into: $1[2])
     }
@@ -294,8 +314,9 @@ extension DryRunBackend {
     let (from, to) = (x.shape, y.shape)
     precondition(
       from.rank == 4 && to.rank == 4 && stride > 0 && to[3] >= from[3], "[\(operation)] \(from) to \(to), stride \(stride)")
-    require(x, from, operation)
-    require(y, [from[0], (from[1] + stride - 1) / stride, (from[2] + stride - 1) / stride, to[3]], operation)
+    let type = storage(x, operation)
+    require(x, from, operation, type)
+    require(y, [from[0], (from[1] + stride - 1) / stride, (from[2] + stride - 1) / stride, to[3]], operation, type)
   }
 
   // MARK: Loss, optimiser, batches
@@ -306,27 +327,48 @@ extension DryRunBackend {
     log("softmax", "\(logits.shape)", reads: [logits], writes: [probabilities]) { try $0.softmax($1[0], into: $1[1]) }
   }
 
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+  ) {
     precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape)")
     require(logits, logits.shape, "crossEntropy")
     require(labels, [logits.shape[0]], "crossEntropy", .int32)
     require(metrics, [3], "crossEntropy")
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
+    if let lossScale { require(lossScale, [LossScale.count], "crossEntropy") }
+    let (isScaled, hasGradient) = (lossScale != nil, gradient != nil)
     log(
-      "crossEntropy", detail(logits.shape, [(gradient != nil, "gradient")]), reads: [logits, labels], updates: [metrics],
-      writes: gradient.map { [$0] } ?? [], workspace: .crossEntropy(rows: logits.shape[0])
+      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled")]),
+      reads: [logits, labels] + (lossScale.map { [$0] } ?? []), updates: [metrics], writes: gradient.map { [$0] } ?? [],
+      workspace: .crossEntropy(rows: logits.shape[0])
     ) {
+      let rest = isScaled ? 3 : 2
       try $0.crossEntropy(
-        $1[0], labels: $1[1], smoothing: smoothing, metrics: $1[2], gradient: $1.count > 3 ? $1[3] : nil)
+        $1[0], labels: $1[1], smoothing: smoothing, metrics: $1[rest], gradient: hasGradient ? $1[rest + 1] : nil,
+        lossScale: isScaled ? $1[2] : nil)
     }
   }
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) {
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) {
     for tensor in [weights, gradients, velocity] { require(tensor, weights.shape, "sgdStep") }
+    if let lossScale { require(lossScale, [LossScale.count], "sgdStep") }
+    let isScaled = lossScale != nil
     log(
-      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov")]), reads: [gradients], updates: [weights, velocity],
-      writes: []
-    ) { try $0.sgdStep($1[1], gradients: $1[0], velocity: $1[2], rule) }
+      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov"), (isScaled, "scaled")]),
+      reads: [gradients] + (lossScale.map { [$0] } ?? []), updates: [weights, velocity], writes: []
+    ) {
+      try $0.sgdStep(
+        $1[$1.count - 2], gradients: $1[0], velocity: $1[$1.count - 1], rule, lossScale: isScaled ? $1[1] : nil)
+    }
+  }
+
+  public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) {
+    require(lossScale, [LossScale.count], "updateLossScale")
+    require(gradients, gradients.shape, "updateLossScale")
+    log(
+      "updateLossScale", "\(gradients.shape)", reads: [gradients], updates: [lossScale], writes: [],
+      workspace: .updateLossScale(count: gradients.count)
+    ) { try $0.updateLossScale($1[1], gradients: $1[0]) }
   }
 
   public func gatherBatch(
@@ -338,7 +380,7 @@ extension DryRunBackend {
     require(labels, [m], "gatherBatch", .int32)
     require(plan, [n, 4], "gatherBatch", .int32)
     require(channelMap, [2, c], "gatherBatch")
-    require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch")
+    require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch", storage(x, "gatherBatch"))
     require(batchLabels, [n], "gatherBatch", .int32)
     // Of the data set, only the batch is read.
     log(

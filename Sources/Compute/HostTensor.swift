@@ -38,6 +38,8 @@ public struct HostTensor: Sendable, Equatable {
   public var doubles: [Double] {
     switch type {
     case .float32: elements(as: Float.self).map(Double.init)
+    case .float16: elements(as: Float16.self).map(Double.init)
+    case .bfloat16: elements(as: UInt16.self).map { Double(Float(bfloat16: $0)) }
     case .float64: elements(as: Double.self)
     case .int32: elements(as: Int32.self).map(Double.init)
     case .int64: elements(as: Int64.self).map(Double.init)
@@ -52,6 +54,8 @@ public struct HostTensor: Sendable, Equatable {
   public var isFinite: Bool {
     switch type {
     case .float32: elements(as: Float.self).allSatisfy(\.isFinite)
+    case .float16: elements(as: Float16.self).allSatisfy(\.isFinite)
+    case .bfloat16: elements(as: UInt16.self).allSatisfy { Float(bfloat16: $0).isFinite }
     case .float64: elements(as: Double.self).allSatisfy(\.isFinite)
     case .int32, .int64, .uint8: true
     }
@@ -63,6 +67,8 @@ public struct HostTensor: Sendable, Equatable {
     if target == type { return self }
     switch target {
     case .float32: return HostTensor(floats, shape: shape)
+    case .float16: return HostTensor(floats.map(Float16.init), .float16, shape)
+    case .bfloat16: return HostTensor(floats.map(\.bfloat16), .bfloat16, shape)
     case .float64: return HostTensor(doubles, shape: shape)
     case .int32: return HostTensor(doubles.map { Int32($0) }, shape: shape)
     case .int64: return HostTensor(doubles.map { Int64($0) }, .int64, shape)
@@ -71,4 +77,15 @@ public struct HostTensor: Sendable, Equatable {
   }
 
   public func reshaped(_ shape: Shape) -> HostTensor { HostTensor(shape: shape, type: type, bytes: bytes) }
+}
+
+extension Float {
+  /// The number that these bits are in bfloat16.
+  init(bfloat16 bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
+
+  /// The nearest bfloat16, of two the even one; a NaN stays one.
+  public var bfloat16: UInt16 {
+    let bits = bitPattern
+    return UInt16(truncatingIfNeeded: isNaN ? bits >> 16 | 0x40 : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
+  }
 }

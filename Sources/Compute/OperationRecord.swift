@@ -10,6 +10,8 @@ public struct OperationRecord: Sendable {
   public let shapes: String
   /// The shape of the first result.
   public let output: Shape
+  /// Its size in bytes.
+  public let outputBytes: Int
   /// Multiply-accumulates of convolutions and matrix products; 0 for the rest.
   public let macs: Int
   /// Bytes read and written if each tensor passes once, however often a device reads it.
@@ -44,8 +46,8 @@ public struct OperationRecord: Sendable {
     for operand in operands {
       if let place = operand.place {
         tensors.append(tensors[place].reshaped(operand.shape))
-      } else if operand.type == .float32 || operand.type == .float64 {
-        tensors.append(try backend.upload(Self.floats(operand.shape)))
+      } else if operand.type.isFloatingPoint {
+        tensors.append(try backend.upload(Self.floats(operand.shape), as: operand.type == .float64 ? nil : operand.type))
       } else {
         tensors.append(try backend.tensor(operand.shape, operand.type))
         try backend.fill(tensors[tensors.count - 1], with: Double(integers))

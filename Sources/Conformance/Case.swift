@@ -25,6 +25,8 @@ public struct Case: Sendable {
   public let bytes: Int
   public let bound: Bound
   public let size: Size
+  /// How the device under test stores activations; the reference works on the same values in its own precision.
+  public let storage: DataType
 
   public enum Size: String, Sendable {
     /// Odd shapes that tests run.
@@ -41,6 +43,7 @@ public struct Case: Sendable {
     _ body: @escaping @Sendable (any Backend, Operands) throws -> Void
   ) {
     name = "\(operation) \(detail)"
+    storage = .float32
     self.operation = operation
     self.flops = flops
     self.bound = bound
@@ -50,10 +53,46 @@ public struct Case: Sendable {
     bytes = operands.reduce(0) { $0 + $1.traffic }
   }
 
+  /// The case with its activations stored in another type.
+  private init(_ original: Case, storage: DataType) {
+    name = "\(original.name), \(storage)"
+    operation = original.operation
+    flops = original.flops
+    bytes = original.operands.reduce(0) { $0 + (original.isActivation($1) ? $1.traffic / 4 * storage.byteCount : $1.traffic) }
+    bound = original.bound.storing(as: storage)
+    size = original.size
+    self.storage = storage
+    operands = original.operands
+    body = original.body
+  }
+
+  /// The same with activations of 16 bits, whose values the reference gets too; nil for an operation without activations.
+  ///
+  public func stored(as type: DataType) -> Case? {
+    operands.contains(where: isActivation) ? Case(self, storage: type) : nil
+  }
+
+  /// The operands that stand as [N,H,W,C] in `Backend`, by operation.
+  private static let activations: [String: Set<String>] = [
+    "convolution": ["x", "y", "residual"], "convolutionInputGradient": ["dy", "dx"], "convolutionFilterGradient": ["x", "dy"],
+    "batchNormStatistics": ["x"], "batchNorm": ["x", "y", "residual"],
+    "batchNormGradient": ["dy", "x", "y", "dx", "dresidual"], "maxPool": ["x", "y"], "maxPoolGradient": ["dy", "dx"],
+    "globalAveragePool": ["x"], "globalAveragePoolGradient": ["dx"], "add": ["a", "b", "y"], "relu": ["x", "y"],
+    "reluGradient": ["dy", "y", "dx"], "padShortcut": ["x", "y"], "padShortcutGradient": ["dy", "dx"], "gatherBatch": ["x"],
+  ]
+
+  private func isActivation(_ operand: Operand) -> Bool { Self.activations[operation]?.contains(operand.name) ?? false }
+
   /// Uploads the inputs, allocates the outputs and hands back what enqueues the operation.
-  public func prepare(on backend: any Backend) throws -> PreparedCase {
+  /// - Parameter isReference: whether activations keep the backend's own precision; their values are those of ``storage``.
+  public func prepare(on backend: any Backend, asReference isReference: Bool = false) throws -> PreparedCase {
     var tensors: [String: Tensor] = [:]
-    for operand in operands { tensors[operand.name] = try backend.upload(operand.contents(seed: seed)) }
+    for operand in operands {
+      let contents = operand.contents(seed: seed)
+      tensors[operand.name] =
+        storage != .float32 && isActivation(operand)
+        ? try backend.upload(contents.converted(to: storage), as: isReference ? nil : storage) : try backend.upload(contents)
+    }
     return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
   }
 
@@ -99,6 +138,14 @@ public struct Bound: Hashable, Sendable {
   static let roundoff = 0x1p-24
 
   static let exact = Bound(value: 0, reason: "no rounding: the operation moves, compares or sets values")
+
+  /// The same for a result that is stored in a type of 16 bits: where it is rounded at all, by twice the type's unit roundoff more.
+  /// Once for the result; and the mean of n stored values of either sign, which is about 1/√n as large as they are, errs by 1/√n of
+  /// their rounding errors.
+  func storing(as type: DataType) -> Bound {
+    if type == .float32 || value == 0 { return self }
+    return Bound(value: value + 2 * type.roundoff, reason: "\(reason), and 2 u of \(type)")
+  }
 
   /// A result of a few operations.
   static func rounding(_ operations: Double, _ reason: String) -> Bound {

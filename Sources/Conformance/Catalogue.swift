@@ -2,10 +2,15 @@ import Compute
 
 /// The cases that every backend must pass.
 public enum Catalogue {
-  /// ``small``, then ``real(batch:)`` of a small batch; of two cases with one name, the first.
+  /// ``small``, then ``real(batch:)`` of a small batch, of two cases with one name the first; then ``half``.
   public static var all: [Case] {
     var names: Set<String> = []
-    return (small + real(batch: 2)).filter { names.insert($0.name).inserted }
+    return (small + real(batch: 2)).filter { names.insert($0.name).inserted } + half
+  }
+
+  /// The small cases with activations of 16 bits, which backends need not take, in the two types by turns.
+  public static var half: [Case] {
+    small.enumerated().compactMap { index, subject in subject.stored(as: index % 2 == 0 ? .float16 : .bfloat16) }
   }
 
   /// Every operation on odd shapes and edge cases, seconds on the CPU reference.

@@ -11,7 +11,7 @@ public enum Conformance {
     _ subject: Case, on candidate: any Backend, against reference: any Backend
   ) throws -> Outcome {
     let results = try outputs(of: subject, on: candidate)
-    let expected = try outputs(of: subject, on: reference)
+    let expected = try outputs(of: subject, on: reference, asReference: true)
     let comparisons = zip(results, expected).map { Comparison($0.name, $0.values, against: $1.values, subject.bound) }
     return Outcome(
       name: subject.name,
@@ -21,8 +21,10 @@ public enum Conformance {
       message: comparisons.compactMap(\.complaint).joined(separator: "; "))
   }
 
-  private static func outputs(of subject: Case, on backend: any Backend) throws -> [(name: String, values: HostTensor)] {
-    let prepared = try subject.prepare(on: backend)
+  private static func outputs(
+    of subject: Case, on backend: any Backend, asReference: Bool = false
+  ) throws -> [(name: String, values: HostTensor)] {
+    let prepared = try subject.prepare(on: backend, asReference: asReference)
     try prepared.run()
     return try prepared.outputs()
   }

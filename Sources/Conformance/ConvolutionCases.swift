@@ -8,8 +8,11 @@ extension Catalogue {
       } + distinct(layers + special).filter(hasSteadyStatistics).map { convolutionWithStatistics($0) }
   }
 
-  /// Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
-  private static func hasSteadyStatistics(_ g: Conv2D) -> Bool { g.n * g.p * g.q >= 32 && g.k >= 8 }
+  /// Of few values, or where all channels are multiples of a few, a mean or a variance may nearly cancel, and then errs by far more
+  /// than a sum.
+  private static func hasSteadyStatistics(_ g: Conv2D) -> Bool {
+    g.n * g.p * g.q >= 32 && g.k >= 8 && g.r * g.s * g.c >= 8
+  }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
@@ -22,8 +25,9 @@ extension Catalogue {
         .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
       ] + (residual ? [.input("residual", g.output)] : [])
     ) { backend, tensors in
-      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
-      try backend.prepareFilter(tensors["filter"], g, into: prepared)
+      let storage = tensors["x"].type
+      let prepared = try backend.tensor([backend.preparedFilterCount(g, storage)])
+      try backend.prepareFilter(tensors["filter"], g, storage, into: prepared)
       try backend.convolution(
         tensors["x"], prepared: prepared, g,
         ConvolutionEpilogue(
@@ -169,6 +173,7 @@ extension Bound {
       case .inputGradient: g.r * g.s * g.k
       case .filterGradient: g.n * g.p * g.q
       }
-    return winograd ? .sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : .sum(of: terms)
+    let sum = winograd ? sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : sum(of: terms)
+    return work.pass == .filterGradient ? sum : sum.storing(as: work.storage)
   }
 }

@@ -99,7 +99,7 @@ struct Values: Sendable {
     case .uint8: Values(type: type) { shape, _ in HostTensor([UInt8](repeating: 0xA5, count: shape.count), shape: shape) }
     case .int32, .int64:
       Values(type: .int32) { shape, _ in HostTensor([Int32](repeating: -0x5A5A_5A5A, count: shape.count), shape: shape) }
-    case .float32, .float64: floats { _ in .nan }
+    case .float32, .float16, .bfloat16, .float64: floats { _ in .nan }
     }
   }
 }

@@ -82,6 +82,8 @@ enum SafetensorsType: String, CaseIterable {
     self =
       switch type {
       case .float32: .float32
+      case .float16: .float16
+      case .bfloat16: .bfloat16
       case .float64: .float64
       case .int32: .int32
       case .int64: .int64
@@ -99,6 +101,7 @@ enum SafetensorsType: String, CaseIterable {
     }
   }
 
+  /// The elements, those of 16 bits as float32.
   func decode(_ bytes: [UInt8], shape: Shape) -> HostTensor {
     switch self {
     case .float32: HostTensor(shape: shape, type: .float32, bytes: bytes)
@@ -106,12 +109,8 @@ enum SafetensorsType: String, CaseIterable {
     case .int32: HostTensor(shape: shape, type: .int32, bytes: bytes)
     case .int64: HostTensor(shape: shape, type: .int64, bytes: bytes)
     case .uint8: HostTensor(shape: shape, type: .uint8, bytes: bytes)
-    case .float16: HostTensor(Self.halves(bytes).map { Float(Float16(bitPattern: $0)) }, shape: shape)
-    case .bfloat16: HostTensor(Self.halves(bytes).map { Float(bitPattern: UInt32($0) << 16) }, shape: shape)
+    case .float16: HostTensor(shape: shape, type: .float16, bytes: bytes).converted(to: .float32)
+    case .bfloat16: HostTensor(shape: shape, type: .bfloat16, bytes: bytes).converted(to: .float32)
     }
-  }
-
-  private static func halves(_ bytes: [UInt8]) -> [UInt16] {
-    stride(from: 0, to: bytes.count, by: 2).map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }
   }
 }

@@ -30,7 +30,7 @@ extension Summary {
     let model = try ResNet(configuration)
     func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
     func peak(_ batch: Int) throws -> Int {
-      try Self.train(model, shape(batch), recompute, device, isLogging: false).memory.peakBytesHeld
+      try Self.train(model, shape(batch), recompute, precision, device, isLogging: false).memory.peakBytesHeld
     }
     // One image may be too few for batch normalisation.
     var fitting = model.canTrain(on: shape(1)) ? 1 : 2

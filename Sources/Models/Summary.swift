@@ -22,6 +22,8 @@ public struct Summary {
   public let images: Shape
   /// Whether training computes activations again instead of keeping them.
   public let recompute: Bool
+  /// How activations are stored.
+  public let precision: Precision
   public let layers: [Layer]
   /// Trained values.
   public let parameters: Int
@@ -37,34 +39,39 @@ public struct Summary {
   /// - Parameters:
   ///   - images: [N,H,W,C].
   ///   - recompute: train with ``ResNet/callAsFunction(_:_:recompute:)``'s option.
+  ///   - precision: how activations are stored.
   ///   - device: the one whose memory is predicted; nil for none in particular.
   /// - Throws: ``Failure`` for a configuration or images that do not make a model.
-  public init(_ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, on device: (any Backend)? = nil)
-    throws
-  {
-    (self.configuration, self.images, self.recompute) = (configuration, images, recompute)
+  public init(
+    _ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, precision: Precision = .fp32,
+    on device: (any Backend)? = nil
+  ) throws {
+    (self.configuration, self.images, self.recompute, self.precision) = (configuration, images, recompute, precision)
     let model = try ResNet(configuration)
-    (training, step) = try Self.train(model, images, recompute, device)
-    (inference, inferenceOperations) = try Self.infer(configuration, images, device)
+    (training, step) = try Self.train(model, images, recompute, precision, device)
+    (inference, inferenceOperations) = try Self.infer(configuration, images, precision, device)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
-    layers = Self.layers(forward, model.store, elementBytes: (device?.scalar ?? .float32).byteCount)
+    layers = Self.layers(forward, model.store)
     macs = layers.reduce(0) { $0 + $1.macs }
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
   /// Two steps of training; of the first, every operation, unless logging is turned off.
   static func train(
-    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ device: (any Backend)?, isLogging: Bool = true
+    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ precision: Precision, _ device: (any Backend)?, isLogging: Bool = true
   ) throws -> (memory: MemoryUse, step: [OperationRecord]) {
     try model.check(images, .training)
     let backend = DryRunBackend(modelling: device, isLogging: isLogging)
     try model.store.allocate(on: backend)
-    let optimiser = try SGD(model.store)
+    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
     let start = backend.operations.count
     var end = start
     for index in 0..<2 {
-      let batch = try (images: backend.tensor(images), labels: backend.tensor([images[0]], .int32), metrics: backend.tensor([3]))
+      let batch = try (
+        images: backend.batchTensor(images, precision.storage(on: backend)), labels: backend.batchTensor([images[0]], .int32),
+        metrics: backend.tensor([3])
+      )
       try withExtendedLifetime(batch) {
         try model.trainingStep(
           images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0
@@ -76,7 +83,7 @@ public struct Summary {
   }
 
   private static func infer(
-    _ configuration: ModelConfiguration, _ images: Shape, _ device: (any Backend)?
+    _ configuration: ModelConfiguration, _ images: Shape, _ precision: Precision, _ device: (any Backend)?
   ) throws -> (MemoryUse, [OperationRecord]) {
     let model = try ResNet(configuration)
     let backend = DryRunBackend(modelling: device)
@@ -86,12 +93,14 @@ public struct Summary {
     var start = 0
     for _ in 0..<2 {
       start = backend.operations.count
-      _ = try model(Variable(try backend.tensor(images)), Pass(on: backend, mode: .inference, folded: folded))
+      _ = try model(
+        Variable(try backend.batchTensor(images, precision.storage(on: backend))),
+        Pass(on: backend, mode: .inference, folded: folded))
     }
     return (backend.memory, Array(backend.operations[start...]))
   }
 
-  private static func layers(_ forward: [OperationRecord], _ store: ParameterStore, elementBytes: Int) -> [Layer] {
+  private static func layers(_ forward: [OperationRecord], _ store: ParameterStore) -> [Layer] {
     var parameters: [Substring: Int] = [:]
     for parameter in store.parameters {
       guard let dot = parameter.name.lastIndex(of: ".") else { continue }
@@ -105,7 +114,7 @@ public struct Summary {
       }
       layers[layers.count - 1].output = record.output
       layers[layers.count - 1].macs += record.macs
-      layers[layers.count - 1].activationBytes = record.output.count * elementBytes
+      layers[layers.count - 1].activationBytes = record.outputBytes
     }
     return layers
   }

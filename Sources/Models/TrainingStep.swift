@@ -6,7 +6,7 @@ extension ResNet {
   ///
   /// A dry run of this function tells what a device's memory pool will hold.
   /// - Parameters:
-  ///   - images: [N,H,W,C].
+  ///   - images: [N,H,W,C]; their type is that of all activations.
   ///   - labels: int32 [N].
   ///   - smoothing: label smoothing in 0 ... 1.
   ///   - recompute: see ``callAsFunction(_:_:recompute:)``; the weights come out the same to the last bit.
@@ -20,7 +20,8 @@ extension ResNet {
     let pass = Pass(on: store.backend, mode: .training)
     pass.onLayer = onLayer
     let logits = try callAsFunction(Variable(images), pass, recompute: recompute)
-    try pass.crossEntropy(logits, labels: labels, smoothing: smoothing, metrics: metrics)
+    try pass.crossEntropy(
+      logits, labels: labels, smoothing: smoothing, metrics: metrics, lossScale: optimiser.lossScale)
     try withExtendedLifetime(logits) { try pass.backward() }
     try optimiser.step(learningRate: learningRate)
   }

@@ -192,11 +192,13 @@ public final class GradientSlot {
   }
 
   /// Adds a gradient that an operation can add to a buffer by itself; `write` is told whether to.
-  func accumulate(_ shape: Shape, on backend: any Backend, write: (_ dx: Tensor, _ accumulate: Bool) throws -> Void) throws {
+  func accumulate(
+    _ shape: Shape, _ type: DataType, on backend: any Backend, write: (_ dx: Tensor, _ accumulate: Bool) throws -> Void
+  ) throws {
     if let gradient {
       try write(gradient, true)
     } else {
-      let dx = try backend.tensor(shape)
+      let dx = try backend.batchTensor(shape, type)
       try write(dx, false)
       gradient = dx
     }

@@ -42,7 +42,8 @@ extension OpenCLBackend {
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width]), global: [cut.channels / cut.width, cut.chunks],
+      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage),
+      global: [cut.channels / cut.width, cut.chunks],
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
@@ -85,7 +86,7 @@ extension OpenCLBackend {
     precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")
     try launch(
       Specialisation(
-        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1]),
+        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
       global: [cut.chunks],
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
@@ -112,7 +113,8 @@ extension OpenCLBackend {
     }
     try launch(
       Specialisation(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1]),
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        x.type.storage),
       global: [cut.channels / cut.width, cut.chunks],
       [.buffer(dy.buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
@@ -125,7 +127,8 @@ extension OpenCLBackend {
       ])
     // With a residual the masked gradient is there already, so that neither dy nor y is read again.
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0]), global: [cut.chunks],
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0], x.type.storage),
+      global: [cut.chunks],
       [.buffer((dresidual ?? dy).buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
         .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
       ])

@@ -7,7 +7,7 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.forward, geometry))
+    traits.choice = choice(for: ConvolutionWork(.forward, geometry, x.type))
     defer { traits.choice = nil }
     try forward(x, filter, geometry, Ending(into: y))
   }
@@ -20,9 +20,9 @@ extension OpenCLBackend {
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
     let rows = y.count / geometry.k
     precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
-    traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry))
+    traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry, x.type))
     defer { traits.choice = nil }
-    let chunks = chunksInEpilogue(geometry)
+    let chunks = chunksInEpilogue(geometry, x.type)
     let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
     try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
     if chunks == nil { try takeMoments(of: y, into: partial) }
@@ -30,8 +30,8 @@ extension OpenCLBackend {
   }
 
   /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
-  private func chunksInEpilogue(_ geometry: Conv2D) -> Int? {
-    if isProduct(geometry) { return nil }
+  private func chunksInEpilogue(_ geometry: Conv2D, _ storage: DataType) -> Int? {
+    if isProduct(geometry, storage) { return nil }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.isStaged ? nil : plan.items }
     return ConvolutionPlan(problem, traits).map { $0.blocks * problem.n }
@@ -39,7 +39,7 @@ extension OpenCLBackend {
 
   /// The forward pass of training.
   private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
-    if isProduct(geometry) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
+    if isProduct(geometry, x.type) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
       return try winograd(x, filter, isTransformed: false, problem, plan, ending)
@@ -55,7 +55,7 @@ extension OpenCLBackend {
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry, x.type))
     defer { traits.choice = nil }
     let (problem, plan, filterCount) = inferencePlan(geometry)
     precondition(
@@ -68,8 +68,8 @@ extension OpenCLBackend {
     try convolve(x, prepared, problem, ending)
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D) -> Int {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry, storage))
     defer { traits.choice = nil }
     return inferencePlan(geometry).filterCount
   }
@@ -81,8 +81,8 @@ extension OpenCLBackend {
     return (problem, plan, plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count)
   }
 
-  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, into prepared: Tensor) throws {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry))
+  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
+    traits.choice = choice(for: ConvolutionWork(.inference, geometry, storage))
     defer { traits.choice = nil }
     let (problem, plan, filterCount) = inferencePlan(geometry)
     precondition(
@@ -101,9 +101,11 @@ extension OpenCLBackend {
     precondition(
       dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.inputGradient, geometry, accumulates: accumulate))
+    traits.choice = choice(for: ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate))
     defer { traits.choice = nil }
-    if isProduct(geometry) { return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx) }
+    if isProduct(geometry, dy.type) {
+      return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx)
+    }
     let g = geometry.flattened
     let phases = inputGradientPhases(g)
     // Pixels between the taps of a small filter with a large stride get no gradient.
@@ -151,9 +153,9 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.filterGradient, geometry))
+    traits.choice = choice(for: ConvolutionWork(.filterGradient, geometry, x.type))
     defer { traits.choice = nil }
-    if isProduct(geometry) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
+    if isProduct(geometry, x.type) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
     let g = geometry.flattened
     if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
     let sizes: [Argument] = [
@@ -162,7 +164,7 @@ extension OpenCLBackend {
     guard let plan = FilterGradientPlan(g, traits) else {
       let width = traits.vectorWidth(dividing: g.k)
       return try launch(
-        Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride]),
+        Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], x.type.storage),
         global: [g.k / width, g.c, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes)
     }
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
@@ -171,7 +173,7 @@ extension OpenCLBackend {
         .convolutionFilterGradient, "filter_gradient",
         [
           "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
-        ]),
+        ], x.type.storage),
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
@@ -189,6 +191,7 @@ extension OpenCLBackend {
     case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
+    case .updateLossScale(let count): [lossScaleWorkspace(count)]
     }
   }
 
@@ -197,10 +200,10 @@ extension OpenCLBackend {
     defer { traits.choice = nil }
     let g = work.geometry.flattened
     if work.pass == .forwardWithStatistics {
-      let chunks = chunksInEpilogue(work.geometry) ?? momentChunks(rows: g.n * g.p * g.q)
+      let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: g.n * g.p * g.q)
       return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
     }
-    if isProduct(work.geometry) { return [] }
+    if isProduct(work.geometry, work.storage) { return [] }
     switch work.pass {
     case .forward, .forwardWithStatistics:
       let problem = ConvolutionProblem(forward: g)
@@ -243,11 +246,13 @@ extension OpenCLBackend {
     ]
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
     // Of dx only the phase's own pixels; what an epilogue reads besides.
-    let moved = problem.traffic + (ending.accumulate ? problem.n * problem.p * problem.q * problem.k * 4 : 0) + ending.otherBytes
+    let written = problem.n * problem.p * problem.q * problem.k * x.type.byteCount
+    let moved = problem.traffic(x.type) + (ending.accumulate ? written : 0) + ending.otherBytes
     guard let plan = ConvolutionPlan(problem, traits) else {
       let width = traits.vectorWidth(dividing: problem.k)
       return try launch(
-        Specialisation(.convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines),
+        Specialisation(
+          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines, x.type.storage),
         global: [problem.q, problem.p, problem.n], moving: moved,
         operands + sizes + strides)
     }
@@ -257,7 +262,7 @@ extension OpenCLBackend {
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
-        ], ending.defines),
+        ], ending.defines, x.type.storage),
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }

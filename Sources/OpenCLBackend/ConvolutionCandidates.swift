@@ -8,7 +8,9 @@ extension OpenCLBackend {
     let direct = work.pass == .filterGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates
     let winograd = WinogradPlan.candidates(isGradient: work.pass == .filterGradient)
     var seen: Set = [plans(for: work, nil)]
-    return (winograd + direct + [ConvolutionChoice(.product), ConvolutionChoice(.plain)]).filter { candidate in
+    // CLBlast multiplies float32 only.
+    let product = work.storage == .float32 ? [ConvolutionChoice(.product)] : []
+    return (winograd + direct + product + [ConvolutionChoice(.plain)]).filter { candidate in
       let plans = plans(for: work, candidate)
       return plans.contains { $0.algorithm == candidate.algorithm } && seen.insert(plans).inserted
     }
@@ -23,7 +25,7 @@ extension OpenCLBackend {
   private func plans(for work: ConvolutionWork, _ choice: ConvolutionChoice?) -> [Plan] {
     traits.choice = choice
     defer { traits.choice = nil }
-    if isProduct(work.geometry) && work.pass != .inference { return [Plan(algorithm: .product)] }
+    if isProduct(work.geometry, work.storage) && work.pass != .inference { return [Plan(algorithm: .product)] }
     let g = work.geometry.flattened
     switch work.pass {
     case .filterGradient:

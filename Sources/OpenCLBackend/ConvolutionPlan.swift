@@ -28,8 +28,8 @@ struct ConvolutionProblem: Hashable {
     self.wStart = wStart
   }
 
-  /// Bytes of float32 that the direct kernels read and write if each value passes once: of dx only the phase's own pixels.
-  var traffic: Int { 4 * (n * h * w * c + r * s * c * k + n * p * q * k) }
+  /// Bytes that the direct kernels read and write if each value passes once: of dx only the phase's own pixels.
+  func traffic(_ storage: DataType) -> Int { storage.byteCount * (n * h * w * c + n * p * q * k) + 4 * r * s * c * k }
 }
 
 /// One axis of one phase of a strided convolution's input gradient.

@@ -10,7 +10,9 @@ extension OpenCLBackend {
       [.buffer(logits.buffer), .buffer(probabilities.buffer), .int(logits.shape[1])])
   }
 
-  public func crossEntropy(_ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?) throws {
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+  ) throws {
     precondition(
       logits.shape.rank == 2 && labels.count == logits.shape[0] && metrics.count == 3,
       "[crossEntropy] \(logits.shape), labels \(labels.shape), metrics \(metrics.shape)")
@@ -24,7 +26,10 @@ extension OpenCLBackend {
     guard let gradient else { return }
     precondition(gradient.count == logits.count, "[crossEntropy] gradient \(gradient.shape) of \(logits.shape)")
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy_gradient"), global: [n],
-      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(gradient.buffer), .int(n), .int(k), .float(Float(smoothing))])
+      Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1]), global: [n],
+      [
+        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer), .int(n),
+        .int(k), .float(Float(smoothing)),
+      ])
   }
 }

@@ -1,8 +1,27 @@
 import OpenCL
 
+/// The two shapes of kernel for the two shapes of machine.
+package enum KernelClass: String, CaseIterable, Sendable {
+  /// A work-item alone owns a tile of wide vectors in registers: CPUs.
+  case registerTiled = "register"
+  /// A work-group shares tiles in local memory: GPUs.
+  case localTiled = "local"
+}
+
+/// How exact the factors of a convolution must be.
+public enum MathMode: String, CaseIterable, Sendable {
+  /// They are float32.
+  case exact
+  /// They may be rounded to what the device's matrix instructions take; sums stay float32.
+  case fast
+}
+
 /// What kernels are fitted to, asked of the device once.
 package struct DeviceTraits {
   package var isCPU: Bool
+  /// Which kernels serve.
+  package var kernelClass: KernelClass
+  package var math = MathMode.exact
   let computeUnits: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
@@ -24,12 +43,13 @@ package struct DeviceTraits {
 
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
+    kernelClass = isCPU ? .registerTiled : .localTiled
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
     let native = try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
-    wantedItems = computeUnits * (isCPU ? 8 : 512)
+    wantedItems = computeUnits * (kernelClass == .registerTiled ? 8 : 512)
   }
 
   /// The widest vector that divides `count`.

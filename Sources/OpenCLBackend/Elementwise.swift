@@ -4,39 +4,61 @@ import Kernels
 extension OpenCLBackend {
   public func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws {
     precondition(a.count == b.count && a.count == y.count, "[add] \(a.shape) + \(b.shape) → \(y.shape)")
-    try elementwise("add", y.count, ["RELU": relu ? 1 : 0], [.buffer(a.buffer), .buffer(b.buffer), .buffer(y.buffer)])
+    try elementwise("add", y.count, ["RELU": relu ? 1 : 0], y.type, [.buffer(a.buffer), .buffer(b.buffer), .buffer(y.buffer)])
   }
 
   public func relu(_ x: Tensor, into y: Tensor) throws {
     precondition(x.count == y.count, "[relu] \(x.shape) → \(y.shape)")
-    try elementwise("relu", y.count, [:], [.buffer(x.buffer), .buffer(y.buffer)])
+    try elementwise("relu", y.count, [:], y.type, [.buffer(x.buffer), .buffer(y.buffer)])
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws {
     precondition(dy.count == y.count && dy.count == dx.count, "[reluGradient] \(dy.shape), \(y.shape) → \(dx.shape)")
-    try elementwise("relu_gradient", y.count, [:], [.buffer(dy.buffer), .buffer(y.buffer), .buffer(dx.buffer)])
+    try elementwise("relu_gradient", y.count, [:], dx.type, [.buffer(dy.buffer), .buffer(y.buffer), .buffer(dx.buffer)])
   }
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule) throws {
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) throws {
     precondition(
       weights.count == gradients.count && weights.count == velocity.count,
       "[sgdStep] \(weights.shape), \(gradients.shape), \(velocity.shape)")
     try elementwise(
-      "sgd_step", weights.count, ["NESTEROV": rule.nesterov ? 1 : 0],
-      [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(velocity.buffer)],
+      "sgd_step", weights.count, ["NESTEROV": rule.nesterov ? 1 : 0, "SCALED": lossScale == nil ? 0 : 1], weights.type,
+      [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(velocity.buffer), .buffer((lossScale ?? weights).buffer)],
       [.float(Float(rule.learningRate)), .float(Float(rule.momentum)), .float(Float(rule.weightDecay))])
   }
 
+  public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws {
+    precondition(lossScale.count == LossScale.count, "[updateLossScale] \(lossScale.shape)")
+    let blocks = finitenessBlocks(gradients.count)
+    let partial = try tensor([blocks])
+    let width = traits.vectorWidth(dividing: gradients.count)
+    try launch(
+      Specialisation(.elementwise, "find_infinities", ["VW": width]), global: [blocks],
+      [.buffer(gradients.buffer), .buffer(partial.buffer), .int(gradients.count / width)])
+    try launch(
+      Specialisation(.elementwise, "update_loss_scale"), global: [1],
+      [.buffer(partial.buffer), .buffer(lossScale.buffer), .int(blocks), .int(LossScale.growthInterval)])
+  }
+
+  /// Parts in which gradients are searched for infinities.
+  private func finitenessBlocks(_ count: Int) -> Int { elementwiseBlocks(count / traits.vectorWidth(dividing: count)) }
+
+  func lossScaleWorkspace(_ count: Int) -> Int { finitenessBlocks(count) * 4 }
+
   /// Launches a kernel of `elementwise.cl` over `count` elements; the number of vectors goes between buffers and constants.
   private func elementwise(
-    _ kernel: String, _ count: Int, _ defines: KeyValuePairs<String, Int>, _ buffers: [Argument], _ constants: [Argument] = []
+    _ kernel: String, _ count: Int, _ defines: KeyValuePairs<String, Int>, _ type: DataType, _ buffers: [Argument],
+    _ constants: [Argument] = []
   ) throws {
     let width = traits.vectorWidth(dividing: count)
-    var specialisation = Specialisation(.elementwise, kernel, defines)
-    specialisation.defines.append(.init(name: "VW", value: String(width)))
     let vectors = count / width
-    // Blocks of at least 256 vectors: less is not worth a work-item on a CPU.
-    let blocks = min(max(1, vectors / (traits.isCPU ? 256 : 1)), traits.wantedItems * 4)
-    try launch(specialisation, global: [blocks], buffers + [.int(vectors)] + constants)
+    try launch(
+      Specialisation(.elementwise, kernel, defines, ["VW": width], type.storage), global: [elementwiseBlocks(vectors)],
+      buffers + [.int(vectors)] + constants)
+  }
+
+  /// Blocks of at least 256 vectors: less is not worth a work-item on a CPU.
+  private func elementwiseBlocks(_ vectors: Int) -> Int {
+    min(max(1, vectors / (traits.kernelClass == .registerTiled ? 256 : 1)), traits.wantedItems * 4)
   }
 }

@@ -12,7 +12,7 @@ extension OpenCLBackend {
       "[gatherBatch] \(from) → \(to), plan \(plan.shape), channel map \(channelMap.shape), labels \(labels.shape), \(batchLabels.shape)"
     )
     precondition(images.type == .uint8 || images.type == .float32, "[gatherBatch] images of \(images.type)")
-    var specialisation = Specialisation(.gatherBatch, "gather_batch")
+    var specialisation = Specialisation(.gatherBatch, "gather_batch", x.type.storage)
     specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))
     try launch(
       specialisation, global: [to[1], to[0]],

@@ -27,16 +27,20 @@ public final class OpenCLBackend: Backend {
 
   /// - Parameters:
   ///   - device: where to run.
+  ///   - math: how exact the factors of convolutions must be.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
   ///   - tuning: what the tuner has chosen; other work is done as the plans choose by themselves.
   ///   - programs: where compiled programs are kept, if the driver does not do so itself.
   /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
   public convenience init(
-    device: Device, profiling: Bool = false, tuning: TuningTable = TuningTable(), programs: DeviceCache? = nil
+    device: Device, math: MathMode = .exact, profiling: Bool = false, tuning: TuningTable = TuningTable(),
+    programs: DeviceCache? = nil
   ) throws {
     // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
     let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
-    try self.init(device: device, profiling: profiling, traits: DeviceTraits(device), tuning: tuning, programs: disk)
+    var traits = try DeviceTraits(device)
+    traits.math = math
+    try self.init(device: device, profiling: profiling, traits: traits, tuning: tuning, programs: disk)
   }
 
   /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
@@ -99,6 +103,8 @@ public final class OpenCLBackend: Backend {
       case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: count, event: isProfiled)
       case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: count, event: isProfiled)
       case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: count, event: isProfiled)
+      case .float16: try queue.fill(tensor.buffer, with: Float16(value), byteCount: count, event: isProfiled)
+      case .bfloat16: try queue.fill(tensor.buffer, with: Float(value).bfloat16, byteCount: count, event: isProfiled)
       case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
       }
     if let event { try profiler?.add(.command("fill"), bytes: count, event) }
@@ -122,7 +128,7 @@ public final class OpenCLBackend: Backend {
   func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
     let work = work.withoutStatistics
     if let choice = choices[work] { return choice }
-    let choice = tuning[work]?.choice
+    let choice = tuning[work, traits.math]?.choice
     choices[work] = .some(choice)
     return choice
   }
@@ -132,8 +138,8 @@ public final class OpenCLBackend: Backend {
 
   // MARK: Launching
 
-  /// Enqueues a kernel. On a CPU every work-item is its own work-group, because each does a long piece of work and groups are what
-  /// is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
+  /// Enqueues a kernel. With register tiles every work-item is its own work-group, because each does a long piece of work and groups
+  /// are what is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
   /// - Parameter bytes: what the kernel reads and writes, where that is not each of its buffers once.
   func launch(
     _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, moving bytes: @autoclosure () -> Int? = nil,
@@ -141,7 +147,7 @@ public final class OpenCLBackend: Backend {
   ) throws {
     let kernel = try programs.kernel(specialisation)
     try kernel.set(arguments)
-    let local = groupsOfOne || traits.isCPU ? [Int](repeating: 1, count: global.count) : nil
+    let local = groupsOfOne || traits.kernelClass == .registerTiled ? [Int](repeating: 1, count: global.count) : nil
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
     if let profiler, let event {
       try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)

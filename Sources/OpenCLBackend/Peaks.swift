@@ -31,11 +31,12 @@ extension OpenCLBackend {
     let destination = try tensor([16 << 20])
     try fill(source, with: 1)
     let vectors = source.count / traits.vectorWidth
-    let kernel = Specialisation(.peak, "copy", ["VW": traits.vectorWidth, "BLOCKS": traits.isCPU ? 1 : 0])
+    let kernel = Specialisation(
+      .peak, "copy", ["VW": traits.vectorWidth, "BLOCKS": traits.kernelClass == .registerTiled ? 1 : 0])
     let ways = [
       { [self] in
         try launch(
-          kernel, global: [traits.isCPU ? traits.wantedItems : vectors],
+          kernel, global: [traits.kernelClass == .registerTiled ? traits.wantedItems : vectors],
           [.buffer(source.buffer), .buffer(destination.buffer), .int(vectors)])
       },
       { [self] in try copy(source, into: destination) },

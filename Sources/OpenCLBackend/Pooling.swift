@@ -7,7 +7,8 @@ extension OpenCLBackend {
     precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
     try launch(
       Specialisation(
-        .pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c), "WINDOW": g.window, "STRIDE": g.stride]),
+        .pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c), "WINDOW": g.window, "STRIDE": g.stride],
+        x.type.storage),
       global: [g.p, g.n],
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
@@ -20,7 +21,8 @@ extension OpenCLBackend {
     precondition(
       dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
     try launch(
-      Specialisation(.pooling, "max_pool_gradient", ["VW": traits.vectorWidth(dividing: g.c)]), global: [g.h, g.n],
+      Specialisation(.pooling, "max_pool_gradient", ["VW": traits.vectorWidth(dividing: g.c)], dx.type.storage),
+      global: [g.h, g.n],
       [
         .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
         .int(g.window),
@@ -32,7 +34,7 @@ extension OpenCLBackend {
     let (n, c, pixels) = averagePoolSizes("globalAveragePool", whole: x, mean: y)
     let width = traits.vectorWidth(dividing: c)
     try launch(
-      Specialisation(.pooling, "global_average_pool", ["VW": width]), global: [c / width, n],
+      Specialisation(.pooling, "global_average_pool", ["VW": width], x.type.storage), global: [c / width, n],
       [.buffer(x.buffer), .buffer(y.buffer), .int(pixels), .int(c)])
   }
 
@@ -40,7 +42,7 @@ extension OpenCLBackend {
     let (n, c, pixels) = averagePoolSizes("globalAveragePoolGradient", whole: dx, mean: dy)
     let width = traits.vectorWidth(dividing: c)
     try launch(
-      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width]), global: [c / width, n],
+      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width], dx.type.storage), global: [c / width, n],
       [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
   }
 
@@ -54,7 +56,7 @@ extension OpenCLBackend {
   public func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws {
     let before = channelsBefore("padShortcut", narrow: x, wide: y, stride: stride)
     try launch(
-      Specialisation(.pooling, "pad_shortcut"), global: [y.shape[1], y.shape[0]],
+      Specialisation(.pooling, "pad_shortcut", x.type.storage), global: [y.shape[1], y.shape[0]],
       [
         .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
         .int(y.shape[3]),
@@ -65,7 +67,8 @@ extension OpenCLBackend {
   public func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws {
     let before = channelsBefore("padShortcutGradient", narrow: dx, wide: dy, stride: stride)
     try launch(
-      Specialisation(.pooling, "pad_shortcut_gradient", ["ACCUMULATE": accumulate ? 1 : 0]), global: [dx.shape[1], dx.shape[0]],
+      Specialisation(.pooling, "pad_shortcut_gradient", ["ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
+      global: [dx.shape[1], dx.shape[0]],
       [
         .buffer(dy.buffer), .buffer(dx.buffer), .int(dx.shape[2]), .int(dx.shape[3]), .int(dy.shape[1]), .int(dy.shape[2]),
         .int(dy.shape[3]), .int(before), .int(stride),

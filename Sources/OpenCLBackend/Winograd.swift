@@ -40,7 +40,8 @@ struct WinogradPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
-    guard traits.allows(.winograd), traits.isCPU, problem.r == 3, problem.s == 3, problem.stride == 1 else { return nil }
+    guard traits.allows(.winograd), traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1
+    else { return nil }
     width = traits.vectorWidth
     // Never less exact than the device's policy says.
     let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
@@ -155,7 +156,7 @@ extension OpenCLBackend {
     guard plan.isStaged else {
       if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(
-        Specialisation(.winograd, "winograd", defines, ending.defines), global: [plan.items], groupsOfOne: true,
+        Specialisation(.winograd, "winograd", defines, ending.defines, x.type.storage), global: [plan.items], groupsOfOne: true,
         moving: x.byteCount + transformed.byteCount + ending.bytes,
         [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument]
           + onePassArguments(problem, plan))
@@ -170,7 +171,7 @@ extension OpenCLBackend {
         [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)])
     }
     try launch(
-      Specialisation(.winogradStaged, "store_outputs", defines, ending.defines), global: [plan.tiles],
+      Specialisation(.winogradStaged, "store_outputs", defines, ending.defines, x.type.storage), global: [plan.tiles],
       moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
@@ -181,7 +182,7 @@ extension OpenCLBackend {
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k)), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k), x.type.storage), global: [plan.slots],
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
         .int(plan.down), .int(plan.across), .int(plan.tiles),
@@ -201,14 +202,14 @@ extension OpenCLBackend {
     }
     guard plan.isStaged else {
       try launch(
-        Specialisation(.winograd, "winograd_filter_gradient", defines), global: [plan.splits], groupsOfOne: true,
+        Specialisation(.winograd, "winograd_filter_gradient", defines, x.type.storage), global: [plan.splits], groupsOfOne: true,
         [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan))
       return try transformBack(0..<g.k)
     }
     let inputs = try loadInputs(x, problem, plan)
     let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_gradients", defines), global: [plan.slots],
+      Specialisation(.winogradStaged, "load_gradients", defines, x.type.storage), global: [plan.slots],
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),

@@ -7,10 +7,14 @@ public final class DeviceDataset {
   public let count: Int
   private let backend: any Backend
   private let images, labels, channelMap: Tensor
+  /// How batches are stored.
+  private let precision: Precision
 
+  /// - Parameter precision: how batches are stored, and with them all activations of the network that they go through.
   /// - Throws: what the backend throws, for example where the images do not fit into its memory.
-  public init(_ dataset: Dataset, on backend: any Backend) throws {
+  public init(_ dataset: Dataset, precision: Precision = .fp32, on backend: any Backend) throws {
     count = dataset.count
+    self.precision = precision
     self.backend = backend
     images = try backend.upload(dataset.images)
     labels = try backend.upload(dataset.labels)
@@ -26,8 +30,8 @@ public final class DeviceDataset {
   public func batch(_ index: Int, of plan: LoadedPlan) throws -> (x: Tensor, labels: Tensor) {
     let count = plan.batches[index].count
     let shape = images.shape
-    let x = try backend.tensor([count, shape[1], shape[2], shape[3]])
-    let batchLabels = try backend.tensor([count], .int32)
+    let x = try backend.batchTensor([count, shape[1], shape[2], shape[3]], precision.storage(on: backend))
+    let batchLabels = try backend.batchTensor([count], .int32)
     try backend.gatherBatch(
       images: images, labels: labels, plan: try plan.rows(index), channelMap: channelMap, into: x, batchLabels: batchLabels)
     return (x, batchLabels)

@@ -34,6 +34,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   /// Compute activations again in the backward pass instead of keeping them; nil for no, as in runs from before this option.
   /// The weights come out the same to the last bit.
   public var recompute: Bool?
+  /// How activations and their gradients are stored; nil for float32, as in runs from before this option.
+  public var precision: Precision?
   /// Whether each epoch has an order of its own.
   public var shuffle: Bool
   /// Nil for images as they are.

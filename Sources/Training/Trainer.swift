@@ -61,12 +61,14 @@ public final class Trainer {
     self.folder = folder
     self.logEvery = max(1, logEvery)
 
+    let precision = configuration.precision ?? .fp32
     let train = configuration.limitTrain.map(splits.train.prefix) ?? splits.train
     model = try ResNet(configuration.model)
     try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try SGD(
-      model.store, momentum: configuration.momentum, weightDecay: configuration.weightDecay, nesterov: configuration.nesterov)
+      model.store, momentum: configuration.momentum, weightDecay: configuration.weightDecay, nesterov: configuration.nesterov,
+      scalingLoss: precision.needsLossScaling)
     if resuming {
       position = try folder.load(into: model.store, optimiser)
     } else {
@@ -77,8 +79,8 @@ public final class Trainer {
       }
     }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
-    training = try DeviceDataset(train, on: backend)
-    validation = try DeviceDataset(splits.validation, on: backend)
+    training = try DeviceDataset(train, precision: precision, on: backend)
+    validation = try DeviceDataset(splits.validation, precision: precision, on: backend)
     description = Weights.Description(model: configuration.model, dataset: train)
 
     let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
@@ -101,7 +103,8 @@ public final class Trainer {
     let shape = train.images.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
-      configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false, on: backend
+      configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false,
+      precision: configuration.precision ?? .fp32, on: backend
     ).requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
   }
 

@@ -36,13 +36,15 @@ final class ConvolutionTrial {
     let values = (0..<65_521).map { _ in random.uniform() * 2 - 1 }
     var shapes = [g.input, g.filter, g.output].map { Self.repeating(values, $0) }
     if work.pass == .filterGradient { shapes[2] = Self.zeroing(shapes[2], except: images) }
-    let (x, filter, y) = (shapes[0], shapes[1], shapes[2])
+    let filter = shapes[1]
+    let (x, y) = (shapes[0].converted(to: work.storage), shapes[2].converted(to: work.storage))
     let cut = { (tensor: HostTensor) in Self.cut(tensor, to: images) }
     let isGradient = work.pass == .filterGradient
     before =
       work.accumulates
       ? x
       : HostTensor([Float](repeating: .nan, count: Self.resultShape(work.pass, g).count), shape: Self.resultShape(work.pass, g))
+        .converted(to: isGradient ? .float32 : work.storage)
 
     let inputs: [HostTensor]
     switch work.pass {
@@ -52,13 +54,13 @@ final class ConvolutionTrial {
     case .inputGradient: inputs = [y, filter]
     case .filterGradient: inputs = [x, y]
     }
-    operands = try inputs.map(backend.upload)
-    result = try backend.upload(before)
+    operands = try inputs.map { try backend.upload($0, as: $0.type) }
+    result = try backend.upload(before, as: before.type)
 
     let fewInputs = inputs.enumerated().map { index, tensor in index == 0 || isGradient ? cut(tensor) : tensor }
     let known = try reference.upload(isGradient ? before : cut(before))
-    fewWork = ConvolutionWork(work.pass, few, accumulates: work.accumulates)
-    let fewOperands = try fewInputs.map(reference.upload)
+    fewWork = ConvolutionWork(work.pass, few, work.storage, accumulates: work.accumulates)
+    let fewOperands = try fewInputs.map { try reference.upload($0) }
     let preparedFilter = work.pass == .inference ? try Self.prepare(fewOperands[1], fewWork, on: reference) : nil
     try Self.run(fewWork, on: reference, fewOperands, prepared: preparedFilter, known)
     expected = try reference.download(known)
@@ -113,8 +115,8 @@ final class ConvolutionTrial {
   }
 
   private static func prepare(_ filter: Tensor, _ work: ConvolutionWork, on backend: any Backend) throws -> Tensor {
-    let prepared = try backend.tensor([backend.preparedFilterCount(work.geometry)])
-    try backend.prepareFilter(filter, work.geometry, into: prepared)
+    let prepared = try backend.tensor([backend.preparedFilterCount(work.geometry, work.storage)])
+    try backend.prepareFilter(filter, work.geometry, work.storage, into: prepared)
     return prepared
   }
 

@@ -166,7 +166,8 @@ private struct Fixture {
       let probabilities = try fixture.result(config, "probabilities")
       fixture.backend.fill(metrics, with: 0)
       fixture.backend.crossEntropy(
-        logits, labels: labels, smoothing: try fixture.option(config, "smoothing"), metrics: metrics, gradient: gradient)
+        logits, labels: labels, smoothing: try fixture.option(config, "smoothing"), metrics: metrics, gradient: gradient,
+        lossScale: nil)
       fixture.backend.softmax(logits, into: probabilities)
       try fixture.expect(metrics, is: "metrics", of: config, terms: logits.count)
       try fixture.expect(gradient, is: "gradient", of: config, terms: logits.shape[1])
@@ -186,7 +187,7 @@ private struct Fixture {
       for step in 0..<5 {
         let gradient = Array(gradients[step * weights.count..<(step + 1) * weights.count])
         let uploaded = try fixture.backend.upload(HostTensor(gradient, shape: weights.shape))
-        fixture.backend.sgdStep(weights, gradients: uploaded, velocity: velocity, rule)
+        fixture.backend.sgdStep(weights, gradients: uploaded, velocity: velocity, rule, lossScale: nil)
       }
       try fixture.expect(weights, is: "result", of: config, terms: 30)
     }

@@ -16,6 +16,10 @@ import Testing
     try expectAll(Catalogue.real(batch: 2), on: try Self.device())
   }
 
+  @Test func activationsOfSixteenBitsAgreeWithTheReference() throws {
+    try expectAll(Catalogue.half, on: try Self.device())
+  }
+
   @Test func gradientsAreTheAdjointsOfTheirOperations() throws {
     let backend = try Self.device()
     for subject in Conformance.gradientCases where !subject.needsFloat64 {
@@ -33,7 +37,7 @@ import Testing
     traits.vectorWidth = width
     traits.accumulators = accumulators
     traits.localMemory = min(localMemory, traits.localMemory)
-    traits.isCPU = isCPU
+    (traits.isCPU, traits.kernelClass) = (isCPU, isCPU ? .registerTiled : .localTiled)
     traits.wantedItems = 64
     try expectAll(Catalogue.small, on: try OpenCLBackend(device: device, traits: traits))
   }

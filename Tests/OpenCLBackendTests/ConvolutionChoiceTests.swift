@@ -43,8 +43,8 @@ import Testing
           runningVariance: channels[3]))
       return try ([y] + channels).map(backend.download)
     case .inference:
-      let prepared = try backend.tensor([backend.preparedFilterCount(g)])
-      try backend.prepareFilter(filter, g, into: prepared)
+      let prepared = try backend.tensor([backend.preparedFilterCount(g, .float32)])
+      try backend.prepareFilter(filter, g, .float32, into: prepared)
       let channels = try (operand([g.k], 4), operand([g.k], 5))
       let epilogue = ConvolutionEpilogue(scale: channels.0, bias: channels.1, residual: nil, relu: true)
       try backend.convolution(x, prepared: prepared, g, epilogue, into: y)

@@ -15,7 +15,7 @@ extension Pass {
     let (channels, y) = try normalisation {
       try statistics ?? (mode == .training ? batchChannels(of: input, layer) : estimatedChannels(layer))
     } _: { channels in
-      let y = overwritingInput && !isRecording ? input : try backend.tensor(input.shape)
+      let y = overwritingInput && !isRecording ? input : try backend.batchTensor(input.shape, input.type)
       try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
       return y
     }
@@ -24,7 +24,7 @@ extension Pass {
 
     return record(y) { dy in
       // The residual's gradient is dy where y > 0 and takes dy's place; dx does where there is no residual.
-      let dx = residualSlot == nil ? dy : overwritingInput ? input : try backend.tensor(input.shape)
+      let dx = residualSlot == nil ? dy : overwritingInput ? input : try backend.batchTensor(input.shape, input.type)
       try backend.batchNormGradient(
         dy, x: input, mask: mask, channels, into: dx, dscale: layer.scale.gradient, dbias: layer.bias.gradient,
         dresidual: residualSlot != nil && relu ? dy : nil)

@@ -13,7 +13,7 @@ extension Pass {
   ) throws -> (y: Variable, statistics: BatchNormChannels?) {
     let (backend, input, slot, weights) = (backend, x.value, x.slot, filter.value)
     let geometry = Conv2D(input: x.shape, filter: filter.shape, stride: stride, padding: padding)
-    let y = try backend.tensor(geometry.output)
+    let y = try backend.batchTensor(geometry.output, input.type)
     var channels: BatchNormChannels?
     if let norm, takesStatistics {
       let (found, statistics) = try batchStatistics(norm)
@@ -25,7 +25,7 @@ extension Pass {
 
     let result = record(y) { dy in
       try backend.convolutionFilterGradient(input, dy, geometry, into: filter.gradient)
-      try slot?.accumulate(geometry.input, on: backend) { dx, accumulate in
+      try slot?.accumulate(geometry.input, input.type, on: backend) { dx, accumulate in
         try backend.convolutionInputGradient(dy, filter: weights, geometry, accumulate: accumulate, into: dx)
       }
     }

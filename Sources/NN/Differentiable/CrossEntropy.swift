@@ -8,9 +8,13 @@ extension Pass {
   ///   - labels: int32 [N], each in 0 ..< K.
   ///   - smoothing: label smoothing ε in 0 ... 1, as PyTorch defines it.
   ///   - metrics: [3], gathers Σ loss, the number of rows right at first, and of those right among the first five.
-  public func crossEntropy(_ logits: Variable, labels: Tensor, smoothing: Double = 0, metrics: Tensor) throws {
-    let gradient = logits.slot == nil ? nil : try backend.tensor(logits.shape)
-    try backend.crossEntropy(logits.value, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient)
+  ///   - lossScale: what all gradients are multiplied by, as ``LossScale`` has it; nil for nothing.
+  public func crossEntropy(
+    _ logits: Variable, labels: Tensor, smoothing: Double = 0, metrics: Tensor, lossScale: Tensor? = nil
+  ) throws {
+    let gradient = logits.slot == nil ? nil : try backend.batchTensor(logits.shape)
+    try backend.crossEntropy(
+      logits.value, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: lossScale)
     if let gradient { try logits.slot?.add(gradient, on: backend) }
   }
 }

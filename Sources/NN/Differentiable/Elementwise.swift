@@ -3,7 +3,7 @@ import Compute
 extension Pass {
   /// y = max(x, 0), any shape.
   public func relu(_ x: Variable) throws -> Variable {
-    let y = try backend.tensor(x.shape)
+    let y = try backend.batchTensor(x.shape, x.value.type)
     try backend.relu(x.value, into: y)
     guard let slot = x.slot else { return Variable(y) }
 
@@ -16,7 +16,7 @@ extension Pass {
 
   /// y = a + b, then max(·, 0) where relu; three equal shapes.
   public func add(_ a: Variable, _ b: Variable, relu: Bool = false) throws -> Variable {
-    let y = try backend.tensor(a.shape)
+    let y = try backend.batchTensor(a.shape, a.value.type)
     try backend.add(a.value, b.value, relu: relu, into: y)
     let (first, second) = (a.slot ?? b.slot, a.slot == nil ? nil : b.slot)
     guard let first else { return Variable(y) }
@@ -26,7 +26,7 @@ extension Pass {
     return record(y) { dy in
       if let mask { try backend.reluGradient(dy, y: mask, into: dy) }
       // A slot owns its tensor, so of two empty ones the second gets a copy.
-      try second?.accumulate(dy.shape, on: backend) { dx, accumulate in
+      try second?.accumulate(dy.shape, dy.type, on: backend) { dx, accumulate in
         if accumulate {
           try backend.add(dx, dy, relu: false, into: dx)
         } else {

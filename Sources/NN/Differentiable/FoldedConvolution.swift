@@ -8,8 +8,9 @@ extension Pass {
   ) throws -> Variable {
     let geometry = Conv2D(
       input: x.shape, filter: convolution.filter.shape, stride: convolution.stride, padding: convolution.padding)
-    let folded = try folded.unit(convolution, norm, geometry, on: backend)
-    let y = try backend.tensor(geometry.output)
+    let storage = x.value.type
+    let folded = try folded.unit(convolution, norm, geometry, storage, on: backend)
+    let y = try backend.batchTensor(geometry.output, storage)
     try backend.convolution(
       x.value, prepared: folded.filter, geometry,
       ConvolutionEpilogue(scale: folded.scale, bias: folded.bias, residual: residual?.value, relu: relu), into: y)
@@ -29,18 +30,21 @@ public final class FoldedParameters {
   private struct Key: Hashable {
     let name: String
     let geometry: Conv2D
+    let storage: DataType
   }
   private var units: [Key: Unit] = [:]
 
   public init() {}
 
-  func unit(_ convolution: Conv2DLayer, _ norm: BatchNormLayer, _ geometry: Conv2D, on backend: any Backend) throws -> Unit {
-    let key = Key(name: convolution.name, geometry: geometry)
+  func unit(
+    _ convolution: Conv2DLayer, _ norm: BatchNormLayer, _ geometry: Conv2D, _ storage: DataType, on backend: any Backend
+  ) throws -> Unit {
+    let key = Key(name: convolution.name, geometry: geometry, storage: storage)
     if let unit = units[key] { return unit }
     let unit = Unit(
-      filter: try backend.tensor([backend.preparedFilterCount(geometry)]), scale: try backend.tensor(norm.scale.shape),
-      bias: try backend.tensor(norm.bias.shape))
-    try backend.prepareFilter(convolution.filter.value, geometry, into: unit.filter)
+      filter: try backend.tensor([backend.preparedFilterCount(geometry, storage)]),
+      scale: try backend.tensor(norm.scale.shape), bias: try backend.tensor(norm.bias.shape))
+    try backend.prepareFilter(convolution.filter.value, geometry, storage, into: unit.filter)
     try backend.foldBatchNorm(
       BatchNormEstimates(
         mean: norm.runningMean.value, variance: norm.runningVariance.value, scale: norm.scale.value, bias: norm.bias.value),

@@ -4,14 +4,15 @@ extension Pass {
   /// The option-A shortcut (He et al. 2015, section 3.3): every stride-th pixel, padded with zero channels to `channels` = K.
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   public func padShortcut(_ x: Variable, stride: Int, channels: Int) throws -> Variable {
-    let shape = x.shape
-    let y = try backend.tensor([shape[0], (shape[1] + stride - 1) / stride, (shape[2] + stride - 1) / stride, channels])
+    let (shape, type) = (x.shape, x.value.type)
+    let y = try backend.batchTensor(
+      [shape[0], (shape[1] + stride - 1) / stride, (shape[2] + stride - 1) / stride, channels], type)
     try backend.padShortcut(x.value, stride: stride, into: y)
     guard let slot = x.slot else { return Variable(y) }
 
     let backend = backend
     return record(y) { dy in
-      try slot.accumulate(shape, on: backend) { dx, accumulate in
+      try slot.accumulate(shape, type, on: backend) { dx, accumulate in
         try backend.padShortcutGradient(dy, stride: stride, accumulate: accumulate, into: dx)
       }
     }
