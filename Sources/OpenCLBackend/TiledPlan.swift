@@ -104,8 +104,8 @@ struct TiledPlan: Hashable {
   /// Tiles, and how well each uses a compute unit that has enough of them: the larger, the fewer loads for a multiplication.
   private static let tiles: [(tile: Tile, efficiency: Double)] = [
     (Tile(128, 128, 8, 8, 8), 1), (Tile(128, 64, 8, 8, 8), 0.9), (Tile(64, 128, 8, 8, 8), 0.9), (Tile(64, 64, 8, 4, 8), 0.75),
-    (Tile(128, 32, 8, 8, 4), 0.65), (Tile(64, 32, 16, 4, 4), 0.55), (Tile(32, 64, 16, 4, 4), 0.55), (Tile(32, 32, 16, 4, 4), 0.45),
-    (Tile(128, 16, 16, 8, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
+    (Tile(128, 32, 8, 8, 4), 0.65), (Tile(64, 32, 16, 4, 4), 0.55), (Tile(32, 64, 16, 4, 4), 0.55),
+    (Tile(32, 32, 16, 4, 4), 0.45), (Tile(128, 16, 16, 8, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
   ]
 
   /// The time that the product takes, in multiply-adds of one compute unit, and how many parts of the depth make it least.
