@@ -41,12 +41,13 @@ import Testing
   @Test(arguments: works) func numbersThatDoNotSuitAreIgnored(_ work: ConvolutionWork) throws {
     let backend = try backend()
     let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
-    let names = ["TC", "TP", "TQ", "TR", "TI", "TB", "M", "SPLITS", "STAGED"]
+    let names = ["TC", "TP", "TQ", "TR", "TI", "TB", "M", "SPLITS", "STAGED", "BM", "BN", "BK", "TM", "TN"]
     for algorithm in ConvolutionChoice.Algorithm.allCases {
       for number in [0, 5, 1 << 20] {
         let choice = ConvolutionChoice(algorithm, Dictionary(uniqueKeysWithValues: names.map { ($0, number) }))
         backend.choose(choice, for: work.withoutStatistics)
-        expect("\(algorithm) \(number)", try ConvolutionRun.results(of: work, on: backend), expected, .convolution(work, winograd: true))
+        let results = try ConvolutionRun.results(of: work, on: backend)
+        expect("\(algorithm) \(number)", results, expected, .convolution(work, winograd: true))
       }
     }
   }
