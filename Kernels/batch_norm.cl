@@ -33,13 +33,13 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 #if LANES
   const moments_t mine = moments_of_share(x, last - first, C);
   // Merged as chunks are, below.
-  const floatv origin = LOAD_REAL(x), rows = (floatv)((float)(last - first));
-  const floatv offset = TOTAL((mine.mean - origin) * (mine.rows / rows));
-  const floatv d = mine.mean - origin - offset, m2 = TOTAL(FMA(d * d, (floatv)(mine.rows), mine.m2));
+  const float rows = (float)(last - first);
+  const floatv mean = TOTAL(mine.mean * (mine.rows / rows)), d = mine.mean - mean;
+  const floatv m2 = TOTAL(FMA(d * d, (floatv)(mine.rows), mine.m2));
   if (!STORES(C)) return;
-  STORE(origin + offset, partial);
+  STORE(mean, partial);
   STORE(m2, partial + C);
-  STORE(rows, partial + 2 * C);
+  STORE((floatv)(rows), partial + 2 * C);
 #else
   moments(x, last - first, C, partial);
 #endif

@@ -50,21 +50,21 @@
 #define EACH_PIXEL(q, Q, C) for (int q = (int)get_global_id(0) * VW / (C); q < (Q); q = (Q))
 #define EACH_CHANNEL(c, C) for (int c = (int)get_global_id(0) * VW % (C); c < (C); c = (C))
 
-#define TREE(name, COMBINED)                                              \
-  floatv name(floatv v, __local floatv *shared) {                         \
-    const int at = GROUP_ROW * LANES + (int)get_local_id(0);                    \
-    shared[at] = v;                                                       \
-    for (int half = ROWS / 2; half > 0; half /= 2) {                      \
-      barrier(CLK_LOCAL_MEM_FENCE);                                       \
-      if (GROUP_ROW < half) {                                                   \
-        const floatv a = shared[at], b = shared[at + half * LANES];       \
-        shared[at] = COMBINED;                                            \
-      }                                                                   \
-    }                                                                     \
-    barrier(CLK_LOCAL_MEM_FENCE);                                         \
-    const floatv result = shared[get_local_id(0)];                        \
-    barrier(CLK_LOCAL_MEM_FENCE); /* before the next tree writes */       \
-    return result;                                                        \
+#define TREE(name, COMBINED)                                                \
+  floatv name(floatv v, __local floatv *shared) {                           \
+    const int at = GROUP_ROW * LANES + (int)get_local_id(0);                \
+    shared[at] = v;                                                         \
+    for (int step = ROWS / 2; step > 0; step /= 2) {                        \
+      barrier(CLK_LOCAL_MEM_FENCE);                                         \
+      if (GROUP_ROW < step) {                                               \
+        const floatv a = shared[at], b = shared[at + step * LANES];         \
+        shared[at] = COMBINED;                                              \
+      }                                                                     \
+    }                                                                       \
+    barrier(CLK_LOCAL_MEM_FENCE);                                           \
+    const floatv result = shared[get_local_id(0)];                          \
+    barrier(CLK_LOCAL_MEM_FENCE); /* before the next tree writes */         \
+    return result;                                                          \
   }
 TREE(total, a + b)
 TREE(maximum, fmax(a, b))

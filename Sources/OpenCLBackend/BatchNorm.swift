@@ -27,10 +27,11 @@ extension OpenCLBackend {
         (pieces, mergers, mergerWidth) = (chunks, .alone, width)
         return
       }
-      // As many chunks as fill the device with groups, each work-item with eight rows or more; all in flight at a time, as few to merge.
+      // As many chunks as fill the device with groups, but none so small that merging them takes as long, or that its mean, to which
+      // the others are relative, says little.
       let across = (channels / width + lanes - 1) / lanes
       let wanted = 2 * traits.wantedItems / (lanes * group.rows * across)
-      chunks = max(1, min(wanted, rows / (8 * group.rows)))
+      chunks = max(1, min(wanted, rows / max(64, 8 * group.rows)))
       // Few rows each; there are drivers that count groups of a second dimension in 16 bits.
       pieces = min(1 << 15, (rows + 4 * group.rows - 1) / (4 * group.rows))
       // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks.
