@@ -93,7 +93,8 @@ struct DeviceOption: ParsableArguments {
     let open = { (device: Device) in
       let cache = try userCache(of: device)
       return try OpenCLBackend(
-        device: device, math: math ?? .exact, profiling: profiling, tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
+        device: device, math: math ?? .exact, profiling: profiling, tuning: table ?? cache?.loadTable() ?? TuningTable(),
+        programs: cache)
     }
     let devices = try openCLDevices()
     if !isSeveral { return try open(devices[0]) }

@@ -51,13 +51,13 @@ struct TrainCommand: ParsableCommand {
     let size = splits.train.images.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
+    let precision = configuration.precision ?? .fp32
     let sharing = Sharing(
-      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false,
-      precision: configuration.precision ?? .fp32, known: configuration.shares)
+      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
+      known: configuration.shares)
+    let model = configuration.model
     let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
-      try convolutions(
-        of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
-        precision: configuration.precision ?? .fp32)
+      try convolutions(of: model, images: batch, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
