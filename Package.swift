@@ -29,12 +29,15 @@ let package = Package(
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
+        .embedInCode("batch_norm.cl"), .embedInCode("batched_product.cl"), .embedInCode("convolution.cl"),
+        .embedInCode("convolution_filter_gradient.cl"),
+        .embedInCode("convolution_tiled.cl"), .embedInCode("matrix_instructions.h"), .embedInCode("tiled_product.h"),
         .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"),
-        .embedInCode("gather_batch.cl"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"),
+        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"),
+        .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
-        .embedInCode("winograd_staged.cl"),
+        .embedInCode("winograd_batched.cl"), .embedInCode("winograd_staged.cl"),
       ]),
     .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
     .target(name: "NN", dependencies: ["Compute"]),

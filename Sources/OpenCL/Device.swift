@@ -63,6 +63,22 @@ public struct Device: Hashable, @unchecked Sendable {
   public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
   /// Bytes of local memory that a work-group may use.
   public var localMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0))) } }
+  /// Work-items that a work-group may have at most, in all and in its first two dimensions.
+  public var maxWorkGroupSize: Int {
+    get throws(OpenCLError) {
+      let sizes = try Info.bytes("clGetDeviceInfo", CL_DEVICE_MAX_WORK_ITEM_SIZES) { clGetDeviceInfo(id, $0, $1, $2, $3) }
+      let dimensions = sizes.withUnsafeBytes { Array($0.bindMemory(to: Int.self).prefix(2)) }
+      return min(dimensions.min() ?? 1, try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 1))
+    }
+  }
+  /// The generation of an NVIDIA GPU, which says what PTX it understands; nil for other devices (`cl_nv_device_attribute_query`).
+  public var computeCapability: (major: Int, minor: Int)? {
+    get throws(OpenCLError) {
+      guard try string(CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_nv_device_attribute_query") else { return nil }
+      // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and …_MINOR_NV, which not every header has.
+      return (Int(try value(0x4000, cl_uint(0))), Int(try value(0x4001, cl_uint(0))))
+    }
+  }
   /// Floats in the widest vector that the hardware executes natively.
   public var nativeVectorWidth: Int {
     get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }
