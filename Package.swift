@@ -6,7 +6,10 @@ let package = Package(
   products: [
     .executable(name: "resnet", targets: ["resnet"]),
     .library(
-      name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "NN", "Models", "Datasets", "Formats", "Training"]),
+      name: "ResNetKit",
+      targets: [
+        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Training",
+      ]),
   ],
   dependencies: [
     // Subcommands, typed options, generated help and completion scripts for the command line.
@@ -21,6 +24,7 @@ let package = Package(
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
+    .target(name: "Parallel", dependencies: ["Compute"]),
     .target(name: "OpenCL", dependencies: ["COpenCL"]),
     .target(
       name: "Kernels", path: "Kernels",
@@ -46,7 +50,7 @@ let package = Package(
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Training", "Tuning",
+        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -54,6 +58,8 @@ let package = Package(
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
+    .testTarget(
+      name: "ParallelTests", dependencies: ["CPUBackend", "Conformance", "Models", "OpenCLBackend", "Parallel", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),

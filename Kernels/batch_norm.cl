@@ -45,33 +45,51 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 #endif
 }
 
-// Merges the chunks; mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
+// Merges the chunks of M rows: their mean, and Σ(x−mean)². partial at the item's channels; every item of a group must come to the call.
+void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
+  // Relative to the first chunk's mean, so that a large mean costs no digits.
+  const floatv origin = LOAD(partial);
+  floatv offset = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < chunks; i += ROWS) {
+    __global const float *chunk = partial + (size_t)i * 3 * C;
+    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
+  }
+  offset = TOTAL(offset);
+  floatv sum = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < chunks; i += ROWS) {
+    __global const float *chunk = partial + (size_t)i * 3 * C;
+    const floatv d = LOAD(chunk) - origin - offset;
+    sum += LOAD(chunk + C) + d * d * LOAD(chunk + 2 * C);
+  }
+  *m2 = TOTAL(sum);
+  *mean = origin + offset;
+}
+
+// mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
 __kernel IN_GROUPS void statistics(__global const float *restrict partial, __global float *restrict mean, __global float *restrict inverse,
                                    __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C,
                                    int chunks, float epsilon, float momentum) {
   SHARED
   const int c = COLUMN(C);
-  // Relative to the first chunk's mean, so that a large mean costs no digits.
-  const floatv origin = LOAD(partial + c);
-  floatv offset = (floatv)(0.0f);
-  for (int i = GROUP_ROW; i < chunks; i += ROWS) {
-    __global const float *chunk = partial + (size_t)i * 3 * C + c;
-    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
-  }
-  offset = TOTAL(offset);
-  floatv m2 = (floatv)(0.0f);
-  for (int i = GROUP_ROW; i < chunks; i += ROWS) {
-    __global const float *chunk = partial + (size_t)i * 3 * C + c;
-    const floatv d = LOAD(chunk) - origin - offset;
-    m2 += LOAD(chunk + C) + d * d * LOAD(chunk + 2 * C);
-  }
-  m2 = TOTAL(m2);
+  floatv sum, m2;
+  merged(partial + c, M, C, chunks, &sum, &m2 SHARED_ARGUMENT);
   if (!STORES(C)) return;
-  const floatv sum = origin + offset;
   STORE(sum, mean + c);
   STORE(1.0f / sqrt(m2 / (float)M + epsilon), inverse + c);
   STORE(LOAD(runningMean + c) * (1.0f - momentum) + sum * momentum, runningMean + c);
   STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(M - 1) * momentum, runningVariance + c);
+}
+
+// The chunks of one device's share as one: to [3][C]. Work-items: (C/VW).
+__kernel IN_GROUPS void merge_chunks(__global const float *restrict partial, __global float *restrict to, int M, int C, int chunks) {
+  SHARED
+  const int c = COLUMN(C);
+  floatv mean, m2;
+  merged(partial + c, M, C, chunks, &mean, &m2 SHARED_ARGUMENT);
+  if (!STORES(C)) return;
+  STORE(mean, to + c);
+  STORE(m2, to + C + c);
+  STORE((floatv)((float)M), to + 2 * C + c);
 }
 
 // inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
@@ -183,14 +201,15 @@ __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __
   STORE(sgx * LOAD(inverse + c), dscale + c);
 }
 
-// dx = scale·inverse·(g − dbias/M − (x−mean)·inverse·dscale/M). With RESIDUAL the masked gradient was stored and is passed as dy,
-// and RELU is 0. Not restrict: dx may be dy or x. Work-items: (1, chunks), in groups (C/VW, chunks).
+// dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows); the sums are over `rows` rows, of which these M may be some. Where
+// the sums have stored the masked gradient, it is passed as dy, and RELU is 0. Not restrict: dx may be dy or x. Work-items:
+// (1, chunks), in groups (C/VW, chunks).
 __kernel IN_GROUPS void gradient(__global const real *dy, __global const real *x, __global const real *y,
                                  __global const float *restrict mean, __global const float *restrict inverse,
                                  __global const float *restrict scale, __global const float *restrict bias,
                                  __global const float *restrict dscale, __global const float *restrict dbias, __global real *dx, int M,
-                                 int C) {
-  const float one = 1.0f / (float)M;
+                                 int C, int rows) {
+  const float one = 1.0f / (float)rows;
   EACH_VECTOR {
     const size_t at = (size_t)m * C + c;
     const floatv g = PASSED(LOAD_REAL(dy + at), at, c);

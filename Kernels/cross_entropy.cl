@@ -78,15 +78,15 @@ __kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __globa
   if (STORES(3)) metrics[i] += sum;
 }
 
-// gradient [N,K] of the mean loss.
+// gradient [N,K] of the mean loss of `images` images, of which these may be some.
 __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                               __global const float *restrict scale, __global float *restrict gradient, int N, int K,
+                                               __global const float *restrict scale, __global float *restrict gradient, int images, int K,
                                                float smoothing) {
   SHARED
   const int n = get_global_id(0), label = labels[n];
   __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
-  const float factor = (SCALED ? scale[0] : 1.0f) / (float)N;
+  const float factor = (SCALED ? scale[0] : 1.0f) / (float)images;
   const float top = MAXIMUM(share_maximum(row, K));
   const float sum = TOTAL(share_exponentials(row, to, top, K));
   EACH_CLASS {

@@ -13,6 +13,7 @@
 //   STORES(C)      whether this work-item stores what its group has found for its column
 //   IN_GROUPS      a kernel's attribute
 //   SHARED         declares what follows need, at a kernel's top
+//   SHARED_PARAMETER, SHARED_ARGUMENT   hand it on to a function, behind its other parameters
 //   TOTAL(v)       Σ over the group's rows, for all of them; MAXIMUM(v) likewise. Only where the whole group comes along
 //
 // And for kernels over the rows of images, [N,rows,columns,channels]. Without groups the work-items are (rows, N), and each walks along
@@ -38,6 +39,8 @@
 #define BLOCKS ((int)get_num_groups(1))
 #define IN_GROUPS __attribute__((reqd_work_group_size(LANES, ROWS, 1)))
 #define SHARED __local floatv shared[LANES * ROWS];
+#define SHARED_PARAMETER , __local floatv *shared
+#define SHARED_ARGUMENT , shared
 #define TOTAL(v) total(v, shared)
 #define MAXIMUM(v) maximum(v, shared)
 
@@ -72,6 +75,8 @@ TREE(maximum, fmax(a, b))
 #define BLOCKS ((int)get_global_size(1))
 #define IN_GROUPS
 #define SHARED
+#define SHARED_PARAMETER
+#define SHARED_ARGUMENT
 #define TOTAL(v) (v)
 #define MAXIMUM(v) (v)
 #define IMAGE ((int)get_global_id(1))

@@ -145,4 +145,5 @@ uint one_rounded_to_bfloat16(float v) {
 #define PREFETCH(p)
 #endif
 
-#define UNROLL __attribute__((opencl_unroll_hint))
+// The attribute for this is one of OpenCL C 2.0, and no part of what these kernels are compiled as.
+#define UNROLL _Pragma("unroll")

@@ -57,7 +57,7 @@ extension OpenCLBackend {
     precondition(cut.rows > 1, "[batchNormStatistics] \(x.shape) has one value a channel, a variance needs two")
     let partial = try tensor([cut.chunks, 3, cut.channels])
     try takeMoments(of: x, into: partial)
-    try merge(
+    try mergeMoments(
       partial, rows: cut.rows,
       BatchNormStatistics(
         epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
@@ -74,8 +74,17 @@ extension OpenCLBackend {
 
   func momentChunks(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).chunks }
 
-  /// Statistics of `rows` rows from the moments of their chunks. partial [chunks,3,C].
-  func merge(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
+  /// The moments of `rows` rows from those of their chunks. partial [chunks,3,C] → moments [3,C].
+  func mergeChunks(_ partial: Tensor, rows: Int, into moments: Tensor) throws {
+    let (chunks, channels) = (partial.shape[0], partial.shape[2])
+    precondition(moments.shape == [3, channels], "[takeMoments] \(moments.shape) of \(channels) channels")
+    let cut = Cut(rows: rows, channels: channels, traits)
+    try launch(
+      Specialisation(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      [.buffer(partial.buffer), .buffer(moments.buffer), .int(rows), .int(channels), .int(chunks)])
+  }
+
+  public func mergeMoments(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
@@ -124,24 +133,26 @@ extension OpenCLBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) throws {
+    try batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual)
+    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
+    try batchNormInputGradient(
+      dresidual ?? dy, x: x, mask: dresidual == nil ? mask : .none, channels, dscale: dscale, dbias: dbias,
+      rows: x.count / channels.mean.count, into: dx)
+  }
+
+  public func batchNormGradientSums(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
+  ) throws {
     let cut = Cut(x, channels: channels.mean.count, traits)
-    precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
+    precondition(dy.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape)")
     let partial = try tensor([cut.chunks, 2, cut.channels])
-    let (relu, y) =
-      switch mask {
-      case .none: (0, x)
-      case .result(let y): (1, y)
-      case .recomputed: (2, x)
-      }
-    let perChannel: [Argument] = [channels.mean, channels.inverseDeviation, channels.scale, channels.bias].map {
-      .buffer($0.buffer)
-    }
+    let masked = masked(dy, x, mask, channels)
     try launch(
       Specialisation(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
         x.type.storage),
       on: cut.grid,
-      [.buffer(dy.buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
+      masked.arguments + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
       ])
     try launch(
@@ -150,13 +161,34 @@ extension OpenCLBackend {
         .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
         .int(cut.channels), .int(cut.chunks),
       ])
-    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
+  }
+
+  public func batchNormInputGradient(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
+  ) throws {
+    let cut = Cut(x, channels: channels.mean.count, traits)
+    precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
+    let masked = masked(dy, x, mask, channels)
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0], x.type.storage),
-      on: cut.pieceGrid,
-      [.buffer((dresidual ?? dy).buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
-        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,
+      masked.arguments + [
+        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
       ])
+  }
+
+  /// What the kernels of the backward pass work out g from: dy, x, y and the channels.
+  private func masked(
+    _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels
+  ) -> (relu: Int, arguments: [Argument]) {
+    let (relu, y) =
+      switch mask {
+      case .none: (0, x)
+      case .result(let y): (1, y)
+      case .recomputed: (2, x)
+      }
+    let tensors = [dy, x, y, channels.mean, channels.inverseDeviation, channels.scale, channels.bias]
+    return (relu, tensors.map { .buffer($0.buffer) })
   }
 
   func statisticsWorkspace(rows: Int, channels: Int) -> Int {

@@ -13,17 +13,22 @@ extension OpenCLBackend {
   public func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) throws {
+    let rows = y.count / geometry.k
+    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
+    try mergeMoments(try convolutionTakingMoments(x, filter: filter, geometry, into: y), rows: rows, statistics)
+  }
+
+  /// y = x ∗ filter, and the moments of chunks of y [chunks,3,K].
+  func convolutionTakingMoments(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws -> Tensor {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    let rows = y.count / geometry.k
-    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
-    try planning(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
+    return try planning(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
       let chunks = chunksInEpilogue(geometry, x.type)
-      let partial = try tensor([chunks ?? momentChunks(rows: rows, channels: geometry.k), 3, geometry.k])
+      let partial = try tensor([chunks ?? momentChunks(rows: y.count / geometry.k, channels: geometry.k), 3, geometry.k])
       try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
       if chunks == nil { try takeMoments(of: y, into: partial) }
-      try merge(partial, rows: rows, statistics)
+      return partial
     }
   }
 

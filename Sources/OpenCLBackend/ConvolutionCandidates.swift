@@ -65,7 +65,8 @@ extension TiledPlan {
   /// Tiles from the largest to the smallest, then other slices and numbers of parts for the built-in one.
   fileprivate static var candidates: [ConvolutionChoice] {
     let tiles = [
-      (128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 64, 8, 4), (64, 64, 4, 8), (64, 64, 8, 8), (64, 64, 4, 4),
+      (128, 128, 8, 8), (128, 128, 4, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 64, 8, 4), (128, 64, 4, 8), (64, 64, 4, 8),
+      (64, 64, 8, 8), (64, 64, 4, 4),
       (128, 32, 8, 4), (128, 32, 8, 8), (64, 32, 4, 4), (32, 64, 4, 4), (32, 32, 4, 4), (128, 16, 8, 4),
     ].map { ConvolutionChoice(.tiled, ["BM": $0, "BN": $1, "TM": $2, "TN": $3]) }
     return [ConvolutionChoice(.tiled)] + tiles + [8, 16, 32].map { ConvolutionChoice(.tiled, ["BK": $0]) }

@@ -12,7 +12,7 @@ extension OpenCLBackend {
   }
 
   public func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) throws {
     precondition(
       logits.shape.rank == 2 && labels.count == logits.shape[0] && metrics.count == 3,
@@ -32,7 +32,8 @@ extension OpenCLBackend {
     try launch(
       Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1]), on: grid,
       [
-        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer), .int(n),
+        .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
+        .int(images),
         .int(k), .float(Float(smoothing)),
       ])
   }

@@ -36,6 +36,8 @@ package struct DeviceTraits {
   package var computeUnits: Int
   /// Work-items that a work-group may have.
   package var largestGroup: Int
+  /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
+  package var groupLimit = Int.max
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
   /// Bytes of the largest buffer.

@@ -4,7 +4,7 @@ import OpenCL
 
 /// Runs every operation as the project's own OpenCL kernels, and matrix products through CLBlast, on one device and one in-order
 /// queue. Two runs of the same calls give the same bits.
-public final class OpenCLBackend: Backend {
+public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int
@@ -128,7 +128,7 @@ public final class OpenCLBackend: Backend {
   func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
     let work = work.withoutStatistics
     if let choice = choices[work] { return choice }
-    let choice = tuning[work]?.choice
+    let choice = tuning[work, traits.math]?.choice
     choices[work] = .some(choice)
     return choice
   }
@@ -180,7 +180,9 @@ public final class OpenCLBackend: Backend {
   }
 
   /// Work-items that a work-group of this kernel may have.
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int { try programs.kernel(specialisation).maxWorkGroupSize }
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
+    min(traits.groupLimit, try programs.kernel(specialisation).maxWorkGroupSize)
+  }
 
   // MARK: Profile
 

@@ -61,7 +61,7 @@ struct TiledPlan: Hashable {
     switch traits.choice?.algorithm {
     case .tiled: break
     case .direct, .plain: return nil
-    case nil, .batched, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
+    case nil, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
     }
     let (pixels, terms) = (problem.n * problem.p * problem.q, problem.r * problem.s * problem.c)
     // Offsets are ints, with room for what lies beyond the last tile.
@@ -105,8 +105,7 @@ struct TiledPlan: Hashable {
   private static let tiles: [(tile: Tile, efficiency: Double)] = [
     (Tile(128, 128, 8, 8, 8), 1), (Tile(128, 64, 8, 8, 8), 0.9), (Tile(64, 128, 8, 8, 8), 0.9), (Tile(64, 64, 8, 4, 8), 0.75),
     (Tile(128, 32, 8, 8, 4), 0.65), (Tile(64, 32, 16, 4, 4), 0.55), (Tile(32, 64, 16, 4, 4), 0.55),
-    (Tile(32, 32, 16, 4, 4), 0.45),
-    (Tile(128, 16, 16, 8, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
+    (Tile(32, 32, 16, 4, 4), 0.45), (Tile(128, 16, 16, 8, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
   ]
 
   /// The time that the product takes, in multiply-adds of one compute unit, and how many parts of the depth make it least.
@@ -183,19 +182,6 @@ extension TiledPlan.Tile {
 }
 
 extension OpenCLBackend {
-  /// The plan, or the same with smaller tiles where the registers that its kernel needs allow fewer items than the device does.
-  func fitting(_ plan: TiledPlan, _ specialisation: (TiledPlan) -> Specialisation) throws -> TiledPlan {
-    var plan = plan
-    while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
-      guard let smaller = plan.withGroups(of: limit, traits) else {
-        let kernel = specialisation(plan).kernel
-        throw Failure("\(name) runs \(kernel) in work-groups of \(limit) at most, too few for any of its tiles")
-      }
-      plan = smaller
-    }
-    return plan
-  }
-
   /// The convolution or filter gradient of a plan.
   /// - Parameter b: the filter [R,S,C,K], or dy.
   func multiplyTiles(_ x: Tensor, _ b: Tensor, _ problem: ConvolutionProblem, _ plan: TiledPlan, _ ending: Ending) throws {
@@ -210,7 +196,14 @@ extension OpenCLBackend {
         .convolutionTiled, "convolution_tiled", plan.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
         isSplit ? [:] : ending.defines, x.type.storage)
     }
-    let plan = try fitting(plan, specialisation)
+    // The registers that a kernel needs may allow fewer items than the device does.
+    var plan = plan
+    while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
+      guard let smaller = plan.withGroups(of: limit, traits) else {
+        throw Failure("\(name) runs convolution_tiled in work-groups of \(limit) at most, too few for any of its tiles")
+      }
+      plan = smaller
+    }
     try launch(
       specialisation(plan), global: [plan.groups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
       moving: x.byteCount + b.byteCount + (plan.splits > 1 ? sums.byteCount : result + ending.otherBytes),

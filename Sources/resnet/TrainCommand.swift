@@ -4,6 +4,7 @@ import Datasets
 import Models
 import NN
 import OpenCLBackend
+import Parallel
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -33,6 +34,7 @@ struct TrainCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
+    try options.precision.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
@@ -45,23 +47,31 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    let (configuration, splits) = try prepare()
+    var (configuration, splits) = try prepare()
     let size = splits.train.images.shape
-    let backend = try tuning.backend(device, profiling: profile) {
-      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
+    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
+    let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
+    let sharing = Sharing(
+      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false,
+      precision: configuration.precision ?? .fp32, known: configuration.shares)
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
+      try convolutions(
+        of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
+        precision: configuration.precision ?? .fp32)
     }
     if Signals.pending != nil { throw Signals.exitCode }
+    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
     let trainer = try Trainer(
       configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
-    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
 
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {

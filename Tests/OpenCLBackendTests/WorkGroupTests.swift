@@ -66,18 +66,18 @@ import Testing
 
   @Test(arguments: works) func batchesOfProductsAgreeWithTheReference(_ work: ConvolutionWork) throws {
     let tests = ConvolutionChoiceTests()
-    let expected = try tests.run(work, on: CPUBackend())
+    let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
     let choices: [[String: Int]] = [[:], ["M": 2], ["BM": 64, "BN": 32, "TM": 8, "TN": 4, "SPLITS": 3]]
     for numbers in choices {
       let backend = try backend(items: 256)
       let choice = ConvolutionChoice(.batched, numbers)
       backend.choose(choice, for: work.withoutStatistics)
-      let results = try tests.run(work, on: backend)
+      let results = try ConvolutionRun.results(of: work, on: backend)
       tests.expect("\(choice)", results, expected, .convolution(work, winograd: true))
       let dry = DryRunBackend(modelling: backend)
-      _ = try tests.run(work, on: dry)
+      _ = try ConvolutionRun.results(of: work, on: dry)
       #expect(dry.memory == backend.memory, "\(choice)")
-      #expect(try tests.run(work, on: backend) == results, "\(choice)")
+      #expect(try ConvolutionRun.results(of: work, on: backend) == results, "\(choice)")
     }
   }
 
