@@ -124,7 +124,7 @@ public struct Device: Hashable, @unchecked Sendable {
     var ids = [cl_device_id?](repeating: nil, count: Int(found))
     try OpenCLError.check(clCreateSubDevices(id, &properties, found, &ids, nil), "clCreateSubDevices", detail: unable)
     // All have an owner, which releases what is too many at once.
-    return ids.compactMap { $0.map(PartOwner.init(id:)) }.prefix(count).map { Device(part: $0, of: count) }
+    return ids.compactMap { $0.map(PartOwner.init(id:)) }.prefix(count).map { Device(part: $0, of: count * partsOfWhole) }
   }
 
   private func string(_ parameter: Int32) throws(OpenCLError) -> String {

@@ -67,6 +67,18 @@ import Testing
     try expectAll(Catalogue.small, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
   }
 
+  /// What devices tell each other comes from other kernels on GPUs.
+  @Test func sumsOfLocalTiledKernelsAgreeWithTheReference() throws {
+    let device = try DeviceList.find("opencl").device
+    var traits = try DeviceTraits(device)
+    traits.kernelClass = .localTiled
+    let devices = try (0..<2).map { _ in try OpenCLBackend(device: device, traits: traits) }
+    let cases = Catalogue.small.filter {
+      $0.operation.hasPrefix("batchNorm") || $0.name.hasSuffix("statistics") || $0.operation == "crossEntropy"
+    }
+    try expectAll(cases, on: ParallelBackend(devices, split: BatchSplit(weights: [1, 2])), sharingOut: true)
+  }
+
   /// With all operands on every device. Convolutions are many, and those with prepared filters need shares.
   @Test func operationsOnEveryDeviceAgreeWithTheReference() throws {
     let cases = Catalogue.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
