@@ -196,12 +196,13 @@ floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) 
   return h >= 0 && h < H && w >= 0 && w < W ? LOAD_REAL(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
 }
 
-// v[position][·] = Bᵀ d B of the tile at `at`, `step` floats between positions.
-void load_input(__global const real *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft) {
+// v[position][·] = Bᵀ d B of the first `channels` channels of the tile at `at`, `step` floats between positions.
+void load_input(__global const real *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft,
+                int channels) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const real *image = x + (size_t)at.n * H * W * C;
-  for (int c = 0; c < C; c += VW) {
+  for (int c = 0; c < channels; c += VW) {
     floatv t[T][T];
     UNROLL for (int j = 0; j < T; j++) {
       floatv d[T], o[T];
@@ -227,10 +228,10 @@ void load_zeros(SCRATCH float *v, size_t step, int channels) {
     for (int c = 0; c < channels; c += VW) STORE((floatv)(0.0f), v + p * step + c);
 }
 
-// g[position][·] = A dy Aᵀ of the tile at `at`, `step` floats between positions.
-void load_gradient(__global const real *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q) {
+// g[position][·] = A dy Aᵀ of the first `channels` channels of the tile at `at`, `step` floats between positions.
+void load_gradient(__global const real *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q, int channels) {
   __global const real *image = dy + (size_t)at.n * P * Q * K;
-  for (int k = 0; k < K; k += VW) {
+  for (int k = 0; k < channels; k += VW) {
     floatv t[T][M];
     UNROLL for (int j = 0; j < M; j++) {
       floatv d[M], o[T];
@@ -304,4 +305,41 @@ void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global 
       __global float *to = sums + (size_t)i * channels + t * VW;
       STORE(isFirst ? sum[i][t] : LOAD(to) + sum[i][t], to);
     }
+}
+
+// u[position] = G g Gᵀ of VW output channels of an input channel, which begin at w in [3,3,C,K]; `step` floats between positions.
+void load_filter(__global const float *w, __global float *u, size_t step) {
+  floatv t[T][3];
+  UNROLL for (int j = 0; j < 3; j++) {
+    floatv d[3], o[T];
+    UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + (size_t)(r * 3 + j) * C * K);
+    filter_transform(d, o);
+    UNROLL for (int r = 0; r < T; r++) t[r][j] = o[r];
+  }
+  UNROLL for (int r = 0; r < T; r++) {
+    floatv o[T];
+    filter_transform(t[r], o);
+    UNROLL for (int j = 0; j < T; j++) STORE(o[j], u + (r * T + j) * step);
+  }
+}
+
+// dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order; `step` floats
+// between positions of the sums, T·T·step between splits.
+void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
+  floatv t[3][T];
+  UNROLL for (int j = 0; j < T; j++) {
+    floatv d[T], o[3];
+    UNROLL for (int i = 0; i < T; i++) {
+      __global const float *from = sums + (i * T + j) * step;
+      d[i] = LOAD(from);
+      for (int split = 1; split < splits; split++) d[i] += LOAD(from + split * (T * T * step));
+    }
+    filter_gradient_transform(d, o);
+    UNROLL for (int i = 0; i < 3; i++) t[i][j] = o[i];
+  }
+  UNROLL for (int i = 0; i < 3; i++) {
+    floatv o[3];
+    filter_gradient_transform(t[i], o);
+    UNROLL for (int j = 0; j < 3; j++) STORE(o[j], dw + (size_t)(i * 3 + j) * C * K);
+  }
 }

@@ -1,5 +1,5 @@
 // Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's own
-// cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
+// cache, which are then read once and not once for every few tiles.
 //
 //   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
@@ -19,7 +19,7 @@ __kernel void load_inputs(__global const real *restrict x, __global float *restr
   const int tile = get_global_id(0);
   const size_t step = (size_t)get_global_size(0) * PITCH;
   if (tile < tiles) {
-    load_input(x, v + (size_t)tile * PITCH, place(tile, down, across), step, H, W, padTop, padLeft);
+    load_input(x, v + (size_t)tile * PITCH, place(tile, down, across), step, H, W, padTop, padLeft, C);
   } else {
     load_zeros(v + (size_t)tile * PITCH, step, C);
   }
@@ -30,7 +30,7 @@ __kernel void load_gradients(__global const real *restrict dy, __global float *r
   const int tile = get_global_id(0);
   const size_t step = (size_t)get_global_size(0) * GPITCH;
   if (tile < tiles) {
-    load_gradient(dy, g + (size_t)tile * GPITCH, place(tile, down, across), step, P, Q);
+    load_gradient(dy, g + (size_t)tile * GPITCH, place(tile, down, across), step, P, Q, K);
   } else {
     load_zeros(g + (size_t)tile * GPITCH, step, K);
   }

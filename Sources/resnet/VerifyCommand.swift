@@ -41,7 +41,7 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
-    for subject in cases { note(try Conformance.check(subject, on: backend, against: reference)) }
+    for subject in cases { note(try Conformance.check(subject, on: backend, against: reference, sharingOut: device.isSeveral)) }
     // A gradient that only double precision can check is a check of the reference itself.
     for subject in gradients { note(try subject.check(on: subject.needsFloat64 ? exact : backend)) }
 
