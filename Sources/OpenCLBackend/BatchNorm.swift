@@ -34,8 +34,9 @@ extension OpenCLBackend {
       chunks = max(1, min(wanted, rows / max(64, 8 * group.rows)))
       // Few rows each; there are drivers that count groups of a second dimension in 16 bits.
       pieces = min(1 << 15, (rows + 4 * group.rows - 1) / (4 * group.rows))
-      // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks.
-      mergers = traits.group(columns: channels, of: 1, rows: chunks, lanes: 8)
+      // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks. Always as many, so that
+      // few programs serve all sizes.
+      mergers = traits.group(columns: 8, of: 1, rows: traits.workGroupSize, lanes: 8)
       mergerWidth = 1
     }
 
