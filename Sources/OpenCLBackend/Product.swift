@@ -8,7 +8,6 @@ import Synchronization
 extension OpenCLBackend {
   /// c (+)= a·b through CLBlast, whose own scratch memory is not the pool's.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool = false, into c: Tensor) throws {
-    _ = clearsCLBlastAtExit
     try CLBlastParameters.prepare(device, traits)
     let (m, n, k) = (product.m, product.n, product.k)
     // Of the kernels that CLBlast runs, the event is the last one's.
@@ -69,10 +68,6 @@ extension OpenCLBackend {
     try multiplyByCLBlast(a, b, product, accumulate: accumulate, into: c)
   }
 }
-
-/// Before the program's end CLBlast gives its programs back to the driver. By itself it does so once its library's variables go, when
-/// the driver's may be gone; what is registered last, after the driver was loaded, happens first.
-private let clearsCLBlastAtExit: Void = { atexit { _ = CLBlastClearCache() } }()
 
 /// CLBlast's parameters for matrix products. It keeps them for each device of the process.
 enum CLBlastParameters {
