@@ -167,11 +167,12 @@ __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __globa
   {                                                                   \
     const size_t at = (size_t)(m) * C + c;                            \
     const floatv g = PASSED(LOAD_REAL(dy + at), at, c);               \
-    if (RESIDUAL && IS_COLUMN(C)) STORE_REAL(g, dresidual + at);      \
+    if (RESIDUAL) STORE_REAL(g, dresidual + at);                      \
     sg[i] += g;                                                       \
     sgx[i] = FMA(g, LOAD_REAL(x + at) - mu, sgx[i]);                  \
   }
-  int m = first + GROUP_ROW;
+  // Lanes beyond the last column must not read what the lane before them may be writing.
+  int m = IS_COLUMN(C) ? first + GROUP_ROW : last;
   for (; m + ROWS < last; m += 2 * ROWS) {
     ROW(0, m)
     ROW(1, m + ROWS)

@@ -37,7 +37,8 @@ public final class OpenCLBackend: ShardBackend {
     programs: DeviceCache? = nil
   ) throws {
     try self.init(
-      device: device, math: math, kernelClass: nil, separateBuffers: false, profiling: profiling, tuning: tuning, programs: programs)
+      device: device, math: math, kernelClass: nil, separateBuffers: false, profiling: profiling, tuning: tuning,
+      programs: programs)
   }
 
   /// For checks.
