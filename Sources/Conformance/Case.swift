@@ -16,7 +16,7 @@ import Compute
 /// so that they are the same in every run. Outputs start as NaN (or a sentinel): an element that is never written is an error.
 public struct Case: Sendable {
   /// Unique: the operation, then its shapes and options.
-  public let name: String
+  public private(set) var name: String
   /// The member of `Backend` that is called, without its argument labels.
   public let operation: String
   /// Floating-point operations, a multiply-add counting two.
@@ -27,6 +27,8 @@ public struct Case: Sendable {
   public let size: Size
   /// How the device under test stores activations; the reference works on the same values in its own precision.
   public let storage: DataType
+  /// Which convolution it is, for which a device may know several ways; nil for other operations.
+  public let convolution: ConvolutionWork?
 
   public enum Size: String, Sendable {
     /// Odd shapes that tests run.
@@ -39,11 +41,12 @@ public struct Case: Sendable {
   let body: @Sendable (any Backend, Operands) throws -> Void
 
   init(
-    _ operation: String, _ detail: String, size: Size = .small, flops: Int, bound: Bound, _ operands: [Operand],
-    _ body: @escaping @Sendable (any Backend, Operands) throws -> Void
+    _ operation: String, _ detail: String, size: Size = .small, flops: Int, bound: Bound, convolution: ConvolutionWork? = nil,
+    _ operands: [Operand], _ body: @escaping @Sendable (any Backend, Operands) throws -> Void
   ) {
     name = "\(operation) \(detail)"
     storage = .float32
+    self.convolution = convolution
     self.operation = operation
     self.flops = flops
     self.bound = bound
@@ -62,8 +65,16 @@ public struct Case: Sendable {
     bound = original.bound.storing(as: storage)
     size = original.size
     self.storage = storage
+    convolution = original.convolution.map { ConvolutionWork($0.pass, $0.geometry, storage, accumulates: $0.accumulates) }
     operands = original.operands
     body = original.body
+  }
+
+  /// The same case under a longer name, for one of several ways to compute it.
+  public func tagged(_ tag: String) -> Case {
+    var copy = self
+    copy.name += ", \(tag)"
+    return copy
   }
 
   /// The same with activations of 16 bits, whose values the reference gets too; nil for an operation without activations.

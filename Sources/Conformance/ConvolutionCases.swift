@@ -20,6 +20,7 @@ extension Catalogue {
     return Case(
       "convolution", ([g.description] + tags).joined(separator: ", "), size: size, flops: 2 * g.macs,
       bound: .convolution(ConvolutionWork(.inference, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
+      convolution: ConvolutionWork(.inference, g),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
         .input("scale", [g.k], .uniform(0.5, 1.5)), .input("bias", [g.k]), .output("y", g.output),
@@ -50,7 +51,7 @@ extension Catalogue {
     switch work.pass {
     case .forward:
       return Case(
-        "convolution", g.description, size: size, flops: 2 * g.macs, bound: bound,
+        "convolution", g.description, size: size, flops: 2 * g.macs, bound: bound, convolution: work,
         [
           .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
           .output("y", g.output),
@@ -62,12 +63,12 @@ extension Catalogue {
       let accumulate = work.accumulates
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
       return Case(
-        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
+        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound, convolution: work,
         [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
       ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
     case .filterGradient:
       return Case(
-        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: bound,
+        "convolutionFilterGradient", g.description, size: size, flops: 2 * g.macs, bound: bound, convolution: work,
         [
           .input("x", g.input, .factors(of: g.filter)), .input("dy", g.output, .factors(of: g.filter)),
           .output("dw", g.filter),
@@ -82,6 +83,7 @@ extension Catalogue {
     return Case(
       "convolution", g.description + ", statistics", size: size, flops: 2 * g.macs + 5 * g.output.count,
       bound: .convolution(ConvolutionWork(.forwardWithStatistics, g), winograd: g.r == 3 && g.s == 3 && g.stride == 1),
+      convolution: ConvolutionWork(.forwardWithStatistics, g),
       [
         .input("x", g.input, .factors(of: g.output)), .input("filter", g.filter, .factors(of: g.output)),
         .output("y", g.output), .output("mean", channels), .output("inverseDeviation", channels),
@@ -94,6 +96,22 @@ extension Catalogue {
           epsilon: 1e-5, momentum: 0.1, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
           runningMean: $1["runningMean"], runningVariance: $1["runningVariance"]))
     }
+  }
+
+  /// All passes of few convolutions that meet every kind of plan, in float32 and in 16 bits: for the many ways that a device may know.
+  public static var convolutionSamples: [Case] {
+    let geometries = [
+      Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
+      Conv2D(input: [2, 9, 9, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1),
+      Conv2D(input: [2, 7, 5, 48], filter: [1, 1, 48, 32]), Conv2D(input: [2, 9, 9, 32], filter: [1, 1, 32, 64], stride: 2),
+      Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
+      Conv2D(input: [1, 21, 21, 3], filter: [7, 7, 3, 16], stride: 2, padding: 3),
+    ]
+    let cases = geometries.flatMap {
+      convolutionPasses($0) + [convolutionWithStatistics($0), foldedConvolution($0, residual: true, relu: true)]
+    }
+    return cases
+      + cases.enumerated().compactMap { index, subject in subject.stored(as: index % 2 == 0 ? .bfloat16 : .float16) }
   }
 
   private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]

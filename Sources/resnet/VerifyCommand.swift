@@ -3,6 +3,9 @@ import CPUBackend
 import Conformance
 import Formats
 import Foundation
+import OpenCLBackend
+
+extension KernelClass: ExpressibleByArgument {}
 
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -20,20 +23,42 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
   var filter: String?
 
+  @Option(
+    help: """
+      register takes the kernels for CPUs, local those for GPUs, both right on any device. Default: those that suit the device.
+      """)
+  var kernels: KernelClass?
+
+  @Flag(
+    help: """
+      Give every tensor a buffer of its own, of exactly its size, so that a checker such as Oclgrind sees what passes its end.
+      """)
+  var separateBuffers = false
+
+  @Flag(
+    help: """
+      Check every way to compute a convolution that `resnet tune` tries, not only the built-in one, on a few convolutions.
+      """)
+  var candidates = false
+
   /// The reference knows no activations of 16 bits.
   private var cases: [Case] {
-    (quick ? Catalogue.small : Catalogue.all).filter { isWanted($0.name) && !(device.isReference && $0.storage != .float32) }
+    (candidates ? Catalogue.convolutionSamples : quick ? Catalogue.small : Catalogue.all).filter { isWanted($0.name) && !(device.isReference && $0.storage != .float32) }
   }
-  private var gradients: [GradientCase] { Conformance.gradientCases.filter { isWanted($0.name) } }
+  private var gradients: [GradientCase] { candidates ? [] : Conformance.gradientCases.filter { isWanted($0.name) } }
 
   private func isWanted(_ name: String) -> Bool { filter.map(name.contains) ?? true }
 
   func validate() throws {
+    if device.isReference, kernels != nil || separateBuffers || candidates {
+      throw ValidationError("--kernels, --separate-buffers and --candidates need an OpenCL device, not --device cpu")
+    }
+    if candidates { try device.requireOne("--candidates are those of one device") }
     if cases.isEmpty && gradients.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
   }
 
   func run() throws {
-    let backend = try device.backend()
+    let backend = try device.backend(kernelClass: kernels, separateBuffers: separateBuffers)
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
     var outcomes: [Outcome] = []
@@ -41,7 +66,16 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
-    for subject in cases { note(try Conformance.check(subject, on: backend, against: reference, sharingOut: device.isSeveral)) }
+    for subject in cases {
+      let check = { note(try Conformance.check($0, on: backend, against: reference, sharingOut: device.isSeveral)) }
+      try check(subject)
+      guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else { continue }
+      for candidate in backend.candidates(for: work) {
+        backend.choose(candidate, for: work)
+        try check(subject.tagged("\(candidate)"))
+      }
+      backend.choose(nil, for: work)
+    }
     // A gradient that only double precision can check is a check of the reference itself.
     for subject in gradients { note(try subject.check(on: subject.needsFloat64 ? exact : backend)) }
 
