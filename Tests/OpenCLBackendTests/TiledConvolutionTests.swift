@@ -136,7 +136,7 @@ import Testing
     var small = try traits()
     small.largestGroup = 64
     #expect(try !kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty)
-    small.localMemory = 8 << 10
+    small.localMemory = 12 << 10
     #expect(try !kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty)
     small.localMemory = 1 << 10
     #expect(try kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty, "no tile fits")
