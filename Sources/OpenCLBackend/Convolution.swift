@@ -119,12 +119,20 @@ extension OpenCLBackend {
       if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
       let turned = try tensor(g.filter)
-      for phase in phases {
-        let method = method(phase.problem, dy.type)
+      // What the phase that borrows most gives back is enough for the others.
+      let methods = phases.map { (phase: $0, method: method($0.problem, dy.type)) }.sorted {
+        borrowed($0.phase, $0.method) > borrowed($1.phase, $1.method)
+      }
+      for (phase, method) in methods {
         try turn(filter, g, phase, method, into: turned)
         try convolve(dy, turned, isTransformed: false, phase.problem, method, Ending(into: dx, accumulate: accumulate))
       }
     }
+  }
+
+  /// Bytes that one phase of an input gradient borrows beside the turned filter.
+  private func borrowed(_ phase: InputGradientPhase, _ method: ConvolutionMethod) -> Int {
+    workspaces(phase.problem, method, isTransformed: false).reduce(0, +)
   }
 
   /// The filter of one phase of an input gradient, in the order in which the method reads it.
@@ -237,10 +245,9 @@ extension OpenCLBackend {
         return workspaces(problem, method, isTransformed: true)
       case .inputGradient:
         // The turned filter, and what one phase needs after the other.
-        let phases = inputGradientPhases(g).map {
-          workspaces($0.problem, method($0.problem, work.storage), isTransformed: false)
-        }
-        return [g.filter.count * 4] + (phases.max { $0.reduce(0, +) < $1.reduce(0, +) } ?? [])
+        let methods = inputGradientPhases(g).map { (phase: $0, method: method($0.problem, work.storage)) }
+        let largest = methods.max { borrowed($0.phase, $0.method) < borrowed($1.phase, $1.method) }
+        return [g.filter.count * 4] + (largest.map { workspaces($0.phase.problem, $0.method, isTransformed: false) } ?? [])
       case .filterGradient:
         switch method(filterGradient: g, work.storage) {
         case .tiled(let plan): return plan.workspaces
