@@ -26,7 +26,7 @@ let package = Package(
       name: "Kernels", path: "Kernels",
       resources: [
         .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
-        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"),
+        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"), .embedInCode("factors.h"),
         .embedInCode("gather_batch.cl"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),

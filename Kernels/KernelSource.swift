@@ -42,6 +42,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case strip = "strip.h"
     case epilogue = "epilogue.h"
     case moments = "moments.h"
+    case factors = "factors.h"
     case vector = "vector.h"
 
     /// The name of the file in `Kernels/`.
@@ -54,6 +55,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .winograd: String(decoding: PackageResources.winograd_h, as: UTF8.self)
       case .strip: String(decoding: PackageResources.strip_h, as: UTF8.self)
       case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)
+      case .factors: String(decoding: PackageResources.factors_h, as: UTF8.self)
       case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
       }

@@ -2,7 +2,7 @@
 //   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in float32
 //   real            one of them in memory
 //   LOAD_REAL(p)    VW of them from p as a floatv; LOAD_REAL16(p) sixteen as a float16 vector
-//   STORE_REAL(v, p) VW of them to p, rounded to nearest
+//   STORE_REAL(v, p) VW of them to p, a multiple of VW of them from the beginning of a buffer, rounded to nearest
 //   READ_REAL(p), WRITE_REAL(v, p)   the same for one
 //   floatv          the type
 //   LOAD(p)         VW floats from p, no alignment needed
@@ -97,7 +97,12 @@ uint one_rounded_to_bfloat16(float v) {
 
 #define LOAD_REAL(p) AS_FLOATV(TO_UINTV(LOAD(p)) << 16)
 #define LOAD_REAL16(p) as_float16(convert_uint16(vload16(0, p)) << 16)
-#define STORE_REAL(v, p) STORE(TO_REALV(rounded_to_bfloat16(v)), p)
+// Not by vstore, which PoCL's compiler takes apart into single elements.
+#if VW == 1
+#define STORE_REAL(v, p) WRITE_REAL(v, p)
+#else
+#define STORE_REAL(v, p) (*(__global JOIN(ushort, VW) *)(p) = TO_REALV(rounded_to_bfloat16(v)))
+#endif
 #define READ_REAL(p) as_float((uint)(*(p)) << 16)
 #define WRITE_REAL(v, p) (*(p) = (ushort)one_rounded_to_bfloat16(v))
 

@@ -54,19 +54,19 @@ void tile_moments(__global const real *y, int first, int count, int P, int Q, in
 
 // x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd(__global const real *restrict x, __global const float *restrict u, __global real *y, __global const float *scale,
-              __global const float *bias, __global const real *residual, __global float *partial, __local float *restrict v,
+void winograd(__global const real *restrict x, __global const factor *restrict u, __global real *y, __global const float *scale,
+              __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict v,
               __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
-  for (int i = 0; i < count; i++) load_input(x, v + i * PITCH, place(first + i, down, across), TB * PITCH, H, W, padTop, padLeft);
-  for (int i = count; i % TR != 0; i++) load_zeros(v + i * PITCH, TB * PITCH, C);
+  for (int i = 0; i < (count + TR - 1) / TR * TR; i++)
+    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++) {
       // The neighbour to the right comes next, and probably on this core.
       if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across);
       for (int i = 0; i < count; i += TR)
-        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, T * T * KB);
+        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * FACTORS(C), m + (i * T * T + p) * KB, T * T * KB);
     }
     for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
 #if STATISTICS
@@ -80,20 +80,20 @@ void winograd(__global const real *restrict x, __global const float *restrict u,
 // over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
-                              __local float *restrict v, __local float *restrict g, int H, int W, int P, int Q, int padTop,
+                              __local factor *restrict v, __local factor *restrict g, int H, int W, int P, int Q, int padTop,
                               int padLeft, int down, int across, int tiles) {
-  const int split = get_global_id(0), splits = get_global_size(0);
-  const int begin = (int)((long)tiles * split / splits), end = (int)((long)tiles * (split + 1) / splits);
+  const int split = get_global_id(0), splits = get_global_size(0), slots = FACTORS(tiles);
+  const int begin = (int)((long)slots * split / splits), end = (int)((long)slots * (split + 1) / splits);
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
-      const place_t at = place(first + i, down, across);
-      load_input(x, v + i * PITCH, at, TB * PITCH, H, W, padTop, padLeft);
-      load_gradient(dy, g + i * GPITCH, at, TB * GPITCH, P, Q);
+      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles);
+      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles);
     }
     for (int p = 0; p < T * T; p++) {
-      expect_tiles(x, p, first + TB, end, H, W, C, down, across);
-      expect_tiles(dy, p, first + TB, end, P, Q, K, down, across);
+      const int next = (first + TB) * TERMS, last = min(tiles, end * TERMS);
+      expect_tiles(x, p, next, last, H, W, C, down, across);
+      expect_tiles(dy, p, next, last, P, Q, K, down, across);
       for (int c = 0; c < C; c += TI)
         for (int k = 0; k < K; k += KB)
           multiply_gradient(v + p * TB * PITCH + c, g + p * TB * GPITCH + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, K,
@@ -103,21 +103,23 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
 }
 
 // u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, C).
-__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u, int k0) {
+__kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0) {
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
   for (int i = 0; i < KB; i += VW) {
-    floatv t[T][3];
-    UNROLL for (int j = 0; j < 3; j++) {
-      floatv d[3], o[T];
-      UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + ((size_t)(r * 3 + j) * C + c) * K + k0 + first + i);
-      filter_transform(d, o);
-      UNROLL for (int r = 0; r < T; r++) t[r][j] = o[r];
+    floatv o[TERMS][T][T];
+    UNROLL for (int term = 0; term < TERMS; term++) {
+      floatv t[T][3];
+      UNROLL for (int j = 0; j < 3; j++) {
+        floatv d[3], column[T];
+        UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + ((size_t)(r * 3 + j) * C + c * TERMS + term) * K + k0 + first + i);
+        filter_transform(d, column);
+        UNROLL for (int r = 0; r < T; r++) t[r][j] = column[r];
+      }
+      UNROLL for (int r = 0; r < T; r++) filter_transform(t[r], o[term][r]);
     }
-    UNROLL for (int r = 0; r < T; r++) {
-      floatv o[T];
-      filter_transform(t[r], o);
-      UNROLL for (int j = 0; j < T; j++) STORE(o[j], u + ((size_t)(r * T + j) * channels + first) * C + c * KB + i);
-    }
+    UNROLL for (int r = 0; r < T; r++)
+      UNROLL for (int j = 0; j < T; j++)
+        STORE(JOIN_TERMS(o, [r][j]), u + ((size_t)(r * T + j) * channels + first) * FACTORS(C) + c * KB + i);
   }
 }
 

@@ -44,10 +44,11 @@ extension OpenCLBackend {
     if let plan = WinogradPlan(problem, traits, isTraining: true) {
       return try winograd(x, filter, isTransformed: false, problem, plan, ending)
     }
+    let packed = packedFilter(problem)
     var panels = filter
-    if panel(problem) != problem.k {
-      panels = try tensor(filter.shape)
-      try pack(filter, problem, into: panels)
+    if !packed.isFilter(problem) {
+      panels = try tensor([packed.count])
+      try pack(filter, problem, packed, into: panels)
     }
     try convolve(x, panels, problem, ending)
   }
@@ -78,7 +79,7 @@ extension OpenCLBackend {
   private func inferencePlan(_ geometry: Conv2D) -> (problem: ConvolutionProblem, plan: WinogradPlan?, filterCount: Int) {
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let plan = WinogradPlan(problem, traits, isTraining: false)
-    return (problem, plan, plan.map { $0.positions * geometry.c * geometry.k } ?? geometry.filter.count)
+    return (problem, plan, plan?.preparedCount(problem.c, problem.k) ?? packedFilter(problem).count)
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
@@ -91,7 +92,7 @@ extension OpenCLBackend {
     if let plan {
       try transform(filter, problem, plan, into: prepared)
     } else {
-      try pack(filter, problem, into: prepared)
+      try pack(filter, problem, packedFilter(problem), into: prepared)
     }
   }
 
@@ -112,21 +113,18 @@ extension OpenCLBackend {
     let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
     if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
-    let turned = try tensor(g.filter)
+    let turned = try tensor([turnedFilterCount(phases)])
     let ending = Ending(into: dx, accumulate: accumulate)
     for phase in phases {
       let problem = phase.problem
-      let plan = WinogradPlan(problem, traits, isTraining: false)
-      // Winograd's filter transform takes the filter as one panel, that is, in its natural order.
-      let panel = plan == nil ? panel(problem) : problem.k
       try launch(
-        Specialisation(.packFilter, "pack_turned_filter", ["KB": panel]),
-        global: [problem.k / panel, phase.rows.taps * phase.columns.taps],
+        Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
+        global: [problem.k / phase.filter.panel, phase.rows.taps * phase.columns.taps],
         [
           .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
           .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
         ])
-      if let plan {
+      if let plan = phase.winograd {
         try winograd(dy, turned, isTransformed: false, problem, plan, ending)
       } else {
         try convolve(dy, turned, problem, ending)
@@ -134,17 +132,33 @@ extension OpenCLBackend {
     }
   }
 
+  /// One of the convolutions that an input gradient is.
+  struct InputGradientPhase {
+    let rows, columns: PhaseAxis
+    let problem: ConvolutionProblem
+    /// Nil where the direct kernels serve.
+    let winograd: WinogradPlan?
+    let filter: PackedFilter
+  }
+
+  /// Elements of the filters of all phases.
+  private func turnedFilterCount(_ phases: [InputGradientPhase]) -> Int {
+    phases.last.map { $0.problem.wStart + $0.filter.count } ?? 0
+  }
+
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  func inputGradientPhases(
-    _ g: Conv2D
-  ) -> [(rows: PhaseAxis, columns: PhaseAxis, problem: ConvolutionProblem)] {
+  func inputGradientPhases(_ g: Conv2D) -> [InputGradientPhase] {
     var start = 0
     let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
     let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
     return rowPhases.filter(\.isUsed).flatMap { rows in
       columnPhases.filter(\.isUsed).map { columns in
-        defer { start += rows.taps * columns.taps * g.c * g.k }
-        return (rows, columns, ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start))
+        let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
+        let winograd = WinogradPlan(problem, traits, isTraining: false)
+        // Winograd's filter transform takes the filter as one panel, that is, in its natural order.
+        let filter = winograd == nil ? packedFilter(problem) : PackedFilter(problem, width: 1, panel: problem.k)
+        start += filter.count
+        return InputGradientPhase(rows: rows, columns: columns, problem: problem, winograd: winograd, filter: filter)
       }
     }
   }
@@ -173,7 +187,7 @@ extension OpenCLBackend {
         .convolutionFilterGradient, "filter_gradient",
         [
           "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
-        ], x.type.storage),
+        ], pairs(plan.terms), x.type.storage),
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
@@ -207,34 +221,35 @@ extension OpenCLBackend {
     switch work.pass {
     case .forward, .forwardWithStatistics:
       let problem = ConvolutionProblem(forward: g)
-      if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k, isGradient: false) }
-      return panel(problem) == g.k ? [] : [g.filter.count * 4]
+      if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k) }
+      let packed = packedFilter(problem)
+      return packed.isFilter(problem) ? [] : [packed.count * 4]
     case .inference:
       // The filter is prepared already.
-      return Array(inferencePlan(work.geometry).plan?.workspaces(g.c, g.k, isGradient: false).dropFirst() ?? [])
+      return Array(inferencePlan(work.geometry).plan?.workspaces(g.c, g.k).dropFirst() ?? [])
     case .inputGradient:
       // The turned filter, and what the one phase of a stride of 1 needs.
-      return [g.filter.count * 4]
-        + inputGradientPhases(g).flatMap {
-          WinogradPlan($0.problem, traits, isTraining: false)?.workspaces(g.k, g.c, isGradient: false) ?? []
-        }
+      let phases = inputGradientPhases(g)
+      return [turnedFilterCount(phases) * 4]
+        + phases.flatMap { $0.winograd?.workspaces(g.k, g.c) ?? [] }
     case .filterGradient:
-      if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k, isGradient: true) }
+      if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k) }
       return [FilterGradientPlan(g, traits)?.workspaceByteCount(g) ?? 0].filter { $0 > 0 }
     }
   }
 
-  /// Output channels side by side in the filter that the direct kernels read.
-  private func panel(_ problem: ConvolutionProblem) -> Int {
-    ConvolutionPlan(problem, traits)?.panel ?? traits.vectorWidth(dividing: problem.k)
+  /// The filter that the direct kernels read.
+  private func packedFilter(_ problem: ConvolutionProblem) -> PackedFilter {
+    if let plan = ConvolutionPlan(problem, traits) { return plan.filter }
+    let width = traits.vectorWidth(dividing: problem.k)
+    return PackedFilter(problem, width: width, panel: width)
   }
 
   /// The filter of a forward pass in panels.
-  private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, into packed: Tensor) throws {
-    let panel = panel(problem)
+  private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, _ form: PackedFilter, into packed: Tensor) throws {
     try launch(
-      Specialisation(.packFilter, "pack_filter", ["KB": panel]), global: [problem.k / panel, problem.r * problem.s],
-      [.buffer(filter.buffer), .buffer(packed.buffer), .int(problem.c), .int(problem.k)])
+      Specialisation(.packFilter, "pack_filter", form.defines, pairs(form.terms)), global: [problem.k / form.panel, form.runs],
+      [.buffer(filter.buffer), .buffer(packed.buffer), .int(form.length), .int(problem.k)])
   }
 
   /// The direct convolution with a filter in panels.
@@ -262,7 +277,7 @@ extension OpenCLBackend {
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
-        ], ending.defines, x.type.storage),
+        ], pairs(plan.terms), ending.defines, x.type.storage),
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }

@@ -1,3 +1,4 @@
+import Compute
 import OpenCL
 
 /// The two shapes of kernel for the two shapes of machine.
@@ -22,6 +23,8 @@ package struct DeviceTraits {
   /// Which kernels serve.
   package var kernelClass: KernelClass
   package var math = MathMode.exact
+  /// Whether the device multiplies pairs of bfloat16 (`factors.h`): so the processor says, and a backend for fast mathematics tries.
+  package var multipliesPairs: Bool
   let computeUnits: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
@@ -49,8 +52,12 @@ package struct DeviceTraits {
     let native = try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
+    multipliesPairs = isCPU && vectorWidth == 16 && HostProcessor.has("avx512_bf16")
     wantedItems = computeUnits * (kernelClass == .registerTiled ? 8 : 512)
   }
+
+  /// Terms in a factor of convolutions with vectors of that width: 2 where factors are pairs of bfloat16.
+  func terms(width: Int) -> Int { math == .fast && multipliesPairs && width >= 8 ? 2 : 1 }
 
   /// The widest vector that divides `count`.
   func vectorWidth(dividing count: Int) -> Int {

@@ -61,6 +61,9 @@ public final class OpenCLBackend: Backend {
     deviceMemory = try DeviceMemory(queue: queue, granularity: alignment)
     self.programs = ProgramCache(
       context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
+    if traits.math == .fast && traits.multipliesPairs {
+      self.traits.multipliesPairs = try Self.multipliesPairs(device, kernels: kernels)
+    }
   }
 
   // MARK: Memory
