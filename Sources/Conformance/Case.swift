@@ -139,10 +139,12 @@ public struct Bound: Hashable, Sendable {
 
   static let exact = Bound(value: 0, reason: "no rounding: the operation moves, compares or sets values")
 
-  /// The same for a result that is stored in a type of 16 bits: where it is rounded at all, by the type's unit roundoff more.
+  /// The same for a result that is stored in a type of 16 bits: where it is rounded at all, by twice the type's unit roundoff more.
+  /// Once for the result; and the mean of n stored values of either sign, which is about 1/√n as large as they are, errs by 1/√n of
+  /// their rounding errors.
   func storing(as type: DataType) -> Bound {
     if type == .float32 || value == 0 { return self }
-    return Bound(value: value + type.roundoff, reason: "\(reason), and u of \(type)")
+    return Bound(value: value + 2 * type.roundoff, reason: "\(reason), and 2 u of \(type)")
   }
 
   /// A result of a few operations.

@@ -8,8 +8,11 @@ extension Catalogue {
       } + distinct(layers + special).filter(hasSteadyStatistics).map { convolutionWithStatistics($0) }
   }
 
-  /// Of few values, or in a single channel, a mean or a variance may nearly cancel, and then errs by far more than a sum.
-  private static func hasSteadyStatistics(_ g: Conv2D) -> Bool { g.n * g.p * g.q >= 32 && g.k >= 8 }
+  /// Of few values, or where all channels are multiples of a few, a mean or a variance may nearly cancel, and then errs by far more
+  /// than a sum.
+  private static func hasSteadyStatistics(_ g: Conv2D) -> Bool {
+    g.n * g.p * g.q >= 32 && g.k >= 8 && g.r * g.s * g.c >= 8
+  }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {

@@ -131,7 +131,7 @@ public final class OpenCLBackend: Backend {
   func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
     let work = work.withoutStatistics
     if let choice = choices[work] { return choice }
-    let choice = tuning[work]?.choice
+    let choice = tuning[work, traits.math]?.choice
     choices[work] = .some(choice)
     return choice
   }

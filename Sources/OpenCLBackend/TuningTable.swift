@@ -20,9 +20,13 @@ public struct TuningTable: Sendable, Equatable {
 
   public init() {}
 
-  public subscript(work: ConvolutionWork) -> Entry? {
-    get { entries[work.description] }
-    set { entries[work.description] = newValue }
+  public subscript(work: ConvolutionWork, math: MathMode = .exact) -> Entry? {
+    get { entries[Self.key(work, math)] }
+    set { entries[Self.key(work, math)] = newValue }
+  }
+
+  private static func key(_ work: ConvolutionWork, _ math: MathMode) -> String {
+    math == .exact ? work.description : "\(work), \(math)"
   }
 
   /// Takes over another table's entries; of two about the same work, the other's.

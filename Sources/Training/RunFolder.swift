@@ -73,11 +73,13 @@ public struct RunFolder {
   }
 
   private static let velocityPrefix = "velocity."
+  private static let lossScaleName = "loss_scale"
 
   func save(_ position: Position, _ store: ParameterStore, _ optimiser: SGD) throws {
     let velocities = try store.dictionary(of: optimiser.velocityArena).map { (Self.velocityPrefix + $0.name, $0.tensor) }
+    let scale = try optimiser.lossScale.map { [(Self.lossScaleName, try store.backend.download($0))] } ?? []
     try Safetensors.write(
-      try store.stateDictionary() + velocities, metadata: ["position": try Weights.encode(position)], to: resumePath)
+      try store.stateDictionary() + velocities + scale, metadata: ["position": try Weights.encode(position)], to: resumePath)
   }
 
   /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
@@ -112,7 +114,13 @@ public struct RunFolder {
     else { throw damaged }
     var weights: [String: HostTensor] = [:]
     var velocities: [String: HostTensor] = [:]
-    for (name, tensor) in file.tensors {
+    if let scale = optimiser.lossScale {
+      guard let saved = file.tensors[Self.lossScaleName], saved.shape == scale.shape, saved.type == .float32 else {
+        throw damaged
+      }
+      try saved.bytes.withUnsafeBytes { try store.backend.write($0, to: scale) }
+    }
+    for (name, tensor) in file.tensors where name != Self.lossScaleName {
       if name.hasPrefix(Self.velocityPrefix) {
         velocities[String(name.dropFirst(Self.velocityPrefix.count))] = tensor
       } else {

@@ -32,11 +32,14 @@ struct BenchKernelsCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Tell what is slower or faster than in this file, an earlier run's --json.", valueName: "file"))
   var compare: String?
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
     try modelOptions.validate(model)
+    try precision.validate(device)
     try requireSizes(["--repeats": repeats], in: 1...1 << 12)
     try requirePaths(["--compare": compare])
   }
@@ -48,7 +51,7 @@ struct BenchKernelsCommand: ParsableCommand {
     let configuration = modelOptions.configuration(
       model, classes: try ModelConfiguration.usualInput(of: model).classes, channels: images[3])
     let backend = try device.backend(profiling: !device.isReference)
-    let summary = try Summary(configuration, images: images, on: backend)
+    let summary = try Summary(configuration, images: images, precision: precision.precision ?? .fp32, on: backend)
     let operations = distinctOperations(summary).filter { operation in filter.map(operation.record.name.contains) ?? true }
     if operations.isEmpty { throw usageError("no operation's name contains '\(filter ?? "")'") }
     try summary.requireMemoryForTraining(on: backend)

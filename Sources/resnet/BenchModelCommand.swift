@@ -21,6 +21,8 @@ struct BenchModelCommand: ParsableCommand {
   @Option(help: "Steps that are timed; their median counts. Two more come first.")
   var steps = 7
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: RecomputeOption.help)
   var recompute = false
 
@@ -32,6 +34,7 @@ struct BenchModelCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
+    try precision.validate(device)
     try modelOptions.validate(model)
     try requireSizes(["--steps": steps], in: 1...1 << 20)
     if profile { try device.requireProfile() }
@@ -41,15 +44,20 @@ struct BenchModelCommand: ParsableCommand {
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
+    let precision = precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
-    let backend = try tuning.backend(device, profiling: profile) { try convolutions(of: configuration, images: shape) }
+    let backend = try tuning.backend(device, profiling: profile) {
+      try convolutions(of: configuration, images: shape, precision: precision)
+    }
     if Signals.pending != nil { throw Signals.exitCode }
-    try Summary(configuration, images: shape, recompute: recompute, on: backend).requireMemoryForTraining(on: backend)
+    try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+      .requireMemoryForTraining(on: backend)
     let network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)
-    let optimiser = try SGD(network.store)
+    let optimiser = try SGD(network.store, scalingLoss: precision.needsLossScaling)
     var random = Philox(seed: 0, stream: 0)
-    let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
+    let images = try backend.upload(
+      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: precision.storage(on: backend))
     let labels = try backend.upload(
       HostTensor((0..<shape[0]).map { _ in Int32(random.below(classes)) }, shape: [shape[0]]))
     let metrics = try backend.tensor([3])
@@ -72,6 +80,7 @@ struct BenchModelCommand: ParsableCommand {
       printJSON(
         .members([
           "model": .string(model), "batch_size": .integer(shape[0]), "image_size": .integer(shape[1]),
+          "precision": .string(precision.rawValue), "math": .string((device.math ?? .exact).rawValue),
           "train_images_per_second": .number(trained), "infer_images_per_second": .number(inferred), "peak_bytes": .integer(peak),
           "resident_peak_bytes": HostMemory.residentPeak().map(JSON.integer) ?? .null, "device": .string(backend.name),
           "profile": profiled?.json ?? .null,

@@ -28,11 +28,14 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Images at once.")
   var batchSize = 128
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
     try tuning.validate(device)
+    try precision.validate(device)
     try requirePaths(["--checkpoint": checkpoint, "--data": data])
     if let model { try modelOptions.validate(model) }
     if model == nil, let option = modelOptions.given.first {
@@ -51,13 +54,15 @@ struct EvaluateCommand: ParsableCommand {
     let validation = try dataset.load(from: data).validation
     try located { try model.configuration.check(validation) }
     let size = validation.images.shape
+    let precision = precision.precision ?? .fp32
     let backend = try tuning.backend(device) {
-      try convolutions(of: model.configuration, images: [batchSize, size[1], size[2], size[3]], training: false)
+      try convolutions(
+        of: model.configuration, images: [batchSize, size[1], size[2], size[3]], precision: precision, training: false)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)
     try located { try model.store.load(weights.tensors) }
-    let images = try DeviceDataset(validation, on: backend)
+    let images = try DeviceDataset(validation, precision: precision, on: backend)
     guard let metrics = try model.evaluate(images, batchSize: batchSize, progress: { _ in Signals.pending == nil }) else {
       throw Signals.exitCode
     }

@@ -46,6 +46,7 @@ struct RunOptions: ParsableArguments {
   var warmupEpochs: Double?
   @Flag(help: RecomputeOption.help)
   var recompute = false
+  @OptionGroup var precision: PrecisionOption
   @Option(help: "The share of the target that goes to all classes alike. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
   @Option(help: "Decides weights, order and augmentation. Default: \(defaults.seed).")
@@ -67,7 +68,8 @@ struct RunOptions: ParsableArguments {
       ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil), ("--epochs", epochs != nil),
       ("--batch-size", batchSize != nil), ("--learning-rate", learningRate != nil), ("--momentum", momentum != nil),
       ("--nesterov", nesterov), ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil),
-      ("--warmup-epochs", warmupEpochs != nil), ("--recompute", recompute), ("--label-smoothing", labelSmoothing != nil),
+      ("--warmup-epochs", warmupEpochs != nil), ("--recompute", recompute), ("--precision", precision.precision != nil),
+      ("--label-smoothing", labelSmoothing != nil),
       ("--seed", seed != nil),
       ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
       ("--augment/--no-augment", augment != nil), ("--shuffle/--no-shuffle", shuffle != nil),
@@ -96,6 +98,7 @@ struct RunOptions: ParsableArguments {
     run.warmupEpochs = warmupEpochs ?? min(1, Double(run.epochs) / 10)
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
     run.recompute = recompute
+    run.precision = precision.precision
     run.shuffle = shuffle ?? run.shuffle
     run.augmentation =
       switch augment {

@@ -18,6 +18,8 @@ struct SummaryCommand: ParsableCommand {
   @Option(help: "Default: 1000 for the ImageNet family, 10 for the other.")
   var classes: Int?
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: RecomputeOption.help)
   var recompute = false
 
@@ -26,6 +28,7 @@ struct SummaryCommand: ParsableCommand {
 
   func validate() throws {
     try modelOptions.validate(model)
+    try precision.validate(device)
     try requireSizes(["--classes": classes], in: ModelConfiguration.classCounts)
   }
 
@@ -33,7 +36,9 @@ struct SummaryCommand: ParsableCommand {
     let usual = try ModelConfiguration.usualInput(of: model)
     let images = try input.images(for: model, defaultBatch: 1)
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
-    let summary = try Summary(configuration, images: images, recompute: recompute, on: try device.backend())
+    let summary = try Summary(
+      configuration, images: images, recompute: recompute, precision: precision.precision ?? .fp32,
+      on: try device.backend())
     json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }
 

@@ -33,6 +33,7 @@ struct TrainCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
+    try options.precision.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
@@ -48,7 +49,9 @@ struct TrainCommand: ParsableCommand {
     let (configuration, splits) = try prepare()
     let size = splits.train.images.shape
     let backend = try tuning.backend(device, profiling: profile) {
-      try convolutions(of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]])
+      try convolutions(
+        of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
+        precision: configuration.precision ?? .fp32)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     let folder =

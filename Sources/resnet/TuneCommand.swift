@@ -31,6 +31,8 @@ struct TuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Stop after so many seconds, the heaviest convolutions first. Default: none.", valueName: "seconds"))
   var budget: Double?
 
+  @OptionGroup var precision: PrecisionOption
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -50,29 +52,31 @@ struct TuneCommand: ParsableCommand {
     let channels = channels ?? (model == nil ? 1 : 3)
     let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
+    let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
     let device = try DeviceList.find(device.device).device
-    let weights = try convolutions(of: configuration, images: shape)
-    try Summary(configuration, images: shape).requireMemoryForTraining(on: OpenCLBackend(device: device))
+    let weights = try convolutions(of: configuration, images: shape, precision: precision)
+    try Summary(configuration, images: shape, precision: precision).requireMemoryForTraining(
+      on: OpenCLBackend(device: device, math: math))
     let cache = try userCache(of: device)
-    let table = try fillTable(weights, on: device, cache, budget: budget)
+    let table = try fillTable(weights, on: device, math: math, cache, budget: budget)
     let works = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }.map(\.key)
     if json {
       printJSON(
         .members([
           "device": .string(try device.name), "cache": cache.map { .string($0.path) } ?? .null,
-          "convolutions": .array(works.map { describe($0, table[$0]) }),
+          "convolutions": .array(works.map { describe($0, table[$0, math]) }),
         ]))
     } else {
-      show(works, table)
+      show(works, table, math)
       if let cache { print("\nkept in \(cache.path)") }
     }
     if Signals.pending != nil { throw Signals.exitCode }
   }
 
-  private func show(_ works: [ConvolutionWork], _ table: TuningTable) {
+  private func show(_ works: [ConvolutionWork], _ table: TuningTable, _ math: MathMode) {
     var rows = Table(["convolution", "built-in ms", "ms", "gain", "choice"])
     for work in works {
-      guard let entry = table[work] else {
+      guard let entry = table[work, math] else {
         rows.add([work.description, "", "", "", "not tuned"])
         continue
       }

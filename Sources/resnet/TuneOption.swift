@@ -34,8 +34,11 @@ struct TuneOption: ParsableArguments {
     let entry = try DeviceList.find(device.device).device
     let cache = try userCache(of: entry)
     var table = TuningTable()
-    if tune != .off { table = try fillTable(try weights(), on: entry, cache, budget: tune == .fast ? 30 : nil) }
-    return try OpenCLBackend(device: entry, profiling: profiling, tuning: table, programs: cache)
+    if tune != .off {
+      table = try fillTable(try weights(), on: entry, math: device.math ?? .exact, cache, budget: tune == .fast ? 30 : nil)
+    }
+    return try OpenCLBackend(
+      device: entry, math: device.math ?? .exact, profiling: profiling, tuning: table, programs: cache)
   }
 }
 
@@ -48,9 +51,9 @@ func userCache(of device: Device) throws -> DeviceCache? {
 
 /// The convolutions of a training step and of inference, or of inference alone, and the multiply-accumulates spent on each.
 func convolutions(
-  of configuration: ModelConfiguration, images: Shape, training: Bool = true
+  of configuration: ModelConfiguration, images: Shape, precision: Precision = .fp32, training: Bool = true
 ) throws -> [ConvolutionWork: Double] {
-  let summary = try Summary(configuration, images: images)
+  let summary = try Summary(configuration, images: images, precision: precision)
   var weights: [ConvolutionWork: Double] = [:]
   for record in (training ? summary.step : []) + summary.inferenceOperations {
     if let work = record.convolution?.withoutStatistics { weights[work, default: 0] += Double(record.macs) }
@@ -62,19 +65,19 @@ func convolutions(
 /// found.
 /// - Returns: all that is known then.
 func fillTable(
-  _ weights: [ConvolutionWork: Double], on device: Device, _ cache: DeviceCache?, budget: Double?
+  _ weights: [ConvolutionWork: Double], on device: Device, math: MathMode, _ cache: DeviceCache?, budget: Double?
 ) throws -> TuningTable {
   var table = cache?.loadTable() ?? TuningTable()
   // What was cut short counts as done where time is short again.
-  let missing = weights.filter { work, _ in table[work].map { !$0.isComplete && budget == nil } ?? true }
+  let missing = weights.filter { work, _ in table[work, math].map { !$0.isComplete && budget == nil } ?? true }
   if missing.isEmpty { return table }
-  let tuner = Tuner(try OpenCLBackend(device: device, programs: cache), reference: CPUBackend())
+  let tuner = Tuner(try OpenCLBackend(device: device, math: math, programs: cache), reference: CPUBackend())
   let progress = TuningProgress(total: missing.count)
   defer { progress.finish() }
   func keep(_ work: ConvolutionWork, _ entry: TuningTable.Entry, left: Int) {
-    table[work] = entry
+    table[work, math] = entry
     var found = TuningTable()
-    found[work] = entry
+    found[work, math] = entry
     cache?.save(found)
     progress.report(work, entry, left: left)
   }
