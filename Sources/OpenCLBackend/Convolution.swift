@@ -201,7 +201,7 @@ extension OpenCLBackend {
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
     case .convolution(let work): convolutionWorkspaces(work)
-    case .multiply(let product): tapConvolution(product).map(convolutionWorkspaces) ?? []
+    case .multiply(let product): exactly { tapConvolution(product).map(convolutionWorkspaces) ?? [] }
     case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]

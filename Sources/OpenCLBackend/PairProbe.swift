@@ -3,8 +3,8 @@ import Kernels
 import OpenCL
 
 extension OpenCLBackend {
-  /// What convolutions multiply, for reports.
-  public var factors: String { traits.terms(width: traits.vectorWidth) == 1 ? "float32" : "pairs of bfloat16" }
+  /// What the factors of convolutions are rounded to, except where channels do not fill vectors.
+  public var factorType: DataType { traits.terms(width: traits.vectorWidth) == 1 ? .float32 : .bfloat16 }
 
   /// Whether fast mathematics multiplies pairs of bfloat16 on a device: its processor has AVX512-BF16, and its compiler builds kernels
   /// that use it and come to the right sum.
