@@ -51,17 +51,19 @@ import Testing
   }
 
   /// With vectors of sixteen and of eight, and all storage types.
-  @Test(.enabled(if: FastMathematics.isThere, FastMathematics.comment), arguments: [16, 8])
+  @Test(.enabled(if: try FastMathematics.isThere, FastMathematics.comment), arguments: [16, 8])
   func pairsOfBfloat16AgreeWithTheReference(width: Int) throws {
     let backend = try FastMathematics.backend(width: width)
     #expect(backend.factorType == .bfloat16)
     try expectAll((Catalogue.small + Catalogue.half).filter { $0.operation.hasPrefix("convolution") }, on: backend)
+    var errors: [Double] = []
     for subject in Conformance.gradientCases where subject.name.hasPrefix("convolution") {
       let outcome = try subject.check(on: backend, multiplying: .bfloat16)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
-      // They do not keep to what float32 can: what is tested are pairs indeed.
-      #expect(outcome.error > 1e-6, "\(outcome.name)")
+      errors.append(outcome.error)
     }
+    // More than float32 would err by: what was tested are pairs indeed.
+    #expect((errors.max() ?? 0) > 1e-5)
   }
 
   /// Fast mathematics on a device without them is the exact one.

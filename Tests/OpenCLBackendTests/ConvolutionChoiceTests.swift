@@ -69,7 +69,7 @@ import Testing
     try expectCandidates(of: work, on: backend)
   }
 
-  @Test(.enabled(if: FastMathematics.isThere, FastMathematics.comment), arguments: works)
+  @Test(.enabled(if: try FastMathematics.isThere, FastMathematics.comment), arguments: works)
   func candidatesOfFastMathematicsAgreeToo(_ work: ConvolutionWork) throws {
     try expectCandidates(of: work) { try FastMathematics.backend(profiling: true) }
   }
