@@ -6,7 +6,10 @@ let package = Package(
   products: [
     .executable(name: "resnet", targets: ["resnet"]),
     .library(
-      name: "ResNetKit", targets: ["Compute", "CPUBackend", "OpenCLBackend", "NN", "Models", "Datasets", "Formats", "Training"]),
+      name: "ResNetKit",
+      targets: [
+        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Training",
+      ]),
   ],
   dependencies: [
     // Subcommands, typed options, generated help and completion scripts for the command line.
@@ -21,16 +24,20 @@ let package = Package(
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
+    .target(name: "Parallel", dependencies: ["Compute"]),
     .target(name: "OpenCL", dependencies: ["COpenCL"]),
     .target(
       name: "Kernels", path: "Kernels",
       resources: [
-        .embedInCode("batch_norm.cl"), .embedInCode("convolution.cl"), .embedInCode("convolution_filter_gradient.cl"),
+        .embedInCode("batch_norm.cl"), .embedInCode("batched_product.cl"), .embedInCode("convolution.cl"),
+        .embedInCode("convolution_filter_gradient.cl"),
+        .embedInCode("convolution_tiled.cl"), .embedInCode("matrix_instructions.h"), .embedInCode("tiled_product.h"),
         .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"), .embedInCode("factors.h"),
-        .embedInCode("gather_batch.cl"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"), .embedInCode("peak.cl"),
+        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"),
+        .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
-        .embedInCode("winograd_staged.cl"),
+        .embedInCode("winograd_batched.cl"), .embedInCode("winograd_staged.cl"),
       ]),
     .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
     .target(name: "NN", dependencies: ["Compute"]),
@@ -43,7 +50,7 @@ let package = Package(
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Training", "Tuning",
+        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -51,6 +58,8 @@ let package = Package(
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
+    .testTarget(
+      name: "ParallelTests", dependencies: ["CPUBackend", "Conformance", "Models", "OpenCLBackend", "Parallel", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),

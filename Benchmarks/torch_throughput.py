@@ -42,6 +42,7 @@ def main():
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--layout", choices=["nchw", "channels_last"], default="nchw")
+    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
     parser.add_argument("--fold", action="store_true", help="fold batch normalisation into the convolutions for inference")
     options = parser.parse_args()
 
@@ -54,9 +55,13 @@ def main():
     labels = torch.randint(0, model.fc.out_features, (options.batch_size,))
     optimiser = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
 
+    def logits(network):
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+            return network(images)
+
     def train():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
+        F.cross_entropy(logits(model).float(), labels).backward()
         optimiser.step()
 
     model.train()
@@ -64,9 +69,9 @@ def main():
     optimiser.zero_grad(set_to_none=True)
     folded = torch_models.fold_batch_norms(model.eval()).to(memory_format=layout) if options.fold else model.eval()
     with torch.inference_mode():
-        inference = median_seconds(lambda: folded(images), options.steps)
+        inference = median_seconds(lambda: logits(folded), options.steps)
     print(json.dumps({
-        "version": torch.__version__, "threads": torch.get_num_threads(), "layout": options.layout,
+        "version": torch.__version__, "threads": torch.get_num_threads(), "layout": options.layout, "bf16": options.bf16,
         "train_images_per_second": options.batch_size / training, "infer_images_per_second": options.batch_size / inference,
         "resident_peak_bytes": resident_peak(),
     }))

@@ -3,75 +3,94 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
-// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling).
-// The largest logit is subtracted first, so that nothing overflows.
+// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share
+// a row of logits.
+#define VW 1
+#include "vector.h"
+#include "group.h"
 
 #ifndef SCALED
 #define SCALED 0
 #endif
 
-float row_maximum(__global const float *row, int K) {
-  float top = row[0];
-  for (int k = 1; k < K; k++) top = fmax(top, row[k]);
+// Runs the statement that follows for each of a row's elements that are this work-item's.
+#define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
+
+// The largest logit of this work-item's share; of its own if there is none, which changes nothing.
+float share_maximum(__global const float *row, int K) {
+  float top = row[min(GROUP_ROW, K - 1)];
+  EACH_CLASS top = fmax(top, row[k]);
   return top;
 }
 
-// to = softmax(row).
-void row_softmax(__global const float *restrict row, __global float *restrict to, int K) {
-  const float top = row_maximum(row, K);
+// to = exp(row − top); returns the sum of the share.
+float share_exponentials(__global const float *restrict row, __global float *restrict to, float top, int K) {
   float sum = 0.0f;
-  for (int k = 0; k < K; k++) {
+  EACH_CLASS {
     to[k] = exp(row[k] - top);
     sum += to[k];
   }
-  for (int k = 0; k < K; k++) to[k] /= sum;
+  return sum;
 }
 
-// Work-items: (N).
-__kernel void softmax(__global const float *restrict logits, __global float *restrict probabilities, int K) {
+__kernel IN_GROUPS void softmax(__global const float *restrict logits, __global float *restrict probabilities, int K) {
+  SHARED
   const size_t at = get_global_id(0) * (size_t)K;
-  row_softmax(logits + at, probabilities + at, K);
+  __global float *to = probabilities + at;
+  const float top = MAXIMUM(share_maximum(logits + at, K));
+  const float sum = TOTAL(share_exponentials(logits + at, to, top, K));
+  EACH_CLASS to[k] /= sum;
 }
 
 // rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five. The rank of a label is the number of
-// classes with a larger logit, or an equal one and a lower index; a row with a NaN ranks nowhere. Work-items: (N).
-__kernel void cross_entropy(__global const float *restrict logits, __global const int *restrict labels, __global float *restrict rows,
-                            int K, float smoothing) {
+// classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough for the row to rank nowhere.
+__kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,
+                                      __global float *restrict rows, int K, float smoothing) {
+  SHARED
   const int n = get_global_id(0), label = labels[n];
   __global const float *row = logits + (size_t)n * K;
-  const float top = row_maximum(row, K), mine = row[label];
+  const float top = MAXIMUM(share_maximum(row, K)), mine = row[label];
   float sum = 0.0f, deviations = 0.0f;
-  int rank = 0, invalid = 0;
-  for (int k = 0; k < K; k++) {
+  int before = 0;
+  EACH_CLASS {
     const float v = row[k];
     sum += exp(v - top);
     deviations += top - v;
-    rank += v > mine || (v == mine && k < label);
-    invalid |= isnan(v);
+    before += isnan(v) ? 5 : v > mine || (v == mine && k < label);
   }
+  sum = TOTAL(sum);
+  deviations = TOTAL(deviations);
+  const float rank = TOTAL((float)before);
+  if (GROUP_ROW > 0) return;
   // −log p_k = log Σexp(v−top) + (top − v_k)
   rows[n * 3] = log(sum) + (1.0f - smoothing) * (top - mine) + smoothing / (float)K * deviations;
-  rows[n * 3 + 1] = !invalid && rank < 1 ? 1.0f : 0.0f;
-  rows[n * 3 + 2] = !invalid && rank < 5 ? 1.0f : 0.0f;
+  rows[n * 3 + 1] = rank < 1.0f ? 1.0f : 0.0f;
+  rows[n * 3 + 2] = rank < 5.0f ? 1.0f : 0.0f;
 }
 
-// metrics[i] += Σ_n rows[n][i], in order. Work-items: (3).
-__kernel void add_metrics(__global const float *restrict rows, __global float *restrict metrics, int N) {
-  const int i = get_global_id(0);
+// metrics[i] += Σ_n rows[n][i]. Work-items: (3), or one group of (LANES, ROWS).
+__kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __global float *restrict metrics, int N) {
+  SHARED
+  const int i = COLUMN(3);
   float sum = 0.0f;
-  for (int n = 0; n < N; n++) sum += rows[n * 3 + i];
-  metrics[i] += sum;
+  for (int n = GROUP_ROW; n < N; n += ROWS) sum += rows[n * 3 + i];
+  sum = TOTAL(sum);
+  if (STORES(3)) metrics[i] += sum;
 }
 
-// gradient [N,K] of the mean loss. Work-items: (N).
-__kernel void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                     __global const float *restrict scale, __global float *restrict gradient, int N, int K, float smoothing) {
+// gradient [N,K] of the mean loss of `images` images, of which these may be some.
+__kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
+                                               __global const float *restrict scale, __global float *restrict gradient, int images, int K,
+                                               float smoothing) {
+  SHARED
   const int n = get_global_id(0), label = labels[n];
+  __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
-  const float factor = (SCALED ? scale[0] : 1.0f) / (float)N;
-  row_softmax(logits + (size_t)n * K, to, K);
-  for (int k = 0; k < K; k++) {
+  const float factor = (SCALED ? scale[0] : 1.0f) / (float)images;
+  const float top = MAXIMUM(share_maximum(row, K));
+  const float sum = TOTAL(share_exponentials(row, to, top, K));
+  EACH_CLASS {
     const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
-    to[k] = (to[k] - target) * factor;
+    to[k] = (to[k] / sum - target) * factor;
   }
 }

@@ -1,6 +1,8 @@
-// Operations on one element at a time, over `vectors` vectors of VW floats, in blocks of consecutive vectors; and the two on the
-// rows of a matrix [M,C]. Work-items: (blocks), unless said otherwise. Pointers are not restrict: results may overwrite operands.
+// Operations on one element at a time, over `vectors` vectors of VW floats; and the two on the rows of a matrix [M,C]. Pointers are not
+// restrict: results may overwrite operands. Work-items, unless said otherwise: any number, each of which takes a block of consecutive
+// vectors; in groups (group.h) each takes every so manieth, so that neighbours take neighbours.
 #include "vector.h"
+#include "group.h"
 
 #ifndef RELU
 #define RELU 0
@@ -15,13 +17,17 @@
 #define NESTEROV 0
 #endif
 
-// Runs the statement that follows for the offset `i` of each vector of this work-item's block.
-#define EACH_VECTOR                                                                                         \
-  const long block = get_global_id(0), blocks = get_global_size(0);                                         \
-  for (long i = vectors * block / blocks * VW, end = vectors * (block + 1) / blocks * VW; i < end; i += VW)
+// Runs the statement that follows for the offset `i` of each vector that is this work-item's.
+#define ITEM ((long)get_global_id(1) * get_global_size(0) + get_global_id(0))
+#define ITEMS ((long)get_global_size(1) * get_global_size(0))
+#if LANES
+#define EACH_VECTOR for (long i = ITEM * VW; i < (long)vectors * VW; i += ITEMS * VW)
+#else
+#define EACH_VECTOR for (long i = vectors * ITEM / ITEMS * VW, end = vectors * (ITEM + 1) / ITEMS * VW; i < end; i += VW)
+#endif
 
 // y = a + b, then max(·, 0) with RELU.
-__kernel void add(__global const real *a, __global const real *b, __global real *y, int vectors) {
+__kernel IN_GROUPS void add(__global const real *a, __global const real *b, __global real *y, int vectors) {
   EACH_VECTOR {
     floatv v = LOAD_REAL(a + i) + LOAD_REAL(b + i);
     if (RELU) v = v < 0.0f ? (floatv)(0.0f) : v;
@@ -30,7 +36,7 @@ __kernel void add(__global const real *a, __global const real *b, __global real 
 }
 
 // y = max(x, 0); a NaN stays one.
-__kernel void relu(__global const real *x, __global real *y, int vectors) {
+__kernel IN_GROUPS void relu(__global const real *x, __global real *y, int vectors) {
   EACH_VECTOR {
     const floatv v = LOAD_REAL(x + i);
     STORE_REAL(v < 0.0f ? (floatv)(0.0f) : v, y + i);
@@ -38,7 +44,7 @@ __kernel void relu(__global const real *x, __global real *y, int vectors) {
 }
 
 // dx = dy where y > 0, else 0.
-__kernel void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
+__kernel IN_GROUPS void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
   EACH_VECTOR STORE_REAL(LOAD_REAL(y + i) > 0.0f ? LOAD_REAL(dy + i) : (floatv)(0.0f), dx + i);
 }
 
@@ -51,8 +57,8 @@ __kernel void relu_gradient(__global const real *dy, __global const real *y, __g
 
 // g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED the gradient is divided by
 // scale[CURRENT] first, and nothing is done where an infinity was found.
-__kernel void sgd_step(__global float *w, __global const float *gradient, __global float *velocity, __global const float *scale,
-                       int vectors, float rate, float momentum, float decay) {
+__kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
+                                 __global const float *scale, int vectors, float rate, float momentum, float decay) {
   if (SCALED && scale[IS_FINITE] == 0.0f) return;
   const float factor = SCALED ? 1.0f / scale[CURRENT] : 1.0f;
   EACH_VECTOR {
@@ -65,21 +71,28 @@ __kernel void sgd_step(__global float *w, __global const float *gradient, __glob
   }
 }
 
-// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0.
-__kernel void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
+// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0. Work-items: (1, blocks), or as many groups of
+// (1, ROWS).
+__kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
+  SHARED
   intv found = (intv)(0);
   EACH_VECTOR {
     const floatv v = LOAD(gradient + i);
     found |= !(fabs(v) <= FLT_MAX);
   }
-  partial[block] = ANY(found) ? 1.0f : 0.0f;
+  const floatv most = MAXIMUM(found ? (floatv)(1.0f) : (floatv)(0.0f));
+  if (GROUP_ROW == 0) partial[BLOCK] = ANY(most > 0.0f) ? 1.0f : 0.0f;
 }
 
 // Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps without.
-// Work-items: (1).
-__kernel void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int blocks, int interval) {
-  int found = 0;
-  for (int i = 0; i < blocks; i++) found |= partial[i] != 0.0f;
+// With VW 1. Work-items: (1), or a group of (1, ROWS).
+__kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int blocks,
+                                          int interval) {
+  SHARED
+  floatv most = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < blocks; i += ROWS) most = fmax(most, (floatv)(partial[i]));
+  const int found = ANY(MAXIMUM(most) > 0.0f);
+  if (GROUP_ROW > 0) return;
   const float next = scale[NEXT];
   const int steps = found ? 0 : (int)scale[STEPS] + 1, isGrowing = steps >= interval;
   scale[CURRENT] = next;
@@ -96,10 +109,12 @@ __kernel void add_bias(__global const float *bias, __global float *y, int C) {
   STORE(LOAD(y + at) + LOAD(bias + c), y + at);
 }
 
-// sum[c] = Σ_m x[m,c], in order of m. Work-items: (C/VW).
-__kernel void sum_rows(__global const float *x, __global float *sum, int M, int C) {
-  const int c = get_global_id(0) * VW;
+// sum[c] = Σ_m x[m,c], in order of m. Work-items: (C/VW), or groups of (LANES, ROWS) side by side.
+__kernel IN_GROUPS void sum_rows(__global const float *restrict x, __global float *restrict sum, int M, int C) {
+  SHARED
+  const int c = COLUMN(C);
   floatv s = (floatv)(0.0f);
-  for (int m = 0; m < M; m++) s += LOAD(x + (size_t)m * C + c);
-  STORE(s, sum + c);
+  for (int m = GROUP_ROW; m < M; m += ROWS) s += LOAD(x + (size_t)m * C + c);
+  s = TOTAL(s);
+  if (STORES(C)) STORE(s, sum + c);
 }

@@ -1,5 +1,5 @@
 // Mean and squared deviations of a chunk of values a channel, for the statistics of batch normalisation. batch_norm.cl merges chunks.
-// Needs vector.h.
+// Needs vector.h and, for shares, group.h.
 
 // Rows `first` … of x [rows,depth], VW channels: to[0] their mean, to[depth] Σ(x−mean)², to[2·depth] their number.
 //
@@ -30,3 +30,36 @@ void moments(__global const real *x, int rows, int depth, __global float *to) {
   STORE((s[0] + s[1]) + (s[2] + s[3]) - rest * rest * (float)rows, to + depth);
   STORE((floatv)((float)rows), to + 2 * depth);
 }
+
+#if LANES
+typedef struct {
+  floatv mean, m2;  // m2 = Σ(x−mean)²
+  float rows;
+} moments_t;
+
+#define AT_ONCE 8
+
+// What this work-item of a group has of the rows of x [rows,depth]. Read once: AT_ONCE of them stay in registers for both passes, and
+// what comes of them joins what was there by Chan's formula.
+moments_t moments_of_share(__global const real *x, int rows, int depth) {
+  moments_t all = {(floatv)(0.0f), (floatv)(0.0f), 0.0f};
+  for (int m = GROUP_ROW; m < rows; m += AT_ONCE * ROWS) {
+    const int count = min(AT_ONCE, (rows - m + ROWS - 1) / ROWS);
+    floatv v[AT_ONCE], sum = (floatv)(0.0f), m2 = (floatv)(0.0f);
+    UNROLL for (int i = 0; i < AT_ONCE; i++) {
+      v[i] = i < count ? LOAD_REAL(x + (size_t)(m + i * ROWS) * depth) : (floatv)(0.0f);
+      sum += v[i];
+    }
+    const floatv mean = sum / (float)count, d = mean - all.mean;
+    UNROLL for (int i = 0; i < AT_ONCE; i++) {
+      const floatv deviation = i < count ? v[i] - mean : (floatv)(0.0f);
+      m2 = FMA(deviation, deviation, m2);
+    }
+    const float before = all.rows, share = (float)count / (before + (float)count);
+    all.mean = FMA(d, (floatv)(share), all.mean);
+    all.m2 += FMA(d * d, (floatv)(before * share), m2);
+    all.rows = before + (float)count;
+  }
+  return all;
+}
+#endif

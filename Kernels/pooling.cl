@@ -1,6 +1,7 @@
-// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items: (rows of the result, N);
-// each walks along its row.
+// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items, unless said otherwise: for the
+// rows of the result, as group.h has them.
 #include "vector.h"
+#include "group.h"
 
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
@@ -14,16 +15,16 @@
 
 // The largest value of each window and its position r·window + s; the first of equal ones; a NaN wins and stays.
 //   x [N,H,W,C] → y [N,P,Q,C], positions [N,P,Q,C]
-__kernel void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions, int H, int W,
-                       int C, int Q, int padding) {
-  const int p = get_global_id(0), n = get_global_id(1), P = get_global_size(0);
-  for (int q = 0; q < Q; q++) {
+__kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions, int H,
+                                 int W, int C, int Q, int padding) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+  EACH_PIXEL(q, Q, C) {
     const int h0 = p * STRIDE - padding, w0 = q * STRIDE - padding;
     const int r0 = max(0, -h0), r1 = min(WINDOW, H - h0), s0 = max(0, -w0), s1 = min(WINDOW, W - w0);
     const int isWhole = r1 - r0 == WINDOW && s1 - s0 == WINDOW;
     const size_t to = (((size_t)n * P + p) * Q + q) * C;
     __global const real *from = x + (((long)n * H + h0) * W + w0) * C;
-    for (int c = 0; c < C; c += VW) {
+    EACH_CHANNEL(c, C) {
       floatv best = LOAD_REAL(from + ((long)r0 * W + s0) * C + c);
       intv position = (intv)(r0 * WINDOW + s0);
 // Not "v > best": that would not let a NaN win. Where best is a NaN already, nothing is better.
@@ -42,76 +43,82 @@ __kernel void max_pool(__global const real *restrict x, __global real *restrict 
             if (r > r0 || s > s0) TAKE(r, s)
       }
       STORE_REAL(best, y + to + c);
-      STORE(TO_UCHARV(position), positions + to + c);
+      STORE_BYTES(TO_UCHARV(position), positions + to + c);
     }
   }
 }
 
 // dx[h,w] = Σ of dy over the windows whose largest value was (h,w). Gathered, so that no two work-items write one element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]
-__kernel void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,
-                                __global real *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
-  const int h = get_global_id(0), n = get_global_id(1), H = get_global_size(0);
+__kernel IN_GROUPS void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,
+                                          __global real *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
+  const int h = IMAGE_ROW, n = IMAGE, H = IMAGE_ROWS;
   // Windows p with p·stride ≤ h + padding ≤ p·stride + window − 1.
   const int p0 = max(0, (h + padding - window + stride) / stride), p1 = min(P - 1, (h + padding) / stride);
-  for (int w = 0; w < W; w++) {
+  EACH_PIXEL(w, W, C) {
     const int q0 = max(0, (w + padding - window + stride) / stride), q1 = min(Q - 1, (w + padding) / stride);
     __global real *to = dx + (((size_t)n * H + h) * W + w) * C;
-    for (int c = 0; c < C; c += VW) {
+    EACH_CHANNEL(c, C) {
       floatv sum = (floatv)(0.0f);
       for (int p = p0; p <= p1; p++)
         for (int q = q0; q <= q1; q++) {
           const size_t from = (((size_t)n * P + p) * Q + q) * C + c;
           const ucharv mine = (ucharv)((h + padding - p * stride) * window + (w + padding - q * stride));
-          sum += TO_INTV(LOAD(positions + from) == mine) ? LOAD_REAL(dy + from) : (floatv)(0.0f);
+          sum += TO_INTV(LOAD_BYTES(positions + from) == mine) ? LOAD_REAL(dy + from) : (floatv)(0.0f);
         }
       STORE_REAL(sum, to + c);
     }
   }
 }
 
-// y[n,c] = Σ_m x[n,m,c] / M over the M = H·W pixels. Work-items: (C/VW, N).
-__kernel void global_average_pool(__global const real *restrict x, __global float *restrict y, int M, int C) {
-  const int c = get_global_id(0) * VW, n = get_global_id(1);
+// y[n,c] = Σ_m x[n,m,c] / M over the M = H·W pixels. Work-items: (C/VW, N), or groups of (LANES, ROWS) for these.
+__kernel IN_GROUPS void global_average_pool(__global const real *restrict x, __global float *restrict y, int M, int C) {
+  SHARED
+  const int c = COLUMN(C), n = BLOCK;
   floatv sum = (floatv)(0.0f);
-  for (int m = 0; m < M; m++) sum += LOAD_REAL(x + ((size_t)n * M + m) * C + c);
-  STORE(sum / (float)M, y + (size_t)n * C + c);
+  for (int m = GROUP_ROW; m < M; m += ROWS) sum += LOAD_REAL(x + ((size_t)n * M + m) * C + c);
+  sum = TOTAL(sum);
+  if (STORES(C)) STORE(sum / (float)M, y + (size_t)n * C + c);
 }
 
-// dx[n,m,c] = dy[n,c] / M. Work-items: (C/VW, N).
-__kernel void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M, int C) {
-  const int c = get_global_id(0) * VW, n = get_global_id(1);
+// dx[n,m,c] = dy[n,c] / M. Work-items: likewise.
+__kernel IN_GROUPS void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M, int C) {
+  const int c = COLUMN(C), n = BLOCK;
   const floatv v = LOAD(dy + (size_t)n * C + c) / (float)M;
-  for (int m = 0; m < M; m++) STORE_REAL(v, dx + ((size_t)n * M + m) * C + c);
+  if (!IS_COLUMN(C)) return;
+  for (int m = GROUP_ROW; m < M; m += ROWS) STORE_REAL(v, dx + ((size_t)n * M + m) * C + c);
 }
 
-// y[p,q,k] = x[p·stride, q·stride, k − before], zero where that is no channel of x.
+// y[p,q,k] = x[p·stride, q·stride, k − before], zero where that is no channel of x. VW divides C, K and `before`.
 //   x [N,H,W,C] → y [N,P,Q,K]
-__kernel void pad_shortcut(__global const real *restrict x, __global real *restrict y, int H, int W, int C, int Q, int K,
-                           int before, int stride) {
-  const int p = get_global_id(0), n = get_global_id(1), P = get_global_size(0);
-  for (int q = 0; q < Q; q++) {
+__kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global real *restrict y, int H, int W, int C, int Q, int K,
+                                     int before, int stride) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+  EACH_PIXEL(q, Q, K) {
     __global const real *from = x + (((size_t)n * H + p * stride) * W + q * stride) * C;
     __global real *to = y + (((size_t)n * P + p) * Q + q) * K;
-    for (int k = 0; k < before; k++) WRITE_REAL(0.0f, to + k);
-    for (int c = 0; c < C; c++) WRITE_REAL(READ_REAL(from + c), to + before + c);
-    for (int k = before + C; k < K; k++) WRITE_REAL(0.0f, to + k);
+    EACH_CHANNEL(k, K) {
+      const int c = k - before;
+      STORE_REAL(c >= 0 && c < C ? LOAD_REAL(from + c) : (floatv)(0.0f), to + k);
+    }
   }
 }
 
-// dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divide, else 0.
+// dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divide, else 0. VW divides C, K and `before`.
 //   dy [N,P,Q,K] → dx [N,H,W,C]
-__kernel void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx, int W, int C, int P, int Q,
-                                    int K, int before, int stride) {
-  const int h = get_global_id(0), n = get_global_id(1), H = get_global_size(0);
+__kernel IN_GROUPS void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx, int W, int C, int P, int Q,
+                                              int K, int before, int stride) {
+  const int h = IMAGE_ROW, n = IMAGE, H = IMAGE_ROWS;
   const int rowHas = h % stride == 0;
-  for (int w = 0; w < W; w++) {
+  EACH_PIXEL(w, W, C) {
+    const int has = rowHas && w % stride == 0;
     __global real *to = dx + (((size_t)n * H + h) * W + w) * C;
-    if (rowHas && w % stride == 0) {
-      __global const real *from = dy + (((size_t)n * P + h / stride) * Q + w / stride) * K + before;
-      for (int c = 0; c < C; c++) WRITE_REAL(ACCUMULATE ? READ_REAL(to + c) + READ_REAL(from + c) : READ_REAL(from + c), to + c);
-    } else if (!ACCUMULATE) {
-      for (int c = 0; c < C; c++) WRITE_REAL(0.0f, to + c);
+    __global const real *from = dy + (((size_t)n * P + h / stride) * Q + w / stride) * K + before;
+    if (ACCUMULATE && !has) continue;
+    EACH_CHANNEL(c, C) {
+      floatv v = has ? LOAD_REAL(from + c) : (floatv)(0.0f);
+      if (ACCUMULATE) v += LOAD_REAL(to + c);
+      STORE_REAL(v, to + c);
     }
   }
 }

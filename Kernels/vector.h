@@ -2,18 +2,23 @@
 //   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in float32
 //   real            one of them in memory
 //   LOAD_REAL(p)    VW of them from p as a floatv; LOAD_REAL16(p) sixteen as a float16 vector
-//   STORE_REAL(v, p) VW of them to p, a multiple of VW of them from the beginning of a buffer, rounded to nearest
+//   STORE_REAL(v, p) VW of them to p, rounded to nearest
 //   READ_REAL(p), WRITE_REAL(v, p)   the same for one
 //   floatv          the type
 //   LOAD(p)         VW floats from p, no alignment needed
 //   STORE(v, p)     VW floats to p
-//   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD and STORE serve bytes too
+//   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD_BYTES and STORE_BYTES are for these
 //   ANY(v)          whether one of the ints of v is not zero
+//   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
+//                   a vector with one instruction
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
 //   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
 //   UNROLL          for loops over compile-time bounds whose index selects registers
 #ifndef VW
 #define VW 4
+#endif
+#ifndef ALIGNED
+#define ALIGNED 0
 #endif
 
 #define JOIN_(a, b) a##b
@@ -25,6 +30,8 @@ typedef int intv;
 typedef uchar ucharv;
 #define LOAD(p) (*(p))
 #define STORE(v, p) (*(p) = (v))
+#define LOAD_BYTES(p) (*(p))
+#define STORE_BYTES(v, p) (*(p) = (v))
 #define TO_UCHARV(v) convert_uchar(v)
 #define TO_INTV(v) (v)
 #define ANY(v) ((v) != 0)
@@ -32,8 +39,17 @@ typedef uchar ucharv;
 typedef JOIN(float, VW) floatv;
 typedef JOIN(int, VW) intv;
 typedef JOIN(uchar, VW) ucharv;
+#if ALIGNED
+#define LOAD(p) (*(__global const floatv *)(p))
+#define STORE(v, p) (*(__global floatv *)(p) = (v))
+#define LOAD_BYTES(p) (*(__global const ucharv *)(p))
+#define STORE_BYTES(v, p) (*(__global ucharv *)(p) = (v))
+#else
 #define LOAD(p) JOIN(vload, VW)(0, p)
 #define STORE(v, p) JOIN(vstore, VW)(v, 0, p)
+#define LOAD_BYTES(p) LOAD(p)
+#define STORE_BYTES(v, p) STORE(v, p)
+#endif
 #define TO_UCHARV(v) JOIN(convert_uchar, VW)(v)
 #define TO_INTV(v) JOIN(convert_int, VW)(v)
 #define ANY(v) any((v) != 0)
@@ -61,6 +77,9 @@ typedef half real;
 #if VW == 1
 #define LOAD_REAL(p) READ_REAL(p)
 #define STORE_REAL(v, p) WRITE_REAL(v, p)
+#elif ALIGNED
+#define LOAD_REAL(p) JOIN(vloada_half, VW)(0, p)
+#define STORE_REAL(v, p) JOIN(vstorea_half, VW)(v, 0, p)
 #else
 #define LOAD_REAL(p) JOIN(vload_half, VW)(0, p)
 #define STORE_REAL(v, p) JOIN(vstore_half, VW)(v, 0, p)
@@ -95,14 +114,20 @@ uint one_rounded_to_bfloat16(float v) {
   return v == v ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u;
 }
 
-#define LOAD_REAL(p) AS_FLOATV(TO_UINTV(LOAD(p)) << 16)
-#define LOAD_REAL16(p) as_float16(convert_uint16(vload16(0, p)) << 16)
-// Not by vstore, which PoCL's compiler takes apart into single elements.
-#if VW == 1
-#define STORE_REAL(v, p) WRITE_REAL(v, p)
+#if ALIGNED && VW > 1
+#define LOAD_BITS(p) (*(__global const JOIN(ushort, VW) *)(p))
 #else
-#define STORE_REAL(v, p) (*(__global JOIN(ushort, VW) *)(p) = TO_REALV(rounded_to_bfloat16(v)))
+#define LOAD_BITS(p) LOAD(p)
 #endif
+// What is stored is aligned always; and PoCL's compiler takes a vstore of ushorts apart into single ones.
+#if VW > 1
+#define STORE_BITS(v, p) (*(__global JOIN(ushort, VW) *)(p) = (v))
+#else
+#define STORE_BITS(v, p) STORE(v, p)
+#endif
+#define LOAD_REAL(p) AS_FLOATV(TO_UINTV(LOAD_BITS(p)) << 16)
+#define LOAD_REAL16(p) as_float16(convert_uint16(vload16(0, p)) << 16)
+#define STORE_REAL(v, p) STORE_BITS(TO_REALV(rounded_to_bfloat16(v)), p)
 #define READ_REAL(p) as_float((uint)(*(p)) << 16)
 #define WRITE_REAL(v, p) (*(p) = (ushort)one_rounded_to_bfloat16(v))
 
@@ -124,4 +149,5 @@ uint one_rounded_to_bfloat16(float v) {
 #define PREFETCH(p)
 #endif
 
-#define UNROLL __attribute__((opencl_unroll_hint))
+// The attribute for this is one of OpenCL C 2.0, and no part of what these kernels are compiled as.
+#define UNROLL _Pragma("unroll")

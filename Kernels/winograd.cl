@@ -60,7 +60,7 @@ void winograd(__global const real *restrict x, __global const factor *restrict u
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
   for (int i = 0; i < (count + TR - 1) / TR * TR; i++)
-    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles);
+    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++) {
       // The neighbour to the right comes next, and probably on this core.
@@ -87,8 +87,8 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
-      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles);
-      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles);
+      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
+      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles, K);
     }
     for (int p = 0; p < T * T; p++) {
       const int next = (first + TB) * TERMS, last = min(tiles, end * TERMS);
@@ -102,45 +102,16 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
   }
 }
 
-// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, C).
+// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, FACTORS(C)).
 __kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0) {
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
-  for (int i = 0; i < KB; i += VW) {
-    floatv o[TERMS][T][T];
-    UNROLL for (int term = 0; term < TERMS; term++) {
-      floatv t[T][3];
-      UNROLL for (int j = 0; j < 3; j++) {
-        floatv d[3], column[T];
-        UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + ((size_t)(r * 3 + j) * C + c * TERMS + term) * K + k0 + first + i);
-        filter_transform(d, column);
-        UNROLL for (int r = 0; r < T; r++) t[r][j] = column[r];
-      }
-      UNROLL for (int r = 0; r < T; r++) filter_transform(t[r], o[term][r]);
-    }
-    UNROLL for (int r = 0; r < T; r++)
-      UNROLL for (int j = 0; j < T; j++)
-        STORE(JOIN_TERMS(o, [r][j]), u + ((size_t)(r * T + j) * channels + first) * FACTORS(C) + c * KB + i);
-  }
+  for (int i = 0; i < KB; i += VW)
+    load_filter(w + (size_t)c * TERMS * K + k0 + first + i, u + (size_t)first * FACTORS(C) + c * KB + i, (size_t)channels * FACTORS(C));
 }
 
-// dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on, the splits in order; partial
-// [splits][T·T][C][channels]. Work-items: (channels/VW, C).
+// dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on; partial [splits][T·T][C][channels].
+// Work-items: (channels/VW, C).
 __kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits, int k0) {
   const int k = get_global_id(0) * VW, c = get_global_id(1), channels = get_global_size(0) * VW;
-  floatv t[3][T];
-  UNROLL for (int j = 0; j < T; j++) {
-    floatv d[T], o[3];
-    UNROLL for (int i = 0; i < T; i++) {
-      const size_t at = ((size_t)(i * T + j) * C + c) * channels + k;
-      d[i] = LOAD(partial + at);
-      for (int split = 1; split < splits; split++) d[i] += LOAD(partial + (size_t)split * T * T * C * channels + at);
-    }
-    filter_gradient_transform(d, o);
-    UNROLL for (int i = 0; i < 3; i++) t[i][j] = o[i];
-  }
-  UNROLL for (int i = 0; i < 3; i++) {
-    floatv o[3];
-    filter_gradient_transform(t[i], o);
-    UNROLL for (int j = 0; j < 3; j++) STORE(o[j], dw + ((size_t)(i * 3 + j) * C + c) * K + k0 + k);
-  }
+  store_filter_gradient(partial + (size_t)c * channels + k, dw + (size_t)c * K + k0 + k, (size_t)C * channels, splits);
 }

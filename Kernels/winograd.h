@@ -24,6 +24,10 @@
 // Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2, half of
 // what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution", 2020).
 //
+// With PAIRS (factors.h) transformed inputs, filters and output gradients are rounded. The terms of a factor are neighbouring channels;
+// in the filter gradient they are those of neighbouring tiles, and a slot is one of TERMS tiles. Rounding errors of factors grow by 5/3
+// with M = 2, and by five with M = 4, which leaves too little of 8 bits.
+//
 // Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
 // [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
 // panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
@@ -47,7 +51,7 @@
 #define TI 1      // register tile of the filter gradient: input channels
 #endif
 #ifndef GRADIENT
-#define GRADIENT 0  // 1: for the filter gradient, which sums over tiles and not over channels
+#define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles and not channels
 #endif
 #ifndef TB
 #define TB 4      // slots that a work-item holds at a time
@@ -186,7 +190,7 @@ place_t place(int tile, int down, int across) {
   return at;
 }
 
-// Asks for the p-th of T·T shares of the pixels that the TB slots of tiles from `first` on have for themselves, in an image [N,H,W,depth].
+// Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x [N,H,W,depth].
 void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
@@ -235,10 +239,11 @@ void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o
 
 #define EACH_POINT UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++)
 
-// v[position][·] = the points of a slot's tiles, `step` factors between positions; zeros for tiles that there are not.
-void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down, int across,
-                int tiles) {
-  for (int c = 0; c < C; c += VW) {
+// v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for tiles
+// that there are not.
+void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
+                int across, int tiles, int channels) {
+  for (int c = 0; c < channels; c += VW) {
     floatv o[SLOT][T][T];
     UNROLL for (int term = 0; term < SLOT; term++) {
       const int tile = slot * SLOT + term;
@@ -257,8 +262,9 @@ void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step
 }
 
 // The same for output gradients: g[position][·].
-void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles) {
-  for (int k = 0; k < K; k += VW) {
+void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
+                   int channels) {
+  for (int k = 0; k < channels; k += VW) {
     floatv o[TERMS][T][T];
     UNROLL for (int term = 0; term < TERMS; term++) {
       const int tile = slot * TERMS + term;
@@ -330,4 +336,42 @@ void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __globa
       __global float *to = sums + (size_t)i * channels + t * VW;
       STORE(isFirst ? sum[i][t] : LOAD(to) + sum[i][t], to);
     }
+}
+
+// u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step` factors
+// between positions.
+void load_filter(__global const float *w, __global factor *u, size_t step) {
+  floatv o[TERMS][T][T];
+  UNROLL for (int term = 0; term < TERMS; term++) {
+    floatv t[T][3];
+    UNROLL for (int j = 0; j < 3; j++) {
+      floatv d[3], column[T];
+      UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + (size_t)(r * 3 + j) * C * K + term * K);
+      filter_transform(d, column);
+      UNROLL for (int r = 0; r < T; r++) t[r][j] = column[r];
+    }
+    UNROLL for (int i = 0; i < T; i++) filter_transform(t[i], o[term][i]);
+  }
+  EACH_POINT STORE(JOIN_TERMS(o, [i][j]), u + (i * T + j) * step);
+}
+
+// dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order; `step` floats
+// between positions of the sums, T·T·step between splits.
+void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
+  floatv t[3][T];
+  UNROLL for (int j = 0; j < T; j++) {
+    floatv d[T], o[3];
+    UNROLL for (int i = 0; i < T; i++) {
+      __global const float *from = sums + (i * T + j) * step;
+      d[i] = LOAD(from);
+      for (int split = 1; split < splits; split++) d[i] += LOAD(from + split * (T * T * step));
+    }
+    filter_gradient_transform(d, o);
+    UNROLL for (int i = 0; i < 3; i++) t[i][j] = o[i];
+  }
+  UNROLL for (int i = 0; i < 3; i++) {
+    floatv o[3];
+    filter_gradient_transform(t[i], o);
+    UNROLL for (int j = 0; j < 3; j++) STORE(o[j], dw + (size_t)(i * 3 + j) * C * K);
+  }
 }

@@ -17,13 +17,13 @@
 __kernel void load_inputs(__global const real *restrict x, __global factor *restrict v, int H, int W, int padTop, int padLeft, int down,
                           int across, int tiles) {
   const int slot = get_global_id(0);
-  load_input(x, v + (size_t)slot * PITCH, slot, (size_t)get_global_size(0) * PITCH, H, W, padTop, padLeft, down, across, tiles);
+  load_input(x, v + (size_t)slot * PITCH, slot, (size_t)get_global_size(0) * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
 }
 
 // g from dy [N,P,Q,K]. Work-items: (slots); those without tiles write zeros.
 __kernel void load_gradients(__global const real *restrict dy, __global factor *restrict g, int P, int Q, int down, int across, int tiles) {
   const int slot = get_global_id(0);
-  load_gradient(dy, g + (size_t)slot * GPITCH, slot, (size_t)get_global_size(0) * GPITCH, P, Q, down, across, tiles);
+  load_gradient(dy, g + (size_t)slot * GPITCH, slot, (size_t)get_global_size(0) * GPITCH, P, Q, down, across, tiles, K);
 }
 
 // m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel of u.

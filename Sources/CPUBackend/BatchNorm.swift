@@ -5,10 +5,18 @@ extension CPUBackend {
     _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
     runningVariance: Tensor
   ) {
-    let estimates = Estimates(
-      mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean, runningVariance: runningVariance)
-    isDouble
-      ? statistics(Double.self, x, epsilon, momentum, estimates) : statistics(Float.self, x, epsilon, momentum, estimates)
+    let results = BatchNormStatistics(
+      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+      runningVariance: runningVariance)
+    isDouble ? statistics(Double.self, x, results) : statistics(Float.self, x, results)
+  }
+
+  public func takeMoments(of x: Tensor, moments: Tensor) {
+    isDouble ? shareMoments(Double.self, x, moments) : shareMoments(Float.self, x, moments)
+  }
+
+  public func mergeMoments(_ moments: Tensor, rows: Int, _ statistics: BatchNormStatistics) {
+    isDouble ? merge(Double.self, moments, rows, statistics) : merge(Float.self, moments, rows, statistics)
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
@@ -29,18 +37,27 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) {
-    let results = Gradients(dx: dx, dscale: dscale, dbias: dbias, dresidual: dresidual)
-    isDouble ? gradient(Double.self, dy, x, mask, channels, results) : gradient(Float.self, dy, x, mask, channels, results)
+    isDouble
+      ? gradient(Double.self, dy, x, mask, channels, dx, dscale, dbias, dresidual)
+      : gradient(Float.self, dy, x, mask, channels, dx, dscale, dbias, dresidual)
   }
-}
 
-private struct Estimates {
-  let mean, inverseDeviation, runningMean, runningVariance: Tensor
-}
+  public func batchNormGradientSums(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
+  ) {
+    isDouble
+      ? shareGradientSums(Double.self, dy, x, mask, channels, dscale, dbias, dresidual)
+      : shareGradientSums(Float.self, dy, x, mask, channels, dscale, dbias, dresidual)
+  }
 
-private struct Gradients {
-  let dx, dscale, dbias: Tensor
-  let dresidual: Tensor?
+  public func batchNormInputGradient(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
+  ) {
+    isDouble
+      ? shareInputGradient(Double.self, dy, x, mask, channels, dscale, dbias, rows, dx)
+      : shareInputGradient(Float.self, dy, x, mask, channels, dscale, dbias, rows, dx)
+  }
 }
 
 /// Splits [..., C] into M values for each of C channels.
@@ -50,34 +67,73 @@ private func extent(of x: Tensor, _ operation: StaticString) -> (m: Int, c: Int)
   return (x.count / c, c)
 }
 
-/// Two passes: the mean, then the squared distances from it, so that a large mean costs no digits of the variance.
-private func statistics<T: CPUScalar>(
-  _: T.Type, _ x: Tensor, _ epsilon: Double, _ momentum: Double, _ estimates: Estimates
-) {
+/// sums [2,C]: the mean of each channel and Σ(x−mean)². Two passes, so that a large mean costs no digits of the variance.
+private func addMoments<T: CPUScalar>(_: T.Type, of x: Tensor, to sums: UnsafeMutablePointer<Double>) {
   let (m, c) = extent(of: x, "batchNormStatistics")
-  precondition(m > 1, "[batchNormStatistics] \(x.shape): one value a channel has no variance")
   let values = pointer(x, x.shape, "batchNormStatistics", to: T.self)
-  let mean = pointer(estimates.mean, [c], "batchNormStatistics", to: T.self)
-  let inverse = pointer(estimates.inverseDeviation, [c], "batchNormStatistics", to: T.self)
-  let runningMean = pointer(estimates.runningMean, [c], "batchNormStatistics", to: T.self)
-  let runningVariance = pointer(estimates.runningVariance, [c], "batchNormStatistics", to: T.self)
+  let squares = sums + c
+  for row in 0..<m { addScaled(1, values + row * c, to: sums, count: c) }
+  for channel in 0..<c { sums[channel] /= Double(m) }
+  for row in 0..<m {
+    for channel in 0..<c {
+      let distance = values[row * c + channel].double - sums[channel]
+      squares[channel] += distance * distance
+    }
+  }
+}
+
+/// What a batch of m values a channel gives with these sums, as ``addMoments(_:of:to:)`` takes them.
+private func write<T: CPUScalar>(_: T.Type, _ sums: UnsafePointer<Double>, m: Int, c: Int, to results: BatchNormStatistics) {
+  precondition(m > 1, "[batchNormStatistics] one value a channel has no variance")
+  let mean = pointer(results.mean, [c], "batchNormStatistics", to: T.self)
+  let inverse = pointer(results.inverseDeviation, [c], "batchNormStatistics", to: T.self)
+  let runningMean = pointer(results.runningMean, [c], "batchNormStatistics", to: T.self)
+  let runningVariance = pointer(results.runningVariance, [c], "batchNormStatistics", to: T.self)
+  let (squares, momentum) = (sums + c, results.momentum)
+  for channel in 0..<c {
+    mean[channel] = T(sums[channel])
+    inverse[channel] = T(1 / (squares[channel] / Double(m) + results.epsilon).squareRoot())
+    let variance = squares[channel] / Double(m - 1)
+    runningMean[channel] = T((1 - momentum) * runningMean[channel].double + momentum * sums[channel])
+    runningVariance[channel] = T((1 - momentum) * runningVariance[channel].double + momentum * variance)
+  }
+}
+
+private func statistics<T: CPUScalar>(_: T.Type, _ x: Tensor, _ results: BatchNormStatistics) {
+  let (m, c) = extent(of: x, "batchNormStatistics")
   withZeros(2 * c) { sums in
-    let squares = sums + c
-    for row in 0..<m { addScaled(1, values + row * c, to: sums, count: c) }
-    for channel in 0..<c { sums[channel] /= Double(m) }
-    for row in 0..<m {
+    addMoments(T.self, of: x, to: sums)
+    write(T.self, sums, m: m, c: c, to: results)
+  }
+}
+
+private func shareMoments<T: CPUScalar>(_: T.Type, _ x: Tensor, _ moments: Tensor) {
+  let (m, c) = extent(of: x, "takeMoments")
+  let moments = pointer(moments, [3, c], "takeMoments", to: T.self)
+  withZeros(2 * c) { sums in
+    addMoments(T.self, of: x, to: sums)
+    for i in 0..<2 * c { moments[i] = T(sums[i]) }
+  }
+  for channel in 0..<c { moments[2 * c + channel] = T(m) }
+}
+
+/// Σ(x−mean)² = Σ_part [m2 + rows·(partMean−mean)²] (Chan, Golub, LeVeque 1983).
+private func merge<T: CPUScalar>(_: T.Type, _ moments: Tensor, _ m: Int, _ results: BatchNormStatistics) {
+  let (parts, c) = (moments.shape[0], moments.shape[2])
+  let moments = pointer(moments, [parts, 3, c], "mergeMoments", to: T.self)
+  withZeros(2 * c) { sums in
+    for part in 0..<parts {
+      let mean = moments + part * 3 * c
+      for channel in 0..<c { sums[channel] += mean[channel].double * (mean[2 * c + channel].double / Double(m)) }
+    }
+    for part in 0..<parts {
+      let mean = moments + part * 3 * c
       for channel in 0..<c {
-        let distance = values[row * c + channel].double - sums[channel]
-        squares[channel] += distance * distance
+        let distance = mean[channel].double - sums[channel]
+        sums[c + channel] += mean[c + channel].double + mean[2 * c + channel].double * distance * distance
       }
     }
-    for channel in 0..<c {
-      mean[channel] = T(sums[channel])
-      inverse[channel] = T(1 / (squares[channel] / Double(m) + epsilon).squareRoot())
-      let variance = squares[channel] / Double(m - 1)
-      runningMean[channel] = T((1 - momentum) * runningMean[channel].double + momentum * sums[channel])
-      runningVariance[channel] = T((1 - momentum) * runningVariance[channel].double + momentum * variance)
-    }
+    write(T.self, sums, m: m, c: c, to: results)
   }
 }
 
@@ -123,53 +179,103 @@ private func normalise<T: CPUScalar>(
   }
 }
 
-private func gradient<T: CPUScalar>(
-  _: T.Type, _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels, _ results: Gradients
-) {
-  let (m, c) = extent(of: x, "batchNormGradient")
-  let dy = pointer(dy, x.shape, "batchNormGradient", to: T.self)
-  let y: UnsafeMutablePointer<T>? =
-    if case .result(let y) = mask { pointer(y, x.shape, "batchNormGradient", to: T.self) } else { nil }
-  let dx = pointer(results.dx, x.shape, "batchNormGradient", to: T.self)
-  let dresidual = results.dresidual.map { pointer($0, x.shape, "batchNormGradient", to: T.self) }
-  let x = pointer(x, x.shape, "batchNormGradient", to: T.self)
-  let mean = pointer(channels.mean, [c], "batchNormGradient", to: T.self)
-  let inverse = pointer(channels.inverseDeviation, [c], "batchNormGradient", to: T.self)
-  let scale = pointer(channels.scale, [c], "batchNormGradient", to: T.self)
-  let bias = pointer(channels.bias, [c], "batchNormGradient", to: T.self)
-  let dscale = pointer(results.dscale, [c], "batchNormGradient", to: T.self)
-  let dbias = pointer(results.dbias, [c], "batchNormGradient", to: T.self)
+/// The masked gradient and the normalised value of each element.
+private struct GradientTerms<T: CPUScalar> {
+  let m, c: Int
+  let dy, x, mean, inverse, scale, bias: UnsafeMutablePointer<T>
+  let y: UnsafeMutablePointer<T>?
+  let isRecomputed: Bool
 
-  /// g and x̂ of one element.
-  @inline(__always) func terms(_ i: Int, _ channel: Int) -> (g: T, normalised: Double) {
+  init(_ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels) {
+    let (m, c) = extent(of: x, "batchNormGradient")
+    func values(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, x.shape, "batchNormGradient") }
+    func channel(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, [c], "batchNormGradient") }
+    (self.m, self.c, isRecomputed) = (m, c, mask.isRecomputed)
+    (self.dy, self.x, y) = (values(dy), values(x), mask.result.map(values))
+    (mean, inverse) = (channel(channels.mean), channel(channels.inverseDeviation))
+    (scale, bias) = (channel(channels.scale), channel(channels.bias))
+  }
+
+  /// g and x̂.
+  @inline(__always) func callAsFunction(_ i: Int, _ channel: Int) -> (g: T, normalised: Double) {
     let normalised = (x[i].double - mean[channel].double) * inverse[channel].double
     let passed =
-      switch mask {
-      case .none: true
-      case .result: y.map { $0[i] > 0 } ?? true
-      case .recomputed: normalised * scale[channel].double + bias[channel].double > 0
-      }
+      if let y { y[i] > 0 } else if isRecomputed { normalised * scale[channel].double + bias[channel].double > 0 } else { true }
     return (passed ? dy[i] : 0, normalised)
   }
 
-  withZeros(2 * c) { biasSums in
-    let scaleSums = biasSums + c
+  /// sums [2,C]: Σg, then Σg·x̂.
+  @inline(__always) func addSums(to sums: UnsafeMutablePointer<Double>) {
     for row in 0..<m {
       for channel in 0..<c {
-        let (g, normalised) = terms(row * c + channel, channel)
-        biasSums[channel] += g.double
-        scaleSums[channel] += g.double * normalised
+        let (g, normalised) = self(row * c + channel, channel)
+        sums[channel] += g.double
+        sums[c + channel] += g.double * normalised
       }
     }
+  }
+
+  /// dx, and g where dresidual wants it: element by element, so that both may take the place of what they are made of.
+  @inline(__always) func write(
+    _ sums: UnsafePointer<Double>, rows: Int, dx: UnsafeMutablePointer<T>, dresidual: UnsafeMutablePointer<T>?
+  ) {
     for row in 0..<m {
       for channel in 0..<c {
         let i = row * c + channel
-        let (g, normalised) = terms(i, channel)
-        let centred = g.double - (biasSums[channel] + normalised * scaleSums[channel]) / Double(m)
+        let (g, normalised) = self(i, channel)
+        let centred = g.double - (sums[channel] + normalised * sums[c + channel]) / Double(rows)
         dresidual?[i] = g
         dx[i] = T(scale[channel].double * inverse[channel].double * centred)
       }
     }
-    for channel in 0..<c { (dscale[channel], dbias[channel]) = (T(scaleSums[channel]), T(biasSums[channel])) }
+  }
+}
+
+private func gradient<T: CPUScalar>(
+  _: T.Type, _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels, _ dx: Tensor, _ dscale: Tensor,
+  _ dbias: Tensor, _ dresidual: Tensor?
+) {
+  let terms = GradientTerms<T>(dy, x, mask, channels)
+  let c = terms.c
+  let dx = pointer(dx, x.shape, "batchNormGradient", to: T.self)
+  let dresidual = dresidual.map { pointer($0, x.shape, "batchNormGradient", to: T.self) }
+  let dscale = pointer(dscale, [c], "batchNormGradient", to: T.self)
+  let dbias = pointer(dbias, [c], "batchNormGradient", to: T.self)
+  withZeros(2 * c) { sums in
+    terms.addSums(to: sums)
+    terms.write(sums, rows: terms.m, dx: dx, dresidual: dresidual)
+    for channel in 0..<c { (dbias[channel], dscale[channel]) = (T(sums[channel]), T(sums[c + channel])) }
+  }
+}
+
+private func shareGradientSums<T: CPUScalar>(
+  _: T.Type, _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels, _ dscale: Tensor, _ dbias: Tensor,
+  _ dresidual: Tensor?
+) {
+  let terms = GradientTerms<T>(dy, x, mask, channels)
+  let c = terms.c
+  let dresidual = dresidual.map { pointer($0, x.shape, "batchNormGradientSums", to: T.self) }
+  let dscale = pointer(dscale, [c], "batchNormGradientSums", to: T.self)
+  let dbias = pointer(dbias, [c], "batchNormGradientSums", to: T.self)
+  withZeros(2 * c) { sums in
+    terms.addSums(to: sums)
+    for channel in 0..<c { (dbias[channel], dscale[channel]) = (T(sums[channel]), T(sums[c + channel])) }
+  }
+  guard let dresidual else { return }
+  for i in 0..<terms.m * c { dresidual[i] = terms(i, i % c).g }
+}
+
+private func shareInputGradient<T: CPUScalar>(
+  _: T.Type, _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels, _ dscale: Tensor, _ dbias: Tensor,
+  _ rows: Int, _ dx: Tensor
+) {
+  let terms = GradientTerms<T>(dy, x, mask, channels)
+  let c = terms.c
+  let dx = pointer(dx, x.shape, "batchNormInputGradient", to: T.self)
+  let dscale = pointer(dscale, [c], "batchNormInputGradient", to: T.self)
+  let dbias = pointer(dbias, [c], "batchNormInputGradient", to: T.self)
+  withZeros(2 * c) { sums in
+    for channel in 0..<c { (sums[channel], sums[c + channel]) = (dbias[channel].double, dscale[channel].double) }
+    terms.write(sums, rows: rows, dx: dx, dresidual: nil)
   }
 }

@@ -4,7 +4,7 @@ import Compute
 ///
 /// Operations are done when the call returns. Results do not depend on the number of threads: each element is summed by one
 /// thread, in a fixed order.
-public final class CPUBackend: Backend {
+public final class CPUBackend: ShardBackend {
   public let scalar: DataType
   public let alignment = 64
   private let pool = BlockPool(alignment: 64, limit: HostMemory.available())

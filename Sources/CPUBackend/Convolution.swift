@@ -15,6 +15,11 @@ extension CPUBackend {
       runningVariance: statistics.runningVariance)
   }
 
+  public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) {
+    convolution(x, filter: filter, geometry, into: y)
+    takeMoments(of: y, moments: moments)
+  }
+
   public func convolution(_ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) {
     let filter = Tensor(shape: geometry.filter, type: prepared.type, storage: prepared.storage)
     isDouble

@@ -7,11 +7,11 @@ extension CPUBackend {
   }
 
   public func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) {
     isDouble
-      ? loss(Double.self, logits, labels, smoothing, metrics, gradient, lossScale)
-      : loss(Float.self, logits, labels, smoothing, metrics, gradient, lossScale)
+      ? loss(Double.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
+      : loss(Float.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
   }
 }
 
@@ -48,7 +48,7 @@ private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count
 
 private func loss<T: CPUScalar>(
   _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?,
-  _ lossScale: Tensor?
+  _ lossScale: Tensor?, _ images: Int
 ) {
   precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
@@ -75,7 +75,7 @@ private func loss<T: CPUScalar>(
     guard let gradient else { continue }
     for i in 0..<k {
       let target = (i == label ? 1 - smoothing : 0) + smoothing / Double(k)
-      gradient[image * k + i] = T(scale * (exp(row[i].double - normaliser) - target) / Double(n))
+      gradient[image * k + i] = T(scale * (exp(row[i].double - normaliser) - target) / Double(images))
     }
   }
   metrics[0] = T(metrics[0].double + total)

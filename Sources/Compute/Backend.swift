@@ -22,6 +22,10 @@ public protocol Backend: AnyObject {
   var memoryLimit: Int { get }
   /// Bytes that the driver gives in one block at most.
   var largestBlock: Int { get }
+  /// The devices that share the work, each with memory of its own; by itself it is one.
+  var devices: [any Backend] { get }
+  /// A backend without memory or arithmetic that has as many ``devices``, each of which learns what memory the one in its place needs.
+  func dryRun() -> any Backend
 
   // MARK: Memory
 
@@ -290,6 +294,10 @@ public enum LossScale {
 }
 
 extension Backend {
+  public var devices: [any Backend] { [self] }
+
+  public func dryRun() -> any Backend { DryRunBackend(modelling: self, isLogging: false) }
+
   public func allocate(byteCount: Int, images: Int) throws -> any Storage { try allocate(byteCount: byteCount) }
 
   /// A new tensor of undefined contents whose first dimension are the images of a batch; of the backend's ``scalar`` type unless
@@ -309,15 +317,25 @@ extension Backend {
   /// A new tensor with the host's elements; floating-point ones are converted to ``scalar`` or to the type that is named, int64 to
   /// int32.
   public func upload(_ host: HostTensor, as floatingPoint: DataType? = nil) throws -> Tensor {
-    let type: DataType =
-      switch host.type {
-      case .float32, .float16, .bfloat16, .float64: floatingPoint ?? scalar
-      case .int32, .int64: .int32
-      case .uint8: .uint8
-      }
-    let result = try tensor(host.shape, type)
-    try host.converted(to: type).bytes.withUnsafeBytes { try write($0, to: result) }
-    return result
+    try upload(host, to: tensor(host.shape, type(of: host, floatingPoint)))
+  }
+
+  /// The same for a tensor whose first dimension are the images of a batch.
+  public func uploadBatch(_ host: HostTensor, as floatingPoint: DataType? = nil) throws -> Tensor {
+    try upload(host, to: batchTensor(host.shape, type(of: host, floatingPoint)))
+  }
+
+  private func type(of host: HostTensor, _ floatingPoint: DataType?) -> DataType {
+    switch host.type {
+    case .float32, .float16, .bfloat16, .float64: floatingPoint ?? scalar
+    case .int32, .int64: .int32
+    case .uint8: .uint8
+    }
+  }
+
+  private func upload(_ host: HostTensor, to tensor: Tensor) throws -> Tensor {
+    try host.converted(to: tensor.type).bytes.withUnsafeBytes { try write($0, to: tensor) }
+    return tensor
   }
 
   /// The elements, after all work enqueued so far.

@@ -2,7 +2,7 @@
 /// pool, so that a model can be examined before anything is launched.
 ///
 /// Tensors read as zeros. A shape, type or overlap that the protocol forbids stops the program, as on a real device.
-public final class DryRunBackend: Backend {
+public final class DryRunBackend: ShardBackend {
   public let scalar: DataType
   public let alignment: Int
   /// The operations so far, in order.
@@ -103,27 +103,14 @@ public final class DryRunBackend: Backend {
     macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
     _ call: @escaping OperationRecord.Call
   ) {
-    let sources = (reads + partly.tensors).map { own($0.storage, operation) }
-    let shareable = inPlace.map { own($0.storage, operation) }
-    let destinations = (writes + updates).map { own($0.storage, operation) }
-    for (index, destination) in destinations.enumerated() {
-      for other in destinations[..<index] + sources where destination.overlaps(other) {
-        let isAllowed =
-          other.coincides(destination) && shareable.contains { $0.coincides(destination) }
-          && !destinations[..<index].contains { $0.coincides(destination) }
-        precondition(isAllowed, "[\(operation)] a destination overlaps a source or another destination")
-      }
-    }
-    let borrowed = workspace.map(workspaceByteCounts) ?? []
-    withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
-
+    let isInPlace = pass(
+      operation, reads: reads + partly.tensors, inPlace: inPlace, writes: writes + updates, workspace: workspace)
     guard isLogging else { return }
     let output = (writes + updates).first
     let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
     let passed = reads + updates + updates + writes
     let tensors = reads + updates + writes + partly.tensors
     let storages = tensors.map { own($0.storage, operation) }
-    let isInPlace = destinations.contains { destination in sources.contains { $0.coincides(destination) } }
     operations.append(
       OperationRecord(
         layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""),
@@ -138,6 +125,28 @@ public final class DryRunBackend: Backend {
         integers: integers,
         convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } },
         call: call))
+  }
+
+  /// Checks overlaps and borrows the workspace.
+  /// - Returns: whether a destination takes a source's place.
+  @discardableResult
+  func pass(
+    _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], writes: [Tensor], workspace: WorkspaceOperation?
+  ) -> Bool {
+    let sources = reads.map { own($0.storage, operation) }
+    let shareable = inPlace.map { own($0.storage, operation) }
+    let destinations = writes.map { own($0.storage, operation) }
+    for (index, destination) in destinations.enumerated() {
+      for other in destinations[..<index] + sources where destination.overlaps(other) {
+        let isAllowed =
+          other.coincides(destination) && shareable.contains { $0.coincides(destination) }
+          && !destinations[..<index].contains { $0.coincides(destination) }
+        precondition(isAllowed, "[\(operation)] a destination overlaps a source or another destination")
+      }
+    }
+    let borrowed = workspace.map(workspaceByteCounts) ?? []
+    withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
+    return destinations.contains { destination in sources.contains { $0.coincides(destination) } }
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {

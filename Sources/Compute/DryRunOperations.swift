@@ -328,7 +328,7 @@ extension DryRunBackend {
   }
 
   public func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) {
     precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape)")
     require(logits, logits.shape, "crossEntropy")
@@ -389,5 +389,60 @@ extension DryRunBackend {
     ) {
       try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])
     }
+  }
+}
+
+/// What a device does with its share of a batch. Only the memory counts: the log lists operations on whole batches.
+extension DryRunBackend {
+  public func takeMoments(of x: Tensor, moments: Tensor) {
+    let c = channels(of: x, "takeMoments")
+    require(x, x.shape, "takeMoments", storage(x, "takeMoments"))
+    require(moments, [3, c], "takeMoments")
+    pass("takeMoments", reads: [x], writes: [moments], workspace: .batchNormStatistics(rows: x.count / c, channels: c))
+  }
+
+  public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) {
+    let type = storage(x, "convolution")
+    require(x, geometry.input, "convolution", type)
+    require(filter, geometry.filter, "convolution")
+    require(y, geometry.output, "convolution", type)
+    require(moments, [3, geometry.k], "convolution")
+    pass(
+      "convolution", reads: [x, filter], writes: [y, moments],
+      workspace: .convolution(ConvolutionWork(.forwardWithStatistics, geometry, type)))
+  }
+
+  public func mergeMoments(_ moments: Tensor, rows: Int, _ statistics: BatchNormStatistics) {
+    let results = [statistics.mean, statistics.inverseDeviation, statistics.runningMean, statistics.runningVariance]
+    precondition(moments.shape.rank == 3 && rows > 1, "[mergeMoments] \(moments.shape), \(rows) rows")
+    require(moments, [moments.shape[0], 3, statistics.mean.count], "mergeMoments")
+    for tensor in results { require(tensor, statistics.mean.shape, "mergeMoments") }
+    pass("mergeMoments", reads: [moments], writes: results, workspace: nil)
+  }
+
+  public func batchNormGradientSums(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
+  ) {
+    let reads = [dy, x] + (mask.result.map { [$0] } ?? [])
+    let results = dresidual.map { [$0] } ?? []
+    let type = storage(dy, "batchNormGradientSums")
+    for tensor in reads + results { require(tensor, dy.shape, "batchNormGradientSums", type) }
+    let perChannel = checked(channels, of: x, "batchNormGradientSums")
+    for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormGradientSums") }
+    pass(
+      "batchNormGradientSums", reads: perChannel + reads, inPlace: [dy], writes: results + [dscale, dbias],
+      workspace: .batchNormGradient(rows: dy.count / dscale.count, channels: dscale.count))
+  }
+
+  public func batchNormInputGradient(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
+  ) {
+    let reads = [dy, x] + (mask.result.map { [$0] } ?? [])
+    let type = storage(dy, "batchNormInputGradient")
+    for tensor in reads + [dx] { require(tensor, dy.shape, "batchNormInputGradient", type) }
+    let perChannel = checked(channels, of: x, "batchNormInputGradient")
+    for tensor in [dscale, dbias] { require(tensor, channels.scale.shape, "batchNormInputGradient") }
+    pass("batchNormInputGradient", reads: perChannel + reads + [dscale, dbias], inPlace: [dy, x], writes: [dx], workspace: nil)
   }
 }

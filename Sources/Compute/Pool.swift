@@ -143,4 +143,15 @@ public struct MemoryUse: Hashable, Sendable {
   public var peakBytesInUse = 0
 
   public init() {}
+
+  /// Of two pools together.
+  public static func + (a: MemoryUse, b: MemoryUse) -> MemoryUse {
+    var sum = a
+    sum.allocations += b.allocations
+    sum.bytesHeld += b.bytesHeld
+    sum.peakBytesHeld += b.peakBytesHeld
+    sum.bytesInUse += b.bytesInUse
+    sum.peakBytesInUse += b.peakBytesInUse
+    return sum
+  }
 }

@@ -8,7 +8,8 @@ extension Catalogue {
     ]
     return shapes.flatMap { shape in
       [statistics(shape), statistics(shape, mean: 1000)] + normalisation(shape) + gradients(shape)
-    } + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
+    } + [0, 1000].map { statistics([3001, 12], mean: $0) }  // rows in many chunks
+      + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
   }
 
   /// - Parameter mean: of the data, whose deviation is 1; a large one costs E[x²] − E[x]² all digits.

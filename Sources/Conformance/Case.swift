@@ -90,15 +90,39 @@ public struct Case: Sendable {
 
   private func isActivation(_ operand: Operand) -> Bool { Self.activations[operation]?.contains(operand.name) ?? false }
 
+  /// The operands besides activations whose first dimension are images, by operation.
+  private static let batches: [String: Set<String>] = [
+    "maxPool": ["positions"], "maxPoolGradient": ["positions"], "globalAveragePool": ["y"], "globalAveragePoolGradient": ["dy"],
+    "addBias": ["y"], "sumRows": ["x"], "softmax": ["logits", "probabilities"], "crossEntropy": ["logits", "labels", "gradient"],
+    "gatherBatch": ["plan", "batchLabels"], "multiply a·b": ["a", "c"], "multiply a·bᵀ": ["a", "c"], "multiply aᵀ·b": ["a", "b"],
+  ]
+
+  /// Whether an operand's first dimension are images, which devices can share out.
+  private func isBatch(_ operand: Operand) -> Bool {
+    var operation = operation
+    if operation == "multiply" {
+      // The name tells which matrices are transposed.
+      operation += name.contains("ᵀ·") ? " aᵀ·b" : " a·b"
+      if name.hasSuffix("ᵀ") { operation += "ᵀ" }
+    }
+    return isActivation(operand) || (Self.batches[operation]?.contains(operand.name) ?? false)
+  }
+
   /// Uploads the inputs, allocates the outputs and hands back what enqueues the operation.
-  /// - Parameter isReference: whether activations keep the backend's own precision; their values are those of ``storage``.
-  public func prepare(on backend: any Backend, asReference isReference: Bool = false) throws -> PreparedCase {
+  /// - Parameters:
+  ///   - isReference: whether activations keep the backend's own precision; their values are those of ``storage``.
+  ///   - sharingOut: whether the backend's devices share the images of each operand.
+  public func prepare(
+    on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false
+  ) throws -> PreparedCase {
     var tensors: [String: Tensor] = [:]
     for operand in operands {
-      let contents = operand.contents(seed: seed)
+      var contents = operand.contents(seed: seed)
+      let isStored = storage != .float32 && isActivation(operand)
+      if isStored { contents = contents.converted(to: storage) }
+      let type = isStored && !isReference ? storage : nil
       tensors[operand.name] =
-        storage != .float32 && isActivation(operand)
-        ? try backend.upload(contents.converted(to: storage), as: isReference ? nil : storage) : try backend.upload(contents)
+        try (sharingOut && isBatch(operand) ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type))
     }
     return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
   }

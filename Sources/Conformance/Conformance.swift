@@ -6,11 +6,12 @@ public enum Conformance {
   ///
   /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is, and finite where
   /// the reference is.
+  /// - Parameter sharingOut: whether the images of operands are shared out among the devices of the candidate.
   /// - Throws: what the backends throw.
   public static func check(
-    _ subject: Case, on candidate: any Backend, against reference: any Backend
+    _ subject: Case, on candidate: any Backend, against reference: any Backend, sharingOut: Bool = false
   ) throws -> Outcome {
-    let results = try outputs(of: subject, on: candidate)
+    let results = try outputs(of: subject, on: candidate, sharingOut: sharingOut)
     let expected = try outputs(of: subject, on: reference, asReference: true)
     let comparisons = zip(results, expected).map { Comparison($0.name, $0.values, against: $1.values, subject.bound) }
     return Outcome(
@@ -22,9 +23,9 @@ public enum Conformance {
   }
 
   private static func outputs(
-    of subject: Case, on backend: any Backend, asReference: Bool = false
+    of subject: Case, on backend: any Backend, asReference: Bool = false, sharingOut: Bool = false
   ) throws -> [(name: String, values: HostTensor)] {
-    let prepared = try subject.prepare(on: backend, asReference: asReference)
+    let prepared = try subject.prepare(on: backend, asReference: asReference, sharingOut: sharingOut)
     try prepared.run()
     return try prepared.outputs()
   }

@@ -2,21 +2,23 @@ import Compute
 import NN
 
 extension Summary {
-  /// Compares what training will hold with what the device has, before anything is launched.
-  /// - Parameter otherBytes: device memory that is needed besides, for example the data set's.
+  /// Compares what training will hold with what the device has, or each of several, before anything is launched.
+  /// - Parameter otherBytes: memory that is needed besides on each device, for example the data set's.
   /// - Throws: ``Failure`` where the memory does not suffice, which says what would.
   public func requireMemoryForTraining(on device: any Backend, otherBytes: Int = 0) throws {
-    let needed = training.peakBytesHeld + otherBytes
-    if needed <= device.memoryLimit { return }
-    throw Failure(
-      "training needs \(rounded(bytes: needed)) of device memory, and \(device.name) has \(rounded(bytes: device.memoryLimit)) free: "
-        + (try advice(on: device, room: device.memoryLimit - otherBytes)))
+    for (use, member) in zip(devices, device.devices) {
+      let needed = use.peakBytesHeld + otherBytes
+      if needed <= member.memoryLimit { continue }
+      throw Failure(
+        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has \(rounded(bytes: member.memoryLimit)) "
+          + "free: " + (try advice(on: device, otherBytes: otherBytes)))
+    }
   }
 
-  /// What fits into `room` bytes.
-  private func advice(on device: any Backend, room: Int) throws -> String {
-    let plain = try recompute ? nil : largestBatch(recompute: false, on: device, room: room)
-    guard let batch = try largestBatch(recompute: true, on: device, room: room) else {
+  /// What fits.
+  private func advice(on device: any Backend, otherBytes: Int) throws -> String {
+    let plain = try recompute ? nil : largestBatch(recompute: false, on: device, otherBytes: otherBytes)
+    guard let batch = try largestBatch(recompute: true, on: device, otherBytes: otherBytes) else {
       return "use a smaller model, image size or data set: not even the smallest --batch-size fits"
     }
     if recompute { return "use --batch-size \(batch), the largest that fits" }
@@ -25,26 +27,28 @@ extension Summary {
     return "use --recompute --batch-size \(batch), the largest that fits with it" + other
   }
 
-  /// The largest batch, up to this one, that trains in `room` bytes; nil where none does. More images are taken to need more.
-  private func largestBatch(recompute: Bool, on device: any Backend, room: Int) throws -> Int? {
+  /// The largest batch, up to this one, that fits in training; nil where none does. More images are taken to need more.
+  private func largestBatch(recompute: Bool, on device: any Backend, otherBytes: Int) throws -> Int? {
     let model = try ResNet(configuration)
     func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
-    func peak(_ batch: Int) throws -> Int {
-      try Self.train(model, shape(batch), recompute, precision, device, isLogging: false).memory.peakBytesHeld
+    /// Bytes by which the device that lacks most lacks them; 0 or less where the batch fits.
+    func lack(_ batch: Int) throws -> Int {
+      let uses = try Self.train(model, shape(batch), recompute, precision, on: device.dryRun())
+      return zip(uses, device.devices).map { $0.peakBytesHeld + otherBytes - $1.memoryLimit }.max() ?? 0
     }
     // One image may be too few for batch normalisation.
     var fitting = model.canTrain(on: shape(1)) ? 1 : 2
-    var (least, tooLarge, most) = (try peak(fitting), images[0], try peak(images[0]))
-    if most <= room { return images[0] }
-    if least > room { return nil }
+    var (least, tooLarge, most) = (try lack(fitting), images[0], try lack(images[0]))
+    if most <= 0 { return images[0] }
+    if least > 0 { return nil }
     // Memory grows about linearly with the batch; where that does not halve the range, its middle does.
     var interpolates = true
     while fitting + 1 < tooLarge {
       let width = tooLarge - fitting
-      let share = interpolates ? Double(room - least) / Double(most - least) : 0.5
+      let share = interpolates ? Double(-least) / Double(most - least) : 0.5
       let middle = min(max(fitting + Int(Double(width) * share), fitting + 1), tooLarge - 1)
-      let bytes = try peak(middle)
-      if bytes <= room { (fitting, least) = (middle, bytes) } else { (tooLarge, most) = (middle, bytes) }
+      let bytes = try lack(middle)
+      if bytes <= 0 { (fitting, least) = (middle, bytes) } else { (tooLarge, most) = (middle, bytes) }
       interpolates = !interpolates || 2 * (tooLarge - fitting) <= width
     }
     return fitting

@@ -29,8 +29,11 @@ public struct Summary {
   public let parameters: Int
   /// Multiply-accumulates of the forward pass over the batch, and of a whole training step with what it computes again.
   public let macs, trainingMACs: Int
-  /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set.
+  /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set. Of several devices,
+  /// all together.
   public let training: MemoryUse
+  /// The same of each of the devices that share the work.
+  public let devices: [MemoryUse]
   /// The same after inference of the batch.
   public let inference: MemoryUse
   /// Every operation of one training step, and of inference of a batch that is not the first.
@@ -48,8 +51,22 @@ public struct Summary {
   ) throws {
     (self.configuration, self.images, self.recompute, self.precision) = (configuration, images, recompute, precision)
     let model = try ResNet(configuration)
-    (training, step) = try Self.train(model, images, recompute, precision, device)
-    (inference, inferenceOperations) = try Self.infer(configuration, images, precision, device)
+    // Of several devices, the operations are those on the whole batch, and the memory is that which each needs for its share.
+    let isShared = (device?.devices.count ?? 1) > 1
+    let log = DryRunBackend(modelling: device?.devices[0])
+    var ends: [Int] = []
+    var uses = try Self.train(
+      model, images, recompute, precision, on: log, onLayer: { log.layer = $0 }, onStep: { ends.append(log.operations.count) })
+    step = Array(log.operations[ends[0]..<ends[1]])
+    if let device, isShared { uses = try Self.train(model, images, recompute, precision, on: device.dryRun()) }
+    devices = uses
+    training = uses.reduce(MemoryUse(), +)
+
+    let inferenceLog = DryRunBackend(modelling: device?.devices[0])
+    uses = try Self.infer(configuration, images, precision, on: inferenceLog) { ends.append(inferenceLog.operations.count) }
+    inferenceOperations = Array(inferenceLog.operations[ends[ends.count - 2]..<ends[ends.count - 1]])
+    if let device, isShared { uses = try Self.infer(configuration, images, precision, on: device.dryRun()) }
+    inference = uses.reduce(MemoryUse(), +)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
     layers = Self.layers(forward, model.store)
@@ -57,47 +74,50 @@ public struct Summary {
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// Two steps of training; of the first, every operation, unless logging is turned off.
+  /// Two steps of training.
+  /// - Parameter onStep: called before the first, and after each.
+  /// - Returns: what each device's memory pool has done.
   static func train(
-    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ precision: Precision, _ device: (any Backend)?, isLogging: Bool = true
-  ) throws -> (memory: MemoryUse, step: [OperationRecord]) {
+    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ precision: Precision, on backend: any Backend,
+    onLayer: ((String) -> Void)? = nil, onStep: () -> Void = {}
+  ) throws -> [MemoryUse] {
     try model.check(images, .training)
-    let backend = DryRunBackend(modelling: device, isLogging: isLogging)
     try model.store.allocate(on: backend)
     let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
-    let start = backend.operations.count
-    var end = start
-    for index in 0..<2 {
+    onStep()
+    for _ in 0..<2 {
       let batch = try (
         images: backend.batchTensor(images, precision.storage(on: backend)), labels: backend.batchTensor([images[0]], .int32),
         metrics: backend.tensor([3])
       )
       try withExtendedLifetime(batch) {
         try model.trainingStep(
-          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0
-        ) { backend.layer = $0 }
+          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0,
+          onLayer: onLayer)
       }
-      if index == 0 { end = backend.operations.count }
+      onStep()
     }
-    return (backend.memory, Array(backend.operations[start..<end]))
+    return withExtendedLifetime(optimiser) { backend.devices.map(\.memory) }
   }
 
+  /// Two batches of inference; the second uses what the first has derived from the parameters.
+  /// - Parameter onBatch: called before the first, and after each.
+  /// - Returns: what each device's memory pool has done.
   private static func infer(
-    _ configuration: ModelConfiguration, _ images: Shape, _ precision: Precision, _ device: (any Backend)?
-  ) throws -> (MemoryUse, [OperationRecord]) {
+    _ configuration: ModelConfiguration, _ images: Shape, _ precision: Precision, on backend: any Backend,
+    onBatch: () -> Void = {}
+  ) throws -> [MemoryUse] {
     let model = try ResNet(configuration)
-    let backend = DryRunBackend(modelling: device)
     try model.store.allocate(on: backend)
-    // The second batch uses what the first has derived from the parameters.
     let folded = FoldedParameters()
-    var start = 0
+    onBatch()
     for _ in 0..<2 {
-      start = backend.operations.count
       _ = try model(
         Variable(try backend.batchTensor(images, precision.storage(on: backend))),
         Pass(on: backend, mode: .inference, folded: folded))
+      onBatch()
     }
-    return (backend.memory, Array(backend.operations[start...]))
+    return withExtendedLifetime((model, folded)) { backend.devices.map(\.memory) }
   }
 
   private static func layers(_ forward: [OperationRecord], _ store: ParameterStore) -> [Layer] {

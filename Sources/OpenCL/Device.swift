@@ -1,9 +1,21 @@
 import COpenCL
 
-/// A processor that runs kernels. All figures are the driver's own answers.
+/// A processor that runs kernels, or a part of one. All figures are the driver's own answers.
 public struct Device: Hashable, @unchecked Sendable {
-  // Sendable: root devices are immutable and live as long as the process.
+  // Sendable: devices are immutable. Root devices live as long as the process, parts as long as somebody holds their owner.
   let id: cl_device_id
+  private let part: PartOwner?
+  /// How many equal parts the processor was cut into, of which this is one; 1 for the whole.
+  public let partsOfWhole: Int
+
+  /// A root device.
+  init(id: cl_device_id) { (self.id, part, partsOfWhole) = (id, nil, 1) }
+
+  private init(part: PartOwner, of count: Int) { (id, self.part, partsOfWhole) = (part.id, part, count) }
+
+  public static func == (a: Device, b: Device) -> Bool { a.id == b.id }
+  public func hash(into hasher: inout Hasher) { hasher.combine(id) }
+
   /// For libraries that take a device of the C API.
   public var handle: cl_device_id { id }
 
@@ -51,6 +63,22 @@ public struct Device: Hashable, @unchecked Sendable {
   public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
   /// Bytes of local memory that a work-group may use.
   public var localMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0))) } }
+  /// Work-items that a work-group may have at most, in all and in its first two dimensions.
+  public var maxWorkGroupSize: Int {
+    get throws(OpenCLError) {
+      let sizes = try Info.bytes("clGetDeviceInfo", CL_DEVICE_MAX_WORK_ITEM_SIZES) { clGetDeviceInfo(id, $0, $1, $2, $3) }
+      let dimensions = sizes.withUnsafeBytes { Array($0.bindMemory(to: Int.self).prefix(2)) }
+      return min(dimensions.min() ?? 1, try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 1))
+    }
+  }
+  /// The generation of an NVIDIA GPU, which says what PTX it understands; nil for other devices (`cl_nv_device_attribute_query`).
+  public var computeCapability: (major: Int, minor: Int)? {
+    get throws(OpenCLError) {
+      guard try string(CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_nv_device_attribute_query") else { return nil }
+      // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and …_MINOR_NV, which not every header has.
+      return (Int(try value(0x4000, cl_uint(0))), Int(try value(0x4001, cl_uint(0))))
+    }
+  }
   /// Floats in the widest vector that the hardware executes natively.
   public var nativeVectorWidth: Int {
     get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }
@@ -76,6 +104,29 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
+  /// Cuts the device into parts with the same number of compute units each, which work independently of each other; a rest of units is
+  /// left idle. They share the device's memory.
+  /// - Throws: an error whose detail says what the device can do, where it cannot do this.
+  public func partitioned(into count: Int) throws(OpenCLError) -> [Device] {
+    precondition(count > 0, "[partitioned] into \(count)")
+    let units = try computeUnits / count
+    guard units > 0 else {
+      throw OpenCLError(
+        call: "clCreateSubDevices", code: CL_INVALID_DEVICE_PARTITION_COUNT,
+        detail: "\(try name) has \(try computeUnits) compute units, not enough for \(count) parts")
+    }
+    var properties = [
+      cl_device_partition_property(CL_DEVICE_PARTITION_EQUALLY), cl_device_partition_property(units), 0,
+    ]
+    let unable = "\(try name) of \(try computeUnits) compute units cannot be cut into parts"
+    var found: cl_uint = 0
+    try OpenCLError.check(clCreateSubDevices(id, &properties, 0, nil, &found), "clCreateSubDevices", detail: unable)
+    var ids = [cl_device_id?](repeating: nil, count: Int(found))
+    try OpenCLError.check(clCreateSubDevices(id, &properties, found, &ids, nil), "clCreateSubDevices", detail: unable)
+    // All have an owner, which releases what is too many at once.
+    return ids.compactMap { $0.map(PartOwner.init(id:)) }.prefix(count).map { Device(part: $0, of: count) }
+  }
+
   private func string(_ parameter: Int32) throws(OpenCLError) -> String {
     try Info.string("clGetDeviceInfo", parameter) { clGetDeviceInfo(id, $0, $1, $2, $3) }
   }
@@ -83,4 +134,13 @@ public struct Device: Hashable, @unchecked Sendable {
   private func value<Value: BitwiseCopyable>(_ parameter: Int32, _ initial: Value) throws(OpenCLError) -> Value {
     try Info.value("clGetDeviceInfo", parameter, initial: initial) { clGetDeviceInfo(id, $0, $1, $2, $3) }
   }
+}
+
+/// Owns a sub-device.
+private final class PartOwner {
+  let id: cl_device_id
+
+  init(id: cl_device_id) { self.id = id }
+
+  deinit { clReleaseDevice(id) }
 }

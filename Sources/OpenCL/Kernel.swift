@@ -4,11 +4,14 @@ import COpenCL
 public final class Kernel {
   let handle: cl_kernel
   public let name: String
+  private let device: Device
   private var constants: [Int: Bool] = [:]
+  private var knownGroupLimit: Int?
 
   public init(_ name: String, in program: Program) throws(OpenCLError) {
     handle = try OpenCLError.create("clCreateKernel", detail: name) { clCreateKernel(program.handle, name, $0) }
     self.name = name
+    device = program.device
   }
 
   deinit { clReleaseKernel(handle) }
@@ -20,6 +23,19 @@ public final class Kernel {
     case float(Float)
     /// Bytes of local memory for a `__local` pointer.
     case local(Int)
+  }
+
+  /// Work-items that a work-group of this kernel may have at most, which its registers may make fewer than the device's limit. Asked of
+  /// the driver once.
+  public var maxWorkGroupSize: Int {
+    get throws(OpenCLError) {
+      if let known = knownGroupLimit { return known }
+      let limit = try Info.value("clGetKernelWorkGroupInfo", CL_KERNEL_WORK_GROUP_SIZE, initial: 0) {
+        clGetKernelWorkGroupInfo(handle, device.id, $0, $1, $2, $3)
+      }
+      knownGroupLimit = limit
+      return limit
+    }
   }
 
   /// The bytes that one launch moves if it passes once over each buffer that it gets: what is `const` is read, what is not is

@@ -3,7 +3,7 @@ import COpenCL
 /// Owns a built `cl_program`.
 public final class Program {
   let handle: cl_program
-  private let device: Device
+  let device: Device
 
   /// Compiles OpenCL C for the context's device.
   /// - Throws: an error whose detail is the compiler's log, if the source does not build.

@@ -2,9 +2,14 @@ import Compute
 import Kernels
 
 extension OpenCLBackend {
-  /// How an operation over x [rows, channels] is cut: vectors of channels, and chunks of rows that stay in a core's first cache.
+  /// How an operation over x [rows, channels] is cut: vectors of channels, and chunks of rows.
   private struct Cut {
-    let rows, channels, width, chunks: Int
+    let rows, channels, width: Int
+    /// Chunks that are summed up, and those of operations that sum nothing.
+    let chunks, pieces: Int
+    /// Work-items of a chunk, and those that merge chunks.
+    let group, mergers: WorkGroup
+    let mergerWidth: Int
 
     init(_ x: Tensor, channels: Int, _ traits: DeviceTraits) {
       precondition(channels > 0 && x.count % channels == 0, "[batchNorm] \(x.shape) of \(channels) channels")
@@ -15,9 +20,30 @@ extension OpenCLBackend {
       self.rows = rows
       self.channels = channels
       width = traits.vectorWidth(dividing: channels)
-      // 256 rows of a vector of 16 floats are 16 KB.
-      chunks = (rows + 255) / 256
+      group = traits.group(columns: channels / width, of: width, rows: rows)
+      guard let lanes = group.lanes else {
+        // 256 rows of a vector of 16 floats are 16 KB, which stay in a core's first cache.
+        chunks = (rows + 255) / 256
+        (pieces, mergers, mergerWidth) = (chunks, .alone, width)
+        return
+      }
+      // As many chunks as fill the device with groups, but none so small that merging them takes as long, or that its mean, to which
+      // the others are relative, says little.
+      let across = (channels / width + lanes - 1) / lanes
+      let wanted = 2 * traits.wantedItems / (lanes * group.rows * across)
+      chunks = max(1, min(wanted, rows / max(64, 8 * group.rows)))
+      // Few rows each; there are drivers that count groups of a second dimension in 16 bits.
+      pieces = min(1 << 15, (rows + 4 * group.rows - 1) / (4 * group.rows))
+      // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks. Always as many, so that
+      // few programs serve all sizes.
+      mergers = traits.group(columns: 8, of: 1, rows: traits.workGroupSize, lanes: 8)
+      mergerWidth = 1
     }
+
+    /// Work-items for each chunk, for each channel of the merged chunks, and for each piece.
+    var grid: WorkGroup.Grid { group.grid(columns: channels / width, blocks: chunks) }
+    var mergerGrid: WorkGroup.Grid { mergers.grid(columns: channels / mergerWidth) }
+    var pieceGrid: WorkGroup.Grid { group.grid(columns: group.lanes == nil ? 1 : channels / width, blocks: pieces) }
 
     /// - Parameter figures: kept of each chunk for each channel.
     func workspaceByteCount(figures: Int) -> Int { chunks * figures * channels * 4 }
@@ -31,30 +57,38 @@ extension OpenCLBackend {
     precondition(cut.rows > 1, "[batchNormStatistics] \(x.shape) has one value a channel, a variance needs two")
     let partial = try tensor([cut.chunks, 3, cut.channels])
     try takeMoments(of: x, into: partial)
-    try merge(
+    try mergeMoments(
       partial, rows: cut.rows,
       BatchNormStatistics(
         epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
         runningVariance: runningVariance))
   }
 
-  /// The moments of the chunks of x [..., C]. partial [chunks,3,C], as many chunks as ``momentChunks(rows:)`` says.
+  /// The moments of the chunks of x [..., C]. partial [chunks,3,C], as many chunks as ``momentChunks(rows:channels:)`` says.
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage),
-      global: [cut.channels / cut.width, cut.chunks],
+      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
-  func momentChunks(rows: Int) -> Int { Cut(rows: rows, channels: 1, traits).chunks }
+  func momentChunks(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).chunks }
 
-  /// Statistics of `rows` rows from the moments of their chunks. partial [chunks,3,C].
-  func merge(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
+  /// The moments of `rows` rows from those of their chunks. partial [chunks,3,C] → moments [3,C].
+  func mergeChunks(_ partial: Tensor, rows: Int, into moments: Tensor) throws {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
-    let width = traits.vectorWidth(dividing: channels)
+    precondition(moments.shape == [3, channels], "[takeMoments] \(moments.shape) of \(channels) channels")
+    let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
-      Specialisation(.batchNorm, "statistics", ["VW": width]), global: [channels / width],
+      Specialisation(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      [.buffer(partial.buffer), .buffer(moments.buffer), .int(rows), .int(channels), .int(chunks)])
+  }
+
+  public func mergeMoments(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
+    let (chunks, channels) = (partial.shape[0], partial.shape[2])
+    let cut = Cut(rows: rows, channels: channels, traits)
+    try launch(
+      Specialisation(.batchNorm, "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
         .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels),
@@ -87,7 +121,7 @@ extension OpenCLBackend {
     try launch(
       Specialisation(
         .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
-      global: [cut.chunks],
+      on: cut.pieceGrid,
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
         .buffer(channels.scale.buffer),
@@ -99,39 +133,62 @@ extension OpenCLBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) throws {
+    try batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual)
+    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
+    try batchNormInputGradient(
+      dresidual ?? dy, x: x, mask: dresidual == nil ? mask : .none, channels, dscale: dscale, dbias: dbias,
+      rows: x.count / channels.mean.count, into: dx)
+  }
+
+  public func batchNormGradientSums(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
+  ) throws {
+    let cut = Cut(x, channels: channels.mean.count, traits)
+    precondition(dy.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape)")
+    let partial = try tensor([cut.chunks, 2, cut.channels])
+    let masked = masked(dy, x, mask, channels)
+    try launch(
+      Specialisation(
+        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        x.type.storage),
+      on: cut.grid,
+      masked.arguments + [
+        .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
+      ])
+    try launch(
+      Specialisation(.batchNorm, "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      [
+        .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
+        .int(cut.channels), .int(cut.chunks),
+      ])
+  }
+
+  public func batchNormInputGradient(
+    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
+    into dx: Tensor
+  ) throws {
     let cut = Cut(x, channels: channels.mean.count, traits)
     precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
-    let partial = try tensor([cut.chunks, 2, cut.channels])
+    let masked = masked(dy, x, mask, channels)
+    try launch(
+      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,
+      masked.arguments + [
+        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
+      ])
+  }
+
+  /// What the kernels of the backward pass work out g from: dy, x, y and the channels.
+  private func masked(
+    _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels
+  ) -> (relu: Int, arguments: [Argument]) {
     let (relu, y) =
       switch mask {
       case .none: (0, x)
       case .result(let y): (1, y)
       case .recomputed: (2, x)
       }
-    let perChannel: [Argument] = [channels.mean, channels.inverseDeviation, channels.scale, channels.bias].map {
-      .buffer($0.buffer)
-    }
-    try launch(
-      Specialisation(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": relu, "RESIDUAL": dresidual == nil ? 0 : 1],
-        x.type.storage),
-      global: [cut.channels / cut.width, cut.chunks],
-      [.buffer(dy.buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
-        .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
-      ])
-    try launch(
-      Specialisation(.batchNorm, "gradient_sums", ["VW": cut.width]), global: [cut.channels / cut.width],
-      [
-        .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
-        .int(cut.channels), .int(cut.chunks),
-      ])
-    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
-    try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": dresidual == nil ? relu : 0], x.type.storage),
-      global: [cut.chunks],
-      [.buffer((dresidual ?? dy).buffer), .buffer(x.buffer), .buffer(y.buffer)] + perChannel + [
-        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels),
-      ])
+    let tensors = [dy, x, y, channels.mean, channels.inverseDeviation, channels.scale, channels.bias]
+    return (relu, tensors.map { .buffer($0.buffer) })
   }
 
   func statisticsWorkspace(rows: Int, channels: Int) -> Int {

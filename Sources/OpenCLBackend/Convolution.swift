@@ -7,92 +7,100 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.forward, geometry, x.type))
-    defer { traits.choice = nil }
-    try forward(x, filter, geometry, Ending(into: y))
+    try planning(ConvolutionWork(.forward, geometry, x.type)) { try forward(x, filter, geometry, Ending(into: y)) }
   }
 
   public func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) throws {
+    let rows = y.count / geometry.k
+    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
+    try mergeMoments(try convolutionTakingMoments(x, filter: filter, geometry, into: y), rows: rows, statistics)
+  }
+
+  /// y = x ∗ filter, and the moments of chunks of y [chunks,3,K].
+  func convolutionTakingMoments(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws -> Tensor {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    let rows = y.count / geometry.k
-    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
-    traits.choice = choice(for: ConvolutionWork(.forwardWithStatistics, geometry, x.type))
-    defer { traits.choice = nil }
-    let chunks = chunksInEpilogue(geometry, x.type)
-    let partial = try tensor([chunks ?? momentChunks(rows: rows), 3, geometry.k])
-    try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
-    if chunks == nil { try takeMoments(of: y, into: partial) }
-    try merge(partial, rows: rows, statistics)
+    return try planning(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
+      let chunks = chunksInEpilogue(geometry, x.type)
+      let partial = try tensor([chunks ?? momentChunks(rows: y.count / geometry.k, channels: geometry.k), 3, geometry.k])
+      try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
+      if chunks == nil { try takeMoments(of: y, into: partial) }
+      return partial
+    }
   }
 
   /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
   private func chunksInEpilogue(_ geometry: Conv2D, _ storage: DataType) -> Int? {
     if isProduct(geometry, storage) { return nil }
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.isStaged ? nil : plan.items }
-    return ConvolutionPlan(problem, traits).map { $0.blocks * problem.n }
+    switch method(problem, storage, isTraining: true) {
+    case .winograd(let plan): return plan.isStaged ? nil : plan.items
+    case .direct(let plan): return plan.blocks * problem.n
+    case .product, .tiled, .batched, .directFilterGradient, .plain: return nil
+    }
   }
 
   /// The forward pass of training.
   private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
     if isProduct(geometry, x.type) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    if let plan = WinogradPlan(problem, traits, isTraining: true) {
-      return try winograd(x, filter, isTransformed: false, problem, plan, ending)
+    let method = method(problem, x.type, isTraining: true)
+    let form = packedFilter(problem, method)
+    var packed = filter
+    if !form.isFilter(problem) {
+      packed = try tensor([form.count])
+      try pack(filter, problem, form, into: packed)
     }
-    let packed = packedFilter(problem)
-    var panels = filter
-    if !packed.isFilter(problem) {
-      panels = try tensor([packed.count])
-      try pack(filter, problem, packed, into: panels)
-    }
-    try convolve(x, panels, problem, ending)
+    try convolve(x, packed, isTransformed: false, problem, method, ending)
   }
 
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry, x.type))
-    defer { traits.choice = nil }
-    let (problem, plan, filterCount) = inferencePlan(geometry)
-    precondition(
-      x.shape == geometry.input && prepared.count == filterCount && y.shape == geometry.output,
-      "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
-    let ending = Ending(into: y, epilogue)
-    if let plan {
-      return try winograd(x, prepared, isTransformed: true, problem, plan, ending)
+    try planning(ConvolutionWork(.inference, geometry, x.type)) {
+      let (problem, method, filterCount) = inference(geometry, x.type)
+      precondition(
+        x.shape == geometry.input && prepared.count == filterCount && y.shape == geometry.output,
+        "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
+      try convolve(x, prepared, isTransformed: true, problem, method, Ending(into: y, epilogue))
     }
-    try convolve(x, prepared, problem, ending)
   }
 
   public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry, storage))
-    defer { traits.choice = nil }
-    return inferencePlan(geometry).filterCount
+    planning(ConvolutionWork(.inference, geometry, storage)) { inference(geometry, storage).filterCount }
   }
 
-  /// How inference computes a convolution: no plan where the direct kernel serves; and the elements of its prepared filter.
-  private func inferencePlan(_ geometry: Conv2D) -> (problem: ConvolutionProblem, plan: WinogradPlan?, filterCount: Int) {
+  /// How inference computes a convolution, and the elements of its prepared filter.
+  private func inference(
+    _ geometry: Conv2D, _ storage: DataType
+  ) -> (problem: ConvolutionProblem, method: ConvolutionMethod, filterCount: Int) {
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    let plan = WinogradPlan(problem, traits, isTraining: false)
-    return (problem, plan, plan?.preparedCount(problem.c, problem.k) ?? packedFilter(problem).count)
+    let method = method(problem, storage)
+    let count =
+      switch method {
+      case .winograd(let plan): plan.preparedCount(problem.c, problem.k)
+      case .batched(let plan): plan.filterCount
+      case .product, .tiled, .direct, .directFilterGradient, .plain: packedFilter(problem, method).count
+      }
+    return (problem, method, count)
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
-    traits.choice = choice(for: ConvolutionWork(.inference, geometry, storage))
-    defer { traits.choice = nil }
-    let (problem, plan, filterCount) = inferencePlan(geometry)
-    precondition(
-      filter.shape == geometry.filter && prepared.count == filterCount,
-      "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
-    if let plan {
-      try transform(filter, problem, plan, into: prepared)
-    } else {
-      try pack(filter, problem, packedFilter(problem), into: prepared)
+    try planning(ConvolutionWork(.inference, geometry, storage)) {
+      let (problem, method, filterCount) = inference(geometry, storage)
+      precondition(
+        filter.shape == geometry.filter && prepared.count == filterCount,
+        "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
+      switch method {
+      case .winograd(let plan): try transform(filter, problem, plan, into: prepared)
+      case .batched(let plan): try transform(filter, plan, into: prepared)
+      case .tiled: try copy(filter.reshaped(prepared.shape), into: prepared)
+      case .product, .direct, .directFilterGradient, .plain:
+        try pack(filter, problem, packedFilter(problem, method), into: prepared)
+      }
     }
   }
 
@@ -102,43 +110,58 @@ extension OpenCLBackend {
     precondition(
       dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate))
-    defer { traits.choice = nil }
-    if isProduct(geometry, dy.type) {
-      return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx)
-    }
-    let g = geometry.flattened
-    let phases = inputGradientPhases(g)
-    // Pixels between the taps of a small filter with a large stride get no gradient.
-    let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
-    if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
+    try planning(ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate)) {
+      if isProduct(geometry, dy.type) {
+        return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx)
+      }
+      let g = geometry.flattened
+      let phases = inputGradientPhases(g, dy.type)
+      // Pixels between the taps of a small filter with a large stride get no gradient.
+      let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
+      if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
-    let turned = try tensor([turnedFilterCount(phases)])
-    let ending = Ending(into: dx, accumulate: accumulate)
-    for phase in phases {
-      let problem = phase.problem
-      try launch(
-        Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
-        global: [problem.k / phase.filter.panel, phase.rows.taps * phase.columns.taps],
-        [
-          .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
-          .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
-        ])
-      if let plan = phase.winograd {
-        try winograd(dy, turned, isTransformed: false, problem, plan, ending)
-      } else {
-        try convolve(dy, turned, problem, ending)
+      let turned = try tensor([turnedFilterCount(phases)])
+      for phase in phases {
+        try turn(filter, g, phase, into: turned)
+        try convolve(dy, turned, isTransformed: false, phase.problem, phase.method, Ending(into: dx, accumulate: accumulate))
       }
     }
   }
 
-  /// One of the convolutions that an input gradient is.
-  struct InputGradientPhase {
-    let rows, columns: PhaseAxis
-    let problem: ConvolutionProblem
-    /// Nil where the direct kernels serve.
-    let winograd: WinogradPlan?
-    let filter: PackedFilter
+  /// The filter of one phase of an input gradient, in the order in which the method reads it.
+  private func turn(_ filter: Tensor, _ g: Conv2D, _ phase: InputGradientPhase, into turned: Tensor) throws {
+    let (problem, taps) = (phase.problem, phase.rows.taps * phase.columns.taps)
+    let arguments: [Argument] = [
+      .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
+      .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
+    ]
+    // One panel, for the methods of GPUs.
+    let isLocalTiled = phase.method.algorithm == .tiled || phase.method.algorithm == .batched
+    if isLocalTiled {
+      let side = traits.largestGroup >= 256 ? 16 : 8
+      let blocks = [g.c, g.k].map { ($0 + side - 1) / side * side }
+      return try launch(
+        Specialisation(.packFilter, "turn_filter", ["SIDE": side]), global: blocks + [taps], local: [side, side, 1], arguments)
+    }
+    try launch(
+      Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
+      global: [problem.k / phase.filter.panel, taps], arguments)
+  }
+
+  /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
+  func inputGradientPhases(_ g: Conv2D, _ storage: DataType) -> [InputGradientPhase] {
+    var start = 0
+    let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
+    let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
+    return rowPhases.filter(\.isUsed).flatMap { rows in
+      columnPhases.filter(\.isUsed).map { columns in
+        let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
+        let method = method(problem, storage)
+        let filter = packedFilter(problem, method)
+        start += filter.count
+        return InputGradientPhase(rows: rows, columns: columns, problem: problem, method: method, filter: filter)
+      }
+    }
   }
 
   /// Elements of the filters of all phases.
@@ -146,41 +169,33 @@ extension OpenCLBackend {
     phases.last.map { $0.problem.wStart + $0.filter.count } ?? 0
   }
 
-  /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  func inputGradientPhases(_ g: Conv2D) -> [InputGradientPhase] {
-    var start = 0
-    let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
-    let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
-    return rowPhases.filter(\.isUsed).flatMap { rows in
-      columnPhases.filter(\.isUsed).map { columns in
-        let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
-        let winograd = WinogradPlan(problem, traits, isTraining: false)
-        // Winograd's filter transform takes the filter as one panel, that is, in its natural order.
-        let filter = winograd == nil ? packedFilter(problem) : PackedFilter(problem, width: 1, panel: problem.k)
-        start += filter.count
-        return InputGradientPhase(rows: rows, columns: columns, problem: problem, winograd: winograd, filter: filter)
-      }
-    }
-  }
-
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
     precondition(
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
-    traits.choice = choice(for: ConvolutionWork(.filterGradient, geometry, x.type))
-    defer { traits.choice = nil }
-    if isProduct(geometry, x.type) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
-    let g = geometry.flattened
-    if let plan = WinogradPlan(filterGradient: g, traits) { return try winogradFilterGradient(x, dy, g, plan, into: dw) }
-    let sizes: [Argument] = [
-      .int(g.n), .int(g.h), .int(g.w), .int(g.c), .int(g.k), .int(g.p), .int(g.q), .int(g.r), .int(g.s), .int(g.padding),
-    ]
-    guard let plan = FilterGradientPlan(g, traits) else {
-      let width = traits.vectorWidth(dividing: g.k)
-      return try launch(
-        Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], x.type.storage),
-        global: [g.k / width, g.c, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes)
+    try planning(ConvolutionWork(.filterGradient, geometry, x.type)) {
+      if isProduct(geometry, x.type) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
+      let g = geometry.flattened
+      switch method(filterGradient: g, x.type) {
+      case .tiled(let plan): try multiplyTiles(x, dy, ConvolutionProblem(forward: g), plan, Ending(into: dw))
+      case .batched(let plan): try winogradFilterGradient(x, dy, ConvolutionProblem(forward: g), plan, into: dw)
+      case .winograd(let plan): try winogradFilterGradient(x, dy, g, plan, into: dw)
+      case .directFilterGradient(let plan): try filterGradient(x, dy, g, plan, into: dw)
+      case .product, .direct, .plain:
+        let width = traits.vectorWidth(dividing: g.k)
+        try launch(
+          Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], x.type.storage),
+          global: [g.k / width, g.c, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes(g))
+      }
     }
+  }
+
+  private func sizes(_ g: Conv2D) -> [Argument] {
+    [g.n, g.h, g.w, g.c, g.k, g.p, g.q, g.r, g.s, g.padding].map { .int($0) }
+  }
+
+  /// The direct filter gradient.
+  private func filterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: FilterGradientPlan, into dw: Tensor) throws {
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
     try launch(
       Specialisation(
@@ -191,7 +206,7 @@ extension OpenCLBackend {
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
-      ] + sizes + [.int(plan.depth), .int(plan.rows), .int(plan.inputPitch), .int(plan.gradientPitch)])
+      ] + sizes(g) + [.int(plan.depth), .int(plan.rows), .int(plan.inputPitch), .int(plan.gradientPitch)])
     if plan.splits == 1 { return }
     try launch(
       Specialisation(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
@@ -210,39 +225,60 @@ extension OpenCLBackend {
   }
 
   private func convolutionWorkspaces(_ work: ConvolutionWork) -> [Int] {
-    traits.choice = choice(for: work)
-    defer { traits.choice = nil }
-    let g = work.geometry.flattened
-    if work.pass == .forwardWithStatistics {
-      let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: g.n * g.p * g.q)
-      return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
-    }
-    if isProduct(work.geometry, work.storage) { return [] }
-    switch work.pass {
-    case .forward, .forwardWithStatistics:
-      let problem = ConvolutionProblem(forward: g)
-      if let plan = WinogradPlan(problem, traits, isTraining: true) { return plan.workspaces(g.c, g.k) }
-      let packed = packedFilter(problem)
-      return packed.isFilter(problem) ? [] : [packed.count * 4]
-    case .inference:
-      // The filter is prepared already.
-      return Array(inferencePlan(work.geometry).plan?.workspaces(g.c, g.k).dropFirst() ?? [])
-    case .inputGradient:
-      // The turned filter, and what the one phase of a stride of 1 needs.
-      let phases = inputGradientPhases(g)
-      return [turnedFilterCount(phases) * 4]
-        + phases.flatMap { $0.winograd?.workspaces(g.k, g.c) ?? [] }
-    case .filterGradient:
-      if let plan = WinogradPlan(filterGradient: g, traits) { return plan.workspaces(g.c, g.k) }
-      return [FilterGradientPlan(g, traits)?.workspaceByteCount(g) ?? 0].filter { $0 > 0 }
+    planning(work) {
+      let g = work.geometry.flattened
+      if work.pass == .forwardWithStatistics {
+        let rows = g.n * g.p * g.q
+        let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: rows, channels: g.k)
+        return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
+      }
+      if isProduct(work.geometry, work.storage) { return [] }
+      switch work.pass {
+      case .forward, .forwardWithStatistics:
+        let problem = ConvolutionProblem(forward: g)
+        let method = method(problem, work.storage, isTraining: true)
+        let packed = packedFilter(problem, method)
+        return (packed.isFilter(problem) ? [] : [packed.count * 4]) + workspaces(problem, method, isTransformed: false)
+      case .inference:
+        let (problem, method, _) = inference(work.geometry, work.storage)
+        return workspaces(problem, method, isTransformed: true)
+      case .inputGradient:
+        // The turned filter, and what one phase needs after the other.
+        let phases = inputGradientPhases(g, work.storage)
+        let borrowed = phases.map { workspaces($0.problem, $0.method, isTransformed: false) }
+        return [turnedFilterCount(phases) * 4] + (borrowed.max { $0.reduce(0, +) < $1.reduce(0, +) } ?? [])
+      case .filterGradient:
+        switch method(filterGradient: g, work.storage) {
+        case .tiled(let plan): return plan.workspaces
+        case .batched(let plan): return plan.workspaces(isGradient: true)
+        case .winograd(let plan): return plan.workspaces(g.c, g.k)
+        case .directFilterGradient(let plan): return [plan.workspaceByteCount(g)].filter { $0 > 0 }
+        case .product, .direct, .plain: return []
+        }
+      }
     }
   }
 
-  /// The filter that the direct kernels read.
-  private func packedFilter(_ problem: ConvolutionProblem) -> PackedFilter {
-    if let plan = ConvolutionPlan(problem, traits) { return plan.filter }
-    let width = traits.vectorWidth(dividing: problem.k)
-    return PackedFilter(problem, width: width, panel: width)
+  /// What ``convolve(_:_:isTransformed:_:_:_:)`` borrows.
+  private func workspaces(_ problem: ConvolutionProblem, _ method: ConvolutionMethod, isTransformed: Bool) -> [Int] {
+    switch method {
+    case .tiled(let plan): plan.workspaces
+    case .batched(let plan): Array(plan.workspaces(isGradient: false).dropFirst(isTransformed ? 1 : 0))
+    case .winograd(let plan):
+      Array(plan.workspaces(problem.c, problem.k).dropFirst(isTransformed ? 1 : 0))
+    case .product, .direct, .directFilterGradient, .plain: []
+    }
+  }
+
+  /// The filter that a method reads: as it is, but for the direct kernels.
+  private func packedFilter(_ problem: ConvolutionProblem, _ method: ConvolutionMethod) -> PackedFilter {
+    switch method {
+    case .product, .tiled, .batched, .winograd: return PackedFilter(problem, width: 1, panel: problem.k)
+    case .direct(let plan): return plan.filter
+    case .directFilterGradient, .plain:
+      let width = traits.vectorWidth(dividing: problem.k)
+      return PackedFilter(problem, width: width, panel: width)
+    }
   }
 
   /// The filter of a forward pass in panels.
@@ -252,18 +288,35 @@ extension OpenCLBackend {
       [.buffer(filter.buffer), .buffer(packed.buffer), .int(form.length), .int(problem.k)])
   }
 
+  /// A convolution with a filter as its method reads it.
+  /// - Parameter isTransformed: whether a filter for Winograd's convolution is transformed already.
+  private func convolve(
+    _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ method: ConvolutionMethod,
+    _ ending: Ending
+  ) throws {
+    switch method {
+    case .tiled(let plan): try multiplyTiles(x, filter, problem, plan, ending)
+    case .batched(let plan): try winograd(x, filter, isTransformed: isTransformed, problem, plan, ending)
+    case .winograd(let plan): try winograd(x, filter, isTransformed: isTransformed, problem, plan, ending)
+    case .direct(let plan): try convolveDirectly(x, filter, problem, plan, ending)
+    case .product, .directFilterGradient, .plain: try convolveDirectly(x, filter, problem, nil, ending)
+    }
+  }
+
   /// The direct convolution with a filter in panels.
-  private func convolve(_ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ ending: Ending) throws {
+  /// - Parameter plan: nil for the kernel without tiles.
+  private func convolveDirectly(
+    _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: ConvolutionPlan?, _ ending: Ending
+  ) throws {
     let operands: [Argument] = [.buffer(x.buffer), .buffer(filter.buffer)] + ending.arguments
     let sizes: [Argument] = [
       .int(problem.wStart), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q),
       .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft),
     ]
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
-    // Of dx only the phase's own pixels; what an epilogue reads besides.
-    let written = problem.n * problem.p * problem.q * problem.k * x.type.byteCount
-    let moved = problem.traffic(x.type) + (ending.accumulate ? written : 0) + ending.otherBytes
-    guard let plan = ConvolutionPlan(problem, traits) else {
+    // What an epilogue reads besides.
+    let moved = problem.traffic(x.type) + (ending.accumulate ? problem.written(x.type) : 0) + ending.otherBytes
+    guard let plan else {
       let width = traits.vectorWidth(dividing: problem.k)
       return try launch(
         Specialisation(
@@ -281,6 +334,14 @@ extension OpenCLBackend {
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
+}
+
+/// One phase of an input gradient: its taps and pixels, and the convolution that it is.
+struct InputGradientPhase {
+  let rows, columns: PhaseAxis
+  let problem: ConvolutionProblem
+  let method: ConvolutionMethod
+  let filter: PackedFilter
 }
 
 /// What becomes of the sums of a convolution, as `epilogue.h` sees it.

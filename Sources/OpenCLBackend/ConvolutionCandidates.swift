@@ -5,41 +5,20 @@ extension OpenCLBackend {
   /// other. All are as exact as the device's policy wants for that pass (``DeviceTraits/winogradSide``): a plan ignores a number
   /// that would make it less so.
   package func candidates(for work: ConvolutionWork) -> [ConvolutionChoice] {
-    let direct = work.pass == .filterGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates
-    let winograd = WinogradPlan.candidates(isGradient: work.pass == .filterGradient)
-    var seen: Set = [plans(for: work, nil)]
+    let isGradient = work.pass == .filterGradient
+    let direct = isGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates
+    // The kernels of the other class of device lose by far.
+    let tiles =
+      traits.kernelClass == .localTiled
+      ? BatchedPlan.candidates(isGradient: isGradient) + TiledPlan.candidates
+      : WinogradPlan.candidates(isGradient: isGradient) + direct
     // CLBlast multiplies float32 only.
     let product = work.storage == .float32 ? [ConvolutionChoice(.product)] : []
-    return (winograd + direct + product + [ConvolutionChoice(.plain)]).filter { candidate in
-      let plans = plans(for: work, candidate)
-      return plans.contains { $0.algorithm == candidate.algorithm } && seen.insert(plans).inserted
+    var seen: Set = [methods(for: work, by: nil)]
+    return (tiles + product + [ConvolutionChoice(.plain)]).filter { candidate in
+      let methods = methods(for: work, by: candidate)
+      return methods.contains { $0.algorithm == candidate.algorithm } && seen.insert(methods).inserted
     }
-  }
-
-  /// All that tells one way of doing the work from another: the plan of each phase, nil for a way that has no tiles.
-  private struct Plan: Hashable {
-    let algorithm: ConvolutionChoice.Algorithm
-    var plan: AnyHashable?
-  }
-
-  private func plans(for work: ConvolutionWork, _ choice: ConvolutionChoice?) -> [Plan] {
-    traits.choice = choice
-    defer { traits.choice = nil }
-    if isProduct(work.geometry, work.storage) && work.pass != .inference { return [Plan(algorithm: .product)] }
-    let g = work.geometry.flattened
-    switch work.pass {
-    case .filterGradient:
-      if let plan = WinogradPlan(filterGradient: g, traits) { return [Plan(algorithm: .winograd, plan: plan)] }
-      return [FilterGradientPlan(g, traits).map { Plan(algorithm: .direct, plan: $0) } ?? Plan(algorithm: .plain)]
-    case .forward, .forwardWithStatistics, .inference:
-      return [plan(for: ConvolutionProblem(forward: g), isTraining: work.pass != .inference)]
-    case .inputGradient: return inputGradientPhases(g).map { plan(for: $0.problem, isTraining: false) }
-    }
-  }
-
-  private func plan(for problem: ConvolutionProblem, isTraining: Bool) -> Plan {
-    if let plan = WinogradPlan(problem, traits, isTraining: isTraining) { return Plan(algorithm: .winograd, plan: plan) }
-    return ConvolutionPlan(problem, traits).map { Plan(algorithm: .direct, plan: $0) } ?? Plan(algorithm: .plain)
   }
 }
 
@@ -69,5 +48,28 @@ extension WinogradPlan {
       + tiles.map { ConvolutionChoice(.winograd, ["TC": $0, name: $1]) }
       + (isGradient ? [8, 16, 32, 48].map { ConvolutionChoice(.winograd, ["TB": $0]) } : [])
       + [ConvolutionChoice(.winograd, ["M": 2])]
+  }
+}
+
+extension BatchedPlan {
+  fileprivate static func candidates(isGradient: Bool) -> [ConvolutionChoice] {
+    let tiles = [(128, 128, 8, 8), (128, 64, 8, 8), (64, 128, 8, 8), (64, 64, 4, 8), (64, 64, 8, 8), (32, 32, 4, 4)]
+    return [ConvolutionChoice(.batched)]
+      + tiles.map { ConvolutionChoice(.batched, ["BM": $0, "BN": $1, "TM": $2, "TN": $3]) }
+      + (isGradient ? [1, 4, 16, 64].map { ConvolutionChoice(.batched, ["SPLITS": $0]) } : [])
+      + [ConvolutionChoice(.batched, ["M": 2])]
+  }
+}
+
+extension TiledPlan {
+  /// Tiles from the largest to the smallest, then other slices and numbers of parts for the built-in one.
+  fileprivate static var candidates: [ConvolutionChoice] {
+    let tiles = [
+      (128, 128, 8, 8), (128, 128, 4, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 64, 8, 4), (128, 64, 4, 8), (64, 64, 4, 8),
+      (64, 64, 8, 8), (64, 64, 4, 4),
+      (128, 32, 8, 4), (128, 32, 8, 8), (64, 32, 4, 4), (32, 64, 4, 4), (32, 32, 4, 4), (128, 16, 8, 4),
+    ].map { ConvolutionChoice(.tiled, ["BM": $0, "BN": $1, "TM": $2, "TN": $3]) }
+    return [ConvolutionChoice(.tiled)] + tiles + [8, 16, 32].map { ConvolutionChoice(.tiled, ["BK": $0]) }
+      + [1, 2, 4, 8, 16, 32, 64, 128].map { ConvolutionChoice(.tiled, ["SPLITS": $0]) }
   }
 }

@@ -9,12 +9,19 @@ public struct ConvolutionChoice: Hashable, Sendable, CustomStringConvertible {
   public enum Algorithm: String, CaseIterable, Sendable {
     /// Register tiles: `convolution.cl`, `convolution_filter_gradient.cl`.
     case direct
+    /// Tiles in local memory that a work-group shares: `convolution_tiled.cl`.
+    case tiled
     /// Without tiles or local memory.
     case plain
     /// `winograd.cl` and `winograd_staged.cl`.
     case winograd
+    /// Winograd's convolution as a batch of products that work-groups share: `winograd_batched.cl`, `batched_product.cl`.
+    case batched
     /// A matrix product by CLBlast, for filters of one tap.
     case product
+
+    /// Whether images and filters are transformed, which costs digits.
+    public var isWinograd: Bool { self == .winograd || self == .batched }
   }
 
   public let algorithm: Algorithm

@@ -28,8 +28,17 @@ struct ConvolutionProblem: Hashable {
     self.wStart = wStart
   }
 
-  /// Bytes that the direct kernels read and write if each value passes once: of dx only the phase's own pixels.
-  func traffic(_ storage: DataType) -> Int { storage.byteCount * (n * h * w * c + n * p * q * k) + 4 * r * s * c * k }
+  /// Whether the output's pixels follow one another: no phase of a strided input gradient.
+  var isDense: Bool { yColumn == k && yRow == q * k && yStart == 0 }
+
+  /// Whether the filter is a single tap that meets every pixel.
+  var isPlain: Bool { r == 1 && s == 1 && stride == 1 && padTop == 0 && padLeft == 0 && p == h && q == w }
+
+  /// Bytes of the output: of dx only the phase's own pixels.
+  func written(_ storage: DataType) -> Int { storage.byteCount * n * p * q * k }
+
+  /// Bytes that the direct kernels read and write if each value passes once.
+  func traffic(_ storage: DataType) -> Int { storage.byteCount * n * h * w * c + written(storage) + 4 * r * s * c * k }
 }
 
 /// One axis of one phase of a strided convolution's input gradient.

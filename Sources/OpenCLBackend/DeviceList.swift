@@ -11,6 +11,37 @@ public struct DeviceEntry: Sendable {
   public var selector: String { "opencl:\(platform).\(index)" }
 }
 
+/// What a user calls a device: `opencl` for the best one, `opencl:P.D` for that at a place, and either with `/N` for the device cut into
+/// N equal parts.
+public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
+  /// Without the parts, as ``DeviceEntry/selector`` has it, or `opencl`.
+  public let device: String
+  /// 1 for the whole device.
+  public let parts: Int
+
+  /// Nil for anything else.
+  public init?(_ text: some StringProtocol) {
+    func number(_ text: some StringProtocol) -> Int? {
+      text.allSatisfy { $0.isASCII && $0.isNumber } ? Int(text) : nil
+    }
+    let pieces = text.split(separator: "/", omittingEmptySubsequences: false)
+    guard pieces.count <= 2, let device = pieces.first else { return nil }
+    if pieces.count == 2 {
+      guard let count = number(pieces[1]), count > 0 else { return nil }
+      parts = count
+    } else {
+      parts = 1
+    }
+    if device != "opencl" {
+      let place = device.hasPrefix("opencl:") ? device.dropFirst(7).split(separator: ".", omittingEmptySubsequences: false) : []
+      guard place.count == 2, place.allSatisfy({ number($0) != nil }) else { return nil }
+    }
+    self.device = String(device)
+  }
+
+  public var description: String { parts == 1 ? device : "\(device)/\(parts)" }
+}
+
 /// The OpenCL devices of this machine.
 public enum DeviceList {
   /// Every device of every platform that is available and has a compiler. A broken driver's devices count as not available.
@@ -56,5 +87,20 @@ public enum DeviceList {
       throw Failure("no OpenCL device '\(selector)': this machine has \(known); `resnet devices` describes them")
     }
     return entry
+  }
+
+  /// The devices that selectors name, in their order.
+  /// - Throws: ``Failure`` for a device that is not there, is named twice or cannot be cut.
+  public static func find(_ selectors: [DeviceSelector]) throws -> [Device] {
+    let entries = try selectors.map { try find($0.device) }
+    for (index, entry) in entries.enumerated() where entries[..<index].contains(where: { $0.device == entry.device }) {
+      throw Failure("\(selectors.map(\.description).joined(separator: ",")) names \(entry.selector) twice: name each device once")
+    }
+    return try zip(entries, selectors).flatMap { entry, selector in
+      if selector.parts == 1 { return [entry.device] }
+      do { return try entry.device.partitioned(into: selector.parts) } catch {
+        throw Failure("\(selector): \(error)")
+      }
+    }
   }
 }

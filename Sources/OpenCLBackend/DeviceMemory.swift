@@ -6,7 +6,7 @@ import OpenCL
 /// A buffer may be handed out again while commands that use it are still queued: the one queue is in order.
 final class DeviceMemory {
   private let queue: Queue
-  /// Bytes that the pool may hold: the device's memory; where that is the machine's own, no more than is free.
+  /// Bytes that the pool may hold: the device's memory, or a part's share of it; where that is the machine's own, no more than is free.
   let limit: Int
   private var pool: Pool<Buffer>
 
@@ -18,7 +18,7 @@ final class DeviceMemory {
     let device = queue.context.device
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
-    limit = try device.sharesHostMemory ? min(memory, HostMemory.available()) : memory
+    limit = (try device.sharesHostMemory ? min(memory, HostMemory.available()) : memory) / device.partsOfWhole
   }
 
   func allocate(byteCount: Int) throws -> DeviceStorage {

@@ -17,17 +17,35 @@ public enum MathMode: String, CaseIterable, Sendable {
   case fast
 }
 
+/// How a device multiplies small matrices in one instruction of a warp (`matrix_instructions.h`).
+package enum MatrixInstructions: Sendable {
+  case none
+  /// NVIDIA's, from compute capability 8.0 on, as PTX.
+  case ptx
+  /// The same in plain C, for tests: slow.
+  case emulated
+}
+
 /// What kernels are fitted to, asked of the device once.
 package struct DeviceTraits {
   package var isCPU: Bool
   /// Which kernels serve.
   package var kernelClass: KernelClass
   package var math = MathMode.exact
-  /// Whether the device multiplies pairs of bfloat16 (`factors.h`): so the processor says, and a backend for fast mathematics tries.
+  /// What ``MathMode/fast`` may use.
+  package var matrixInstructions: MatrixInstructions
+  /// The same for CPUs: whether the device multiplies pairs of bfloat16 (`factors.h`). So the processor says; a backend for fast
+  /// mathematics tries it.
   package var multipliesPairs: Bool
-  let computeUnits: Int
+  package var computeUnits: Int
+  /// Work-items that a work-group may have.
+  package var largestGroup: Int
+  /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
+  package var groupLimit = Int.max
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
+  /// Bytes of the largest buffer.
+  let largestBuffer: Int
   /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
   package var vectorWidth: Int
   /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
@@ -47,8 +65,11 @@ package struct DeviceTraits {
   package init(_ device: Device) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
     kernelClass = isCPU ? .registerTiled : .localTiled
+    matrixInstructions = try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none
+    largestGroup = try device.maxWorkGroupSize
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
+    largestBuffer = try device.maxAllocation
     let native = try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
@@ -56,8 +77,11 @@ package struct DeviceTraits {
     wantedItems = computeUnits * (kernelClass == .registerTiled ? 8 : 512)
   }
 
-  /// Terms in a factor of convolutions with vectors of that width: 2 where factors are pairs of bfloat16.
-  func terms(width: Int) -> Int { math == .fast && multipliesPairs && width >= 8 ? 2 : 1 }
+  /// Terms in a factor of register-tiled convolutions with vectors of that width: 2 where factors are pairs of bfloat16.
+  func terms(width: Int) -> Int { math == .fast && multipliesPairs && kernelClass == .registerTiled && width >= 8 ? 2 : 1 }
+
+  /// Work-items of a work-group that reduces, a power of two. More would leave a GPU's scheduler less to choose from.
+  var workGroupSize: Int { min(256, largestGroup).powerOfTwo }
 
   /// The widest vector that divides `count`.
   func vectorWidth(dividing count: Int) -> Int {

@@ -29,21 +29,26 @@ extension OpenCLBackend {
 
   public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws {
     precondition(lossScale.count == LossScale.count, "[updateLossScale] \(lossScale.shape)")
-    let blocks = finitenessBlocks(gradients.count)
+    let (group, blocks) = finitenessBlocks(gradients.count)
     let partial = try tensor([blocks])
     let width = traits.vectorWidth(dividing: gradients.count)
     try launch(
-      Specialisation(.elementwise, "find_infinities", ["VW": width]), global: [blocks],
+      Specialisation(.elementwise, "find_infinities", ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
       [.buffer(gradients.buffer), .buffer(partial.buffer), .int(gradients.count / width)])
+    let merger = traits.group(columns: 1, of: 1, rows: blocks)
     try launch(
-      Specialisation(.elementwise, "update_loss_scale"), global: [1],
+      Specialisation(.elementwise, "update_loss_scale", ["VW": 1]), on: merger.grid(columns: 1),
       [.buffer(partial.buffer), .buffer(lossScale.buffer), .int(blocks), .int(LossScale.growthInterval)])
   }
 
-  /// Parts in which gradients are searched for infinities.
-  private func finitenessBlocks(_ count: Int) -> Int { elementwiseBlocks(count / traits.vectorWidth(dividing: count)) }
+  /// Parts in which gradients are searched for infinities, and who shares one.
+  private func finitenessBlocks(_ count: Int) -> (WorkGroup, Int) {
+    let width = traits.vectorWidth(dividing: count)
+    let group = traits.group(columns: 1, of: width, rows: count / width)
+    return (group, (elementwiseItems(count / width) + group.rows - 1) / group.rows)
+  }
 
-  func lossScaleWorkspace(_ count: Int) -> Int { finitenessBlocks(count) * 4 }
+  func lossScaleWorkspace(_ count: Int) -> Int { finitenessBlocks(count).1 * 4 }
 
   /// Launches a kernel of `elementwise.cl` over `count` elements; the number of vectors goes between buffers and constants.
   private func elementwise(
@@ -53,12 +58,13 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: count)
     let vectors = count / width
     try launch(
-      Specialisation(.elementwise, kernel, defines, ["VW": width], type.storage), global: [elementwiseBlocks(vectors)],
+      Specialisation(.elementwise, kernel, defines, ["VW": width], type.storage),
+      on: traits.grid(items: elementwiseItems(vectors)),
       buffers + [.int(vectors)] + constants)
   }
 
-  /// Blocks of at least 256 vectors: less is not worth a work-item on a CPU.
-  private func elementwiseBlocks(_ vectors: Int) -> Int {
+  /// A CPU's work-item takes a block of at least 256 vectors: less is not worth it.
+  private func elementwiseItems(_ vectors: Int) -> Int {
     min(max(1, vectors / (traits.kernelClass == .registerTiled ? 256 : 1)), traits.wantedItems * 4)
   }
 }

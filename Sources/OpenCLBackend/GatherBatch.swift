@@ -12,10 +12,11 @@ extension OpenCLBackend {
       "[gatherBatch] \(from) → \(to), plan \(plan.shape), channel map \(channelMap.shape), labels \(labels.shape), \(batchLabels.shape)"
     )
     precondition(images.type == .uint8 || images.type == .float32, "[gatherBatch] images of \(images.type)")
+    let grid = traits.grid(images: to[0], rows: to[1], vectors: to[2] * to[3])
     var specialisation = Specialisation(.gatherBatch, "gather_batch", x.type.storage)
     specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))
     try launch(
-      specialisation, global: [to[1], to[0]],
+      specialisation, on: grid,
       [
         .buffer(images.buffer), .buffer(labels.buffer), .buffer(plan.buffer), .buffer(channelMap.buffer), .buffer(x.buffer),
         .buffer(batchLabels.buffer), .int(from[1]), .int(from[2]), .int(from[3]), .int(to[2]),

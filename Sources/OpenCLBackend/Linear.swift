@@ -35,8 +35,9 @@ extension OpenCLBackend {
     let columns = sum.count
     precondition(x.count % columns == 0, "[sumRows] \(x.shape) → \(sum.shape)")
     let width = traits.vectorWidth(dividing: columns)
+    let group = traits.group(columns: columns / width, of: width, rows: x.count / columns)
     try launch(
-      Specialisation(.elementwise, "sum_rows", ["VW": width]), global: [columns / width],
+      Specialisation(.elementwise, "sum_rows", ["VW": width]), on: group.grid(columns: columns / width),
       [.buffer(x.buffer), .buffer(sum.buffer), .int(x.count / columns), .int(columns)])
   }
 }

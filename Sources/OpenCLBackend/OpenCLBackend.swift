@@ -4,7 +4,7 @@ import OpenCL
 
 /// Runs every operation as the project's own OpenCL kernels, and matrix products through CLBlast, on one device and one in-order
 /// queue. Two runs of the same calls give the same bits.
-public final class OpenCLBackend: Backend {
+public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int
@@ -136,25 +136,55 @@ public final class OpenCLBackend: Backend {
     return choice
   }
 
+  /// Plans that `body` makes follow what was chosen for this work.
+  func planning<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) rethrows -> Result {
+    try planning(by: choice(for: work), body)
+  }
+
+  /// Plans that `body` makes follow this choice.
+  func planning<Result>(by choice: ConvolutionChoice?, _ body: () throws -> Result) rethrows -> Result {
+    let before = traits.choice
+    traits.choice = choice
+    defer { traits.choice = before }
+    return try body()
+  }
+
   /// Makes this the way to do the work; nil for the built-in one.
   package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
 
   // MARK: Launching
 
-  /// Enqueues a kernel. With register tiles every work-item is its own work-group, because each does a long piece of work and groups
-  /// are what is spread over cores; elsewhere the driver chooses, unless the kernel demands groups of one.
+  /// Enqueues a kernel. Where `local` does not say how many work-items make a group: with register-tiled kernels every work-item is its
+  /// own work-group, because each does a long piece of work and groups are what is spread over cores; else the driver chooses, unless the
+  /// kernel demands groups of one.
   /// - Parameter bytes: what the kernel reads and writes, where that is not each of its buffers once.
   func launch(
-    _ specialisation: Specialisation, global: [Int], groupsOfOne: Bool = false, moving bytes: @autoclosure () -> Int? = nil,
-    _ arguments: [Kernel.Argument]
+    _ specialisation: Specialisation, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
+    moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
   ) throws {
     let kernel = try programs.kernel(specialisation)
     try kernel.set(arguments)
-    let local = groupsOfOne || traits.kernelClass == .registerTiled ? [Int](repeating: 1, count: global.count) : nil
+    let isAlone = groupsOfOne || traits.kernelClass == .registerTiled
+    let local = local ?? (isAlone ? [Int](repeating: 1, count: global.count) : nil)
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
     if let profiler, let event {
       try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
     }
+  }
+
+  /// Enqueues a kernel that includes `group.h`.
+  func launch(
+    _ specialisation: Specialisation, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
+    _ arguments: [Kernel.Argument]
+  ) throws {
+    var specialisation = specialisation
+    specialisation.add(grid.group.defines)
+    try launch(specialisation, global: grid.global, local: grid.local, moving: bytes(), arguments)
+  }
+
+  /// Work-items that a work-group of this kernel may have.
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
+    min(traits.groupLimit, try programs.kernel(specialisation).maxWorkGroupSize)
   }
 
   // MARK: Profile

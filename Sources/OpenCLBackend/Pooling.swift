@@ -5,11 +5,10 @@ extension OpenCLBackend {
   public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws {
     let g = geometry
     precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
+    let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      Specialisation(
-        .pooling, "max_pool", ["VW": traits.vectorWidth(dividing: g.c), "WINDOW": g.window, "STRIDE": g.stride],
-        x.type.storage),
-      global: [g.p, g.n],
+      Specialisation(.pooling, "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
+      on: traits.grid(images: g.n, rows: g.p, vectors: g.q * g.c / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
         .int(g.padding),
@@ -20,9 +19,10 @@ extension OpenCLBackend {
     let g = geometry
     precondition(
       dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
+    let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      Specialisation(.pooling, "max_pool_gradient", ["VW": traits.vectorWidth(dividing: g.c)], dx.type.storage),
-      global: [g.h, g.n],
+      Specialisation(.pooling, "max_pool_gradient", ["VW": width], dx.type.storage),
+      on: traits.grid(images: g.n, rows: g.h, vectors: g.w * g.c / width),
       [
         .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
         .int(g.window),
@@ -33,16 +33,20 @@ extension OpenCLBackend {
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
     let (n, c, pixels) = averagePoolSizes("globalAveragePool", whole: x, mean: y)
     let width = traits.vectorWidth(dividing: c)
+    let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      Specialisation(.pooling, "global_average_pool", ["VW": width], x.type.storage), global: [c / width, n],
+      Specialisation(.pooling, "global_average_pool", ["VW": width], x.type.storage),
+      on: group.grid(columns: c / width, blocks: n),
       [.buffer(x.buffer), .buffer(y.buffer), .int(pixels), .int(c)])
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws {
     let (n, c, pixels) = averagePoolSizes("globalAveragePoolGradient", whole: dx, mean: dy)
     let width = traits.vectorWidth(dividing: c)
+    let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width], dx.type.storage), global: [c / width, n],
+      Specialisation(.pooling, "global_average_pool_gradient", ["VW": width], dx.type.storage),
+      on: group.grid(columns: c / width, blocks: n),
       [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
   }
 
@@ -55,8 +59,10 @@ extension OpenCLBackend {
 
   public func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws {
     let before = channelsBefore("padShortcut", narrow: x, wide: y, stride: stride)
+    let width = widthOfShortcut(narrow: x, wide: y, before)
     try launch(
-      Specialisation(.pooling, "pad_shortcut", x.type.storage), global: [y.shape[1], y.shape[0]],
+      Specialisation(.pooling, "pad_shortcut", ["VW": width], x.type.storage),
+      on: traits.grid(images: y.shape[0], rows: y.shape[1], vectors: y.shape[2] * y.shape[3] / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
         .int(y.shape[3]),
@@ -66,13 +72,20 @@ extension OpenCLBackend {
 
   public func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws {
     let before = channelsBefore("padShortcutGradient", narrow: dx, wide: dy, stride: stride)
+    let width = widthOfShortcut(narrow: dx, wide: dy, before)
     try launch(
-      Specialisation(.pooling, "pad_shortcut_gradient", ["ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
-      global: [dx.shape[1], dx.shape[0]],
+      Specialisation(.pooling, "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
+      on: traits.grid(images: dx.shape[0], rows: dx.shape[1], vectors: dx.shape[2] * dx.shape[3] / width),
       [
         .buffer(dy.buffer), .buffer(dx.buffer), .int(dx.shape[2]), .int(dx.shape[3]), .int(dy.shape[1]), .int(dy.shape[2]),
         .int(dy.shape[3]), .int(before), .int(stride),
       ])
+  }
+
+  /// The widest vector that divides both sides' channels and those before.
+  private func widthOfShortcut(narrow: Tensor, wide: Tensor, _ before: Int) -> Int {
+    // A power of two divides the bits of all of them where it divides each.
+    traits.vectorWidth(dividing: narrow.shape[3] | wide.shape[3] | before)
   }
 
   /// Checks a shortcut's shapes and returns the number of zero channels before those of the narrow side.

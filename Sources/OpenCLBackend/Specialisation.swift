@@ -21,6 +21,10 @@ struct Specialisation: Hashable {
     self.defines = defines.joined().map { Define(name: $0.key, value: String($0.value)) }
   }
 
+  mutating func add(_ more: KeyValuePairs<String, Int>) {
+    defines += more.map { Define(name: $0.key, value: String($0.value)) }
+  }
+
   /// Of each constant the value alone: one kernel's constants have the same names in most uses, and every launch looks its kernel up.
   func hash(into hasher: inout Hasher) {
     hasher.combine(kernel)

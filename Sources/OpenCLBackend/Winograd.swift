@@ -32,8 +32,7 @@ struct WinogradPlan: Hashable {
   /// strides, and channels that are few or not whole vectors.
   /// - Parameter isTraining: whether it is the forward pass of training.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isTraining: Bool) {
-    let isDense = problem.yColumn == problem.k && problem.yRow == problem.q * problem.k && problem.yStart == 0
-    guard isDense, problem.wStart == 0 else { return nil }
+    guard problem.isDense, problem.wStart == 0 else { return nil }
     self.init(problem, traits, side: isTraining ? traits.forwardWinogradSide : traits.winogradSide, isGradient: false)
   }
 

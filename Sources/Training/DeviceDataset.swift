@@ -33,34 +33,19 @@ public final class DeviceDataset {
     let x = try backend.batchTensor([count, shape[1], shape[2], shape[3]], precision.storage(on: backend))
     let batchLabels = try backend.batchTensor([count], .int32)
     try backend.gatherBatch(
-      images: images, labels: labels, plan: try plan.rows(index), channelMap: channelMap, into: x, batchLabels: batchLabels)
+      images: images, labels: labels, plan: plan.rows[index], channelMap: channelMap, into: x, batchLabels: batchLabels)
     return (x, batchLabels)
   }
 
-  /// An epoch's rows in device memory, each batch at a place where a storage can be sliced.
+  /// An epoch's rows in device memory, a tensor a batch.
   public final class LoadedPlan {
     public let batches: [Range<Int>]
-    private let backend: any Backend
-    private let tensor: Tensor
-    private let offsets: [Int]
+    /// int32 [N,4] each.
+    fileprivate let rows: [Tensor]
 
     fileprivate init(_ plan: EpochPlan, batches: [Range<Int>], on backend: any Backend) throws {
       self.batches = batches
-      self.backend = backend
-      var bytes: [UInt8] = []
-      offsets = batches.map { range in
-        let start = bytes.count
-        bytes += plan.rows(range).bytes
-        bytes += [UInt8](repeating: 0, count: (backend.alignment - bytes.count % backend.alignment) % backend.alignment)
-        return start
-      }
-      tensor = try backend.upload(HostTensor(bytes, shape: [bytes.count]))
-    }
-
-    fileprivate func rows(_ index: Int) throws -> Tensor {
-      let count = batches[index].count
-      let storage = try backend.slice(tensor.storage, offset: offsets[index], byteCount: count * 16)
-      return Tensor(shape: [count, 4], type: .int32, storage: storage)
+      rows = try batches.map { try backend.uploadBatch(plan.rows($0)) }
     }
   }
 }

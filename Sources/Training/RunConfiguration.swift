@@ -3,7 +3,7 @@ import Datasets
 import Models
 import NN
 
-/// Everything that decides a training run's result, but for the device; kept in the run's `config.json`.
+/// Everything that decides a training run's result, but for the devices; kept in the run's `config.json`.
 public struct RunConfiguration: Hashable, Codable, Sendable {
   /// The network.
   public var model: ModelConfiguration
@@ -46,6 +46,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var maxSteps: Int?
   /// The file that the weights come from; nil for drawn ones.
   public var initialWeights: String?
+  /// The ratio in which several devices share every batch, in their order; nil for one device.
+  public var shares: [Int]?
 
   public init(model: ModelConfiguration, dataset: String) {
     self.model = model
@@ -84,6 +86,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(
       augmentation.map { (0...Augmentation.maximumPadding).contains($0.padding) } ?? true,
       "augmentation by \(augmentation?.padding ?? 0) pixels: it must be from 0 to \(Augmentation.maximumPadding)")
+    try demand(
+      shares.map { $0.allSatisfy { (0...Int(Int32.max)).contains($0) } && $0.contains { $0 > 0 } } ?? true,
+      "shares of \(shares ?? []): they must be whole numbers from 0, and one above it")
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
   }
 }

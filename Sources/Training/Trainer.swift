@@ -91,7 +91,8 @@ public final class Trainer {
       configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(batches)).rounded()))
     try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
-    if !resuming { try folder.write(configuration) }
+    // A run that goes on may do so on other devices, which share batches otherwise.
+    try folder.write(configuration)
     log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
   }
 

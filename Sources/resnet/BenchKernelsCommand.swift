@@ -42,6 +42,7 @@ struct BenchKernelsCommand: ParsableCommand {
     try precision.validate(device)
     try requireSizes(["--repeats": repeats], in: 1...1 << 12)
     try requirePaths(["--compare": compare])
+    try device.requireOne("`resnet bench kernels` measures one device")
   }
 
   func run() throws {

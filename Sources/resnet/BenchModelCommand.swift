@@ -2,8 +2,8 @@ import ArgumentParser
 import Compute
 import Formats
 import Models
-import NN
 import OpenCLBackend
+import Parallel
 
 struct BenchModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -46,36 +46,18 @@ struct BenchModelCommand: ParsableCommand {
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
     let precision = precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
-    let backend = try tuning.backend(device, profiling: profile) {
+    let sharing = Sharing(configuration: configuration, images: shape, recompute: recompute, precision: precision)
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
       try convolutions(of: configuration, images: shape, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
       .requireMemoryForTraining(on: backend)
-    let network = try ResNet(configuration)
-    try network.store.allocate(on: backend, seed: 0)
-    let optimiser = try SGD(network.store, scalingLoss: precision.needsLossScaling)
-    var random = Philox(seed: 0, stream: 0)
-    let images = try backend.upload(
-      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: precision.storage(on: backend))
-    let labels = try backend.upload(
-      HostTensor((0..<shape[0]).map { _ in Int32(random.below(classes)) }, shape: [shape[0]]))
-    let metrics = try backend.tensor([3])
-    try backend.fill(metrics, with: 0)
-
-    let train = {
-      try network.trainingStep(
-        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
-    }
-    let trained = Double(shape[0]) / (try medianTime(on: backend, train))
+    let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+    let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld
-    let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(train, on: $0) } : nil
-    let folded = FoldedParameters()
-    let inferred =
-      Double(shape[0])
-      / (try medianTime(on: backend) {
-        _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
-      })
+    let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(trial.train, on: $0) } : nil
+    let inferred = try trial.imagesPerSecond(steps, trial.infer)
     if json {
       printJSON(
         .members([
@@ -83,6 +65,7 @@ struct BenchModelCommand: ParsableCommand {
           "precision": .string(precision.rawValue), "math": .string((device.math ?? .exact).rawValue),
           "train_images_per_second": .number(trained), "infer_images_per_second": .number(inferred), "peak_bytes": .integer(peak),
           "resident_peak_bytes": HostMemory.residentPeak().map(JSON.integer) ?? .null, "device": .string(backend.name),
+          "shares": (backend as? ParallelBackend).map { .array($0.shares(ofBatch: shape[0]).map(JSON.integer)) } ?? .null,
           "profile": profiled?.json ?? .null,
         ]))
       return
@@ -90,19 +73,8 @@ struct BenchModelCommand: ParsableCommand {
     print(
       "\(model), batch \(shape[0]), \(shape[1])×\(shape[2])×\(shape[3]), on \(backend.name)\n"
         + "training \(fixed(trained, 1)) images/s, inference \(fixed(inferred, 1)) images/s, peak memory \(bytes(peak))")
+    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: shape[0])) }
     if let profiled { print("\n" + profiled.text) }
-  }
-
-  /// Seconds a step, waiting for each.
-  private func medianTime(on backend: any Backend, _ step: () throws -> Void) throws -> Double {
-    for _ in 0..<2 { try step() }
-    try backend.finish()
-    return try (0..<steps).map { _ in
-      let start = ContinuousClock.now
-      try step()
-      try backend.finish()
-      return (ContinuousClock.now - start).seconds
-    }.median
   }
 
   /// Runs the steps once more, one after the other as training does.

@@ -7,7 +7,11 @@ import OpenCLBackend
 
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "devices", abstract: "List the CPU reference and every OpenCL device.")
+    commandName: "devices", abstract: "List the CPU reference and every OpenCL device.",
+    discussion: """
+      `--device opencl:0.0,opencl:1.0` of other commands shares every batch among several devices, and `opencl:0.0/2` cuts one into \
+      two equal ones.
+      """)
 
   @Flag(help: "Print a JSON array.")
   var json = false

@@ -55,9 +55,10 @@ struct EvaluateCommand: ParsableCommand {
     try located { try model.configuration.check(validation) }
     let size = validation.images.shape
     let precision = precision.precision ?? .fp32
-    let backend = try tuning.backend(device) {
-      try convolutions(
-        of: model.configuration, images: [batchSize, size[1], size[2], size[3]], precision: precision, training: false)
+    let batch: Shape = [batchSize, size[1], size[2], size[3]]
+    let sharing = Sharing(configuration: model.configuration, images: batch, precision: precision, isTraining: false)
+    let backend = try tuning.backend(device, sharing: sharing) {
+      try convolutions(of: model.configuration, images: batch, precision: precision, training: false)
     }
     if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)

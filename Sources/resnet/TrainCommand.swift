@@ -4,6 +4,7 @@ import Datasets
 import Models
 import NN
 import OpenCLBackend
+import Parallel
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -46,25 +47,31 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    let (configuration, splits) = try prepare()
+    var (configuration, splits) = try prepare()
     let size = splits.train.images.shape
-    let backend = try tuning.backend(device, profiling: profile) {
-      try convolutions(
-        of: configuration.model, images: [configuration.batchSize, size[1], size[2], size[3]],
-        precision: configuration.precision ?? .fp32)
+    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
+    let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
+    let precision = configuration.precision ?? .fp32
+    let sharing = Sharing(
+      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
+      known: configuration.shares)
+    let model = configuration.model
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
+      try convolutions(of: model, images: batch, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
+    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
     let trainer = try Trainer(
       configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
-    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
 
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {

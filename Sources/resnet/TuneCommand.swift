@@ -42,6 +42,7 @@ struct TuneCommand: ParsableCommand {
     try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
     if let budget, !(budget > 0 && budget.isFinite) { throw ValidationError("--budget \(budget): a positive number of seconds") }
     if device.isReference { throw ValidationError("there is nothing to tune on --device cpu, the reference") }
+    try device.requireOne("`resnet tune` tunes one device, for its share of a batch")
   }
 
   func run() throws {
@@ -53,7 +54,7 @@ struct TuneCommand: ParsableCommand {
     let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
     let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
-    let device = try DeviceList.find(device.device).device
+    let device = try device.openCLDevices()[0]
     let weights = try convolutions(of: configuration, images: shape, precision: precision)
     try Summary(configuration, images: shape, precision: precision).requireMemoryForTraining(
       on: OpenCLBackend(device: device, math: math))

@@ -23,22 +23,28 @@ struct TuneOption: ParsableArguments {
     if let tune, tune != .off, device.isReference {
       throw ValidationError("--tune \(tune.rawValue) needs an OpenCL device, not --device cpu")
     }
+    if let tune, tune != .off {
+      try device.requireOne("--tune \(tune.rawValue) tunes one device, for its share of a batch")
+    }
   }
 
-  /// Opens the device.
-  /// - Parameter weights: what is going to be computed, and its multiply-accumulates.
+  /// Opens the device, or several.
+  /// - Parameters:
+  ///   - sharing: how several share a batch.
+  ///   - weights: what is going to be computed, and its multiply-accumulates.
   func backend(
-    _ device: DeviceOption, profiling: Bool = false, for weights: () throws -> [ConvolutionWork: Double]
+    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing, for weights: () throws -> [ConvolutionWork: Double]
   ) throws -> any Backend {
-    guard let tune, !device.isReference else { return try device.backend(profiling: profiling) }
-    let entry = try DeviceList.find(device.device).device
-    let cache = try userCache(of: entry)
-    var table = TuningTable()
-    if tune != .off {
-      table = try fillTable(try weights(), on: entry, math: device.math ?? .exact, cache, budget: tune == .fast ? 30 : nil)
+    var table: TuningTable?
+    if let tune, !device.isReference {
+      table = TuningTable()
+      if tune != .off {
+        let entry = try device.openCLDevices()[0]
+        table = try fillTable(
+          try weights(), on: entry, math: device.math ?? .exact, try userCache(of: entry), budget: tune == .fast ? 30 : nil)
+      }
     }
-    return try OpenCLBackend(
-      device: entry, math: device.math ?? .exact, profiling: profiling, tuning: table, programs: cache)
+    return try device.backend(profiling: profiling, table: table, sharing: sharing)
   }
 }
 

@@ -44,7 +44,10 @@ struct VerifyCommand: ParsableCommand {
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
     let factors = (backend as? OpenCLBackend)?.factorType ?? .float32
-    for subject in cases { note(try Conformance.check(subject.multiplying(factors), on: backend, against: reference)) }
+    for subject in cases {
+      note(
+        try Conformance.check(subject.multiplying(factors), on: backend, against: reference, sharingOut: device.isSeveral))
+    }
     // A gradient that only double precision can check is a check of the reference itself.
     for subject in gradients {
       note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors))

@@ -165,7 +165,7 @@ private struct Fixture {
       let (metrics, gradient) = (try fixture.result(config, "metrics"), try fixture.result(config, "gradient"))
       let probabilities = try fixture.result(config, "probabilities")
       fixture.backend.fill(metrics, with: 0)
-      fixture.backend.crossEntropy(
+      try fixture.backend.crossEntropy(
         logits, labels: labels, smoothing: try fixture.option(config, "smoothing"), metrics: metrics, gradient: gradient,
         lossScale: nil)
       fixture.backend.softmax(logits, into: probabilities)

@@ -117,6 +117,51 @@ import Testing
     expect("steps", "step_seconds", "host_seconds", "idle_seconds", "kernels", in: steps)
   }
 
+  /// Two halves of the device share every batch, alike; a run that goes on has the same shares.
+  @Test func devicesShareTheWork() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --dataset synthetic --model resnet8 --batch-size 7 --limit-train 28 --epochs 1 --device opencl/2 --output"
+      let run = { (rest: String) in try Program.run("\(line) \(rest)".split(separator: " ").map(String.init), in: folder) }
+      let whole = try run("a")
+      #expect(whole.code == 0 && whole.err.isEmpty, "\(whole.err)")
+      #expect(whole.out.contains("on 2 × ") && whole.out.contains("each batch of 7 shared: 4 + 3 images"), "\(whole.out)")
+      let configuration = try JSON(parsing: String(contentsOfFile: "\(folder)/a/config.json", encoding: .utf8))
+      #expect(configuration["shares"] == .array([.integer(1), .integer(1)]))
+      #expect(try run("b").code == 0)
+      #expect(try contents("\(folder)/a/last.safetensors") == contents("\(folder)/b/last.safetensors"))
+
+      let sums = try ["opencl/2", "opencl"].map {
+        try json("evaluate --checkpoint a/last.safetensors --batch-size 100 --device \($0) --json", in: folder)
+      }
+      #expect(sums[0]["images"] == sums[1]["images"] && sums[0]["top1"] == sums[1]["top1"])
+      let figures = try json("bench model resnet8 --batch-size 3 --image-size 8 --steps 1 --device opencl/2 --json")
+      #expect(figures["shares"] == .array([.integer(2), .integer(1)]))
+      let report = try json("verify --quick --filter axPool --device opencl/2 --json")
+      #expect(report["failed"] == .integer(0))
+    }
+  }
+
+  /// PoCL has a second device of one thread, so that the two must be measured.
+  @Test func unlikeDevicesAreMeasured() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --dataset synthetic --model resnet8 --batch-size 64 --limit-train 64 --max-steps 1 --output a"
+      let devices = ["POCL_DEVICES": "basic pthread"]
+      func run(_ line: String) throws -> (text: String, shares: [Int]) {
+        let arguments = "\(line) --device opencl:0.0,opencl:0.1".split(separator: " ").map(String.init)
+        let result = try Program.run(arguments, environment: devices, in: folder)
+        #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
+        let configuration = try JSON(parsing: String(contentsOfFile: "\(folder)/a/config.json", encoding: .utf8))
+        guard case .array(let shares) = configuration["shares"] else { throw Surprise("no shares") }
+        return (result.out, shares.map { if case .integer(let share) = $0 { share } else { -1 } })
+      }
+      let first = try run(line)
+      #expect(first.shares.count == 2 && first.shares.reduce(0, +) == 64 && first.shares.allSatisfy { $0 > 0 })
+      #expect(first.text.contains(" + ") && first.text.contains("shared: \(first.shares[0]) + \(first.shares[1]) images"))
+      // Not measured again.
+      #expect(try run("train --resume a").shares == first.shares)
+    }
+  }
+
   @Test func trainingIsProfiled() throws {
     try withTemporaryFolder { folder in
       let line = "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 12 --max-steps 5 --profile --output a"

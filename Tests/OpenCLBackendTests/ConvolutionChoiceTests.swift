@@ -12,53 +12,11 @@ import Testing
     Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
     Conv2D(input: [2, 9, 9, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1),
     Conv2D(input: [2, 7, 5, 48], filter: [1, 1, 48, 32]), Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
-  ].flatMap { g in
-    [
-      ConvolutionWork(.forward, g), ConvolutionWork(.forwardWithStatistics, g), ConvolutionWork(.inference, g),
-      ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
-      ConvolutionWork(.filterGradient, g),
-    ]
-  }
+  ].flatMap { ConvolutionRun.works($0) }
 
   private func backend() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device, profiling: true) }
 
-  /// The results, the convolution's own first.
-  private func run(_ work: ConvolutionWork, on backend: any Backend) throws -> [HostTensor] {
-    let g = work.geometry
-    func operand(_ shape: Shape, _ seed: UInt64) throws -> Tensor {
-      var random = Philox(seed: seed, stream: 0)
-      return try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
-    }
-    let (x, filter, y) = try (operand(g.input, 1), operand(g.filter, 2), operand(g.output, 3))
-    switch work.pass {
-    case .forward:
-      try backend.convolution(x, filter: filter, g, into: y)
-      return [try backend.download(y)]
-    case .forwardWithStatistics:
-      let channels = try (10..<14).map { try operand([g.k], $0) }
-      try backend.convolution(
-        x, filter: filter, g, into: y,
-        BatchNormStatistics(
-          epsilon: 1e-5, momentum: 0.1, mean: channels[0], inverseDeviation: channels[1], runningMean: channels[2],
-          runningVariance: channels[3]))
-      return try ([y] + channels).map(backend.download)
-    case .inference:
-      let prepared = try backend.tensor([backend.preparedFilterCount(g, .float32)])
-      try backend.prepareFilter(filter, g, .float32, into: prepared)
-      let channels = try (operand([g.k], 4), operand([g.k], 5))
-      let epilogue = ConvolutionEpilogue(scale: channels.0, bias: channels.1, residual: nil, relu: true)
-      try backend.convolution(x, prepared: prepared, g, epilogue, into: y)
-      return [try backend.download(y)]
-    case .inputGradient:
-      try backend.convolutionInputGradient(y, filter: filter, g, accumulate: work.accumulates, into: x)
-      return [try backend.download(x)]
-    case .filterGradient:
-      try backend.convolutionFilterGradient(x, y, g, into: filter)
-      return [try backend.download(filter)]
-    }
-  }
-
-  private func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
+  func expect(_ name: String, _ results: [HostTensor], _ expected: [HostTensor], _ bound: Bound) {
     for (index, (result, expected)) in zip(results, expected).enumerated() {
       #expect(Comparison("\(name), result \(index)", result, against: expected, bound).complaint == nil)
     }
@@ -75,31 +33,31 @@ import Testing
   }
 
   private func expectCandidates(of work: ConvolutionWork, on backend: () throws -> OpenCLBackend) throws {
-    let expected = try run(work, on: CPUBackend())
+    let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
     let candidates = try backend().candidates(for: work)
     #expect(!candidates.isEmpty && Set(candidates).count == candidates.count)
     // The built-in way first.
     for candidate in [nil] + stride(from: 0, to: candidates.count, by: 3).map({ candidates[$0] }) {
-      let backend = try backend()
+      let (backend, name) = (try backend(), candidate?.description ?? "built in")
       backend.choose(candidate, for: work.withoutStatistics)
-      let bound = Bound.convolution(work, winograd: candidate.map { $0.algorithm == .winograd } ?? true)
-        .multiplying(backend.factorType)
-      expect(candidate?.description ?? "built in", try run(work, on: backend), expected, bound)
+      let bound = Bound.convolution(work, winograd: candidate?.algorithm.isWinograd ?? true).multiplying(backend.factorType)
+      expect(name, try ConvolutionRun.results(of: work, on: backend), expected, bound)
       let dry = DryRunBackend(modelling: backend)
-      _ = try run(work, on: dry)
-      #expect(dry.memory == backend.memory, "\(candidate?.description ?? "built in")")
+      _ = try ConvolutionRun.results(of: work, on: dry)
+      #expect(dry.memory == backend.memory, "\(name)")
     }
   }
 
   @Test(arguments: works) func numbersThatDoNotSuitAreIgnored(_ work: ConvolutionWork) throws {
     let backend = try backend()
-    let expected = try run(work, on: CPUBackend())
-    let names = ["TC", "TP", "TQ", "TR", "TI", "TB", "M", "SPLITS", "STAGED"]
+    let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
+    let names = ["TC", "TP", "TQ", "TR", "TI", "TB", "M", "SPLITS", "STAGED", "BM", "BN", "BK", "TM", "TN"]
     for algorithm in ConvolutionChoice.Algorithm.allCases {
       for number in [0, 5, 1 << 20] {
         let choice = ConvolutionChoice(algorithm, Dictionary(uniqueKeysWithValues: names.map { ($0, number) }))
         backend.choose(choice, for: work.withoutStatistics)
-        expect("\(algorithm) \(number)", try run(work, on: backend), expected, .convolution(work, winograd: true))
+        let results = try ConvolutionRun.results(of: work, on: backend)
+        expect("\(algorithm) \(number)", results, expected, .convolution(work, winograd: true))
       }
     }
   }
@@ -111,11 +69,11 @@ import Testing
     let device = try DeviceList.find("opencl").device
     let backend = try OpenCLBackend(device: device, profiling: true, tuning: table)
     backend.startProfile()
-    _ = try run(work, on: backend)
+    _ = try ConvolutionRun.results(of: work, on: backend)
     #expect(try backend.endProfile().kernels.contains { $0.kernel.hasPrefix("convolution_plain ") })
     // Other work is not concerned.
     backend.startProfile()
-    _ = try run(Self.works[6], on: backend)
+    _ = try ConvolutionRun.results(of: Self.works[6], on: backend)
     #expect(try !backend.endProfile().kernels.contains { $0.kernel.hasPrefix("convolution_plain ") })
   }
 
@@ -128,7 +86,7 @@ import Testing
       let backend = try OpenCLBackend(device: device, profiling: true, traits: traits)
       backend.choose(ConvolutionChoice(.winograd, ["M": 4]), for: work)
       backend.startProfile()
-      _ = try run(work, on: backend)
+      _ = try ConvolutionRun.results(of: work, on: backend)
       return try backend.endProfile().kernels.contains { $0.kernel.contains(" M=4 ") }
     }
     #expect(try !runsLargeTiles(policy: 2))

@@ -94,10 +94,41 @@ import Training
     #expect(try contents(kept.folder.lastPath) == contents(resumed.folder.lastPath))
   }
 
+  /// Stored in 16 bits, losses stay near those of float32; a resumed run, loss scale included, ends in the same bits.
+  @Test(arguments: [Precision.fp16, .bf16], ["resnet8", "resnet18"])
+  func activationsOfSixteenBitsTrain(precision: Precision, name: String) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    (run.model.name, run.epochs, run.learningRate) = (name, 2, 0.02)
+    var losses: [[Double]] = []
+    for (path, kind) in [("whole", precision), ("exact", .fp32)] {
+      run.precision = kind
+      var values: [Double] = []
+      let ending = try trainer(path, run).run(report: { if case .step(let record) = $0 { values.append(record.loss) } })
+      #expect(ending == .finished)
+      losses.append(values)
+    }
+    #expect(losses[0] != losses[1])
+    // The first step differs by the rounding of activations alone, some units of the type's roundoff in each layer.
+    let roundoff = precision.storage(on: CPUBackend()).roundoff
+    #expect(abs(losses[0][0] - losses[1][0]) < 8 * roundoff * losses[1][0])
+    // Of ResNet-18, whose last stage has a single pixel here, runs drift apart from any rounding.
+    let ends = losses.map { $0.suffix(3).reduce(0, +) }
+    if name == "resnet8" { #expect(abs(ends[0] - ends[1]) < 0.3) }
+
+    run.precision = precision
+    _ = try stop(trainer("cut", run), after: 4)
+    let resumed = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
+    #expect(resumed.configuration.precision == precision)
+    #expect(try resumed.run() == .finished)
+    #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder.resumePath))
+  }
+
   /// Runs from before an option have no such key.
-  @Test func configurationWithoutRecomputationIsRead() throws {
+  @Test func configurationWithoutLaterOptionsIsRead() throws {
     let encoded = try JSONEncoder().encode(configuration)
     #expect(!String(decoding: encoded, as: UTF8.self).contains("recompute"))
+    #expect(!String(decoding: encoded, as: UTF8.self).contains("precision"))
     #expect(try JSONDecoder().decode(RunConfiguration.self, from: encoded) == configuration)
   }
 
@@ -189,17 +220,17 @@ import Training
     #expect(Set(allocations[2..<6]).count == 1, "blocks asked of the driver before each step: \(allocations)")
   }
 
-  @Test(arguments: [false, true]) func dryRunPredictsThePool(recompute: Bool) throws {
+  @Test(arguments: [false, true], Precision.allCases) func dryRunPredictsThePool(recompute: Bool, precision: Precision) throws {
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
     let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(configuration, images: shape, recompute: recompute, on: backend)
+    let predicted = try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
-    let optimiser = try SGD(model.store)
+    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
     for _ in 0..<2 {
-      let images = try fresh.tensor(shape)
+      let images = try fresh.tensor(shape, precision.storage(on: fresh))
       try fresh.fill(images, with: 0.5)
       let labels = try fresh.tensor([8], .int32)
       try fresh.fill(labels, with: 1)

@@ -1,0 +1,85 @@
+// Convolutions as products by work-groups ("implicit GEMM"), local-tiled: the shape of kernel for GPUs, right on any device.
+//
+//   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · w[r,s,c,k]       TRANSPOSED 0
+//   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · dy[n,p,q,k]     TRANSPOSED 1
+//
+//   x [N,H,W,C], zero outside its borders; w [R,S,C,K] after wStart
+//   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a convolution
+//     too; epilogue.h says what is stored
+//
+// As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy.
+//
+// Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS to a work-group. A group owns BM rows and BN columns of the result
+// and the `part` depths of its split, a multiple of BK. The groups of the same rows are neighbours, so that the rows of x that one
+// reads are still in a cache when the next one wants them. With SPLIT a group leaves its sums in partial [splits, rows, K] and
+// add_partials does the rest.
+#include "tiled_product.h"
+#include "epilogue.h"
+
+#ifndef SPLIT
+#define SPLIT 0       // 1: sums go to partial
+#endif
+#ifndef DENSE
+#define DENSE 1       // 0: y's rows do not follow one another: y's strides count
+#endif
+
+// Where the row of a result of P·Q pixels an image begins.
+size_t row_start(int row, int P, int Q, int K, int yImage, int yRow, int yColumn, int yStart) {
+#if DENSE
+  return (size_t)row * K;
+#else
+  const int q = row % Q, p = row / Q % P, n = row / Q / P;
+  return yStart + (size_t)n * yImage + (size_t)p * yRow + (size_t)q * yColumn;
+#endif
+}
+
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void convolution_tiled(__global const real *restrict x, __global const factor *restrict w, __global real *y, __global const float *scale,
+                       __global const float *bias, __global const real *residual, __global float *partial, int wStart, int N, int H,
+                       int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn,
+                       int yStart, int part) {
+  __local word tiles[TILE_WORDS] TILE_ALIGNED;
+  float sum[TM][TN];
+  const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, N * P * Q, R * S * C};
+  const int rows = TRANSPOSED ? image.terms : image.pixels, depth = TRANSPOSED ? image.pixels : image.terms;
+  const int columnBlocks = (K + BN - 1) / BN, group = get_group_id(0), split = get_group_id(1);
+  const int firstRow = group / columnBlocks * BM, firstColumn = group % columnBlocks * BN;
+  const int begin = split * part;
+  product(image, w + wStart, K, firstRow, firstColumn, begin, min(begin + part, depth), tiles, sum);
+
+  const epilogue_t to = {y, scale, bias, residual};
+  UNROLL for (int i = 0; i < TM; i++) {
+    const int row = firstRow + row_of(i);
+    if (row >= rows) continue;
+#if SPLIT
+    __global float *sums = partial + ((size_t)split * rows + row) * K;
+#else
+    const size_t at = row_start(row, P, Q, K, yImage, yRow, yColumn, yStart);
+#endif
+    UNROLL for (int j = 0; j < TN; j += VW) {
+      const int k = firstColumn + column_of(j / 4) + j % 4;
+      if (k >= K) continue;
+#if VW == 1
+      const floatv v = sum[i][j];
+#else
+      const floatv v = vload4(0, &sum[i][j]);
+#endif
+#if SPLIT
+      STORE(v, sums + k);
+#else
+      finish(to, at + k, k, v);
+#endif
+    }
+  }
+}
+
+// The epilogue of Σ_split partial[split], added in order. Work-items: (rows·K / VW).
+__kernel void add_partials(__global const float *restrict partial, __global real *y, __global const float *scale,
+                           __global const float *bias, __global const real *residual, int count, int splits, int P, int Q, int K,
+                           int yImage, int yRow, int yColumn, int yStart) {
+  const int i = get_global_id(0) * VW;
+  floatv sum = LOAD(partial + i);
+  for (int split = 1; split < splits; split++) sum += LOAD(partial + (size_t)split * count + i);
+  const epilogue_t to = {y, scale, bias, residual};
+  finish(to, row_start(i / K, P, Q, K, yImage, yRow, yColumn, yStart) + i % K, i % K, sum);
+}

@@ -1,0 +1,424 @@
+// A product of matrices by work-groups that share tiles in local memory, local-tiled: the shape of kernel for GPUs, right on any device.
+//
+//   sum[m,n] = Σ_d A[m,d] · B[d,n]        d from `begin` to `end`
+//
+//   B [depth, columns], one row after the other
+//   A is an image x [N,H,W,C] as the matrix X that a convolution multiplies by its filter, which is never stored, or Xᵀ:
+//
+//   X[(n,p,q), (r,s,c)] = x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c], zero outside the image
+//
+// With TAPS 0 the filter has a single tap that meets every pixel, and X is x itself, [pixels, C]: a plain matrix.
+//
+// How to use it. Include it in a file whose host gives the constants below, and in a kernel with
+//
+//     __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void name(…) {
+//       __local word tiles[TILE_WORDS] TILE_ALIGNED;
+//       float sum[TM][TN];
+//       const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, pixels, terms};   // a plain matrix [rows,C]: {x, 1, rows, C, 1, rows, 1, 0, 0, rows, C}
+//       product(image, b, columns, firstRow, firstColumn, begin, end, tiles, sum);
+//
+// after which the work-item owns TM×TN sums: rows firstRow + row_of(i), columns firstColumn + column_of(j) … + 4 in sum[i][4·j …]. A batch
+// of products is a dimension of the NDRange by which the kernel moves the pointers. `begin` is a multiple of BK, the same in all
+// items of a group, as is `end`. Every item of the group must come to the call.
+//
+// Each slice of BK depths goes through registers into one of two pairs of tiles while the other pair is multiplied: one barrier a
+// slice.
+//
+//              BN columns                  A word of a tile is a float, or, for matrix instructions on 16-bit
+//            ┌──────────┐                  factors, two neighbouring depths of one row or column.
+//         BK │    B     │
+//            └──────────┘                  tile of A  [WORDS][BM + 8]      tile of B  [WORDS][BN + 8]
+//     BK     ┌──────────┐
+//   ┌────┐   │ ┌──┐     │                  An item reads four rows and four columns at a time. Rows of a tile are 8
+//   │ A  │ BM│ │  │TM   │                  words longer than they need be, and columns of A's are swapped (`a_word`),
+//   └────┘   │ └──┘TN   │                  so that the lanes of a warp meet all 32 banks both when they read and when
+//            └──────────┘                  they write a transposed slice.
+//
+// The host chooses: powers of two; BM a multiple of 32 and BN of 16; TM and TN 4 or 8; BK from 8 to 32; ITEMS a multiple of 32. With MATRIX
+// also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns are a multiple of four, else 1; VA
+// is VW where C is a multiple of it too, else 1.
+#include "vector.h"
+
+#ifndef STRIDE
+#define STRIDE 1
+#endif
+#ifndef TAPS
+#define TAPS 1        // 0: x is a plain matrix
+#endif
+#ifndef TRANSPOSED
+#define TRANSPOSED 0  // 1: A = Xᵀ, and B is an image too
+#endif
+#ifndef VA
+#define VA 1          // elements of x that are loaded at a time
+#endif
+#ifndef BM
+#define BM 64         // a group's rows
+#endif
+#ifndef BN
+#define BN 64         // a group's columns
+#endif
+#ifndef BK
+#define BK 8          // depths of a slice
+#endif
+#ifndef TM
+#define TM 4          // an item's rows
+#endif
+#ifndef TN
+#define TN 4          // an item's columns
+#endif
+#ifndef MATRIX
+#define MATRIX 0      // 1: matrix instructions, whose factors are rounded to tf32, or where x is of 16 bits, to x's type
+#endif
+#ifndef MATRIX_EMULATED
+#define MATRIX_EMULATED 0  // 1: in their place, the same with the same fragments in each lane, in plain C
+#endif
+
+#define ITEMS ((BM / TM) * (BN / TN))
+#define PACK (MATRIX && STORAGE != 0 ? 2 : 1)     // depths in a word
+#define WORDS (BK / PACK)                         // words of a slice
+#define A_PITCH (BM + 8)
+#define B_PITCH (BN + 8)
+#define A_TILE (WORDS * A_PITCH)
+#define B_TILE (WORDS * B_PITCH)
+#define TILE_WORDS (2 * (A_TILE + B_TILE) + (MATRIX && MATRIX_EMULATED ? 6 * ITEMS : 0))
+#define TILE_ALIGNED __attribute__((aligned(16)))
+// An array that a function gets by its address would lie in memory and not in registers.
+#define INLINE __attribute__((always_inline))
+
+// What one item loads of a slice: units of one or two parts, a part being one load.
+#if TRANSPOSED
+#define A_PARTS PACK                              // PACK depths of VA rows
+#define A_TOTAL (WORDS * (BM / VA))
+#else
+#define A_PARTS (VA == 1 ? PACK : 1)              // VA or PACK depths of one row
+#define A_DEPTHS (VA * A_PARTS)
+#define A_TOTAL (BM * (BK / A_DEPTHS))
+#endif
+#define B_TOTAL (WORDS * (BN / VW))               // PACK depths of VW columns
+#define A_UNITS ((A_TOTAL + ITEMS - 1) / ITEMS)
+#define B_UNITS ((B_TOTAL + ITEMS - 1) / ITEMS)
+#define IS_UNIT(unit, total) ((total) % ITEMS == 0 || (unit) < (total))
+
+// B is a filter, or with x transposed an image's gradient.
+#if TRANSPOSED
+typedef real factor;
+#define LOAD_FACTORS(p) LOAD_REAL(p)
+#else
+typedef float factor;
+#define LOAD_FACTORS(p) LOAD(p)
+#endif
+
+#if VA == 1
+typedef float floata;
+#define LOAD_A(p) READ_REAL(p)
+#else
+typedef floatv floata;
+#define LOAD_A(p) LOAD_REAL(p)
+#endif
+
+// MARK: Words
+
+#if !MATRIX
+typedef float word;
+typedef float4 word4;
+#define WORD(low, high) (low)
+#else
+typedef uint word;
+typedef uint4 word4;
+#include "matrix_instructions.h"
+#define WORD(low, high) pack_factors(low, high)
+#endif
+
+// A word4 of four depths pairs' words, or of what `low` alone holds where a word is one depth.
+#define WORD4(low, high) \
+  (word4)(WORD((low).s0, (high).s0), WORD((low).s1, (high).s1), WORD((low).s2, (high).s2), WORD((low).s3, (high).s3))
+
+// MARK: The image as a matrix
+
+typedef struct {
+  __global const real *x;
+  int H, W, C, P, Q, S, padTop, padLeft;
+  int pixels, terms;      // N·P·Q and R·S·C: rows and columns of X
+} image_t;
+
+// A number of two steps: (high·middles + middle)·lows + low. A pixel is (n,p,q), a term (r,s,c).
+typedef struct {
+  int high, middle, low;
+} digits_t;
+
+INLINE digits_t digits_of(int value, int middles, int lows) {
+#if TAPS
+  const int rest = value / lows;
+  return (digits_t){rest / middles, rest % middles, value % lows};
+#else
+  return (digits_t){0, 0, value};
+#endif
+}
+
+// A sum without a division.
+INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
+  a.low += b.low;
+#if TAPS
+  a.middle += b.middle;
+  a.high += b.high;
+  if (a.low >= lows) {
+    a.low -= lows;
+    a.middle++;
+  }
+  if (a.middle >= middles) {
+    a.middle -= middles;
+    a.high++;
+  }
+#endif
+  return a;
+}
+
+#define PIXEL(image, value) digits_of(value, (image).P, (image).Q)
+#define TERM(image, value) digits_of(value, (image).S, (image).C)
+
+// Where a pixel's first tap lies in x and in its image.
+typedef struct {
+  int at, h, w;
+} place_t;
+
+// More than any row, and so outside every image; twice as much is still an int.
+#define OUTSIDE (1 << 29)
+
+INLINE place_t place_of(image_t image, digits_t pixel, int isPixel) {
+#if TAPS
+  const int h = pixel.middle * STRIDE - image.padTop, w = pixel.low * STRIDE - image.padLeft;
+  return (place_t){((pixel.high * image.H + h) * image.W + w) * image.C, isPixel ? h : OUTSIDE, w};
+#else
+  return (place_t){pixel.low * image.C, isPixel ? 0 : OUTSIDE, 0};
+#endif
+}
+
+INLINE floata load_image(image_t image, place_t pixel, digits_t term, int isTerm) {
+#if TAPS
+  const int h = pixel.h + (isTerm ? term.high : OUTSIDE), w = pixel.w + term.middle;
+  const int isInside = h >= 0 && h < image.H && w >= 0 && w < image.W;
+#else
+  const int isInside = isTerm && pixel.h == 0;
+#endif
+  return isInside ? LOAD_A(image.x + pixel.at + (term.high * image.W + term.middle) * image.C + term.low) : (floata)(0.0f);
+}
+
+// MARK: Slices
+
+// What an item loads of A, and of the next slice already has.
+typedef struct {
+#if TRANSPOSED
+  digits_t pixel[A_UNITS][A_PARTS];
+  digits_t term[A_UNITS];
+  int isTerm[A_UNITS];
+#else
+  place_t place[A_UNITS];
+  digits_t term[A_PARTS];
+#endif
+  digits_t step;    // BK
+  int depth;        // of the next slice
+  floata values[A_UNITS][A_PARTS];
+} a_slice_t;
+
+typedef struct {
+  int at[B_UNITS];      // of the unit's first part in B
+  floatv values[B_UNITS][PACK];
+} b_slice_t;
+
+#if TRANSPOSED
+#define A_ROW(unit) (VA * ((unit) % (BM / VA)))
+#define A_DEPTH(unit) (PACK * ((unit) / (BM / VA)))
+#else
+#define A_ROW(unit) ((unit) / (BK / A_DEPTHS))
+#define A_DEPTH(unit) (A_DEPTHS * ((unit) % (BK / A_DEPTHS)))     // the same for all units of an item, whose distance is ITEMS
+#endif
+#define B_COLUMN(unit) (VW * ((unit) % (BN / VW)))
+#define B_DEPTH(unit) (PACK * ((unit) / (BN / VW)))
+
+INLINE void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
+  const int item = get_local_id(0);
+  slice->depth = begin;
+#if TRANSPOSED
+  slice->step = PIXEL(image, BK);
+  UNROLL for (int i = 0; i < A_UNITS; i++) {
+    const int unit = item + i * ITEMS, row = firstRow + A_ROW(unit);
+    slice->term[i] = TERM(image, row);
+    slice->isTerm[i] = IS_UNIT(unit, A_TOTAL) && row < image.terms;
+    UNROLL for (int part = 0; part < A_PARTS; part++) slice->pixel[i][part] = PIXEL(image, begin + A_DEPTH(unit) + part);
+  }
+#else
+  slice->step = TERM(image, BK);
+  UNROLL for (int i = 0; i < A_UNITS; i++) {
+    const int unit = item + i * ITEMS, row = firstRow + A_ROW(unit);
+    slice->place[i] = place_of(image, PIXEL(image, row), IS_UNIT(unit, A_TOTAL) && row < image.pixels);
+  }
+  UNROLL for (int part = 0; part < A_PARTS; part++) slice->term[part] = TERM(image, begin + A_DEPTH(item) + part);
+#endif
+}
+
+INLINE void load_a(a_slice_t *slice, image_t image, int end) {
+  const int item = get_local_id(0);
+#if TRANSPOSED
+  UNROLL for (int i = 0; i < A_UNITS; i++)
+    UNROLL for (int part = 0; part < A_PARTS; part++) {
+      const int isPixel = slice->depth + A_DEPTH(item + i * ITEMS) + part < end;
+      const place_t place = place_of(image, slice->pixel[i][part], isPixel);
+      slice->values[i][part] = load_image(image, place, slice->term[i], slice->isTerm[i]);
+      slice->pixel[i][part] = add_digits(slice->pixel[i][part], slice->step, image.P, image.Q);
+    }
+#else
+  UNROLL for (int part = 0; part < A_PARTS; part++) {
+    const int isTerm = slice->depth + A_DEPTH(item) + part < end;
+    UNROLL for (int i = 0; i < A_UNITS; i++) slice->values[i][part] = load_image(image, slice->place[i], slice->term[part], isTerm);
+    slice->term[part] = add_digits(slice->term[part], slice->step, image.S, image.C);
+  }
+#endif
+  slice->depth += BK;
+}
+
+INLINE void begin_b(b_slice_t *slice, int columns, int firstColumn, int begin) {
+  UNROLL for (int i = 0; i < B_UNITS; i++) {
+    const int unit = get_local_id(0) + i * ITEMS;
+    slice->at[i] = (begin + B_DEPTH(unit)) * columns + firstColumn + B_COLUMN(unit);
+  }
+}
+
+INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstColumn, int depth, int end) {
+  UNROLL for (int i = 0; i < B_UNITS; i++) {
+    const int unit = get_local_id(0) + i * ITEMS;
+    const int isColumn = IS_UNIT(unit, B_TOTAL) && firstColumn + B_COLUMN(unit) < columns;
+    UNROLL for (int part = 0; part < PACK; part++) {
+      const int isInside = isColumn && depth + B_DEPTH(unit) + part < end;
+      slice->values[i][part] = isInside ? LOAD_FACTORS(b + slice->at[i] + part * columns) : (floatv)(0.0f);
+    }
+    slice->at[i] += BK * columns;
+  }
+}
+
+// A column of A's tile and a row of words. The lanes of a warp write four depths of 128/BK rows each: swapping columns by the depth
+// spreads these over the banks, and leaves fours of columns together.
+INLINE int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? column : column ^ (128 / BK * (row / 4))); }
+
+INLINE void store_a(const a_slice_t *slice, __local word *tile) {
+  UNROLL for (int i = 0; i < A_UNITS; i++) {
+    const int unit = get_local_id(0) + i * ITEMS, row = A_ROW(unit), at = A_DEPTH(unit) / PACK;
+    if (!IS_UNIT(unit, A_TOTAL)) continue;
+    const floata low = slice->values[i][0], high = slice->values[i][A_PARTS - 1];
+#if VA == 1
+    tile[a_word(at, row)] = WORD(low, high);
+#elif TRANSPOSED
+    *(__local word4 *)(tile + a_word(at, row)) = WORD4(low, high);
+#elif PACK == 1
+    const word4 words = WORD4(low, low);
+    tile[a_word(at, row)] = words.s0;
+    tile[a_word(at + 1, row)] = words.s1;
+    tile[a_word(at + 2, row)] = words.s2;
+    tile[a_word(at + 3, row)] = words.s3;
+#else
+    tile[a_word(at, row)] = WORD(low.s0, low.s1);
+    tile[a_word(at + 1, row)] = WORD(low.s2, low.s3);
+#endif
+  }
+}
+
+INLINE void store_b(const b_slice_t *slice, __local word *tile) {
+  UNROLL for (int i = 0; i < B_UNITS; i++) {
+    const int unit = get_local_id(0) + i * ITEMS, at = B_DEPTH(unit) / PACK * B_PITCH + B_COLUMN(unit);
+    if (!IS_UNIT(unit, B_TOTAL)) continue;
+    const floatv low = slice->values[i][0], high = slice->values[i][PACK - 1];
+#if VW == 1
+    tile[at] = WORD(low, high);
+#else
+    *(__local word4 *)(tile + at) = WORD4(low, high);
+#endif
+  }
+}
+
+// MARK: Multiplication
+
+#define READ4(tile) (*(__local const word4 *)(tile))
+
+#if !MATRIX
+
+// An item's fours of rows and of columns lie BM·4/TM and BN·4/TN apart, so that neighbouring items read neighbouring fours.
+INLINE int row_of(int row) { return row / 4 * (4 * BM / TM) + get_local_id(0) / (BN / TN) * 4 + row % 4; }
+INLINE int column_of(int four) { return four * (4 * BN / TN) + get_local_id(0) % (BN / TN) * 4; }
+
+INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
+  UNROLL for (int d = 0; d < BK; d++) {
+    float u[TM], v[TN];
+    UNROLL for (int i = 0; i < TM / 4; i++) vstore4(READ4(a + a_word(d, row_of(4 * i))), i, u);
+    UNROLL for (int j = 0; j < TN / 4; j++) vstore4(READ4(b + d * B_PITCH + column_of(j)), j, v);
+    UNROLL for (int i = 0; i < TM; i++)
+      UNROLL for (int j = 0; j < TN; j++) sum[i][j] = FMA(u[i], v[j], sum[i][j]);
+  }
+}
+
+#else
+
+// A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Which row or column of a fragment stands
+// for which of the tile is free: so that a lane reads fours, rows g and g + 8 of fragment i of a block (g the lane's group, 0 … 7) are
+// its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
+#define LANE ((int)get_local_id(0) % 32)
+#define WARP ((int)get_local_id(0) / 32)
+#define WARP_ROW (WARP / (BN / (4 * TN)) * (8 * TM))
+#define WARP_COLUMN (WARP % (BN / (4 * TN)) * (4 * TN))
+
+INLINE int row_of(int row) { return WARP_ROW + row / 4 * 32 + LANE / 4 * 4 + row % 4; }
+INLINE int column_of(int four) { return WARP_COLUMN + four / 2 * 32 + LANE % 4 * 8 + four % 2 * 4; }
+
+INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
+  UNROLL for (int d = 0; d < WORDS; d += 8) {
+    // Words d + t and d + t + 4 (t the lane in its group) of each row and column.
+    uint u[2][TM], v[2][TN / 2];
+    UNROLL for (int second = 0; second < 2; second++) {
+      const int at = d + 4 * second + LANE % 4;
+      UNROLL for (int i = 0; i < TM / 4; i++) vstore4(READ4(a + a_word(at, row_of(4 * i))), i, u[second]);
+      UNROLL for (int j = 0; j < TN / 8; j++) vstore4(READ4(b + at * B_PITCH + WARP_COLUMN + 32 * j + LANE / 4 * 4), j, v[second]);
+    }
+    UNROLL for (int i = 0; i < TM; i += 2)
+      UNROLL for (int j = 0; j < TN / 2; j++) {
+        const uint4 rows = (uint4)(u[0][i], u[0][i + 1], u[1][i], u[1][i + 1]);
+        const int k = j / 4 * 8 + j % 4;      // columns 8t + j and 8t + 4 + j of the block
+        const float4 c = (float4)(sum[i][k], sum[i][k + 4], sum[i + 1][k], sum[i + 1][k + 4]);
+        const float4 result = multiply_fragments(rows, (uint2)(v[0][j], v[1][j]), c, exchange);
+        sum[i][k] = result.s0;
+        sum[i][k + 4] = result.s1;
+        sum[i + 1][k] = result.s2;
+        sum[i + 1][k + 4] = result.s3;
+      }
+  }
+}
+
+#endif
+
+INLINE void product(image_t image, __global const factor *b, int columns, int firstRow, int firstColumn, int begin, int end, __local word *tiles,
+             float sum[TM][TN]) {
+  UNROLL for (int i = 0; i < TM; i++)
+    UNROLL for (int j = 0; j < TN; j++) sum[i][j] = 0.0f;
+  __local word *aTiles = tiles, *bTiles = tiles + 2 * A_TILE, *exchange = bTiles + 2 * B_TILE;
+  a_slice_t aSlice;
+  b_slice_t bSlice;
+  begin_a(&aSlice, image, firstRow, begin);
+  begin_b(&bSlice, columns, firstColumn, begin);
+  load_a(&aSlice, image, end);
+  load_b(&bSlice, b, columns, firstColumn, begin, end);
+  store_a(&aSlice, aTiles);
+  store_b(&bSlice, bTiles);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  int current = 0;
+  for (int depth = begin; depth < end; depth += BK) {
+    const int isNext = depth + BK < end, next = current ^ 1;
+    if (isNext) {
+      load_a(&aSlice, image, end);
+      load_b(&bSlice, b, columns, firstColumn, depth + BK, end);
+    }
+    multiply(aTiles + current * A_TILE, bTiles + current * B_TILE, exchange, sum);
+    if (isNext) {
+      store_a(&aSlice, aTiles + next * A_TILE);
+      store_b(&bSlice, bTiles + next * B_TILE);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    current = next;
+  }
+}

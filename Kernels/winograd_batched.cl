@@ -1,0 +1,56 @@
+// Winograd's convolution in four passes that a GPU can spread (the mathematics is in winograd.h): transforms, in which neighbouring
+// work-items take neighbouring channels of a tile, and between them a batch of products of matrices, one for each position
+// (batched_product.cl).
+//
+//   u [T·T][C][K]       transformed filter
+//   v [T·T][tiles][C]   transformed inputs
+//   g [T·T][tiles][K]   transformed output gradients
+//   m [T·T][tiles][K]   products v·u
+//   sums [splits][T·T][C][K]   products vᵀ·g, each of a part of the tiles
+//
+// The host chooses: VW divides C and K. Work-items: one for each vector of a position of the result, in a line.
+#define SCRATCH __global
+#include "winograd.h"
+#include "group.h"
+
+// The row and the first channel of this work-item's vector in a matrix of `columns` columns.
+#define EACH_OF(columns) const int row = (int)get_global_id(0) / ((columns) / VW), channel = (int)get_global_id(0) % ((columns) / VW) * VW
+
+// v from x [N,H,W,C].
+__kernel IN_GROUPS void load_inputs(__global const real *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft,
+                                    int down, int across, int tiles) {
+  EACH_OF(C);
+  if (row < tiles)
+    load_input(x + channel, v + (size_t)row * C + channel, row, (size_t)tiles * C, H, W, padTop, padLeft, down, across, tiles, VW);
+}
+
+// g from dy [N,P,Q,K].
+__kernel IN_GROUPS void load_gradients(__global const real *restrict dy, __global float *restrict g, int P, int Q, int down, int across,
+                                       int tiles) {
+  EACH_OF(K);
+  if (row < tiles) load_gradient(dy + channel, g + (size_t)row * K + channel, row, (size_t)tiles * K, P, Q, down, across, tiles, VW);
+}
+
+// y [N,P,Q,K] from m.
+__kernel IN_GROUPS void store_outputs(__global const float *restrict m, __global real *y, __global const float *scale,
+                                      __global const float *bias, __global const real *residual, int P, int Q, int down, int across,
+                                      int tiles) {
+  EACH_OF(K);
+  const epilogue_t to = {y, scale, bias, residual};
+  if (row < tiles)
+    store_output(m + (size_t)row * K + channel, to, place(row, down, across), (size_t)tiles * K, P, Q, channel, VW);
+}
+
+// u from w [3,3,C,K].
+__kernel IN_GROUPS void load_filters(__global const float *restrict w, __global float *restrict u) {
+  EACH_OF(K);
+  const size_t at = (size_t)row * K + channel;
+  if (row < C) load_filter(w + at, u + at, (size_t)C * K);
+}
+
+// dw [3,3,C,K] from sums.
+__kernel IN_GROUPS void store_filter_gradients(__global const float *restrict sums, __global float *restrict dw, int splits) {
+  EACH_OF(K);
+  const size_t at = (size_t)row * K + channel;
+  if (row < C) store_filter_gradient(sums + at, dw + at, (size_t)C * K, splits);
+}

@@ -1,0 +1,16 @@
+import Compute
+
+/// The parts of operations over all images that only a share of a batch needs; a whole batch is made of the others.
+extension OpenCLBackend {
+  public func takeMoments(of x: Tensor, moments: Tensor) throws {
+    let channels = moments.count / 3
+    let partial = try tensor([momentChunks(rows: x.count / channels, channels: channels), 3, channels])
+    try takeMoments(of: x, into: partial)
+    try mergeChunks(partial, rows: x.count / channels, into: moments)
+  }
+
+  public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) throws {
+    let partial = try convolutionTakingMoments(x, filter: filter, geometry, into: y)
+    try mergeChunks(partial, rows: y.count / geometry.k, into: moments)
+  }
+}

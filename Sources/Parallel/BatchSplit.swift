@@ -1,0 +1,34 @@
+/// How the images of a batch are shared out among devices.
+public struct BatchSplit: Hashable, Sendable {
+  /// The images that each device gets of a batch of as many as they are together.
+  public let weights: [Int]
+
+  /// - Precondition: no weight is negative and one is positive.
+  public init(weights: [Int]) {
+    precondition(weights.allSatisfy { $0 >= 0 } && weights.contains { $0 > 0 }, "[BatchSplit] \(weights)")
+    self.weights = weights
+  }
+
+  /// Equal shares for so many devices.
+  public init(devices: Int) { self.init(weights: [Int](repeating: 1, count: devices)) }
+
+  /// Shares of a batch of `images` in the ratio of the devices' speeds, rounded to whole images.
+  public init(speeds: [Double], images: Int) {
+    // 2³⁰ steps are finer than any batch.
+    let total = speeds.reduce(0, +)
+    let fine = BatchSplit(weights: speeds.map { Int($0 / total * 0x1p30) })
+    self.init(weights: fine.shares(of: images).map(\.count))
+  }
+
+  /// Which images of a batch each device gets, in order; a pure function of the weights and the batch's size.
+  public func shares(of images: Int) -> [Range<Int>] {
+    let total = weights.reduce(0, +)
+    var (start, sum) = (0, 0)
+    return weights.map { weight in
+      sum += weight
+      let end = (images * sum + total / 2) / total
+      defer { start = end }
+      return start..<end
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import Compute
+import Models
+import NN
+
+/// A model on random images, to be timed.
+struct ModelTrial {
+  private let network: ResNet
+  private let optimiser: SGD
+  private let images, labels, metrics: Tensor
+  private let recompute: Bool
+  private let backend: any Backend
+  private let folded = FoldedParameters()
+
+  /// - Parameter shape: [N,H,W,C].
+  /// - Throws: ``Failure`` for images that do not fit the model; what the backend throws.
+  init(
+    _ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, precision: Precision = .fp32,
+    on backend: any Backend
+  ) throws {
+    (self.backend, self.recompute) = (backend, recompute)
+    network = try ResNet(configuration)
+    try network.store.allocate(on: backend, seed: 0)
+    optimiser = try SGD(network.store, scalingLoss: precision.needsLossScaling)
+    var random = Philox(seed: 0, stream: 0)
+    images = try backend.uploadBatch(
+      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: precision.storage(on: backend))
+    labels = try backend.uploadBatch(
+      HostTensor((0..<shape[0]).map { _ in Int32(random.below(configuration.classes)) }, shape: [shape[0]]))
+    metrics = try backend.tensor([3])
+    try backend.fill(metrics, with: 0)
+  }
+
+  /// Enqueues a training step.
+  func train() throws {
+    try network.trainingStep(
+      images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
+  }
+
+  /// Enqueues inference of the batch.
+  func infer() throws {
+    _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
+  }
+
+  /// Images a second: the median of so many steps, each waited for, after two that are not timed.
+  func imagesPerSecond(_ steps: Int, _ step: () throws -> Void) throws -> Double {
+    for _ in 0..<2 { try step() }
+    try backend.finish()
+    let seconds = try (0..<steps).map { _ in
+      let start = ContinuousClock.now
+      try step()
+      try backend.finish()
+      return (ContinuousClock.now - start).seconds
+    }
+    return Double(images.shape[0]) / seconds.median
+  }
+}

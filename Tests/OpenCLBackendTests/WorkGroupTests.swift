@@ -1,0 +1,95 @@
+import CPUBackend
+import Compute
+import Conformance
+import OpenCL
+import OpenCLBackend
+import Testing
+
+/// The kernels for GPUs whose work-groups share rows, and Winograd's convolution in their form, on whatever device there is.
+@Suite struct WorkGroupTests {
+  /// - Parameters:
+  ///   - items: of a work-group at most.
+  ///   - localMemory: bytes; a tree over vectors of four floats takes 16 an item.
+  private func backend(items: Int, localMemory: Int = 32 << 10) throws -> OpenCLBackend {
+    let device = try DeviceList.find("opencl").device
+    var traits = try DeviceTraits(device)
+    traits.kernelClass = .localTiled
+    (traits.vectorWidth, traits.accumulators) = (4, 12)
+    // Rows are cut into as many chunks as there may be.
+    traits.wantedItems = 1 << 16
+    traits.largestGroup = min(items, traits.largestGroup)
+    traits.localMemory = min(localMemory, traits.localMemory)
+    return try OpenCLBackend(device: device, traits: traits)
+  }
+
+  /// All that is no product: these have tests of their own.
+  private static let cases = (Catalogue.small + Catalogue.half).filter { subject in
+    !["convolution", "multiply", "prepareFilter"].contains { subject.operation.hasPrefix($0) }
+  }
+
+  @Test(arguments: [(1, 32 << 10), (32, 32 << 10), (64, 256), (256, 32 << 10)])
+  func groupsOfAnySizeAgreeWithTheReference(items: Int, localMemory: Int) throws {
+    let (backend, reference) = (try backend(items: items, localMemory: localMemory), CPUBackend())
+    #expect(Self.cases.count > 300)
+    for subject in Self.cases {
+      let outcome = try Conformance.check(subject, on: backend, against: reference)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+    }
+  }
+
+  @Test func resultsHaveTheSameBitsTwice() throws {
+    let backend = try backend(items: 64)
+    let operations = ["batchNorm", "globalAverage", "crossEntropy", "softmax", "sumRows"]
+    let cases = Catalogue.small.filter { subject in operations.contains { subject.operation.hasPrefix($0) } }
+    for subject in cases {
+      let results = try (0..<2).map { _ in
+        let prepared = try subject.prepare(on: backend)
+        try prepared.run()
+        return try prepared.outputs().map(\.values)
+      }
+      #expect(results[0] == results[1], "\(subject.name)")
+    }
+  }
+
+  // MARK: Winograd
+
+  /// Sizes that no tile divides, few channels, and an image without a border of zeros.
+  private static let works = [
+    Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
+    Conv2D(input: [2, 5, 6, 12], filter: [3, 3, 12, 20], padding: 1), Conv2D(input: [2, 7, 6, 5], filter: [3, 3, 5, 6]),
+  ].flatMap { g in
+    [
+      ConvolutionWork(.forward, g), ConvolutionWork(.forwardWithStatistics, g), ConvolutionWork(.inference, g),
+      ConvolutionWork(.inputGradient, g, accumulates: true), ConvolutionWork(.filterGradient, g),
+    ]
+  }
+
+  @Test(arguments: works) func batchesOfProductsAgreeWithTheReference(_ work: ConvolutionWork) throws {
+    let tests = ConvolutionChoiceTests()
+    let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
+    let choices: [[String: Int]] = [[:], ["M": 2], ["BM": 64, "BN": 32, "TM": 8, "TN": 4, "SPLITS": 3]]
+    for numbers in choices {
+      let backend = try backend(items: 256)
+      let choice = ConvolutionChoice(.batched, numbers)
+      backend.choose(choice, for: work.withoutStatistics)
+      let results = try ConvolutionRun.results(of: work, on: backend)
+      tests.expect("\(choice)", results, expected, .convolution(work, winograd: true))
+      let dry = DryRunBackend(modelling: backend)
+      _ = try ConvolutionRun.results(of: work, on: dry)
+      #expect(dry.memory == backend.memory, "\(choice)")
+      #expect(try ConvolutionRun.results(of: work, on: backend) == results, "\(choice)")
+    }
+  }
+
+  /// A candidate differs from the built-in choice, which is this one where it pays.
+  @Test func largeConvolutionsAreBatched() throws {
+    let backend = try backend(items: 256)
+    func isBuiltIn(_ pass: ConvolutionPass, images: Int, channels: Int) -> Bool {
+      let g = Conv2D(input: [images, 28, 28, channels], filter: [3, 3, channels, channels], padding: 1)
+      return !backend.candidates(for: ConvolutionWork(pass, g)).contains(ConvolutionChoice(.batched))
+    }
+    #expect(isBuiltIn(.forward, images: 256, channels: 128) && !isBuiltIn(.forward, images: 256, channels: 64))
+    #expect(isBuiltIn(.filterGradient, images: 256, channels: 64) && !isBuiltIn(.filterGradient, images: 256, channels: 32))
+    #expect(!isBuiltIn(.inference, images: 1, channels: 16))
+  }
+}

@@ -1,0 +1,149 @@
+import CPUBackend
+import Compute
+import Conformance
+import Models
+import NN
+import OpenCLBackend
+import Parallel
+import Testing
+
+/// Several devices against one.
+@Suite struct ParallelTests {
+  /// In double precision what differs is the order of sums alone: forward, backward, statistics of the whole batch, running estimates,
+  /// loss, hits, weights, gradients and the logits of inference.
+  @Test(arguments: [
+    ([1, 1], 6), ([1, 1], 7), ([3, 1], 8), ([1, 4, 2], 9), ([1, 0], 4), ([1], 5),
+    // Fewer images than devices, and a share of a single one.
+    ([1, 1, 1], 2), ([1, 1], 2),
+  ])
+  func trainsAsOneDevice(weights: [Int], batch: Int) throws {
+    let one = try Trained(on: CPUBackend(precision: .float64), batch: batch, steps: 3)
+    let several = try Trained(on: references(weights), batch: batch, steps: 3)
+    #expect(several.distance(to: one) < 1e-12)
+    // The measure tells two runs apart.
+    let other = try Trained(on: references(weights), batch: batch + 1, steps: 3)
+    #expect(other.metrics.last != one.metrics.last)
+  }
+
+  /// Projections, a stem with max-pooling, and activations that are computed again.
+  @Test(arguments: [
+    ("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 64, false), ("plain8", nil, 8, true),
+  ])
+  func otherNetworksTooAsOneDevice(model: String, shortcut: ShortcutOption?, size: Int, recompute: Bool) throws {
+    let backends: [any Backend] = [CPUBackend(precision: .float64), references([1, 2])]
+    let results = try backends.map {
+      try Trained(on: $0, batch: 3, steps: 2, model: model, shortcut: shortcut, size: size, recompute: recompute)
+    }
+    #expect(results[1].distance(to: results[0]) < 1e-12)
+  }
+
+  @Test func halvesOfADeviceFollowTheWholeAndRepeatThemselves() throws {
+    let whole = try Trained(on: OpenCLBackend(device: DeviceList.find("opencl").device), batch: 10, steps: 3)
+    let runs = try (0..<2).map { _ in
+      try Trained(on: ParallelBackend(halves(), split: BatchSplit(weights: [3, 2])), batch: 10, steps: 3)
+    }
+    for (a, b) in zip(whole.metrics, runs[0].metrics) { #expect(abs(a[0] - b[0]) <= 1e-5 * a[0]) }
+    #expect(runs[0].state.map(\.tensor) == runs[1].state.map(\.tensor))
+    #expect(runs[0].logits == runs[1].logits)
+  }
+
+  /// A device of another kind rounds otherwise: what is kept and used again comes from the first.
+  @Test func unlikeDevicesWorkTogether() throws {
+    let opencl = try OpenCLBackend(device: DeviceList.find("opencl").device)
+    let mixed = ParallelBackend([opencl, CPUBackend()], split: BatchSplit(devices: 2))
+    let (several, one) = (try Trained(on: mixed, batch: 6, steps: 3), try Trained(on: CPUBackend(), batch: 6, steps: 3))
+    for (a, b) in zip(several.metrics, one.metrics) { #expect(abs(a[0] - b[0]) <= 1e-5 * b[0]) }
+    #expect(mixed.name == "\(opencl.name) + CPU reference (float32)")
+  }
+
+  /// Every operation, with the images of its operands shared out.
+  @Test func sharedOperationsAgreeWithTheReference() throws {
+    let several = ParallelBackend([CPUBackend(), CPUBackend(), CPUBackend()], split: BatchSplit(weights: [2, 1, 1]))
+    try expectAll(Catalogue.small, on: several, sharingOut: true)
+    #expect(several.memory.bytesInUse == 0)
+  }
+
+  @Test func sharedOperationsOnHalvesAgreeWithTheReference() throws {
+    try expectAll(Catalogue.small, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
+  }
+
+  /// With all operands on every device. Convolutions are many, and those with prepared filters need shares.
+  @Test func operationsOnEveryDeviceAgreeWithTheReference() throws {
+    let cases = Catalogue.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
+    try expectAll(
+      cases, on: ParallelBackend([CPUBackend(), CPUBackend()], split: BatchSplit(devices: 2)), sharingOut: false)
+  }
+
+  private func expectAll(_ cases: [Case], on several: ParallelBackend, sharingOut: Bool) throws {
+    let reference = CPUBackend()
+    #expect(cases.count > 100)
+    for subject in cases {
+      let outcome = try Conformance.check(subject, on: several, against: reference, sharingOut: sharingOut)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+    }
+  }
+
+  /// A sum that is still in parts is whole wherever it is looked at, and what was whole before is not counted twice.
+  @Test func sumsOfSharesAreWholeWhereTheyAreRead() throws {
+    let several = references([1, 1])
+    let arena = try several.tensor([24])
+    try several.fill(arena, with: 3)
+    let view = Tensor(
+      shape: [2], type: .float64, storage: try several.slice(arena.storage, offset: 64, byteCount: 16))
+    let x = try several.uploadBatch(HostTensor([1, 10, 2, 20, 4, 40] as [Double], shape: [3, 2]))
+    try several.sumRows(x, into: view)
+    var expected = [Double](repeating: 3, count: 24)
+    (expected[8], expected[9]) = (7, 70)
+    #expect(try several.download(arena).doubles == expected)
+    #expect(try several.download(view).doubles == [7, 70])
+    // An operation on every device sees the sum too.
+    let copy = try several.tensor([24])
+    try several.copy(arena, into: copy)
+    #expect(try several.download(copy).doubles == expected)
+    try several.fill(view, with: 1)
+    #expect(try several.download(view).doubles == [1, 1])
+  }
+
+  /// Each device's memory pool, block by block, as a dry run of its share predicts it.
+  @Test func dryRunPredictsEveryPool() throws {
+    let several = ParallelBackend(try halves(), split: BatchSplit(weights: [3, 1]))
+    let configuration = ModelConfiguration(name: "resnet8", classes: 10, channels: 3, shortcut: .projection)
+    let shape: Shape = [8, 16, 16, 3]
+    let predicted = try Summary(configuration, images: shape, on: several)
+    let model = try ResNet(configuration)
+    try model.store.allocate(on: several, seed: 1)
+    let optimiser = try SGD(model.store)
+    for _ in 0..<2 {
+      let images = try several.batchTensor(shape)
+      try several.fill(images, with: 0.5)
+      let labels = try several.batchTensor([8], .int32)
+      try several.fill(labels, with: 1)
+      let metrics = try several.tensor([3])
+      try several.fill(metrics, with: 0)
+      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 0.1)
+    }
+    #expect(several.memory == predicted.training)
+    #expect(predicted.devices.map(\.peakBytesHeld) == several.devices.map(\.memory.peakBytesHeld))
+    #expect(predicted.devices[0].peakBytesHeld > predicted.devices[1].peakBytesHeld)
+  }
+}
+
+/// The ratio in which devices share batches.
+@Suite struct BatchSplitTests {
+  @Test(arguments: [
+    ([1, 1], 128, [64, 64]), ([1, 1], 7, [4, 3]), ([1, 1], 1, [1, 0]), ([96, 32], 128, [96, 32]), ([96, 32], 10, [8, 2]),
+    ([1, 1, 1], 2, [1, 0, 1]), ([5, 0, 3], 8, [5, 0, 3]),
+  ])
+  func everyImageGoesToOneDevice(weights: [Int], images: Int, counts: [Int]) {
+    let shares = BatchSplit(weights: weights).shares(of: images)
+    #expect(shares.map(\.count) == counts)
+    #expect(shares.first?.lowerBound == 0 && shares.last?.upperBound == images)
+    for (a, b) in zip(shares, shares.dropFirst()) { #expect(a.upperBound == b.lowerBound) }
+  }
+
+  @Test func speedsBecomeWholeImages() {
+    #expect(BatchSplit(speeds: [300, 100], images: 128).weights == [96, 32])
+    #expect(BatchSplit(speeds: [1, 1.1], images: 10).weights == [5, 5])
+    #expect(BatchSplit(speeds: [1000, 1], images: 100).weights == [100, 0])
+  }
+}

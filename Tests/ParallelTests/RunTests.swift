@@ -1,0 +1,100 @@
+import Compute
+import Datasets
+import Foundation
+import Models
+import OpenCLBackend
+import Parallel
+import Testing
+import Training
+
+/// Whole training runs on two halves of a device.
+@Suite struct RunTests {
+  private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 41, classes: 4, size: 16, channels: 3).splits()
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
+
+  private var configuration: RunConfiguration {
+    var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
+    run.epochs = 2
+    run.batchSize = 20
+    run.learningRate = 0.02
+    run.augmentation = Augmentation(padding: 2)
+    run.seed = 7
+    run.shares = [3, 2]
+    return run
+  }
+
+  private func several() throws -> ParallelBackend { ParallelBackend(try halves(), split: BatchSplit(weights: [3, 2])) }
+
+  /// Runs until it has been asked so many times whether to go on; the trainer ends with the call, and its hold on the folder.
+  /// - Returns: the losses of steps and epochs.
+  private func run(
+    _ name: String, on backend: any Backend, resuming: Bool = false, stopAfter: Int = .max
+  ) throws -> [Double] {
+    let path = "\(folder)/\(name)"
+    let trainer = try Trainer(
+      configuration, splits, on: backend, folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path),
+      resuming: resuming, logEvery: 1)
+    var (asked, losses) = (0, [Double]())
+    func mayGoOn() -> Bool {
+      asked += 1
+      return asked <= stopAfter
+    }
+    func note(_ event: TrainingEvent) {
+      switch event {
+      case .step(let record): losses.append(record.loss)
+      case .epoch(let record): losses += [record.validationLoss, record.validationAccuracy]
+      }
+    }
+    let ending = try trainer.run(shouldStop: { !mayGoOn() }, report: note)
+    #expect(ending == (stopAfter == .max ? .finished : .stopped))
+    return losses
+  }
+
+  private func weights(_ name: String) throws -> Data {
+    try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)/last.safetensors"))
+  }
+
+  /// Batches, their rest in the validation, and augmentation are those of one device; the same run again gives the same bits, and so
+  /// does one that was stopped in between.
+  @Test func lossCurveIsThatOfOneDeviceAndRepeatsItself() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let one = try run("one", on: OpenCLBackend(device: DeviceList.find("opencl").device))
+    let first = try run("first", on: several())
+    #expect(first.count == 2 * 4 + 4 && one.count == first.count)
+    for (a, b) in zip(first, one) { #expect(abs(a - b) <= 1e-4 * abs(b)) }
+
+    #expect(try run("again", on: several()) == first)
+    #expect(try weights("again") == weights("first"))
+    let begun = try run("cut", on: several(), stopAfter: 6)
+    #expect(try begun + run("cut", on: several(), resuming: true) == first)
+    #expect(try weights("cut") == weights("first"))
+    #expect(try weights("one") != weights("first"), "sums in another order round otherwise")
+  }
+
+  @Test func sharesAreKept() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    _ = try run("kept", on: several(), stopAfter: 1)
+    #expect(try RunFolder(existing: "\(folder)/kept").configuration().shares == [3, 2])
+    for shares in [[], [0, 0], [-1, 2]] {
+      var wrong = configuration
+      wrong.shares = shares
+      #expect(throws: Failure.self) { try wrong.validate() }
+    }
+  }
+
+  /// What does not fit is refused before anything is launched, with a batch that does.
+  @Test func memoryOfEachDeviceIsChecked() throws {
+    let several = try several()
+    let model = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
+    let summary = try Summary(model, images: [64, 32, 32, 3], on: several)
+    try summary.requireMemoryForTraining(on: several)
+    // The larger share does not fit beside so much else.
+    let other = several.devices[0].memoryLimit - (summary.devices[0].peakBytesHeld + summary.devices[1].peakBytesHeld) / 2
+    do {
+      try summary.requireMemoryForTraining(on: several, otherBytes: other)
+      Issue.record("more memory was promised than there is")
+    } catch let failure as Failure {
+      #expect(failure.description.contains(several.devices[0].name) && failure.description.contains("--batch-size"))
+    }
+  }
+}
