@@ -88,7 +88,7 @@ def kernels_of(path):
 
 
 def parse(text):
-    """A specialisation from 'batch_norm.cl normalise -DVW=4', where the file may be left out."""
+    """A specialisation from 'batch_norm.cl normalise -DVW=4'; the file may be left out, for the first that has the kernel."""
     words = text.split()
     source = words.pop(0) if words[0].endswith(".cl") else source_of(words[0])
     return Specialisation(source, words[0], tuple(words[1:]))
@@ -111,8 +111,9 @@ def of_profiles(path):
     seconds = {}
     for kernels in profiles(json.loads(pathlib.Path(path).read_text())):
         for kernel in kernels:
-            if kernel["options"] is not None:
-                name = parse(f"{kernel['kernel'].split()[0]} {kernel['options']}")
+            if kernel["program"] is not None:
+                source, *constants = kernel["program"].split()
+                name = Specialisation(source, kernel["kernel"].split()[0], tuple(constants))
                 seconds[name] = seconds.get(name, 0) + kernel["seconds"]
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
@@ -196,7 +197,7 @@ def table(rows):
     header = ["kernel", "registers", "spilled", "stack", "local", "group", "groups", "occupancy", "limited by"]
     cells = [header]
     for row in rows:
-        name = f"{row['kernel']} {' '.join(option.removeprefix('-D') for option in row['options'])}".strip()
+        name = f"{row['source']} {row['kernel']} {' '.join(option.removeprefix('-D') for option in row['options'])}".strip()
         if "error" in row:
             cells.append([name, row["error"].splitlines()[0]] + [""] * (len(header) - 2))
             continue

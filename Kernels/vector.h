@@ -12,7 +12,7 @@
 //   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
 //                   a vector with one instruction
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
-//   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how
+//   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how; -D"PREFETCH(p)=" turns it off
 //   UNROLL          for loops over compile-time bounds whose index selects registers
 #ifndef VW
 #define VW 4
@@ -140,7 +140,7 @@ uint one_rounded_to_bfloat16(float v) {
 #define FMA(a, b, c) mad(a, b, c)
 #endif
 
-#ifdef __has_builtin
+#if !defined(PREFETCH) && defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
 #define PREFETCH(p) __builtin_prefetch((const __global void *)(p))
 #endif

@@ -9,12 +9,15 @@ final class DeviceMemory {
   /// Bytes that the pool may hold: the device's memory, or a part's share of it; where that is the machine's own, no more than is free.
   let limit: Int
   private var pool: Pool<Buffer>
+  /// Every storage has a buffer of its own, of exactly its size, so that checkers of memory see where it ends. These are not counted.
+  private let isSeparate: Bool
 
   var use: MemoryUse { pool.use }
   var largestBlock: Int { pool.largestBlock }
 
-  init(queue: Queue, granularity: Int) throws(OpenCLError) {
+  init(queue: Queue, granularity: Int, isSeparate: Bool) throws(OpenCLError) {
     self.queue = queue
+    self.isSeparate = isSeparate
     let device = queue.context.device
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
@@ -28,6 +31,7 @@ final class DeviceMemory {
         "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: largestBlock))): "
           + "use a smaller --batch-size or --limit-train")
     }
+    if isSeparate { return DeviceStorage(try Buffer(context: queue.context, byteCount: max(1, byteCount))) }
     let piece: Pool<Buffer>.Piece
     do { piece = try take(byteCount) } catch is Failure {
       // What was given up for one large block may do for a small one.
@@ -59,21 +63,26 @@ final class DeviceMemory {
   func drain() { _ = pool.drain() }
 }
 
-/// A piece of the pool's memory on loan: a buffer or a part of one.
+/// A piece of the pool's memory on loan, a buffer or a part of one; or a buffer that no pool knows.
 final class DeviceStorage: Storage {
   let buffer: Buffer
   var byteCount: Int { buffer.byteCount }
-  private let piece: Pool<Buffer>.Piece
-  private let memory: DeviceMemory
+  private let loan: (piece: Pool<Buffer>.Piece, memory: DeviceMemory)?
 
   fileprivate init(_ piece: Pool<Buffer>.Piece, memory: DeviceMemory) throws(OpenCLError) {
     let isWhole = piece.size == piece.block.byteCount
     buffer = isWhole ? piece.block : try Buffer(of: piece.block, offset: piece.offset, byteCount: piece.size)
-    self.piece = piece
-    self.memory = memory
+    loan = (piece, memory)
   }
 
-  deinit { memory.release(piece) }
+  fileprivate init(_ buffer: Buffer) {
+    self.buffer = buffer
+    loan = nil
+  }
+
+  deinit {
+    if let loan { loan.memory.release(loan.piece) }
+  }
 }
 
 /// A part of another storage.

@@ -62,19 +62,21 @@ package struct DeviceTraits {
   /// What the tuner has chosen for the convolution at hand; nil for the built-in choice.
   package var choice: ConvolutionChoice?
 
-  package init(_ device: Device) throws(OpenCLError) {
+  /// - Parameter kernelClass: which kernels serve; nil for those that suit the device.
+  package init(_ device: Device, kernelClass: KernelClass? = nil) throws(OpenCLError) {
     isCPU = try device.kind == .cpu
-    kernelClass = isCPU ? .registerTiled : .localTiled
+    self.kernelClass = kernelClass ?? (isCPU ? .registerTiled : .localTiled)
     matrixInstructions = try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none
     largestGroup = try device.maxWorkGroupSize
     computeUnits = max(1, try device.computeUnits)
     localMemory = try device.localMemory
     largestBuffer = try device.maxAllocation
-    let native = try device.nativeVectorWidth
+    // A CPU that tries a GPU's kernels takes a GPU's vectors too.
+    let native = isCPU && self.kernelClass == .localTiled ? 1 : try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
     multipliesPairs = isCPU && vectorWidth == 16 && HostProcessor.has("avx512_bf16")
-    wantedItems = computeUnits * (kernelClass == .registerTiled ? 8 : 512)
+    wantedItems = computeUnits * (self.kernelClass == .registerTiled ? 8 : 512)
   }
 
   /// Terms in a factor of register-tiled convolutions with vectors of that width: 2 where factors are pairs of bfloat16.

@@ -36,18 +36,31 @@ public final class OpenCLBackend: ShardBackend {
     device: Device, math: MathMode = .exact, profiling: Bool = false, tuning: TuningTable = TuningTable(),
     programs: DeviceCache? = nil
   ) throws {
+    try self.init(
+      device: device, math: math, kernelClass: nil, separateBuffers: false, profiling: profiling, tuning: tuning, programs: programs)
+  }
+
+  /// For checks.
+  /// - Parameters:
+  ///   - kernelClass: which kernels serve; nil for those that suit the device.
+  ///   - separateBuffers: gives every tensor a buffer of its own, of exactly its size, so that checkers of memory see where it ends.
+  package convenience init(
+    device: Device, math: MathMode, kernelClass: KernelClass?, separateBuffers: Bool, profiling: Bool, tuning: TuningTable,
+    programs: DeviceCache?
+  ) throws {
     // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
     let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
-    var traits = try DeviceTraits(device)
+    var traits = try DeviceTraits(device, kernelClass: kernelClass)
     traits.math = math
-    try self.init(device: device, profiling: profiling, traits: traits, tuning: tuning, programs: disk)
+    try self.init(
+      device: device, profiling: profiling, traits: traits, tuning: tuning, programs: disk, separateBuffers: separateBuffers)
   }
 
   /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
   /// the choices for other devices, and kernels that are wrong.
   package init(
     device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
-    programs: DeviceCache? = nil, kernels: String? = nil
+    programs: DeviceCache? = nil, kernels: String? = nil, separateBuffers: Bool = false
   ) throws {
     self.tuning = tuning
     let context = try Context(device: device)
@@ -58,7 +71,7 @@ public final class OpenCLBackend: ShardBackend {
     alignment = max(64, try device.baseAddressAlignment)
     canProfile = profiling
     queue = try Queue(context: context, profiling: profiling)
-    deviceMemory = try DeviceMemory(queue: queue, granularity: alignment)
+    deviceMemory = try DeviceMemory(queue: queue, granularity: alignment, isSeparate: separateBuffers)
     self.programs = ProgramCache(
       context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
     if traits.math == .fast && traits.multipliesPairs {

@@ -4,8 +4,8 @@ import OpenCL
 public struct KernelProfile: Hashable, Sendable {
   /// The function and its constants, for example `convolution VW=16 TC=2`; or a command of the driver or of CLBlast.
   public let kernel: String
-  /// All its constants, for a compiler, for example `-DVW=16 -DTC=2 -DRELU=0`; nil of a command.
-  public let options: String?
+  /// Its file and all its constants, for example `convolution.cl -DVW=16 -DTC=2 -DSTATISTICS=0`; nil of a command.
+  public let program: String?
   public internal(set) var launches = 0
   /// Seconds that the device worked on it.
   public internal(set) var seconds = 0.0
@@ -33,7 +33,7 @@ public struct Profile: Sendable {
   public mutating func merge(_ other: Profile) {
     for kernel in other.kernels {
       let index = kernels.firstIndex { $0.kernel == kernel.kernel } ?? kernels.endIndex
-      if index == kernels.endIndex { kernels.append(KernelProfile(kernel: kernel.kernel, options: kernel.options)) }
+      if index == kernels.endIndex { kernels.append(KernelProfile(kernel: kernel.kernel, program: kernel.program)) }
       kernels[index].launches += kernel.launches
       kernels[index].seconds += kernel.seconds
       kernels[index].bytes += kernel.bytes
@@ -59,9 +59,9 @@ final class Profiler {
       }
     }
 
-    var options: String? {
+    var program: String? {
       switch self {
-      case .kernel(let specialisation): specialisation.options
+      case .kernel(let specialisation): "\(specialisation.source.fileName) \(specialisation.options)"
       case .command: nil
       }
     }
@@ -115,7 +115,7 @@ final class Profiler {
     var interval = try next.event.interval
     if let before = try next.before?.interval.upperBound { interval = min(before, interval.upperBound)..<interval.upperBound }
     span = min(span?.lowerBound ?? .max, interval.lowerBound)..<max(span?.upperBound ?? 0, interval.upperBound)
-    var total = totals[next.work] ?? KernelProfile(kernel: next.work.summary, options: next.work.options)
+    var total = totals[next.work] ?? KernelProfile(kernel: next.work.summary, program: next.work.program)
     total.launches += 1
     total.seconds += Double(interval.upperBound - interval.lowerBound) * 1e-9
     total.bytes += next.bytes

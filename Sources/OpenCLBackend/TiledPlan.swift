@@ -61,7 +61,7 @@ struct TiledPlan: Hashable {
     switch traits.choice?.algorithm {
     case .tiled: break
     case .direct, .plain: return nil
-    case nil, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
+    case nil, .batched, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
     }
     let (pixels, terms) = (problem.n * problem.p * problem.q, problem.r * problem.s * problem.c)
     // Offsets are ints, with room for what lies beyond the last tile.
@@ -182,6 +182,19 @@ extension TiledPlan.Tile {
 }
 
 extension OpenCLBackend {
+  /// The plan, or the same with smaller tiles where the registers that its kernel needs allow fewer items than the device does.
+  func fitting(_ plan: TiledPlan, _ specialisation: (TiledPlan) -> Specialisation) throws -> TiledPlan {
+    var plan = plan
+    while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
+      guard let smaller = plan.withGroups(of: limit, traits) else {
+        let kernel = specialisation(plan).kernel
+        throw Failure("\(name) runs \(kernel) in work-groups of \(limit) at most, too few for any of its tiles")
+      }
+      plan = smaller
+    }
+    return plan
+  }
+
   /// The convolution or filter gradient of a plan.
   /// - Parameter b: the filter [R,S,C,K], or dy.
   func multiplyTiles(_ x: Tensor, _ b: Tensor, _ problem: ConvolutionProblem, _ plan: TiledPlan, _ ending: Ending) throws {
@@ -196,14 +209,7 @@ extension OpenCLBackend {
         .convolutionTiled, "convolution_tiled", plan.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
         isSplit ? [:] : ending.defines, x.type.storage)
     }
-    // The registers that a kernel needs may allow fewer items than the device does.
-    var plan = plan
-    while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
-      guard let smaller = plan.withGroups(of: limit, traits) else {
-        throw Failure("\(name) runs convolution_tiled in work-groups of \(limit) at most, too few for any of its tiles")
-      }
-      plan = smaller
-    }
+    let plan = try fitting(plan, specialisation)
     try launch(
       specialisation(plan), global: [plan.groups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
       moving: x.byteCount + b.byteCount + (plan.splits > 1 ? sums.byteCount : result + ending.otherBytes),

@@ -88,13 +88,18 @@ struct DeviceOption: ParsableArguments {
   /// - Parameters:
   ///   - table: what the tuner has chosen; nil for what the user's cache knows.
   ///   - sharing: how several devices share a batch; nil for equal shares.
-  func backend(profiling: Bool = false, table: TuningTable? = nil, sharing: Sharing? = nil) throws -> any Backend {
+  ///   - kernelClass: which kernels serve; nil for those that suit the device.
+  ///   - separateBuffers: gives every tensor a buffer of its own, so that checkers of memory see where it ends.
+  func backend(
+    profiling: Bool = false, table: TuningTable? = nil, sharing: Sharing? = nil, kernelClass: KernelClass? = nil,
+    separateBuffers: Bool = false
+  ) throws -> any Backend {
     if isReference { return CPUBackend() }
     let open = { (device: Device) in
       let cache = try userCache(of: device)
       return try OpenCLBackend(
-        device: device, math: math ?? .exact, profiling: profiling, tuning: table ?? cache?.loadTable() ?? TuningTable(),
-        programs: cache)
+        device: device, math: math ?? .exact, kernelClass: kernelClass, separateBuffers: separateBuffers, profiling: profiling,
+        tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
     }
     let devices = try openCLDevices()
     if !isSeveral { return try open(devices[0]) }

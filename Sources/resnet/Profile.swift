@@ -34,7 +34,7 @@ struct StepProfile {
       "kernels": .array(
         profile.kernels.map {
           .members([
-            "kernel": .string($0.kernel), "options": $0.options.map(JSON.string) ?? .null,
+            "kernel": .string($0.kernel), "program": $0.program.map(JSON.string) ?? .null,
             "launches": .number(Double($0.launches) / Double(steps)),
             "seconds": .number($0.seconds / Double(steps)), "bytes": .number(Double($0.bytes) / Double(steps)),
           ])

@@ -6,6 +6,8 @@ import Formats
 import Foundation
 import OpenCLBackend
 
+extension KernelClass: ExpressibleByArgument {}
+
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Check every operation of this device against the CPU reference.",
@@ -22,6 +24,18 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
   var filter: String?
 
+  @Option(
+    help: """
+      register takes the kernels for CPUs, local those for GPUs, both right on any device. Default: those that suit the device.
+      """)
+  var kernels: KernelClass?
+
+  @Flag(
+    help: """
+      Give every tensor a buffer of its own, of exactly its size, so that a checker such as Oclgrind sees what passes its end.
+      """)
+  var separateBuffers = false
+
   /// The reference knows no activations of 16 bits.
   private var cases: [Case] {
     (quick ? Catalogue.small : Catalogue.all).filter { isWanted($0.name) && !(device.isReference && $0.storage != .float32) }
@@ -31,11 +45,14 @@ struct VerifyCommand: ParsableCommand {
   private func isWanted(_ name: String) -> Bool { filter.map(name.contains) ?? true }
 
   func validate() throws {
+    if device.isReference, kernels != nil || separateBuffers {
+      throw ValidationError("--kernels and --separate-buffers need an OpenCL device, not --device cpu")
+    }
     if cases.isEmpty && gradients.isEmpty { throw ValidationError("no case's name contains '\(filter ?? "")'") }
   }
 
   func run() throws {
-    let backend = try device.backend()
+    let backend = try device.backend(kernelClass: kernels, separateBuffers: separateBuffers)
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
     var outcomes: [Outcome] = []

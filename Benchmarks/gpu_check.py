@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Checks and measures `resnet` on a GPU in one go, PyTorch with CUDA beside it where there is one: one JSON file, one table.
+
+The steps, each a process of its own: clinfo, devices, verify/MATH, tune/CASE/PRECISION/MATH, model/CASE/PRECISION/MATH,
+torch/CASE/eager, torch/CASE/compile, kernels/CASE/PRECISION/MATH. A case is MODEL:BATCH:SIZE. A step that fails or takes too long is
+recorded with its error, and the rest goes on. Results are added to those that the file already has, so that the steps can be run in
+pieces:
+
+    gpu_check.py --only clinfo,devices,verify --limit 500
+    gpu_check.py --only 'tune/*50:*/bf16,model/*50:*' --limit 500
+
+A pattern means all steps that begin with it. The table has images a second, and ratios to the faster of PyTorch's eager and compiled forms
+of the nearest precision: TF32 beside fp32/fast, automatic mixed precision beside 16 bits, all in channels_last.
+
+Needs the Python standard library, and a program: from `swift build`, or --resnet with the one of Scripts/bundle.
+"""
+
+import argparse
+import fnmatch
+import glob
+import json
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from throughput import HERE, SPEEDS, case
+
+CASES = ("resnet20:128:32", "resnet20:1024:32", "resnet56:128:32", "resnet56:1024:32",
+         "resnet18:64:224", "resnet18:256:224", "resnet50:64:224", "resnet50:256:224")
+QUICK_CASES = ("resnet20:4:32", "resnet18:2:32")
+PRECISIONS, MATHS = ("fp32", "fp16", "bf16"), ("exact", "fast")
+TORCH_MODES = ("eager", "compile")
+
+
+def peer(precision, math):
+    """PyTorch's precision to compare with."""
+    return "tf32" if (precision, math) == ("fp32", "fast") else precision
+
+
+def all_steps(options):
+    """Name → command, in the order of their running."""
+    ours = [str(options.resnet)]
+    steps = {}
+    if shutil.which("clinfo"):
+        steps["clinfo"] = ["clinfo"]
+    steps["devices"] = [*ours, "devices", "--json"]
+    for math in MATHS:
+        quick = ["--quick", "--filter", "7"] if options.quick else []
+        steps[f"verify/{math}"] = [*ours, "verify", *quick, "--device", options.device, "--math", math, "--json"]
+    later = {}
+    for model, batch, size in options.cases:
+        name, sizes = f"{model}:{batch}:{size}", [model, "--batch-size", str(batch), "--image-size", str(size)]
+        for precision in PRECISIONS:
+            for math in MATHS:
+                kind = f"{name}/{precision}/{math}"
+                how = ["--device", options.device, "--precision", precision, "--math", math, "--json"]
+                steps[f"tune/{kind}"] = [*ours, "tune", *sizes, *how, "--budget", str(options.tune_budget)]
+                steps[f"model/{kind}"] = [*ours, "bench", "model", *sizes, *how, "--steps", str(options.steps), "--profile"]
+                later[f"kernels/{kind}"] = [*ours, "bench", "kernels", *sizes, *how, "--repeats", str(options.steps)]
+        for mode in TORCH_MODES:
+            steps[f"torch/{name}/{mode}"] = [
+                options.python, str(HERE / "torch_throughput.py"), *sizes, "--steps", str(options.steps), "--device", options.torch_device,
+                "--layout", "channels_last", *(["--compile"] if mode == "compile" else []), "--precision",
+                *dict.fromkeys(peer(precision, math) for math in MATHS for precision in PRECISIONS)]
+    return steps | later
+
+
+def driver():
+    """Environment by which the OpenCL loader finds NVIDIA's driver where, as in many containers, no file names it."""
+    if "OCL_ICD_VENDORS" in os.environ or glob.glob("/etc/OpenCL/vendors/*.icd"):
+        return {}
+    folders = (*os.environ.get("LD_LIBRARY_PATH", "").split(":"), "/usr/local/nvidia/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib64")
+    found = next((path for f in folders if f and os.path.exists(path := f"{f}/libnvidia-opencl.so.1")), None)
+    return {"OCL_ICD_VENDORS": found} if found else {}
+
+
+def run(command, limit):
+    """{"seconds", "output", "error"}; what a step printed before it failed is kept."""
+    start = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | driver())
+    except OSError as error:
+        return {"seconds": 0, "output": "", "error": str(error)}
+    error = None
+    try:
+        output, complaints = process.communicate(timeout=limit)
+        if process.returncode != 0:
+            error = f"exited with {process.returncode}: {complaints.strip()[-2000:]}"
+    except subprocess.TimeoutExpired:
+        # With the compilers that it has started.
+        os.killpg(process.pid, signal.SIGKILL)
+        output, complaints = process.communicate()
+        error = f"took more than {limit:.0f} s: {complaints.strip()[-2000:]}"
+    return {"seconds": time.monotonic() - start, "output": output, "error": error}
+
+
+def result(name, output):
+    """What the step printed, parsed."""
+    kind = name.split("/")[0]
+    if kind == "clinfo":
+        return output
+    if kind == "torch":
+        # As many precisions as it came to.
+        return [json.loads(line) for line in output.splitlines()]
+    return json.loads(output) if output.strip() else None
+
+
+def perform(name, command, limit):
+    done = run(command, limit)
+    step = {"command": command, "seconds": round(done["seconds"], 2), "error": done["error"]}
+    try:
+        step["result"] = result(name, done["output"])
+    except ValueError as error:
+        step |= {"result": None, "output": done["output"][-2000:], "error": done["error"] or f"printed no JSON: {error}"}
+    return step
+
+
+def wanted(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*") for pattern in patterns)
+
+
+def speeds(steps, name):
+    """The result of a step if it has one."""
+    return steps.get(name, {}).get("result") or {}
+
+
+def comparison(steps, cases):
+    """A row for each model/ step that has a result: its speeds, PyTorch's, and the ratio to the faster of these."""
+    rows = []
+    for model, batch, size in cases:
+        name = f"{model}:{batch}:{size}"
+        for precision in PRECISIONS:
+            for math in MATHS:
+                ours = speeds(steps, f"model/{name}/{precision}/{math}")
+                if not ours:
+                    continue
+                row = {"case": name, "precision": precision, "math": math, "peak_bytes": ours["peak_bytes"]}
+                for key in SPEEDS:
+                    theirs = {mode: line[key] for mode in TORCH_MODES for line in speeds(steps, f"torch/{name}/{mode}")
+                              if line["precision"] == peer(precision, math)}
+                    row[key] = {"resnet": ours[key], **theirs, "ratio": ours[key] / max(theirs.values()) if theirs else None}
+                rows.append(row)
+    return rows
+
+
+def table(rows):
+    header = ["", *(f"{what} {name}" for what in ("train", "infer") for name in ("resnet", *TORCH_MODES, "ratio")), "MB"]
+    lines = [header]
+    for row in rows:
+        line = [f"{row['case']} {row['precision']} {row['math']}"]
+        for key in SPEEDS:
+            figures = row[key]
+            line += [f"{figures[name]:.1f}" if name in figures else "" for name in ("resnet", *TORCH_MODES)]
+            line.append(f"{figures['ratio']:.2f}×" if figures["ratio"] else "")
+        lines.append([*line, f"{row['peak_bytes'] / 1e6:.0f}"])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join("  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]) for line in lines)
+
+
+def summary(name, step):
+    """A line for a step."""
+    outcome = step["error"] and f"FAILED: {step['error'].splitlines()[0][:200]}" or "done"
+    if name.startswith("verify") and step["result"]:
+        outcome = f"{step['result']['passed']} passed, {step['result']['failed']} failed on {step['result']['device']}"
+    elif name.startswith("model") and step["result"]:
+        outcome = ", ".join(f"{key.split('_')[0]} {step['result'][key]:.1f} images/s" for key in SPEEDS)
+    return f"{name}: {outcome} ({step['seconds']:.0f} s)"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", type=case, metavar="MODEL:BATCH:SIZE", help="default: " + " ".join(CASES))
+    parser.add_argument("--resnet", type=pathlib.Path, metavar="PATH", default=HERE.parent / ".build" / "release" / "resnet")
+    parser.add_argument("--device", default="opencl", help="for the program: opencl or opencl:P.D (default: %(default)s)")
+    parser.add_argument("--only", metavar="STEP[,STEP]", type=lambda text: text.split(","), default=["*"], help="the steps to run")
+    parser.add_argument("--list", action="store_true", help="print the names of the steps, and end")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", default=pathlib.Path("gpu_check.json"), help="default: %(default)s")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="start no step after so many seconds, and end the last by then")
+    parser.add_argument("--step-limit", type=float, metavar="SECONDS", default=600, help="for each step (default: %(default)s)")
+    parser.add_argument("--tune-budget", type=float, metavar="SECONDS", default=60, help="for each tune step (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="training steps, and calls of a kernel, that are timed (default: 20, with --quick 2)")
+    parser.add_argument("--quick", action="store_true", help="small cases, few checks: a try on any device")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch (default: this one)")
+    parser.add_argument("--torch-device", choices=["cuda", "cpu"], default="cuda")
+    options = parser.parse_args()
+    options.cases = options.cases or [case(text) for text in (QUICK_CASES if options.quick else CASES)]
+    options.steps = options.steps or (2 if options.quick else 20)
+    if options.quick:
+        options.tune_budget = min(options.tune_budget, 5)
+    if not options.resnet.is_file():
+        parser.error(f"no program {options.resnet}: build it with swift build -c release, or name it with --resnet")
+    options.resnet = options.resnet.resolve()
+    steps = {name: command for name, command in all_steps(options).items() if wanted(name, options.only)}
+    if not steps:
+        parser.error(f"no step is called {', '.join(options.only)}: --list shows the names")
+    if options.list:
+        print("\n".join(steps))
+        return
+
+    report = json.loads(options.json.read_text()) if options.json.exists() else {"steps": {}}
+    report |= {"machine": platform.node(), "cpus": os.cpu_count(), "resnet": str(options.resnet)}
+    end = time.monotonic() + options.limit if options.limit else float("inf")
+    missed = []
+    for name, command in steps.items():
+        left = end - time.monotonic()
+        if left < 1:
+            missed.append(name)
+            continue
+        step = perform(name, command, min(left, options.step_limit))
+        report["steps"][name] = step
+        report["comparison"] = comparison(report["steps"], options.cases)
+        # After each step, whole or not at all, so that an interruption loses none that is done.
+        new = options.json.with_name(options.json.name + ".new")
+        new.write_text(json.dumps(report, indent=1) + "\n")
+        new.replace(options.json)
+        print(summary(name, step), file=sys.stderr, flush=True)
+    print(table(report.get("comparison", [])))
+    failed = [name for name in steps if report["steps"].get(name, {}).get("error")]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    if missed:
+        print(f"\nno time left for: {', '.join(missed)}")
+    sys.exit(1 if failed or missed else 0)
+
+
+if __name__ == "__main__":
+    main()
