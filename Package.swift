@@ -32,7 +32,7 @@ let package = Package(
         .embedInCode("batch_norm.cl"), .embedInCode("batched_product.cl"), .embedInCode("convolution.cl"),
         .embedInCode("convolution_filter_gradient.cl"),
         .embedInCode("convolution_tiled.cl"), .embedInCode("matrix_instructions.h"), .embedInCode("tiled_product.h"),
-        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"),
+        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"), .embedInCode("factors.h"),
         .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"),
         .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),

@@ -50,6 +50,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case matrixInstructions = "matrix_instructions.h"
     case epilogue = "epilogue.h"
     case moments = "moments.h"
+    case factors = "factors.h"
     case group = "group.h"
     case vector = "vector.h"
 
@@ -66,6 +67,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .tiledProduct: String(decoding: PackageResources.tiled_product_h, as: UTF8.self)
       case .matrixInstructions: String(decoding: PackageResources.matrix_instructions_h, as: UTF8.self)
       case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)
+      case .factors: String(decoding: PackageResources.factors_h, as: UTF8.self)
       case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
       }

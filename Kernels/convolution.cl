@@ -3,8 +3,9 @@
 //   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · w[r,s,c,k]
 //
 //   x [N,H,W,C], zero outside its borders
-//   w in panels of KB = VW·TC output channels: w[r,s,c,k] lies at ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart,
-//     so that a tile reads its panel from one end to the other
+//   w in panels of KB = VW·TC output channels, factors (factors.h) that pack_filter.cl makes: w[r,s,c,k] lies at
+//     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart, so that a tile reads its panel from one end to the other; with PAIRS
+//     two of c, or of (s, c) where PITCH is C, are one factor
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
 //     convolution too; epilogue.h says what is stored
 //
@@ -13,16 +14,17 @@
 // follow ask no questions:
 //
 //          column −padLeft … (Q−1)·STRIDE + S − 1 − padLeft
-//   strip  [rows of x][columns][PITCH ≥ C]
+//   strip  [rows of x][columns][PITCH ≥ C], factors
 //
 // With a filter of one tap (SAMPLE = STRIDE, else 1) it takes only the pixels that this tap meets. Then it computes tiles of TP×TQ
 // pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores only the
 // pixels that no other tile owns.
 //
 // The host chooses: KB divides K; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
-// one keeps pixels of many channels from meeting in the same lines of a cache. PITCH and ROW are constants because a tile's many
-// addresses then need one register.
+// one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of their own: STEP·PITCH is a
+// multiple of TERMS. PITCH and ROW are constants because a tile's many addresses then need one register.
 #include "vector.h"
+#include "factors.h"
 #include "strip.h"
 #include "epilogue.h"
 #include "moments.h"
@@ -43,17 +45,17 @@
 #define TC 1      // tile: vectors of output channels
 #endif
 #ifndef FOLD
-#define FOLD 128      // terms that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
+#define FOLD 128      // factors that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
 #endif
 
 #ifndef STATISTICS
 #define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [blocks·N][3][K]
 #endif
 #ifndef PITCH
-#define PITCH 1       // floats between neighbouring pixels of the strip
+#define PITCH 1       // terms between neighbouring pixels of the strip
 #endif
 #ifndef ROW
-#define ROW 1         // floats between its rows
+#define ROW 1         // factors between its rows
 #endif
 
 #define KB (VW * TC)
@@ -61,9 +63,9 @@
 #define EACH UNROLL for (int i = 0; i < TP; i++) UNROLL for (int j = 0; j < TQ; j++) UNROLL for (int t = 0; t < TC; t++)
 
 // One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at y[at].
-// A filter row is `segments` runs of `length` terms, PITCH apart in x.
-void tile(__local const float *x, __global const float *w, epilogue_t to, size_t at, int k, int R, int segments, int length, int yRow,
-          int yColumn, int pOwn, int qOwn) {
+// A filter row is `segments` runs of `length` factors, PITCH terms apart in x.
+void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
+          int yRow, int yColumn, int pOwn, int qOwn) {
   floatv sum[TP][TQ][TC], total[TP][TQ][TC];
   EACH sum[i][j][t] = (floatv)(0.0f);
 
@@ -85,14 +87,14 @@ void tile(__local const float *x, __global const float *w, epilogue_t to, size_t
           terms = 0;
         }
         const int count = min(FOLD, length - begin);
-        __local const float *from = x + r * ROW + segment * PITCH + begin;
+        __local const factor *from = x + r * ROW + segment * PITCH / TERMS + begin;
         for (int c = 0; c < count; c++) {
-          floatv f[TC];
+          factorv f[TC];
           UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(w + c * KB + t * VW);
           UNROLL for (int i = 0; i < TP; i++)
             UNROLL for (int j = 0; j < TQ; j++) {
-              const floatv v = (floatv)(from[i * STEP * ROW + j * STEP * PITCH + c]);
-              UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = FMA(v, f[t], sum[i][j][t]);
+              const factorv v = (factorv)(from[i * STEP * ROW + j * STEP * PITCH / TERMS + c]);
+              UNROLL for (int t = 0; t < TC; t++) sum[i][j][t] = MULTIPLY_ADD(v, f[t], sum[i][j][t]);
             }
         }
         w += count * KB;
@@ -110,14 +112,14 @@ void tile(__local const float *x, __global const float *w, epilogue_t to, size_t
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void convolution(__global const real *restrict x, __global const float *restrict w, __global real *y, __global const float *scale,
-                 __global const float *bias, __global const real *residual, __global float *partial, __local float *restrict strip,
+void convolution(__global const real *restrict x, __global const factor *restrict w, __global real *y, __global const float *scale,
+                 __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict strip,
                  int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
-  const int segments = PITCH == C ? 1 : S, length = PITCH == C ? S * C : C;
+  const int segments = PITCH == C ? 1 : S, length = FACTORS(PITCH == C ? S * C : C);
   const epilogue_t to = {y, scale, bias, residual};
-  pack(x + (size_t)n * H * W * C, strip, p0 * STRIDE - padTop, (p1 - p0 - 1) * STEP + R, -padLeft, ROW / PITCH, H, W, C, C, PITCH, SAMPLE);
+  pack(x + (size_t)n * H * W * C, strip, p0 * STRIDE - padTop, (p1 - p0 - 1) * STEP + R, ROW, -padLeft, H, W, C, C, PITCH, SAMPLE);
 
   for (int k = 0; k < K; k += KB)
     for (int p = 0; p < p1 - p0; p += TP) {
@@ -125,8 +127,8 @@ void convolution(__global const real *restrict x, __global const float *restrict
       for (int q = 0; q < Q; q += TQ) {
         const int qTile = min(q, Q - TQ);
         const size_t at = yStart + (size_t)n * yImage + (size_t)(p0 + pTile) * yRow + (size_t)qTile * yColumn + k;
-        tile(strip + pTile * STEP * ROW + qTile * STEP * PITCH, w + wStart + (size_t)k * R * S * C, to, at, k, R, segments, length, yRow,
-             yColumn, p - pTile, q - qTile);
+        tile(strip + pTile * STEP * ROW + qTile * STEP * PITCH / TERMS, w + wStart + (size_t)k * R * segments * length, to, at, k, R,
+             segments, length, yRow, yColumn, p - pTile, q - qTile);
       }
     }
 #if STATISTICS

@@ -8,10 +8,12 @@
 // Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P output
 // rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and adds each
 // block's sums to its partial ones, a tile of TI input channels by TC·VW output channels in registers at a time. Adding a block at a
-// time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks.
+// time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS (factors.h) the terms of a factor
+// are neighbouring pixels of an output row, a zero after an odd last one, and the pixels of x, STRIDE apart, that one tap meets there.
 //
 // The host chooses: VW·TC divides depth, depth divides K; TI divides C, or S·C where the pitch of x is C, which joins S and C.
 #include "vector.h"
+#include "factors.h"
 #include "strip.h"
 
 #ifndef STRIDE
@@ -30,20 +32,20 @@
 #define STEP (STRIDE / SAMPLE)
 #define EACH UNROLL for (int i = 0; i < TI; i++) UNROLL for (int t = 0; t < TC; t++)
 
-// to [TI][K] (+)= Σ x ⊗ g over rows × columns pixels.
-void tile(__local const float *x, __local const float *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
+// to [TI][K] (+)= Σ x ⊗ g over rows × columns factors.
+void tile(__local const factor *x, __local const factor *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
           int gPitch, int isFirst) {
   floatv sum[TI][TC];
   EACH sum[i][t] = (floatv)(0.0f);
   for (int p = 0; p < rows; p++)
     for (int q = 0; q < columns; q++) {
-      __local const float *xq = x + p * STEP * xRow + q * STEP * xPitch;
-      __local const float *gq = g + (p * columns + q) * gPitch;
-      floatv f[TC];
+      __local const factor *xq = x + p * STEP * xRow + q * TERMS * STEP * xPitch;
+      __local const factor *gq = g + (p * columns + q) * gPitch;
+      factorv f[TC];
       UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(gq + t * VW);
       UNROLL for (int i = 0; i < TI; i++) {
-        const floatv v = (floatv)(xq[i]);
-        UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(v, f[t], sum[i][t]);
+        const factorv v = (factorv)(xq[i]);
+        UNROLL for (int t = 0; t < TC; t++) sum[i][t] = MULTIPLY_ADD(v, f[t], sum[i][t]);
       }
     }
   EACH {
@@ -54,7 +56,7 @@ void tile(__local const float *x, __local const float *g, __global float *to, in
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
-                     __local float *restrict xs, __local float *restrict gs, int N, int H, int W, int C, int K, int P, int Q, int R, int S,
+                     __local factor *restrict xs, __local factor *restrict gs, int N, int H, int W, int C, int K, int P, int Q, int R, int S,
                      int pad, int depth, int rows, int xPitch, int gPitch) {
   const int first = get_global_id(0) * depth, split = get_global_id(1), splits = get_global_size(1);
   const int begin = (int)((long)N * P * split / splits), end = (int)((long)N * P * (split + 1) / splits);
@@ -65,14 +67,20 @@ void filter_gradient(__global const real *restrict x, __global const real *restr
   for (int row = begin, count; row < end; row += count) {
     const int n = row / P, p = row % P;
     count = min(rows, min(P - p, end - row));
-    pack(x + (size_t)n * H * W * C, xs, p * STRIDE - pad, (count - 1) * STEP + R, -pad, columns, H, W, C, C, xPitch, SAMPLE);
-    pack(dy + (size_t)n * P * Q * K + first, gs, p, count, 0, Q, P, Q, K, depth, gPitch, 1);
+    __global const real *image = x + (size_t)n * H * W * C, *gradient = dy + (size_t)n * P * Q * K + first;
+#if PAIRS
+    pack_pixel_pairs(image, xs, p * STRIDE - pad, (count - 1) * STEP + R, SAMPLE, -pad, columns, SAMPLE, STRIDE, H, W, C, C, xPitch);
+    pack_pixel_pairs(gradient, gs, p, count, 1, 0, FACTORS(Q), TERMS, 1, P, Q, K, depth, gPitch);
+#else
+    pack(image, xs, p * STRIDE - pad, (count - 1) * STEP + R, xRow, -pad, H, W, C, C, xPitch, SAMPLE);
+    pack(gradient, gs, p, count, Q * gPitch, 0, P, Q, K, depth, gPitch, 1);
+#endif
     for (int r = 0; r < R; r++)
       for (int segment = 0; segment < segments; segment++)
         for (int k = 0; k < depth; k += TC * VW)
           for (int c = 0; c < length; c += TI)
-            tile(xs + r * xRow + segment * xPitch + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count, Q, K,
-                 xPitch, xRow, gPitch, row == begin);
+            tile(xs + r * xRow + segment * xPitch + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count,
+                 FACTORS(Q), K, xPitch, xRow, gPitch, row == begin);
   }
 }
 

@@ -26,9 +26,10 @@ typedef struct {
   __global const real *residual;
 } epilogue_t;
 
-// Asks for what `finish` will read, long before it does.
+// Asks for what `finish` will read or write, long before it does.
 void expect(epilogue_t to, size_t at) {
-#if ACCUMULATE
+#if ACCUMULATE || PAIRS
+  // With pairs the sums are there so soon that even stores would wait for their lines.
   PREFETCH(to.y + at);
 #endif
 #if RESIDUAL

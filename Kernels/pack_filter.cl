@@ -1,26 +1,32 @@
-// A filter in the order in which a kernel reads it: panels of KB output channels, one behind the other; in each, for one tap after the
-// other and one input channel after the other, the KB channels side by side.
+// A filter in the order in which a kernel reads it: panels of KB output channels, one behind the other; in each, for one run of terms
+// after the other (a tap's input channels, or those of a row of taps) and one factor after the other, the KB channels side by side.
+#include "vector.h"
+#include "factors.h"
 
 #ifndef KB
 #define KB 1      // divides the number of output channels
 #endif
 
-// to[j·KB + i] = from[i·K + j] for i and j below 16, in registers.
-#define ROW(i, from) const float16 r##i = vload16(0, (from) + (size_t)0x##i * K);
+// to[j·KB + i] = the j-th factor of the terms at from + i·K, for i and j below 16, in registers.
+#define ROW(i, from) const factor16 r##i = LOAD_FACTOR16((from) + (size_t)0x##i * K);
 #define COLUMN(j, to)                                                                                                                \
-  vstore16((float16)(r0.s##j, r1.s##j, r2.s##j, r3.s##j, r4.s##j, r5.s##j, r6.s##j, r7.s##j, r8.s##j, r9.s##j, ra.s##j, rb.s##j,   \
-                     rc.s##j, rd.s##j, re.s##j, rf.s##j), 0, (to) + (size_t)0x##j * KB);
+  vstore16((factor16)(r0.s##j, r1.s##j, r2.s##j, r3.s##j, r4.s##j, r5.s##j, r6.s##j, r7.s##j, r8.s##j, r9.s##j, ra.s##j, rb.s##j,  \
+                      rc.s##j, rd.s##j, re.s##j, rf.s##j), 0, (to) + (size_t)0x##j * KB);
 #define EACH(F, p) \
   F(0, p) F(1, p) F(2, p) F(3, p) F(4, p) F(5, p) F(6, p) F(7, p) F(8, p) F(9, p) F(a, p) F(b, p) F(c, p) F(d, p) F(e, p) F(f, p)
 #define TURN(from, to) EACH(ROW, from) EACH(COLUMN, to)
 
-// packed[((k/KB)·taps + tap)·C·KB + c·KB + k mod KB] = w[tap,c,k] for w [taps,C,K]. Work-items: (K/KB, taps).
-__kernel void pack_filter(__global const float *restrict w, __global float *restrict packed, int C, int K) {
-  const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
-  __global const float *from = w + (size_t)tap * C * K + panel * KB;
-  __global float *to = packed + ((size_t)panel * taps + tap) * C * KB;
-  for (int c = 0; c < C; c++)
-    for (int i = 0; i < KB; i++) to[(size_t)c * KB + i] = from[(size_t)c * K + i];
+// packed[((k/KB)·runs + run)·FACTORS(C)·KB + (c/TERMS)·KB + k mod KB] = w[run,c,k] for w [runs,C,K]. Work-items: (K/KB, runs).
+__kernel void pack_filter(__global const float *restrict w, __global factor *restrict packed, int C, int K) {
+  const int panel = get_global_id(0), run = get_global_id(1), runs = get_global_size(1);
+  __global const float *from = w + (size_t)run * C * K + panel * KB;
+  __global factor *to = packed + ((size_t)panel * runs + run) * FACTORS(C) * KB;
+  for (int c = 0; c < C; c += TERMS)
+    for (int i = 0; i < KB; i += VW) {
+      floatv v[TERMS];
+      for (int term = 0; term < TERMS; term++) v[term] = c + term < C ? LOAD(from + (size_t)(c + term) * K + i) : (floatv)(0.0f);
+      STORE(JOIN_TERMS(v, ), to + (size_t)(c / TERMS) * KB + i);
+    }
 }
 
 // The filter of one phase of an input gradient, packed: taps rowStart, rowStart + stride, … in reverse order, input and output
@@ -28,19 +34,19 @@ __kernel void pack_filter(__global const float *restrict w, __global float *rest
 // the C channels. Work-items: (C/KB, rows·columns).
 //
 // Blocks of 16×16 are turned at a time: what is read of one channel's row is a cache line, and so is what is written.
-__kernel void pack_turned_filter(__global const float *restrict w, __global float *restrict packed, int S, int C, int K, int start,
+__kernel void pack_turned_filter(__global const float *restrict w, __global factor *restrict packed, int S, int C, int K, int start,
                                  int columns, int rowStart, int columnStart, int stride) {
   const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
   const int r = rowStart + stride * (taps / columns - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
   __global const float *from = w + ((size_t)(r * S + s) * C + panel * KB) * K;
-  __global float *to = packed + start + ((size_t)panel * taps + tap) * K * KB;
-  for (int k = 0; k < K; k += 16)
+  __global factor *to = packed + start + ((size_t)panel * taps + tap) * FACTORS(K) * KB;
+  for (int k = 0; k < FACTORS(K); k += 16)
     for (int c = 0; c < KB; c += 16) {
-      if (k + 16 <= K && c + 16 <= KB) {
-        TURN(from + (size_t)c * K + k, to + (size_t)k * KB + c)
+      if ((k + 16) * TERMS <= K && c + 16 <= KB) {
+        TURN(from + (size_t)c * K + k * TERMS, to + (size_t)k * KB + c)
       } else {
-        for (int j = k; j < min(k + 16, K); j++)
-          for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = from[(size_t)i * K + j];
+        for (int j = k; j < min(k + 16, FACTORS(K)); j++)
+          for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = READ_FACTOR(from + (size_t)i * K, j * TERMS, 0, K);
       }
     }
 }

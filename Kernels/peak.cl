@@ -1,5 +1,6 @@
 // What a device can do at most, for the roofline of `resnet bench kernels`.
 #include "vector.h"
+#include "factors.h"
 
 #ifndef SUMS
 #define SUMS 12    // vectors of sums: enough to hide the latency of a multiply-add, few enough for registers
@@ -9,14 +10,19 @@
 #endif
 
 // SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before it, so
-// that the compiler can move no part of it out of the loop. Two floating-point operations a lane and step. Work-items: any number.
+// that the compiler can move no part of it out of the loop. Two floating-point operations a lane, step and term of a factor.
+// Work-items: any number.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void multiply_add(__global float *restrict out, int steps, float factor, float term) {
   floatv sum[SUMS];
   UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (floatv)((float)i);
   const floatv a = (floatv)(factor), b = (floatv)(term * (float)(get_global_id(0) + 1));
   for (int step = 0; step < steps; step++)
+#if PAIRS
+    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = MULTIPLY_ADD(pairs(a, a), pairs(b, b), sum[i]);
+#else
     UNROLL for (int i = 0; i < SUMS; i++) sum[i] = FMA(sum[i], a, b);
+#endif
   floatv total = sum[0];
   UNROLL for (int i = 1; i < SUMS; i++) total += sum[i];
   STORE(total, out + get_global_id(0) * VW);

@@ -1,36 +1,63 @@
-// A strip of an image's rows in local memory, in float32, with the zeros of its border. Needs vector.h.
+// A strip of an image's rows in local memory, as factors, with the zeros of its border. Needs vector.h and factors.h.
 
-// strip [rows][columns][pitch] = the first C channels of every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth],
-// zero outside it. What lies between C and the pitch is left alone.
-void pack(__global const real *image, __local float *strip, int h0, int rows, int w0, int columns, int H, int W, int depth, int C,
-          int pitch, int sample) {
+// run [count] = the factors of a run of terms at `source`, zeros in place of those not in [first, last).
+void pack_run(__global const real *source, __local factor *run, int count, int first, int last) {
+  const int begin = min(count, FACTORS(first)), end = min(count, last / TERMS);
+  int i = 0;
+  for (; i < begin; i++) run[i] = (i + 1) * TERMS <= first ? 0 : READ_FACTOR(source, i * TERMS, first, last);
+  for (; i + 16 <= end; i += 16) vstore16(LOAD_FACTOR16(source + i * TERMS), 0, run + i);
+  for (; i < count; i++) run[i] = i * TERMS >= last ? 0 : READ_FACTOR(source, i * TERMS, first, last);
+}
+
+// strip [rows][row] = every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth], the first C channels of each, zero
+// outside the image. Pixels are `pitch` terms apart, rows `row` factors. What lies between C and the pitch is left alone.
+void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
+          int sample) {
   for (int i = 0; i < rows; i++) {
     const int h = h0 + i * sample;
     const int isRow = h >= 0 && h < H;
-    __local float *to = strip + i * columns * pitch;
+    __local factor *to = strip + i * row;
     __global const real *from = image + (long)h * W * depth;
-    if (isRow && sample == 1 && pitch == C && depth == C) {
-      // The row in one piece, between `left` and `right` zeros before and behind.
-      const int left = clamp(-w0, 0, columns) * C, right = clamp(W - w0, 0, columns) * C;
-      for (int j = 0; j < left; j++) to[j] = 0.0f;
-      int j = left;
-      for (; j + 16 <= right; j += 16) vstore16(LOAD_REAL16(from + (long)w0 * C + j), 0, to + j);
-      for (; j < right; j++) to[j] = READ_REAL(from + (long)w0 * C + j);
-      for (; j < columns * C; j++) to[j] = 0.0f;
+    if (sample == 1 && pitch == C && depth == C) {
+      // The row in one piece.
+      pack_run(from + (long)w0 * C, to, row, max(0, -w0 * C), isRow ? max(0, (W - w0) * C) : 0);
       continue;
     }
-    for (int j = 0; j < columns; j++) {
+    for (int j = 0; j < row * TERMS / pitch; j++) {
       const int w = w0 + j * sample;
-      const int isPixel = isRow && w >= 0 && w < W;
-      __local float *pixel = to + j * pitch;
-      int c = 0;
-      if (isPixel) {
-        __global const real *source = from + (long)w * depth;
-        for (; c + 16 <= C; c += 16) vstore16(LOAD_REAL16(source + c), 0, pixel + c);
-        for (; c < C; c++) pixel[c] = READ_REAL(source + c);
-      } else {
-        for (; c < C; c++) pixel[c] = 0.0f;
-      }
+      pack_run(from + (long)w * depth, to + j * pitch / TERMS, FACTORS(C), 0, isRow && w >= 0 && w < W ? C : 0);
     }
   }
 }
+
+#if PAIRS
+// VW terms from source[i] on, zeros in place of those not in [first, last).
+floatv terms(__global const real *source, int i, int first, int last) {
+  if (i >= first && i + VW <= last) return LOAD_REAL(source + i);
+  if (i + VW <= first || i >= last) return (floatv)(0.0f);
+  float lanes[VW];
+  for (int lane = 0; lane < VW; lane++) lanes[lane] = READ_TERM(source, i + lane, first, last);
+  return LOAD(lanes);
+}
+
+// strip [rows][columns][pitch] = channel by channel, every columnStep-th pixel of a row paired with the one `distance` to its right;
+// otherwise as above.
+void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
+                      int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
+  // Pixels that lie side by side here and there, and have few channels, are taken in one piece.
+  const int isJoined = C < VW && pitch == C && depth == C && columnStep == 1;
+  const int runs = isJoined ? 1 : columns, count = isJoined ? columns * C : C;
+  for (int i = 0; i < rows; i++) {
+    const int h = h0 + i * rowStep, end = h >= 0 && h < H ? W : w0 - distance;
+    for (int j = 0; j < runs; j++) {
+      const int w = w0 + j * columnStep, v = w + distance;
+      __global const real *a = image + ((long)h * W + w) * depth, *b = a + (long)distance * depth;
+      __local factor *to = strip + (i * columns + j) * pitch;
+      const int a0 = -w * C, a1 = (end - w) * C, b0 = -v * C, b1 = (end - v) * C;
+      int c = 0;
+      for (; c + VW <= count; c += VW) STORE(pairs(terms(a, c, a0, a1), terms(b, c, b0, b1)), to + c);
+      for (; c < count; c++) to[c] = pair(READ_TERM(a, c, a0, a1), READ_TERM(b, c, b0, b1));
+    }
+  }
+}
+#endif

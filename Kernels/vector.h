@@ -116,9 +116,13 @@ uint one_rounded_to_bfloat16(float v) {
 
 #if ALIGNED && VW > 1
 #define LOAD_BITS(p) (*(__global const JOIN(ushort, VW) *)(p))
-#define STORE_BITS(v, p) (*(__global JOIN(ushort, VW) *)(p) = (v))
 #else
 #define LOAD_BITS(p) LOAD(p)
+#endif
+// What is stored is aligned always; and PoCL's compiler takes a vstore of ushorts apart into single ones.
+#if VW > 1
+#define STORE_BITS(v, p) (*(__global JOIN(ushort, VW) *)(p) = (v))
+#else
 #define STORE_BITS(v, p) STORE(v, p)
 #endif
 #define LOAD_REAL(p) AS_FLOATV(TO_UINTV(LOAD_BITS(p)) << 16)

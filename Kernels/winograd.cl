@@ -54,19 +54,19 @@ void tile_moments(__global const real *y, int first, int count, int P, int Q, in
 
 // x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void winograd(__global const real *restrict x, __global const float *restrict u, __global real *y, __global const float *scale,
-              __global const float *bias, __global const real *residual, __global float *partial, __local float *restrict v,
+void winograd(__global const real *restrict x, __global const factor *restrict u, __global real *y, __global const float *scale,
+              __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict v,
               __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
-  for (int i = 0; i < count; i++) load_input(x, v + i * PITCH, place(first + i, down, across), TB * PITCH, H, W, padTop, padLeft, C);
-  for (int i = count; i % TR != 0; i++) load_zeros(v + i * PITCH, TB * PITCH, C);
+  for (int i = 0; i < (count + TR - 1) / TR * TR; i++)
+    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++) {
       // The neighbour to the right comes next, and probably on this core.
       if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across);
       for (int i = 0; i < count; i += TR)
-        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * C, m + (i * T * T + p) * KB, T * T * KB);
+        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * FACTORS(C), m + (i * T * T + p) * KB, T * T * KB);
     }
     for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
 #if STATISTICS
@@ -80,20 +80,20 @@ void winograd(__global const real *restrict x, __global const float *restrict u,
 // over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
-                              __local float *restrict v, __local float *restrict g, int H, int W, int P, int Q, int padTop,
+                              __local factor *restrict v, __local factor *restrict g, int H, int W, int P, int Q, int padTop,
                               int padLeft, int down, int across, int tiles) {
-  const int split = get_global_id(0), splits = get_global_size(0);
-  const int begin = (int)((long)tiles * split / splits), end = (int)((long)tiles * (split + 1) / splits);
+  const int split = get_global_id(0), splits = get_global_size(0), slots = FACTORS(tiles);
+  const int begin = (int)((long)slots * split / splits), end = (int)((long)slots * (split + 1) / splits);
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
-      const place_t at = place(first + i, down, across);
-      load_input(x, v + i * PITCH, at, TB * PITCH, H, W, padTop, padLeft, C);
-      load_gradient(dy, g + i * GPITCH, at, TB * GPITCH, P, Q, K);
+      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
+      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles, K);
     }
     for (int p = 0; p < T * T; p++) {
-      expect_tiles(x, p, first + TB, end, H, W, C, down, across);
-      expect_tiles(dy, p, first + TB, end, P, Q, K, down, across);
+      const int next = (first + TB) * TERMS, last = min(tiles, end * TERMS);
+      expect_tiles(x, p, next, last, H, W, C, down, across);
+      expect_tiles(dy, p, next, last, P, Q, K, down, across);
       for (int c = 0; c < C; c += TI)
         for (int k = 0; k < K; k += KB)
           multiply_gradient(v + p * TB * PITCH + c, g + p * TB * GPITCH + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, K,
@@ -102,11 +102,11 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
   }
 }
 
-// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, C).
-__kernel void winograd_filter(__global const float *restrict w, __global float *restrict u, int k0) {
+// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, FACTORS(C)).
+__kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0) {
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
   for (int i = 0; i < KB; i += VW)
-    load_filter(w + (size_t)c * K + k0 + first + i, u + (size_t)first * C + c * KB + i, (size_t)channels * C);
+    load_filter(w + (size_t)c * TERMS * K + k0 + first + i, u + (size_t)first * FACTORS(C) + c * KB + i, (size_t)channels * FACTORS(C));
 }
 
 // dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on; partial [splits][T·T][C][channels].

@@ -24,10 +24,15 @@
 // Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2, half of
 // what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution", 2020).
 //
+// With PAIRS (factors.h) transformed inputs, filters and output gradients are rounded. The terms of a factor are neighbouring channels;
+// in the filter gradient they are those of neighbouring tiles, and a slot is one of TERMS tiles. Rounding errors of factors grow by 5/3
+// with M = 2, and by five with M = 4, which leaves too little of 8 bits.
+//
 // Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
 // [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
 // panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
 #include "vector.h"
+#include "factors.h"
 #include "epilogue.h"
 
 #ifndef SCRATCH
@@ -45,8 +50,11 @@
 #ifndef TI
 #define TI 1      // register tile of the filter gradient: input channels
 #endif
+#ifndef GRADIENT
+#define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles and not channels
+#endif
 #ifndef TB
-#define TB 4      // tiles that a work-item holds at a time
+#define TB 4      // slots that a work-item holds at a time
 #endif
 #ifndef C
 #define C 16      // input channels
@@ -55,7 +63,7 @@
 #define K 16      // output channels
 #endif
 #ifndef PITCH
-#define PITCH C   // floats between neighbouring tiles of the transformed inputs
+#define PITCH C   // factors between neighbouring slots of the transformed inputs
 #endif
 #ifndef GPITCH
 #define GPITCH K  // the same for output gradients
@@ -63,6 +71,7 @@
 
 #define KB (VW * TC)
 #define T (M + 2)
+#define SLOT (GRADIENT ? TERMS : 1)  // tiles of a slot
 
 #if M == 2
 
@@ -181,9 +190,9 @@ place_t place(int tile, int down, int across) {
   return at;
 }
 
-// Asks for the p-th of T·T shares of the pixels that the next TB tiles from `first` on have for themselves, in an image [N,H,W,depth].
+// Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x [N,H,W,depth].
 void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
-  for (int i = TB * M * p / (T * T); i < TB * M * (p + 1) / (T * T); i++) {
+  for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
     const place_t at = place(first + i / M, down, across);
     __global const real *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
@@ -196,68 +205,90 @@ floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) 
   return h >= 0 && h < H && w >= 0 && w < W ? LOAD_REAL(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
 }
 
-// v[position][·] = Bᵀ d B of the first `channels` channels of the tile at `at`, `step` floats between positions.
-void load_input(__global const real *x, SCRATCH float *v, place_t at, size_t step, int H, int W, int padTop, int padLeft,
-                int channels) {
+// o = Bᵀ d B, VW channels from x [N,H,W,C] at the first.
+void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, floatv o[T][T]) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const real *image = x + (size_t)at.n * H * W * C;
+  floatv t[T][T];
+  UNROLL for (int j = 0; j < T; j++) {
+    floatv d[T], column[T];
+    if (inside) {
+      UNROLL for (int i = 0; i < T; i++) d[i] = LOAD_REAL(image + ((size_t)(h0 + i) * W + w0 + j) * C);
+    } else {
+      UNROLL for (int i = 0; i < T; i++) d[i] = pixel(image, h0 + i, w0 + j, H, W, C);
+    }
+    input_transform(d, column);
+    UNROLL for (int i = 0; i < T; i++) t[i][j] = column[i];
+  }
+  UNROLL for (int i = 0; i < T; i++) input_transform(t[i], o[i]);
+}
+
+// o = A dy Aᵀ, VW channels from dy [N,P,Q,K] at the first.
+void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o[T][T]) {
+  __global const real *image = dy + (size_t)at.n * P * Q * K;
+  floatv t[T][M];
+  UNROLL for (int j = 0; j < M; j++) {
+    floatv d[M], column[T];
+    UNROLL for (int i = 0; i < M; i++) d[i] = pixel(image, at.row + i, at.column + j, P, Q, K);
+    gradient_transform(d, column);
+    UNROLL for (int i = 0; i < T; i++) t[i][j] = column[i];
+  }
+  UNROLL for (int i = 0; i < T; i++) gradient_transform(t[i], o[i]);
+}
+
+#define EACH_POINT UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++)
+
+// v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for tiles
+// that there are not.
+void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
+                int across, int tiles, int channels) {
   for (int c = 0; c < channels; c += VW) {
-    floatv t[T][T];
-    UNROLL for (int j = 0; j < T; j++) {
-      floatv d[T], o[T];
-      if (inside) {
-        UNROLL for (int i = 0; i < T; i++) d[i] = LOAD_REAL(image + ((size_t)(h0 + i) * W + w0 + j) * C + c);
+    floatv o[SLOT][T][T];
+    UNROLL for (int term = 0; term < SLOT; term++) {
+      const int tile = slot * SLOT + term;
+      if (tile < tiles) {
+        input_points(x + c, place(tile, down, across), H, W, padTop, padLeft, o[term]);
       } else {
-        UNROLL for (int i = 0; i < T; i++) d[i] = pixel(image + c, h0 + i, w0 + j, H, W, C);
+        EACH_POINT o[term][i][j] = (floatv)(0.0f);
       }
-      input_transform(d, o);
-      UNROLL for (int i = 0; i < T; i++) t[i][j] = o[i];
     }
-    UNROLL for (int i = 0; i < T; i++) {
-      floatv o[T];
-      input_transform(t[i], o);
-      UNROLL for (int j = 0; j < T; j++) STORE(o[j], v + (i * T + j) * step + c);
-    }
+#if GRADIENT
+    EACH_POINT STORE(JOIN_TERMS(o, [i][j]), v + (i * T + j) * step + c);
+#else
+    EACH_POINT STORE_TERMS(o[0][i][j], v + (i * T + j) * step + c / TERMS);
+#endif
   }
 }
 
-// The same for a slot without a tile.
-void load_zeros(SCRATCH float *v, size_t step, int channels) {
-  for (int p = 0; p < T * T; p++)
-    for (int c = 0; c < channels; c += VW) STORE((floatv)(0.0f), v + p * step + c);
-}
-
-// g[position][·] = A dy Aᵀ of the first `channels` channels of the tile at `at`, `step` floats between positions.
-void load_gradient(__global const real *dy, SCRATCH float *g, place_t at, size_t step, int P, int Q, int channels) {
-  __global const real *image = dy + (size_t)at.n * P * Q * K;
+// The same for output gradients: g[position][·].
+void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
+                   int channels) {
   for (int k = 0; k < channels; k += VW) {
-    floatv t[T][M];
-    UNROLL for (int j = 0; j < M; j++) {
-      floatv d[M], o[T];
-      UNROLL for (int i = 0; i < M; i++) d[i] = pixel(image + k, at.row + i, at.column + j, P, Q, K);
-      gradient_transform(d, o);
-      UNROLL for (int i = 0; i < T; i++) t[i][j] = o[i];
+    floatv o[TERMS][T][T];
+    UNROLL for (int term = 0; term < TERMS; term++) {
+      const int tile = slot * TERMS + term;
+      if (tile < tiles) {
+        gradient_points(dy + k, place(tile, down, across), P, Q, o[term]);
+      } else {
+        EACH_POINT o[term][i][j] = (floatv)(0.0f);
+      }
     }
-    UNROLL for (int i = 0; i < T; i++) {
-      floatv o[T];
-      gradient_transform(t[i], o);
-      UNROLL for (int j = 0; j < T; j++) STORE(o[j], g + (i * T + j) * step + k);
-    }
+    EACH_POINT STORE(JOIN_TERMS(o, [i][j]), g + (i * T + j) * step + k);
   }
 }
 
 // m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u; `step` floats between slots of m.
-void multiply(SCRATCH const float *v, __global const float *u, SCRATCH float *m, size_t step) {
+void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
-  for (int c = 0; c < C; c++) {
-    floatv f[TC];
+  for (int c = 0; c < FACTORS(C); c++) {
+    factorv f[TC];
     UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(u + c * KB + t * VW);
     UNROLL for (int i = 0; i < TR; i++) {
-      const floatv a = (floatv)(v[i * PITCH + c]);
-      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
+      const factorv a = (factorv)(v[i * PITCH + c]);
+      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = MULTIPLY_ADD(a, f[t], sum[i][t]);
     }
   }
   UNROLL for (int i = 0; i < TR; i++)
@@ -288,16 +319,16 @@ void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step
 
 // sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
 // are `channels` long.
-void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global float *sums, int channels, int slots, int isFirst) {
+void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
   for (int slot = 0; slot < slots; slot++) {
-    floatv f[TC];
+    factorv f[TC];
     UNROLL for (int t = 0; t < TC; t++) f[t] = LOAD(g + (size_t)slot * GPITCH + t * VW);
     UNROLL for (int i = 0; i < TI; i++) {
-      const floatv a = (floatv)(v[(size_t)slot * PITCH + i]);
-      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = FMA(a, f[t], sum[i][t]);
+      const factorv a = (factorv)(v[(size_t)slot * PITCH + i]);
+      UNROLL for (int t = 0; t < TC; t++) sum[i][t] = MULTIPLY_ADD(a, f[t], sum[i][t]);
     }
   }
   UNROLL for (int i = 0; i < TI; i++)
@@ -307,20 +338,21 @@ void multiply_gradient(SCRATCH const float *v, SCRATCH const float *g, __global 
     }
 }
 
-// u[position] = G g Gᵀ of VW output channels of an input channel, which begin at w in [3,3,C,K]; `step` floats between positions.
-void load_filter(__global const float *w, __global float *u, size_t step) {
-  floatv t[T][3];
-  UNROLL for (int j = 0; j < 3; j++) {
-    floatv d[3], o[T];
-    UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + (size_t)(r * 3 + j) * C * K);
-    filter_transform(d, o);
-    UNROLL for (int r = 0; r < T; r++) t[r][j] = o[r];
+// u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step` factors
+// between positions.
+void load_filter(__global const float *w, __global factor *u, size_t step) {
+  floatv o[TERMS][T][T];
+  UNROLL for (int term = 0; term < TERMS; term++) {
+    floatv t[T][3];
+    UNROLL for (int j = 0; j < 3; j++) {
+      floatv d[3], column[T];
+      UNROLL for (int r = 0; r < 3; r++) d[r] = LOAD(w + (size_t)(r * 3 + j) * C * K + term * K);
+      filter_transform(d, column);
+      UNROLL for (int r = 0; r < T; r++) t[r][j] = column[r];
+    }
+    UNROLL for (int i = 0; i < T; i++) filter_transform(t[i], o[term][i]);
   }
-  UNROLL for (int r = 0; r < T; r++) {
-    floatv o[T];
-    filter_transform(t[r], o);
-    UNROLL for (int j = 0; j < T; j++) STORE(o[j], u + (r * T + j) * step);
-  }
+  EACH_POINT STORE(JOIN_TERMS(o, [i][j]), u + (i * T + j) * step);
 }
 
 // dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order; `step` floats

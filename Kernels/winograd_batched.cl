@@ -21,14 +21,14 @@ __kernel IN_GROUPS void load_inputs(__global const real *restrict x, __global fl
                                     int down, int across, int tiles) {
   EACH_OF(C);
   if (row < tiles)
-    load_input(x + channel, v + (size_t)row * C + channel, place(row, down, across), (size_t)tiles * C, H, W, padTop, padLeft, VW);
+    load_input(x + channel, v + (size_t)row * C + channel, row, (size_t)tiles * C, H, W, padTop, padLeft, down, across, tiles, VW);
 }
 
 // g from dy [N,P,Q,K].
 __kernel IN_GROUPS void load_gradients(__global const real *restrict dy, __global float *restrict g, int P, int Q, int down, int across,
                                        int tiles) {
   EACH_OF(K);
-  if (row < tiles) load_gradient(dy + channel, g + (size_t)row * K + channel, place(row, down, across), (size_t)tiles * K, P, Q, VW);
+  if (row < tiles) load_gradient(dy + channel, g + (size_t)row * K + channel, row, (size_t)tiles * K, P, Q, down, across, tiles, VW);
 }
 
 // y [N,P,Q,K] from m.

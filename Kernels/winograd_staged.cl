@@ -1,5 +1,5 @@
 // Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's own
-// cache, which are then read once and not once for every few tiles.
+// cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
 //
 //   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
@@ -13,34 +13,24 @@
 
 #define FOLD 128
 
-// v from x [N,H,W,C]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_inputs(__global const real *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft, int down,
+// v from x [N,H,W,C]. Work-items: (slots); those without tiles write zeros.
+__kernel void load_inputs(__global const real *restrict x, __global factor *restrict v, int H, int W, int padTop, int padLeft, int down,
                           int across, int tiles) {
-  const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * PITCH;
-  if (tile < tiles) {
-    load_input(x, v + (size_t)tile * PITCH, place(tile, down, across), step, H, W, padTop, padLeft, C);
-  } else {
-    load_zeros(v + (size_t)tile * PITCH, step, C);
-  }
+  const int slot = get_global_id(0);
+  load_input(x, v + (size_t)slot * PITCH, slot, (size_t)get_global_size(0) * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
 }
 
-// g from dy [N,P,Q,K]. Work-items: (slots); those beyond the tiles write zeros.
-__kernel void load_gradients(__global const real *restrict dy, __global float *restrict g, int P, int Q, int down, int across, int tiles) {
-  const int tile = get_global_id(0);
-  const size_t step = (size_t)get_global_size(0) * GPITCH;
-  if (tile < tiles) {
-    load_gradient(dy, g + (size_t)tile * GPITCH, place(tile, down, across), step, P, Q, K);
-  } else {
-    load_zeros(g + (size_t)tile * GPITCH, step, K);
-  }
+// g from dy [N,P,Q,K]. Work-items: (slots); those without tiles write zeros.
+__kernel void load_gradients(__global const real *restrict dy, __global factor *restrict g, int P, int Q, int down, int across, int tiles) {
+  const int slot = get_global_id(0);
+  load_gradient(dy, g + (size_t)slot * GPITCH, slot, (size_t)get_global_size(0) * GPITCH, P, Q, down, across, tiles, K);
 }
 
 // m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel of u.
-__kernel void products(__global const float *restrict v, __global const float *restrict u, __global float *restrict m, int slots, int k0) {
+__kernel void products(__global const factor *restrict v, __global const factor *restrict u, __global float *restrict m, int slots, int k0) {
   const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2), channels = get_global_size(1) * KB;
   for (int i = first; i < min(first + TB, slots); i += TR)
-    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * channels + k) * C, m + ((size_t)i * T * T + p) * K + k0 + k,
+    multiply(v + ((size_t)p * slots + i) * PITCH, u + ((size_t)p * channels + k) * FACTORS(C), m + ((size_t)i * T * T + p) * K + k0 + k,
              (size_t)T * T * K);
 }
 
@@ -54,7 +44,7 @@ __kernel void store_outputs(__global const float *restrict m, __global real *y, 
 
 // sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors grow with
 // √FOLD + √(slots/FOLD). A panel of g stays in the first cache for all of C. Work-items: (channels/KB, T·T).
-__kernel void filter_gradient_products(__global const float *restrict v, __global const float *restrict g,
+__kernel void filter_gradient_products(__global const factor *restrict v, __global const factor *restrict g,
                                        __global float *restrict sums, int slots, int k0) {
   const int k = get_global_id(0) * KB, p = get_global_id(1), channels = get_global_size(0) * KB;
   for (int first = 0; first < slots; first += FOLD) {

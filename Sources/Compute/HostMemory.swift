@@ -56,7 +56,7 @@ public enum HostMemory {
   private static func number(_ path: String) -> Int? { contents(path).flatMap { Int($0.prefix { $0 != "\n" }) } }
 
   /// A small file of `/proc` or `/sys`, whose size is not known before it is read.
-  private static func contents(_ path: String) -> String? {
+  static func contents(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

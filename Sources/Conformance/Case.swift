@@ -23,7 +23,7 @@ public struct Case: Sendable {
   public let flops: Int
   /// The least traffic in bytes, of float32: every input read once, every output written once.
   public let bytes: Int
-  public let bound: Bound
+  public private(set) var bound: Bound
   public let size: Size
   /// How the device under test stores activations; the reference works on the same values in its own precision.
   public let storage: DataType
@@ -81,6 +81,13 @@ public struct Case: Sendable {
   ///
   public func stored(as type: DataType) -> Case? {
     operands.contains(where: isActivation) ? Case(self, storage: type) : nil
+  }
+
+  /// The same on a device that rounds the factors of convolutions to another type, and whose results may err the more for it.
+  public func multiplying(_ type: DataType) -> Case {
+    var changed = self
+    if operation.hasPrefix("convolution") { changed.bound = bound.multiplying(type) }
+    return changed
   }
 
   /// The operands that stand as [N,H,W,C] in `Backend`, by operation.
@@ -180,6 +187,16 @@ public struct Bound: Hashable, Sendable {
   func storing(as type: DataType) -> Bound {
     if type == .float32 || value == 0 { return self }
     return Bound(value: value + 2 * type.roundoff, reason: "\(reason), and 2 u of \(type)")
+  }
+
+  /// The same for a sum of products whose factors are rounded to another type, with unit roundoff u. No product errs by more than 2 u,
+  /// and random ones, whose factors err by u/√3 at most in the mean square, by √⅔ u; so does their sum, in norm, whatever its length.
+  ///
+  /// Winograd's transforms make 5/3 of it with tiles of 2×2, the only ones for such factors: an output is then a sum of nine products
+  /// with 25 times the variance of one term of the direct sum, which has nine.
+  public func multiplying(_ type: DataType) -> Bound {
+    if type.roundoff <= Self.roundoff { return self }
+    return Bound(value: value + 10 / 3 * type.roundoff, reason: "\(reason), and 2 u of \(type) for factors, 5/3 of it with transforms")
   }
 
   /// A result of a few operations.

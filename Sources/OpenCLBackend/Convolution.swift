@@ -48,10 +48,11 @@ extension OpenCLBackend {
     if isProduct(geometry, x.type) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let method = method(problem, x.type, isTraining: true)
+    let form = packedFilter(problem, method)
     var packed = filter
-    if panel(problem, method) != problem.k {
-      packed = try tensor(filter.shape)
-      try pack(filter, problem, method, into: packed)
+    if !form.isFilter(problem) {
+      packed = try tensor([form.count])
+      try pack(filter, problem, form, into: packed)
     }
     try convolve(x, packed, isTransformed: false, problem, method, ending)
   }
@@ -80,9 +81,9 @@ extension OpenCLBackend {
     let method = method(problem, storage)
     let count =
       switch method {
-      case .winograd(let plan): plan.positions * geometry.c * geometry.k
+      case .winograd(let plan): plan.preparedCount(problem.c, problem.k)
       case .batched(let plan): plan.filterCount
-      case .product, .tiled, .direct, .directFilterGradient, .plain: geometry.filter.count
+      case .product, .tiled, .direct, .directFilterGradient, .plain: packedFilter(problem, method).count
       }
     return (problem, method, count)
   }
@@ -97,7 +98,8 @@ extension OpenCLBackend {
       case .winograd(let plan): try transform(filter, problem, plan, into: prepared)
       case .batched(let plan): try transform(filter, plan, into: prepared)
       case .tiled: try copy(filter.reshaped(prepared.shape), into: prepared)
-      case .product, .direct, .directFilterGradient, .plain: try pack(filter, problem, method, into: prepared)
+      case .product, .direct, .directFilterGradient, .plain:
+        try pack(filter, problem, packedFilter(problem, method), into: prepared)
       }
     }
   }
@@ -113,62 +115,64 @@ extension OpenCLBackend {
         return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx)
       }
       let g = geometry.flattened
-      let phases = inputGradientPhases(g)
+      let phases = inputGradientPhases(g, dy.type)
       // Pixels between the taps of a small filter with a large stride get no gradient.
       let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
       if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
-      let turned = try tensor(g.filter)
+      let turned = try tensor([turnedFilterCount(phases)])
       // What the phase that borrows most gives back is enough for the others.
-      let methods = phases.map { (phase: $0, method: method($0.problem, dy.type)) }.sorted {
-        borrowed($0.phase, $0.method) > borrowed($1.phase, $1.method)
-      }
-      for (phase, method) in methods {
-        try turn(filter, g, phase, method, into: turned)
-        try convolve(dy, turned, isTransformed: false, phase.problem, method, Ending(into: dx, accumulate: accumulate))
+      for phase in phases.sorted(by: { borrowed($0) > borrowed($1) }) {
+        try turn(filter, g, phase, into: turned)
+        try convolve(dy, turned, isTransformed: false, phase.problem, phase.method, Ending(into: dx, accumulate: accumulate))
       }
     }
   }
 
   /// Bytes that one phase of an input gradient borrows beside the turned filter.
-  private func borrowed(_ phase: InputGradientPhase, _ method: ConvolutionMethod) -> Int {
-    workspaces(phase.problem, method, isTransformed: false).reduce(0, +)
+  private func borrowed(_ phase: InputGradientPhase) -> Int {
+    workspaces(phase.problem, phase.method, isTransformed: false).reduce(0, +)
   }
 
   /// The filter of one phase of an input gradient, in the order in which the method reads it.
-  private func turn(
-    _ filter: Tensor, _ g: Conv2D, _ phase: InputGradientPhase, _ method: ConvolutionMethod, into turned: Tensor
-  ) throws {
+  private func turn(_ filter: Tensor, _ g: Conv2D, _ phase: InputGradientPhase, into turned: Tensor) throws {
     let (problem, taps) = (phase.problem, phase.rows.taps * phase.columns.taps)
     let arguments: [Argument] = [
       .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
       .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
     ]
     // One panel, for the methods of GPUs.
-    let isLocalTiled = method.algorithm == .tiled || method.algorithm == .batched
+    let isLocalTiled = phase.method.algorithm == .tiled || phase.method.algorithm == .batched
     if isLocalTiled {
       let side = traits.largestGroup >= 256 ? 16 : 8
       let blocks = [g.c, g.k].map { ($0 + side - 1) / side * side }
       return try launch(
         Specialisation(.packFilter, "turn_filter", ["SIDE": side]), global: blocks + [taps], local: [side, side, 1], arguments)
     }
-    let panel = panel(problem, method)
     try launch(
-      Specialisation(.packFilter, "pack_turned_filter", ["KB": panel]), global: [problem.k / panel, taps], arguments)
+      Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
+      global: [problem.k / phase.filter.panel, taps], arguments)
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
-  func inputGradientPhases(_ g: Conv2D) -> [InputGradientPhase] {
+  func inputGradientPhases(_ g: Conv2D, _ storage: DataType) -> [InputGradientPhase] {
     var start = 0
     let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
     let columnPhases = PhaseAxis.all(size: g.w, window: g.s, stride: g.stride, padding: g.padding)
     return rowPhases.filter(\.isUsed).flatMap { rows in
       columnPhases.filter(\.isUsed).map { columns in
-        defer { start += rows.taps * columns.taps * g.c * g.k }
         let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
-        return InputGradientPhase(rows: rows, columns: columns, problem: problem)
+        let method = method(problem, storage)
+        let filter = packedFilter(problem, method)
+        start += filter.count
+        return InputGradientPhase(rows: rows, columns: columns, problem: problem, method: method, filter: filter)
       }
     }
+  }
+
+  /// Elements of the filters of all phases.
+  private func turnedFilterCount(_ phases: [InputGradientPhase]) -> Int {
+    phases.last.map { $0.problem.wStart + $0.filter.count } ?? 0
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
@@ -204,7 +208,7 @@ extension OpenCLBackend {
         .convolutionFilterGradient, "filter_gradient",
         [
           "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
-        ], x.type.storage),
+        ], pairs(plan.terms), x.type.storage),
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
@@ -218,7 +222,7 @@ extension OpenCLBackend {
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
     switch operation {
     case .convolution(let work): convolutionWorkspaces(work)
-    case .multiply(let product): tapConvolution(product).map(convolutionWorkspaces) ?? []
+    case .multiply(let product): exactly { tapConvolution(product).map(convolutionWorkspaces) ?? [] }
     case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
@@ -239,20 +243,22 @@ extension OpenCLBackend {
       case .forward, .forwardWithStatistics:
         let problem = ConvolutionProblem(forward: g)
         let method = method(problem, work.storage, isTraining: true)
-        return (panel(problem, method) == g.k ? [] : [g.filter.count * 4]) + workspaces(problem, method, isTransformed: false)
+        let packed = packedFilter(problem, method)
+        return (packed.isFilter(problem) ? [] : [packed.count * 4]) + workspaces(problem, method, isTransformed: false)
       case .inference:
         let (problem, method, _) = inference(work.geometry, work.storage)
         return workspaces(problem, method, isTransformed: true)
       case .inputGradient:
         // The turned filter, and what one phase needs after the other.
-        let methods = inputGradientPhases(g).map { (phase: $0, method: method($0.problem, work.storage)) }
-        let largest = methods.max { borrowed($0.phase, $0.method) < borrowed($1.phase, $1.method) }
-        return [g.filter.count * 4] + (largest.map { workspaces($0.phase.problem, $0.method, isTransformed: false) } ?? [])
+        let phases = inputGradientPhases(g, work.storage)
+        let largest = phases.max { borrowed($0) < borrowed($1) }
+        return [turnedFilterCount(phases) * 4]
+          + (largest.map { workspaces($0.problem, $0.method, isTransformed: false) } ?? [])
       case .filterGradient:
         switch method(filterGradient: g, work.storage) {
         case .tiled(let plan): return plan.workspaces
         case .batched(let plan): return plan.workspaces(isGradient: true)
-        case .winograd(let plan): return plan.workspaces(g.c, g.k, isGradient: true)
+        case .winograd(let plan): return plan.workspaces(g.c, g.k)
         case .directFilterGradient(let plan): return [plan.workspaceByteCount(g)].filter { $0 > 0 }
         case .product, .direct, .plain: return []
         }
@@ -266,28 +272,27 @@ extension OpenCLBackend {
     case .tiled(let plan): plan.workspaces
     case .batched(let plan): Array(plan.workspaces(isGradient: false).dropFirst(isTransformed ? 1 : 0))
     case .winograd(let plan):
-      Array(plan.workspaces(problem.c, problem.k, isGradient: false).dropFirst(isTransformed ? 1 : 0))
+      Array(plan.workspaces(problem.c, problem.k).dropFirst(isTransformed ? 1 : 0))
     case .product, .direct, .directFilterGradient, .plain: []
     }
   }
 
-  /// Output channels side by side in the filter that a method reads: all, but for the direct kernels.
-  private func panel(_ problem: ConvolutionProblem, _ method: ConvolutionMethod) -> Int {
+  /// The filter that a method reads: as it is, but for the direct kernels.
+  private func packedFilter(_ problem: ConvolutionProblem, _ method: ConvolutionMethod) -> PackedFilter {
     switch method {
-    case .product, .tiled, .batched, .winograd: problem.k
-    case .direct(let plan): plan.panel
-    case .directFilterGradient, .plain: traits.vectorWidth(dividing: problem.k)
+    case .product, .tiled, .batched, .winograd: return PackedFilter(problem, width: 1, panel: problem.k)
+    case .direct(let plan): return plan.filter
+    case .directFilterGradient, .plain:
+      let width = traits.vectorWidth(dividing: problem.k)
+      return PackedFilter(problem, width: width, panel: width)
     }
   }
 
   /// The filter of a forward pass in panels.
-  private func pack(
-    _ filter: Tensor, _ problem: ConvolutionProblem, _ method: ConvolutionMethod, into packed: Tensor
-  ) throws {
-    let panel = panel(problem, method)
+  private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, _ form: PackedFilter, into packed: Tensor) throws {
     try launch(
-      Specialisation(.packFilter, "pack_filter", ["KB": panel]), global: [problem.k / panel, problem.r * problem.s],
-      [.buffer(filter.buffer), .buffer(packed.buffer), .int(problem.c), .int(problem.k)])
+      Specialisation(.packFilter, "pack_filter", form.defines, pairs(form.terms)), global: [problem.k / form.panel, form.runs],
+      [.buffer(filter.buffer), .buffer(packed.buffer), .int(form.length), .int(problem.k)])
   }
 
   /// A convolution with a filter as its method reads it.
@@ -332,7 +337,7 @@ extension OpenCLBackend {
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
-        ], ending.defines, x.type.storage),
+        ], pairs(plan.terms), ending.defines, x.type.storage),
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
@@ -342,6 +347,8 @@ extension OpenCLBackend {
 struct InputGradientPhase {
   let rows, columns: PhaseAxis
   let problem: ConvolutionProblem
+  let method: ConvolutionMethod
+  let filter: PackedFilter
 }
 
 /// What becomes of the sums of a convolution, as `epilogue.h` sees it.

@@ -48,7 +48,7 @@ extension OpenCLBackend {
       switch work.pass {
       case .forward, .forwardWithStatistics, .inference:
         return [method(ConvolutionProblem(forward: g), work.storage, isTraining: work.pass != .inference)]
-      case .inputGradient: return inputGradientPhases(g).map { method($0.problem, work.storage) }
+      case .inputGradient: return inputGradientPhases(g, work.storage).map(\.method)
       case .filterGradient: return [method(filterGradient: g, work.storage)]
       }
     }

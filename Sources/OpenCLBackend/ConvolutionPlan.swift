@@ -78,13 +78,14 @@ struct ConvolutionPlan: Hashable {
   let blocks: Int
   /// Every how manieth pixel of the input a strip holds.
   let sample: Int
-  /// Floats between neighbouring pixels and between rows of a strip.
+  /// Terms in a factor.
+  let terms: Int
+  /// Terms between neighbouring pixels and factors between rows of a strip.
   let pitch, row: Int
   /// Bytes of the strip of the largest block.
   let stripBytes: Int
-
-  /// Output channels that lie side by side in the packed filter.
-  var panel: Int { width * channelVectors }
+  /// What the packed filter consists of.
+  let filter: PackedFilter
 
   /// The built-in choice, or nil where the strip does not fit into local memory and the plain kernel must serve.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
@@ -107,15 +108,17 @@ struct ConvolutionPlan: Hashable {
     let mostRows = max(1, min(problem.p, pixels / tileColumns))
     tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
 
-    let strip = Strip(problem, tileStep: problem.stride)
+    terms = traits.terms(width: width)
+    let strip = Strip(problem, tileStep: problem.stride, terms: terms)
     (sample, pitch, row) = (strip.sample, strip.pitch, strip.row)
+    filter = PackedFilter(
+      problem, width: width, panel: width * channelVectors, terms: terms, joinsTaps: pitch == problem.c)
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
     // As few blocks as keep the device busy, none smaller than a tile. A block goes over its strip once for each panel of output
     // channels and over the whole filter once: the strip stays in a core's own cache, the more of it the larger the filter.
     let most = max(1, problem.p / tileRows)
     var count = min(most, max(1, traits.wantedItems / problem.n))
-    let filterBytes = problem.r * problem.s * problem.c * problem.k * 4
-    let cache = min(traits.localMemory, max(48 << 10, min(filterBytes, 384 << 10)))
+    let cache = min(traits.localMemory, max(48 << 10, min(filter.count * 4, 384 << 10)))
     while count < most && strip.byteCount(rows: rows(count)) > cache { count += 1 }
     blocks = count
     stripBytes = strip.byteCount(rows: rows(count))
@@ -123,26 +126,56 @@ struct ConvolutionPlan: Hashable {
   }
 }
 
+/// The filter of a direct convolution as `pack_filter.cl` makes it.
+struct PackedFilter: Hashable {
+  /// Floats in a vector, and output channels that lie side by side.
+  let width, panel: Int
+  /// Terms in a factor.
+  let terms: Int
+  /// Runs of terms that begin with a factor of their own, and the terms of each: a tap's channels, or those of a row of taps.
+  let runs, length: Int
+  /// Factors in all.
+  let count: Int
+
+  init(_ problem: ConvolutionProblem, width: Int, panel: Int, terms: Int = 1, joinsTaps: Bool = false) {
+    (self.width, self.panel, self.terms) = (width, panel, terms)
+    (runs, length) = joinsTaps ? (problem.r, problem.s * problem.c) : (problem.r * problem.s, problem.c)
+    count = runs * ((length + terms - 1) / terms) * problem.k
+  }
+
+  /// Whether it is the filter as it is.
+  func isFilter(_ problem: ConvolutionProblem) -> Bool { panel == problem.k && terms == 1 }
+
+  var defines: KeyValuePairs<String, Int> { ["KB": panel, "VW": width] }
+}
+
+/// What tells a kernel how many terms are in a factor (`factors.h`); nothing for one, so that profiles stay readable.
+func pairs(_ terms: Int) -> KeyValuePairs<String, Int> { terms == 1 ? [:] : ["PAIRS": 1] }
+
 /// The part of an input that a kernel keeps in local memory (`strip.h`).
 struct Strip {
   /// The stride, where a filter of one tap meets only every stride-th pixel; else 1.
   let sample: Int
-  /// Floats between neighbouring pixels.
+  /// Terms between neighbouring pixels.
   let pitch: Int
-  /// Floats between neighbouring rows.
+  /// Factors between neighbouring rows.
   let row: Int
   /// Rows of the strip between neighbouring output rows, and those of the filter.
   private let step, filterRows: Int
 
-  /// - Parameter tileStep: input pixels between those that a tile reads at a time.
-  init(_ problem: ConvolutionProblem, tileStep: Int) {
+  /// - Parameters:
+  ///   - tileStep: input pixels between those that a tile reads at a time.
+  ///   - terms: channels in a factor.
+  init(_ problem: ConvolutionProblem, tileStep: Int, terms: Int = 1) {
     sample = problem.r == 1 && problem.s == 1 ? problem.stride : 1
     step = problem.stride / sample
     filterRows = problem.r
     // Pixels a large power of two apart would all want the same few lines of the first cache.
-    let distance = tileStep / sample * problem.c * 4
-    pitch = distance >= 1024 && distance % 256 == 0 ? problem.c + 16 : problem.c
-    row = ((problem.q - 1) * step + problem.s) * pitch
+    let distance = tileStep / sample * problem.c * 4 / terms
+    // Tiles begin with whole factors.
+    let least = step * problem.c % terms == 0 ? problem.c : problem.c + 1
+    pitch = distance >= 1024 && distance % 256 == 0 ? problem.c + 16 * terms : least
+    row = (((problem.q - 1) * step + problem.s) * pitch + terms - 1) / terms
   }
 
   /// Bytes for `rows` output rows.
@@ -159,7 +192,9 @@ struct FilterGradientPlan: Hashable {
   let rows: Int
   /// Every how manieth pixel of the input a strip holds.
   let sample: Int
-  /// Floats between neighbouring pixels in the strips of x and dy, and the bytes of these.
+  /// Terms in a factor.
+  let terms: Int
+  /// Factors between neighbouring pixels in the strips of x and dy, and the bytes of these.
   let inputPitch, gradientPitch, inputBytes, gradientBytes: Int
   /// Groups of output rows, each with its own partial sum.
   let splits: Int
@@ -168,7 +203,8 @@ struct FilterGradientPlan: Hashable {
   init?(_ g: Conv2D, _ traits: DeviceTraits) {
     if traits.choice?.algorithm == .plain { return nil }
     width = traits.vectorWidth(dividing: g.k)
-    let (width, k) = (width, g.k)
+    terms = traits.terms(width: width)
+    let (width, k, columns) = (width, g.k, (g.q + terms - 1) / terms)
     channelVectors =
       traits.chosen("TC") { (1...8).contains($0) && k % ($0 * width) == 0 } ?? [4, 2].first { k % ($0 * width) == 0 } ?? 1
     let panel = width * channelVectors
@@ -183,13 +219,13 @@ struct FilterGradientPlan: Hashable {
     // Each further part of the output channels copies x once more: 256 make up for that many times over.
     var depth = (1...max(1, 256 / panel)).last { k % ($0 * panel) == 0 }.map { $0 * panel } ?? panel
     func gradientPitch(_ depth: Int) -> Int { depth >= 256 ? depth + 16 : depth }
-    func bytes(_ rows: Int, _ depth: Int) -> Int { strip.byteCount(rows: rows) + rows * g.q * gradientPitch(depth) * 4 }
+    func bytes(_ rows: Int, _ depth: Int) -> Int { strip.byteCount(rows: rows) + rows * columns * gradientPitch(depth) * 4 }
     var rows = max(1, min(g.p, 128 / g.q))
     while rows > 1 && bytes(rows, depth) > traits.localMemory { rows /= 2 }
     while depth > panel && bytes(rows, depth) > traits.localMemory { depth = depth / 2 % panel == 0 ? depth / 2 : panel }
     guard bytes(rows, depth) <= traits.localMemory else { return nil }
     (self.depth, self.rows, self.gradientPitch) = (depth, rows, gradientPitch(depth))
-    (inputBytes, gradientBytes) = (strip.byteCount(rows: rows), rows * g.q * gradientPitch(depth) * 4)
+    (inputBytes, gradientBytes) = (strip.byteCount(rows: rows), rows * columns * gradientPitch(depth) * 4)
 
     // Partial sums cost traffic: as many as keep the device busy, but no more than a quarter of what is read.
     let wanted = (traits.wantedItems * depth / k + 1) / 2

@@ -1,3 +1,4 @@
+import Compute
 import OpenCL
 
 /// The two shapes of kernel for the two shapes of machine.
@@ -33,6 +34,9 @@ package struct DeviceTraits {
   package var math = MathMode.exact
   /// What ``MathMode/fast`` may use.
   package var matrixInstructions: MatrixInstructions
+  /// The same for CPUs: whether the device multiplies pairs of bfloat16 (`factors.h`). So the processor says; a backend for fast
+  /// mathematics tries it.
+  package var multipliesPairs: Bool
   package var computeUnits: Int
   /// Work-items that a work-group may have.
   package var largestGroup: Int
@@ -71,8 +75,12 @@ package struct DeviceTraits {
     let native = isCPU && self.kernelClass == .localTiled ? 1 : try device.nativeVectorWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
+    multipliesPairs = isCPU && vectorWidth == 16 && HostProcessor.has("avx512_bf16")
     wantedItems = computeUnits * (self.kernelClass == .registerTiled ? 8 : 512)
   }
+
+  /// Terms in a factor of register-tiled convolutions with vectors of that width: 2 where factors are pairs of bfloat16.
+  func terms(width: Int) -> Int { math == .fast && multipliesPairs && kernelClass == .registerTiled && width >= 8 ? 2 : 1 }
 
   /// Work-items of a work-group that reduces, a power of two. More would leave a GPU's scheduler less to choose from.
   var workGroupSize: Int { min(256, largestGroup).powerOfTwo }

@@ -10,13 +10,15 @@ extension OpenCLBackend {
     precondition(c.shape == [product.m, product.n], "[multiply] \(c.shape), expected [\(product.m), \(product.n)]")
     guard let work = tapConvolution(product) else { return try multiplyByCLBlast(a, b, product, into: c) }
     let g = work.geometry
-    switch work.pass {
-    case .forward, .forwardWithStatistics, .inference:
-      try convolution(a.reshaped(g.input), filter: b.reshaped(g.filter), g, into: c.reshaped(g.output))
-    case .inputGradient:
-      try convolutionInputGradient(
-        a.reshaped(g.output), filter: b.reshaped(g.filter), g, accumulate: false, into: c.reshaped(g.input))
-    case .filterGradient: try convolutionFilterGradient(a.reshaped(g.input), b.reshaped(g.output), g, into: c.reshaped(g.filter))
+    try exactly {
+      switch work.pass {
+      case .forward, .forwardWithStatistics, .inference:
+        try convolution(a.reshaped(g.input), filter: b.reshaped(g.filter), g, into: c.reshaped(g.output))
+      case .inputGradient:
+        try convolutionInputGradient(
+          a.reshaped(g.output), filter: b.reshaped(g.filter), g, accumulate: false, into: c.reshaped(g.input))
+      case .filterGradient: try convolutionFilterGradient(a.reshaped(g.input), b.reshaped(g.output), g, into: c.reshaped(g.filter))
+      }
     }
   }
 

@@ -75,6 +75,9 @@ public final class OpenCLBackend: ShardBackend {
     deviceMemory = try DeviceMemory(queue: queue, granularity: alignment, isSeparate: separateBuffers)
     self.programs = ProgramCache(
       context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
+    if traits.math == .fast && traits.multipliesPairs {
+      self.traits.multipliesPairs = try Self.multipliesPairs(device, kernels: kernels)
+    }
   }
 
   // MARK: Memory

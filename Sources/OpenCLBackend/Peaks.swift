@@ -10,9 +10,10 @@ extension OpenCLBackend {
     let items = traits.wantedItems
     let out = try tensor([items, traits.vectorWidth])
     let sums = min(24, traits.accumulators)
-    let kernel = Specialisation(.peak, "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums])
+    let terms = traits.terms(width: traits.vectorWidth)
+    let kernel = Specialisation(.peak, "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums], pairs(terms))
     func seconds(_ steps: Int) throws -> Double {
-      // x ← 0.999·x + term stays near term / 0.001, far from what is slow or not finite.
+      // x ← 0.999·x + term stays near term / 0.001, far from what is slow or not finite, and so does x ← x + 2·0.999·term.
       try time {
         try launch(kernel, global: [items], groupsOfOne: true, [.buffer(out.buffer), .int(steps), .float(0.999), .float(1e-3)])
       }
@@ -22,7 +23,7 @@ extension OpenCLBackend {
     _ = try seconds(steps)
     while steps < 1 << 28, try seconds(steps) < 0.03 { steps *= 2 }
     let shortest = try (0..<5).map { _ in try seconds(steps) }.min() ?? .infinity
-    return Double(items * sums * traits.vectorWidth * 2) * Double(steps) / shortest
+    return Double(items * sums * traits.vectorWidth * 2 * terms) * Double(steps) / shortest
   }
 
   /// The better of the project's own kernel, which runs on all cores, and the driver's copy, which may pass the caches by.

@@ -32,6 +32,14 @@ extension OpenCLBackend {
     }
   }
 
+  /// Does something as exact mathematics would: products of matrices keep float32, few as they are.
+  func exactly<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let math = traits.math
+    traits.math = .exact
+    defer { traits.math = math }
+    return try body()
+  }
+
   /// The convolution of a single tap that is this product, on CPUs: CLBlast builds about thirty kernels before its first product,
   /// which takes PoCL longer than all that a small network needs besides, and the convolutions are faster.
   func tapConvolution(_ product: MatrixProduct) -> ConvolutionWork? {

@@ -5,21 +5,24 @@ import Kernels
 struct WinogradPlan: Hashable {
   /// A tile's side in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``.
   let side: Int
+  /// Terms in a factor: input channels in the convolution, tiles in the filter gradient.
+  let terms: Int
+  private let isGradient: Bool
   /// Floats in a vector, and vectors of output channels in a register tile.
   let width, channelVectors: Int
   /// Tiles in a register tile of the convolution, and input channels in one of the filter gradient.
   let tileRows, inputChannels: Int
   /// Whether the stages go through buffers (`winograd_staged.cl`) and not through a work-item's local memory (`winograd.cl`).
   let isStaged: Bool
-  /// The tiles rounded up to whole register tiles.
+  /// Tiles, or in the filter gradient `terms` of them each, rounded up to whole register tiles.
   let slots: Int
-  /// Tiles that a work-item holds at a time.
+  /// Slots that a work-item holds at a time.
   let tilesAtOnce: Int
   /// Tiles in a column, in a row, and in all images.
   let down, across, tiles: Int
   /// Work-items of the filter gradient, each with its own sums.
   let splits: Int
-  /// Floats between neighbouring tiles of the transformed inputs and output gradients: pixels a large power of two apart would all
+  /// Factors between neighbouring slots of the transformed inputs and output gradients: pixels a large power of two apart would all
   /// want the same few lines of the first cache.
   let inputPitch, gradientPitch: Int
   /// Bytes of local memory: transformed inputs, and products or transformed output gradients.
@@ -41,9 +44,13 @@ struct WinogradPlan: Hashable {
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
     guard traits.allows(.winograd), traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1
     else { return nil }
+    self.isGradient = isGradient
     width = traits.vectorWidth
+    terms = traits.terms(width: width)
+    // The transforms of larger tiles would enlarge the rounding errors of factors of 16 bits until little of these is left.
+    let policy = terms == 1 ? side : 2
     // Never less exact than the device's policy says.
-    let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
+    let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= policy } ?? policy
     self.side = side
     let (c, k) = (problem.c, problem.k)
     // With fewer channels the transforms cost more than the multiplications that they save.
@@ -54,19 +61,20 @@ struct WinogradPlan: Hashable {
     let vectors = width
     channelVectors =
       traits.chosen("TC") { (1...4).contains($0) && k % ($0 * vectors) == 0 }
-      ?? [isGradient ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
+      ?? [isGradient && terms == 1 ? 4 : 2, 2].first { k % ($0 * vectors) == 0 } ?? 1
     let mostRows = max(1, traits.accumulators / channelVectors)
     tileRows = traits.chosen("TR") { (1...mostRows).contains($0) } ?? min(12, mostRows)
     inputChannels = traits.chosen("TI") { (1...mostRows).contains($0) && c % $0 == 0 } ?? min(most / channelVectors, width)
-    func pitch(_ channels: Int) -> Int { channels >= 256 ? channels + 16 : channels }
-    (inputPitch, gradientPitch) = (pitch(c), pitch(k))
+    func pitch(_ factors: Int) -> Int { factors >= 256 ? factors + 16 : factors }
+    (inputPitch, gradientPitch) = (pitch(isGradient ? c : c / terms), pitch(k))
     (down, across) = ((problem.p + side - 1) / side, (problem.q + side - 1) / side)
     tiles = problem.n * down * across
-    slots = (tiles + tileRows - 1) / tileRows * tileRows
+    let slotTiles = isGradient ? terms : 1
+    slots = ((tiles + slotTiles - 1) / slotTiles + tileRows - 1) / tileRows * tileRows
     let positions = (side + 2) * (side + 2)
     isStaged =
       traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 }
-      ?? (positions * c * k * 4 > (isGradient ? Self.gradientRoom : Self.filterRoom))
+      ?? (isGradient ? positions * c * k * 4 > Self.gradientRoom * terms : positions * c * k * 4 / terms > Self.filterRoom)
     if isStaged {
       // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
       tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
@@ -82,10 +90,11 @@ struct WinogradPlan: Hashable {
     guard tilesAtOnce > 0, tilesAtOnce <= room else { return nil }
     inputBytes = positions * tilesAtOnce * inputPitch * 4
     otherBytes = positions * tilesAtOnce * (channels - inputPitch) * 4
-    splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce - 1) / tilesAtOnce)
+    splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce * slotTiles - 1) / (tilesAtOnce * slotTiles))
   }
 
-  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles, which are read and written for every few tiles.
+  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles, which are read and written for every few slots;
+  /// where a slot is of two tiles, half as often.
   private static let gradientRoom = 640 << 10
   /// Bytes of a transformed filter that can come from the shared cache, panel after panel, in the time that its products take.
   private static let filterRoom = 2560 << 10
@@ -97,7 +106,7 @@ struct WinogradPlan: Hashable {
   func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
     [
       "VW": width, "M": side, "C": c, "K": k, "PITCH": inputPitch, "GPITCH": gradientPitch, "TB": tilesAtOnce, "TR": tileRows,
-      "TC": channelVectors, "TI": inputChannels,
+      "TC": channelVectors, "TI": inputChannels, "PAIRS": terms - 1, "GRADIENT": isGradient ? 1 : 0,
     ]
   }
 
@@ -113,20 +122,23 @@ struct WinogradPlan: Hashable {
   /// Output channels whose transformed filter, or its gradient's sums, are made and used at a time: in stages no more than a shared cache
   /// holds until they are used.
   func channelsAtOnce(_ c: Int, _ k: Int) -> Int {
-    let panels = isStaged ? max(1, Self.sharedRoom / (positions * c * panel * 4)) : k
+    let panels = isStaged ? max(1, Self.sharedRoom / (positions * (isGradient ? c : c / terms) * panel * 4)) : k
     return (1...min(panels, k / panel)).last { k / panel % $0 == 0 }! * panel
   }
 
-  /// Floats of the transformed filter, or of the filter gradient's sums, at a time.
-  func filterCount(_ c: Int, _ k: Int) -> Int { splits * positions * c * channelsAtOnce(c, k) }
+  /// Factors of all of the convolution's transformed filter.
+  func preparedCount(_ c: Int, _ k: Int) -> Int { positions * (c / terms) * k }
+
+  /// Factors of the transformed filter, or floats of the filter gradient's sums, at a time.
+  func filterCount(_ c: Int, _ k: Int) -> Int {
+    isGradient ? splits * positions * c * channelsAtOnce(c, k) : preparedCount(c, channelsAtOnce(c, k))
+  }
 
   /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
   /// for stages the transformed inputs and the products or transformed output gradients.
-  func workspaces(_ c: Int, _ k: Int, isGradient: Bool) -> [Int] {
-    // A convolution's filter is there once, whatever the splits.
-    let filter = filterCount(c, k) / (isGradient ? 1 : splits) * 4
+  func workspaces(_ c: Int, _ k: Int) -> [Int] {
     let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
-    return [filter] + (isStaged ? others.map { positions * $0 * 4 } : [])
+    return [filterCount(c, k) * 4] + (isStaged ? others.map { positions * $0 * 4 } : [])
   }
 }
 
@@ -138,7 +150,7 @@ extension OpenCLBackend {
     let channels = channels ?? 0..<problem.k
     try launch(
       Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
-      global: [channels.count / plan.panel, problem.c],
+      global: [channels.count / plan.panel, problem.c / plan.terms],
       [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)])
   }
 
@@ -151,7 +163,7 @@ extension OpenCLBackend {
   ) throws {
     let defines = plan.defines(problem.c, problem.k)
     let step = isTransformed ? problem.k : plan.channelsAtOnce(problem.c, problem.k)
-    let transformed = isTransformed ? filter : try tensor([plan.positions, problem.c, step])
+    let transformed = isTransformed ? filter : try tensor([plan.preparedCount(problem.c, step)])
     guard plan.isStaged else {
       if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(

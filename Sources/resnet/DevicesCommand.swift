@@ -1,4 +1,5 @@
 import ArgumentParser
+import Compute
 import Formats
 import Foundation
 import OpenCL
@@ -31,6 +32,7 @@ struct DevicesCommand: ParsableCommand {
       print(
         "            \(bytes(try device.globalMemory)) of memory, \(try device.computeUnits) compute units, "
           + "\(bytes(try device.localMemory)) of local memory")
+      if try OpenCLBackend.multipliesPairs(device) { print("            --math fast multiplies pairs of bfloat16") }
     }
     if entries.isEmpty {
       print("No OpenCL device: install a driver; on Debian `apt-get install pocl-opencl-icd` runs on any CPU.")
@@ -41,7 +43,7 @@ struct DevicesCommand: ParsableCommand {
     .members([
       "selector": .string("cpu"), "name": .string("CPU reference"), "type": .string("reference"), "driver": .null,
       "memory_bytes": .integer(Int(ProcessInfo.processInfo.physicalMemory)),
-      "compute_units": .integer(ProcessInfo.processInfo.activeProcessorCount), "default": .boolean(false),
+      "compute_units": .integer(ProcessInfo.processInfo.activeProcessorCount), "fast_factors": .null, "default": .boolean(false),
     ])
   }
 
@@ -50,7 +52,8 @@ struct DevicesCommand: ParsableCommand {
     return .members([
       "selector": .string(entry.selector), "name": .string(try device.name), "type": .string(try device.kind.rawValue),
       "driver": .string(try device.driverVersion), "memory_bytes": .integer(try device.globalMemory),
-      "compute_units": .integer(try device.computeUnits), "default": .boolean(isDefault),
+      "compute_units": .integer(try device.computeUnits),
+      "fast_factors": .string((try OpenCLBackend.multipliesPairs(device) ? DataType.bfloat16 : .float32).rawValue), "default": .boolean(isDefault),
     ])
   }
 }

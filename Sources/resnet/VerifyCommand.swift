@@ -1,5 +1,6 @@
 import ArgumentParser
 import CPUBackend
+import Compute
 import Conformance
 import Formats
 import Foundation
@@ -66,7 +67,9 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
+    let factors = (backend as? OpenCLBackend)?.factorType ?? .float32
     for subject in cases {
+      let subject = subject.multiplying(factors)
       let check = { note(try Conformance.check($0, on: backend, against: reference, sharingOut: device.isSeveral)) }
       try check(subject)
       guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else { continue }
@@ -77,17 +80,19 @@ struct VerifyCommand: ParsableCommand {
       backend.choose(nil, for: work)
     }
     // A gradient that only double precision can check is a check of the reference itself.
-    for subject in gradients { note(try subject.check(on: subject.needsFloat64 ? exact : backend)) }
+    for subject in gradients {
+      note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors))
+    }
 
     let failed = outcomes.count { !$0.passed }
     if json {
       printJSON(
         .members([
-          "device": .string(backend.name), "passed": .integer(outcomes.count - failed), "failed": .integer(failed),
+          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed), "failed": .integer(failed),
           "cases": .array(outcomes.map(describe)),
         ]))
     } else {
-      print("\(backend.name): \(outcomes.count - failed) passed, \(failed) failed")
+      print("\(backend.name)\(factors == .float32 ? "" : ", factors of \(factors)"): \(outcomes.count - failed) passed, \(failed) failed")
     }
     if failed > 0 { throw ExitCode.failure }
   }

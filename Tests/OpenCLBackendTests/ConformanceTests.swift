@@ -50,11 +50,37 @@ import Testing
     try expectAll(cases, on: try OpenCLBackend(device: device, traits: traits))
   }
 
+  /// With vectors of sixteen and of eight, and all storage types.
+  @Test(.enabled(if: try FastMathematics.isThere, FastMathematics.comment), arguments: [16, 8])
+  func pairsOfBfloat16AgreeWithTheReference(width: Int) throws {
+    let backend = try FastMathematics.backend(width: width)
+    #expect(backend.factorType == .bfloat16)
+    try expectAll((Catalogue.small + Catalogue.half).filter { $0.operation.hasPrefix("convolution") }, on: backend)
+    var errors: [Double] = []
+    for subject in Conformance.gradientCases where subject.name.hasPrefix("convolution") {
+      let outcome = try subject.check(on: backend, multiplying: .bfloat16)
+      #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
+      errors.append(outcome.error)
+    }
+    // More than float32 would err by: what was tested are pairs indeed.
+    #expect((errors.max() ?? 0) > 1e-5)
+  }
+
+  /// Fast mathematics on a device without them is the exact one.
+  @Test func fastMathematicsIsExactWithoutPairs() throws {
+    let device = try DeviceList.find("opencl").device
+    var traits = try DeviceTraits(device)
+    (traits.math, traits.multipliesPairs) = (.fast, false)
+    let backend = try OpenCLBackend(device: device, traits: traits)
+    #expect(backend.factorType == .float32)
+    try expectAll(Catalogue.small.filter { $0.operation.hasPrefix("convolution") }, on: backend)
+  }
+
   private func expectAll(_ cases: [Case], on backend: OpenCLBackend) throws {
     let reference = CPUBackend()
     #expect(cases.count > 100)
     for subject in cases {
-      let outcome = try Conformance.check(subject, on: backend, against: reference)
+      let outcome = try Conformance.check(subject.multiplying(backend.factorType), on: backend, against: reference)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
     }
   }
