@@ -3,8 +3,13 @@ import Kernels
 import OpenCL
 
 extension OpenCLBackend {
-  /// What the factors of convolutions are rounded to, except where channels do not fill vectors.
-  public var factorType: DataType { traits.terms(width: traits.vectorWidth) == 1 ? .float32 : .bfloat16 }
+  /// What the factors of convolutions may be rounded to, where activations are stored in that type. For tf32, which has its digits,
+  /// stands float16.
+  public func factorType(storing storage: DataType) -> DataType {
+    if traits.terms(width: traits.vectorWidth) > 1 { return .bfloat16 }
+    guard traits.math == .fast, traits.kernelClass == .localTiled, traits.matrixInstructions != .none else { return .float32 }
+    return storage == .float32 ? .float16 : storage
+  }
 
   /// Whether fast mathematics multiplies pairs of bfloat16 on a device: its processor has AVX512-BF16, and its compiler builds kernels
   /// that use it and come to the right sum.
