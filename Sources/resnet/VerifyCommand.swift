@@ -74,11 +74,14 @@ struct VerifyCommand: ParsableCommand {
     if json {
       printJSON(
         .members([
-          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed), "failed": .integer(failed),
+          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed),
+          "failed": .integer(failed),
           "cases": .array(outcomes.map(describe)),
         ]))
     } else {
-      print("\(backend.name)\(factors == .float32 ? "" : ", factors of \(factors)"): \(outcomes.count - failed) passed, \(failed) failed")
+      print(
+        "\(backend.name)\(factors == .float32 ? "" : ", factors of \(factors)"): \(outcomes.count - failed) passed, \(failed) failed"
+      )
     }
     if failed > 0 { throw ExitCode.failure }
   }
