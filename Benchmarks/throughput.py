@@ -35,7 +35,11 @@ def commands(model, batch, size, options):
     """Name → command that prints one JSON object."""
     sizes = [model, "--batch-size", str(batch), "--image-size", str(size), "--steps", str(options.steps)]
     ours = [str(options.binary), "bench", "model", *sizes, "--device", options.device, "--json"]
-    peer = [sys.executable, str(HERE / "torch_throughput.py"), *sizes, *(["--fold"] if options.fold else []), "--layout"]
+    peer = [sys.executable, str(HERE / "torch_throughput.py"), *sizes, *(["--fold"] if options.fold else [])]
+    if options.bf16:
+        ours += ["--precision", "bf16", "--math", "fast"]
+        peer += ["--precision", "bf16"]
+    peer.append("--layout")
     return {OURS: ours} | {layout: [*peer, layout] for layout in LAYOUTS}
 
 
@@ -80,6 +84,7 @@ def main():
     parser.add_argument("cases", nargs="*", type=case, metavar="MODEL:BATCH:SIZE", default=[case(text) for text in STANDARD])
     parser.add_argument("--steps", type=int, default=7, help="steps timed in a round (default: %(default)s)")
     parser.add_argument("--fold", action="store_true", help="let PyTorch infer with batch normalisation folded into the convolutions")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 on both sides: --math fast here, autocast there")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--binary", type=pathlib.Path, default=HERE.parent / ".build" / "release" / "resnet")
     parser.add_argument("--device", default="opencl")

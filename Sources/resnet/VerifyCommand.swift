@@ -98,8 +98,8 @@ struct VerifyCommand: ParsableCommand {
         ]))
     } else {
       print(
-        "\(backend.name)\(factors(.float32) == .float32 ? "" : ", factors of \(factors(.float32))"): \(outcomes.count - failed) passed, \(failed) failed"
-      )
+        "\(backend.name)\(factors(.float32) == .float32 ? "" : ", factors of \(factors(.float32))"): "
+          + "\(outcomes.count - failed) passed, \(failed) failed")
     }
     if failed > 0 { throw ExitCode.failure }
   }
