@@ -3,8 +3,16 @@ import Kernels
 import OpenCL
 
 extension OpenCLBackend {
-  /// What the factors of convolutions are rounded to, except where channels do not fill vectors.
-  public var factorType: DataType { traits.terms(width: traits.vectorWidth) == 1 ? .float32 : .bfloat16 }
+  /// What the factors of convolutions are rounded to where activations are stored as `storage`, except where channels do not fill
+  /// vectors. tf32 counts as float16, which has as many bits.
+  public func factorType(_ storage: DataType) -> DataType {
+    switch traits.kernelClass {
+    case .registerTiled: return traits.terms(width: traits.vectorWidth) == 1 ? .float32 : .bfloat16
+    case .localTiled:
+      if traits.math == .exact || traits.matrixInstructions == .none { return .float32 }
+      return storage == .float32 ? .float16 : storage
+    }
+  }
 
   /// Whether fast mathematics multiplies pairs of bfloat16 on a device: its processor has AVX512-BF16, and its compiler builds kernels
   /// that use it and come to the right sum.

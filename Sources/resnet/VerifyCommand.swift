@@ -67,9 +67,10 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
-    let factors = (backend as? OpenCLBackend)?.factorType ?? .float32
+    func factorType(_ storage: DataType) -> DataType { (backend as? OpenCLBackend)?.factorType(storage) ?? .float32 }
+    let factors = factorType(.float32)
     for subject in cases {
-      let subject = subject.multiplying(factors)
+      let subject = subject.multiplying(factorType(subject.storage))
       let check = { note(try Conformance.check($0, on: backend, against: reference, sharingOut: device.isSeveral)) }
       try check(subject)
       guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else { continue }
@@ -88,11 +89,12 @@ struct VerifyCommand: ParsableCommand {
     if json {
       printJSON(
         .members([
-          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed), "failed": .integer(failed),
-          "cases": .array(outcomes.map(describe)),
+          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed),
+          "failed": .integer(failed), "cases": .array(outcomes.map(describe)),
         ]))
     } else {
-      print("\(backend.name)\(factors == .float32 ? "" : ", factors of \(factors)"): \(outcomes.count - failed) passed, \(failed) failed")
+      let rounding = factors == .float32 ? "" : ", factors of \(factors)"
+      print("\(backend.name)\(rounding): \(outcomes.count - failed) passed, \(failed) failed")
     }
     if failed > 0 { throw ExitCode.failure }
   }
