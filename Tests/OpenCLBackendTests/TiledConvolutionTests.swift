@@ -30,16 +30,14 @@ import Testing
   /// Runs a work by a choice and expects the reference's results.
   /// - Returns: the tiled kernels that ran, as profiles name them.
   private func kernels(
-    _ work: ConvolutionWork, _ choice: ConvolutionChoice, on backend: OpenCLBackend, roundingFactorsBy roundoff: Double = 0
+    _ work: ConvolutionWork, _ choice: ConvolutionChoice, on backend: OpenCLBackend
   ) throws -> [String] {
     backend.choose(choice, for: work.withoutStatistics)
     backend.startProfile()
     let results = try ConvolutionRun.results(of: work, on: backend)
     let kernels = try backend.endProfile().kernels.map(\.kernel).filter { $0.hasPrefix("convolution_tiled ") }
     let expected = try ConvolutionRun.results(of: work, on: CPUBackend(), asReference: true)
-    let exact = Bound.convolution(work, winograd: false)
-    // Each term errs by at most two roundoffs of its own size, with random sign: so does a sum of terms of random sign.
-    let bound = Bound(value: exact.value + 2 * roundoff, reason: "\(exact.reason), and factors rounded by \(roundoff)")
+    let bound = Bound.convolution(work, winograd: false).multiplying(backend.factorType(storing: work.storage))
     for (index, (result, expected)) in zip(results, expected).enumerated() {
       let complaint = Comparison("result \(index)", result, against: expected, bound).complaint
       #expect(complaint == nil, "\(work), \(choice): \(complaint ?? "")")
@@ -76,18 +74,19 @@ import Testing
     }
   }
 
-  /// The fragments of matrix instructions, on a device without them. tf32 has eleven bits, as float16; bfloat16 has eight.
+  /// The fragments of matrix instructions, on a device without them.
   @Test(arguments: [(DataType.float32, 0x1p-11), (.float16, 0x1p-11), (.bfloat16, 0x1p-8)])
   func roundedFactorsAgreeWithinTheirRounding(_ storage: DataType, _ roundoff: Double) throws {
     var traits = try traits()
-    (traits.math, traits.matrixInstructions) = (.fast, .emulated)
+    (traits.kernelClass, traits.math, traits.matrixInstructions) = (.localTiled, .fast, .emulated)
     let backend = try backend(traits)
+    #expect(backend.factorType(storing: storage).roundoff == roundoff)
     let passes: [ConvolutionPass] = [.forward, .inputGradient, .filterGradient]
     for (index, numbers) in [(0, ["BM": 32, "BN": 32, "TM": 4]), (2, ["BM": 64, "BN": 64, "TM": 8, "SPLITS": 2])] {
       for pass in passes {
         let work = ConvolutionWork(pass, Self.geometries[index], storage)
         let choice = ConvolutionChoice(.tiled, numbers.merging(["TN": 8]) { $1 })
-        let kernels = try kernels(work, choice, on: backend, roundingFactorsBy: roundoff)
+        let kernels = try kernels(work, choice, on: backend)
         #expect(!kernels.isEmpty && kernels.allSatisfy { $0.contains(" MATRIX=1 MATRIX_EMULATED=1") }, "\(kernels)")
       }
     }
