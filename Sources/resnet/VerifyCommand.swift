@@ -92,7 +92,8 @@ struct VerifyCommand: ParsableCommand {
     if json {
       printJSON(
         .members([
-          "device": .string(backend.name), "factors": .string(factors(.float32).rawValue), "passed": .integer(outcomes.count - failed),
+          "device": .string(backend.name), "factors": .string(factors(.float32).rawValue),
+          "passed": .integer(outcomes.count - failed),
           "failed": .integer(failed),
           "cases": .array(outcomes.map(describe)),
         ]))
