@@ -141,33 +141,32 @@ typedef struct {
   int pixels, terms;      // N·P·Q and R·S·C: rows and columns of X
 } image_t;
 
-// A number of two steps: (high·middles + middle)·lows + low. A pixel is (n,p,q), a term (r,s,c).
-typedef struct {
-  int high, middle, low;
-} digits_t;
+// A number of two steps, (s0·middles + s1)·lows + s2. A pixel is (n,p,q), a term (r,s,c). A vector, as is a place below, because a
+// struct is returned through memory.
+typedef int3 digits_t;
 
 INLINE digits_t digits_of(int value, int middles, int lows) {
 #if TAPS
   const int rest = value / lows;
-  return (digits_t){rest / middles, rest % middles, value % lows};
+  return (digits_t)(rest / middles, rest % middles, value % lows);
 #else
-  return (digits_t){0, 0, value};
+  return (digits_t)(0, 0, value);
 #endif
 }
 
 // A sum without a division.
 INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
-  a.low += b.low;
+  a.s2 += b.s2;
 #if TAPS
-  a.middle += b.middle;
-  a.high += b.high;
-  if (a.low >= lows) {
-    a.low -= lows;
-    a.middle++;
+  a.s1 += b.s1;
+  a.s0 += b.s0;
+  if (a.s2 >= lows) {
+    a.s2 -= lows;
+    a.s1++;
   }
-  if (a.middle >= middles) {
-    a.middle -= middles;
-    a.high++;
+  if (a.s1 >= middles) {
+    a.s1 -= middles;
+    a.s0++;
   }
 #endif
   return a;
@@ -176,31 +175,29 @@ INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
 #define PIXEL(image, value) digits_of(value, (image).P, (image).Q)
 #define TERM(image, value) digits_of(value, (image).S, (image).C)
 
-// Where a pixel's first tap lies in x and in its image.
-typedef struct {
-  int at, h, w;
-} place_t;
+// Where a pixel's first tap lies: its offset in x, its row and its column in the image.
+typedef int3 place_t;
 
 // More than any row, and so outside every image; twice as much is still an int.
 #define OUTSIDE (1 << 29)
 
 INLINE place_t place_of(image_t image, digits_t pixel, int isPixel) {
 #if TAPS
-  const int h = pixel.middle * STRIDE - image.padTop, w = pixel.low * STRIDE - image.padLeft;
-  return (place_t){((pixel.high * image.H + h) * image.W + w) * image.C, isPixel ? h : OUTSIDE, w};
+  const int h = pixel.s1 * STRIDE - image.padTop, w = pixel.s2 * STRIDE - image.padLeft;
+  return (place_t)(((pixel.s0 * image.H + h) * image.W + w) * image.C, isPixel ? h : OUTSIDE, w);
 #else
-  return (place_t){pixel.low * image.C, isPixel ? 0 : OUTSIDE, 0};
+  return (place_t)(pixel.s2 * image.C, isPixel ? 0 : OUTSIDE, 0);
 #endif
 }
 
 INLINE floata load_image(image_t image, place_t pixel, digits_t term, int isTerm) {
 #if TAPS
-  const int h = pixel.h + (isTerm ? term.high : OUTSIDE), w = pixel.w + term.middle;
+  const int h = pixel.s1 + (isTerm ? term.s0 : OUTSIDE), w = pixel.s2 + term.s1;
   const int isInside = h >= 0 && h < image.H && w >= 0 && w < image.W;
 #else
-  const int isInside = isTerm && pixel.h == 0;
+  const int isInside = isTerm && pixel.s1 == 0;
 #endif
-  return isInside ? LOAD_A(image.x + pixel.at + (term.high * image.W + term.middle) * image.C + term.low) : (floata)(0.0f);
+  return isInside ? LOAD_A(image.x + pixel.s0 + (term.s0 * image.W + term.s1) * image.C + term.s2) : (floata)(0.0f);
 }
 
 // MARK: Slices

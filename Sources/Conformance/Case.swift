@@ -196,7 +196,8 @@ public struct Bound: Hashable, Sendable {
   /// with 25 times the variance of one term of the direct sum, which has nine.
   public func multiplying(_ type: DataType) -> Bound {
     if type.roundoff <= Self.roundoff { return self }
-    return Bound(value: value + 10 / 3 * type.roundoff, reason: "\(reason), and 2 u of \(type) for factors, 5/3 of it with transforms")
+    return Bound(
+      value: value + 10 / 3 * type.roundoff, reason: "\(reason), and 2 u of \(type) for factors, 5/3 of it with transforms")
   }
 
   /// A result of a few operations.

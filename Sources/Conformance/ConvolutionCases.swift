@@ -63,7 +63,8 @@ extension Catalogue {
       let accumulate = work.accumulates
       let dx: Operand = accumulate ? .updated("dx", g.input) : .output("dx", g.input)
       return Case(
-        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound, convolution: work,
+        "convolutionInputGradient", g.description + (accumulate ? ", added" : ""), size: size, flops: 2 * g.macs, bound: bound,
+        convolution: work,
         [.input("dy", g.output, .factors(of: g.input)), .input("filter", g.filter, .factors(of: g.input)), dx]
       ) { try $0.convolutionInputGradient($1["dy"], filter: $1["filter"], g, accumulate: accumulate, into: $1["dx"]) }
     case .filterGradient:

@@ -35,7 +35,7 @@ struct BatchedPlan: Hashable {
     }
     // Never less exact than the device's policy says.
     self.side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
-    // A tile of vectors of two takes 72 registers.
+    // A tile of four outputs and vectors of two is 72 floats in registers.
     width = min(2, traits.vectorWidth(dividing: c | k))
     (down, across) = ((problem.p + self.side - 1) / self.side, (problem.q + self.side - 1) / self.side)
     tiles = problem.n * down * across
@@ -86,7 +86,7 @@ extension OpenCLBackend {
   /// The filter [3,3,C,K] transformed, [positions,C,K].
   func transform(_ filter: Tensor, _ plan: BatchedPlan, into transformed: Tensor) throws {
     try launch(
-      Specialisation(.winogradBatched, "load_filters", plan.defines), on: traits.grid(items: plan.c * plan.k / plan.width),
+      Specialisation(.winogradBatched, "load_filters", plan.defines), on: grid(plan.c, plan.k, plan),
       [.buffer(filter.buffer), .buffer(transformed.buffer)])
   }
 
@@ -104,7 +104,7 @@ extension OpenCLBackend {
     try multiplyBatch(inputs, transformed, plan, into: products)
     try launch(
       Specialisation(.winogradBatched, "store_outputs", plan.defines, ending.defines, x.type.storage),
-      on: traits.grid(items: plan.tiles * plan.k / plan.width), moving: products.byteCount + ending.bytes,
+      on: grid(plan.tiles, plan.k, plan), moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across), .int(plan.tiles),
       ])
@@ -119,7 +119,7 @@ extension OpenCLBackend {
     let gradients = try tensor([plan.positions, plan.tiles, plan.k])
     try launch(
       Specialisation(.winogradBatched, "load_gradients", plan.defines, dy.type.storage),
-      on: traits.grid(items: plan.tiles * plan.k / plan.width),
+      on: grid(plan.tiles, plan.k, plan),
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),
@@ -127,8 +127,13 @@ extension OpenCLBackend {
     try multiplyBatch(inputs, gradients, plan, into: sums)
     try launch(
       Specialisation(.winogradBatched, "store_filter_gradients", plan.defines),
-      on: traits.grid(items: plan.c * plan.k / plan.width),
+      on: grid(plan.c, plan.k, plan),
       [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.product.splits)])
+  }
+
+  /// Work-items for the vectors of a matrix at one position. Transforms take up to 180 registers an item.
+  private func grid(_ rows: Int, _ columns: Int, _ plan: BatchedPlan) -> WorkGroup.Grid {
+    traits.grid(items: rows * columns / plan.width, inGroupsOf: 64)
   }
 
   /// The transformed inputs of all tiles, [positions,tiles,C].
@@ -136,7 +141,7 @@ extension OpenCLBackend {
     let inputs = try tensor([plan.positions, plan.tiles, plan.c])
     try launch(
       Specialisation(.winogradBatched, "load_inputs", plan.defines, x.type.storage),
-      on: traits.grid(items: plan.tiles * plan.c / plan.width),
+      on: grid(plan.tiles, plan.c, plan),
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
         .int(plan.down), .int(plan.across), .int(plan.tiles),

@@ -17,7 +17,8 @@ extension OpenCLBackend {
       case .inputGradient:
         try convolutionInputGradient(
           a.reshaped(g.output), filter: b.reshaped(g.filter), g, accumulate: false, into: c.reshaped(g.input))
-      case .filterGradient: try convolutionFilterGradient(a.reshaped(g.input), b.reshaped(g.output), g, into: c.reshaped(g.filter))
+      case .filterGradient:
+        try convolutionFilterGradient(a.reshaped(g.input), b.reshaped(g.output), g, into: c.reshaped(g.filter))
       }
     }
   }

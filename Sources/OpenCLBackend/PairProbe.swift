@@ -3,15 +3,12 @@ import Kernels
 import OpenCL
 
 extension OpenCLBackend {
-  /// What the factors of convolutions are rounded to where activations are stored as `storage`, except where channels do not fill
-  /// vectors. tf32 counts as float16, which has as many bits.
-  public func factorType(_ storage: DataType) -> DataType {
-    switch traits.kernelClass {
-    case .registerTiled: return traits.terms(width: traits.vectorWidth) == 1 ? .float32 : .bfloat16
-    case .localTiled:
-      if traits.math == .exact || traits.matrixInstructions == .none { return .float32 }
-      return storage == .float32 ? .float16 : storage
-    }
+  /// What the factors of convolutions may be rounded to, where activations are stored in that type. For tf32, which has its digits,
+  /// stands float16.
+  public func factorType(storing storage: DataType) -> DataType {
+    if traits.terms(width: traits.vectorWidth) > 1 { return .bfloat16 }
+    guard traits.math == .fast, traits.kernelClass == .localTiled, traits.matrixInstructions != .none else { return .float32 }
+    return storage == .float32 ? .float16 : storage
   }
 
   /// Whether fast mathematics multiplies pairs of bfloat16 on a device: its processor has AVX512-BF16, and its compiler builds kernels

@@ -36,8 +36,9 @@ extension DeviceTraits {
   }
 
   /// At least `items` work-items in a line.
-  func grid(items: Int) -> WorkGroup.Grid {
-    let group = line(items)
+  /// - Parameter most: work-items of a group, for kernels of so many registers that few groups share a compute unit.
+  func grid(items: Int, inGroupsOf most: Int = 256) -> WorkGroup.Grid {
+    let group = line(min(items, most))
     return WorkGroup.Grid(group: group, global: [items.rounded(upTo: group.lanes ?? 1)], local: group.lanes.map { [$0] })
   }
 

@@ -75,7 +75,8 @@ final class ConvolutionTrial {
     let part = work.pass == .filterGradient ? whole : Self.cut(whole, to: images)
     // The built-in choice may be Winograd's where the shape allows.
     let mayTransform = choice.map { $0.algorithm.isWinograd } ?? (work.geometry.r == 3 && work.geometry.stride == 1)
-    let bound = Bound.convolution(fewWork, winograd: mayTransform).multiplying(backend.factorType(work.storage))
+    let bound = Bound.convolution(fewWork, winograd: mayTransform).multiplying(
+      backend.factorType(storing: work.storage))
     return Comparison("the result", part, against: expected, bound).complaint
   }
 

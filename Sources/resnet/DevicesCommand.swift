@@ -53,7 +53,8 @@ struct DevicesCommand: ParsableCommand {
       "selector": .string(entry.selector), "name": .string(try device.name), "type": .string(try device.kind.rawValue),
       "driver": .string(try device.driverVersion), "memory_bytes": .integer(try device.globalMemory),
       "compute_units": .integer(try device.computeUnits),
-      "fast_factors": .string((try OpenCLBackend.multipliesPairs(device) ? DataType.bfloat16 : .float32).rawValue), "default": .boolean(isDefault),
+      "fast_factors": .string((try OpenCLBackend.multipliesPairs(device) ? DataType.bfloat16 : .float32).rawValue),
+      "default": .boolean(isDefault),
     ])
   }
 }

@@ -44,7 +44,9 @@ struct VerifyCommand: ParsableCommand {
 
   /// The reference knows no activations of 16 bits.
   private var cases: [Case] {
-    (candidates ? Catalogue.convolutionSamples : quick ? Catalogue.small : Catalogue.all).filter { isWanted($0.name) && !(device.isReference && $0.storage != .float32) }
+    (candidates ? Catalogue.convolutionSamples : quick ? Catalogue.small : Catalogue.all).filter {
+      isWanted($0.name) && !(device.isReference && $0.storage != .float32)
+    }
   }
   private var gradients: [GradientCase] { candidates ? [] : Conformance.gradientCases.filter { isWanted($0.name) } }
 
@@ -67,13 +69,14 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
-    func factorType(_ storage: DataType) -> DataType { (backend as? OpenCLBackend)?.factorType(storage) ?? .float32 }
-    let factors = factorType(.float32)
+    let factors = { (backend as? OpenCLBackend)?.factorType(storing: $0) ?? .float32 }
     for subject in cases {
-      let subject = subject.multiplying(factorType(subject.storage))
+      let subject = subject.multiplying(factors(subject.storage))
       let check = { note(try Conformance.check($0, on: backend, against: reference, sharingOut: device.isSeveral)) }
       try check(subject)
-      guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else { continue }
+      guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else {
+        continue
+      }
       for candidate in backend.candidates(for: work) {
         backend.choose(candidate, for: work)
         try check(subject.tagged("\(candidate)"))
@@ -82,19 +85,21 @@ struct VerifyCommand: ParsableCommand {
     }
     // A gradient that only double precision can check is a check of the reference itself.
     for subject in gradients {
-      note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors))
+      note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors(.float32)))
     }
 
     let failed = outcomes.count { !$0.passed }
     if json {
       printJSON(
         .members([
-          "device": .string(backend.name), "factors": .string(factors.rawValue), "passed": .integer(outcomes.count - failed),
-          "failed": .integer(failed), "cases": .array(outcomes.map(describe)),
+          "device": .string(backend.name), "factors": .string(factors(.float32).rawValue), "passed": .integer(outcomes.count - failed),
+          "failed": .integer(failed),
+          "cases": .array(outcomes.map(describe)),
         ]))
     } else {
-      let rounding = factors == .float32 ? "" : ", factors of \(factors)"
-      print("\(backend.name)\(rounding): \(outcomes.count - failed) passed, \(failed) failed")
+      print(
+        "\(backend.name)\(factors(.float32) == .float32 ? "" : ", factors of \(factors(.float32))"): \(outcomes.count - failed) passed, \(failed) failed"
+      )
     }
     if failed > 0 { throw ExitCode.failure }
   }

@@ -54,7 +54,7 @@ import Testing
   @Test(.enabled(if: try FastMathematics.isThere, FastMathematics.comment), arguments: [16, 8])
   func pairsOfBfloat16AgreeWithTheReference(width: Int) throws {
     let backend = try FastMathematics.backend(width: width)
-    #expect(backend.factorType(.float32) == .bfloat16)
+    #expect(backend.factorType(storing: .float32) == .bfloat16)
     try expectAll((Catalogue.small + Catalogue.half).filter { $0.operation.hasPrefix("convolution") }, on: backend)
     var errors: [Double] = []
     for subject in Conformance.gradientCases where subject.name.hasPrefix("convolution") {
@@ -72,7 +72,7 @@ import Testing
     var traits = try DeviceTraits(device)
     (traits.math, traits.multipliesPairs) = (.fast, false)
     let backend = try OpenCLBackend(device: device, traits: traits)
-    #expect(backend.factorType(.float32) == .float32)
+    #expect(backend.factorType(storing: .float32) == .float32)
     try expectAll(Catalogue.small.filter { $0.operation.hasPrefix("convolution") }, on: backend)
   }
 
@@ -80,8 +80,8 @@ import Testing
     let reference = CPUBackend()
     #expect(cases.count > 100)
     for subject in cases {
-      let candidate = subject.multiplying(backend.factorType(subject.storage))
-      let outcome = try Conformance.check(candidate, on: backend, against: reference)
+      let outcome = try Conformance.check(
+        subject.multiplying(backend.factorType(storing: subject.storage)), on: backend, against: reference)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
     }
   }

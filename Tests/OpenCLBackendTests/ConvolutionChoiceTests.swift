@@ -40,8 +40,8 @@ import Testing
     for candidate in [nil] + stride(from: 0, to: candidates.count, by: 3).map({ candidates[$0] }) {
       let (backend, name) = (try backend(), candidate?.description ?? "built in")
       backend.choose(candidate, for: work.withoutStatistics)
-      let bound = Bound.convolution(work, winograd: candidate?.algorithm.isWinograd ?? true)
-        .multiplying(backend.factorType(work.storage))
+      let bound = Bound.convolution(work, winograd: candidate?.algorithm.isWinograd ?? true).multiplying(
+        backend.factorType(storing: work.storage))
       expect(name, try ConvolutionRun.results(of: work, on: backend), expected, bound)
       let dry = DryRunBackend(modelling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)

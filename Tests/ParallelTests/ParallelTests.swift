@@ -65,7 +65,9 @@ import Testing
 
   @Test func sharedOperationsOnHalvesAgreeWithTheReference() throws {
     // What each image has to itself is tested on whole batches.
-    let operations = ["batchNormStatistics", "batchNormGradient", "crossEntropy", "sumRows", "multiply", "foldBatchNorm", "sgdStep"]
+    let operations = [
+      "batchNormStatistics", "batchNormGradient", "crossEntropy", "sumRows", "multiply", "foldBatchNorm", "sgdStep",
+    ]
     let cases = Catalogue.small.filter { operations.contains($0.operation) || $0.name.hasSuffix(", statistics") }
     try expectAll(cases, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
   }
