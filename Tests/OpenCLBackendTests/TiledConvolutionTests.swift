@@ -79,6 +79,7 @@ import Testing
   func roundedFactorsAgreeWithinTheirRounding(_ storage: DataType, _ roundoff: Double) throws {
     var traits = try traits()
     (traits.kernelClass, traits.math, traits.matrixInstructions) = (.localTiled, .fast, .emulated)
+    traits.multipliesPairs = false
     let backend = try backend(traits)
     #expect(backend.factorType(storing: storage).roundoff == roundoff)
     let passes: [ConvolutionPass] = [.forward, .inputGradient, .filterGradient]
