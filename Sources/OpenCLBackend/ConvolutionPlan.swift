@@ -217,12 +217,13 @@ struct FilterGradientPlan: Hashable {
       traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 } ?? (1...most).last { length % $0 == 0 } ?? 1
 
     // Each further part of the output channels copies x once more: 256 make up for that many times over.
-    var depth = (1...max(1, 256 / panel)).last { k % ($0 * panel) == 0 }.map { $0 * panel } ?? panel
+    func largestDepth(_ panels: Int) -> Int { ((1...max(1, panels)).last { k % ($0 * panel) == 0 } ?? 1) * panel }
+    var depth = largestDepth(256 / panel)
     func gradientPitch(_ depth: Int) -> Int { depth >= 256 ? depth + 16 : depth }
     func bytes(_ rows: Int, _ depth: Int) -> Int { strip.byteCount(rows: rows) + rows * columns * gradientPitch(depth) * 4 }
     var rows = max(1, min(g.p, 128 / g.q))
     while rows > 1 && bytes(rows, depth) > traits.localMemory { rows /= 2 }
-    while depth > panel && bytes(rows, depth) > traits.localMemory { depth = depth / 2 % panel == 0 ? depth / 2 : panel }
+    while depth > panel && bytes(rows, depth) > traits.localMemory { depth = largestDepth(depth / panel - 1) }
     guard bytes(rows, depth) <= traits.localMemory else { return nil }
     (self.depth, self.rows, self.gradientPitch) = (depth, rows, gradientPitch(depth))
     (inputBytes, gradientBytes) = (strip.byteCount(rows: rows), rows * columns * gradientPitch(depth) * 4)
