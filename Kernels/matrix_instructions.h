@@ -87,10 +87,10 @@ INLINE float multiply_words(uint a, uint b, float sum) {
 
 // `exchange`: six words an item. Every item of the group must come to the call.
 INLINE float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
-  const int item = get_local_id(0), g = item % 32 / 4, t = item % 4;
-  __local uint *warp = exchange + item / 32 * 32 * 6;
-  vstore4(a, 0, exchange + item * 6);
-  vstore2(b, 0, exchange + item * 6 + 4);
+  const int g = ITEM % 32 / 4, t = ITEM % 4;
+  __local uint *warp = exchange + ITEM / 32 * 32 * 6;
+  vstore4(a, 0, exchange + ITEM * 6);
+  vstore2(b, 0, exchange + ITEM * 6 + 4);
   barrier(CLK_LOCAL_MEM_FENCE);
   float sums[4] = {c.s0, c.s1, c.s2, c.s3};
   for (int i = 0; i < 4; i++) {

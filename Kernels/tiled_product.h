@@ -74,6 +74,8 @@
 #endif
 
 #define ITEMS ((BM / TM) * (BN / TN))
+// An int from the start: Intel's compiler for CPUs takes remainders of the size_t, made vectors and then ints, for consecutive numbers.
+#define ITEM ((int)get_local_id(0))
 #define PACK (MATRIX && STORAGE != 0 ? 2 : 1)     // depths in a word
 #define WORDS (BK / PACK)                         // words of a slice
 #define A_PITCH (BM + 8)
@@ -233,12 +235,11 @@ typedef struct {
 #define B_DEPTH(unit) (PACK * ((unit) / (BN / VW)))
 
 INLINE void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
-  const int item = get_local_id(0);
   slice->depth = begin;
 #if TRANSPOSED
   slice->step = PIXEL(image, BK);
   UNROLL for (int i = 0; i < A_UNITS; i++) {
-    const int unit = item + i * ITEMS, row = firstRow + A_ROW(unit);
+    const int unit = ITEM + i * ITEMS, row = firstRow + A_ROW(unit);
     slice->term[i] = TERM(image, row);
     slice->isTerm[i] = IS_UNIT(unit, A_TOTAL) && row < image.terms;
     UNROLL for (int part = 0; part < A_PARTS; part++) slice->pixel[i][part] = PIXEL(image, begin + A_DEPTH(unit) + part);
@@ -246,26 +247,25 @@ INLINE void begin_a(a_slice_t *slice, image_t image, int firstRow, int begin) {
 #else
   slice->step = TERM(image, BK);
   UNROLL for (int i = 0; i < A_UNITS; i++) {
-    const int unit = item + i * ITEMS, row = firstRow + A_ROW(unit);
+    const int unit = ITEM + i * ITEMS, row = firstRow + A_ROW(unit);
     slice->place[i] = place_of(image, PIXEL(image, row), IS_UNIT(unit, A_TOTAL) && row < image.pixels);
   }
-  UNROLL for (int part = 0; part < A_PARTS; part++) slice->term[part] = TERM(image, begin + A_DEPTH(item) + part);
+  UNROLL for (int part = 0; part < A_PARTS; part++) slice->term[part] = TERM(image, begin + A_DEPTH(ITEM) + part);
 #endif
 }
 
 INLINE void load_a(a_slice_t *slice, image_t image, int end) {
-  const int item = get_local_id(0);
 #if TRANSPOSED
   UNROLL for (int i = 0; i < A_UNITS; i++)
     UNROLL for (int part = 0; part < A_PARTS; part++) {
-      const int isPixel = slice->depth + A_DEPTH(item + i * ITEMS) + part < end;
+      const int isPixel = slice->depth + A_DEPTH(ITEM + i * ITEMS) + part < end;
       const place_t place = place_of(image, slice->pixel[i][part], isPixel);
       slice->values[i][part] = load_image(image, place, slice->term[i], slice->isTerm[i]);
       slice->pixel[i][part] = add_digits(slice->pixel[i][part], slice->step, image.P, image.Q);
     }
 #else
   UNROLL for (int part = 0; part < A_PARTS; part++) {
-    const int isTerm = slice->depth + A_DEPTH(item) + part < end;
+    const int isTerm = slice->depth + A_DEPTH(ITEM) + part < end;
     UNROLL for (int i = 0; i < A_UNITS; i++) slice->values[i][part] = load_image(image, slice->place[i], slice->term[part], isTerm);
     slice->term[part] = add_digits(slice->term[part], slice->step, image.S, image.C);
   }
@@ -275,14 +275,14 @@ INLINE void load_a(a_slice_t *slice, image_t image, int end) {
 
 INLINE void begin_b(b_slice_t *slice, int columns, int firstColumn, int begin) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
-    const int unit = get_local_id(0) + i * ITEMS;
+    const int unit = ITEM + i * ITEMS;
     slice->at[i] = (begin + B_DEPTH(unit)) * columns + firstColumn + B_COLUMN(unit);
   }
 }
 
 INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstColumn, int depth, int end) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
-    const int unit = get_local_id(0) + i * ITEMS;
+    const int unit = ITEM + i * ITEMS;
     const int isColumn = IS_UNIT(unit, B_TOTAL) && firstColumn + B_COLUMN(unit) < columns;
     UNROLL for (int part = 0; part < PACK; part++) {
       const int isInside = isColumn && depth + B_DEPTH(unit) + part < end;
@@ -298,7 +298,7 @@ INLINE int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? co
 
 INLINE void store_a(const a_slice_t *slice, __local word *tile) {
   UNROLL for (int i = 0; i < A_UNITS; i++) {
-    const int unit = get_local_id(0) + i * ITEMS, row = A_ROW(unit), at = A_DEPTH(unit) / PACK;
+    const int unit = ITEM + i * ITEMS, row = A_ROW(unit), at = A_DEPTH(unit) / PACK;
     if (!IS_UNIT(unit, A_TOTAL)) continue;
     const floata low = slice->values[i][0], high = slice->values[i][A_PARTS - 1];
 #if VA == 1
@@ -320,7 +320,7 @@ INLINE void store_a(const a_slice_t *slice, __local word *tile) {
 
 INLINE void store_b(const b_slice_t *slice, __local word *tile) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
-    const int unit = get_local_id(0) + i * ITEMS, at = B_DEPTH(unit) / PACK * B_PITCH + B_COLUMN(unit);
+    const int unit = ITEM + i * ITEMS, at = B_DEPTH(unit) / PACK * B_PITCH + B_COLUMN(unit);
     if (!IS_UNIT(unit, B_TOTAL)) continue;
     const floatv low = slice->values[i][0], high = slice->values[i][PACK - 1];
 #if VW == 1
@@ -338,8 +338,8 @@ INLINE void store_b(const b_slice_t *slice, __local word *tile) {
 #if !MATRIX
 
 // An item's fours of rows and of columns lie BM·4/TM and BN·4/TN apart, so that neighbouring items read neighbouring fours.
-INLINE int row_of(int row) { return row / 4 * (4 * BM / TM) + get_local_id(0) / (BN / TN) * 4 + row % 4; }
-INLINE int column_of(int four) { return four * (4 * BN / TN) + get_local_id(0) % (BN / TN) * 4; }
+INLINE int row_of(int row) { return row / 4 * (4 * BM / TM) + ITEM / (BN / TN) * 4 + row % 4; }
+INLINE int column_of(int four) { return four * (4 * BN / TN) + ITEM % (BN / TN) * 4; }
 
 INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
   UNROLL for (int d = 0; d < BK; d++) {
@@ -356,8 +356,8 @@ INLINE void multiply(__local const word *a, __local const word *b, __local word 
 // A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Which row or column of a fragment stands
 // for which of the tile is free: so that a lane reads fours, rows g and g + 8 of fragment i of a block (g the lane's group, 0 … 7) are
 // its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
-#define LANE ((int)get_local_id(0) % 32)
-#define WARP ((int)get_local_id(0) / 32)
+#define LANE (ITEM % 32)
+#define WARP (ITEM / 32)
 #define WARP_ROW (WARP / (BN / (4 * TN)) * (8 * TM))
 #define WARP_COLUMN (WARP % (BN / (4 * TN)) * (4 * TN))
 

@@ -103,16 +103,11 @@ typedef JOIN(uint, VW) uintv;
 #define TO_REALV(v) JOIN(convert_ushort, VW)(v)
 #endif
 
-// To nearest, ties to even; a NaN stays one, whatever its payload.
-uintv rounded_to_bfloat16(floatv v) {
-  const uintv bits = AS_UINTV(v);
-  return v == v ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u;
-}
+// To nearest, ties to even; a NaN stays one, whatever its payload. `bits` are those of v.
+#define ROUNDED_TO_BFLOAT16(v, bits) ((v) == (v) ? ((bits) + 0x7fffu + ((bits) >> 16 & 1u)) >> 16 : (bits) >> 16 | 0x40u)
 
-uint one_rounded_to_bfloat16(float v) {
-  const uint bits = as_uint(v);
-  return v == v ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u;
-}
+uint one_rounded_to_bfloat16(float v) { return ROUNDED_TO_BFLOAT16(v, as_uint(v)); }
+uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UINTV(v)); }
 
 #if ALIGNED && VW > 1
 #define LOAD_BITS(p) (*(__global const JOIN(ushort, VW) *)(p))

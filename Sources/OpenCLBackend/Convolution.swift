@@ -34,9 +34,8 @@ extension OpenCLBackend {
 
   /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
   private func chunksInEpilogue(_ geometry: Conv2D, _ storage: DataType) -> Int? {
-    if isProduct(geometry, storage) { return nil }
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    switch method(problem, storage, isTraining: true) {
+    switch method(problem, storage, .forward) {
     case .winograd(let plan): return plan.isStaged ? nil : plan.items
     case .direct(let plan): return plan.blocks * problem.n
     case .product, .tiled, .batched, .directFilterGradient, .plain: return nil
@@ -45,9 +44,9 @@ extension OpenCLBackend {
 
   /// The forward pass of training.
   private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
-    if isProduct(geometry, x.type) { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    let method = method(problem, x.type, isTraining: true)
+    let method = method(problem, x.type, .forward)
+    if method == .product { return try multiplyPixels(x, filter, geometry, .forward, into: ending.y) }
     let form = packedFilter(problem, method)
     var packed = filter
     if !form.isFilter(problem) {
@@ -78,7 +77,7 @@ extension OpenCLBackend {
     _ geometry: Conv2D, _ storage: DataType
   ) -> (problem: ConvolutionProblem, method: ConvolutionMethod, filterCount: Int) {
     let problem = ConvolutionProblem(forward: geometry.flattened)
-    let method = method(problem, storage)
+    let method = method(problem, storage, .inference)
     let count =
       switch method {
       case .winograd(let plan): plan.preparedCount(problem.c, problem.k)
@@ -111,11 +110,11 @@ extension OpenCLBackend {
       dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
     try planning(ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate)) {
-      if isProduct(geometry, dy.type) {
-        return try multiplyPixels(dy, filter, geometry, .inputGradient, accumulate: accumulate, into: dx)
-      }
       let g = geometry.flattened
       let phases = inputGradientPhases(g, dy.type)
+      if phases.map(\.method) == [.product] {
+        return try multiplyPixels(dy, filter, g, .inputGradient, accumulate: accumulate, into: dx)
+      }
       // Pixels between the taps of a small filter with a large stride get no gradient.
       let reached = phases.reduce(0) { $0 + $1.rows.outputs * $1.columns.outputs }
       if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
@@ -162,7 +161,7 @@ extension OpenCLBackend {
     return rowPhases.filter(\.isUsed).flatMap { rows in
       columnPhases.filter(\.isUsed).map { columns in
         let problem = ConvolutionProblem(inputGradient: g, rows: rows, columns: columns, wStart: start)
-        let method = method(problem, storage)
+        let method = method(problem, storage, .inputGradient)
         let filter = packedFilter(problem, method)
         start += filter.count
         return InputGradientPhase(rows: rows, columns: columns, problem: problem, method: method, filter: filter)
@@ -180,14 +179,14 @@ extension OpenCLBackend {
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
     try planning(ConvolutionWork(.filterGradient, geometry, x.type)) {
-      if isProduct(geometry, x.type) { return try multiplyPixels(x, dy, geometry, .filterGradient, into: dw) }
       let g = geometry.flattened
       switch method(filterGradient: g, x.type) {
+      case .product: try multiplyPixels(x, dy, g, .filterGradient, into: dw)
       case .tiled(let plan): try multiplyTiles(x, dy, ConvolutionProblem(forward: g), plan, Ending(into: dw))
       case .batched(let plan): try winogradFilterGradient(x, dy, ConvolutionProblem(forward: g), plan, into: dw)
       case .winograd(let plan): try winogradFilterGradient(x, dy, g, plan, into: dw)
       case .directFilterGradient(let plan): try filterGradient(x, dy, g, plan, into: dw)
-      case .product, .direct, .plain:
+      case .direct, .plain:
         let width = traits.vectorWidth(dividing: g.k)
         try launch(
           Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], x.type.storage),
@@ -238,11 +237,10 @@ extension OpenCLBackend {
         let chunks = chunksInEpilogue(work.geometry, work.storage) ?? momentChunks(rows: rows, channels: g.k)
         return [chunks * 3 * g.k * 4] + convolutionWorkspaces(work.withoutStatistics)
       }
-      if isProduct(work.geometry, work.storage) { return [] }
       switch work.pass {
       case .forward, .forwardWithStatistics:
         let problem = ConvolutionProblem(forward: g)
-        let method = method(problem, work.storage, isTraining: true)
+        let method = method(problem, work.storage, .forward)
         let packed = packedFilter(problem, method)
         return (packed.isFilter(problem) ? [] : [packed.count * 4]) + workspaces(problem, method, isTransformed: false)
       case .inference:
@@ -251,6 +249,7 @@ extension OpenCLBackend {
       case .inputGradient:
         // The turned filter, and what one phase needs after the other.
         let phases = inputGradientPhases(g, work.storage)
+        if phases.map(\.method) == [.product] { return [] }
         let largest = phases.max { borrowed($0) < borrowed($1) }
         return [turnedFilterCount(phases) * 4]
           + (largest.map { workspaces($0.problem, $0.method, isTransformed: false) } ?? [])

@@ -24,8 +24,11 @@ enum ConvolutionMethod: Hashable {
 
 extension OpenCLBackend {
   /// How a convolution is computed, by the choice in force (``planning(_:_:)``).
-  /// - Parameter isTraining: whether it is the forward pass of training.
-  func method(_ problem: ConvolutionProblem, _ storage: DataType, isTraining: Bool = false) -> ConvolutionMethod {
+  /// - Parameter pass: what the convolution is, or is a phase of; for a filter gradient see ``method(filterGradient:_:)``.
+  func method(_ problem: ConvolutionProblem, _ storage: DataType, _ pass: ConvolutionPass) -> ConvolutionMethod {
+    // CLBlast takes the filter as it is, and knows no epilogue.
+    if isProduct(problem, storage) && pass != .inference { return .product }
+    let isTraining = pass == .forward || pass == .forwardWithStatistics
     if let plan = BatchedPlan(problem, traits, isTraining: isTraining) { return .batched(plan) }
     if let plan = TiledPlan(problem, storage, traits) { return .tiled(plan) }
     if let plan = WinogradPlan(problem, traits, isTraining: isTraining) { return .winograd(plan) }
@@ -34,20 +37,26 @@ extension OpenCLBackend {
 
   /// How a filter gradient is computed, by the choice in force.
   func method(filterGradient geometry: Conv2D, _ storage: DataType) -> ConvolutionMethod {
+    if isProduct(ConvolutionProblem(forward: geometry), storage) { return .product }
     if let plan = BatchedPlan(filterGradient: geometry, traits) { return .batched(plan) }
     if let plan = TiledPlan(filterGradient: geometry, storage, traits) { return .tiled(plan) }
     if let plan = WinogradPlan(filterGradient: geometry, traits) { return .winograd(plan) }
     return FilterGradientPlan(geometry, traits).map { .directFilterGradient($0) } ?? .plain
   }
 
+  /// Whether CLBlast was chosen for this convolution, which must be one that is a product of float32: a single tap that meets every
+  /// pixel.
+  private func isProduct(_ problem: ConvolutionProblem, _ storage: DataType) -> Bool {
+    traits.choice?.algorithm == .product && storage == .float32 && problem.isPlain && problem.isDense
+  }
+
   /// How this work is computed by a choice: of an input gradient, each phase.
   func methods(for work: ConvolutionWork, by choice: ConvolutionChoice?) -> [ConvolutionMethod] {
     planning(by: choice) {
-      if isProduct(work.geometry, work.storage) && work.pass != .inference { return [.product] }
       let g = work.geometry.flattened
       switch work.pass {
       case .forward, .forwardWithStatistics, .inference:
-        return [method(ConvolutionProblem(forward: g), work.storage, isTraining: work.pass != .inference)]
+        return [method(ConvolutionProblem(forward: g), work.storage, work.pass)]
       case .inputGradient: return inputGradientPhases(g, work.storage).map(\.method)
       case .filterGradient: return [method(filterGradient: g, work.storage)]
       }

@@ -56,12 +56,6 @@ extension OpenCLBackend {
   /// Rows of a matrix as the pixels of an image.
   private func pixels(_ rows: Int, _ channels: Int) -> Shape { [1, 1, rows, channels] }
 
-  /// Whether CLBlast was chosen for this convolution, which must be one that is a product of float32: a single tap that meets every
-  /// pixel.
-  func isProduct(_ g: Conv2D, _ storage: DataType) -> Bool {
-    traits.choice?.algorithm == .product && storage == .float32 && g.r == 1 && g.s == 1 && g.stride == 1 && g.padding == 0
-  }
-
   /// A pass of a convolution of a single tap as one product: the pixels are the rows.
   func multiplyPixels(
     _ a: Tensor, _ b: Tensor, _ g: Conv2D, _ pass: ConvolutionPass, accumulate: Bool = false, into c: Tensor

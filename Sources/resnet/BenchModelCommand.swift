@@ -73,6 +73,7 @@ struct BenchModelCommand: ParsableCommand {
     print(
       "\(model), batch \(shape[0]), \(shape[1])×\(shape[2])×\(shape[3]), on \(backend.name)\n"
         + "training \(fixed(trained, 1)) images/s, inference \(fixed(inferred, 1)) images/s, peak memory \(bytes(peak))")
+    if let math = device.describeMath(on: backend, precision) { print(math) }
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: shape[0])) }
     if let profiled { print("\n" + profiled.text) }
   }

@@ -106,4 +106,15 @@ struct DeviceOption: ParsableArguments {
     let split = try sharing?.split(devices, open) ?? BatchSplit(devices: devices.count)
     return ParallelBackend(try devices.map(open), split: split)
   }
+  /// What fast mathematics comes to on these devices, for a run's header; nil where it was not asked for.
+  func describeMath(on backend: any Backend, _ precision: Precision) -> String? {
+    guard math == .fast else { return nil }
+    let devices = ((backend as? ParallelBackend)?.devices ?? [backend]).compactMap { $0 as? OpenCLBackend }
+    let exponents = Set(devices.map { $0.factorType(storing: precision.storage(on: $0)).roundoff.exponent }).sorted()
+    if exponents == [DataType.float32.roundoff.exponent] {
+      return "--math fast: no matrix instructions were found on this device, so the factors of convolutions stay float32"
+    }
+    let bits = exponents.map { String(-$0) }.joined(separator: " or ")
+    return "--math fast: the factors of convolutions have \(bits) significant bits"
+  }
 }

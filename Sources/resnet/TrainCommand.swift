@@ -72,6 +72,7 @@ struct TrainCommand: ParsableCommand {
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+    if let math = device.describeMath(on: backend, precision) { print(math) }
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
 
     var profiled = Profile()

@@ -104,6 +104,23 @@ import Testing
     #expect(passed > 0)
   }
 
+  /// The kernels for GPUs, and buffers without anything behind them.
+  @Test func otherKernelsAreVerified() throws {
+    let report = try json("verify --quick --filter sumRows --kernels local --separate-buffers --json")
+    #expect(report["failed"] == .integer(0) && report["passed"] != .integer(0) && report["factors"] == .string("float32"))
+  }
+
+  /// Whether this device has matrix instructions or not.
+  @Test func fastMathematicsSaysWhatItComesTo() throws {
+    let line = "bench model resnet8 --batch-size 2 --image-size 8 --steps 1"
+    let results = try [line, "\(line) --math fast"].map { try Program.run($0.split(separator: " ").map(String.init)) }
+    #expect(results.map(\.code) == [0, 0])
+    let bits = "--math fast: the factors of convolutions have 8 significant bits"
+    let none = "--math fast: no matrix instructions were found"
+    #expect(results[1].out.contains(bits) != results[1].out.contains(none), "\(results[1].out)")
+    #expect(!results[0].out.contains("--math"))
+  }
+
   @Test func modelIsMeasured() throws {
     let figures = try json("bench model resnet8 --batch-size 2 --image-size 8 --steps 1 --recompute --json")
     expect("train_images_per_second", "infer_images_per_second", "peak_bytes", "device", in: figures)

@@ -1,0 +1,72 @@
+/// Loss, optimiser and batches in a dry run.
+extension DryRunBackend {
+  public func softmax(_ logits: Tensor, into probabilities: Tensor) {
+    precondition(logits.shape.rank == 2, "[softmax] \(logits.shape)")
+    for tensor in [logits, probabilities] { require(tensor, logits.shape, "softmax") }
+    log("softmax", "\(logits.shape)", reads: [logits], writes: [probabilities]) { try $0.softmax($1[0], into: $1[1]) }
+  }
+
+  public func crossEntropy(
+    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
+  ) {
+    precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape)")
+    require(logits, logits.shape, "crossEntropy")
+    require(labels, [logits.shape[0]], "crossEntropy", .int32)
+    require(metrics, [3], "crossEntropy")
+    if let gradient { require(gradient, logits.shape, "crossEntropy") }
+    if let lossScale { require(lossScale, [LossScale.count], "crossEntropy") }
+    let (isScaled, hasGradient) = (lossScale != nil, gradient != nil)
+    log(
+      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled")]),
+      reads: [logits, labels] + (lossScale.map { [$0] } ?? []), updates: [metrics], writes: gradient.map { [$0] } ?? [],
+      workspace: .crossEntropy(rows: logits.shape[0])
+    ) {
+      let rest = isScaled ? 3 : 2
+      try $0.crossEntropy(
+        $1[0], labels: $1[1], smoothing: smoothing, metrics: $1[rest], gradient: hasGradient ? $1[rest + 1] : nil,
+        lossScale: isScaled ? $1[2] : nil)
+    }
+  }
+
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) {
+    for tensor in [weights, gradients, velocity] { require(tensor, weights.shape, "sgdStep") }
+    if let lossScale { require(lossScale, [LossScale.count], "sgdStep") }
+    let isScaled = lossScale != nil
+    log(
+      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov"), (isScaled, "scaled")]),
+      reads: [gradients] + (lossScale.map { [$0] } ?? []), updates: [weights, velocity], writes: []
+    ) {
+      try $0.sgdStep(
+        $1[$1.count - 2], gradients: $1[0], velocity: $1[$1.count - 1], rule, lossScale: isScaled ? $1[1] : nil)
+    }
+  }
+
+  public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) {
+    require(lossScale, [LossScale.count], "updateLossScale")
+    require(gradients, gradients.shape, "updateLossScale")
+    log(
+      "updateLossScale", "\(gradients.shape)", reads: [gradients], updates: [lossScale], writes: [],
+      workspace: .updateLossScale(count: gradients.count)
+    ) { try $0.updateLossScale($1[1], gradients: $1[0]) }
+  }
+
+  public func gatherBatch(
+    images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor
+  ) {
+    precondition(images.shape.rank == 4 && x.shape.rank == 4, "[gatherBatch] \(images.shape) to \(x.shape)")
+    let (m, n, c) = (images.shape[0], x.shape[0], images.shape[3])
+    require(images, images.shape, "gatherBatch", images.type == .uint8 ? .uint8 : scalar)
+    require(labels, [m], "gatherBatch", .int32)
+    require(plan, [n, 4], "gatherBatch", .int32)
+    require(channelMap, [2, c], "gatherBatch")
+    require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch", storage(x, "gatherBatch"))
+    require(batchLabels, [n], "gatherBatch", .int32)
+    // Of the data set, only the batch is read.
+    log(
+      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)", reads: [plan, channelMap], writes: [x, batchLabels],
+      partly: ([images, labels], bytes: x.count * images.type.byteCount + batchLabels.byteCount)
+    ) {
+      try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])
+    }
+  }
+}
