@@ -19,7 +19,7 @@ let package = Package(
     // The C libraries, found through pkg-config, named for apt so that SwiftPM can say what to install.
     .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
     .systemLibrary(name: "CCLBlast", pkgConfig: "clblast", providers: [.apt(["libclblast-dev"])]),
-    // Inflates the gzip files that MNIST-style data sets come in.
+    // Inflates the gzip files that MNIST-style data sets come in; checks the records of PyTorch's zip archives.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
     .target(name: "Compute"),
@@ -42,7 +42,7 @@ let package = Package(
     .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
     .target(name: "NN", dependencies: ["Compute"]),
     .target(name: "Models", dependencies: ["NN"]),
-    .target(name: "Formats", dependencies: ["Compute"]),
+    .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),

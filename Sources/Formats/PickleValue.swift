@@ -1,0 +1,83 @@
+/// A value of a pickle. What holds other values refers to them by number in ``Pickle``, so that nothing nests: however a file
+/// ties its values together, releasing and walking them takes no recursion.
+enum PickleValue {
+  case none
+  case boolean(Bool)
+  case integer(Int)
+  case string(String)
+  case global(PyTorchGlobal)
+  case tuple(Int)
+  case dictionary(Int)
+  case storage(PyTorchStorage)
+  case tensor(Int)
+  /// A value of which only its kind is kept, for example `a list`: nothing that is read needs more.
+  case other(String)
+
+  /// The kind, for messages.
+  var kind: String {
+    switch self {
+    case .none: "None"
+    case .boolean: "a boolean"
+    case .integer: "an integer"
+    case .string: "a string"
+    case .global(let global): "'\(global)'"
+    case .tuple: "a tuple"
+    case .dictionary: "a dictionary"
+    case .storage: "a storage"
+    case .tensor: "a tensor"
+    case .other(let kind): kind
+    }
+  }
+}
+
+/// What a pickle has described.
+struct Pickle {
+  /// The first is the empty one.
+  var tuples: [[PickleValue]] = [[]]
+  var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
+  var tensors: [PyTorchTensor] = []
+}
+
+/// The only names of Python that a pickle may refer to: none of them is run, each says how to read what follows.
+enum PyTorchGlobal: CustomStringConvertible {
+  case orderedDictionary
+  /// `_rebuild_tensor` (storage, offset, shape, strides), of version 2 (…, requires_grad, hooks) or 3 (…, element type).
+  case rebuildTensor(version: Int)
+  /// (tensor, requires_grad, hooks), or with a state besides.
+  case rebuildParameter(hasState: Bool)
+  case size
+  case device
+  /// The class of storages of an element type; nil for plain bytes.
+  case storageClass(PyTorchElement?)
+  case element(PyTorchElement)
+
+  init?(module: String, name: String) {
+    switch (module, name) {
+    case ("collections", "OrderedDict"): self = .orderedDictionary
+    case ("torch._utils", "_rebuild_tensor"): self = .rebuildTensor(version: 1)
+    case ("torch._utils", "_rebuild_tensor_v2"): self = .rebuildTensor(version: 2)
+    case ("torch._utils", "_rebuild_tensor_v3"): self = .rebuildTensor(version: 3)
+    case ("torch._utils", "_rebuild_parameter"): self = .rebuildParameter(hasState: false)
+    case ("torch._utils", "_rebuild_parameter_with_state"): self = .rebuildParameter(hasState: true)
+    case ("torch", "Size"): self = .size
+    case ("torch", "device"): self = .device
+    case ("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage"): self = .storageClass(nil)
+    case ("torch", _):
+      guard let element = PyTorchElement.allCases.first(where: { $0.rawValue == name || $0.storageName == name }) else { return nil }
+      self = element.rawValue == name ? .element(element) : .storageClass(element)
+    default: return nil
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .orderedDictionary: "collections.OrderedDict"
+    case .rebuildTensor(let version): "torch._utils._rebuild_tensor" + (version > 1 ? "_v\(version)" : "")
+    case .rebuildParameter(let hasState): "torch._utils._rebuild_parameter" + (hasState ? "_with_state" : "")
+    case .size: "torch.Size"
+    case .device: "torch.device"
+    case .storageClass(let element): element.map { "torch.\($0.storageName)" } ?? "torch.UntypedStorage"
+    case .element(let element): "torch.\(element.rawValue)"
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import Compute
+
+/// The element types of PyTorch that this project reads, by PyTorch's names.
+enum PyTorchElement: String, CaseIterable {
+  case float16, bfloat16, float32, float64
+  case uint8, int8, int16, uint16, int32, int64
+  case bool
+
+  /// The class of its storages.
+  var storageName: String {
+    switch self {
+    case .float16: "HalfStorage"
+    case .bfloat16: "BFloat16Storage"
+    case .float32: "FloatStorage"
+    case .float64: "DoubleStorage"
+    case .uint8: "ByteStorage"
+    case .int8: "CharStorage"
+    case .int16: "ShortStorage"
+    case .uint16: "UInt16Storage"
+    case .int32: "IntStorage"
+    case .int64: "LongStorage"
+    case .bool: "BoolStorage"
+    }
+  }
+
+  /// Bytes of one element in the file.
+  var byteCount: Int {
+    switch self {
+    case .uint8, .int8, .bool: 1
+    case .float16, .bfloat16, .int16, .uint16: 2
+    case .float32, .int32: 4
+    case .float64, .int64: 8
+    }
+  }
+
+  /// What elements become: the narrow floating-point types float32, the narrow integers int32, booleans uint8.
+  var decodedType: DataType {
+    switch self {
+    case .float16, .bfloat16, .float32: .float32
+    case .float64: .float64
+    case .uint8, .bool: .uint8
+    case .int8, .int16, .uint16, .int32: .int32
+    case .int64: .int64
+    }
+  }
+
+  func decode(_ bytes: [UInt8], shape: Shape) -> HostTensor {
+    switch self {
+    case .float16: HostTensor(shape: shape, type: .float16, bytes: bytes).converted(to: .float32)
+    case .bfloat16: HostTensor(shape: shape, type: .bfloat16, bytes: bytes).converted(to: .float32)
+    case .int8: HostTensor(bytes.map { Int32(Int8(bitPattern: $0)) }, shape: shape)
+    case .int16: HostTensor(pairs(bytes).map { Int32(Int16(bitPattern: $0)) }, shape: shape)
+    case .uint16: HostTensor(pairs(bytes).map(Int32.init), shape: shape)
+    case .float32, .float64, .uint8, .int32, .int64, .bool: HostTensor(shape: shape, type: decodedType, bytes: bytes)
+    }
+  }
+
+  private func pairs(_ bytes: [UInt8]) -> [UInt16] {
+    stride(from: 0, to: bytes.count, by: 2).map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }
+  }
+}
+
+/// Elements that tensors are views of, a record of the archive.
+struct PyTorchStorage {
+  let key: String
+  /// Nil for plain bytes.
+  let element: PyTorchElement?
+  /// Elements, or plain bytes.
+  let count: Int
+
+  /// Its size in bytes; nil where that does not fit.
+  var byteCount: Int? {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: element?.byteCount ?? 1)
+    return overflow ? nil : bytes
+  }
+}
+
+/// A view of a storage: element [i, j, …] is number offset + i·strides[0] + j·strides[1] + … of the storage.
+struct PyTorchTensor {
+  let storage: PyTorchStorage
+  let element: PyTorchElement
+  let offset: Int
+  let shape: [Int]
+  let strides: [Int]
+  /// Elements.
+  let count: Int
+
+  /// PyTorch's own bound on dimensions.
+  private static let maximumRank = 64
+
+  /// - Throws: a ``Failure``, without a place, for a view that its storage does not hold.
+  init(_ storage: PyTorchStorage, _ element: PyTorchElement, offset: Int, shape: [Int], strides: [Int]) throws {
+    let text = shape.count <= 8 ? "[\(shape.map(String.init).joined(separator: ", "))]" : "of \(shape.count) dimensions"
+    let wrong = { (reason: String) in Failure("a tensor \(text) \(reason)") }
+    guard shape.count <= Self.maximumRank else { throw wrong("has more than \(Self.maximumRank)") }
+    guard shape.count == strides.count else { throw wrong("has \(strides.count) strides") }
+    guard offset >= 0 else { throw wrong("begins at element \(offset)") }
+    if let size = shape.first(where: { $0 < 0 }) { throw wrong("has a negative size, \(size)") }
+    if let step = strides.first(where: { $0 < 0 }) { throw wrong("has a negative stride, \(step)") }
+    guard let bytes = storage.byteCount else { throw wrong("has a storage of \(storage.count) elements") }
+    guard let count = Shape(shape).count(within: .max / 16) else { throw wrong("is too large") }
+    var last = (partialValue: offset, overflow: false)
+    for (size, step) in zip(shape, strides) where count > 0 {
+      let (reach, overflow) = (size - 1).multipliedReportingOverflow(by: step)
+      let next = last.partialValue.addingReportingOverflow(reach)
+      last = (next.partialValue, last.overflow || overflow || next.overflow)
+    }
+    let room = bytes / element.byteCount
+    guard count == 0 || (!last.overflow && last.partialValue < room) else {
+      let place = last.overflow ? "" : ", \(last.partialValue),"
+      throw wrong("reaches an element\(place) past the end of its storage of \(room)")
+    }
+    (self.storage, self.element, self.offset, self.shape, self.count) = (storage, element, offset, shape, count)
+    // A dimension of one element is never stepped over, however far its stride would lead.
+    self.strides = zip(shape, strides).map { $0 > 1 ? $1 : 0 }
+  }
+
+  /// The elements in row-major order.
+  /// - Parameter bytes: the storage's, of the size that it announces.
+  func decode(_ bytes: [UInt8]) -> HostTensor {
+    precondition(bytes.count == storage.byteCount, "[PyTorchTensor] \(bytes.count) bytes for a storage of \(storage.count)")
+    return element.decode(gathered(bytes), shape: Shape(shape))
+  }
+
+  private func gathered(_ bytes: [UInt8]) -> [UInt8] {
+    let (size, total) = (element.byteCount, count * element.byteCount)
+    if count == 0 { return [] }
+    // Row-major as they lie.
+    var expected = 1
+    let isContiguous = zip(shape, strides).reversed().allSatisfy { extent, step in
+      defer { expected *= extent }
+      return extent == 1 || step == expected
+    }
+    if isContiguous {
+      return total == bytes.count ? bytes : Array(bytes[offset * size..<offset * size + total])
+    }
+    var result = [UInt8](repeating: 0, count: total)
+    var index = [Int](repeating: 0, count: shape.count)
+    var source = offset
+    for target in 0..<count {
+      for byte in 0..<size { result[target * size + byte] = bytes[source * size + byte] }
+      // The next index, the last dimension fastest.
+      for axis in shape.indices.reversed() {
+        index[axis] += 1
+        source += strides[axis]
+        if index[axis] < shape[axis] { break }
+        source -= shape[axis] * strides[axis]
+        index[axis] = 0
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,197 @@
+import CZlib
+import Compute
+
+/// A zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored, not compressed, as PyTorch writes them.
+///
+/// The whole directory is checked when the archive is opened: no record is compressed, encrypted, there twice, outside the file or
+/// within another, so that what is read is never more than the file.
+struct ZipArchive: ~Copyable {
+  struct Record {
+    let name: String
+    let checksum: UInt32
+    /// The bytes of its contents.
+    let byteCount: Int
+    /// Where its local header begins.
+    let headerOffset: Int
+  }
+
+  let file: InputFile
+  /// In the order of their places.
+  let records: [Record]
+  /// Where the directory begins; records end before it.
+  private let directoryOffset: Int
+  private let indices: [String: Int]
+
+  private static let maximumRecords = 1 << 20
+  private static let localHeaderByteCount = 30
+
+  /// - Throws: a ``Failure`` that names the file, the record and what is wrong.
+  init(_ file: consuming InputFile) throws {
+    let end = try ZipDirectoryEnd(file)
+    let records = try Self.records(file, end)
+    let indices = try Self.indices(records, file.path)
+    self.records = records
+    self.indices = indices
+    directoryOffset = end.offset
+    self.file = file
+  }
+
+  private static func records(_ file: borrowing InputFile, _ end: ZipDirectoryEnd) throws -> [Record] {
+    let path = file.path
+    guard end.records <= maximumRecords, end.byteCount >= end.records * 46 else {
+      throw Failure("\(path): the zip directory's \(end.byteCount) bytes cannot hold \(end.records) records")
+    }
+    var fields = ByteFields(try file.read(end.byteCount, at: end.offset))
+    let records = try (0..<end.records).map { _ in try record(&fields, path) }
+    guard fields.isAtEnd else { throw Failure("\(path): the zip directory has more bytes than its records") }
+    return records.sorted { $0.headerOffset < $1.headerOffset }
+  }
+
+  private static func indices(_ records: [Record], _ path: String) throws -> [String: Int] {
+    try Dictionary(records.enumerated().map { ($1.name, $0) }) { _, index in
+      throw Failure("\(path): the zip record '\(shortened(records[index].name))' is there twice")
+    }
+  }
+
+  /// The contents of a record, checked against its checksum.
+  /// - Throws: a ``Failure`` where there is no such record, or it is damaged.
+  func read(_ name: String) throws -> [UInt8] {
+    guard let index = indices[name] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
+    let record = records[index]
+    let place = "\(file.path): the zip record '\(shortened(name))'"
+    // A record ends where the next one begins, or before.
+    let limit = index + 1 < records.count ? records[index + 1].headerOffset : directoryOffset
+    let left = limit - record.headerOffset - Self.localHeaderByteCount
+    guard left >= 0 else { throw Failure("\(place) overlaps what follows it") }
+    var header = ByteFields(try file.read(Self.localHeaderByteCount, at: record.headerOffset))
+    guard header.integer(4) == 0x0403_4B50 else { throw Failure("\(place) has no header where the directory says") }
+    header.skip(22)
+    let (nameByteCount, extraByteCount) = (header.integer(2), header.integer(2))
+    guard nameByteCount + extraByteCount + record.byteCount <= left else {
+      throw Failure("\(place) of \(record.byteCount) bytes overlaps what follows it")
+    }
+    let start = record.headerOffset + Self.localHeaderByteCount
+    guard try file.read(nameByteCount, at: start) == Array(name.utf8) else {
+      throw Failure("\(place) has another name in its own header")
+    }
+    let bytes = try file.read(record.byteCount, at: start + nameByteCount + extraByteCount)
+    let checksum = bytes.withUnsafeBytes { crc32_z(0, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
+    guard bytes.isEmpty || UInt32(truncatingIfNeeded: checksum) == record.checksum else {
+      throw Failure("\(place) is damaged: its checksum differs")
+    }
+    return bytes
+  }
+
+  /// The size of a record's contents; nil where there is none.
+  func byteCount(of name: String) -> Int? { indices[name].map { records[$0].byteCount } }
+
+  /// One entry of the directory (APPNOTE 4.3.12).
+  private static func record(_ fields: inout ByteFields, _ path: String) throws -> Record {
+    let damaged = Failure("\(path): the zip directory is damaged")
+    guard fields.left >= 46, fields.integer(4) == 0x0201_4B50 else { throw damaged }
+    fields.skip(4)
+    let (flags, method) = (fields.integer(2), fields.integer(2))
+    fields.skip(4)
+    let checksum = UInt32(truncatingIfNeeded: fields.integer(4))
+    var (storedByteCount, byteCount) = (fields.integer(4), fields.integer(4))
+    let (nameByteCount, extraByteCount, commentByteCount) = (fields.integer(2), fields.integer(2), fields.integer(2))
+    fields.skip(8)
+    var headerOffset = fields.integer(4)
+    guard fields.left >= nameByteCount + extraByteCount + commentByteCount else { throw damaged }
+    guard let name = String(validating: fields.bytes(nameByteCount), as: UTF8.self) else {
+      throw Failure("\(path): the zip directory has a name that is not UTF-8")
+    }
+    var extra = ByteFields(fields.bytes(extraByteCount))
+    fields.skip(commentByteCount)
+    // What does not fit 32 bits stands in the Zip64 field, in this order (APPNOTE 4.5.3).
+    while extra.left >= 4 {
+      let (tag, count) = (extra.integer(2), extra.integer(2))
+      guard count <= extra.left else { break }
+      var field = ByteFields(extra.bytes(count))
+      guard tag == 1 else { continue }
+      if byteCount == 0xFFFF_FFFF && field.left >= 8 { byteCount = field.integer(8) }
+      if storedByteCount == 0xFFFF_FFFF && field.left >= 8 { storedByteCount = field.integer(8) }
+      if headerOffset == 0xFFFF_FFFF && field.left >= 8 { headerOffset = field.integer(8) }
+    }
+    let place = "\(path): the zip record '\(shortened(name))'"
+    guard flags & 1 == 0 else { throw Failure("\(place) is encrypted") }
+    guard method == 0, storedByteCount == byteCount else {
+      throw Failure("\(place) is compressed, which PyTorch never does: save the file again by torch.save")
+    }
+    // Negative where the Zip64 field had the highest bit set.
+    guard byteCount >= 0, byteCount < 1 << 62, headerOffset >= 0, headerOffset < 1 << 62 else { throw damaged }
+    return Record(name: name, checksum: checksum, byteCount: byteCount, headerOffset: headerOffset)
+  }
+}
+
+/// What a zip archive's end says of its directory (APPNOTE 4.3.14 to 4.3.16).
+private struct ZipDirectoryEnd {
+  private(set) var records, byteCount, offset: Int
+
+  init(_ file: borrowing InputFile) throws {
+    let path = file.path
+    // The last record is 22 bytes and a comment of up to 65535; before it may stand Zip64's locator of 20 bytes.
+    let tailOffset = max(0, file.byteCount - 22 - 65535 - 20)
+    let tail = try file.read(file.byteCount - tailOffset, at: tailOffset)
+    let places = stride(from: tail.count - 22, through: 0, by: -1)
+    let signature: [UInt8] = [0x50, 0x4B, 5, 6]
+    guard
+      let place = places.first(where: { place in
+        tail[place..<place + 4].elementsEqual(signature)
+          && Int(tail[place + 20]) + Int(tail[place + 21]) << 8 == tail.count - place - 22
+      })
+    else { throw Failure("\(path): a zip archive, as PyTorch writes them, without its end; it is truncated") }
+    var fields = ByteFields(Array(tail[(place + 4)...]))
+    let disks = [fields.integer(2), fields.integer(2)]
+    let recordsHere = fields.integer(2)
+    (records, byteCount, offset) = (fields.integer(2), fields.integer(4), fields.integer(4))
+    var directoryLimit = tailOffset + place
+    guard disks.allSatisfy({ $0 == 0 || $0 == 0xFFFF }), recordsHere == records else {
+      throw Failure("\(path): one of several parts of a zip archive")
+    }
+    if place >= 20, tail[(place - 20)..<(place - 16)].elementsEqual([0x50, 0x4B, 6, 7]) {
+      var locator = ByteFields(Array(tail[(place - 12)..<(place - 4)]))
+      let end = locator.integer(8)
+      guard end >= 0, end <= directoryLimit - 20 - 56 else { throw Failure("\(path): the zip archive's end is damaged") }
+      var fields = ByteFields(try file.read(56, at: end))
+      guard fields.integer(4) == 0x0606_4B50 else { throw Failure("\(path): the zip archive's end is damaged") }
+      fields.skip(28)
+      (records, byteCount, offset) = (fields.integer(8), fields.integer(8), fields.integer(8))
+      directoryLimit = end
+    }
+    guard records >= 0, byteCount >= 0, offset >= 0, offset <= directoryLimit, byteCount <= directoryLimit - offset else {
+      throw Failure("\(path): the zip directory lies outside the file; it is truncated or damaged")
+    }
+  }
+}
+
+/// Little-endian fields, one after another.
+/// - Precondition: of every call, that so many bytes are left.
+struct ByteFields {
+  private let all: [UInt8]
+  private var position = 0
+
+  init(_ bytes: [UInt8]) { all = bytes }
+
+  var left: Int { all.count - position }
+  var isAtEnd: Bool { left == 0 }
+
+  mutating func skip(_ count: Int) { position += count }
+
+  mutating func bytes(_ count: Int) -> [UInt8] {
+    defer { position += count }
+    return Array(all[position..<position + count])
+  }
+
+  /// An unsigned number of so many bytes; negative where eight bytes have the highest bit set.
+  mutating func integer(_ count: Int) -> Int {
+    defer { position += count }
+    return all[position..<position + count].reversed().reduce(0) { $0 << 8 | Int($1) }
+  }
+}
+
+/// A name from a file for a message: control characters escaped, at most 60 characters.
+func shortened(_ name: String) -> String {
+  let text = name.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }.joined()
+  return text.count <= 60 ? text : text.prefix(59) + "…"
+}
