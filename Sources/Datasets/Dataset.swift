@@ -80,6 +80,9 @@ public struct Normalization: Hashable, Codable, Sendable {
       range: 1, mean: [Float](repeating: 0, count: channels), deviation: [Float](repeating: 1, count: channels))
   }
 
+  /// Of colour bytes, as torchvision's models of the ImageNet family want them.
+  public static let imageNet = Normalization(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
+
   /// The same map as x = pixel·scale + shift, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes
   /// it: float32 [2,C], first scale = 1 / (range·deviation), then shift = −mean / deviation.
   public var channelMap: HostTensor {

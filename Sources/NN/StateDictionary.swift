@@ -61,18 +61,38 @@ extension ParameterStore {
     try assign(host, to: entry.value)
   }
 
+  /// Whether these are all the model's tensors, in torchvision's layouts, without a device; `num_batches_tracked` is ignored.
+  /// - Throws: ``Failure`` that counts what is missing, unknown, of another shape and of another type, and names the first of each.
+  public func check(_ dictionary: [String: HostTensor]) throws { try check(dictionary, holds: entries) }
+
+  private func check(_ dictionary: [String: HostTensor], holds wanted: [Parameter]) throws {
+    let known = Set(wanted.map(\.name))
+    let found = wanted.compactMap { parameter in dictionary[parameter.name].map { (parameter: parameter, host: $0) } }
+    let differing = found.filter { $0.host.shape != $0.parameter.torchShape }.map {
+      "'\($0.parameter.name)' is \($0.host.shape), the model expects \($0.parameter.torchShape)"
+    }
+    let mistyped = found.filter { $0.host.type != .float32 && $0.host.type != .float64 }.map {
+      "'\($0.parameter.name)' is \($0.host.type.rawValue), the model expects float32"
+    }
+    let complaints = [
+      ("missing", wanted.map(\.name).filter { dictionary[$0] == nil }.map { "'\($0)'" }),
+      (
+        "that the model does not have",
+        dictionary.keys.filter { !known.contains($0) && !$0.hasSuffix("num_batches_tracked") }.sorted().map { "'\($0)'" }
+      ),
+      ("of another shape", differing), ("of another type", mistyped),
+    ].filter { !$0.1.isEmpty }.map { kind, names in
+      "\(names.count) \(kind): \(names.prefix(3).joined(separator: ", "))" + (names.count > 3 ? ", …" : "")
+    }
+    guard complaints.isEmpty else {
+      throw Failure(
+        "these weights are not the model's, of whose \(wanted.count) tensors they hold \(found.count): "
+          + complaints.joined(separator: "; "))
+    }
+  }
+
   private func write(_ dictionary: [String: HostTensor], to targets: [(parameter: Parameter, tensor: Tensor)]) throws {
-    let known = Set(targets.map(\.parameter.name))
-    let unknown = dictionary.keys.filter { !known.contains($0) && !$0.hasSuffix("num_batches_tracked") }
-    if let name = unknown.min() {
-      throw Failure("the weights hold '\(name)', which the model does not have: were they made for another model?")
-    }
-    for (parameter, _) in targets {
-      guard let host = dictionary[parameter.name] else {
-        throw Failure("the weights lack '\(parameter.name)', which the model needs: were they made for another model?")
-      }
-      try check(host, name: parameter.name, expected: parameter.torchShape)
-    }
+    try check(dictionary, holds: targets.map(\.parameter))
     for (parameter, tensor) in targets {
       if let host = dictionary[parameter.name] { try assign(parameter.ownLayout(host), to: tensor) }
     }

@@ -5,21 +5,23 @@ import Foundation
 import Models
 import NN
 
-/// Weights in a safetensors file under torchvision's names and layouts, with what is needed to use them in its metadata.
+/// Weights under torchvision's names and layouts, with what is needed to use them where the file tells.
 public struct Weights {
   public let tensors: [String: HostTensor]
   /// The network and the images' normalisation, where this project wrote the file.
   public let description: Description?
 
-  /// What a checkpoint says of itself.
+  /// What a checkpoint says of itself, in a safetensors file's metadata.
   public struct Description: Hashable, Codable, Sendable {
     public var model: ModelConfiguration
-    /// Class names in the order of the logits.
+    /// Class names in the order of the logits; their numbers where nothing names them.
     public var classes: [String]
-    public var normalization: Normalization
-    public var dataset: String
-    /// Height and width of the images it was trained on.
-    public var imageSize: [Int]
+    /// Nil where it is not known.
+    public var normalization: Normalization?
+    /// The data set that the network was trained on; nil for weights from elsewhere.
+    public var dataset: String?
+    /// Height and width of the images it was trained on; nil where they are not known.
+    public var imageSize: [Int]?
 
     public init(model: ModelConfiguration, dataset: Dataset) {
       self.model = model
@@ -28,18 +30,36 @@ public struct Weights {
       self.dataset = dataset.name
       imageSize = [dataset.images.shape[1], dataset.images.shape[2]]
     }
+
+    /// For weights from elsewhere. Those of the ImageNet family are taken to want colour images as torchvision's do.
+    /// - Throws: ``Failure`` for an unknown model.
+    public init(imported model: ModelConfiguration) throws {
+      self.model = model
+      classes = (0..<model.classes).map(String.init)
+      let (side, usualClasses) = try ModelConfiguration.usualInput(of: model.name)
+      if usualClasses == 1000 && model.channels == 3 {
+        normalization = .imageNet
+        imageSize = [side, side]
+      }
+    }
   }
 
   private static let key = "resnet"
 
+  /// Reads a safetensors file or a checkpoint of `torch.save`, whatever the path ends in.
   /// - Throws: ``Failure`` where the file cannot be read, is damaged, or holds a NaN or an infinity.
   public init(contentsOf path: String) throws {
-    let file = try Safetensors.read(path)
-    tensors = file.tensors
+    var metadata: [String: String] = [:]
+    if try PyTorchCheckpoint.isCheckpoint(path) {
+      tensors = try PyTorchCheckpoint.read(path)
+    } else {
+      let file = try Safetensors.read(path)
+      (tensors, metadata) = (file.tensors, file.metadata)
+    }
     if let (name, _) = tensors.sorted(by: { $0.key < $1.key }).first(where: { !$0.value.isFinite }) {
       throw Failure("\(path): tensor '\(name)' has values that are not finite numbers: the training that made it had diverged")
     }
-    description = try file.metadata[Self.key].map { text in
+    description = try metadata[Self.key].map { text in
       do { return try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
         throw Failure(
           "\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
@@ -51,6 +71,18 @@ public struct Weights {
   /// - Throws: ``Failure`` where the file cannot be written; what the backend throws.
   public static func write(_ store: ParameterStore, _ description: Description, to path: String) throws {
     try Safetensors.write(try store.stateDictionary(), metadata: [key: try encode(description)], to: path)
+  }
+
+  /// Writes a model's tensors, and nothing else, as float32 in torchvision's order.
+  /// - Parameter description: what to say of them; nil for a plain file, as PyTorch's own programs write it.
+  /// - Throws: ``Failure`` where these are not the model's tensors and where the file cannot be written.
+  public func write(_ model: ResNet, _ description: Description?, to path: String) throws {
+    try model.store.check(tensors)
+    let ordered = model.store.entries.compactMap { entry in
+      tensors[entry.name].map { (name: entry.name, tensor: $0.converted(to: .float32)) }
+    }
+    let metadata = try description.map { [Self.key: try Self.encode($0)] } ?? ["format": "pt"]
+    try Safetensors.write(ordered, metadata: metadata, to: path)
   }
 
   /// JSON with sorted keys, so that equal values give equal bytes.

@@ -11,13 +11,10 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var device: DeviceOption
   @OptionGroup var tuning: TuneOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
-
-  @Option(help: ArgumentHelp("The weights, a safetensors file.", valueName: "file"))
+  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
   var checkpoint: String
 
-  @Option(help: "The network, where the file does not say: weights from elsewhere.")
-  var model: String?
+  @OptionGroup(title: "Model") var options: WeightsOptions
 
   @Option(help: "Default: the data set that the checkpoint was trained on.", transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
@@ -37,22 +34,17 @@ struct EvaluateCommand: ParsableCommand {
     try tuning.validate(device)
     try precision.validate(device)
     try requirePaths(["--checkpoint": checkpoint, "--data": data])
-    if let model { try modelOptions.validate(model) }
-    if model == nil, let option = modelOptions.given.first {
-      throw ValidationError("\(option) needs --model: without it the checkpoint says how its network is built")
-    }
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
   func run() throws {
     Signals.catchAll()
-    let weights = try Weights(contentsOf: checkpoint)
-    guard let dataset = try dataset ?? located({ try weights.description.map { try DatasetKind(named: $0.dataset) } }) else {
+    let (weights, model) = try options.read(checkpoint)
+    guard let dataset = try dataset ?? about(checkpoint, { try weights.description?.dataset.map(DatasetKind.init(named:)) }) else {
       throw usageError("\(checkpoint) does not name a data set: add --dataset")
     }
-    let model = try located { try ResNet(try configuration(weights)) }
     let validation = try dataset.load(from: data).validation
-    try located { try model.configuration.check(validation) }
+    try about(checkpoint) { try model.configuration.check(validation) }
     let size = validation.images.shape
     let precision = precision.precision ?? .fp32
     let batch: Shape = [batchSize, size[1], size[2], size[3]]
@@ -62,7 +54,7 @@ struct EvaluateCommand: ParsableCommand {
     }
     if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)
-    try located { try model.store.load(weights.tensors) }
+    try about(checkpoint) { try model.store.load(weights.tensors) }
     let images = try DeviceDataset(validation, precision: precision, on: backend)
     guard let metrics = try model.evaluate(images, batchSize: batchSize, progress: { _ in Signals.pending == nil }) else {
       throw Signals.exitCode
@@ -81,20 +73,5 @@ struct EvaluateCommand: ParsableCommand {
         "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
           + "top-5 \(fixed(metrics.top5 * 100, 2)) %")
     }
-  }
-
-  /// The checkpoint's own description, or the named model with sizes read off the weights.
-  private func configuration(_ weights: Weights) throws -> ModelConfiguration {
-    if let described = weights.description?.model, model == nil { return described }
-    guard let model else { throw usageError("\(checkpoint) does not say which network it is for: add --model") }
-    guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.bias"] else {
-      throw Failure("there is no conv1.weight [K, C, R, S] and fc.bias: these are not a residual network's weights")
-    }
-    return modelOptions.configuration(model, classes: head.count, channels: stem.shape[1])
-  }
-
-  /// Names the checkpoint in a failure that is about it.
-  private func located<Result>(_ body: () throws -> Result) throws -> Result {
-    do { return try body() } catch let failure as Failure { throw Failure("\(checkpoint): \(failure)") }
   }
 }

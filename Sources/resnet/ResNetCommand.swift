@@ -8,8 +8,8 @@ struct ResNetCommand: ParsableCommand {
     commandName: "resnet",
     abstract: "Train and run residual networks on any OpenCL device.",
     subcommands: [
-      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self,
-      TuneCommand.self, CacheCommand.self,
+      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ImportCommand.self, ExportCommand.self,
+      SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
     ])
 
   static func main() {

@@ -129,7 +129,7 @@ import Testing
     #expect(message { $0["fc.bias"] = nil }.contains("'fc.bias'"))
     #expect(message { $0["layer9.weight"] = $0["fc.bias"] }.contains("'layer9.weight'"))
     let shape = message { $0["fc.weight"] = HostTensor([Float](repeating: 0, count: 50), shape: [10, 5]) }
-    #expect(shape == "tensor 'fc.weight' has the shape [10, 5], the model expects [7, 5]")
+    #expect(shape.contains("1 of another shape: 'fc.weight' is [10, 5], the model expects [7, 5]"))
     #expect(message { $0["fc.bias"] = HostTensor([Int32](repeating: 0, count: 7), shape: [7]) }.contains("int32"))
     #expect(try backend.download(store.weightsArena) == before)
     #expect(throws: Failure.self) { try store.assign("fc.wait", HostTensor([Float](), shape: [0])) }

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Compute
+import Formats
+import Models
+import Training
+
+struct ImportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "import", abstract: "Make a checkpoint of weights from elsewhere.",
+    discussion: """
+      Reads what torch.save wrote of a state dictionary (.pth, .pt) and safetensors, with torchvision's names, checks it against the \
+      network, and writes a checkpoint that says which network it is for.
+      """)
+
+  @Argument(help: ArgumentHelp("The weights.", valueName: "file"))
+  var input: String
+
+  @OptionGroup(title: "Model") var options: WeightsOptions
+
+  @Option(help: ArgumentHelp("The checkpoint. Default: the weights' name, ending in .safetensors.", valueName: "file"))
+  var output: String?
+
+  func validate() throws { try requirePaths(["<file>": input, "--output": output]) }
+
+  func run() throws {
+    let (weights, model) = try options.read(input)
+    let output = try output ?? unusedOutput()
+    var description = try weights.description ?? Weights.Description(imported: model.configuration)
+    description.model = model.configuration
+    try about(input) { try model.store.check(weights.tensors) }
+    try weights.write(model, description, to: output)
+    print(describe(model, output))
+  }
+
+  /// Beside the input.
+  private func unusedOutput() throws -> String {
+    let path = replacingExtension(of: input, by: "safetensors")
+    if InputFile.exists(path) { throw usageError("\(path) is there already: add --output") }
+    return path
+  }
+}
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write a checkpoint for other programs.",
+    discussion: """
+      A path that ends in .safetensors gets the tensors alone, with torchvision's names and layouts: PyTorch's load_state_dict takes \
+      them as they are.
+      """)
+
+  /// What is written, by the ending of the path.
+  enum Format: String, CaseIterable {
+    case safetensors
+
+    init(path: String) throws {
+      guard let format = Format.allCases.first(where: { path.hasSuffix(".\($0.rawValue)") }) else {
+        let known = Format.allCases.map { ".\($0.rawValue)" }.joined(separator: ", ")
+        throw ValidationError("--output '\(path)': the ending says what to write; known are \(known)")
+      }
+      self = format
+    }
+  }
+
+  @Argument(help: ArgumentHelp("The weights.", valueName: "file"))
+  var checkpoint: String
+
+  @OptionGroup(title: "Model") var options: WeightsOptions
+
+  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  var output: String
+
+  func validate() throws {
+    try requirePaths(["<file>": checkpoint, "--output": output])
+    _ = try Format(path: output)
+  }
+
+  func run() throws {
+    let (weights, model) = try options.read(checkpoint)
+    try about(checkpoint) { try model.store.check(weights.tensors) }
+    switch try Format(path: output) {
+    case .safetensors: try weights.write(model, nil, to: output)
+    }
+    print(describe(model, output))
+  }
+}
+
+/// For example `resnet50, 25,557,032 parameters, 1,000 classes, in weights.safetensors`.
+private func describe(_ model: ResNet, _ path: String) -> String {
+  "\(model.configuration.name), \(grouped(model.store.parameterCount)) parameters, \(grouped(model.configuration.classes)) classes, in \(path)"
+}
+
+/// `a.b/c.pth` → `a.b/c.safetensors`.
+private func replacingExtension(of path: String, by ending: String) -> String {
+  let nameStart = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
+  let name = path[nameStart...]
+  let stem = name.dropFirst().lastIndex(of: ".").map { name[..<$0] } ?? name
+  return "\(path[..<nameStart])\(stem).\(ending)"
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Compute
+import Models
+import Training
+
+/// The options that say which network a file's weights are for, where it does not say so itself.
+struct WeightsOptions: ParsableArguments {
+  @Option(help: "The network, where neither the file says it nor its tensors tell.")
+  var model: String?
+
+  @OptionGroup var options: ModelOptions
+
+  func validate() throws {
+    if let model { try options.validate(model) }
+    if model == nil, let option = options.given.first {
+      throw ValidationError("\(option) needs --model: without it the checkpoint says how its network is built")
+    }
+  }
+
+  /// Reads the weights and builds their network, as `--model` has it, or the file's own description, or else the tensors. Classes and
+  /// channels are read off the tensors where there is no description.
+  /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
+  func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
+    let weights = try Weights(contentsOf: path)
+    return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
+  }
+
+  private func configuration(_ weights: Weights, _ path: String) throws -> ModelConfiguration {
+    if let model {
+      guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.weight"],
+        head.shape.rank == 2
+      else { throw Failure("there is no conv1.weight [K, C, R, S] and fc.weight [classes, C]: these are not a residual network's weights") }
+      return options.configuration(model, classes: head.shape[0], channels: stem.shape[1])
+    }
+    if let described = weights.description?.model { return described }
+    let candidates = ModelConfiguration.candidates(for: weights.tensors.mapValues(\.shape))
+    if candidates.count == 1 { return candidates[0] }
+    let names = candidates.map(\.name).joined(separator: " or ")
+    throw usageError(
+      "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)") + ": add --model")
+  }
+}
+
+/// Names the file in a failure that is about it.
+func about<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+  do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+}
