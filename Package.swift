@@ -67,7 +67,7 @@ let package = Package(
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -37,7 +37,9 @@ struct PickleBytes {
   mutating func integer(_ byteCount: Int) throws -> Int { try bytes(byteCount).reversed().reduce(0) { $0 << 8 | Int($1) } }
 
   mutating func string(_ byteCount: Int) throws -> String {
-    guard let string = String(validating: try bytes(byteCount), as: UTF8.self) else { throw failure("a string that is not UTF-8") }
+    guard let string = String(validating: try bytes(byteCount), as: UTF8.self) else {
+      throw failure("a string that is not UTF-8")
+    }
     return string
   }
 
@@ -58,7 +60,8 @@ struct PickleBytes {
   func refusal(of opcode: UInt8) -> Failure {
     let hexadecimal = String(opcode, radix: 16, uppercase: true)
     let name = Self.refused[opcode] ?? "an unknown one"
-    return failure("opcode 0x\(hexadecimal.count < 2 ? "0" : "")\(hexadecimal), \(name), is not one that torch.save writes for tensors")
+    return failure(
+      "opcode 0x\(hexadecimal.count < 2 ? "0" : "")\(hexadecimal), \(name), is not one that torch.save writes for tensors")
   }
 
   /// The rest of Python's opcodes.

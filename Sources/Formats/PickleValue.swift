@@ -63,7 +63,9 @@ enum PyTorchGlobal: CustomStringConvertible {
     case ("torch", "device"): self = .device
     case ("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage"): self = .storageClass(nil)
     case ("torch", _):
-      guard let element = PyTorchElement.allCases.first(where: { $0.rawValue == name || $0.storageName == name }) else { return nil }
+      guard let element = PyTorchElement.allCases.first(where: { $0.rawValue == name || $0.storageName == name }) else {
+        return nil
+      }
       self = element.rawValue == name ? .element(element) : .storageClass(element)
     default: return nil
     }

@@ -28,7 +28,8 @@ public enum PyTorchCheckpoint {
     let file = try InputFile(path)
     if isPickle(try file.read(min(8, file.byteCount), at: 0)) {
       throw Failure(
-        "\(path): a PyTorch file of the format before PyTorch 1.6: load it there and save it again by torch.save of PyTorch 1.6 or later")
+        "\(path): a PyTorch file of the format before PyTorch 1.6: load it there and save it again by torch.save of PyTorch 1.6 or later"
+      )
     }
     let archive = try ZipArchive(file)
     let prefix = try prefix(archive)
@@ -67,7 +68,8 @@ public enum PyTorchCheckpoint {
   }
 
   /// The state dictionary, by name, without wrappers' prefixes.
-  private static func tensors(_ archive: borrowing ZipArchive, _ record: String) throws -> [(name: String, tensor: PyTorchTensor)] {
+  private static func tensors(_ archive: borrowing ZipArchive, _ record: String) throws -> [(name: String, tensor: PyTorchTensor)]
+  {
     let path = archive.file.path
     let (pickle, root) = try Unpickler.read(try archive.read(record), place: "\(path): data.pkl")
     guard case .dictionary(let index) = root else {
@@ -87,12 +89,15 @@ public enum PyTorchCheckpoint {
       guard case .tensor(let index) = value else {
         let known = stateDictionaryKeys.joined(separator: ", ")
         throw Failure(
-          "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under \(known)")
+          "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under \(known)"
+        )
       }
       guard names.insert(name).inserted else { throw Failure("\(path): tensor '\(shortened(name))' is there twice") }
       tensors.append((name, pickle.tensors[index]))
     }
-    while let prefix = wrapperPrefixes.first(where: { prefix in !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) } }) {
+    while let prefix = wrapperPrefixes.first(where: { prefix in
+      !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) }
+    }) {
       tensors = tensors.map { (String($0.name.dropFirst(prefix.count)), $0.tensor) }
     }
     return tensors
@@ -113,7 +118,8 @@ public enum PyTorchCheckpoint {
       }
       guard byteCount == tensor.storage.byteCount else {
         throw Failure(
-          "\(path): tensor '\(shortened(name))': its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file")
+          "\(path): tensor '\(shortened(name))': its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file"
+        )
       }
       let (bytes, overflow) = tensor.count.multipliedReportingOverflow(by: tensor.element.decodedType.byteCount)
       guard !overflow, bytes <= limit - total else {

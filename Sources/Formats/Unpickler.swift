@@ -230,7 +230,8 @@ extension Unpickler {
   }
 
   private mutating func make(_ global: PyTorchGlobal, _ arguments: [PickleValue]) throws {
-    let wrong = input.failure("\(global) is given \(arguments.isEmpty ? "nothing" : arguments.map(\.kind).joined(separator: ", "))")
+    let wrong = input.failure(
+      "\(global) is given \(arguments.isEmpty ? "nothing" : arguments.map(\.kind).joined(separator: ", "))")
     switch global {
     case .orderedDictionary:
       guard arguments.isEmpty else { throw wrong }
@@ -241,7 +242,9 @@ extension Unpickler {
     case .device:
       stack.append(.other("a device"))
     case .rebuildTensor(let version):
-      guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7), case .storage(let storage) = arguments[0] else { throw wrong }
+      guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7), case .storage(let storage) = arguments[0] else {
+        throw wrong
+      }
       var element = storage.element
       if version == 3, case .global(.element(let own)) = arguments[6] { element = own }
       guard let element, case .integer(let offset) = arguments[1], let shape = integers(arguments[2]),

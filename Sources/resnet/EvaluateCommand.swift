@@ -40,7 +40,8 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     Signals.catchAll()
     let (weights, model) = try options.read(checkpoint)
-    guard let dataset = try dataset ?? about(checkpoint, { try weights.description?.dataset.map(DatasetKind.init(named:)) }) else {
+    guard let dataset = try dataset ?? about(checkpoint, { try weights.description?.dataset.map(DatasetKind.init(named:)) })
+    else {
       throw usageError("\(checkpoint) does not name a data set: add --dataset")
     }
     let validation = try dataset.load(from: data).validation

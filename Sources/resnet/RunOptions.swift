@@ -55,7 +55,9 @@ struct RunOptions: ParsableArguments {
   var maxSteps: Int?
   @Option(help: ArgumentHelp("Train on the first images only.", valueName: "images"))
   var limitTrain: Int?
-  @Option(name: .customLong("init"), help: ArgumentHelp("Start from weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
+  @Option(
+    name: .customLong("init"),
+    help: ArgumentHelp("Start from weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
   var initialWeights: String?
   @Flag(inversion: .prefixedNo, help: "Random crops and mirroring. Default: what suits the data set.")
   var augment: Bool?

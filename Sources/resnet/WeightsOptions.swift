@@ -29,7 +29,10 @@ struct WeightsOptions: ParsableArguments {
     if let model {
       guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.weight"],
         head.shape.rank == 2
-      else { throw Failure("there is no conv1.weight [K, C, R, S] and fc.weight [classes, C]: these are not a residual network's weights") }
+      else {
+        throw Failure(
+          "there is no conv1.weight [K, C, R, S] and fc.weight [classes, C]: these are not a residual network's weights")
+      }
       return options.configuration(model, classes: head.shape[0], channels: stem.shape[1])
     }
     if let described = weights.description?.model { return described }

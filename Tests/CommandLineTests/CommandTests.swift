@@ -247,7 +247,7 @@ import Testing
 
   @Test(arguments: [
     "--help", "train --help", "evaluate --help", "summary --help", "verify --help", "bench kernels --help", "tune --help",
-    "cache --help",
+    "cache --help", "import --help", "export --help", "predict --help",
   ])
   func helpIsGiven(line: String) throws {
     let result = try Program.run(line.split(separator: " ").map(String.init))

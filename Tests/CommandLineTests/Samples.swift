@@ -29,6 +29,7 @@ enum Samples {
     try write("bench-seconds.json", "{\"device\":\"any\",\"kernels\":[{\"name\":\"relu [1]\",\"seconds\":0}]}")
     try write("garbage.safetensors", (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 11) })
     try write("weights.pth", [0x50, 0x4B, 0x03, 0x04] + [UInt8](repeating: 7, count: 100))
+    try write("legacy.pth", [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19])
     try FileManager.default.createDirectory(atPath: "\(folder)/nothing", withIntermediateDirectories: true)
     try idxFolders(write)
     try write("cifar-short/test_batch.bin", [UInt8](repeating: 1, count: 3000))

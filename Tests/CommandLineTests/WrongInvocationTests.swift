@@ -25,6 +25,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
 
   @Test(arguments: data + weights) func fileIsRefused(_ wrong: Wrong) throws { try check(wrong) }
 
+  @Test(arguments: exchanges) func exchangeIsRefused(_ wrong: Wrong) throws { try check(wrong) }
+
   @Test(arguments: runs + devices) func runOrDeviceIsRefused(_ wrong: Wrong) throws { try check(wrong) }
 
   private func check(_ wrong: Wrong) throws {
@@ -178,7 +180,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   static let weights = [
     initial("missing.safetensors", "No such file"), initial("nothing", "folder"), initial("empty"),
     initial("garbage.safetensors"),
-    initial("truncated.safetensors", "truncated"), initial("weights.pth", "safetensors"), initial("images.safetensors", "model"),
+    initial("truncated.safetensors", "truncated"), initial("weights.pth", "zip"), initial("images.safetensors", "model"),
     initial("lacking.safetensors", "layer1.0.bn1.weight"), initial("surplus.safetensors", "layer9.weight"),
     initial("shape.safetensors", "fc.weight", "[1, 64]"), initial("not-finite.safetensors", "fc.bias"),
     initial("integer-weights.safetensors", "fc.bias", "int32"),
