@@ -48,7 +48,14 @@ public struct HostTensor: Sendable, Equatable {
   }
 
   /// The elements converted to Float, whatever their type.
-  public var floats: [Float] { type == .float32 ? elements() : doubles.map(Float.init) }
+  public var floats: [Float] {
+    switch type {
+    case .float32: elements()
+    case .float16: elements(as: Float16.self).map(Float.init)
+    case .bfloat16: elements(as: UInt16.self).map(Float.init(bfloat16:))
+    case .float64, .int32, .int64, .uint8: doubles.map(Float.init)
+    }
+  }
 
   /// Whether no element is a NaN or an infinity.
   public var isFinite: Bool {

@@ -1,7 +1,7 @@
 import Compute
 
-/// Checkpoints as `torch.save` writes them (`.pt`, `.pth`), since PyTorch 1.6: a zip archive of a pickle, `data.pkl`, and a record
-/// of elements for each storage, `data/0`, `data/1` …
+/// Checkpoints as `torch.save` writes them (`.pt`, `.pth`), since PyTorch 1.6: a zip archive of a pickle, `data.pkl`, and a
+/// record of elements for each storage, `data/0`, `data/1` …
 ///
 /// Nothing in the file is run: see ``Unpickler``. Only the tensors of the state dictionary are read, one storage after another.
 public enum PyTorchCheckpoint {
@@ -20,16 +20,16 @@ public enum PyTorchCheckpoint {
     return start.starts(with: [0x50, 0x4B]) || isPickle(start)
   }
 
-  /// Reads the state dictionary: the file's dictionary, or the one in it under ``stateDictionaryKeys``. Where all names begin with
-  /// one of ``wrapperPrefixes``, it is left out. float16 and bfloat16 become float32, the integers of 8 and 16 bits int32, but for
-  /// uint8, and booleans uint8.
+  /// Reads the state dictionary: the file's dictionary, or the one in it under ``stateDictionaryKeys``. Where all names begin
+  /// with one of ``wrapperPrefixes``, it is left out. float16 and bfloat16 become float32, the integers of 8 and 16 bits int32,
+  /// but for uint8, and booleans uint8.
   /// - Throws: a ``Failure`` that names the file, the tensor or the place in the pickle, and what is wrong.
   public static func read(_ path: String) throws -> [String: HostTensor] {
     let file = try InputFile(path)
     if isPickle(try file.read(min(8, file.byteCount), at: 0)) {
       throw Failure(
-        "\(path): a PyTorch file of the format before PyTorch 1.6: load it there and save it again by torch.save of PyTorch 1.6 or later"
-      )
+        "\(path): a PyTorch file of the format before PyTorch 1.6: load it there and save it again by torch.save of "
+          + "PyTorch 1.6 or later")
     }
     let archive = try ZipArchive(file)
     let prefix = try prefix(archive)
@@ -68,8 +68,9 @@ public enum PyTorchCheckpoint {
   }
 
   /// The state dictionary, by name, without wrappers' prefixes.
-  private static func tensors(_ archive: borrowing ZipArchive, _ record: String) throws -> [(name: String, tensor: PyTorchTensor)]
-  {
+  private static func tensors(
+    _ archive: borrowing ZipArchive, _ record: String
+  ) throws -> [(name: String, tensor: PyTorchTensor)] {
     let path = archive.file.path
     let (pickle, root) = try Unpickler.read(try archive.read(record), place: "\(path): data.pkl")
     guard case .dictionary(let index) = root else {
@@ -89,15 +90,14 @@ public enum PyTorchCheckpoint {
       guard case .tensor(let index) = value else {
         let known = stateDictionaryKeys.joined(separator: ", ")
         throw Failure(
-          "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under \(known)"
-        )
+          "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under "
+            + known)
       }
       guard names.insert(name).inserted else { throw Failure("\(path): tensor '\(shortened(name))' is there twice") }
       tensors.append((name, pickle.tensors[index]))
     }
-    while let prefix = wrapperPrefixes.first(where: { prefix in
-      !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) }
-    }) {
+    let isWrapped = { (prefix: String) in !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) } }
+    while let prefix = wrapperPrefixes.first(where: isWrapped) {
       tensors = tensors.map { (String($0.name.dropFirst(prefix.count)), $0.tensor) }
     }
     return tensors
@@ -118,8 +118,8 @@ public enum PyTorchCheckpoint {
       }
       guard byteCount == tensor.storage.byteCount else {
         throw Failure(
-          "\(path): tensor '\(shortened(name))': its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file"
-        )
+          "\(path): tensor '\(shortened(name))': its storage of \(tensor.storage.count) elements is \(byteCount) bytes in "
+            + "the file")
       }
       let (bytes, overflow) = tensor.count.multipliedReportingOverflow(by: tensor.element.decodedType.byteCount)
       guard !overflow, bytes <= limit - total else {
@@ -127,6 +127,7 @@ public enum PyTorchCheckpoint {
       }
       total += bytes
     }
+    try requireMemory(total, for: path)
   }
 
   private static func decode(

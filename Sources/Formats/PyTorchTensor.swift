@@ -86,13 +86,14 @@ struct PyTorchTensor {
   let count: Int
 
   /// PyTorch's own bound on dimensions.
-  private static let maximumRank = 64
+  static let maximumRank = 64
 
   /// - Throws: a ``Failure``, without a place, for a view that its storage does not hold.
   init(_ storage: PyTorchStorage, _ element: PyTorchElement, offset: Int, shape: [Int], strides: [Int]) throws {
-    let text = shape.count <= 8 ? "[\(shape.map(String.init).joined(separator: ", "))]" : "of \(shape.count) dimensions"
-    let wrong = { (reason: String) in Failure("a tensor \(text) \(reason)") }
-    guard shape.count <= Self.maximumRank else { throw wrong("has more than \(Self.maximumRank)") }
+    let wrong = { (reason: String) in
+      let text = shape.count <= 8 ? "[\(shape.map(String.init).joined(separator: ", "))]" : "of \(shape.count) dimensions"
+      return Failure("a tensor \(text) \(reason)")
+    }
     guard shape.count == strides.count else { throw wrong("has \(strides.count) strides") }
     guard offset >= 0 else { throw wrong("begins at element \(offset)") }
     if let size = shape.first(where: { $0 < 0 }) { throw wrong("has a negative size, \(size)") }

@@ -17,6 +17,7 @@ public enum Safetensors {
   public static func read(_ path: String) throws -> SafetensorsFile {
     let file = try InputFile(path)
     let header = try SafetensorsHeader(file)
+    try requireMemory(file.byteCount, for: path)
     var tensors: [String: HostTensor] = [:]
     for entry in header.entries {
       let bytes = try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin)
@@ -66,6 +67,14 @@ public enum Safetensors {
   }
 
   static let metadataKey = "__metadata__"
+}
+
+/// - Throws: a ``Failure`` where a file's tensors take more than the memory that is left: a sparse file may be of any size.
+func requireMemory(_ byteCount: Int, for path: String) throws {
+  let left = HostMemory.available()
+  if byteCount > left {
+    throw Failure("\(path): its tensors take \(rounded(bytes: byteCount)), and \(rounded(bytes: left)) of memory are left")
+  }
 }
 
 /// The element types of the format that this project reads.

@@ -1,16 +1,16 @@
 import Compute
 
-/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing: the names that a pickle refers to are
-/// looked up in ``PyTorchGlobal``, and any other, as any opcode that `torch.save` has no use for, ends it with an error.
+/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing: the names that a pickle refers to
+/// are looked up in ``PyTorchGlobal``, and any other, as any opcode that `torch.save` has no use for, ends it with an error.
 ///
 /// The time and memory that it takes are in proportion to the pickle, whatever is in it.
 struct Unpickler {
-  private var input: PickleBytes
-  private var stack: [PickleValue] = []
+  var input: PickleBytes
+  var stack: [PickleValue] = []
   /// Heights of the stack at the marks.
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
-  private var pickle = Pickle()
+  var pickle = Pickle()
 
   /// ResNet-1202's state dictionary takes some 60,000 of what takes the most.
   private static let maximumCount = 1 << 20
@@ -47,7 +47,9 @@ struct Unpickler {
   // MARK: The stack
 
   private mutating func pop() throws -> PickleValue {
-    guard let value = stack.last, stack.count > marks.last ?? 0 else { throw input.failure("a value is taken that is not there") }
+    guard let value = stack.last, stack.count > marks.last ?? 0 else {
+      throw input.failure("a value is taken that is not there")
+    }
     stack.removeLast()
     return value
   }
@@ -67,7 +69,7 @@ struct Unpickler {
     if !values.isEmpty { pickle.tuples.append(values) }
   }
 
-  private mutating func pushDictionary() {
+  mutating func pushDictionary() {
     stack.append(.dictionary(pickle.dictionaries.count))
     pickle.dictionaries.append([])
   }
@@ -199,9 +201,11 @@ struct Unpickler {
       try make(global, pickle.tuples[index])
     case UInt8(ascii: "b"):  // BUILD
       // PyTorch hangs the versions of its modules on a state dictionary: of no use here.
-      let (target, state) = (try pop(2), "is given a state")
-      guard case .dictionary = target[0], case .dictionary = target[1] else { throw input.failure("\(target[0].kind) \(state)") }
-      stack.append(target[0])
+      let values = try pop(2)
+      guard case .dictionary = values[0], case .dictionary = values[1] else {
+        throw input.failure("\(values[0].kind) is given a state")
+      }
+      stack.append(values[0])
     default: return false
     }
     return true
@@ -214,57 +218,5 @@ struct Unpickler {
           + "save model.state_dict() by itself")
     }
     stack.append(.global(global))
-  }
-}
-
-// MARK: Tensors
-
-extension Unpickler {
-  /// ('storage', class, key, device, count), as `torch.save` refers to the archive's records.
-  private func storage(_ reference: PickleValue) throws -> PyTorchStorage {
-    guard case .tuple(let index) = reference, case let fields = pickle.tuples[index], fields.count >= 5,
-      case .string("storage") = fields[0], case .global(.storageClass(let element)) = fields[1],
-      case .string(let key) = fields[2], case .string = fields[3], case .integer(let count) = fields[4], count >= 0
-    else { throw input.failure("a storage is not referred to as PyTorch does it") }
-    return PyTorchStorage(key: key, element: element, count: count)
-  }
-
-  private mutating func make(_ global: PyTorchGlobal, _ arguments: [PickleValue]) throws {
-    let wrong = input.failure(
-      "\(global) is given \(arguments.isEmpty ? "nothing" : arguments.map(\.kind).joined(separator: ", "))")
-    switch global {
-    case .orderedDictionary:
-      guard arguments.isEmpty else { throw wrong }
-      pushDictionary()
-    case .size:
-      guard arguments.count == 1, case .tuple = arguments[0] else { throw wrong }
-      stack.append(arguments[0])
-    case .device:
-      stack.append(.other("a device"))
-    case .rebuildTensor(let version):
-      guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7), case .storage(let storage) = arguments[0] else {
-        throw wrong
-      }
-      var element = storage.element
-      if version == 3, case .global(.element(let own)) = arguments[6] { element = own }
-      guard let element, case .integer(let offset) = arguments[1], let shape = integers(arguments[2]),
-        let strides = integers(arguments[3])
-      else { throw wrong }
-      stack.append(.tensor(pickle.tensors.count))
-      do {
-        pickle.tensors.append(try PyTorchTensor(storage, element, offset: offset, shape: shape, strides: strides))
-      } catch let failure as Failure { throw input.failure(failure.description) }
-    case .rebuildParameter(let hasState):
-      guard arguments.count == (hasState ? 4 : 3), case .tensor = arguments[0] else { throw wrong }
-      stack.append(arguments[0])
-    case .storageClass, .element:
-      throw input.failure("\(global) is called")
-    }
-  }
-
-  private func integers(_ value: PickleValue) -> [Int]? {
-    guard case .tuple(let index) = value else { return nil }
-    let integers = pickle.tuples[index].compactMap { if case .integer(let integer) = $0 { integer } else { nil } }
-    return integers.count == pickle.tuples[index].count ? integers : nil
   }
 }

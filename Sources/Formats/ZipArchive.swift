@@ -3,8 +3,8 @@ import Compute
 
 /// A zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored, not compressed, as PyTorch writes them.
 ///
-/// The whole directory is checked when the archive is opened: no record is compressed, encrypted, there twice, outside the file or
-/// within another, so that what is read is never more than the file.
+/// The whole directory is checked when the archive is opened: no record is compressed, encrypted or there twice; each record's
+/// place when it is read: it ends before the next begins, so that what is read is never more than the file.
 struct ZipArchive: ~Copyable {
   struct Record {
     let name: String

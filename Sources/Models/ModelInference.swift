@@ -1,9 +1,9 @@
 import Compute
 
 extension ModelConfiguration {
-  /// The networks that tensors with torchvision's names may belong to, by their number, the stem and the shortcuts; whether every
-  /// shape agrees is for the network to check. None where nothing known has such tensors. Two, a residual network with shortcuts A and its
-  /// plain twin, where there are no projections: both have the same tensors.
+  /// The networks that tensors with torchvision's names may belong to, by the number of blocks, the stem and the shortcuts; whether
+  /// every shape agrees is for the network to check. None where nothing known has such tensors. Two where there are no
+  /// projections: a residual network with shortcuts A and its plain twin have the same tensors.
   /// - Parameter shapes: in torchvision's layouts.
   public static func candidates(for shapes: [String: Shape]) -> [ModelConfiguration] {
     guard let stem = shapes["conv1.weight"], stem.rank == 4, let head = shapes["fc.weight"], head.rank == 2 else { return [] }

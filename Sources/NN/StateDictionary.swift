@@ -62,7 +62,8 @@ extension ParameterStore {
   }
 
   /// Whether these are all the model's tensors, in torchvision's layouts, without a device; `num_batches_tracked` is ignored.
-  /// - Throws: ``Failure`` that counts what is missing, unknown, of another shape and of another type, and names the first of each.
+  /// - Throws: ``Failure`` that counts what is missing, unknown, of another shape and of another type, and names the first of
+  ///   each.
   public func check(_ dictionary: [String: HostTensor]) throws { try check(dictionary, holds: entries) }
 
   private func check(_ dictionary: [String: HostTensor], holds wanted: [Parameter]) throws {

@@ -8,8 +8,8 @@ struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Make a checkpoint of weights from elsewhere.",
     discussion: """
-      Reads what torch.save wrote of a state dictionary (.pth, .pt) and safetensors, with torchvision's names, checks it against the \
-      network, and writes a checkpoint that says which network it is for.
+      Reads what torch.save wrote of a state dictionary (.pth, .pt) and safetensors, with torchvision's names, checks it against \
+      the network, and writes a checkpoint that says which network it is for.
       """)
 
   @Argument(help: ArgumentHelp("The weights.", valueName: "file"))
@@ -44,8 +44,8 @@ struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a checkpoint for other programs.",
     discussion: """
-      A path that ends in .safetensors gets the tensors alone, with torchvision's names and layouts: PyTorch's load_state_dict takes \
-      them as they are.
+      A path that ends in .safetensors gets the tensors alone, with torchvision's names and layouts: PyTorch's load_state_dict \
+      takes them as they are.
       """)
 
   /// What is written, by the ending of the path.
@@ -86,7 +86,9 @@ struct ExportCommand: ParsableCommand {
 
 /// For example `resnet50, 25,557,032 parameters, 1,000 classes, in weights.safetensors`.
 private func describe(_ model: ResNet, _ path: String) -> String {
-  "\(model.configuration.name), \(grouped(model.store.parameterCount)) parameters, \(grouped(model.configuration.classes)) classes, in \(path)"
+  let configuration = model.configuration
+  return "\(configuration.name), \(grouped(model.store.parameterCount)) parameters, \(grouped(configuration.classes)) classes, "
+    + "in \(path)"
 }
 
 /// `a.b/c.pth` → `a.b/c.safetensors`.

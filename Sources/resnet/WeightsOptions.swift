@@ -17,8 +17,8 @@ struct WeightsOptions: ParsableArguments {
     }
   }
 
-  /// Reads the weights and builds their network, as `--model` has it, or the file's own description, or else the tensors. Classes and
-  /// channels are read off the tensors where there is no description.
+  /// Reads the weights and builds their network, as `--model` has it, or the file's own description, or else the tensors.
+  /// Classes and channels are read off the tensors where `--model` is given or there is no description.
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
     let weights = try Weights(contentsOf: path)
@@ -40,7 +40,8 @@ struct WeightsOptions: ParsableArguments {
     if candidates.count == 1 { return candidates[0] }
     let names = candidates.map(\.name).joined(separator: " or ")
     throw usageError(
-      "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)") + ": add --model")
+      "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)")
+        + ": add --model")
   }
 }
 

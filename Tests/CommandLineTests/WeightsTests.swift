@@ -3,7 +3,7 @@ import Formats
 import Foundation
 import Testing
 
-/// Weights come in from PyTorch, go out to it, and are run. What is expected is PyTorch's: `Scripts/make-checkpoint-fixtures.py`.
+/// Weights come in from PyTorch, go out to it, and are run. `Scripts/make-checkpoint-fixtures.py` writes what is expected.
 @Suite struct WeightsTests {
   private static func fixture(_ name: String) throws -> String {
     let parts = name.split(separator: ".").map(String.init)

@@ -14,8 +14,8 @@ extension WrongInvocationTests {
     Wrong("import legacy.pth --output refused", 1, "legacy.pth", "1.6"),
     Wrong("import truncated.safetensors --model resnet8 --output refused", 1, "truncated.safetensors", "truncated"),
     Wrong(
-      "import bare.safetensors --model resnet14 --output refused", 1, "bare.safetensors", "30 missing", "'layer1.1.conv1.weight'",
-      "…"),
+      "import bare.safetensors --model resnet14 --output refused", 1, "bare.safetensors", "30 missing",
+      "'layer1.1.conv1.weight'", "…"),
     Wrong("import surplus.safetensors --model resnet8 --output refused", 1, "surplus.safetensors", "'layer9.weight'"),
     Wrong("import shape.safetensors --model resnet8 --output refused", 1, "shape.safetensors", "'fc.bias' is [3]", "[1]"),
     Wrong("import images.safetensors --model resnet8 --output refused", 1, "images.safetensors", "conv1.weight"),
@@ -41,7 +41,8 @@ extension WrongInvocationTests {
     Wrong("predict --checkpoint x --tensors x --output y --device gpu", 64, "--device"),
     Wrong("predict --checkpoint x --tensors x --output y --precision bf16 --device cpu", 64, "--precision bf16"),
     prediction("missing.safetensors", "No such file"), prediction("run/last.safetensors", "images [N, H, W, C]"),
-    prediction("colour.safetensors", "3"), prediction("flat.safetensors", "[8, 64]"), prediction("integers.safetensors", "int32"),
+    prediction("colour.safetensors", "3"), prediction("flat.safetensors", "[8, 64]"),
+    prediction("integers.safetensors", "int32"),
     prediction("no-images.safetensors", "[0, 8, 8, 1]"), prediction("nan.safetensors", "finite"),
     Wrong("predict --checkpoint lacking.safetensors --model resnet8 --tensors images.safetensors --output x", 1, "lacking"),
     Wrong(

@@ -196,7 +196,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     shaped("a negative stride", [2, 3], [-3, 1], "negative stride, -3"),
     shaped("a negative size", [-2, 3], [3, 1], "negative size, -2"),
     shaped("strides too few", [2, 3], [1], "has 1 strides"),
-    shaped("65 dimensions", [Int](repeating: 1, count: 65), [Int](repeating: 1, count: 65), "more than 64"),
+    shaped("65 dimensions", [Int](repeating: 1, count: 65), [Int](repeating: 1, count: 65), "a tensor of 65 dimensions"),
     shaped("2^126 elements", [1 << 42, 1 << 42, 1 << 42], [0, 0, 0], "too large"),
     shaped("a size of 2^63 - 1", [.max], [1], "too large"),
     shaped("a stride of 2^63 - 1", [3], [.max], "past the end"),

@@ -33,8 +33,8 @@ import Testing
     #expect(try !PyTorchCheckpoint.isCheckpoint(try Self.fixture("views", "safetensors")))
     try withTemporaryFolder { folder in
       // A header of 0x280 bytes begins as a pickle does.
-      let header: [UInt8] = [0x80, 2] + [UInt8](repeating: 0, count: 6) + Array("{}".utf8) + [UInt8](repeating: 0x20, count: 638)
-      try AtomicFile.write(header, to: folder + "/x")
+      let header = Array("{}".utf8) + [UInt8](repeating: 0x20, count: 638)
+      try AtomicFile.write(little(0x280, 8) + header, to: folder + "/x")
       #expect(try !PyTorchCheckpoint.isCheckpoint(folder + "/x"))
       #expect(try Safetensors.read(folder + "/x").tensors.isEmpty)
     }
@@ -98,7 +98,8 @@ import Testing
 
   /// Whatever is damaged, it is found, or it is something that nobody reads; and never does the program end.
   @Test func everyDamagedByteIsSurvived() throws {
-    let (bytes, expected) = (Self.good.changed { $0.isZip64 = true }.bytes, ["w": HostTensor(TorchFile.elements, shape: [2, 3])])
+    let bytes = Self.good.changed { $0.isZip64 = true }.bytes
+    let expected = ["w": HostTensor(TorchFile.elements, shape: [2, 3])]
     try withTemporaryFolder { folder in
       let path = folder + "/x"
       for place in bytes.indices {

@@ -134,7 +134,7 @@ import Testing
       ([], ["0 bytes are too few"]),
       ([2, 0, 0, 0, 0, 0, 0], ["7 bytes are too few"]),
       ([3, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x7D], ["header has 3 bytes", "only 2 follow", "truncated"]),
-      ([1, 225, 245, 5, 0, 0, 0, 0, 0x7B, 0x7D], ["100000001 bytes is over 100000000"]),
+      ([1, 0, 0, 1, 0, 0, 0, 0, 0x7B, 0x7D], ["16777217 bytes is over 16777216"]),
       ([255, 255, 255, 255, 255, 255, 255, 255, 0x7B, 0x7D], ["18446744073709551615"]),
       ([5, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x22, 0xFF, 0x22, 0x7D], ["not valid JSON", "not UTF-8"]),
     ] as [([UInt8], [String])])
@@ -159,6 +159,18 @@ import Testing
         try AtomicFile.write(Array(bytes[..<count]), to: path)
         #expect(throws: Failure.self) { try Safetensors.read(path) }
       }
+    }
+  }
+
+  /// A file may announce, and have, more than any memory holds, and yet take no room on the disk.
+  @Test func aSparseFileIsNotTakenIn() throws {
+    try withTemporaryFolder { folder in
+      let (path, byteCount) = (folder + "/x", 1 << 42)
+      let header = Array("{\"w\":{\"dtype\":\"U8\",\"shape\":[\(byteCount)],\"data_offsets\":[0,\(byteCount)]}}".utf8)
+      try AtomicFile.write((0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) } + header, to: path)
+      #expect(truncate(path, byteCount + 8 + header.count) == 0)
+      let message = try #require(failureMessage { _ = try Safetensors.read(path) })
+      #expect(message.hasPrefix(path + ": its tensors take 4399 GB") && message.contains("of memory are left"), "\(message)")
     }
   }
 }

@@ -26,8 +26,8 @@ enum Pickled {
       + tuple(storage, integer(offset), integers(shape), integers(strides), [0x89], dictionary) + reduce
   }
 
-  /// A state dictionary of one entry.
-  static func checkpoint(_ value: [UInt8], name: String = "w") -> [UInt8] { whole(text("}") + string(name) + value + text("s")) }
+  /// A state dictionary of one entry, w.
+  static func checkpoint(_ value: [UInt8]) -> [UInt8] { whole(text("}") + string("w") + value + text("s")) }
 
   static func whole(_ value: [UInt8]) -> [UInt8] { [0x80, 2] + value + stop }
 }
