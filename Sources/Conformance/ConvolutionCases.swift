@@ -108,11 +108,11 @@ extension Catalogue {
       Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
       Conv2D(input: [1, 21, 21, 3], filter: [7, 7, 3, 16], stride: 2, padding: 3),
     ]
-    let cases = geometries.flatMap {
-      convolutionPasses($0) + [convolutionWithStatistics($0), foldedConvolution($0, residual: true, relu: true)]
+    return geometries.enumerated().flatMap { row, g in
+      let cases = convolutionPasses(g) + [convolutionWithStatistics(g), foldedConvolution(g, residual: true, relu: true)]
+      return cases
+        + cases.enumerated().compactMap { $1.stored(as: (row + $0) % 2 == 0 ? .bfloat16 : .float16) }
     }
-    return cases
-      + cases.enumerated().compactMap { index, subject in subject.stored(as: index % 2 == 0 ? .bfloat16 : .float16) }
   }
 
   private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]
