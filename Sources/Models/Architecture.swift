@@ -7,13 +7,21 @@ struct Architecture {
 
   let stem: Stem
   let block: Block
-  /// Blocks of each stage, and the channels of their 3×3 convolutions.
+  /// Blocks of each stage, and their channels: those of the 3×3 convolutions but for ``widening``, a quarter of a bottleneck's result.
   let counts, widths: [Int]
+  /// How many times as many channels a bottleneck's 3×3 convolution has, and in how many groups they are.
+  let widening, groups: Int
   /// False for the plain twins.
   let isResidual: Bool
 
   /// - Throws: ``Failure`` for an unknown name, listing the known ones, the nearest spelling first.
   init(name: String) throws {
+    if let variant = Self.variants[name], let (block, counts) = Self.imageNet[variant.depth] {
+      (stem, self.block, self.counts, widths, isResidual) = (.imageNet, block, counts, Self.imageNetWidths, true)
+      (widening, groups) = (variant.widening, variant.groups)
+      return
+    }
+    (widening, groups) = (1, 1)
     guard let family = ["resnet", "plain"].first(where: name.hasPrefix),
       let depth = Int(name.dropFirst(family.count)), name == "\(family)\(depth)"
     else { throw Self.unknown(name) }
@@ -21,7 +29,7 @@ struct Architecture {
     isResidual = family == "resnet"
     if let (block, counts) = Self.imageNet[depth] {
       guard isResidual || block == .basic else { throw Self.unknown(name) }
-      (stem, self.block, self.counts, widths) = (.imageNet, block, counts, [64, 128, 256, 512])
+      (stem, self.block, self.counts, widths) = (.imageNet, block, counts, Self.imageNetWidths)
     } else {
       let n = (depth - 2) / 6
       guard depth == 6 * n + 2, (1...1000).contains(n) else { throw Self.unknown(name) }
@@ -32,6 +40,14 @@ struct Architecture {
   private static let imageNet: [Int: (Block, [Int])] = [
     18: (.basic, [2, 2, 2, 2]), 34: (.basic, [3, 4, 6, 3]), 50: (.bottleneck, [3, 4, 6, 3]),
     101: (.bottleneck, [3, 4, 23, 3]), 152: (.bottleneck, [3, 8, 36, 3]),
+  ]
+
+  private static let imageNetWidths = [64, 128, 256, 512]
+
+  /// By torchvision's names: `32x4d` is 32 groups of 4 channels in the first stage.
+  private static let variants: [String: (depth: Int, widening: Int, groups: Int)] = [
+    "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
+    "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
   ]
 
   private static func unknown(_ name: String) -> Failure {

@@ -40,6 +40,7 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   public static let knownNames =
     [20, 32, 44, 56, 110, 1202].map { "resnet\($0)" } + [20, 32, 44, 56, 110].map { "plain\($0)" }
     + [18, 34, 50, 101, 152].map { "resnet\($0)" } + [18, 34].map { "plain\($0)" }
+    + ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
 }
 
 /// What a shortcut does where the shape changes (He et al. 2015, section 3.3).

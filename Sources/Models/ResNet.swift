@@ -6,6 +6,9 @@ import NN
 /// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a 7×7
 /// convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but the
 /// first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
+///
+/// Also their neighbours with bottlenecks of another shape: ResNeXt, whose 3×3 convolutions are in groups (Xie et al. 2017), and
+/// wide ones (Zagoruyko and Komodakis 2016), under torchvision's names.
 public struct ResNet {
   public let configuration: ModelConfiguration
   public let store: ParameterStore
@@ -31,12 +34,13 @@ public struct ResNet {
       window: isCIFAR ? 3 : 7, stride: isCIFAR ? 1 : 2)
 
     var plan = ResidualBlock.Plan(
-      kind: architecture.block, inputs: architecture.widths[0], width: 0, stride: 1,
+      kind: architecture.block, width: 0, outputs: 0, groups: architecture.groups, inputs: architecture.widths[0], stride: 1,
       shortcut: architecture.isResidual ? configuration.shortcut ?? (isCIFAR ? .padding : .projection) : nil,
       stridePlacement: configuration.stridePlacement, lastScale: configuration.zeroInitLastBatchNorm ? 0 : 1)
     var blocks: [ResidualBlock] = []
     for (stage, (count, width)) in zip(architecture.counts, architecture.widths).enumerated() {
-      plan.width = width
+      plan.width = width * architecture.widening
+      plan.outputs = architecture.block == .basic ? width : 4 * width
       for index in 0..<count {
         plan.stride = stage > 0 && index == 0 ? 2 : 1
         blocks.append(ResidualBlock(root / "layer\(stage + 1)" / "\(index)", plan))
