@@ -1,8 +1,13 @@
 import Compute
 import NN
 
+/// A part of a network: x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+protocol Block {
+  func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable
+}
+
 /// Two or three convolutions and a shortcut around them: y = ReLU(F(x) + shortcut(x)), or ReLU(F(x)) in a plain network.
-struct ResidualBlock {
+struct ResidualBlock: Block {
   enum Shortcut {
     /// None: the plain twin.
     case none
