@@ -1,6 +1,7 @@
 """The project's networks in PyTorch, under torchvision's parameter names: the yardstick for parity and the peer for speed.
 
-He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition". Needs nothing but `torch`.
+He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", and 2016, "Identity mappings in deep residual networks";
+Xie et al. 2017 (ResNeXt); Zagoruyko and Komodakis 2016 (wide). Needs nothing but `torch`.
 """
 
 from torch import nn
@@ -10,6 +11,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 IMAGENET = {
     18: ("basic", (2, 2, 2, 2)), 34: ("basic", (3, 4, 6, 3)), 50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)), 152: ("bottleneck", (3, 8, 36, 3)),
+}
+# The depth, how many times as many channels the 3×3 convolutions have, and in how many groups.
+VARIANTS = {
+    "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
+    "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
 }
 
 
@@ -28,15 +34,15 @@ class ZeroPadding(nn.Module):
 class Block(nn.Module):
     """Convolutions, each with its batch normalisation, and a shortcut around them; ReLU after all but before the sum's own.
 
-    `convolutions`: a (window, outputs, stride) each. `shortcut`: "A", "B", or None for a plain network.
+    `convolutions`: a (window, outputs, stride, groups) each. `shortcut`: "A", "B", or None for a plain network.
     """
 
     def __init__(self, inputs, convolutions, shortcut):
         super().__init__()
         outputs, stride, channels = convolutions[-1][1], max(c[2] for c in convolutions), inputs
         self.depth = len(convolutions)
-        for i, (window, width, step) in enumerate(convolutions, start=1):
-            self.add_module(f"conv{i}", nn.Conv2d(channels, width, window, step, window // 2, bias=False))
+        for i, (window, width, step, groups) in enumerate(convolutions, start=1):
+            self.add_module(f"conv{i}", nn.Conv2d(channels, width, window, step, window // 2, groups=groups, bias=False))
             self.add_module(f"bn{i}", nn.BatchNorm2d(width))
             channels = width
         self.is_residual = shortcut is not None
@@ -58,41 +64,86 @@ class Block(nn.Module):
         return F.relu(y)
 
 
+class PreActivationBlock(nn.Module):
+    """The same with batch normalisation and ReLU before each convolution; where the shape changes, the shortcut starts behind the first."""
+
+    def __init__(self, inputs, convolutions, shortcut):
+        super().__init__()
+        outputs, stride, channels = convolutions[-1][1], max(c[2] for c in convolutions), inputs
+        self.depth = len(convolutions)
+        for i, (window, width, step, groups) in enumerate(convolutions, start=1):
+            self.add_module(f"bn{i}", nn.BatchNorm2d(channels))
+            self.add_module(f"conv{i}", nn.Conv2d(channels, width, window, step, window // 2, groups=groups, bias=False))
+            channels = width
+        self.downsample = None
+        if stride > 1 or inputs != outputs:
+            projection = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False))
+            self.downsample = ZeroPadding(inputs, outputs, stride) if shortcut == "A" else projection
+
+    def forward(self, x):
+        y = F.relu(self.bn1(x))
+        if self.downsample is not None:
+            x = self.downsample(y)
+        y = self.conv1(y)
+        for i in range(2, self.depth + 1):
+            y = getattr(self, f"conv{i}")(F.relu(getattr(self, f"bn{i}")(y)))
+        return x + y
+
+
 class ResNet(nn.Module):
-    def __init__(self, kind, counts, widths, is_cifar, classes, channels, shortcut):
+    def __init__(self, kind, counts, widths, is_cifar, classes, channels, shortcut, widening=1, groups=1, is_pre_activated=False):
         super().__init__()
         self.is_cifar, self.stages = is_cifar, len(counts)
         stem = dict(kernel_size=3, padding=1) if is_cifar else dict(kernel_size=7, stride=2, padding=3)
         self.conv1 = nn.Conv2d(channels, widths[0], bias=False, **stem)
-        self.bn1 = nn.BatchNorm2d(widths[0])
+        if not is_pre_activated:
+            self.bn1 = nn.BatchNorm2d(widths[0])
         inputs = widths[0]
         for stage, (count, width) in enumerate(zip(counts, widths), start=1):
             blocks = []
             for index in range(count):
                 stride = 2 if stage > 1 and index == 0 else 1
                 if kind == "basic":
-                    convolutions = [(3, width, stride), (3, width, 1)]
+                    convolutions = [(3, width, stride, 1), (3, width, 1, 1)]
                 else:
-                    convolutions = [(1, width, 1), (3, width, stride), (1, 4 * width, 1)]
-                blocks.append(Block(inputs, convolutions, shortcut))
+                    wide = width * widening
+                    convolutions = [(1, wide, 1, 1), (3, wide, stride, groups), (1, 4 * width, 1, 1)]
+                blocks.append((PreActivationBlock if is_pre_activated else Block)(inputs, convolutions, shortcut))
                 inputs = convolutions[-1][1]
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
+        self.bn = nn.BatchNorm2d(inputs) if is_pre_activated else None
         self.fc = nn.Linear(inputs, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.conv1(x)
+        if self.bn is None:
+            x = F.relu(self.bn1(x))
         if not self.is_cifar:
             x = F.max_pool2d(x, 3, 2, 1)
         for stage in range(1, self.stages + 1):
             x = getattr(self, f"layer{stage}")(x)
+        if self.bn is not None:
+            x = F.relu(self.bn(x))
         return self.fc(x.mean((2, 3)))
 
 
 def build(name, classes=None, channels=3, shortcut=None):
-    """`resnet20`, `plain56`, `resnet50`, …; by default 10 classes and shortcut A for small images, 1000 and B for ImageNet's."""
+    """`resnet20`, `plain56`, `resnet50`, …; by default 10 classes and shortcut A (B with pre-activation) for small images, 1000 and B
+    for ImageNet's."""
+    if name in VARIANTS:
+        depth, widening, groups = VARIANTS[name]
+        kind, counts = IMAGENET[depth]
+        return ResNet(kind, counts, (64, 128, 256, 512), False, classes or 1000, channels, shortcut or "B", widening, groups)
+    if name.startswith("preresnet"):
+        depth = int(name.removeprefix("preresnet"))
+        kind, layers = ("bottleneck", 9) if depth >= 164 and depth % 9 == 2 else ("basic", 6)
+        if depth < 8 or depth % layers != 2:
+            raise ValueError(f"no network of {depth} layers")
+        counts = ((depth - 2) // layers,) * 3
+        return ResNet(kind, counts, (16, 32, 64), True, classes or 10, channels, shortcut or "B", is_pre_activated=True)
     is_residual = name.startswith("resnet")
     depth = int(name.removeprefix("resnet").removeprefix("plain"))
     if depth in IMAGENET:
@@ -105,7 +156,10 @@ def build(name, classes=None, channels=3, shortcut=None):
 
 
 def fold_batch_norms(model):
-    """Folds each batch normalisation of a model in inference mode into the convolution before it, in place."""
+    """Folds each batch normalisation of a model in inference mode into the convolution before it, in place. Not with pre-activation,
+    where some follow a sum."""
+    if model.bn is not None:
+        raise ValueError("batch normalisation before a convolution cannot be folded")
     for module in model.modules():
         parts = dict(module.named_children())
         for name, norm in parts.items():

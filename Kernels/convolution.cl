@@ -2,9 +2,11 @@
 //
 //   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · w[r,s,c,k]
 //
+// or with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of y belong to.
+//
 //   x [N,H,W,C], zero outside its borders
 //   w in panels of KB = VW·TC output channels, factors (factors.h) that pack_filter.cl makes: w[r,s,c,k] lies at
-//     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart, so that a tile reads its panel from one end to the other; with PAIRS
+//     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart (C of one group), so that a tile reads its panel from one end to the other; with PAIRS
 //     two of c, or of (s, c) where PITCH is C, are one factor
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
 //     convolution too; epilogue.h says what is stored
@@ -20,7 +22,7 @@
 // pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores only the
 // pixels that no other tile owns.
 //
-// The host chooses: KB divides K; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
+// The host chooses: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
 // one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of their own: STEP·PITCH is a
 // multiple of TERMS. PITCH and ROW are constants because a tile's many addresses then need one register.
 #include "vector.h"
@@ -50,6 +52,9 @@
 
 #ifndef STATISTICS
 #define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [blocks·N][3][K]
+#endif
+#ifndef GROUPS
+#define GROUPS 1
 #endif
 #ifndef PITCH
 #define PITCH 1       // terms between neighbouring pixels of the strip
@@ -117,7 +122,8 @@ void convolution(__global const real *restrict x, __global const factor *restric
                  int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
-  const int segments = PITCH == C ? 1 : S, length = FACTORS(PITCH == C ? S * C : C);
+  const int groupC = C / GROUPS, groupK = K / GROUPS, isJoined = GROUPS == 1 && PITCH == C;
+  const int segments = isJoined ? 1 : S, length = FACTORS(isJoined ? S * C : groupC);
   const epilogue_t to = {y, scale, bias, residual};
   pack(x + (size_t)n * H * W * C, strip, p0 * STRIDE - padTop, (p1 - p0 - 1) * STEP + R, ROW, -padLeft, H, W, C, C, PITCH, SAMPLE);
 
@@ -127,7 +133,8 @@ void convolution(__global const real *restrict x, __global const factor *restric
       for (int q = 0; q < Q; q += TQ) {
         const int qTile = min(q, Q - TQ);
         const size_t at = yStart + (size_t)n * yImage + (size_t)(p0 + pTile) * yRow + (size_t)qTile * yColumn + k;
-        tile(strip + pTile * STEP * ROW + qTile * STEP * PITCH / TERMS, w + wStart + (size_t)k * R * segments * length, to, at, k, R,
+        const int channel = GROUPS == 1 ? 0 : k / groupK * groupC;
+        tile(strip + pTile * STEP * ROW + (qTile * STEP * PITCH + channel) / TERMS, w + wStart + (size_t)k * R * segments * length, to, at, k, R,
              segments, length, yRow, yColumn, p - pTile, q - qTile);
       }
     }
@@ -146,14 +153,18 @@ __kernel void convolution_plain(__global const real *restrict x, __global const 
   const int q = get_global_id(0), p = get_global_id(1), n = get_global_id(2);
   const int h0 = p * STRIDE - padTop, w0 = q * STRIDE - padLeft;
   const int s0 = max(0, -w0), s1 = min(S, W - w0);
+  const int groupC = C / GROUPS, groupK = K / GROUPS;
   const epilogue_t to = {y, scale, bias, residual};
   const size_t at = yStart + (size_t)n * yImage + (size_t)p * yRow + (size_t)q * yColumn;
   for (int k = 0; k < K; k += VW) {
     floatv sum = (floatv)(0.0f);
+    __global const real *group = x + (GROUPS == 1 ? 0 : k / groupK * groupC);
     for (int r = max(0, -h0); r < min(R, H - h0); r++) {
-      __global const real *xr = x + (((size_t)n * H + h0 + r) * W + w0) * C;
-      __global const float *wr = w + wStart + (size_t)k * R * S * C + (size_t)r * S * C * VW;
-      for (int sc = s0 * C; sc < s1 * C; sc++) sum = FMA((floatv)(READ_REAL(xr + sc)), LOAD(wr + (size_t)sc * VW), sum);
+      __global const real *xr = group + (((size_t)n * H + h0 + r) * W + w0) * C;
+      __global const float *wr = w + wStart + ((size_t)k * R + (size_t)r * VW) * S * groupC;
+      for (int s = s0; s < s1; s++)
+        for (int c = 0; c < groupC; c++)
+          sum = FMA((floatv)(READ_REAL(xr + s * C + c)), LOAD(wr + (size_t)(s * groupC + c) * VW), sum);
     }
     finish(to, at + k, k, sum);
   }

@@ -3,7 +3,8 @@
 //
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − pad, q·STRIDE + s − pad, c] · dy[n,p,q,k]
 //
-//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]
+//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]; with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of dy belong to,
+//   and C/GROUPS in place of C in partial
 //
 // Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P output
 // rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and adds each
@@ -11,7 +12,7 @@
 // time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS (factors.h) the terms of a factor
 // are neighbouring pixels of an output row, a zero after an odd last one, and the pixels of x, STRIDE apart, that one tap meets there.
 //
-// The host chooses: VW·TC divides depth, depth divides K; TI divides C, or S·C where the pitch of x is C, which joins S and C.
+// The host chooses: VW·TC divides depth and K/GROUPS, depth divides K; TI divides C/GROUPS, or without groups S·C where the pitch of x is C, which joins S and C.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
@@ -27,6 +28,10 @@
 #endif
 #ifndef TC
 #define TC 1      // tile: vectors of output channels
+#endif
+
+#ifndef GROUPS
+#define GROUPS 1
 #endif
 
 #define STEP (STRIDE / SAMPLE)
@@ -61,8 +66,9 @@ void filter_gradient(__global const real *restrict x, __global const real *restr
   const int first = get_global_id(0) * depth, split = get_global_id(1), splits = get_global_size(1);
   const int begin = (int)((long)N * P * split / splits), end = (int)((long)N * P * (split + 1) / splits);
   const int columns = (Q - 1) * STEP + S, xRow = columns * xPitch;
-  const int segments = xPitch == C ? 1 : S, length = xPitch == C ? S * C : C;
-  __global float *sums = partial + (size_t)split * R * S * C * K + first;
+  const int groupC = C / GROUPS, groupK = K / GROUPS, isJoined = GROUPS == 1 && xPitch == C;
+  const int segments = isJoined ? 1 : S, length = isJoined ? S * C : groupC;
+  __global float *sums = partial + (size_t)split * R * S * groupC * K + first;
 
   for (int row = begin, count; row < end; row += count) {
     const int n = row / P, p = row % P;
@@ -77,18 +83,20 @@ void filter_gradient(__global const real *restrict x, __global const real *restr
 #endif
     for (int r = 0; r < R; r++)
       for (int segment = 0; segment < segments; segment++)
-        for (int k = 0; k < depth; k += TC * VW)
+        for (int k = 0; k < depth; k += TC * VW) {
+          const int channel = GROUPS == 1 ? 0 : (first + k) / groupK * groupC;
           for (int c = 0; c < length; c += TI)
-            tile(xs + r * xRow + segment * xPitch + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count,
+            tile(xs + r * xRow + segment * xPitch + channel + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count,
                  FACTORS(Q), K, xPitch, xRow, gPitch, row == begin);
+        }
   }
 }
 
-// The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C, R·S).
+// The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C/GROUPS, R·S).
 __kernel void filter_gradient_plain(__global const real *restrict x, __global const real *restrict dy, __global float *restrict dw,
                                     int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad) {
   const int k = get_global_id(0) * VW, c = get_global_id(1), tap = get_global_id(2);
-  const int r = tap / S, s = tap % S;
+  const int r = tap / S, s = tap % S, channel = GROUPS == 1 ? c : k / (K / GROUPS) * (C / GROUPS) + c;
   floatv total = (floatv)(0.0f);
   for (int n = 0; n < N; n++)
     for (int p = 0; p < P; p++) {
@@ -98,11 +106,11 @@ __kernel void filter_gradient_plain(__global const real *restrict x, __global co
       for (int q = 0; q < Q; q++) {
         const int w = q * STRIDE + s - pad;
         if (w < 0 || w >= W) continue;
-        sum = FMA((floatv)(READ_REAL(x + (((size_t)n * H + h) * W + w) * C + c)), LOAD_REAL(dy + (((size_t)n * P + p) * Q + q) * K + k), sum);
+        sum = FMA((floatv)(READ_REAL(x + (((size_t)n * H + h) * W + w) * C + channel)), LOAD_REAL(dy + (((size_t)n * P + p) * Q + q) * K + k), sum);
       }
       total += sum;
     }
-  STORE(total, dw + ((size_t)tap * C + c) * K + k);
+  STORE(total, dw + ((size_t)tap * (C / GROUPS) + c) * K + k);
 }
 
 // dw[i] = Σ_split partial[split][i], in order. Work-items: (count / VW).

@@ -30,23 +30,23 @@ __kernel void pack_filter(__global const float *restrict w, __global factor *res
 }
 
 // The filter of one phase of an input gradient, packed: taps rowStart, rowStart + stride, … in reverse order, input and output
-// channels exchanged. w [R,S,C,K]; the phase's filter has K input and C output channels and begins at `start`. Panels here are of KB of
-// the C channels. Work-items: (C/KB, rows·columns).
+// channels exchanged. w [R,S,C,K], C of one group and K of all, `depth` in each; the phase's filter has `depth` input channels for each
+// of its output channels, the C of every group, and begins at `start`. Panels here are of KB of these. Work-items: (panels, rows·columns).
 //
 // Blocks of 16×16 are turned at a time: what is read of one channel's row is a cache line, and so is what is written.
 __kernel void pack_turned_filter(__global const float *restrict w, __global factor *restrict packed, int S, int C, int K, int start,
-                                 int columns, int rowStart, int columnStart, int stride) {
+                                 int columns, int rowStart, int columnStart, int stride, int depth) {
   const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
   const int r = rowStart + stride * (taps / columns - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
-  __global const float *from = w + ((size_t)(r * S + s) * C + panel * KB) * K;
-  __global factor *to = packed + start + ((size_t)panel * taps + tap) * FACTORS(K) * KB;
-  for (int k = 0; k < FACTORS(K); k += 16)
+  __global const float *from = w + ((size_t)(r * S + s) * C + panel * KB % C) * K + panel * KB / C * depth;
+  __global factor *to = packed + start + ((size_t)panel * taps + tap) * FACTORS(depth) * KB;
+  for (int k = 0; k < FACTORS(depth); k += 16)
     for (int c = 0; c < KB; c += 16) {
-      if ((k + 16) * TERMS <= K && c + 16 <= KB) {
+      if ((k + 16) * TERMS <= depth && c + 16 <= KB) {
         TURN(from + (size_t)c * K + k * TERMS, to + (size_t)k * KB + c)
       } else {
-        for (int j = k; j < min(k + 16, FACTORS(K)); j++)
-          for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = READ_FACTOR(from + (size_t)i * K, j * TERMS, 0, K);
+        for (int j = k; j < min(k + 16, FACTORS(depth)); j++)
+          for (int i = c; i < min(c + 16, KB); i++) to[(size_t)j * KB + i] = READ_FACTOR(from + (size_t)i * K, j * TERMS, 0, depth);
       }
     }
 }

@@ -70,6 +70,11 @@ RUNS = [
         learning_rate=1.0, compares="update"),
     _resnet20("resnet20-a-small", seed=15, batch=4, images=16, shortcut="A"),
     _resnet20("resnet20-b-nesterov-small", seed=15, batch=4, images=16, shortcut="B", nesterov=True, label_smoothing=0.1),
+    Run("preresnet164-update", seed=1, model="preresnet164", steps=1, batch=4, images=4, size=16, classes=10, shortcut="B",
+        learning_rate=1.0, compares="update"),
+    Run("preresnet20-small", seed=2, model="preresnet20", steps=3, batch=4, images=16, size=32, classes=10, shortcut="A"),
+    Run("resnext50-update", seed=1, model="resnext50_32x4d", steps=1, batch=8, images=8, size=64, classes=10, shortcut="B",
+        learning_rate=1.0, compares="update"),
     Run("resnet18-small", seed=22, model="resnet18", steps=3, batch=4, images=16, size=64, classes=10, shortcut="B"),
 ]
 

@@ -77,9 +77,11 @@ private func forward<T: CPUScalar>(
           for s in 0..<g.s {
             let pixels = x + ((n * g.h + h) * g.w + s - g.padding) * g.c
             for c in 0..<g.c {
-              let tap = taps + ((r * g.s + s) * g.c + c) * g.k
+              let (group, channel) = c.quotientAndRemainder(dividingBy: g.groupC)
+              let tap = taps + ((r * g.s + s) * g.groupC + channel) * g.k + group * g.groupK
               for q in g.columns(tap: s) {
-                addScaled(pixels[q * g.stride * g.c + c].double, tap, to: sums + q * g.k, count: g.k)
+                addScaled(
+                  pixels[q * g.stride * g.c + c].double, tap, to: sums + q * g.k + group * g.groupK, count: g.groupK)
               }
             }
           }
@@ -105,7 +107,7 @@ private func inputGradient<T: CPUScalar>(
   let dx = pointer(dx, g.input, "convolutionInputGradient", to: T.self)
   let filter = pointer(filter, g.filter, "convolutionInputGradient", to: T.self)
   withZeros(g.filter.count) { taps in
-    transpose(filter, matrices: g.r * g.s, rows: g.c, columns: g.k, into: taps)  // [R,S,K,C]
+    transpose(filter, matrices: g.r * g.s, rows: g.groupC, columns: g.k, into: taps)  // [R,S,K,C/groups]
     inParallel(g.n * g.h) { row in
       let (n, h) = row.quotientAndRemainder(dividingBy: g.h)
       withZeros(g.w * g.c) { sums in
@@ -114,10 +116,12 @@ private func inputGradient<T: CPUScalar>(
           guard h + g.padding >= r && offGrid == 0 && p < g.p else { continue }
           for s in 0..<g.s {
             for k in 0..<g.k {
-              let tap = taps + ((r * g.s + s) * g.k + k) * g.c
+              let tap = taps + ((r * g.s + s) * g.k + k) * g.groupC
+              let first = k / g.groupK * g.groupC
               for q in g.columns(tap: s) {
                 let w = q * g.stride + s - g.padding
-                addScaled(dy[((n * g.p + p) * g.q + q) * g.k + k].double, tap, to: sums + w * g.c, count: g.c)
+                addScaled(
+                  dy[((n * g.p + p) * g.q + q) * g.k + k].double, tap, to: sums + w * g.c + first, count: g.groupC)
               }
             }
           }
@@ -129,32 +133,35 @@ private func inputGradient<T: CPUScalar>(
   }
 }
 
-/// One tap of a few input channels, [≤ 16,K], at a time, over all pixels of all images.
+/// One tap of a few input channels of a group, [≤ 16,K/groups], at a time, over all pixels of all images.
 private func filterGradient<T: CPUScalar>(_: T.Type, _ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ dw: Tensor) {
   let x = pointer(x, g.input, "convolutionFilterGradient", to: T.self)
   let dy = pointer(dy, g.output, "convolutionFilterGradient", to: T.self)
   let dw = pointer(dw, g.filter, "convolutionFilterGradient", to: T.self)
-  let blocks = (g.c + 15) / 16
-  inParallel(g.r * g.s * blocks) { item in
-    let (tap, block) = item.quotientAndRemainder(dividingBy: blocks)
+  let blocks = (g.groupC + 15) / 16
+  inParallel(g.r * g.s * g.groups * blocks) { item in
+    let (tap, part) = item.quotientAndRemainder(dividingBy: g.groups * blocks)
+    let (group, block) = part.quotientAndRemainder(dividingBy: blocks)
     let (r, s) = tap.quotientAndRemainder(dividingBy: g.s)
-    let channels = block * 16..<min(g.c, block * 16 + 16)
-    withZeros(channels.count * g.k) { sums in
+    let channels = block * 16..<min(g.groupC, block * 16 + 16)
+    withZeros(channels.count * g.groupK) { sums in
       for n in 0..<g.n {
         for p in 0..<g.p {
           let h = p * g.stride + r - g.padding
           guard 0 <= h && h < g.h else { continue }
           for q in g.columns(tap: s) {
-            let pixel = x + ((n * g.h + h) * g.w + q * g.stride + s - g.padding) * g.c
-            let gradient = dy + ((n * g.p + p) * g.q + q) * g.k
+            let pixel = x + ((n * g.h + h) * g.w + q * g.stride + s - g.padding) * g.c + group * g.groupC
+            let gradient = dy + ((n * g.p + p) * g.q + q) * g.k + group * g.groupK
             for c in channels {
-              addScaled(pixel[c].double, gradient, to: sums + (c - channels.lowerBound) * g.k, count: g.k)
+              addScaled(pixel[c].double, gradient, to: sums + (c - channels.lowerBound) * g.groupK, count: g.groupK)
             }
           }
         }
       }
-      let dw = dw + (tap * g.c + channels.lowerBound) * g.k
-      for i in 0..<channels.count * g.k { dw[i] = T(sums[i]) }
+      for (row, c) in channels.enumerated() {
+        let dw = dw + (tap * g.groupC + c) * g.k + group * g.groupK
+        for k in 0..<g.groupK { dw[k] = T(sums[row * g.groupK + k]) }
+      }
     }
   }
 }

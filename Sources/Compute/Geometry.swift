@@ -2,39 +2,56 @@
 ///
 ///     y[n,p,q,k] = Σ_{r,s,c} x[n, p·stride + r − padding, q·stride + s − padding, c] · w[r,s,c,k]
 ///
-/// with x zero outside its borders.
+/// with x zero outside its borders. With groups, the channels of x and of y fall into as many runs of the same length, and c goes over
+/// the run of x that k's run of y belongs to: w is [R,S,C/groups,K].
 public struct Conv2D: Hashable, Sendable {
   /// Images, input height, input width, input channels.
   public let n, h, w, c: Int
   /// Output channels, filter height, filter width.
   public let k, r, s: Int
   public let stride, padding: Int
+  /// Runs of channels that are convolved apart from each other (Krizhevsky et al. 2012; Xie et al. 2017, ResNeXt).
+  public let groups: Int
   /// Output height and width.
   public let p, q: Int
 
-  /// - Precondition: all sizes are positive and the padded input is at least as large as the filter.
-  public init(input: Shape, filter: Shape, stride: Int = 1, padding: Int = 0) {
+  /// - Precondition: all sizes are positive, the padded input is at least as large as the filter, and the groups divide the channels.
+  public init(input: Shape, filter: Shape, stride: Int = 1, padding: Int = 0, groups: Int = 1) {
     precondition(input.rank == 4 && filter.rank == 4, "[conv2D] input \(input), filter \(filter): both need four dimensions")
-    precondition(input[3] == filter[2], "[conv2D] input \(input) has \(input[3]) channels, filter \(filter) wants \(filter[2])")
+    precondition(groups > 0 && filter[3] % groups == 0, "[conv2D] \(groups) groups of filter \(filter)")
+    let channels = filter[2] * groups
+    precondition(input[3] == channels, "[conv2D] input \(input) has \(input[3]) channels, filter \(filter) wants \(channels)")
     precondition(stride > 0 && padding >= 0, "[conv2D] stride \(stride), padding \(padding)")
     (n, h, w, c) = (input[0], input[1], input[2], input[3])
     (r, s, k) = (filter[0], filter[1], filter[3])
-    (self.stride, self.padding) = (stride, padding)
+    (self.stride, self.padding, self.groups) = (stride, padding, groups)
     p = Window.outputSize(input: h, window: r, stride: stride, padding: padding)
     q = Window.outputSize(input: w, window: s, stride: stride, padding: padding)
     precondition(n > 0 && k > 0 && c > 0 && p > 0 && q > 0, "[conv2D] input \(input) is too small for filter \(filter)")
   }
 
   public var input: Shape { [n, h, w, c] }
-  public var filter: Shape { [r, s, c, k] }
+  public var filter: Shape { [r, s, groupC, k] }
   public var output: Shape { [n, p, q, k] }
   /// Multiply-accumulates of one pass, counting taps on the zero border as every published table does.
-  public var macs: Int { n * p * q * k * r * s * c }
+  public var macs: Int { n * p * q * k * r * s * groupC }
+  /// Input channels of a group.
+  public var groupC: Int { c / groups }
+  /// Output channels of a group.
+  public var groupK: Int { k / groups }
+
+  /// The same convolution of so many images.
+  public func batch(of images: Int) -> Conv2D {
+    Conv2D(input: [images, h, w, c], filter: filter, stride: stride, padding: padding, groups: groups)
+  }
 }
 
 extension Conv2D: CustomStringConvertible {
-  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`.
-  public var description: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)" }
+  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`, and `, 4 groups` where there are several.
+  public var description: String {
+    "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)"
+      + (groups == 1 ? "" : ", \(groups) groups")
+  }
 }
 
 /// A pooling window slid over [N, H, W, C].

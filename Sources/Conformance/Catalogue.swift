@@ -10,8 +10,17 @@ public enum Catalogue {
 
   /// The small cases with activations of 16 bits, which backends need not take, in the two types by turns.
   public static var half: [Case] {
-    small.enumerated().compactMap { index, subject in subject.stored(as: index % 2 == 0 ? .float16 : .bfloat16) }
+    small.enumerated().compactMap { index, subject in subject.stored(as: turn(index, of: 2) == 0 ? .float16 : .bfloat16) }
   }
+
+  /// One of every `count` cases, for what would take too long on all of them.
+  /// - Parameter first: which ones, 0 ..< count; another for each device makes the most of them.
+  public static func sample(_ cases: [Case], oneOf count: Int, from first: Int = 0) -> [Case] {
+    cases.enumerated().filter { turn($0.offset, of: count) == first }.map(\.element)
+  }
+
+  /// Turns by which neighbours differ, and so do the same passes of neighbouring convolutions, of which each has four.
+  static func turn(_ index: Int, of count: Int) -> Int { (index + index / 4) % count }
 
   /// Every operation on odd shapes and edge cases, seconds on the CPU reference.
   public static var small: [Case] {

@@ -2,7 +2,10 @@ import Compute
 
 extension Catalogue {
   static var convolution: [Case] {
-    distinct(grid + layers + special).flatMap { convolutionPasses($0) }
+    // Of the grid, with the most phases of input gradients, a third is enough to see sums added.
+    distinct(grid + layers + special).enumerated().flatMap { index, g in
+      convolutionPasses(g).filter { index >= grid.count || index % 3 == 0 || $0.convolution?.accumulates != true }
+    }
       + distinct(layers + special).enumerated().map { index, g in
         foldedConvolution(g, residual: index % 2 == 0, relu: index % 3 != 0)
       } + distinct(layers + special).filter(hasSteadyStatistics).map { convolutionWithStatistics($0) }
@@ -11,7 +14,7 @@ extension Catalogue {
   /// Of few values, or where all channels are multiples of a few, a mean or a variance may nearly cancel, and then errs by far more
   /// than a sum.
   private static func hasSteadyStatistics(_ g: Conv2D) -> Bool {
-    g.n * g.p * g.q >= 32 && g.k >= 8 && g.r * g.s * g.c >= 8
+    g.n * g.p * g.q >= 32 && g.groupK >= 8 && g.r * g.s * g.groupC >= 8
   }
 
   /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
@@ -108,11 +111,11 @@ extension Catalogue {
       Conv2D(input: [3, 8, 8, 3], filter: [3, 3, 3, 16], padding: 1),
       Conv2D(input: [1, 21, 21, 3], filter: [7, 7, 3, 16], stride: 2, padding: 3),
     ]
-    let cases = geometries.flatMap {
-      convolutionPasses($0) + [convolutionWithStatistics($0), foldedConvolution($0, residual: true, relu: true)]
+    return geometries.enumerated().flatMap { row, g in
+      let cases = convolutionPasses(g) + [convolutionWithStatistics(g), foldedConvolution(g, residual: true, relu: true)]
+      return cases
+        + cases.enumerated().compactMap { $1.stored(as: (row + $0) % 2 == 0 ? .bfloat16 : .float16) }
     }
-    return cases
-      + cases.enumerated().compactMap { index, subject in subject.stored(as: index % 2 == 0 ? .bfloat16 : .float16) }
   }
 
   private static let sizes = [33, 32, 28, 17, 14, 7, 3, 1]
@@ -175,6 +178,18 @@ extension Catalogue {
       Conv2D(input: [1, 7, 7, 128], filter: [3, 3, 128, 128], padding: 1),
       Conv2D(input: [2, 8, 8, 64], filter: [3, 3, 64, 64], padding: 1),
       Conv2D(input: [2, 14, 14, 48], filter: [1, 1, 48, 96]),
+    ] + grouped
+  }
+
+  /// Groups of one channel, of a few that are no vector, and of whole vectors; with strides, one tap and many.
+  private static var grouped: [Conv2D] {
+    [
+      Conv2D(input: [2, 7, 9, 16], filter: [3, 3, 1, 16], padding: 1, groups: 16),
+      Conv2D(input: [3, 9, 7, 12], filter: [3, 3, 3, 20], padding: 1, groups: 4),
+      Conv2D(input: [2, 8, 8, 32], filter: [3, 3, 4, 32], padding: 1, groups: 8),
+      Conv2D(input: [2, 9, 9, 64], filter: [3, 3, 16, 64], stride: 2, padding: 1, groups: 4),
+      Conv2D(input: [2, 7, 5, 32], filter: [1, 1, 16, 48], groups: 2),
+      Conv2D(input: [1, 9, 9, 48], filter: [5, 3, 24, 32], stride: 3, padding: 2, groups: 2),
     ]
   }
 }
@@ -187,9 +202,9 @@ extension Bound {
     let g = work.geometry
     let terms =
       switch work.pass {
-      case .forward, .inference: g.r * g.s * g.c
-      case .forwardWithStatistics: g.r * g.s * g.c + g.n * g.p * g.q
-      case .inputGradient: g.r * g.s * g.k
+      case .forward, .inference: g.r * g.s * g.groupC
+      case .forwardWithStatistics: g.r * g.s * g.groupC + g.n * g.p * g.q
+      case .inputGradient: g.r * g.s * g.groupK
       case .filterGradient: g.n * g.p * g.q
       }
     let sum = winograd ? sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : sum(of: terms)

@@ -14,12 +14,15 @@ extension Conformance {
       Conv2D(input: [1, 33, 33, 3], filter: [7, 7, 3, 16], stride: 2, padding: 3),
       Conv2D(input: [2, 10, 10, 4], filter: [5, 5, 4, 8], stride: 3),
       Conv2D(input: [2, 8, 8, 64], filter: [3, 3, 64, 64], padding: 1),
+      Conv2D(input: [2, 9, 7, 24], filter: [3, 3, 6, 32], stride: 2, padding: 1, groups: 4),
     ]
     return geometries.flatMap { g in
       let filter = Operand.input("filter", g.filter).contents(seed: 1)
       let image = Operand.input("x", g.input).contents(seed: 1)
       return [
-        GradientCase.adjoint("convolutionInputGradient \(g.description)", g.input, g.output, terms: g.r * g.s * max(g.c, g.k)) {
+        GradientCase.adjoint(
+          "convolutionInputGradient \(g.description)", g.input, g.output, terms: g.r * g.s * max(g.groupC, g.groupK)
+        ) {
           let (filter, y, dx) = (try $0.upload(filter), try $0.tensor(g.output), try $0.tensor(g.input))
           try $0.convolution($1, filter: filter, g, into: y)
           try $0.convolutionInputGradient($2, filter: filter, g, accumulate: false, into: dx)

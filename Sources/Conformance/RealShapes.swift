@@ -1,6 +1,7 @@
 import Compute
 
-/// The layers of ResNet-20 and -56 (images of 28²×1 and 32²×3) and of ResNet-18 and -50 (224²×3), each shape once.
+/// The layers of ResNet-20 and -56 (images of 28²×1 and 32²×3), of ResNet-18 and -50 (224²×3), and those in groups of ResNeXt-50 32×4d,
+/// each shape once.
 struct RealShapes {
   /// Images a batch of the small and of the large networks.
   private let batch, largeBatch: Int
@@ -11,7 +12,7 @@ struct RealShapes {
   }
 
   var cases: [Case] {
-    let large = largeConvolutions(basic: true) + largeConvolutions(basic: false)
+    let large = largeConvolutions(basic: true) + largeConvolutions(basic: false) + groupedConvolutions
     let convolutions = smallConvolutions(side: 28, channels: 1) + smallConvolutions(side: 32, channels: 3) + large
     let geometries = Catalogue.distinct(convolutions)
     let activations = Catalogue.distinct(geometries.map(\.output))
@@ -35,6 +36,13 @@ struct RealShapes {
       conv(batch, side, 16, 32, 1, 2), conv(batch, half, 32, 32, 3), conv(batch, half, 32, 64, 3, 2),
       conv(batch, half, 32, 64, 1, 2), conv(batch, (half + 1) / 2, 64, 64, 3),
     ]
+  }
+
+  /// Xie et al. 2017, table 1: the 3×3 convolutions, in 32 groups; the first of a stage but the first halves the image.
+  private var groupedConvolutions: [Conv2D] {
+    [(56, 128, 1), (56, 256, 2), (28, 256, 1), (28, 512, 2), (14, 512, 1), (14, 1024, 2), (7, 1024, 1)].map { side, c, stride in
+      Conv2D(input: [largeBatch, side, side, c], filter: [3, 3, c / 32, c], stride: stride, padding: 1, groups: 32)
+    }
   }
 
   /// He et al. 2015, table 1, with the stride of a bottleneck on its 3×3 convolution.

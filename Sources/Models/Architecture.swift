@@ -1,27 +1,40 @@
 import Compute
 
-/// The shape of a network, as its name gives it (He et al. 2015, table 1 and section 4.2).
+/// The shape of a network, as its name gives it (He et al. 2015, table 1 and section 4.2; He et al. 2016, table 2).
 struct Architecture {
   enum Stem { case cifar, imageNet }
   enum Block { case basic, bottleneck }
 
   let stem: Stem
   let block: Block
-  /// Blocks of each stage, and the channels of their 3×3 convolutions.
+  /// Blocks of each stage, and their channels: those of the 3×3 convolutions but for ``widening``, a quarter of a bottleneck's result.
   let counts, widths: [Int]
+  /// How many times as many channels a bottleneck's 3×3 convolution has, and in how many groups they are.
+  let widening, groups: Int
   /// False for the plain twins.
   let isResidual: Bool
+  /// Whether batch normalisation and ReLU come before each convolution (He et al. 2016) and not behind.
+  let isPreActivated: Bool
 
   /// - Throws: ``Failure`` for an unknown name, listing the known ones, the nearest spelling first.
   init(name: String) throws {
-    guard let family = ["resnet", "plain"].first(where: name.hasPrefix),
+    if let variant = Self.variants[name], let (block, counts) = Self.imageNet[variant.depth] {
+      (stem, self.block, self.counts, widths, isResidual) = (.imageNet, block, counts, Self.imageNetWidths, true)
+      (widening, groups, isPreActivated) = (variant.widening, variant.groups, false)
+      return
+    }
+    (widening, groups) = (1, 1)
+    guard let family = ["preresnet", "resnet", "plain"].first(where: name.hasPrefix),
       let depth = Int(name.dropFirst(family.count)), name == "\(family)\(depth)"
     else { throw Self.unknown(name) }
 
-    isResidual = family == "resnet"
-    if let (block, counts) = Self.imageNet[depth] {
+    (isResidual, isPreActivated) = (family != "plain", family == "preresnet")
+    if isPreActivated, depth >= Self.firstPreActivatedBottleneck, (depth - 2) % 9 == 0, depth <= 9002 {
+      let n = (depth - 2) / 9
+      (stem, block, counts, widths) = (.cifar, .bottleneck, [n, n, n], [16, 32, 64])
+    } else if !isPreActivated, let (block, counts) = Self.imageNet[depth] {
       guard isResidual || block == .basic else { throw Self.unknown(name) }
-      (stem, self.block, self.counts, widths) = (.imageNet, block, counts, [64, 128, 256, 512])
+      (stem, self.block, self.counts, widths) = (.imageNet, block, counts, Self.imageNetWidths)
     } else {
       let n = (depth - 2) / 6
       guard depth == 6 * n + 2, (1...1000).contains(n) else { throw Self.unknown(name) }
@@ -29,9 +42,23 @@ struct Architecture {
     }
   }
 
+  /// What shortcuts do by custom where the shape changes.
+  var usualShortcut: ShortcutOption { stem == .cifar && !isPreActivated ? .padding : .projection }
+
   private static let imageNet: [Int: (Block, [Int])] = [
     18: (.basic, [2, 2, 2, 2]), 34: (.basic, [3, 4, 6, 3]), 50: (.bottleneck, [3, 4, 6, 3]),
     101: (.bottleneck, [3, 4, 23, 3]), 152: (.bottleneck, [3, 8, 36, 3]),
+  ]
+
+  /// Where 9n+2 layers are bottlenecks: He et al. 2016 have 110 layers in basic blocks, 164 and 1001 in bottlenecks.
+  private static let firstPreActivatedBottleneck = 164
+
+  private static let imageNetWidths = [64, 128, 256, 512]
+
+  /// By torchvision's names: `32x4d` is 32 groups of 4 channels in the first stage.
+  private static let variants: [String: (depth: Int, widening: Int, groups: Int)] = [
+    "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
+    "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
   ]
 
   private static func unknown(_ name: String) -> Failure {
@@ -40,7 +67,8 @@ struct Architecture {
       .enumerated().sorted { ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset) }
       .map(\.element.name)
     return Failure(
-      "unknown model '\(name)'; known are \(known.joined(separator: ", ")), and resnetD and plainD of any depth D = 6n+2")
+      "unknown model '\(name)'; known are \(known.joined(separator: ", ")), and resnetD, plainD and preresnetD of any depth "
+        + "D = 6n+2")
   }
 
   /// Levenshtein's distance: the fewest insertions, deletions and substitutions.

@@ -7,7 +7,7 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   public var classes: Int
   /// Channels of the input images.
   public var channels: Int
-  /// Nil for the family's custom: A for small images, B for ImageNet's.
+  /// Nil for the family's custom: A for small images, B for ImageNet's and with pre-activation.
   public var shortcut: ShortcutOption?
   public var stridePlacement: StridePlacement
   /// Starts the last scale of every block at 0, so that every block starts as the identity (Goyal et al. 2017, section 5.1).
@@ -36,10 +36,12 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
     try Architecture(name: name).stem == .imageNet ? (224, 1000) : (32, 10)
   }
 
-  /// The names in the paper; any `resnet` and `plain` of 6n+2 layers for small images is accepted besides.
+  /// The names in the papers; any `resnet`, `plain` and `preresnet` of 6n+2 layers for small images is accepted besides.
   public static let knownNames =
     [20, 32, 44, 56, 110, 1202].map { "resnet\($0)" } + [20, 32, 44, 56, 110].map { "plain\($0)" }
     + [18, 34, 50, 101, 152].map { "resnet\($0)" } + [18, 34].map { "plain\($0)" }
+    + ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
+    + [110, 164, 1001].map { "preresnet\($0)" }
 }
 
 /// What a shortcut does where the shape changes (He et al. 2015, section 3.3).

@@ -6,13 +6,27 @@ import NN
 /// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a 7×7
 /// convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but the
 /// first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
+///
+/// With pre-activation, batch normalisation and ReLU come before the convolutions (He, Zhang, Ren, Sun 2016, "Identity mappings in
+/// deep residual networks"), and once more, as `bn`, before the mean.
+///
+/// Also their neighbours with bottlenecks of another shape: ResNeXt, whose 3×3 convolutions are in groups (Xie et al. 2017), and
+/// wide ones (Zagoruyko and Komodakis 2016), under torchvision's names.
 public struct ResNet {
   public let configuration: ModelConfiguration
   public let store: ParameterStore
   private let architecture: Architecture
-  private let stem: ConvolutionUnit
-  private let blocks: [ResidualBlock]
+  private let stem: Stem
+  private let blocks: [any Block]
+  /// Before the mean over the pixels, with pre-activation.
+  private let lastNorm: BatchNormLayer?
   private let head: LinearLayer
+
+  private enum Stem {
+    case unit(ConvolutionUnit)
+    /// With pre-activation: the first block normalises.
+    case convolution(Conv2DLayer)
+  }
 
   /// Declares the parameters in a new store; allocate it before the first pass.
   /// - Throws: ``Failure`` for an unknown name, counts below 1 and options that the network has no place for.
@@ -26,24 +40,31 @@ public struct ResNet {
     let root = store.root
 
     let isCIFAR = architecture.stem == .cifar
-    stem = ConvolutionUnit(
-      root / "conv1", root / "bn1", inputs: configuration.channels, outputs: architecture.widths[0],
-      window: isCIFAR ? 3 : 7, stride: isCIFAR ? 1 : 2)
+    let (inputs, outputs) = (configuration.channels, architecture.widths[0])
+    let (window, stride) = isCIFAR ? (3, 1) : (7, 2)
+    stem =
+      architecture.isPreActivated
+      ? .convolution(Conv2DLayer(root / "conv1", inputs: inputs, outputs: outputs, window: window, stride: stride))
+      : .unit(
+        ConvolutionUnit(root / "conv1", root / "bn1", inputs: inputs, outputs: outputs, window: window, stride: stride))
 
     var plan = ResidualBlock.Plan(
-      kind: architecture.block, inputs: architecture.widths[0], width: 0, stride: 1,
-      shortcut: architecture.isResidual ? configuration.shortcut ?? (isCIFAR ? .padding : .projection) : nil,
+      kind: architecture.block, width: 0, outputs: 0, groups: architecture.groups, inputs: architecture.widths[0], stride: 1,
+      shortcut: architecture.isResidual ? configuration.shortcut ?? architecture.usualShortcut : nil,
       stridePlacement: configuration.stridePlacement, lastScale: configuration.zeroInitLastBatchNorm ? 0 : 1)
-    var blocks: [ResidualBlock] = []
+    var blocks: [any Block] = []
     for (stage, (count, width)) in zip(architecture.counts, architecture.widths).enumerated() {
-      plan.width = width
+      plan.width = width * architecture.widening
+      plan.outputs = architecture.block == .basic ? width : 4 * width
       for index in 0..<count {
         plan.stride = stage > 0 && index == 0 ? 2 : 1
-        blocks.append(ResidualBlock(root / "layer\(stage + 1)" / "\(index)", plan))
+        let scope = root / "layer\(stage + 1)" / "\(index)"
+        blocks.append(architecture.isPreActivated ? PreActivationBlock(scope, plan) : ResidualBlock(scope, plan))
         plan.inputs = plan.outputs
       }
     }
     self.blocks = blocks
+    lastNorm = architecture.isPreActivated ? BatchNormLayer(root / "bn", channels: plan.outputs) : nil
     head = LinearLayer(root / "fc", inputs: plan.outputs, outputs: configuration.classes)
   }
 
@@ -56,6 +77,7 @@ public struct ResNet {
     try check(images.shape, pass.mode)
     var x = images
     for part in parts { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
+    if let lastNorm { x = try lastNorm(x, relu: true, overwritingInput: true, pass) }
     x = try pass.layer("avgpool") { try pass.globalAveragePool(x) }
     return try head(x, pass)
   }
@@ -73,7 +95,11 @@ public struct ResNet {
   }
 
   private func beginning(_ images: Variable, _ pass: Pass) throws -> Variable {
-    let x = try stem(images, relu: true, pass)
+    let x =
+      switch stem {
+      case .unit(let unit): try unit(images, relu: true, pass)
+      case .convolution(let convolution): try convolution(images, pass)
+      }
     if architecture.stem == .cifar { return x }
     return try pass.layer("maxpool") { try pass.maxPool(x, window: 3, stride: 2, padding: 1) }
   }
@@ -91,6 +117,9 @@ public struct ResNet {
   }
 
   private static func check(_ configuration: ModelConfiguration, _ architecture: Architecture) throws {
+    if architecture.isPreActivated && configuration.zeroInitLastBatchNorm {
+      throw Failure("the blocks of \(configuration.name) do not end with a batch normalisation: use a resnet")
+    }
     guard !architecture.isResidual else { return }
     if configuration.shortcut != nil {
       throw Failure("\(configuration.name) has no shortcuts: leave the shortcut option out, or use a resnet")

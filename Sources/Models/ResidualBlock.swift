@@ -1,8 +1,13 @@
 import Compute
 import NN
 
+/// A part of a network: x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+protocol Block {
+  func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable
+}
+
 /// Two or three convolutions and a shortcut around them: y = ReLU(F(x) + shortcut(x)), or ReLU(F(x)) in a plain network.
-struct ResidualBlock {
+struct ResidualBlock: Block {
   enum Shortcut {
     /// None: the plain twin.
     case none
@@ -16,20 +21,22 @@ struct ResidualBlock {
   /// What distinguishes one block of a network from another.
   struct Plan {
     var kind: Architecture.Block
-    var inputs, width, stride: Int
+    /// Channels of the 3×3 convolutions, and of the block's result.
+    var width, outputs: Int
+    /// Of a bottleneck's 3×3 convolution.
+    var groups: Int
+    var inputs, stride: Int
     /// Nil for none.
     var shortcut: ShortcutOption?
     var stridePlacement: StridePlacement
     var lastScale: Double
 
-    var outputs: Int { kind == .basic ? width : 4 * width }
-
-    /// Window, output channels and stride of each convolution.
-    var convolutions: [(window: Int, outputs: Int, stride: Int)] {
+    /// Window, output channels, stride and groups of each convolution.
+    var convolutions: [(window: Int, outputs: Int, stride: Int, groups: Int)] {
       switch (kind, stridePlacement) {
-      case (.basic, _): [(3, width, stride), (3, width, 1)]
-      case (.bottleneck, .threeByThree): [(1, width, 1), (3, width, stride), (1, outputs, 1)]
-      case (.bottleneck, .firstOneByOne): [(1, width, stride), (3, width, 1), (1, outputs, 1)]
+      case (.basic, _): [(3, width, stride, 1), (3, width, 1, 1)]
+      case (.bottleneck, .threeByThree): [(1, width, 1, 1), (3, width, stride, groups), (1, outputs, 1, 1)]
+      case (.bottleneck, .firstOneByOne): [(1, width, stride, 1), (3, width, 1, groups), (1, outputs, 1, 1)]
       }
     }
   }
@@ -41,12 +48,12 @@ struct ResidualBlock {
   init(_ scope: Scope, _ plan: Plan) {
     var (units, inputs) = ([ConvolutionUnit](), plan.inputs)
     let convolutions = plan.convolutions
-    for (index, (window, outputs, stride)) in convolutions.enumerated() {
+    for (index, (window, outputs, stride, groups)) in convolutions.enumerated() {
       let number = index + 1
       units.append(
         ConvolutionUnit(
           scope / "conv\(number)", scope / "bn\(number)", inputs: inputs, outputs: outputs, window: window, stride: stride,
-          initialScale: number == convolutions.count ? plan.lastScale : 1))
+          groups: groups, initialScale: number == convolutions.count ? plan.lastScale : 1))
       inputs = outputs
     }
     name = scope.path

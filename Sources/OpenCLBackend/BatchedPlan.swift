@@ -26,7 +26,8 @@ struct BatchedPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
-    guard problem.r == 3, problem.s == 3, problem.stride == 1, problem.isDense, problem.wStart == 0 else { return nil }
+    guard problem.r == 3, problem.s == 3, problem.stride == 1, problem.groups == 1, problem.isDense, problem.wStart == 0
+    else { return nil }
     (c, k) = (problem.c, problem.k)
     switch traits.choice?.algorithm {
     case .batched: break

@@ -137,7 +137,7 @@ extension OpenCLBackend {
   private func turn(_ filter: Tensor, _ g: Conv2D, _ phase: InputGradientPhase, into turned: Tensor) throws {
     let (problem, taps) = (phase.problem, phase.rows.taps * phase.columns.taps)
     let arguments: [Argument] = [
-      .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.c), .int(g.k), .int(problem.wStart),
+      .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.groupC), .int(g.k), .int(problem.wStart),
       .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
     ]
     // One panel, for the methods of GPUs.
@@ -150,7 +150,7 @@ extension OpenCLBackend {
     }
     try launch(
       Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
-      global: [problem.k / phase.filter.panel, taps], arguments)
+      global: [problem.k / phase.filter.panel, taps], arguments + [.int(g.groupK)])
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
@@ -187,10 +187,12 @@ extension OpenCLBackend {
       case .winograd(let plan): try winogradFilterGradient(x, dy, g, plan, into: dw)
       case .directFilterGradient(let plan): try filterGradient(x, dy, g, plan, into: dw)
       case .direct, .plain:
-        let width = traits.vectorWidth(dividing: g.k)
+        let width = traits.vectorWidth(dividing: g.groupK)
         try launch(
-          Specialisation(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], x.type.storage),
-          global: [g.k / width, g.c, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes(g))
+          Specialisation(
+            .convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], groups(g.groups),
+            x.type.storage),
+          global: [g.k / width, g.groupC, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes(g))
       }
     }
   }
@@ -201,13 +203,13 @@ extension OpenCLBackend {
 
   /// The direct filter gradient.
   private func filterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: FilterGradientPlan, into dw: Tensor) throws {
-    let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.c, g.k])
+    let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.groupC, g.k])
     try launch(
       Specialisation(
         .convolutionFilterGradient, "filter_gradient",
         [
           "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
-        ], pairs(plan.terms), x.type.storage),
+        ], pairs(plan.terms), groups(g.groups), x.type.storage),
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
@@ -282,7 +284,7 @@ extension OpenCLBackend {
     case .product, .tiled, .batched, .winograd: return PackedFilter(problem, width: 1, panel: problem.k)
     case .direct(let plan): return plan.filter
     case .directFilterGradient, .plain:
-      let width = traits.vectorWidth(dividing: problem.k)
+      let width = traits.vectorWidth(dividing: problem.groupK)
       return PackedFilter(problem, width: width, panel: width)
     }
   }
@@ -323,10 +325,11 @@ extension OpenCLBackend {
     // What an epilogue reads besides.
     let moved = problem.traffic(x.type) + (ending.accumulate ? problem.written(x.type) : 0) + ending.otherBytes
     guard let plan else {
-      let width = traits.vectorWidth(dividing: problem.k)
+      let width = traits.vectorWidth(dividing: problem.groupK)
       return try launch(
         Specialisation(
-          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], ending.defines, x.type.storage),
+          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], groups(problem.groups), ending.defines,
+          x.type.storage),
         global: [problem.q, problem.p, problem.n], moving: moved,
         operands + sizes + strides)
     }
@@ -336,7 +339,7 @@ extension OpenCLBackend {
         [
           "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
           "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
-        ], pairs(plan.terms), ending.defines, x.type.storage),
+        ], pairs(plan.terms), groups(problem.groups), ending.defines, x.type.storage),
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
       operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
   }
@@ -388,7 +391,7 @@ struct Ending {
 extension Conv2D {
   /// The same sums with all pixels of all images in rows of a convenient length, where the filter is a single tap that meets every pixel.
   var flattened: Conv2D {
-    guard r == 1 && s == 1 && stride == 1 && padding == 0 else { return self }
+    guard r == 1 && s == 1 && stride == 1 && padding == 0 && groups == 1 else { return self }
     let pixels = n * h * w
     // A row of input stays within 256 KB; tiles of 14 pixels cut multiples of 14 evenly.
     let longest = min(pixels, max(28, min(128, (64 << 10) / max(c, k))))

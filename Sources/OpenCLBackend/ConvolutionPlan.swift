@@ -4,7 +4,7 @@ import Compute
 /// with a part of the filter and writes every stride-th pixel of dx.
 struct ConvolutionProblem: Hashable {
   let n, h, w, c, k, p, q, r, s: Int
-  let stride: Int
+  let stride, groups: Int
   /// Rows and columns of zeros before the input; negative where the first input rows are not used.
   let padTop, padLeft: Int
   /// Elements between images, rows and columns of the output, and before its first pixel.
@@ -14,7 +14,7 @@ struct ConvolutionProblem: Hashable {
 
   init(forward g: Conv2D) {
     (n, h, w, c, k, p, q, r, s) = (g.n, g.h, g.w, g.c, g.k, g.p, g.q, g.r, g.s)
-    (stride, padTop, padLeft) = (g.stride, g.padding, g.padding)
+    (stride, groups, padTop, padLeft) = (g.stride, g.groups, g.padding, g.padding)
     (yImage, yRow, yColumn, yStart, wStart) = (g.p * g.q * g.k, g.q * g.k, g.k, 0, 0)
   }
 
@@ -22,7 +22,7 @@ struct ConvolutionProblem: Hashable {
   init(inputGradient g: Conv2D, rows: PhaseAxis, columns: PhaseAxis, wStart: Int) {
     (n, h, w, c, k) = (g.n, g.p, g.q, g.k, g.c)
     (p, q, r, s) = (rows.outputs, columns.outputs, rows.taps, columns.taps)
-    (stride, padTop, padLeft) = (1, rows.padding, columns.padding)
+    (stride, groups, padTop, padLeft) = (1, g.groups, rows.padding, columns.padding)
     (yImage, yRow, yColumn) = (g.h * g.w * g.c, g.stride * g.w * g.c, g.stride * g.c)
     yStart = (rows.first * g.w + columns.first) * g.c
     self.wStart = wStart
@@ -31,14 +31,18 @@ struct ConvolutionProblem: Hashable {
   /// Whether the output's pixels follow one another: no phase of a strided input gradient.
   var isDense: Bool { yColumn == k && yRow == q * k && yStart == 0 }
 
+  /// Input and output channels of a group.
+  var groupC: Int { c / groups }
+  var groupK: Int { k / groups }
+
   /// Whether the filter is a single tap that meets every pixel.
-  var isPlain: Bool { r == 1 && s == 1 && stride == 1 && padTop == 0 && padLeft == 0 && p == h && q == w }
+  var isPlain: Bool { groups == 1 && r == 1 && s == 1 && stride == 1 && padTop == 0 && padLeft == 0 && p == h && q == w }
 
   /// Bytes of the output: of dx only the phase's own pixels.
   func written(_ storage: DataType) -> Int { storage.byteCount * n * p * q * k }
 
   /// Bytes that the direct kernels read and write if each value passes once.
-  func traffic(_ storage: DataType) -> Int { storage.byteCount * n * h * w * c + written(storage) + 4 * r * s * c * k }
+  func traffic(_ storage: DataType) -> Int { storage.byteCount * n * h * w * c + written(storage) + 4 * r * s * groupC * k }
 }
 
 /// One axis of one phase of a strided convolution's input gradient.
@@ -90,8 +94,8 @@ struct ConvolutionPlan: Hashable {
   /// The built-in choice, or nil where the strip does not fit into local memory and the plain kernel must serve.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits) {
     if traits.choice?.algorithm == .plain { return nil }
-    width = traits.vectorWidth(dividing: problem.k)
-    let vectors = problem.k / width
+    width = traits.vectorWidth(dividing: problem.groupK)
+    let vectors = problem.groupK / width
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
     channelVectors = traits.chosen("TC") { (1...8).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
     let pixels = max(1, traits.accumulators / channelVectors)
@@ -108,11 +112,12 @@ struct ConvolutionPlan: Hashable {
     let mostRows = max(1, min(problem.p, pixels / tileColumns))
     tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
 
-    terms = traits.terms(width: width)
+    // A group begins with a whole factor.
+    terms = problem.groupC % 2 == 0 || problem.groups == 1 ? traits.terms(width: width) : 1
     let strip = Strip(problem, tileStep: problem.stride, terms: terms)
     (sample, pitch, row) = (strip.sample, strip.pitch, strip.row)
     filter = PackedFilter(
-      problem, width: width, panel: width * channelVectors, terms: terms, joinsTaps: pitch == problem.c)
+      problem, width: width, panel: width * channelVectors, terms: terms, joinsTaps: problem.groups == 1 && pitch == problem.c)
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
     // As few blocks as keep the device busy, none smaller than a tile. A block goes over its strip once for each panel of output
     // channels and over the whole filter once: the strip stays in a core's own cache, the more of it the larger the filter.
@@ -139,7 +144,7 @@ struct PackedFilter: Hashable {
 
   init(_ problem: ConvolutionProblem, width: Int, panel: Int, terms: Int = 1, joinsTaps: Bool = false) {
     (self.width, self.panel, self.terms) = (width, panel, terms)
-    (runs, length) = joinsTaps ? (problem.r, problem.s * problem.c) : (problem.r * problem.s, problem.c)
+    (runs, length) = joinsTaps ? (problem.r, problem.s * problem.c) : (problem.r * problem.s, problem.groupC)
     count = runs * ((length + terms - 1) / terms) * problem.k
   }
 
@@ -151,6 +156,9 @@ struct PackedFilter: Hashable {
 
 /// What tells a kernel how many terms are in a factor (`factors.h`); nothing for one, so that profiles stay readable.
 func pairs(_ terms: Int) -> KeyValuePairs<String, Int> { terms == 1 ? [:] : ["PAIRS": 1] }
+
+/// The groups of a convolution, for its kernels; nothing for one, so that profiles stay readable.
+func groups(_ count: Int) -> KeyValuePairs<String, Int> { count == 1 ? [:] : ["GROUPS": count] }
 
 /// The part of an input that a kernel keeps in local memory (`strip.h`).
 struct Strip {
@@ -202,16 +210,17 @@ struct FilterGradientPlan: Hashable {
   /// Nil where the strips of one row do not fit into local memory and the plain kernel must serve.
   init?(_ g: Conv2D, _ traits: DeviceTraits) {
     if traits.choice?.algorithm == .plain { return nil }
-    width = traits.vectorWidth(dividing: g.k)
+    width = traits.vectorWidth(dividing: g.groupK)
     terms = traits.terms(width: width)
     let (width, k, columns) = (width, g.k, (g.q + terms - 1) / terms)
     channelVectors =
-      traits.chosen("TC") { (1...8).contains($0) && k % ($0 * width) == 0 } ?? [4, 2].first { k % ($0 * width) == 0 } ?? 1
+      traits.chosen("TC") { (1...8).contains($0) && g.groupK % ($0 * width) == 0 }
+      ?? [4, 2].first { g.groupK % ($0 * width) == 0 } ?? 1
     let panel = width * channelVectors
     let strip = Strip(ConvolutionProblem(forward: g), tileStep: g.stride)
     (sample, inputPitch) = (strip.sample, strip.pitch)
     // Where S and C are one loop, tiles may cross from one tap to the next.
-    let length = inputPitch == g.c ? g.s * g.c : g.c
+    let length = g.groups == 1 && inputPitch == g.c ? g.s * g.c : g.groupC
     let most = min(16, max(1, traits.accumulators / channelVectors), length)
     inputChannels =
       traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 } ?? (1...most).last { length % $0 == 0 } ?? 1

@@ -58,6 +58,7 @@ struct TiledPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, isTransposed: Bool, _ storage: DataType, _ traits: DeviceTraits) {
+    guard problem.groups == 1 else { return nil }
     switch traits.choice?.algorithm {
     case .tiled: break
     case .direct, .plain: return nil

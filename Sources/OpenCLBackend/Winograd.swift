@@ -42,7 +42,8 @@ struct WinogradPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int, isGradient: Bool) {
-    guard traits.allows(.winograd), traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1
+    guard traits.allows(.winograd), traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1,
+      problem.groups == 1
     else { return nil }
     self.isGradient = isGradient
     width = traits.vectorWidth

@@ -269,11 +269,6 @@ extension ParallelBackend {
 }
 
 extension Conv2D {
-  /// The same convolution of so many images.
-  fileprivate func batch(of images: Int) -> Conv2D {
-    Conv2D(input: [images, h, w, c], filter: filter, stride: stride, padding: padding)
-  }
-
   fileprivate func batch(of x: Tensor) -> Conv2D { batch(of: x.shape[0]) }
 }
 

@@ -28,8 +28,7 @@ final class ConvolutionTrial {
     let count = max(1, min(g.n, Self.affordable / (g.macs / g.n)))
     let images = (0..<count).map { count == 1 ? 0 : $0 * (g.n - 1) / (count - 1) }
     self.images = images
-    let few = Conv2D(
-      input: [images.count, g.h, g.w, g.c], filter: g.filter, stride: g.stride, padding: g.padding)
+    let few = g.batch(of: images.count)
 
     var random = Philox(seed: 0, stream: 0)
     // A prime number of values, so that their repetition falls in step with no dimension.

@@ -21,7 +21,12 @@ struct RunOptions: ParsableArguments {
   private static let defaults = RunConfiguration(
     model: ModelConfiguration(name: defaultModel, classes: 1), dataset: defaultDataset.rawValue)
 
-  @Option(help: "resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34. Default: \(defaultModel).")
+  @Option(
+    help:
+      """
+      resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34, preresnet110, 164, 1001, resnext50_32x4d, \
+      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: \(defaultModel).
+      """)
   var model: String?
   @Option(help: "One of \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
   var dataset: DatasetKind?

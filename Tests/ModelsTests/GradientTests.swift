@@ -18,7 +18,8 @@ import Testing
   private static let configurations = [
     ModelConfiguration(name: "resnet8", classes: 4, channels: 2),
     ModelConfiguration(name: "resnet8", classes: 4, channels: 2, shortcut: .projection),
-    ModelConfiguration(name: "plain8", classes: 4, channels: 2),
+    ModelConfiguration(name: "plain8", classes: 4, channels: 2), ModelConfiguration(name: "preresnet8", classes: 4, channels: 2),
+    ModelConfiguration(name: "preresnet8", classes: 4, channels: 2, shortcut: .padding),
   ]
 
   /// Σ loss / N, and the images' gradient where `differentiate`, which also fills the parameters'.

@@ -5,13 +5,17 @@ import NN
 import Testing
 
 @Suite struct ResNetTests {
-  /// ImageNet's as torchvision documents them; CIFAR's with option A, which He et al. round to 0.27, 0.46, 0.66, 0.85, 1.7
+  /// ImageNet's as torchvision documents them, also of ResNeXt and wide networks; pre-activated ones as PyTorch counts them, which He
+  /// et al. 2016 round to 1.7 and 10.2 million; CIFAR's with option A, which He et al. round to 0.27, 0.46, 0.66, 0.85, 1.7
   /// and 19.4 million.
   @Test(arguments: [
     ("resnet18", 1000, 11_689_512), ("resnet34", 1000, 21_797_672), ("resnet50", 1000, 25_557_032),
     ("resnet101", 1000, 44_549_160), ("resnet152", 1000, 60_192_808), ("plain18", 1000, 11_515_688),
     ("resnet20", 10, 269_722), ("resnet32", 10, 464_154), ("resnet44", 10, 658_586), ("resnet56", 10, 853_018),
     ("resnet110", 10, 1_727_962), ("resnet1202", 10, 19_421_274), ("plain20", 10, 269_722), ("plain110", 10, 1_727_962),
+    ("resnext50_32x4d", 1000, 25_028_904), ("resnext101_32x8d", 1000, 88_791_336), ("resnext101_64x4d", 1000, 83_455_272),
+    ("wide_resnet50_2", 1000, 68_883_240), ("wide_resnet101_2", 1000, 126_886_696),
+    ("preresnet110", 10, 1_730_522), ("preresnet164", 10, 1_703_258), ("preresnet1001", 10, 10_327_706),
   ])
   func parameterCounts(name: String, classes: Int, expected: Int) throws {
     #expect(try ResNet(ModelConfiguration(name: name, classes: classes)).store.parameterCount == expected)
@@ -58,10 +62,13 @@ import Testing
 
   @Test func namesAreTakenExactly() throws {
     for name in ModelConfiguration.knownNames { _ = try ResNet(ModelConfiguration(name: name, classes: 10)) }
-    for name in ["resnet8", "resnet14", "plain8", "resnet164"] { _ = try ResNet(ModelConfiguration(name: name, classes: 10)) }
+    for name in ["resnet8", "resnet14", "plain8", "resnet164", "preresnet8", "preresnet173"] {
+      _ = try ResNet(ModelConfiguration(name: name, classes: 10))
+    }
     for name in [
       "", "resnet", "resnet2", "resnet0", "resnet-4", "resnet21", "resnet020", "resnet20 ", "plain50", "plain152", "resnet+20",
-      "resnet99999999999999999999", "resnet6008", "densenet121",
+      "resnet99999999999999999999", "resnet6008", "densenet121", "preresnet18", "preresnet171", "preresnet9011",
+      "resnext50", "wide_resnet50",
     ] {
       #expect(throws: Failure.self, "\(name)") { try ResNet(ModelConfiguration(name: name, classes: 10)) }
     }
@@ -72,6 +79,7 @@ import Testing
       ModelConfiguration(name: "resnet20", classes: 0), ModelConfiguration(name: "resnet20", classes: 10, channels: 0),
       ModelConfiguration(name: "plain20", classes: 10, shortcut: .padding),
       ModelConfiguration(name: "plain20", classes: 10, zeroInitLastBatchNorm: true),
+      ModelConfiguration(name: "preresnet20", classes: 10, zeroInitLastBatchNorm: true),
     ] {
       #expect(throws: Failure.self) { try ResNet(configuration) }
     }

@@ -8,6 +8,7 @@ import Testing
   /// Billions of multiply-accumulates at 224² as torchvision documents them.
   @Test(arguments: [
     ("resnet18", 1.814), ("resnet34", 3.664), ("resnet50", 4.089), ("resnet101", 7.801), ("resnet152", 11.514),
+    ("resnext50_32x4d", 4.230), ("resnext101_32x8d", 16.414), ("wide_resnet50_2", 11.398), ("wide_resnet101_2", 22.753),
   ])
   func workOfImageNetModels(name: String, expected: Double) throws {
     let summary = try Summary(ModelConfiguration(name: name, classes: 1000), images: [1, 224, 224, 3])
@@ -43,7 +44,9 @@ import Testing
   }
 
   /// Each operation of a step and of inference, run again from its record, is the same operation.
-  @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("resnet18", nil), ("resnet50", nil)])
+  @Test(arguments: [
+    ("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("resnet18", nil), ("resnet50", nil), ("preresnet8", nil),
+  ])
   func operationsRunAgainFromTheirRecords(name: String, shortcut: ShortcutOption?) throws {
     let configuration = ModelConfiguration(name: name, classes: 5, shortcut: shortcut)
     let summary = try Summary(configuration, images: [2, 32, 32, 3])

@@ -69,8 +69,9 @@ struct ParityFixture {
   }
 
   static let names = [
-    "resnet18", "resnet18-small", "resnet18-update", "resnet20-a", "resnet20-a-nesterov", "resnet20-a-small", "resnet20-b",
-    "resnet20-b-nesterov", "resnet20-b-nesterov-small", "resnet50-update", "resnet56",
+    "preresnet164-update", "preresnet20-small", "resnet18", "resnet18-small", "resnet18-update", "resnet20-a",
+    "resnet20-a-nesterov", "resnet20-a-small", "resnet20-b",
+    "resnet20-b-nesterov", "resnet20-b-nesterov-small", "resnet50-update", "resnet56", "resnext50-update",
   ]
   private static let folder = "Fixtures"
 

@@ -1,18 +1,20 @@
 import Compute
 
 extension Pass {
-  /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K] → y [N,P,Q,K].
-  public func convolution(_ x: Variable, filter: Parameter, stride: Int = 1, padding: Int = 0) throws -> Variable {
-    try convolution(x, filter: filter, stride: stride, padding: padding, statisticsFor: nil).y
+  /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C/groups,K] → y [N,P,Q,K].
+  public func convolution(
+    _ x: Variable, filter: Parameter, stride: Int = 1, padding: Int = 0, groups: Int = 1
+  ) throws -> Variable {
+    try convolution(x, filter: filter, stride: stride, padding: padding, groups: groups, statisticsFor: nil).y
   }
 
   /// The same, with the statistics of y that the batch normalisation of y will ask for, taken while y is written.
   /// - Returns: no statistics where none are asked for or needed: in inference, and where recomputation knows them.
   public func convolution(
-    _ x: Variable, filter: Parameter, stride: Int, padding: Int, statisticsFor norm: BatchNormLayer?
+    _ x: Variable, filter: Parameter, stride: Int, padding: Int, groups: Int = 1, statisticsFor norm: BatchNormLayer?
   ) throws -> (y: Variable, statistics: BatchNormChannels?) {
     let (backend, input, slot, weights) = (backend, x.value, x.slot, filter.value)
-    let geometry = Conv2D(input: x.shape, filter: filter.shape, stride: stride, padding: padding)
+    let geometry = Conv2D(input: x.shape, filter: filter.shape, stride: stride, padding: padding, groups: groups)
     let y = try backend.batchTensor(geometry.output, input.type)
     var channels: BatchNormChannels?
     if let norm, takesStatistics {

@@ -7,7 +7,8 @@ extension Pass {
     _ x: Variable, _ convolution: Conv2DLayer, _ norm: BatchNormLayer, residual: Variable?, relu: Bool
   ) throws -> Variable {
     let geometry = Conv2D(
-      input: x.shape, filter: convolution.filter.shape, stride: convolution.stride, padding: convolution.padding)
+      input: x.shape, filter: convolution.filter.shape, stride: convolution.stride, padding: convolution.padding,
+      groups: convolution.groups)
     let storage = x.value.type
     let folded = try folded.unit(convolution, norm, geometry, storage, on: backend)
     let y = try backend.batchTensor(geometry.output, storage)

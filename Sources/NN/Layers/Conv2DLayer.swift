@@ -3,16 +3,17 @@ import Compute
 /// A convolution without bias, as batch normalisation follows it.
 public struct Conv2DLayer {
   public let name: String
-  /// [R,S,C,K].
+  /// [R,S,C/groups,K].
   public let filter: Parameter
-  public let stride, padding: Int
+  public let stride, padding, groups: Int
 
   /// Declares `weight`; the padding keeps the image's size at stride 1 (window odd).
-  public init(_ scope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1) {
-    let shape: Shape = [window, window, inputs, outputs]
+  public init(_ scope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1, groups: Int = 1) {
+    precondition(inputs % groups == 0 && outputs % groups == 0, "[Conv2DLayer] \(inputs) → \(outputs) in \(groups) groups")
+    let shape: Shape = [window, window, inputs / groups, outputs]
     name = scope.path
     filter = scope.declare("weight", shape, .filter, .he(filter: shape))
-    self.stride = stride
+    (self.stride, self.groups) = (stride, groups)
     padding = window / 2
   }
 
@@ -20,11 +21,13 @@ public struct Conv2DLayer {
   func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (
     y: Variable, statistics: BatchNormChannels?
   ) {
-    try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding, statisticsFor: norm) }
+    try pass.layer(name) {
+      try pass.convolution(x, filter: filter, stride: stride, padding: padding, groups: groups, statisticsFor: norm)
+    }
   }
 
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
-    try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding) }
+    try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding, groups: groups) }
   }
 }

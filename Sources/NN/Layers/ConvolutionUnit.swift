@@ -8,9 +8,9 @@ public struct ConvolutionUnit {
   /// Declares the two layers in their own scopes.
   public init(
     _ convolutionScope: Scope, _ normScope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1,
-    initialScale: Double = 1
+    groups: Int = 1, initialScale: Double = 1
   ) {
-    convolution = Conv2DLayer(convolutionScope, inputs: inputs, outputs: outputs, window: window, stride: stride)
+    convolution = Conv2DLayer(convolutionScope, inputs: inputs, outputs: outputs, window: window, stride: stride, groups: groups)
     norm = BatchNormLayer(normScope, channels: outputs, initialScale: initialScale)
   }
 

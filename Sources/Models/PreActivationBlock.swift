@@ -1,0 +1,63 @@
+import Compute
+import NN
+
+/// A residual block whose convolutions follow batch normalisation and ReLU, so that nothing stands in the way of x: y = x + F(x)
+/// (He et al. 2016, section 4). Where the shape changes, the shortcut too starts from the first ReLU, as in the authors' code.
+struct PreActivationBlock: Block {
+  enum Shortcut {
+    case identity
+    /// Option A.
+    case padding(stride: Int, channels: Int)
+    /// Option B, without batch normalisation: the next block begins with one.
+    case projection(Conv2DLayer)
+  }
+
+  let name: String
+  let norm: BatchNormLayer
+  /// Each convolution but the last, and the normalisation that the next one follows.
+  let units: [ConvolutionUnit]
+  let last: Conv2DLayer
+  let shortcut: Shortcut
+
+  init(_ scope: Scope, _ plan: ResidualBlock.Plan) {
+    let convolutions = plan.convolutions
+    name = scope.path
+    norm = BatchNormLayer(scope / "bn1", channels: plan.inputs)
+    var (units, inputs) = ([ConvolutionUnit](), plan.inputs)
+    for (index, (window, outputs, stride, groups)) in convolutions.dropLast().enumerated() {
+      units.append(
+        ConvolutionUnit(
+          scope / "conv\(index + 1)", scope / "bn\(index + 2)", inputs: inputs, outputs: outputs, window: window,
+          stride: stride, groups: groups))
+      inputs = outputs
+    }
+    self.units = units
+    let (window, outputs, stride, groups) = convolutions[convolutions.count - 1]
+    last = Conv2DLayer(
+      scope / "conv\(convolutions.count)", inputs: inputs, outputs: outputs, window: window, stride: stride, groups: groups)
+    if plan.stride == 1 && plan.inputs == plan.outputs {
+      shortcut = .identity
+    } else if plan.shortcut == .padding {
+      shortcut = .padding(stride: plan.stride, channels: plan.outputs)
+    } else {
+      shortcut = .projection(
+        Conv2DLayer(scope / "downsample" / "0", inputs: plan.inputs, outputs: plan.outputs, window: 1, stride: plan.stride))
+    }
+  }
+
+  func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
+    let activated = try norm(x, relu: true, pass)
+    // The shortcut first: see ``ResidualBlock``.
+    let residual =
+      switch shortcut {
+      case .identity: x
+      case .padding(let stride, let channels):
+        try pass.layer("\(name).shortcut") { try pass.padShortcut(activated, stride: stride, channels: channels) }
+      case .projection(let convolution): try convolution(activated, pass)
+      }
+    var y = activated
+    for unit in units { y = try unit(y, relu: true, pass) }
+    y = try last(y, pass)
+    return try pass.layer("\(name).add") { try pass.add(y, residual) }
+  }
+}
