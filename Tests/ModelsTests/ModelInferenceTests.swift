@@ -9,17 +9,16 @@ import Testing
     return Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.torchShape) })
   }
 
-  @Test(arguments: [18, 34, 50, 101, 152])
-  func imageNetsFamily(depth: Int) throws {
-    let configuration = ModelConfiguration(name: "resnet\(depth)", classes: 21, channels: 4)
+  @Test(arguments: ModelConfiguration.knownNames.filter { !$0.hasPrefix("plain") })
+  func everyNetworkWithProjections(name: String) throws {
+    let isUsual = try ModelConfiguration.usualInput(of: name).side == 224 || name.hasPrefix("pre")
+    let configuration = ModelConfiguration(name: name, classes: 21, channels: 4, shortcut: isUsual ? nil : .projection)
     #expect(ModelConfiguration.candidates(for: try shapes(configuration)) == [configuration])
   }
 
+  /// Shortcuts without parameters, and none.
   @Test(arguments: [8, 20, 56, 110])
-  func smallImagesFamily(depth: Int) throws {
-    let projecting = ModelConfiguration(name: "resnet\(depth)", classes: 10, shortcut: .projection)
-    #expect(ModelConfiguration.candidates(for: try shapes(projecting)) == [projecting])
-    // Shortcuts without parameters, and none.
+  func twinsHaveTheSameTensors(depth: Int) throws {
     let twins = ["resnet", "plain"].map { ModelConfiguration(name: "\($0)\(depth)", classes: 10) }
     for twin in twins { #expect(ModelConfiguration.candidates(for: try shapes(twin)) == twins) }
   }
@@ -33,8 +32,12 @@ import Testing
   @Test func otherTensors() throws {
     #expect(ModelConfiguration.candidates(for: [:]).isEmpty)
     #expect(ModelConfiguration.candidates(for: ["conv1.weight": [1], "fc.weight": [1]]).isEmpty)
-    var shapes = try shapes(ModelConfiguration(name: "resnet50", classes: 10))
-    shapes["layer3.6.conv1.weight"] = [1]
-    #expect(ModelConfiguration.candidates(for: shapes).isEmpty, "no network has 53 layers")
+    let resnet50 = ModelConfiguration(name: "resnet50", classes: 10)
+    var shapes = try shapes(resnet50)
+    shapes["bn1.num_batches_tracked"] = []
+    #expect(ModelConfiguration.candidates(for: shapes) == [resnet50])
+    shapes["fc.bias"] = [11]
+    #expect(ModelConfiguration.candidates(for: shapes).isEmpty)
+    #expect(ModelConfiguration.candidates(for: ["conv1.weight": [1, 0, 3, 3], "fc.weight": [1 << 40, 1]]).isEmpty)
   }
 }
