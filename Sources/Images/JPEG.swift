@@ -26,7 +26,8 @@ enum JPEG {
     func decompress(_ pixels: UnsafeMutablePointer<UInt8>?, _ format: TJPF) throws {
       let flags = TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
       let status = tjDecompress2(
-        decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue), flags)
+        decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
+        flags)
       guard status == 0 else { throw decoder.failure }
     }
     guard image.format == .cmykJPEG else {

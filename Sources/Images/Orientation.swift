@@ -1,6 +1,7 @@
 /// How a camera was held: EXIF's tag 0x0112, by where the first stored row and column belong.
 public enum Orientation: Int, CaseIterable, Sendable {
-  case topLeft = 1, topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
+  case topLeft = 1
+  case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
   /// Whether rows become columns.
   public var isTransposed: Bool { rawValue >= 5 }
