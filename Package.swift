@@ -55,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
+        "CPUBackend", "Conformance", "Images", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

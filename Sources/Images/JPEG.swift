@@ -13,6 +13,7 @@ enum JPEG {
     let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colours)
     // An uncommon subsampling is an error of this call alone, by which time the size is known.
     guard status == 0 || (width > 0 && height > 0) else { throw decoder.failure }
+    guard width > 0, height > 0 else { throw Failure("\(name): corrupt JPEG, there is no image in it") }
     let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
     return ImageHeader(
       format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes) ?? .topLeft)
