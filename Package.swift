@@ -47,9 +47,9 @@ let package = Package(
     .target(name: "NN", dependencies: ["Compute"]),
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["Compute"]),
-    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats"]),
+    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
     .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGReader"]),
-    .target(name: "Training", dependencies: ["Datasets", "Formats", "Models", "NN"]),
+    .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
     .executableTarget(

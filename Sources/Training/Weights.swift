@@ -21,12 +21,12 @@ public struct Weights {
     /// Height and width of the images it was trained on.
     public var imageSize: [Int]
 
-    public init(model: ModelConfiguration, dataset: Dataset) {
+    public init(model: ModelConfiguration, dataset: some LabelledImages) {
       self.model = model
       classes = dataset.classes
       normalization = dataset.normalization
       self.dataset = dataset.name
-      imageSize = [dataset.images.shape[1], dataset.images.shape[2]]
+      imageSize = [dataset.shape[1], dataset.shape[2]]
     }
   }
 
