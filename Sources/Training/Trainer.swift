@@ -117,7 +117,8 @@ public final class Trainer {
     try Summary(
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false,
       precision: configuration.precision ?? .fp32, on: backend
-    ).requireMemoryForTraining(on: backend, otherBytes: bytesOnDevice(train, batchSize: batch) + bytesOnDevice(validation, batchSize: batch))
+    ).requireMemoryForTraining(
+      on: backend, otherBytes: [train, validation].map { bytesOnDevice($0, batchSize: batch) }.reduce(0, +))
   }
 
   /// Runs to the end, or until `shouldStop` says so.
