@@ -59,6 +59,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // Pictures for tests to read.
+    .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
@@ -69,11 +71,12 @@ let package = Package(
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images"]),
     .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images"], resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"]),
+      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "Photographs", "resnet"]),
   ],
   swiftLanguageModes: [.v6]
 )
