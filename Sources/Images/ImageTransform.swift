@@ -41,7 +41,16 @@ public struct EvaluationTransform: ImageTransform, Hashable {
   }
 
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    let image = try image.decoded()
+    apply(try image.decoded(), into: pixels)
+  }
+
+  /// The same of an image that is decoded already.
+  public func applied(to image: RGBImage) -> RGBImage {
+    RGBImage(height: crop, width: crop) { apply(image, into: $0) }
+  }
+
+  /// - Parameter pixels: [crop, crop, 3].
+  private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
     let long = Int(Double(resize * max(image.height, image.width)) / Double(min(image.height, image.width)))
     let (height, width) = image.height <= image.width ? (resize, long) : (long, resize)
     func begin(_ size: Int) -> Int { Int((Double(size - crop) / 2).rounded(.toNearestOrEven)) }

@@ -17,10 +17,16 @@ public protocol BatchSource: AnyObject {
 /// One epoch that is ready to run.
 public protocol LoadedEpoch: AnyObject {
   var batches: [Range<Int>] { get }
+  /// Seconds that ``batch(_:)`` has waited for images to be decoded.
+  var waited: Double { get }
 
   /// One batch: x [N,H,W,C] normalised, labels int32 [N]. They are asked for in order. N is below the range's count where images are
   /// damaged and left out.
   func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)
+}
+
+extension LoadedEpoch {
+  public var waited: Double { 0 }
 }
 
 /// On the device as a whole, or a stream to it.

@@ -42,6 +42,7 @@ public final class StreamedDataset: BatchSource {
 
   private final class Epoch: LoadedEpoch {
     let batches: [Range<Int>]
+    var waited: Double { pipeline.counters.waited }
     private let dataset: StreamedDataset
     private let pipeline: ImagePipeline
     private var next: Int

@@ -150,7 +150,7 @@ public final class Trainer {
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
-    var start = ContinuousClock.now
+    var (start, waited) = (ContinuousClock.now, 0.0)
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
@@ -162,13 +162,14 @@ public final class Trainer {
       try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
       if !isWarm {
         isWarm = true
-        start = ContinuousClock.now
+        (start, waited) = (ContinuousClock.now, loaded.waited)
         try onTiming?(true)
       }
     }
     try collect(&collector, leaving: 0, report)
     if isWarm {
       timing.wall += (ContinuousClock.now - start).seconds
+      timing.waited += loaded.waited - waited
       try onTiming?(false)
     }
     guard position.step == last,

@@ -95,6 +95,11 @@ struct TrainCommand: ParsableCommand {
       let timing = trainer.timing
       print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
     }
+    if trainer.timing.waited > trainer.timing.wall / 10 {
+      printError(
+        "\(fixed(trainer.timing.waited, 1)) s of \(fixed(trainer.timing.wall, 1)) s of training were spent waiting for images to be "
+          + "decoded: see resnet bench loader")
+    }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode

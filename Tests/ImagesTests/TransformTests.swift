@@ -7,6 +7,7 @@ import Testing
     let image = try EncodedImage(contentsOf: Fixtures.path("photo.png"))
     let transform = EvaluationTransform(resize: 32, crop: 28)
     #expect(try transform.apply(image) == (try Fixtures.image("evaluation 32 28")))
+    #expect(transform.applied(to: try image.decoded()) == (try transform.apply(image)))
     #expect(EvaluationTransform.usual(crop: 224) == EvaluationTransform())
   }
 
