@@ -8,7 +8,7 @@ let package = Package(
     .library(
       name: "ResNetKit",
       targets: [
-        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Training",
+        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Images", "Training",
       ]),
   ],
   dependencies: [
@@ -21,6 +21,10 @@ let package = Package(
     .systemLibrary(name: "CCLBlast", pkgConfig: "clblast", providers: [.apt(["libclblast-dev"])]),
     // Inflates the gzip files that MNIST-style data sets come in; checks the records of PyTorch's zip archives.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
+    .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .target(name: "PNGReader", dependencies: ["CPNG"]),
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
@@ -43,17 +47,20 @@ let package = Package(
     .target(name: "NN", dependencies: ["Compute"]),
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
-    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats"]),
-    .target(name: "Training", dependencies: ["Datasets", "Formats", "Models", "NN"]),
+    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
+    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGReader"]),
+    .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
+        "CPUBackend", "Conformance", "Images", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // Pictures for tests to read.
+    .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
@@ -64,10 +71,12 @@ let package = Package(
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images"]),
+    .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images"], resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["CPUBackend", "OpenCLBackend", "Training"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "resnet"], resources: [.copy("Fixtures")]),
+      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

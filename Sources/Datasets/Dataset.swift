@@ -1,7 +1,27 @@
 import Compute
 
+/// Labelled images, wherever they are kept.
+public protocol LabelledImages: Sendable {
+  /// What the user calls them, for example `fashion-mnist`.
+  var name: String { get }
+  /// [N,H,W,C], as the network sees them.
+  var shape: Shape { get }
+  /// The classes' names in the order of their labels.
+  var classes: [String] { get }
+  var normalization: Normalization { get }
+
+  /// The first `count` samples, or all where there are fewer.
+  /// - Precondition: `count` is positive.
+  func prefix(_ count: Int) -> Self
+}
+
+extension LabelledImages {
+  /// The number of samples, N.
+  public var count: Int { shape[0] }
+}
+
 /// Labelled images in ordinary memory.
-public struct Dataset: Sendable {
+public struct Dataset: LabelledImages {
   /// What the user calls it, for example `fashion-mnist`.
   public let name: String
   /// uint8 or float32 [N,H,W,C].
@@ -30,8 +50,7 @@ public struct Dataset: Sendable {
     self.normalization = normalization
   }
 
-  /// The number of samples, N.
-  public var count: Int { images.shape[0] }
+  public var shape: Shape { images.shape }
 
   /// The first `count` samples, or all where there are fewer.
   /// - Precondition: `count` is positive.
@@ -61,6 +80,18 @@ public struct DatasetSplits: Sendable {
   }
 }
 
+/// What is trained on and what is only measured on, wherever they are kept: images of the same size and the same classes.
+public struct LabelledSplits: Sendable {
+  public var train, validation: any LabelledImages
+
+  public init(train: any LabelledImages, validation: any LabelledImages) {
+    self.train = train
+    self.validation = validation
+  }
+
+  public init(_ splits: DatasetSplits) { self.init(train: splits.train, validation: splits.validation) }
+}
+
 /// How a stored pixel becomes the network's input: x = (pixel / range − mean[c]) / deviation[c].
 public struct Normalization: Hashable, Codable, Sendable {
   /// The stored value that counts as 1: 255 for bytes, 1 for values that are used as they are.
@@ -72,6 +103,13 @@ public struct Normalization: Hashable, Codable, Sendable {
     self.range = range
     self.mean = mean
     self.deviation = deviation
+  }
+
+  /// The network's input for pixels [...,C]: float32 of the same count.
+  public func applied(to pixels: some Collection<UInt8>) -> [Float] {
+    let channels = mean.count
+    let map = zip(mean, deviation).map { mean, deviation in (0..<256).map { (Float($0) / range - mean) / deviation } }
+    return pixels.enumerated().map { map[$0 % channels][Int($1)] }
   }
 
   /// x = pixel.

@@ -1,4 +1,5 @@
 import Compute
+import Images
 
 /// The data sets that can be asked for by name.
 public enum DatasetKind: String, CaseIterable, Sendable {
@@ -7,6 +8,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   case cifar10
   case cifar100
   case tensors
+  case folder
   case synthetic
 
   /// - Throws: a ``Failure`` that lists the known names.
@@ -18,7 +20,21 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     self = kind
   }
 
-  /// Reads the data set.
+  /// Finds the data set: reads it into memory, but for ``folder``, whose images are read when they are needed.
+  /// - Parameters:
+  ///   - path: as for ``load(from:synthetic:)``; for ``folder`` the folder of the classes' folders.
+  ///   - imageSize: height and width of the images that come from ``folder``; the others have their own.
+  ///   - damaged: what happens to images of ``folder`` that cannot be decoded.
+  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  public func open(from path: String?, imageSize: Int, damaged: DamagedImages = .fail) throws -> LabelledSplits {
+    guard self == .folder else { return LabelledSplits(try load(from: path)) }
+    let splits = try ImageFolderSplits(try needed(path, "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"))
+    return LabelledSplits(
+      train: PhotographDataset(splits.train, imageSize: imageSize, damaged: damaged),
+      validation: PhotographDataset(splits.validation, imageSize: imageSize, damaged: damaged))
+  }
+
+  /// Reads the data set into memory.
   /// - Parameters:
   ///   - path: the folder of the data set's files, the file for ``tensors``, nil for the place where the system keeps it.
   ///   - synthetic: the images that ``synthetic`` makes.
@@ -30,6 +46,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     case .cifar10: return try CIFAR.ten(try needed(path, "the folder of its binary version"))
     case .cifar100: return try CIFAR.hundred(try needed(path, "the folder of its binary version"))
     case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"))
+    case .folder: throw Failure("the data set 'folder' is not read into memory as a whole: open it")
     case .synthetic:
       guard path == nil else { throw Failure("the data set 'synthetic' is made, not read: leave --data out") }
       return synthetic.splits()
@@ -41,9 +58,12 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     switch self {
     case .fashionMNIST, .cifar10, .cifar100: Augmentation()
     case .mnist: Augmentation(padding: 2, flip: false)  // A mirrored digit is another sign.
-    case .tensors, .synthetic: nil
+    case .tensors, .folder, .synthetic: nil
     }
   }
+
+  /// The random crops that suit the data set where the user asks for nothing else, ``defaultAugmentation`` being about small images.
+  public func defaultCrop(imageSize: Int) -> RandomResizedCrop? { self == .folder ? RandomResizedCrop(size: imageSize) : nil }
 
   private func needed(_ path: String?, _ what: String) throws -> String {
     guard let path else { throw Failure("the data set '\(rawValue)' needs --data: \(what)") }

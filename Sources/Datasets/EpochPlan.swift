@@ -6,6 +6,8 @@ public struct EpochPlan: Sendable {
   /// int32 [count,4], a row (index, top, left, flip) a sample, as
   /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
   public let rows: HostTensor
+  public let seed: UInt64
+  public let epoch: Int
 
   /// - Parameters:
   ///   - count: the number of samples, each of which comes once.
@@ -22,12 +24,20 @@ public struct EpochPlan: Sendable {
       rows += [Int32(index), Int32(draw.top), Int32(draw.left), draw.isFlipped ? 1 : 0]
     }
     self.rows = HostTensor(rows, shape: [count, 4])
+    self.seed = seed
+    self.epoch = epoch
   }
 
   /// Every sample as it is, in the data set's order: what evaluation runs over.
   public init(inOrder count: Int) { self.init(seed: 0, epoch: 0, count: count, shuffle: false, augmentation: nil) }
 
   public var count: Int { rows.shape[0] }
+
+  /// The samples in the order in which they come.
+  public var order: [Int] {
+    let values = rows.elements(as: Int32.self)
+    return stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }
+  }
 
   /// The rows of one batch, int32 [range.count,4].
   public func rows(_ range: Range<Int>) -> HostTensor {

@@ -2,7 +2,7 @@ import Compute
 import Datasets
 
 /// A data set in a backend's memory, from which batches are gathered without the host, whose copy may go.
-public final class DeviceDataset {
+public final class DeviceDataset: BatchSource {
   /// The number of images.
   public let count: Int
   private let backend: any Backend
@@ -22,30 +22,33 @@ public final class DeviceDataset {
   }
 
   /// One epoch's plan on the device, so that a step sends nothing.
-  public func load(_ plan: EpochPlan, batches: [Range<Int>]) throws -> LoadedPlan {
-    try LoadedPlan(plan, batches: batches, on: backend)
-  }
-
-  /// Gathers one batch: x [N,H,W,C] normalised, labels int32 [N].
-  public func batch(_ index: Int, of plan: LoadedPlan) throws -> (x: Tensor, labels: Tensor) {
-    let count = plan.batches[index].count
-    let shape = images.shape
-    let x = try backend.batchTensor([count, shape[1], shape[2], shape[3]], precision.storage(on: backend))
-    let batchLabels = try backend.batchTensor([count], .int32)
-    try backend.gatherBatch(
-      images: images, labels: labels, plan: plan.rows[index], channelMap: channelMap, into: x, batchLabels: batchLabels)
-    return (x, batchLabels)
+  public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0) throws -> any LoadedEpoch {
+    Epoch(self, batches: batches, rows: try batches.map { try backend.uploadBatch(plan.rows($0)) })
   }
 
   /// An epoch's rows in device memory, a tensor a batch.
-  public final class LoadedPlan {
-    public let batches: [Range<Int>]
+  private final class Epoch: LoadedEpoch {
+    let batches: [Range<Int>]
+    private let dataset: DeviceDataset
     /// int32 [N,4] each.
-    fileprivate let rows: [Tensor]
+    private let rows: [Tensor]
 
-    fileprivate init(_ plan: EpochPlan, batches: [Range<Int>], on backend: any Backend) throws {
+    init(_ dataset: DeviceDataset, batches: [Range<Int>], rows: [Tensor]) {
+      self.dataset = dataset
       self.batches = batches
-      rows = try batches.map { try backend.uploadBatch(plan.rows($0)) }
+      self.rows = rows
     }
+
+    func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor) { try dataset.gather(rows[index]) }
+  }
+
+  /// Gathers one batch: x [N,H,W,C] normalised, labels int32 [N].
+  private func gather(_ rows: Tensor) throws -> (x: Tensor, labels: Tensor) {
+    let (count, shape) = (rows.shape[0], images.shape)
+    let x = try backend.batchTensor([count, shape[1], shape[2], shape[3]], precision.storage(on: backend))
+    let batchLabels = try backend.batchTensor([count], .int32)
+    try backend.gatherBatch(
+      images: images, labels: labels, plan: rows, channelMap: channelMap, into: x, batchLabels: batchLabels)
+    return (x, batchLabels)
   }
 }

@@ -22,8 +22,8 @@ public struct Metrics: Hashable, Sendable {
 
 extension ModelConfiguration {
   /// - Throws: ``Failure`` where a data set's images or labels are not what the model is built for.
-  public func check(_ dataset: Dataset) throws {
-    let (found, known) = (dataset.images.shape[3], dataset.classes.count)
+  public func check(_ dataset: some LabelledImages) throws {
+    let (found, known) = (dataset.shape[3], dataset.classes.count)
     if found != channels {
       throw Failure("\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
     }
@@ -36,11 +36,12 @@ extension ResNet {
   /// - Parameter progress: told the share done after each batch; returns false to stop early.
   /// - Returns: nil where `progress` stopped it.
   public func evaluate(
-    _ data: DeviceDataset, batchSize: Int, progress: (Double) throws -> Bool = { _ in true }
+    _ data: any BatchSource, batchSize: Int, progress: (Double) throws -> Bool = { _ in true }
   ) throws -> Metrics? {
     let backend = store.backend
     let plan = EpochPlan(inOrder: data.count)
-    let loaded = try data.load(plan, batches: plan.batches(of: batchSize, keepShort: true))
+    let loaded = try data.load(plan, batches: plan.batches(of: batchSize, keepShort: true), from: 0)
+    var images = 0
     var sums = [0.0, 0.0, 0.0]
     // A few batches may wait on the device; each has its own sums, added here in double precision.
     var pending: [any Readback] = []
@@ -52,7 +53,8 @@ extension ResNet {
     }
     let folded = FoldedParameters()
     for index in loaded.batches.indices {
-      let (x, labels) = try data.batch(index, of: loaded)
+      let (x, labels) = try loaded.batch(index)
+      images += labels.count
       let metrics = try backend.tensor([3])
       try backend.fill(metrics, with: 0)
       let pass = Pass(on: backend, mode: .inference, folded: folded)
@@ -62,6 +64,6 @@ extension ResNet {
       guard try progress(Double(index + 1) / Double(loaded.batches.count)) else { return nil }
     }
     try collect(downTo: 0)
-    return Metrics(sums: sums, images: data.count)
+    return Metrics(sums: sums, images: images)
   }
 }

@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Images
 import Models
 import NN
 
@@ -40,6 +41,12 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var shuffle: Bool
   /// Nil for images as they are.
   public var augmentation: Augmentation?
+  /// The random crops of photographs, which fix the size of the network's input; nil for none, and for data sets in memory.
+  public var randomCrop: RandomResizedCrop?
+  /// Height and width to which photographs are brought; nil for data sets that have a size of their own.
+  public var imageSize: Int?
+  /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
+  public var damaged: DamagedImages?
   /// Decides initial weights, order and augmentation.
   public var seed: UInt64
   /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
@@ -65,6 +72,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     seed = 0
   }
 
+  /// Pixels along a side.
+  public static let largestImage = 1 << 14
+
   /// So that steps can be counted in a word.
   static let mostEpochs = Int(Int32.max)
 
@@ -89,6 +99,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(
       shares.map { $0.allSatisfy { (0...Int(Int32.max)).contains($0) } && $0.contains { $0 > 0 } } ?? true,
       "shares of \(shares ?? []): they must be whole numbers from 0, and one above it")
+    try demand(
+      imageSize.map { (1...Self.largestImage).contains($0) } ?? true,
+      "--image-size \(imageSize ?? 0): it must be from 1 to \(Self.largestImage)")
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
   }
 }

@@ -4,7 +4,7 @@ import Formats
 import Models
 import NN
 
-/// Trains a network on a data set that lives on the device, and keeps its run folder.
+/// Trains a network on a data set that lives on the device or streams to it, and keeps its run folder.
 ///
 /// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
 public final class Trainer {
@@ -34,7 +34,7 @@ public final class Trainer {
   private var isWarm = false
 
   private let backend: any Backend
-  private let training, validation: DeviceDataset
+  private let training, validation: any BatchSource
   private let optimiser: SGD
   private let schedule: Schedule
   private let description: Weights.Description
@@ -50,9 +50,19 @@ public final class Trainer {
 
   /// Loads everything onto the device; starts at the beginning, or where the run of `resuming` was saved.
   /// - Throws: ``Failure`` for options, weights or images that do not fit each other; what the backend throws.
-  public init(
+  public convenience init(
     _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder,
     resuming: Bool = false, logEvery: Int = 10
+  ) throws {
+    try self.init(
+      configuration, LabelledSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
+  }
+
+  /// The same for images that may be kept elsewhere than in memory.
+  /// - Parameter onDamage: told of images that cannot be decoded and are left out.
+  public init(
+    _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder,
+    resuming: Bool = false, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
@@ -62,7 +72,7 @@ public final class Trainer {
     self.logEvery = max(1, logEvery)
 
     let precision = configuration.precision ?? .fp32
-    let train = configuration.limitTrain.map(splits.train.prefix) ?? splits.train
+    let train = configuration.limitTrain.map { splits.train.prefix($0) } ?? splits.train
     model = try ResNet(configuration.model)
     try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
@@ -79,8 +89,9 @@ public final class Trainer {
       }
     }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
-    training = try DeviceDataset(train, precision: precision, on: backend)
-    validation = try DeviceDataset(splits.validation, precision: precision, on: backend)
+    training = try batchSource(
+      of: train, crop: configuration.randomCrop, precision: precision, on: backend, onDamage: onDamage)
+    validation = try batchSource(of: splits.validation, precision: precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
     let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
@@ -98,15 +109,16 @@ public final class Trainer {
 
   /// - Throws: ``Failure`` where model, data and device do not fit each other.
   private static func check(
-    _ configuration: RunConfiguration, _ train: Dataset, _ validation: Dataset, on backend: any Backend
+    _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
     try configuration.model.check(train)
-    let shape = train.images.shape
+    let shape = train.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false,
       precision: configuration.precision ?? .fp32, on: backend
-    ).requireMemoryForTraining(on: backend, otherBytes: train.images.bytes.count + validation.images.bytes.count)
+    ).requireMemoryForTraining(
+      on: backend, otherBytes: [train, validation].map { bytesOnDevice($0, batchSize: batch) }.reduce(0, +))
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -132,11 +144,13 @@ public final class Trainer {
     let plan = EpochPlan(
       seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
       augmentation: configuration.augmentation)
-    let loaded = try training.load(plan, batches: plan.batches(of: configuration.batchSize, keepShort: false))
+    let loaded = try training.load(
+      plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
+      from: position.step - position.epoch * stepsPerEpoch)
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
-    var start = ContinuousClock.now
+    var (start, waited) = (ContinuousClock.now, 0.0)
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
@@ -148,13 +162,14 @@ public final class Trainer {
       try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
       if !isWarm {
         isWarm = true
-        start = ContinuousClock.now
+        (start, waited) = (ContinuousClock.now, loaded.waited)
         try onTiming?(true)
       }
     }
     try collect(&collector, leaving: 0, report)
     if isWarm {
       timing.wall += (ContinuousClock.now - start).seconds
+      timing.waited += loaded.waited - waited
       try onTiming?(false)
     }
     guard position.step == last,
@@ -165,9 +180,9 @@ public final class Trainer {
     return true
   }
 
-  private func enqueueStep(_ loaded: DeviceDataset.LoadedPlan, _ collector: inout StepCollector) throws {
+  private func enqueueStep(_ loaded: any LoadedEpoch, _ collector: inout StepCollector) throws {
     let index = position.step - position.epoch * stepsPerEpoch
-    let (x, labels) = try training.batch(index, of: loaded)
+    let (x, labels) = try loaded.batch(index)
     let metrics = metrics[position.step % metrics.count]
     let rate = schedule.rate(at: position.step)
     try backend.fill(metrics, with: 0)
@@ -175,7 +190,7 @@ public final class Trainer {
       images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
       metrics: metrics, optimiser, learningRate: rate)
     position.step += 1
-    collector.expect(try backend.readLater(metrics), step: position.step, images: loaded.batches[index].count, rate: rate)
+    collector.expect(try backend.readLater(metrics), step: position.step, images: labels.count, rate: rate)
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {

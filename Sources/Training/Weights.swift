@@ -23,12 +23,12 @@ public struct Weights {
     /// Height and width of the images it was trained on; nil where they are not known.
     public var imageSize: [Int]?
 
-    public init(model: ModelConfiguration, dataset: Dataset) {
+    public init(model: ModelConfiguration, dataset: some LabelledImages) {
       self.model = model
       classes = dataset.classes
       normalization = dataset.normalization
       self.dataset = dataset.name
-      imageSize = [dataset.images.shape[1], dataset.images.shape[2]]
+      imageSize = [dataset.shape[1], dataset.shape[2]]
     }
 
     /// For weights from elsewhere. Those of the ImageNet family are taken to want colour images as torchvision's do.

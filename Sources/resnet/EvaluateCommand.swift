@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 import Formats
+import Images
 import Models
 import Training
 
@@ -22,6 +23,12 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
   var data: String?
 
+  @Option(help: "Height and width of the images of 'folder'. Default: those of training, else what is usual for the network.")
+  var imageSize: Int?
+
+  @Option(help: "Whether images of 'folder' that cannot be decoded end it or are left out: fail or skip.")
+  var damaged = DamagedImages.fail
+
   @Option(help: "Images at once.")
   var batchSize = 128
 
@@ -34,6 +41,7 @@ struct EvaluateCommand: ParsableCommand {
     try tuning.validate(device)
     try precision.validate(device)
     try requirePaths(["--checkpoint": checkpoint, "--data": data])
+    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
@@ -44,9 +52,11 @@ struct EvaluateCommand: ParsableCommand {
     else {
       throw usageError("\(checkpoint) does not name a data set: add --dataset")
     }
-    let validation = try dataset.load(from: data).validation
+    let trained = weights.description.flatMap { $0.dataset == DatasetKind.folder.rawValue ? $0.imageSize?.first : nil }
+    let usual = try ModelConfiguration.usualInput(of: model.configuration.name).side
+    let validation = try dataset.open(from: data, imageSize: imageSize ?? trained ?? usual, damaged: damaged).validation
     try about(checkpoint) { try model.configuration.check(validation) }
-    let size = validation.images.shape
+    let size = validation.shape
     let precision = precision.precision ?? .fp32
     let batch: Shape = [batchSize, size[1], size[2], size[3]]
     let sharing = Sharing(configuration: model.configuration, images: batch, precision: precision, isTraining: false)
@@ -56,7 +66,8 @@ struct EvaluateCommand: ParsableCommand {
     if Signals.pending != nil { throw Signals.exitCode }
     try model.store.allocate(on: backend)
     try about(checkpoint) { try model.store.load(weights.tensors) }
-    let images = try DeviceDataset(validation, precision: precision, on: backend)
+    let images = try batchSource(
+      of: validation, precision: precision, on: backend, onDamage: { printError("left out: \($0)") })
     guard let metrics = try model.evaluate(images, batchSize: batchSize, progress: { _ in Signals.pending == nil }) else {
       throw Signals.exitCode
     }

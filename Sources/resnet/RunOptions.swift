@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 import Foundation
+import Images
 import Models
 import NN
 import Training
@@ -12,6 +13,8 @@ extension DatasetKind {
 }
 
 extension Schedule.Kind: ExpressibleByArgument {}
+
+extension DamagedImages: ExpressibleByArgument {}
 
 /// The options of a new run. All are optional, so that `--resume` can tell whether one was given; the defaults are
 /// ``RunConfiguration``'s.
@@ -32,6 +35,10 @@ struct RunOptions: ParsableArguments {
   var dataset: DatasetKind?
   @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
   var data: String?
+  @Option(help: "Height and width of the images of 'folder'. Default: 224 for the ImageNet family, 32 for the other.")
+  var imageSize: Int?
+  @Option(help: "Whether images of 'folder' that cannot be decoded end the run or are left out: fail or skip. Default: fail.")
+  var damaged: DamagedImages?
   @Option(help: "Passes over the training images. Default: \(defaults.epochs).")
   var epochs: Int?
   @Option(help: "Images a step. Default: \(defaults.batchSize).")
@@ -72,7 +79,8 @@ struct RunOptions: ParsableArguments {
   /// The names of the options that were given.
   var given: [String] {
     let all: [(String, Bool)] = [
-      ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil), ("--epochs", epochs != nil),
+      ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil),
+      ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--epochs", epochs != nil),
       ("--batch-size", batchSize != nil), ("--learning-rate", learningRate != nil), ("--momentum", momentum != nil),
       ("--nesterov", nesterov), ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil),
       ("--warmup-epochs", warmupEpochs != nil), ("--recompute", recompute), ("--precision", precision.precision != nil),
@@ -87,6 +95,10 @@ struct RunOptions: ParsableArguments {
   /// Usage errors show before any work begins.
   func validate() throws {
     try requirePaths(["--data": data, "--init": initialWeights])
+    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    if dataset != .folder, let option = [("--image-size", imageSize != nil), ("--damaged", damaged != nil)].first(where: \.1) {
+      throw ValidationError("\(option.0) is about --dataset folder: other data sets have images of one size, read as a whole")
+    }
     try usage { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 1), .synthetic).validate() }
   }
 
@@ -95,6 +107,11 @@ struct RunOptions: ParsableArguments {
     // Absolute, so that the run can be resumed from anywhere.
     run.data = data.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
+    if kind == .folder {
+      run.imageSize = size(for: model.name)
+      run.damaged = damaged
+      run.randomCrop = augment == false ? nil : run.imageSize.flatMap(kind.defaultCrop)
+    }
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
     run.learningRate = learningRate ?? run.learningRate
@@ -110,7 +127,7 @@ struct RunOptions: ParsableArguments {
     run.augmentation =
       switch augment {
       case nil: kind.defaultAugmentation
-      case true?: kind.defaultAugmentation ?? Augmentation()
+      case true?: kind.defaultAugmentation ?? (kind == .folder ? nil : Augmentation())
       case false?: nil
       }
     run.seed = seed ?? run.seed
@@ -118,4 +135,7 @@ struct RunOptions: ParsableArguments {
     run.initialWeights = initialWeights
     return run
   }
+
+  /// Height and width of the images of a folder.
+  func size(for model: String) -> Int { imageSize ?? (try? ModelConfiguration.usualInput(of: model).side) ?? 224 }
 }

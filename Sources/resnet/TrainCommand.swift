@@ -49,7 +49,7 @@ struct TrainCommand: ParsableCommand {
     Signals.catchAll()
     var (configuration, splits) = try prepare()
     try configuration.validate()
-    let size = splits.train.images.shape
+    let size = splits.train.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
     let precision = configuration.precision ?? .fp32
@@ -67,7 +67,8 @@ struct TrainCommand: ParsableCommand {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
     let trainer = try Trainer(
-      configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery)
+      configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery,
+      onDamage: { printError("left out: \($0)") })
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
@@ -94,6 +95,11 @@ struct TrainCommand: ParsableCommand {
       let timing = trainer.timing
       print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
     }
+    if trainer.timing.waited > trainer.timing.wall / 10 {
+      printError(
+        "\(fixed(trainer.timing.waited, 1)) s of \(fixed(trainer.timing.wall, 1)) s of training were spent waiting for images to be "
+          + "decoded: see resnet bench loader")
+    }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
@@ -102,15 +108,20 @@ struct TrainCommand: ParsableCommand {
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
 
   /// The run's options and data, checked against each other.
-  private func prepare() throws -> (RunConfiguration, DatasetSplits) {
+  private func prepare() throws -> (RunConfiguration, LabelledSplits) {
     if let resume {
       let configuration = try RunFolder(existing: resume).configuration()
-      return (configuration, try DatasetKind(named: configuration.dataset).load(from: configuration.data))
+      let kind = try DatasetKind(named: configuration.dataset)
+      return (
+        configuration,
+        try kind.open(
+          from: configuration.data, imageSize: configuration.imageSize ?? 224, damaged: configuration.damaged ?? .fail)
+      )
     }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    let splits = try kind.load(from: options.data)
-    let model = modelOptions.configuration(
-      options.model ?? RunOptions.defaultModel, classes: splits.train.classes.count, channels: splits.train.images.shape[3])
+    let name = options.model ?? RunOptions.defaultModel
+    let splits = try kind.open(from: options.data, imageSize: options.size(for: name), damaged: options.damaged ?? .fail)
+    let model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.shape[3])
     return (options.configuration(model, kind), splits)
   }
 }

@@ -1,18 +1,49 @@
 import Compute
 import Datasets
 import Formats
+import Foundation
+import Images
 import Testing
 
 @Suite struct DatasetKindTests {
   @Test func names() throws {
     for kind in DatasetKind.allCases { #expect(try DatasetKind(named: kind.rawValue) == kind) }
     let message = try #require(failureMessage { _ = try DatasetKind(named: "imagenet") })
-    expect(message, says: ["'imagenet'", "fashion-mnist, mnist, cifar10, cifar100, tensors, synthetic"])
+    expect(message, says: ["'imagenet'", "fashion-mnist, mnist, cifar10, cifar100, tensors, folder, synthetic"])
   }
 
   @Test(arguments: [DatasetKind.mnist, .cifar10, .cifar100, .tensors]) func needsAPath(_ kind: DatasetKind) throws {
     let message = try #require(failureMessage { _ = try kind.load() })
     expect(message, says: [kind.rawValue, "--data"])
+  }
+
+  @Test func folderIsStreamed() throws {
+    let message = try #require(failureMessage { _ = try DatasetKind.folder.open(from: nil, imageSize: 8) })
+    expect(message, says: ["folder", "--data", "train/CLASS"])
+    let whole = try #require(failureMessage { _ = try DatasetKind.folder.load(from: "/x") })
+    expect(whole, says: ["not read into memory"])
+    try withTemporaryFolder { folder in
+      for name in ["train/a/1.jpg", "train/a/2.png", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"] {
+        let path = "\(folder)/\(name)"
+        try FileManager.default.createDirectory(
+          atPath: String(path.dropLast(6)), withIntermediateDirectories: true)
+        try write([], to: path)
+      }
+      let splits = try DatasetKind.folder.open(from: folder, imageSize: 24, damaged: .skip)
+      #expect(splits.train.shape == [3, 24, 24, 3] && splits.validation.count == 2 && splits.train.classes == ["a", "b"])
+      #expect(splits.train.prefix(2).shape == [2, 24, 24, 3] && splits.train.normalization == .imageNet)
+      let photographs = try #require(splits.train.prefix(100) as? PhotographDataset)
+      #expect(photographs.items.map(\.label) == [0, 0, 1] && photographs.items.map(\.sample) == [0, 1, 2])
+      #expect(photographs.damaged == .skip)
+    }
+    #expect(DatasetKind.folder.defaultCrop(imageSize: 24)?.size == 24 && DatasetKind.mnist.defaultCrop(imageSize: 24) == nil)
+  }
+
+  /// torchvision's ToTensor and Normalize.
+  @Test func imageNetNormalization() {
+    let values = Normalization.imageNet.applied(to: [0, 128, 255, 255, 0, 1])
+    let expected: [Float] = [-2.117904, 0.2052, 2.64, 2.2489083, -2.0357144, -1.7870152]
+    for (value, expected) in zip(values, expected) { #expect(abs(value - expected) < 1e-4) }
   }
 
   @Test func syntheticTakesNoPath() throws {

@@ -1,0 +1,100 @@
+import Compute
+import Formats
+
+/// An image file in memory, its header read and its pixels not yet decoded.
+///
+/// JPEG (baseline and progressive; grey, RGB, YCbCr, CMYK, YCCK) and PNG (every colour type and depth, interlaced or not) are told
+/// apart by their first bytes, whatever the file is called.
+public struct EncodedImage: Sendable {
+  /// What messages call the image: its path.
+  public let name: String
+  /// In pixels, as it is looked at: after its EXIF orientation.
+  public let height, width: Int
+  /// How the stored pixels are turned before they are looked at.
+  public let orientation: Orientation
+
+  enum Format { case jpeg, cmykJPEG, png }
+  let format: Format
+  let bytes: [UInt8]
+  /// In pixels, as it is stored.
+  let storedHeight, storedWidth: Int
+
+  /// Reads a file and its header.
+  /// - Throws: a ``Failure`` that names the file and what is wrong: unreadable, of another format, damaged, over a limit.
+  public init(contentsOf path: String, limits: ImageLimits = ImageLimits()) throws {
+    let file = try InputFile(path)
+    guard file.byteCount <= limits.byteCount else {
+      throw Failure("\(path): \(file.byteCount) bytes, over the bound of \(limits.byteCount)")
+    }
+    try self.init(try file.read(), name: path, limits: limits)
+  }
+
+  /// - Parameter name: what messages call the image.
+  /// - Throws: a ``Failure`` as for a file.
+  public init(_ bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits()) throws {
+    guard !bytes.isEmpty else { throw Failure("\(name): empty") }
+    let header: ImageHeader
+    if bytes.starts(with: JPEG.magic) {
+      header = try JPEG.header(bytes, name)
+    } else if bytes.starts(with: PNG.magic) {
+      header = try PNG.header(bytes, name)
+    } else {
+      throw Failure("\(name): neither a JPEG nor a PNG image\(Self.guess(bytes))")
+    }
+    let (height, width) = (header.height, header.width)
+    guard height > 0, width > 0 else { throw Failure("\(name): an image of \(height)×\(width) pixels has none") }
+    guard height <= limits.side, width <= limits.side, height <= limits.pixels / width else {
+      throw Failure(
+        "\(name): \(height)×\(width) pixels, over the bound of \(limits.side) along a side and \(limits.pixels) in all")
+    }
+    self.name = name
+    self.bytes = bytes
+    format = header.format
+    orientation = header.orientation
+    (storedHeight, storedWidth) = (height, width)
+    (self.height, self.width) = orientation.isTransposed ? (width, height) : (height, width)
+  }
+
+  /// The whole image, turned as its EXIF orientation says.
+  ///
+  /// The stored colours become RGB as Pillow's `convert("RGB")` makes them: CMYK by its formula, with Adobe's inverted values;
+  /// transparency is dropped, not blended; colour profiles and gamma are not applied. Of 16 bits the upper eight are kept, for grey
+  /// too, where Pillow makes everything from 256 on white.
+  /// - Parameter minimumSize: for a JPEG, decoding at a half, a quarter or an eighth of its size will do as long as neither side falls
+  ///   below this: much faster for large photographs. ``height`` and ``width`` of the result tell which.
+  /// - Throws: a ``Failure`` that names the image, where its data are damaged, even if something could be decoded.
+  public func decoded(minimumSize: (height: Int, width: Int)? = nil) throws -> RGBImage {
+    let stored: RGBImage
+    switch format {
+    case .jpeg, .cmykJPEG:
+      let minimum = minimumSize.map { orientation.isTransposed ? (height: $0.width, width: $0.height) : $0 }
+      stored = try JPEG.decode(self, reduction: minimum.map(reduction) ?? 1)
+    case .png: stored = try PNG.decode(self)
+    }
+    return orientation.applied(to: stored)
+  }
+
+  /// The largest of 1, 2, 4, 8 by which both sides can be divided, rounded up, without falling below the minimum.
+  private func reduction(_ minimum: (height: Int, width: Int)) -> Int {
+    [8, 4, 2].first {
+      (storedHeight + $0 - 1) / $0 >= minimum.height && (storedWidth + $0 - 1) / $0 >= minimum.width
+    } ?? 1
+  }
+
+  /// Names a few formats that are met in folders of images.
+  private static func guess(_ bytes: [UInt8]) -> String {
+    let known: [(String, String)] = [
+      ("GIF8", "GIF"), ("BM", "BMP"), ("II*\0", "TIFF"), ("MM\0*", "TIFF"), ("RIFF", "WebP"), ("<", "text"), ("%PDF", "PDF"),
+    ]
+    guard let format = known.first(where: { bytes.starts(with: $0.0.utf8) }) else { return "" }
+    return ": it looks like \(format.1)"
+  }
+}
+
+/// What is known of an image before it is decoded.
+struct ImageHeader {
+  let format: EncodedImage.Format
+  /// In pixels, as they are stored.
+  let height, width: Int
+  let orientation: Orientation
+}

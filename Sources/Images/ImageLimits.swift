@@ -1,0 +1,15 @@
+/// What a file may ask for before it is refused: a few bytes can announce an image of gigabytes.
+public struct ImageLimits: Hashable, Sendable {
+  /// Pixels along either side.
+  public var side: Int
+  /// Pixels in all, which take three bytes each, and a progressive JPEG six more while it is decoded.
+  public var pixels: Int
+  /// Bytes of the file.
+  public var byteCount: Int
+
+  public init(side: Int = 1 << 16, pixels: Int = 1 << 27, byteCount: Int = 1 << 28) {
+    self.side = side
+    self.pixels = pixels
+    self.byteCount = byteCount
+  }
+}

@@ -1,0 +1,115 @@
+import Compute
+
+/// What happens to images that cannot be decoded.
+public enum DamagedImages: String, CaseIterable, Codable, Sendable {
+  /// They are left out of their batch, and named.
+  case skip
+  /// The first one ends the work.
+  case fail
+}
+
+/// An image that a pipeline is to load.
+public struct ImageItem: Sendable, Hashable {
+  public let path: String
+  public let label: Int32
+  /// Its number in the data set, on which its random crop depends.
+  public let sample: Int
+
+  public init(path: String, label: Int32, sample: Int) {
+    self.path = path
+    self.label = label
+    self.sample = sample
+  }
+}
+
+/// Loads batches of images with several threads, ahead of who needs them: reads, decodes and transforms.
+///
+/// Batches and the images in them come in the order that was asked for, with the same values whatever the number of threads. At most
+/// `ahead` batches and one file and decoded image a thread are in memory. Threads begin at once, and end with the last image, at
+/// ``cancel()`` or with the pipeline.
+public final class ImagePipeline: Sendable {
+  /// Images that are ready. Valid only within the call that lends it.
+  public struct Batch {
+    /// uint8 [items.count, H, W, 3].
+    public let pixels: UnsafeRawBufferPointer
+    /// What the images are, in order.
+    public let items: [ImageItem]
+    /// Why images are missing, in order.
+    public let failures: [Failure]
+  }
+
+  /// What the pipeline has done so far.
+  public struct Counters: Sendable, Hashable {
+    /// Images that were loaded, and that could not be.
+    public var images = 0
+    public var failures = 0
+    /// Seconds that ``next(_:)`` waited for images: while this grows, loading is what limits the whole.
+    public var waited = 0.0
+    /// Seconds that threads spent loading, all together.
+    public var loading = 0.0
+  }
+
+  private let work: PipelineWork
+  private let threads: [WorkerThread]
+  private let damaged: DamagedImages
+
+  /// - Parameters:
+  ///   - batches: the items of each, in order.
+  ///   - transform: what makes images of one size out of them.
+  ///   - threads: nil for one on every processor.
+  ///   - ahead: batches in memory, the one in use included.
+  /// - Throws: ``Failure`` where the system has no threads to give.
+  /// - Precondition: no batch is empty, and the numbers are positive.
+  public init(
+    batches: [[ImageItem]], transform: any ImageTransform, damaged: DamagedImages = .fail, threads: Int? = nil, ahead: Int = 3,
+    limits: ImageLimits = ImageLimits()
+  ) throws {
+    let wanted = threads ?? WorkerThread.processorCount
+    precondition(
+      wanted > 0 && ahead > 0 && batches.allSatisfy { !$0.isEmpty }, "[ImagePipeline] \(wanted) threads, \(ahead) batches")
+    let work = PipelineWork(batches: batches, transform: transform, limits: limits, ahead: ahead)
+    self.work = work
+    self.damaged = damaged
+    self.threads = (0..<wanted).compactMap { _ in WorkerThread { work.run() } }
+    guard !self.threads.isEmpty || batches.isEmpty else { throw Failure("cannot start a thread to load images with") }
+  }
+
+  deinit {
+    work.cancel()
+    for thread in threads { thread.join() }
+  }
+
+  public var counters: Counters { work.counters }
+
+  /// Waits for the next batch and lends it to `body`. Its memory is used again afterwards. To be called from one thread at a time.
+  /// - Returns: what `body` returns; nil after the last batch, and once the pipeline was cancelled.
+  /// - Throws: with ``DamagedImages/fail`` the ``Failure`` of the first image in order that could not be loaded, after which the
+  ///   pipeline is cancelled; and what `body` throws.
+  public func next<Result>(_ body: (Batch) throws -> Result) throws -> Result? {
+    guard let (pixels, loaded) = work.await() else { return nil }
+    defer { work.release() }
+    var (items, failures) = ([ImageItem](), [Failure]())
+    let imageBytes = work.imageBytes
+    for (index, (item, failure)) in zip(loaded.items, loaded.failures).enumerated() {
+      if let failure {
+        if damaged == .fail {
+          work.cancel()
+          throw failure
+        }
+        failures.append(failure)
+        continue
+      }
+      // Closes the gaps that damaged images leave.
+      if items.count != index {
+        UnsafeMutableRawBufferPointer(rebasing: pixels[(items.count * imageBytes)...])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: pixels[index * imageBytes..<(index + 1) * imageBytes]))
+      }
+      items.append(item)
+    }
+    let ready = UnsafeRawBufferPointer(rebasing: pixels[..<(items.count * imageBytes)])
+    return try body(Batch(pixels: ready, items: items, failures: failures))
+  }
+
+  /// Ends the work: threads finish the image at hand, and ``next(_:)`` returns nil, also to who waits in it. From any thread.
+  public func cancel() { work.cancel() }
+}

@@ -1,0 +1,93 @@
+import CTurboJPEG
+import Compute
+
+/// JPEG files (ITU-T T.81) through libjpeg-turbo, with its exact inverse transform and smooth chroma upsampling, as Pillow uses it.
+enum JPEG {
+  /// Start of image, and the first byte of the next marker.
+  static let magic: [UInt8] = [0xFF, 0xD8, 0xFF]
+
+  /// - Throws: a ``Failure`` where the header is damaged or of a kind that libjpeg-turbo does not decode.
+  static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
+    let decoder = try Decoder(name)
+    var (width, height, subsampling, colours) = (0 as Int32, 0 as Int32, 0 as Int32, 0 as Int32)
+    let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colours)
+    // An uncommon subsampling is an error of this call alone, by which time the size is known.
+    guard status == 0 || (width > 0 && height > 0) else { throw decoder.failure }
+    guard width > 0, height > 0 else { throw Failure("\(name): corrupt JPEG, there is no image in it") }
+    let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
+    return ImageHeader(
+      format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes) ?? .topLeft)
+  }
+
+  /// - Parameter reduction: 1, 2, 4 or 8: both sides are divided by this and rounded up.
+  static func decode(_ image: EncodedImage, reduction: Int) throws -> RGBImage {
+    let decoder = try Decoder(image.name)
+    let height = (image.storedHeight + reduction - 1) / reduction
+    let width = (image.storedWidth + reduction - 1) / reduction
+    func decompress(_ pixels: UnsafeMutablePointer<UInt8>?, _ format: TJPF) throws {
+      let flags = TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
+      let status = tjDecompress2(
+        decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
+        flags)
+      guard status == 0 else { throw decoder.failure }
+    }
+    guard image.format == .cmykJPEG else {
+      return try RGBImage(height: height, width: width) { try decompress($0.baseAddress, TJPF_RGB) }
+    }
+    let inks = try [UInt8](unsafeUninitializedCapacity: height * width * 4) { buffer, filled in
+      try decompress(buffer.baseAddress, TJPF_CMYK)
+      filled = height * width * 4
+    }
+    return RGBImage(height: height, width: width) { convert(inks, into: $0) }
+  }
+
+  /// Inverted CMYK as Adobe stores it, [·,4], to RGB [·,3]: of the light that black lets through, each ink takes its share.
+  private static func convert(_ inks: [UInt8], into pixels: UnsafeMutableBufferPointer<UInt8>) {
+    for pixel in 0..<inks.count / 4 {
+      let light = Int(inks[4 * pixel + 3])
+      for channel in 0..<3 {
+        let product = (255 - Int(inks[4 * pixel + channel])) * light + 128
+        // The product over 255, rounded to nearest.
+        pixels[3 * pixel + channel] = UInt8(light - (product + product >> 8) >> 8)
+      }
+    }
+  }
+
+  /// That of the first EXIF segment before the image's data.
+  private static func orientation(_ bytes: [UInt8]) -> Orientation? {
+    let identifier = Array("Exif\0\0".utf8)
+    var offset = 2
+    while offset + 4 <= bytes.count, bytes[offset] == 0xFF {
+      let marker = bytes[offset + 1]
+      if marker == 0xFF {  // A fill byte.
+        offset += 1
+        continue
+      }
+      if marker == 0xDA || marker == 0xD9 { return nil }  // Start of scan, end of image.
+      let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
+      let end = offset + 2 + length
+      guard length >= 2, end <= bytes.count else { return nil }
+      let content = bytes[offset + 4..<end]
+      if marker == 0xE1, content.starts(with: identifier) { return EXIF.orientation(content.dropFirst(identifier.count)) }
+      offset = end
+    }
+    return nil
+  }
+
+  /// Owns one of libjpeg-turbo's decompressors.
+  private struct Decoder: ~Copyable {
+    let handle: tjhandle
+    private let name: String
+
+    init(_ name: String) throws {
+      guard let handle = tjInitDecompress() else { throw Failure("\(name): not enough memory to decode it") }
+      self.handle = handle
+      self.name = name
+    }
+
+    deinit { tjDestroy(handle) }
+
+    /// What the last call complained about.
+    var failure: Failure { Failure("\(name): corrupt JPEG, \(String(cString: tjGetErrorStr2(handle)))") }
+  }
+}

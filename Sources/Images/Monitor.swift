@@ -1,0 +1,64 @@
+import Glibc
+
+/// A lock, and a condition to wait for while holding it.
+final class Monitor: @unchecked Sendable {  // POSIX's objects are made to be shared, and keep their addresses here.
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  init() {
+    mutex.initialize(to: pthread_mutex_t())
+    condition.initialize(to: pthread_cond_t())
+    precondition(pthread_mutex_init(mutex, nil) == 0 && pthread_cond_init(condition, nil) == 0, "[Monitor] cannot be made")
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body()
+  }
+
+  /// Gives the lock away until another thread has called ``wakeAll()``; to be called within ``locked(_:)``.
+  func wait() { pthread_cond_wait(condition, mutex) }
+
+  func wakeAll() { pthread_cond_broadcast(condition) }
+}
+
+/// A thread of the system.
+struct WorkerThread: Sendable {
+  private let handle: pthread_t
+
+  /// Starts it.
+  /// - Returns: nil where the system allows no more.
+  init?(_ body: @escaping @Sendable () -> Void) {
+    final class Body: Sendable {
+      let run: @Sendable () -> Void
+      init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+    let box = Unmanaged.passRetained(Body(body))
+    var handle = pthread_t()
+    let status = pthread_create(
+      &handle, nil,
+      { argument in
+        if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+        return nil
+      }, box.toOpaque())
+    guard status == 0 else {
+      box.release()
+      return nil
+    }
+    self.handle = handle
+  }
+
+  /// Waits for its end.
+  func join() { pthread_join(handle, nil) }
+
+  /// Processors of the machine that are switched on.
+  static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+}

@@ -1,0 +1,44 @@
+import Compute
+import PNGReader
+
+/// PNG files (W3C, "Portable Network Graphics (PNG) Specification", third edition) through libpng.
+enum PNG {
+  static let magic: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+
+  /// - Throws: a ``Failure`` where the chunks do not make sense.
+  static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
+    func number(_ offset: Int) -> Int { bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) } }
+    var offset = magic.count
+    var size: (height: Int, width: Int)?
+    var orientation: Orientation?
+    // Length, type, data, checksum.
+    while offset + 12 <= bytes.count {
+      let length = number(offset)
+      guard length <= bytes.count - offset - 12 else { break }
+      let type = String(decoding: bytes[offset + 4..<offset + 8], as: UTF8.self)
+      if size == nil {
+        guard type == "IHDR", length == 13 else { throw Failure("\(name): corrupt PNG, it does not begin with a header") }
+        size = (height: number(offset + 12), width: number(offset + 8))
+      }
+      if type == "eXIf" { orientation = EXIF.orientation(bytes[offset + 8..<offset + 8 + length]) }
+      if type == "IEND" { break }
+      offset += 12 + length
+    }
+    guard let size else { throw Failure("\(name): truncated PNG, it ends within its header") }
+    return ImageHeader(format: .png, height: size.height, width: size.width, orientation: orientation ?? .topLeft)
+  }
+
+  static func decode(_ image: EncodedImage) throws -> RGBImage {
+    let (height, width) = (image.storedHeight, image.storedWidth)
+    return try RGBImage(height: height, width: width) { pixels in
+      var message = [CChar](repeating: 0, count: Int(PNG_READER_MESSAGE))
+      let status = image.bytes.withUnsafeBufferPointer {
+        png_reader_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message)
+      }
+      guard status == 0 else {
+        let reason = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        throw Failure("\(image.name): corrupt PNG, \(reason)")
+      }
+    }
+  }
+}

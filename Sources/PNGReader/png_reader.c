@@ -1,0 +1,77 @@
+#include "png_reader.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct source {
+  const uint8_t *next;
+  size_t left;
+};
+
+static void read_bytes(png_structp png, png_bytep destination, size_t count) {
+  struct source *source = png_get_io_ptr(png);
+  if (count > source->left) png_error(png, "the file ends early");
+  memcpy(destination, source->next, count);
+  source->next += count;
+  source->left -= count;
+}
+
+static void fail(png_structp png, png_const_charp reason) {
+  snprintf(png_get_error_ptr(png), PNG_READER_MESSAGE, "%s", reason);
+  png_longjmp(png, 1);
+}
+
+/* Warnings are about what the image can do without. */
+static void ignore(png_structp png, png_const_charp reason) {
+  (void)png;
+  (void)reason;
+}
+
+int png_reader_decode(
+    const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_READER_MESSAGE]) {
+  snprintf(message, PNG_READER_MESSAGE, "not enough memory");
+  struct source source = {bytes, count};
+  /* Volatile: assigned between setjmp and longjmp. */
+  png_structp volatile png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, fail, ignore);
+  png_infop volatile info = NULL;
+  png_bytepp volatile rows = NULL;
+  int volatile status = 1;
+  if (png == NULL) return status;
+
+  if (setjmp(png_jmpbuf(png)) == 0) {
+    info = png_create_info_struct(png);
+    rows = malloc(height * sizeof *rows);
+    if (info == NULL || rows == NULL) png_error(png, "not enough memory");
+    png_set_read_fn(png, &source, read_bytes);
+    png_set_user_limits(png, width, height);
+    /* Text and profiles inflate; nothing here needs them. */
+    png_set_chunk_malloc_max(png, 8 << 20);
+    png_set_chunk_cache_max(png, 128);
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_read_info(png, info);
+    if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height) {
+      png_error(png, "its header contradicts itself");
+    }
+    png_set_strip_16(png);
+    png_set_packing(png);
+    if (png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    if (png_get_rowbytes(png, info) != (size_t)width * 3) png_error(png, "its pixels do not become RGB");
+    for (uint32_t h = 0; h < height; h++) rows[h] = pixels + (size_t)h * width * 3;
+    png_read_image(png, rows);
+    png_read_end(png, NULL);
+    status = 0;
+  }
+  free(rows);
+  png_infop described = info;
+  png_structp reader = png;
+  png_destroy_read_struct(&reader, &described, NULL);
+  return status;
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Compute
+import Formats
+import Images
+
+struct BenchLoaderCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "loader", abstract: "Measure how fast a folder of images is read, decoded, cropped at random and resized.")
+
+  @Option(
+    help: ArgumentHelp("A folder with a folder of images for each class, or train/ and val/ with those.", valueName: "path"))
+  var data: String
+
+  @Option(help: "Height and width that the network sees.")
+  var imageSize = 224
+
+  @Option(help: "Images at once.")
+  var batchSize = 128
+
+  @Option(help: "Threads that decode. Default: one on every processor.")
+  var threads: Int?
+
+  @Option(help: "Passes over the images; their median counts. One more comes first.")
+  var passes = 3
+
+  @Flag(help: "As in evaluation: the shorter side resized, and the centre.")
+  var evaluation = false
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    try requirePaths(["--data": data])
+    try requireSizes(["--image-size": imageSize, "--batch-size": batchSize, "--passes": passes], in: 1...1 << 14)
+    try requireSizes(["--threads": threads], in: 1...1 << 10)
+  }
+
+  func run() throws {
+    let samples = try ImageFolderSplits(data).train.samples
+    let items = samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
+    let batches = stride(from: 0, to: items.count, by: batchSize).map { Array(items[$0..<min(items.count, $0 + batchSize)]) }
+    var (speeds, loading, failures) = ([Double](), [Double](), [Failure]())
+    for pass in 0...passes {
+      let transform: any ImageTransform =
+        evaluation
+        ? EvaluationTransform.usual(crop: imageSize)
+        : TrainingTransform(RandomResizedCrop(size: imageSize), seed: 0, epoch: pass)
+      let start = ContinuousClock.now
+      let pipeline = try ImagePipeline(batches: batches, transform: transform, damaged: .skip, threads: threads)
+      failures = []
+      while let found = try pipeline.next({ $0.failures }) { failures += found }
+      let seconds = (ContinuousClock.now - start).seconds
+      guard failures.count < items.count else { throw failures[0] }
+      if pass > 0 {
+        speeds.append(Double(items.count - failures.count) / seconds)
+        loading.append(pipeline.counters.loading / Double(items.count))
+      }
+    }
+    if json {
+      return printJSON(
+        .members([
+          "images": .integer(items.count), "damaged": .integer(failures.count), "image_size": .integer(imageSize),
+          "images_per_second": .number(speeds.median), "seconds_per_image": .number(loading.median),
+        ]))
+    }
+    for failure in failures { printError("\(failure)") }
+    print(
+      "\(grouped(items.count - failures.count)) images to \(imageSize)×\(imageSize): \(fixed(speeds.median, 1)) images/s, "
+        + "\(fixed(loading.median * 1000, 2)) ms of a thread for each, \(failures.count) damaged")
+  }
+}

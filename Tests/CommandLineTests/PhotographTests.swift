@@ -1,0 +1,56 @@
+import Formats
+import Foundation
+import Photographs
+import Testing
+
+/// Folders of photographs, from the command line.
+@Suite struct PhotographTests {
+  private func run(_ line: String, in folder: String) throws -> Program.Result {
+    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+  }
+
+  @Test func trainEvaluateAndResume() throws {
+    try withTemporaryFolder { folder in
+      try writePhotographs("\(folder)/data", train: 8, validation: 3)
+      try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/val/cat/1.png"))
+      let train = "train --dataset folder --data data --model resnet8 --image-size 16 --batch-size 8 --epochs 2"
+      let refused = try run("\(train) --output a", in: folder)
+      #expect(refused.code == 1 && refused.complaint.contains("data/val/cat/1.png: neither a JPEG nor a PNG"), "\(refused.err)")
+
+      let result = try run("\(train) --damaged skip --output b", in: folder)
+      #expect(result.code == 0 && result.out.contains("folder, 24 images of 16×16×3"), "\(result.err)")
+      let left = result.errorLines.filter { $0.hasPrefix("left out: ") }
+      #expect(left.count == 2 && left.allSatisfy { $0.contains("val/cat/1.png: neither") }, "\(result.err)")
+      let checkpoint = "evaluate --checkpoint b/last.safetensors --data data --json"
+      let measured = try run("\(checkpoint) --damaged skip", in: folder)
+      #expect(try JSON(parsing: String(measured.out.dropLast()))["images"] == .integer(8))
+      #expect(try run(checkpoint, in: folder).code == 1)
+      #expect(try run("train --resume b", in: folder).code == 0)
+    }
+  }
+
+  @Test func loaderIsMeasured() throws {
+    try withTemporaryFolder { folder in
+      try writePhotographs("\(folder)/data", train: 3, validation: 1)
+      let result = try run("bench loader --data data --image-size 16 --batch-size 4 --threads 2 --passes 1 --json", in: folder)
+      let figures = try JSON(parsing: String(result.out.dropLast()))
+      #expect(figures["images"] == .integer(9) && figures["damaged"] == .integer(0) && figures["images_per_second"] != nil)
+    }
+  }
+
+  static let wrong: [Wrong] = [
+    Wrong("train --image-size 32", 64, "--image-size", "--dataset folder"), Wrong("train --damaged skip", 64, "--damaged"),
+    Wrong("train --dataset folder --damaged perhaps", 64, "'perhaps'"),
+    Wrong("train --dataset folder --data x --image-size 0", 64, "--image-size"),
+    Wrong("train --dataset folder --output refused", 1, "--data", "train/CLASS"),
+    Wrong("train --dataset folder --data nowhere --output refused", 1, "nowhere", "no such folder"),
+    Wrong("bench loader", 64, "--data"), Wrong("bench loader --data x --threads 0", 64, "--threads"),
+    Wrong("bench loader --data nowhere", 1, "nowhere", "no such folder"),
+  ]
+
+  @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
+    let result = try Program.run(wrong.arguments, in: Samples.folder, limit: 30)
+    #expect(result.code == wrong.code && result.complaint.hasPrefix("Error: "), "\(result.err)")
+    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+  }
+}

@@ -1,0 +1,43 @@
+import Images
+import Testing
+
+@Suite struct DecodingTests {
+  /// The same library, the same settings: JPEG as well as PNG come out as Pillow's do, byte for byte.
+  @Test(arguments: Fixtures.pictures) func asPillow(_ name: String) throws {
+    let expected = try Fixtures.image(name)
+    let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
+    #expect(encoded.height == expected.height && encoded.width == expected.width)
+    #expect(difference(try encoded.decoded(), expected) == 0)
+  }
+
+  @Test func orientations() throws {
+    for orientation in Orientation.allCases {
+      let encoded = try EncodedImage(contentsOf: Fixtures.path("orientation-\(orientation.rawValue).jpg"))
+      #expect(encoded.orientation == orientation)
+    }
+    #expect(try EncodedImage(contentsOf: Fixtures.path("rgb-orientation-6.png")).orientation == .rightTop)
+  }
+
+  /// Sides are divided by the largest of 1, 2, 4, 8 that leaves the minimum.
+  @Test(arguments: [
+    ("444.jpg", 27, 35, 27, 35), ("444.jpg", 14, 18, 14, 18), ("444.jpg", 15, 18, 27, 35), ("444.jpg", 5, 9, 7, 9),
+    ("444.jpg", 1, 1, 4, 5), ("cmyk.jpg", 7, 9, 7, 9), ("grey.jpg", 10, 10, 14, 18), ("progressive.jpg", 4, 5, 4, 5),
+    ("orientation-6.jpg", 9, 6, 9, 6), ("orientation-6.jpg", 6, 6, 9, 6), ("orientation-6.jpg", 9, 7, 18, 11),
+    ("rgb.png", 1, 1, 19, 23),
+  ]) func reducedScale(_ name: String, minimumHeight: Int, minimumWidth: Int, height: Int, width: Int) throws {
+    let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
+    let reduced = try encoded.decoded(minimumSize: (minimumHeight, minimumWidth))
+    #expect(reduced.height == height && reduced.width == width)
+    // About what averaging gives; noise and edges apart.
+    let averaged = try encoded.decoded().resized(height: height, width: width)
+    let errors = zip(reduced.pixels, averaged.pixels).map { abs(Double($0) - Double($1)) }
+    #expect(errors.reduce(0, +) / Double(errors.count) < 22)
+  }
+
+  @Test func extensionsAreHints() throws {
+    try withTemporaryFolder { folder in
+      try write(try Fixtures.bytes("rgb.png"), to: folder + "/a.jpg")
+      #expect(try EncodedImage(contentsOf: folder + "/a.jpg").decoded() == (try Fixtures.image("rgb.png")))
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import CZlib
+import Compute
+import Formats
+import Foundation
+import Images
+import Testing
+
+/// What Scripts/make-image-fixtures.py wrote.
+enum Fixtures {
+  static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures").path
+  static let expected = try! Safetensors.read("\(folder)/expected.safetensors").tensors
+  static let pictures = expected.keys.filter { $0.hasSuffix(".jpg") || $0.hasSuffix(".png") }.sorted()
+
+  static func path(_ name: String) -> String { "\(folder)/\(name)" }
+  static func bytes(_ name: String) throws -> [UInt8] { try InputFile(path(name)).read() }
+
+  static func image(_ name: String) throws -> RGBImage {
+    let tensor = try #require(expected[name])
+    return RGBImage(height: tensor.shape[0], width: tensor.shape[1], pixels: tensor.bytes)
+  }
+}
+
+/// The picture that the script computes too.
+func computedImage(_ height: Int, _ width: Int) -> RGBImage {
+  var pixels: [UInt8] = []
+  for h in 0..<height {
+    for w in 0..<width {
+      for c in 0..<3 { pixels.append(UInt8((h * 7 + w * 13 + c * 50 + (h * w) % 251) % 256)) }
+    }
+  }
+  return RGBImage(height: height, width: width, pixels: pixels)
+}
+
+func crc32(_ bytes: [UInt8]) -> Int { Int(CZlib.crc32(0, bytes, UInt32(bytes.count))) }
+
+/// The largest difference between two pictures' values; 256 where their sizes differ.
+func difference(_ a: RGBImage, _ b: RGBImage) -> Int {
+  guard a.height == b.height, a.width == b.width else { return 256 }
+  return zip(a.pixels, b.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
+}
+
+/// Runs `body` with a new empty folder that is removed afterwards.
+func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try body(folder.path)
+}
+
+/// Writes a file, and makes the folders above it.
+func write(_ bytes: [UInt8], to path: String) throws {
+  let url = URL(fileURLWithPath: path)
+  try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+  try Data(bytes).write(to: url)
+}
+
+/// The message of the ``Failure`` that `body` must throw: one line.
+func failureMessage(_ body: () throws -> Void) -> String {
+  let message = #expect(throws: Failure.self, performing: body)?.description ?? ""
+  #expect(!message.contains("\n"))
+  return message
+}

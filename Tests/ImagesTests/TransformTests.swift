@@ -1,0 +1,89 @@
+import Compute
+import Images
+import Testing
+
+@Suite struct TransformTests {
+  @Test func evaluation() throws {
+    let image = try EncodedImage(contentsOf: Fixtures.path("photo.png"))
+    let transform = EvaluationTransform(resize: 32, crop: 28)
+    #expect(try transform.apply(image) == (try Fixtures.image("evaluation 32 28")))
+    #expect(transform.applied(to: try image.decoded()) == (try transform.apply(image)))
+    #expect(EvaluationTransform.usual(crop: 224) == EvaluationTransform())
+  }
+
+  /// A crop is the resize of what is cut out, mirrored where it is drawn so.
+  @Test func training() throws {
+    for name in ["photo.png", "444.jpg", "orientation-6.jpg"] {
+      let image = try EncodedImage(contentsOf: Fixtures.path(name))
+      let crop = RandomResizedCrop(size: 16)
+      let whole = try image.decoded()
+      for sample in 0..<20 {
+        let draw = crop.draw(seed: 3, epoch: 2, sample: sample, height: image.height, width: image.width)
+        let expected = whole.cropped(to: draw.area).resized(height: 16, width: 16)
+        let transform = TrainingTransform(crop, seed: 3, epoch: 2, decodesReduced: false)
+        #expect(try transform.apply(image, sample: sample) == (draw.isFlipped ? expected.flipped() : expected))
+      }
+    }
+  }
+
+  /// Decoding at a reduced size changes values a little, and only where it can.
+  @Test func reducedDecoding() throws {
+    let image = try EncodedImage(contentsOf: Fixtures.path("444.jpg"))
+    var reduced = 0
+    for sample in 0..<50 {
+      let exact = try TrainingTransform(RandomResizedCrop(size: 6), seed: 0, epoch: 0, decodesReduced: false)
+        .apply(image, sample: sample)
+      let quick = try TrainingTransform(RandomResizedCrop(size: 6), seed: 0, epoch: 0).apply(image, sample: sample)
+      let errors = zip(exact.pixels, quick.pixels).map { abs(Double($0) - Double($1)) }
+      #expect(errors.reduce(0, +) / Double(errors.count) < 12)
+      reduced += exact == quick ? 0 : 1
+    }
+    #expect(reduced > 10 && reduced < 50)
+  }
+
+  @Test func drawsDependOnTheirNumbersAlone() {
+    let crop = RandomResizedCrop()
+    func draw(_ seed: UInt64, _ epoch: Int, _ sample: Int) -> RandomResizedCrop.Draw {
+      crop.draw(seed: seed, epoch: epoch, sample: sample, height: 375, width: 500)
+    }
+    #expect(draw(1, 2, 3) == draw(1, 2, 3))
+    #expect(Set([draw(1, 2, 3), draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4)]).count == 4)
+  }
+
+  /// Area and shape are spread as they should be: moments of 20,000 draws.
+  @Test func distribution() {
+    let (height, width, count) = (1000, 1000, 20_000)
+    var (flips, areas, inside, shapes, tops) = (0, 0.0, 0, 0.0, 0.0)
+    for sample in 0..<count {
+      // Small enough that every first try fits.
+      let draw = RandomResizedCrop(scale: 0.1...0.5).draw(seed: 5, epoch: 1, sample: sample, height: height, width: width)
+      #expect(draw.area.top >= 0 && draw.area.top + draw.area.height <= height)
+      #expect(draw.area.left >= 0 && draw.area.left + draw.area.width <= width)
+      let share = Double(draw.area.height * draw.area.width) / Double(height * width)
+      let shape = Double(draw.area.width) / Double(draw.area.height)
+      flips += draw.isFlipped ? 1 : 0
+      areas += share
+      inside += share > 0.099 && share < 0.501 && shape > 0.745 && shape < 1.34 ? 1 : 0
+      shapes += shape
+      tops += Double(draw.area.top) / Double(height - draw.area.height)
+    }
+    let n = Double(count)
+    #expect(inside == count)
+    #expect(abs(Double(flips) / n - 0.5) < 0.015)
+    #expect(abs(areas / n - 0.3) < 0.004)
+    // The mean of a variable whose logarithm is uniform on ± ln(4/3): (4/3 − 3/4) / (2 ln(4/3)) = 1.01385.
+    #expect(abs(shapes / n - 1.01385) < 0.005)
+    #expect(abs(tops / n - 0.5) < 0.01)
+  }
+
+  /// Where no try can fit, the largest rectangle of an allowed shape at the centre.
+  @Test func fallback() {
+    let crop = RandomResizedCrop(scale: 1...1, flip: false)
+    let wide = crop.draw(seed: 0, epoch: 0, sample: 0, height: 100, width: 1000).area
+    #expect(wide == PixelArea(top: 0, left: 433, height: 100, width: 133))
+    let tall = crop.draw(seed: 0, epoch: 0, sample: 0, height: 1000, width: 99).area
+    #expect(tall == PixelArea(top: 434, left: 0, height: 132, width: 99))
+    let pixel = crop.draw(seed: 0, epoch: 0, sample: 0, height: 1, width: 1).area
+    #expect(pixel == PixelArea(top: 0, left: 0, height: 1, width: 1))
+  }
+}

@@ -1,0 +1,44 @@
+import CZlib
+import Foundation
+
+/// Writes a PNG of one colour under slight noise, so that classes can be told apart: 8-bit RGB.
+public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8, UInt8, UInt8), noise: UInt32) throws {
+  func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
+  func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
+    let body = Array(type.utf8) + data
+    return big(data.count) + body + big(Int(crc32(0, body, UInt32(body.count))))
+  }
+  var state = noise &* 2_654_435_761 | 1
+  func noisy(_ value: UInt8) -> UInt8 {
+    state = state &* 1_664_525 &+ 1_013_904_223
+    return value &+ UInt8(state >> 27)
+  }
+  var rows: [UInt8] = []
+  for _ in 0..<height {
+    rows.append(0)  // No filter.
+    for _ in 0..<width { rows += [noisy(colour.0), noisy(colour.1), noisy(colour.2)] }
+  }
+  var count = compressBound(UInt(rows.count))
+  var data = [UInt8](repeating: 0, count: Int(count))
+  compress(&data, &count, rows, UInt(rows.count))
+  let bytes =
+    [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + chunk("IHDR", big(width) + big(height) + [8, 2, 0, 0, 0])
+    + chunk("IDAT", Array(data.prefix(Int(count)))) + chunk("IEND", [])
+  let url = URL(fileURLWithPath: path)
+  try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+  try Data(bytes).write(to: url)
+}
+
+/// Three classes of pictures of several sizes: `train` and `val`.
+public func writePhotographs(_ folder: String, train: Int, validation: Int) throws {
+  let colours: [(UInt8, UInt8, UInt8)] = [(200, 30, 30), (30, 200, 30), (40, 40, 180)]
+  for (split, count) in [("train", train), ("val", validation)] {
+    for (label, name) in ["ant", "bee", "cat"].enumerated() {
+      for index in 0..<count {
+        try writePicture(
+          "\(folder)/\(split)/\(name)/\(index).png", height: 20 + index % 7, width: 18 + index % 11, colour: colours[label],
+          noise: UInt32(label * 1000 + index))
+      }
+    }
+  }
+}
