@@ -28,15 +28,15 @@ enum Program {
     var complaint: Substring { errorLines.first ?? "" }
   }
 
-  /// Runs to the end.
+  /// Runs to the end; the limit is for programs that hang, far beyond what building kernels takes on a busy machine.
   static func run(
-    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 60
+    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 300
   ) throws -> Result {
     try Running(path, arguments, environment: environment, in: folder).end(limit: limit)
   }
 
   /// Runs a line of the shell, in which `"$0"` is the program.
-  static func shell(_ line: String, in folder: String? = nil, limit: Double = 60) throws -> Result {
+  static func shell(_ line: String, in folder: String? = nil, limit: Double = 300) throws -> Result {
     try Running("/bin/sh", ["-c", line, path], environment: [:], in: folder).end(limit: limit)
   }
 }
@@ -71,9 +71,9 @@ final class Running {
 
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
-  /// Waits until `condition` holds; a program that ends first, or a minute, is an issue.
+  /// Waits until `condition` holds; a program that ends first, or five minutes, is an issue.
   func wait(for what: String, _ condition: () throws -> Bool) throws {
-    let deadline = Date() + 60
+    let deadline = Date() + 300
     while try !condition() {
       guard process.isRunning && Date() < deadline else {
         throw Surprise("\(what) did not come; standard error: \(try String(contentsOf: files[1], encoding: .utf8))")
@@ -90,7 +90,7 @@ final class Running {
   }
 
   /// Waits for the end; a program that takes longer than `limit` seconds is killed, which the result shows.
-  func end(limit: Double = 60) throws -> Program.Result {
+  func end(limit: Double = 300) throws -> Program.Result {
     let deadline = Date() + limit
     while process.isRunning {
       if Date() > deadline { send(SIGKILL) }
