@@ -94,7 +94,7 @@ public final class ImagePipeline: Sendable {
       if let failure {
         if damaged == .fail {
           work.cancel()
-          throw failure
+          throw Failure("\(failure); mend or remove it, or leave such images out with --damaged skip")
         }
         failures.append(failure)
         continue

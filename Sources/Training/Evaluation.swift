@@ -11,7 +11,7 @@ public struct Metrics: Hashable, Sendable {
   /// Shares of images whose label ranks first, and among the first five.
   public var top1, top5: Double
 
-  /// - Parameter sums: [3], what ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:)`` adds up.
+  /// - Parameter sums: [3], what ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` adds up.
   init(sums: [Double], images: Int) {
     self.images = images
     loss = sums[0] / Double(images)

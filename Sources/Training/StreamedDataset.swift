@@ -65,7 +65,10 @@ public final class StreamedDataset: BatchSource {
   private func send(_ batch: ImagePipeline.Batch) throws -> (x: Tensor, labels: Tensor) {
     batch.failures.forEach(onDamage)
     let (count, size) = (batch.items.count, photographs.imageSize)
-    guard count > 0 else { throw batch.failures.first ?? Failure("a batch without images") }
+    guard count > 0 else {
+      throw Failure(
+        "none of the \(batch.failures.count) images of a batch can be decoded: mend them, or use a larger --batch-size")
+    }
     let images = try backend.tensor([count, size, size, 3], .uint8)
     try backend.write(batch.pixels, to: images)
     let labels = try backend.upload(HostTensor(batch.items.map(\.label), shape: [count]))

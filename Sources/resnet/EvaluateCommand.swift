@@ -56,6 +56,15 @@ struct EvaluateCommand: ParsableCommand {
     let usual = try ModelConfiguration.usualInput(of: model.configuration.name).side
     let validation = try dataset.open(from: data, imageSize: imageSize ?? trained ?? usual, damaged: damaged).validation
     try about(checkpoint) { try model.configuration.check(validation) }
+    if dataset == .folder, let trained = weights.description, trained.dataset == dataset.rawValue,
+      trained.classes != validation.classes
+    {
+      // Labels are numbers in the order of the names, so other names would be measured against the wrong ones.
+      let difference = Set(trained.classes).symmetricDifference(validation.classes).sorted().prefix(3).joined(separator: ", ")
+      throw Failure(
+        "\(checkpoint) was trained on other classes than the folders of \(data ?? validation.name): only one of them has "
+          + "\(difference); every class needs its folder, and there may be no other")
+    }
     let size = validation.shape
     let precision = precision.precision ?? .fp32
     let batch: Shape = [batchSize, size[1], size[2], size[3]]

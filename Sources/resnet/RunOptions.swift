@@ -92,13 +92,17 @@ struct RunOptions: ParsableArguments {
     return all.filter(\.1).map(\.0)
   }
 
+  /// - Throws: a usage error where an option of a new run has nothing to do with its data set.
+  func requirePhotographs() throws {
+    if dataset != .folder, let option = [("--image-size", imageSize != nil), ("--damaged", damaged != nil)].first(where: \.1) {
+      throw ValidationError("\(option.0) is about photographs: it needs --dataset folder")
+    }
+  }
+
   /// Usage errors show before any work begins.
   func validate() throws {
     try requirePaths(["--data": data, "--init": initialWeights])
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
-    if dataset != .folder, let option = [("--image-size", imageSize != nil), ("--damaged", damaged != nil)].first(where: \.1) {
-      throw ValidationError("\(option.0) is about --dataset folder: other data sets have images of one size, read as a whole")
-    }
     try usage { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 1), .synthetic).validate() }
   }
 

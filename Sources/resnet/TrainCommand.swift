@@ -38,7 +38,10 @@ struct TrainCommand: ParsableCommand {
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume])
-    guard resume != nil else { return try modelOptions.validate(options.model ?? RunOptions.defaultModel) }
+    guard resume != nil else {
+      try options.requirePhotographs()
+      return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
+    }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
     if let option = (options.given + modelOptions.given).first {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")

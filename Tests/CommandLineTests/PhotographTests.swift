@@ -16,6 +16,7 @@ import Testing
       let train = "train --dataset folder --data data --model resnet8 --image-size 16 --batch-size 8 --epochs 2"
       let refused = try run("\(train) --output a", in: folder)
       #expect(refused.code == 1 && refused.complaint.contains("data/val/cat/1.png: neither a JPEG nor a PNG"), "\(refused.err)")
+      #expect(refused.complaint.contains("--damaged skip"), "\(refused.err)")
 
       let result = try run("\(train) --damaged skip --output b", in: folder)
       #expect(result.code == 0 && result.out.contains("folder, 24 images of 16×16×3"), "\(result.err)")
@@ -26,6 +27,15 @@ import Testing
       #expect(try JSON(parsing: String(measured.out.dropLast()))["images"] == .integer(8))
       #expect(try run(checkpoint, in: folder).code == 1)
       #expect(try run("train --resume b", in: folder).code == 0)
+      let changed = try run("train --resume b --damaged fail", in: folder)
+      #expect(changed.code == 64 && changed.complaint.contains("leave --damaged out"), "\(changed.err)")
+
+      // Labels are numbers: among other classes they would mean something else.
+      for split in ["train", "val"] {
+        try FileManager.default.moveItem(atPath: "\(folder)/data/\(split)/cat", toPath: "\(folder)/data/\(split)/tiger")
+      }
+      let other = try run("\(checkpoint) --damaged skip", in: folder)
+      #expect(other.code == 1 && other.complaint.contains("cat, tiger"), "\(other.err)")
     }
   }
 
@@ -49,7 +59,7 @@ import Testing
   ]
 
   @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
-    let result = try Program.run(wrong.arguments, in: Samples.folder, limit: 30)
+    let result = try Program.run(wrong.arguments, in: Samples.folder)
     #expect(result.code == wrong.code && result.complaint.hasPrefix("Error: "), "\(result.err)")
     for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
   }
