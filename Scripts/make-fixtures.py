@@ -186,8 +186,24 @@ def sgd():
     return fixture
 
 
+def adamw():
+    """Five steps each; gradients [5, count]."""
+    fixture = Fixture(9)
+    for config, (rate, decay) in enumerate([(0.1, 0), (0.01, 0.1)]):
+        weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
+        fixture.put(config, weights=weights.detach().clone(), gradients=gradients)
+        optimiser = torch.optim.AdamW([weights], lr=rate, weight_decay=decay)
+        for gradient in gradients:
+            weights.grad = gradient.clone()
+            torch.nn.utils.clip_grad_norm_([weights], 3)
+            optimiser.step()
+        fixture.put(config, result=weights)
+        fixture.option(config, rate=rate, decay=decay, maximum=3)
+    return fixture
+
+
 def write_ops():
-    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, sgd]:
+    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, sgd, adamw]:
         make().save(TESTS / "CPUBackendTests" / "Fixtures" / f"{make.__name__}.safetensors")
 
 

@@ -143,10 +143,21 @@ public protocol Backend: AnyObject {
   func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?) throws
   /// One step of stochastic gradient descent over flat arenas of equal count, as PyTorch's `torch.optim.SGD` with zero dampening:
-  /// g = gradient + decay·w; v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v).
+  /// g = λ·(factor·gradient + decay·w); v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v), where the factor is
+  /// that of `use`, and λ = 1 without ``SGDRule/adaptation``.
   ///
-  /// With a loss scale, gradients are divided by ``LossScale/current`` first, and nothing is done where ``LossScale/isFinite`` is 0.
-  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) throws
+  /// Nothing is done where the loss scale of `use` says that a gradient is an infinity.
+  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws
+  /// One step of Adam with decoupled weight decay over flat arenas of equal count, as PyTorch's `torch.optim.AdamW` (Loshchilov &
+  /// Hutter 2019): m ← β₁·m + (1−β₁)·g; s ← β₂·s + (1−β₂)·g²; w ← (1−rate·decay)·w − rate·m̂/(√ŝ + epsilon), with
+  /// g = factor·gradient, m̂ = m/(1−β₁ᵗ), ŝ = s/(1−β₂ᵗ), and t the steps that were done, this one included.
+  ///
+  /// Nothing is done, and t does not count, where the loss scale of `use` says that a gradient is an infinity.
+  func adamWStep(_ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse) throws
+  /// norms[index] = Σ x², any shape; the other elements stay.
+  func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws
+  /// average ← average + share·(x − average), two arenas of equal count.
+  func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws
   /// Dynamic loss scaling: finds out whether all gradients are finite and chooses the next scale. lossScale [``LossScale/count``].
   ///
   /// current ← next; isFinite ← whether no gradient is a NaN or an infinity; then next is halved where one is, and doubled after
@@ -227,8 +238,9 @@ public enum WorkspaceOperation: Hashable, Sendable {
   case batchNormStatistics(rows: Int, channels: Int)
   case batchNormGradient(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
-  /// Over so many gradients.
+  /// Both over so many elements.
   case updateLossScale(count: Int)
+  case squaredNorm(count: Int)
 }
 
 /// How the gradient of batch normalisation finds out which values its ReLU let pass.
@@ -256,41 +268,6 @@ public struct BatchNormChannels {
     self.scale = scale
     self.bias = bias
   }
-}
-
-/// The constants of one step of stochastic gradient descent.
-public struct SGDRule: Hashable, Sendable {
-  public var learningRate, momentum, weightDecay: Double
-  public var nesterov: Bool
-
-  public init(learningRate: Double, momentum: Double = 0, weightDecay: Double = 0, nesterov: Bool = false) {
-    self.learningRate = learningRate
-    self.momentum = momentum
-    self.weightDecay = weightDecay
-    self.nesterov = nesterov
-  }
-}
-
-/// The elements of a loss scale, which lives on the device so that no step waits for the host. Gradients of a scaled loss are large
-/// enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training", 2018).
-public enum LossScale {
-  /// The factor of the next loss.
-  public static let next = 0
-  /// The factor that the gradients at hand have.
-  public static let current = 1
-  /// 1 where these are all finite, else 0.
-  public static let isFinite = 2
-  /// Steps since the scale last changed.
-  public static let steps = 3
-  /// Steps that were left out, since the beginning.
-  public static let skipped = 4
-  /// The number of elements.
-  public static let count = 5
-
-  /// As PyTorch's `GradScaler` begins.
-  public static let initial: [Float] = [65536, 65536, 1, 0, 0]
-  /// Steps without an infinity after which the scale is doubled.
-  public static let growthInterval = 2000
 }
 
 extension Backend {

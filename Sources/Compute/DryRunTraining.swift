@@ -28,16 +28,51 @@ extension DryRunBackend {
     }
   }
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) {
-    for tensor in [weights, gradients, velocity] { require(tensor, weights.shape, "sgdStep") }
-    if let lossScale { require(lossScale, [LossScale.count], "sgdStep") }
-    let isScaled = lossScale != nil
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) {
+    step("sgdStep", weights, gradients, [velocity], use, [(rule.nesterov, "Nesterov"), (rule.adaptation != nil, "adapted")]) {
+      try $0.sgdStep($1, gradients: $2, velocity: $3[0], rule, $4)
+    }
+  }
+
+  public func adamWStep(
+    _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+  ) {
+    step("adamWStep", weights, gradients, [mean, square], use, []) {
+      try $0.adamWStep($1, gradients: $2, mean: $3[0], square: $3[1], rule, $4)
+    }
+  }
+
+  /// One step of any optimiser; `run` gets the weights, their gradients, the optimiser's state and their use.
+  private func step(
+    _ name: String, _ weights: Tensor, _ gradients: Tensor, _ state: [Tensor], _ use: GradientUse, _ tags: [(Bool, String)],
+    _ run: @escaping @Sendable (any Backend, Tensor, Tensor, [Tensor], GradientUse) throws -> Void
+  ) {
+    for tensor in [weights, gradients] + state { require(tensor, weights.shape, name) }
+    if let lossScale = use.lossScale { require(lossScale, [LossScale.count], name) }
+    if let norms = use.norms { require(norms, norms.shape, name) }
+    let tags = tags + [(use.lossScale != nil, "scaled"), (use.maximumNorm != nil, "clipped")]
+    let reads = [gradients] + use.tensors
+    let (count, factor, maximum) = (reads.count, use.factor, use.maximumNorm)
+    let (isScaled, hasNorms) = (use.lossScale != nil, use.norms != nil)
+    log(name, detail(weights.shape, tags), reads: reads, updates: [weights] + state, writes: []) { backend, tensors in
+      let use = GradientUse(
+        factor: factor, lossScale: isScaled ? tensors[1] : nil, maximumNorm: maximum, norms: hasNorms ? tensors[count - 1] : nil)
+      try run(backend, tensors[count], tensors[0], Array(tensors[(count + 1)...]), use)
+    }
+  }
+
+  public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) {
+    precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
+    for tensor in [x, norms] { require(tensor, tensor.shape, "squaredNorm") }
     log(
-      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov"), (isScaled, "scaled")]),
-      reads: [gradients] + (lossScale.map { [$0] } ?? []), updates: [weights, velocity], writes: []
-    ) {
-      try $0.sgdStep(
-        $1[$1.count - 2], gradients: $1[0], velocity: $1[$1.count - 1], rule, lossScale: isScaled ? $1[1] : nil)
+      "squaredNorm", "\(x.shape)", reads: [x], updates: [norms], writes: [], workspace: .squaredNorm(count: x.count)
+    ) { try $0.squaredNorm($1[0], into: $1[1], at: index) }
+  }
+
+  public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) {
+    for tensor in [average, x] { require(tensor, average.shape, "moveAverage") }
+    log("moveAverage", "\(x.shape)", reads: [x], updates: [average], writes: []) {
+      try $0.moveAverage($1[1], toward: $1[0], by: share)
     }
   }
 

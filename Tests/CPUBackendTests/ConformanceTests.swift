@@ -44,7 +44,8 @@ import Testing
       "slice", "readLater", "fill", "copy", "convolution", "convolutionInputGradient", "convolutionFilterGradient",
       "batchNormStatistics", "inverseDeviation", "foldBatchNorm", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
       "globalAveragePool", "globalAveragePoolGradient", "multiply", "addBias", "sumRows", "add", "relu", "reluGradient",
-      "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "updateLossScale",
+      "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "updateLossScale", "adamWStep",
+      "squaredNorm", "moveAverage",
       "gatherBatch",
     ]
     #expect(Set(Catalogue.small.map(\.operation)) == operations)

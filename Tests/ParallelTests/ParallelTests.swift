@@ -133,7 +133,7 @@ import Testing
     let predicted = try Summary(configuration, images: shape, on: several)
     let model = try ResNet(configuration)
     try model.store.allocate(on: several, seed: 1)
-    let optimiser = try SGD(model.store)
+    let optimiser = try Optimiser(model.store)
     for _ in 0..<2 {
       let images = try several.batchTensor(shape)
       try several.fill(images, with: 0.5)

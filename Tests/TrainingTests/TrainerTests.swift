@@ -224,11 +224,11 @@ import Training
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
     let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+    let predicted = try Summary(configuration, images: shape, TrainingOptions(recompute: recompute, precision: precision), on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
-    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
+    let optimiser = try Optimiser(model.store, scalingLoss: precision.needsLossScaling)
     for _ in 0..<2 {
       let images = try fresh.tensor(shape, precision.storage(on: fresh))
       try fresh.fill(images, with: 0.5)
