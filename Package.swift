@@ -24,7 +24,7 @@ let package = Package(
     // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "PNGReader", dependencies: ["CPNG"]),
+    .target(name: "PNGCodec", dependencies: ["CPNG"]),
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
@@ -48,7 +48,7 @@ let package = Package(
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
-    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGReader"]),
+    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),

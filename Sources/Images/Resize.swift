@@ -1,5 +1,6 @@
 /// A rectangle of an image in pixels, whose edges may lie within one.
 public struct SourceBox: Hashable, Sendable {
+  /// Its edges, counted from the image's upper left corner.
   public var top, left, bottom, right: Float
 
   public init(top: Float, left: Float, bottom: Float, right: Float) {
