@@ -66,6 +66,10 @@ public final class Trainer {
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
+    var configuration = configuration
+    let contents = SplitContents(splits)
+    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder.path) }
+    configuration.contents = resuming ? configuration.contents : contents
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
@@ -90,7 +94,7 @@ public final class Trainer {
     }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
-      of: train, crop: configuration.randomCrop, precision: precision, on: backend, onDamage: onDamage)
+      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: precision, on: backend, onDamage: onDamage)
     validation = try batchSource(of: splits.validation, precision: precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
@@ -112,13 +116,16 @@ public final class Trainer {
     _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
     try configuration.model.check(train)
+    if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
     let shape = train.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false,
       precision: configuration.precision ?? .fp32, on: backend
     ).requireMemoryForTraining(
-      on: backend, otherBytes: [train, validation].map { bytesOnDevice($0, batchSize: batch) }.reduce(0, +))
+      on: backend,
+      otherBytes: bytesOnDevice(train, configuration.augmentation, batchSize: batch)
+        + bytesOnDevice(validation, batchSize: batch))
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -172,6 +179,9 @@ public final class Trainer {
       timing.waited += loaded.waited - waited
       try onTiming?(false)
     }
+    if position.step == last && position.images == 0 {
+      throw Failure("none of the \(training.count) images to train on can be decoded: mend them")
+    }
     guard position.step == last,
       let checked = try model.evaluate(
         validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
@@ -182,15 +192,17 @@ public final class Trainer {
 
   private func enqueueStep(_ loaded: any LoadedEpoch, _ collector: inout StepCollector) throws {
     let index = position.step - position.epoch * stepsPerEpoch
-    let (x, labels) = try loaded.batch(index)
+    let batch = try loaded.batch(index)
     let metrics = metrics[position.step % metrics.count]
     let rate = schedule.rate(at: position.step)
+    position.step += 1
+    // All its images are damaged and left out.
+    guard let (x, labels) = batch else { return }
     try backend.fill(metrics, with: 0)
     try model.trainingStep(
       images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
       metrics: metrics, optimiser, learningRate: rate)
-    position.step += 1
-    collector.expect(try backend.readLater(metrics), step: position.step, images: labels.count, rate: rate)
+    collector.expect(try backend.readLater(metrics), step: position.step, images: x.shape[0], rate: rate)
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {
