@@ -196,8 +196,8 @@ public final class Trainer {
     let metrics = metrics[position.step % metrics.count]
     let rate = schedule.rate(at: position.step)
     position.step += 1
-    // All its images are damaged and left out.
-    guard let (x, labels) = batch else { return }
+    // Left out where none or one of its images can be decoded: one alone has no statistics.
+    guard let (x, labels) = batch, x.shape[0] > 1 || loaded.batches[index].count == 1 else { return }
     try backend.fill(metrics, with: 0)
     try model.trainingStep(
       images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
