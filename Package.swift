@@ -66,7 +66,8 @@ let package = Package(
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
     .testTarget(
-      name: "ParallelTests", dependencies: ["CPUBackend", "Conformance", "Models", "OpenCLBackend", "Parallel", "Training"]),
+      name: "ParallelTests",
+      dependencies: ["CPUBackend", "Conformance", "Datasets", "Models", "OpenCLBackend", "Parallel", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),

@@ -11,8 +11,8 @@ public struct ContactSheet {
 
   /// Pixels between images.
   private static let border = 4
-  /// Smaller images are magnified, by a whole factor, to about this size.
-  private static let usualSize = 96
+  /// Images are magnified or thinned out, by a whole factor, to sides between these.
+  private static let (smallest, largest) = (96, 256)
 
   /// Loads the first samples, or of a folder the first of the classes in turns, as a batch of that run's epochs.
   /// - Throws: ``Failure`` for options and images that do not fit each other; what the backend throws.
@@ -60,15 +60,17 @@ public struct ContactSheet {
     _ columns: [[Float]], _ shape: Shape, _ display: (Float, _ channel: Int) -> UInt8
   ) -> RGBImage {
     let (rows, height, width, channels) = (shape[0], shape[1], shape[2], shape[3])
-    let factor = max(1, usualSize / max(height, width))
-    let (rowStep, columnStep) = (height * factor + border, width * factor + border)
+    let factor = max(1, smallest / max(height, width))
+    let every = (max(height, width) + largest - 1) / largest
+    let (tileHeight, tileWidth) = (height * factor / every, width * factor / every)
+    let (rowStep, columnStep) = (tileHeight + border, tileWidth + border)
     let (sheetHeight, sheetWidth) = (rows * rowStep + border, columns.count * columnStep + border)
     var pixels = [UInt8](repeating: 255, count: sheetHeight * sheetWidth * 3)
     for (column, images) in columns.enumerated() {
       for row in 0..<rows {
-        for y in 0..<height * factor {
-          for x in 0..<width * factor {
-            let from = ((row * height + y / factor) * width + x / factor) * channels
+        for y in 0..<tileHeight {
+          for x in 0..<tileWidth {
+            let from = ((row * height + y * every / factor) * width + x * every / factor) * channels
             let to = ((border + row * rowStep + y) * sheetWidth + border + column * columnStep + x) * 3
             for c in 0..<3 {
               // Without three channels, the first in grey.
