@@ -77,7 +77,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

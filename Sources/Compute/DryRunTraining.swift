@@ -65,7 +65,8 @@ extension DryRunBackend {
     require(batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", .int32)
     // Of the data set, only the batch is read.
     log(
-      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)\(isMixed ? ", mixed" : "")", reads: [plan, channelMap], writes: [x, batchLabels],
+      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)\(isMixed ? ", mixed" : "")", reads: [plan, channelMap],
+      writes: [x, batchLabels],
       partly: ([images, labels], bytes: x.count * images.type.byteCount + batchLabels.byteCount)
     ) {
       try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])

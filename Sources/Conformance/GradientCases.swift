@@ -151,7 +151,8 @@ extension Conformance {
         let (metrics, gradient) = (try backend.tensor([3]), try backend.tensor([n, k]))
         try backend.fill(metrics, with: 0)
         try backend.crossEntropy(
-          logits, labels: backend.upload(labels.make(isMixed ? [n, BatchPlan.labelColumns] : [n], &random)), smoothing: smoothing, metrics: metrics, gradient: gradient,
+          logits, labels: backend.upload(labels.make(isMixed ? [n, BatchPlan.labelColumns] : [n], &random)), smoothing: smoothing,
+          metrics: metrics, gradient: gradient,
           lossScale: nil)
         return (metrics, gradient)
       }

@@ -38,7 +38,8 @@ extension Catalogue {
     _ n: Int, _ k: Int, smoothing: Double, gradient: Bool, _ logits: Values = .normal(mean: 0, deviation: 3),
     _ tag: String = "", isScaled: Bool = false, isMixed: Bool = false, size: Case.Size = .small
   ) -> Case {
-    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag].filter { !$0.isEmpty }
+    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
+      .filter { !$0.isEmpty }
       .joined(separator: ", ")
     // The metrics hold sums of earlier batches.
     let operands: [Operand] = [

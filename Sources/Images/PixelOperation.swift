@@ -4,13 +4,21 @@
 public enum PixelOperation: Hashable, Sendable {
   case identity
   /// By so many pixels a row, or a column.
-  case shearX(Double), shearY(Double)
+  case shearX(Double)
+  case shearY(Double)
   /// By so many pixels.
-  case translateX(Int), translateY(Int)
+  case translateX(Int)
+  case translateY(Int)
   /// Degrees, anticlockwise, around the centre.
   case rotate(Double)
-  /// What a factor of 0 makes black, grey as a whole, grey each pixel, or blurred, 1 leaves alone, and more exaggerates.
-  case brightness(Double), contrast(Double), saturation(Double), sharpness(Double)
+  /// A factor of 0 makes the image black, 1 leaves it alone, and more exaggerates.
+  case brightness(Double)
+  /// A factor of 0 makes all of it the mean grey.
+  case contrast(Double)
+  /// A factor of 0 makes each pixel grey.
+  case saturation(Double)
+  /// A factor of 0 blurs it.
+  case sharpness(Double)
   /// In turns around the circle, −0.5 … 0.5.
   case hue(Double)
   /// Keeps so many of a value's 8 bits.

@@ -37,7 +37,8 @@ extension LoadedEpoch {
 ///   - onDamage: told once of each of the images that cannot be decoded and are left out.
 /// - Throws: what the backend throws, for example where the images do not fit into its memory.
 public func batchSource(
-  of images: any LabelledImages, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32, on backend: any Backend,
+  of images: any LabelledImages, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
+  on backend: any Backend,
   onDamage: @escaping (Failure) -> Void = { _ in }
 ) throws -> any BatchSource {
   if let dataset = images as? Dataset, !isStreamed(images, augmentation) {

@@ -26,6 +26,8 @@ public final class Trainer {
   public let totalSteps: Int
   /// Steps done.
   public var step: Int { position.step }
+  /// Whether all epochs are trained and measured, so that ``run(shouldStop:report:)`` has nothing to do.
+  public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
@@ -94,7 +96,8 @@ public final class Trainer {
     }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
-      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: precision, on: backend, onDamage: onDamage)
+      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: precision, on: backend,
+      onDamage: onDamage)
     validation = try batchSource(of: splits.validation, precision: precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
@@ -135,7 +138,7 @@ public final class Trainer {
   /// - Throws: ``Divergence`` where the loss is no number any more; ``Failure`` where a file cannot be written; what the backend
   ///   throws. What was saved before stays.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
-    while position.epoch * stepsPerEpoch < totalSteps {
+    while !isFinished {
       if try !runEpoch(shouldStop, report) {
         try folder.save(position, model.store, optimiser)
         try Weights.write(model.store, description, to: folder.lastPath)

@@ -20,9 +20,7 @@ extension ColorJitter {
 
 /// What is done to training images by chance.
 struct AugmentationOptions: ParsableArguments {
-  @Flag(
-    inversion: .prefixedNo,
-    help: "Random crops and mirroring. Default: what suits the data set.")
+  @Flag(inversion: .prefixedNo, help: "Random crops and mirroring. Default: what suits the data set.")
   var augment: Bool?
   @Option(
     help: ArgumentHelp(

@@ -65,7 +65,9 @@ struct RunOptions: ParsableArguments {
   var seed: UInt64?
   @Option(help: ArgumentHelp("Stop after so many steps.", valueName: "steps"))
   var maxSteps: Int?
-  @Option(help: ArgumentHelp("Train on so many images only: the first, of 'folder' the first of each class in turns.", valueName: "images"))
+  @Option(
+    help: ArgumentHelp(
+      "Train on so many images only: the first, of 'folder' the first of each class in turns.", valueName: "images"))
   var limitTrain: Int?
   @Option(
     name: .customLong("init"),

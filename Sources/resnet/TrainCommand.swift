@@ -89,7 +89,7 @@ struct TrainCommand: ParsableCommand {
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
-    guard trainer.step < trainer.totalSteps else {
+    guard !trainer.isFinished else {
       return print(
         "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
           + "with --init \(folder.lastPath)")

@@ -34,7 +34,8 @@ import Testing
     #expect(Set(draws).count == 4)
     #expect(RandomErasing(probability: 0).draw(seed: 1, epoch: 1, sample: 1, height: 9, width: 9) == nil)
     // Of a pixel there is nothing to erase but all of it, which never is.
-    #expect(RandomErasing(probability: 1).draw(seed: 1, epoch: 1, sample: 1, height: 1, width: 1).map { $0.height * $0.width } == 0)
+    #expect(
+      RandomErasing(probability: 1).draw(seed: 1, epoch: 1, sample: 1, height: 1, width: 1).map { $0.height * $0.width } == 0)
   }
 
   /// Beta(α, α) has the mean ½ and the variance 1/(8α + 4), also where α is so small that it is 0 or 1.
@@ -67,7 +68,9 @@ import Testing
     #expect(shares / 4000 > 0.25 && shares / 4000 < 0.4)
     #expect(uncut.count > 500 && uncut.allSatisfy { abs($0) <= 0.02 })
     let both = BatchMixing(mixup: 0.4, cutmix: 1)
-    let cuts = (0..<1000).count { both.draw(seed: 1, epoch: 0, batch: $0, height: 32, width: 32).pixelShare == BatchPlan.wholeShare }
+    let cuts = (0..<1000).count {
+      both.draw(seed: 1, epoch: 0, batch: $0, height: 32, width: 32).pixelShare == BatchPlan.wholeShare
+    }
     #expect(abs(cuts - 500) < 80)
   }
 
@@ -84,7 +87,9 @@ import Testing
     let rows = plan.rows(16..<48, height: 12, width: 10)
     #expect(rows.shape == [32, BatchPlan.mixedColumns])
     let values = rows.elements(as: Int32.self)
-    let split = stride(from: 0, to: values.count, by: BatchPlan.mixedColumns).map { Array(values[$0..<$0 + BatchPlan.mixedColumns]) }
+    let split = stride(from: 0, to: values.count, by: BatchPlan.mixedColumns).map {
+      Array(values[$0..<$0 + BatchPlan.mixedColumns])
+    }
     #expect(split.map { Int($0[0]) } == Array(plan.order[16..<48]))
     for (index, row) in split.enumerated() {
       #expect(Array(row[8..<16]) == Array(split[(index + 31) % 32][0..<8]) && row[16...] == split[0][16...])
@@ -156,9 +161,10 @@ import Testing
 
   @Test func photographsInTurns() throws {
     try withTemporaryFolder { folder in
-      for name in ["train/a/1.jpg", "train/a/2.png", "train/a/3.jpg", "train/b/1.jpg", "train/c/1.jpg", "train/c/2.jpg", "val/a/1.jpg",
-        "val/b/1.jpg", "val/c/1.jpg", "train/b/1.gif"]
-      {
+      for name in [
+        "train/a/1.jpg", "train/a/2.png", "train/a/3.jpg", "train/b/1.jpg", "train/c/1.jpg", "train/c/2.jpg", "val/a/1.jpg",
+        "val/b/1.jpg", "val/c/1.jpg", "train/b/1.gif",
+      ] {
         let path = "\(folder)/\(name)"
         try FileManager.default.createDirectory(
           atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true)
@@ -168,7 +174,8 @@ import Testing
         try #require(try DatasetKind.folder.open(from: folder, imageSize: 8).train as? PhotographDataset)
       }
       let photographs = try train()
-      #expect(photographs.prefix(4).items.map(\.label) == [0, 1, 2, 0] && photographs.prefix(4).items.map(\.sample) == [0, 3, 4, 1])
+      #expect(
+        photographs.prefix(4).items.map(\.label) == [0, 1, 2, 0] && photographs.prefix(4).items.map(\.sample) == [0, 3, 4, 1])
       #expect(photographs.prefix(5).items.map(\.sample) == [0, 3, 4, 1, 5] && photographs.prefix(6).items == photographs.items)
       #expect(photographs.ignored == ["\(folder)/train/b/1.gif"])
       // What the folder holds is told by names and labels, whatever part of it is used and wherever it lies.
@@ -188,7 +195,9 @@ import Testing
     try withTemporaryFolder { folder in
       let file = "\(folder)/file"
       try write([1], to: file)
-      func message(_ kind: DatasetKind, _ path: String) -> String { failureMessage { _ = try kind.open(from: path, imageSize: 8) } ?? "" }
+      func message(_ kind: DatasetKind, _ path: String) -> String {
+        failureMessage { _ = try kind.open(from: path, imageSize: 8) } ?? ""
+      }
       expect(message(.folder, file), says: ["\(file): a file", "train/CLASS"])
       expect(message(.tensors, folder), says: ["\(folder): a folder", "safetensors"])
       for kind in [DatasetKind.mnist, .fashionMNIST, .cifar10, .cifar100] {

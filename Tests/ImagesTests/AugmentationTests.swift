@@ -50,7 +50,8 @@ import Testing
 @Suite struct PixelDrawTests {
   @Test func jitterIsDrawnInItsRangesAndInAnyOrder() {
     let jitter = PixelAugmentation(
-      colorJitter: ColorJitter(brightness: 0.4, contrast: 1.5, saturation: 0.2, hue: 0.1), trivialAugment: false, seed: 1, epoch: 2)
+      colorJitter: ColorJitter(brightness: 0.4, contrast: 1.5, saturation: 0.2, hue: 0.1), trivialAugment: false, seed: 1,
+      epoch: 2)
     var (orders, sums) = ([[Int]: Int](), [0.0, 0.0, 0.0, 0.0])
     for sample in 0..<4800 {
       let operations = jitter.draw(sample: sample)

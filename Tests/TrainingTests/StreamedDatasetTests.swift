@@ -121,7 +121,8 @@ import Training
       let trainer = try trainer(name, try open(damaged: .skip), Self.everything, batchSize: 1, resuming: resuming)
       var losses: [Double] = []
       let ending = try trainer.run(
-        shouldStop: { stop.map { trainer.step >= $0 } ?? false }, report: { if case .epoch(let epoch) = $0 { losses.append(epoch.loss) } })
+        shouldStop: { stop.map { trainer.step >= $0 } ?? false },
+        report: { if case .epoch(let epoch) = $0 { losses.append(epoch.loss) } })
       return (ending, trainer.folder, losses)
     }
     let whole = try run("whole")
@@ -158,7 +159,8 @@ import Training
     func message() throws -> String? {
       #expect(throws: Failure.self) { _ = try trainer("cut", try open(), resuming: true) }?.description
     }
-    #expect(try message()?.contains("has changed since the run began: some of the 18 images to train on have other names") == true)
+    #expect(
+      try message()?.contains("has changed since the run began: some of the 18 images to train on have other names") == true)
     try FileManager.default.removeItem(atPath: elsewhere)
     #expect(try message()?.contains("17 images to train on, not 18") == true)
     // A run from before this was kept goes on.
@@ -185,9 +187,11 @@ import Training
     for (row, item) in photographs.items.enumerated() {
       let image = try EncodedImage(contentsOf: item.path)
       let plain = try EvaluationTransform(resize: 18, crop: 16).apply(image, sample: item.sample)
-      let columns = [plain] + (try (0..<3).map { epoch in
-        try TrainingTransform(RandomResizedCrop(size: 16), seed: 0, epoch: epoch).apply(image, sample: item.sample)
-      })
+      let columns =
+        [plain]
+        + (try (0..<3).map { epoch in
+          try TrainingTransform(RandomResizedCrop(size: 16), seed: 0, epoch: epoch).apply(image, sample: item.sample)
+        })
       for (column, expected) in columns.enumerated() {
         for (h, w) in [(0, 0), (3, 9), (15, 15)] {
           let at = ((4 + row * 100 + 6 * h) * sheet.image.width + 4 + column * 100 + 6 * w) * 3
