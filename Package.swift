@@ -24,7 +24,7 @@ let package = Package(
     // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "PNGReader", dependencies: ["CPNG"]),
+    .target(name: "PNGCodec", dependencies: ["CPNG"]),
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
@@ -50,7 +50,7 @@ let package = Package(
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
-    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGReader"]),
+    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
@@ -68,7 +68,8 @@ let package = Package(
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
     .testTarget(
-      name: "ParallelTests", dependencies: ["CPUBackend", "Conformance", "Models", "OpenCLBackend", "Parallel", "Training"]),
+      name: "ParallelTests",
+      dependencies: ["CPUBackend", "Conformance", "Datasets", "Models", "OpenCLBackend", "Parallel", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
@@ -78,7 +79,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -136,7 +136,8 @@ public protocol Backend: AnyObject {
   func softmax(_ logits: Tensor, into probabilities: Tensor) throws
   /// Softmax cross-entropy with label smoothing ε as PyTorch defines it: the target is (1−ε) at the label plus ε/K everywhere.
   ///
-  /// logits [N,K], labels int32 [N]. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
+  /// logits [N,K], labels int32 [N]; or int32 [N,3] of mixed images, (first, second, s): the target is then s/2^24 that of the first
+  /// label and the rest that of the second, and so are the counts. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
   /// number whose label is among the five largest, to metrics [3]; of equal logits the lower class index ranks first, and a
   /// row with a NaN counts as neither. gradient [N,K], if given, is that of the *mean* loss, times the ``LossScale/next`` of a
   /// loss scale, if one is given.
@@ -169,6 +170,10 @@ public protocol Backend: AnyObject {
   /// Output pixel (p, q) is the image's pixel (top + p, left + q), with q counted from the right where flip is 1, and zero outside
   /// the image; then x = pixel · channelScale[c] + channelShift[c]. x [N,P,Q,C], batchLabels int32 [N].
   /// channelMap float [2,C]: scales, then shifts.
+  ///
+  /// Or plan int32 [N,22] of erased and mixed images, with the columns of ``BatchPlan/mixedColumns``: x is 0 in a view's erased
+  /// rectangle, and s/2^24 of the first view plus the rest of the second; the second alone in its rectangle. All rectangles are
+  /// counted in output pixels, and may be empty. Then batchLabels are int32 [N,3]: (first, second, share of the first in 2^24ths).
   func gatherBatch(
     images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor) throws
 }

@@ -11,13 +11,14 @@ extension DryRunBackend {
   ) {
     precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape)")
     require(logits, logits.shape, "crossEntropy")
-    require(labels, [logits.shape[0]], "crossEntropy", .int32)
+    let isMixed = labels.shape.rank == 2
+    require(labels, isMixed ? [logits.shape[0], BatchPlan.labelColumns] : [logits.shape[0]], "crossEntropy", .int32)
     require(metrics, [3], "crossEntropy")
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
     if let lossScale { require(lossScale, [LossScale.count], "crossEntropy") }
     let (isScaled, hasGradient) = (lossScale != nil, gradient != nil)
     log(
-      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled")]),
+      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled"), (isMixed, "mixed")]),
       reads: [logits, labels] + (lossScale.map { [$0] } ?? []), updates: [metrics], writes: gradient.map { [$0] } ?? [],
       workspace: .crossEntropy(rows: logits.shape[0])
     ) {
@@ -92,13 +93,15 @@ extension DryRunBackend {
     let (m, n, c) = (images.shape[0], x.shape[0], images.shape[3])
     require(images, images.shape, "gatherBatch", images.type == .uint8 ? .uint8 : scalar)
     require(labels, [m], "gatherBatch", .int32)
-    require(plan, [n, 4], "gatherBatch", .int32)
+    let isMixed = plan.shape.rank == 2 && plan.shape[1] == BatchPlan.mixedColumns
+    require(plan, [n, isMixed ? BatchPlan.mixedColumns : BatchPlan.viewColumns], "gatherBatch", .int32)
     require(channelMap, [2, c], "gatherBatch")
     require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch", storage(x, "gatherBatch"))
-    require(batchLabels, [n], "gatherBatch", .int32)
+    require(batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", .int32)
     // Of the data set, only the batch is read.
     log(
-      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)", reads: [plan, channelMap], writes: [x, batchLabels],
+      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)\(isMixed ? ", mixed" : "")", reads: [plan, channelMap],
+      writes: [x, batchLabels],
       partly: ([images, labels], bytes: x.count * images.type.byteCount + batchLabels.byteCount)
     ) {
       try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])

@@ -11,6 +11,9 @@ extension Catalogue {
           crossEntropy(n, k, smoothing: 0, gradient: true, .levels(3), "equal"),
           crossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN"),
           crossEntropy(n, k, smoothing: 0.1, gradient: true, isScaled: true),
+          crossEntropy(n, k, smoothing: 0, gradient: true, isMixed: true),
+          crossEntropy(n, k, smoothing: 0.1, gradient: true, .levels(3), "equal", isMixed: true),
+          crossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN", isMixed: true),
         ]
     }
   }
@@ -33,13 +36,16 @@ extension Catalogue {
 
   private static func crossEntropy(
     _ n: Int, _ k: Int, smoothing: Double, gradient: Bool, _ logits: Values = .normal(mean: 0, deviation: 3),
-    _ tag: String = "", isScaled: Bool = false, size: Case.Size = .small
+    _ tag: String = "", isScaled: Bool = false, isMixed: Bool = false, size: Case.Size = .small
   ) -> Case {
-    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", tag].filter { !$0.isEmpty }
+    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
+      .filter { !$0.isEmpty }
       .joined(separator: ", ")
     // The metrics hold sums of earlier batches.
     let operands: [Operand] = [
-      .input("logits", [n, k], logits), .input("labels", [n], .indices(below: k)),
+      .input("logits", [n, k], logits),
+      isMixed
+        ? .input("labels", [n, BatchPlan.labelColumns], .mixedLabels(below: k)) : .input("labels", [n], .indices(below: k)),
       .updated("metrics", [3], .exactly([2.5, 3, 4])),
     ]
     return Case(
@@ -175,6 +181,17 @@ extension Values {
       var elements = (0..<shape.count).map { _ in random.uniform() * 2 - 1 }
       if let poison { elements[random.below(shape.count)] = poison }
       return HostTensor(elements, shape: shape)
+    }
+  }
+
+  /// (first, second, share of the first), where the share may be all or nothing, and both the same.
+  static func mixedLabels(below bound: Int) -> Values {
+    Values(type: .int32) { shape, random in
+      let rows = (0..<shape[0]).flatMap { _ in
+        let shares = [0, BatchPlan.wholeShare, random.below(BatchPlan.wholeShare)]
+        return [random.below(bound), random.below(bound), shares[random.below(3)]]
+      }
+      return HostTensor(rows.map(Int32.init), shape: shape)
     }
   }
 

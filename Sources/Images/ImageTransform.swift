@@ -49,10 +49,15 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     RGBImage(height: crop, width: crop) { apply(image, into: $0) }
   }
 
+  /// The size of an image whose shorter side has become `shorter`, the other in proportion, rounded down as torchvision does.
+  public static func resizedSize(of image: RGBImage, shorter: Int) -> (height: Int, width: Int) {
+    let long = Int(Double(shorter * max(image.height, image.width)) / Double(min(image.height, image.width)))
+    return image.height <= image.width ? (shorter, long) : (long, shorter)
+  }
+
   /// - Parameter pixels: [crop, crop, 3].
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
-    let long = Int(Double(resize * max(image.height, image.width)) / Double(min(image.height, image.width)))
-    let (height, width) = image.height <= image.width ? (resize, long) : (long, resize)
+    let (height, width) = Self.resizedSize(of: image, shorter: resize)
     func begin(_ size: Int) -> Int { Int((Double(size - crop) / 2).rounded(.toNearestOrEven)) }
     let window = PixelArea(top: begin(height), left: begin(width), height: crop, width: crop)
     image.resize(image.area, nil, Resampled(height: height, width: width, window: window), into: pixels)

@@ -12,7 +12,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var dataset: String
   /// The folder or file of the data set; nil for the place where the system keeps it.
   public var data: String?
-  /// Use only the first images of the training set.
+  /// Use only so many images of the training set: the first, or of a folder the first of each class in turns.
   public var limitTrain: Int?
   /// Passes over the training set, at least 1; the schedule spans all of them.
   public var epochs: Int
@@ -51,7 +51,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var precision: Precision?
   /// Whether each epoch has an order of its own.
   public var shuffle: Bool
-  /// Nil for images as they are.
+  /// Crops and mirroring of images in memory, or of photographs without ``randomCrop``, and all else that is done by chance; nil for
+  /// images as they are.
   public var augmentation: Augmentation?
   /// The random crops of photographs, which fix the size of the network's input; nil for none, and for data sets in memory.
   public var randomCrop: RandomResizedCrop?
@@ -61,6 +62,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var normalization: Normalization?
   /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
   public var damaged: DamagedImages?
+  /// What the folders of photographs held when the run began; nil for data sets in memory, and in runs from before this was kept.
+  public var contents: SplitContents?
   /// Decides initial weights, order and augmentation.
   public var seed: UInt64
   /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
@@ -125,9 +128,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
     try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
-    try demand(
-      augmentation.map { (0...Augmentation.maximumPadding).contains($0.padding) } ?? true,
-      "augmentation by \(augmentation?.padding ?? 0) pixels: it must be from 0 to \(Augmentation.maximumPadding)")
+    try augmentation?.validate()
     try demand(
       shares.map { $0.allSatisfy { (0...Int(Int32.max)).contains($0) } && $0.contains { $0 > 0 } } ?? true,
       "shares of \(shares ?? []): they must be whole numbers from 0, and one above it")

@@ -65,6 +65,8 @@ public struct RunFolder {
   struct Position: Hashable, Codable {
     /// Steps done, and epochs trained and validated.
     var step = 0
+    /// Of the steps, those that had images; nil for all.
+    var updates: Int?
     var epoch = 0
     /// Σ loss, hits and images of the epoch under way.
     var lossSum = 0.0
@@ -84,6 +86,8 @@ public struct RunFolder {
   }
 
   func save(_ position: Position, _ state: State) throws {
+    var position = position
+    position.updates = state.optimiser.steps
     var tensors = try state.store.stateDictionary()
     func add(_ name: String, _ more: [(name: String, tensor: HostTensor)]) {
       tensors += more.map { ("\(name).\($0.name)", $0.tensor) }
@@ -142,7 +146,7 @@ public struct RunFolder {
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }
       try state.store.load(rest)
     } catch let failure as Failure { throw Failure("\(resumePath): \(failure)") }
-    state.optimiser.steps = position.step
+    state.optimiser.steps = position.updates ?? position.step
     return position
   }
 }

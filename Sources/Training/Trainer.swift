@@ -28,6 +28,8 @@ public final class Trainer {
   public let totalSteps: Int
   /// Steps done.
   public var step: Int { position.step }
+  /// Whether all epochs are trained and measured, so that ``run(shouldStop:report:)`` has nothing to do.
+  public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
@@ -76,6 +78,10 @@ public final class Trainer {
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
+    var configuration = configuration
+    let contents = SplitContents(splits)
+    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder.path) }
+    configuration.contents = resuming ? configuration.contents : contents
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
@@ -95,7 +101,8 @@ public final class Trainer {
     position = resuming ? try folder.load(into: state) : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
-      of: train, crop: configuration.randomCrop, precision: options.precision, on: backend, onDamage: onDamage)
+      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
+      on: backend, onDamage: onDamage)
     validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
@@ -128,12 +135,15 @@ public final class Trainer {
     _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
     try configuration.model.check(train)
+    if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
     let shape = train.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
     ).requireMemoryForTraining(
-      on: backend, otherBytes: [train, validation].map { bytesOnDevice($0, batchSize: batch) }.reduce(0, +))
+      on: backend,
+      otherBytes: bytesOnDevice(train, configuration.augmentation, batchSize: batch)
+        + bytesOnDevice(validation, batchSize: batch))
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -143,7 +153,7 @@ public final class Trainer {
   /// - Throws: ``Divergence`` where the loss is no number any more; ``Failure`` where a file cannot be written; what the backend
   ///   throws. What was saved before stays.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
-    while position.epoch * stepsPerEpoch < totalSteps {
+    while !isFinished {
       if try !runEpoch(shouldStop, report) {
         try folder.save(position, state)
         try Weights.write(saved.store, description, to: folder.lastPath)
@@ -187,6 +197,9 @@ public final class Trainer {
       timing.waited += loaded.waited - waited
       try onTiming?(false)
     }
+    if position.step == last && position.images == 0 {
+      throw Failure("none of the \(training.count) images to train on can be decoded: mend them")
+    }
     guard position.step == last,
       let checked = try saved.evaluate(
         validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
@@ -202,15 +215,17 @@ public final class Trainer {
     var images = 0
     try backend.fill(metrics, with: 0)
     for index in first..<min(first + batchesPerStep, loaded.batches.count) {
-      let (x, labels) = try loaded.batch(index)
-      images += labels.count
+      // Left out where none or one of its images can be decoded: one alone has no statistics.
+      guard let (x, labels) = try loaded.batch(index), x.shape[0] > 1 || loaded.batches[index].count == 1 else { continue }
+      images += x.shape[0]
       try model.accumulateGradients(
         images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
         metrics: metrics, optimiser, folded: folded)
     }
-    try optimiser.step(learningRate: rate)
     position.step += 1
-    try average?.update(from: model, step: position.step)
+    if images == 0 { return }
+    try optimiser.step(learningRate: rate)
+    try average?.update(from: model, step: optimiser.steps)
     collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }
 

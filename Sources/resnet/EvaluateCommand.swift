@@ -55,6 +55,7 @@ struct EvaluateCommand: ParsableCommand {
     let trained = weights.description.flatMap { $0.dataset == DatasetKind.folder.rawValue ? $0.imageSize?.first : nil }
     let usual = try ModelConfiguration.usualInput(of: model.configuration.name).side
     let validation = try dataset.open(from: data, imageSize: imageSize ?? trained ?? usual, damaged: damaged).validation
+    reportIgnored(validation)
     try about(checkpoint) { try model.configuration.check(validation) }
     if dataset == .folder, let trained = weights.description, trained.dataset == dataset.rawValue,
       trained.classes != validation.classes

@@ -103,7 +103,9 @@ struct RunOptions: ParsableArguments {
   var seed: UInt64?
   @Option(help: ArgumentHelp("Stop after so many steps.", valueName: "steps"))
   var maxSteps: Int?
-  @Option(help: ArgumentHelp("Train on the first images only.", valueName: "images"))
+  @Option(
+    help: ArgumentHelp(
+      "Train on so many images only: the first, of 'folder' the first of each class in turns.", valueName: "images"))
   var limitTrain: Int?
   @Option(
     name: .customLong("init"),
@@ -111,8 +113,7 @@ struct RunOptions: ParsableArguments {
       "Start from weights, a safetensors file or a checkpoint of torch.save; the last layer starts anew for another number of classes.",
       valueName: "file"))
   var initialWeights: String?
-  @Flag(inversion: .prefixedNo, help: "Random crops and mirroring. Default: what suits the data set.")
-  var augment: Bool?
+  @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
   @Flag(inversion: .prefixedNo, help: "A new order each epoch. Default: yes.")
   var shuffle: Bool?
 
@@ -129,9 +130,9 @@ struct RunOptions: ParsableArguments {
       ("--label-smoothing", labelSmoothing != nil),
       ("--seed", seed != nil),
       ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
-      ("--augment/--no-augment", augment != nil), ("--shuffle/--no-shuffle", shuffle != nil),
+      ("--shuffle/--no-shuffle", shuffle != nil),
     ]
-    return all.filter(\.1).map(\.0)
+    return all.filter(\.1).map(\.0) + augmentation.given
   }
 
   /// - Throws: a usage error where an option of a new run has nothing to do with its data set.
@@ -159,8 +160,8 @@ struct RunOptions: ParsableArguments {
     if kind == .folder {
       run.imageSize = size(for: model.name)
       run.damaged = damaged
-      run.randomCrop = augment == false ? nil : run.imageSize.flatMap(kind.defaultCrop)
     }
+    augmentation.apply(to: &run, kind)
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
     run.accumulate = accumulate
@@ -184,12 +185,6 @@ struct RunOptions: ParsableArguments {
     run.recompute = recompute
     run.precision = precision.precision
     run.shuffle = shuffle ?? run.shuffle
-    run.augmentation =
-      switch augment {
-      case nil: kind.defaultAugmentation
-      case true?: kind.defaultAugmentation ?? (kind == .folder ? nil : Augmentation())
-      case false?: nil
-      }
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
     run.initialWeights = initialWeights

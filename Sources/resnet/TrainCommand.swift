@@ -1,4 +1,5 @@
 import ArgumentParser
+import CPUBackend
 import Compute
 import Datasets
 import Models
@@ -29,6 +30,12 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Record the loss every so many steps.", valueName: "steps"))
   var logEvery = 10
 
+  @Option(
+    help: ArgumentHelp(
+      "Instead of training, write a PNG of eight training images, each as it is and as eight epochs make of it.",
+      valueName: "file.png"))
+  var showAugmentation: String?
+
   @Flag(help: "Show at the end what each kernel took in the training steps, and how much of them the host needed.")
   var profile = false
 
@@ -37,7 +44,7 @@ struct TrainCommand: ParsableCommand {
     try options.precision.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
-    try requirePaths(["--output": output, "--resume": resume])
+    try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
     guard resume != nil else {
       try options.requirePhotographs()
       return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
@@ -52,6 +59,12 @@ struct TrainCommand: ParsableCommand {
     Signals.catchAll()
     var (configuration, splits) = try prepare()
     try configuration.validate()
+    reportIgnored(splits.train, splits.validation)
+    if let path = showAugmentation {
+      let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend())
+      try sheet.image.writePNG(to: path)
+      return print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
+    }
     let size = splits.train.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
@@ -76,6 +89,11 @@ struct TrainCommand: ParsableCommand {
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+    guard !trainer.isFinished else {
+      return print(
+        "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
+          + "with --init \(folder.lastPath)")
+    }
     if let math = device.describeMath(on: backend, precision) { print(math) }
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
 

@@ -175,6 +175,18 @@ private struct Fixture {
     }
   }
 
+  @Test(arguments: precisions) func gatherBatch(precision: DataType) throws {
+    let fixture = try Fixture("gather_batch", precision)
+    for config in fixture.configs {
+      let (x, labels) = (try fixture.result(config, "x"), try fixture.result(config, "expected"))
+      fixture.backend.gatherBatch(
+        images: try fixture.tensor(config, "images"), labels: try fixture.tensor(config, "labels"),
+        plan: try fixture.tensor(config, "plan"), channelMap: try fixture.tensor(config, "map"), into: x, batchLabels: labels)
+      try fixture.expect(x, is: "x", of: config, terms: 4)
+      #expect(try fixture.backend.download(labels) == fixture.host(config, "expected"))
+    }
+  }
+
   @Test(arguments: precisions) func sgd(precision: DataType) throws {
     let fixture = try Fixture("sgd", precision)
     for config in fixture.configs {

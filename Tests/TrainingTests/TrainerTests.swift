@@ -3,6 +3,7 @@ import Compute
 import Datasets
 import Formats
 import Foundation
+import Images
 import Models
 import NN
 import OpenCLBackend
@@ -60,6 +61,34 @@ import Training
     #expect(weights.tensors["layer1.0.conv1.weight"]?.shape == [16, 16, 3, 3])
     #expect(FileManager.default.fileExists(atPath: trainer.folder.bestPath))
     #expect(try trainer.folder.configuration() == configuration)
+  }
+
+  /// With everything that is done by chance: through the device, and through the host where colours change.
+  @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColours: Bool) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let backend = try device()
+    var run = configuration
+    run.labelSmoothing = 0.1
+    run.augmentation?.randomErasing = RandomErasing(probability: 0.5)
+    run.augmentation?.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
+    if changesColours {
+      run.augmentation?.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
+      run.augmentation?.trivialAugment = true
+    }
+    let whole = try trainer("whole", run, on: backend)
+    var records: [EpochRecord] = []
+    #expect(try whole.run(report: { if case .epoch(let record) = $0 { records.append(record) } }) == .finished)
+    // Hits are weighted by the labels' shares, so no more than there are images.
+    #expect(records.allSatisfy { $0.accuracy > 0 && $0.accuracy < 1 } && records[2].loss < records[0].loss)
+    do {
+      let cut = try trainer("cut", run, on: backend)
+      #expect(try cut.run(shouldStop: { cut.step >= 8 }) == .stopped)
+    }
+    let kept = try RunFolder(existing: "\(folder)/cut").configuration()
+    #expect(kept == run)
+    let resumed = try trainer("cut", kept, on: backend, resuming: true)
+    #expect(try resumed.run() == .finished)
+    #expect(try contents(whole.folder.lastPath) == contents(resumed.folder.lastPath))
   }
 
   @Test func sameSeedGivesTheSameBits() throws {
