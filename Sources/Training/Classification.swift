@@ -68,7 +68,7 @@ extension Classifier {
   ///   - body: gets each batch in order and the outputs [N,K] for each of its views; none where all its images are missing.
   /// - Returns: false where `progress` stopped it.
   /// - Throws: ``Failure`` for images that do not fit the network, and for outputs that are not numbers; what the backend throws.
-  func run(
+  public func run(
     over images: any ImageBatches, _ normalization: Normalization, precision: Precision,
     progress: (Int) throws -> Bool = { _ in true }, _ body: (PixelBatch, [HostTensor]) throws -> Void
   ) throws -> Bool {
