@@ -4,8 +4,8 @@
 //   d(mean loss)/d logits = (p − t)/N
 //
 // With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second].
-// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share
-// a row of logits.
+// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that
+// nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share a row of logits.
 #define VW 1
 #include "vector.h"
 #include "group.h"
@@ -52,8 +52,9 @@ __kernel IN_GROUPS void softmax(__global const float *restrict logits, __global 
   EACH_CLASS to[k] /= sum;
 }
 
-// rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five; of mixed labels their shares. The rank of a label is the number of
-// classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough for the row to rank nowhere.
+// rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five; of mixed labels their shares. The rank of
+// a label is the number of classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough
+// for the row to rank nowhere.
 #define RANKS_BEFORE(k, v, label, mine) (isnan(v) ? 5 : (v) > (mine) || ((v) == (mine) && (k) < (label)))
 
 __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,

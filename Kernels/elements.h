@@ -1,5 +1,5 @@
-// Kernels over `vectors` vectors of VW elements, for group.h and vector.h too. Work-items: any number, each of which takes a block of
-// consecutive vectors; in groups each takes every so manieth, so that neighbours take neighbours.
+// Kernels over `vectors` vectors of VW elements, for group.h and vector.h too. Work-items: any number, each of which takes a
+// block of consecutive vectors; in groups each takes every so manieth, so that neighbours take neighbours.
 #include "group.h"
 #include "vector.h"
 

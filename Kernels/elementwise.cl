@@ -1,5 +1,5 @@
-// Operations on one element at a time, over `vectors` vectors of VW floats (elements.h); and the two on the rows of a matrix [M,C].
-// Pointers are not restrict: results may overwrite operands.
+// Operations on one element at a time, over `vectors` vectors of VW floats (elements.h); and the two on the rows of a matrix
+// [M,C]. Pointers are not restrict: results may overwrite operands.
 #include "elements.h"
 
 #ifndef RELU

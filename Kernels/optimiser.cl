@@ -1,5 +1,5 @@
-// What changes weights: steps of optimisers over flat arrays, moving averages, norms and loss scales. Work-items, unless said otherwise:
-// see elements.h.
+// What changes weights: steps of optimisers over flat arrays, moving averages, norms and loss scales. Work-items, unless said
+// otherwise: see elements.h.
 #include "elements.h"
 
 #ifndef SCALED
@@ -22,16 +22,16 @@
 #define STEPS 3      // steps since the scale last changed
 #define SKIPPED 4    // steps left out since the beginning
 
-// What gradients are multiplied by: `factor`, without the loss scale, and less where their norm would be above `largest`. norms[0] is
-// the sum of the squares of all gradients as they are stored.
+// What gradients are multiplied by: `factor`, without the loss scale, and less where their norm would be above `largest`.
+// norms[0] is the sum of the squares of all gradients as they are stored.
 float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
   if (SCALED) factor /= scale[CURRENT];
   return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
 }
 
-// g = factor·gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED nothing is done where an
-// infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖), the squares of these norms
-// being norms[at] and norms[at + 1], gradient first; by 1 where one of them is 0.
+// g = factor·gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED nothing is done
+// where an infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖), the squares of
+// these norms being norms[at] and norms[at + 1], gradient first; by 1 where one of them is 0.
 __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
                                  __global const float *scale, __global const float *norms, int vectors, float factor,
                                  float largest, float rate, float momentum, float decay, float trust, int at) {
@@ -53,8 +53,9 @@ __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradie
   }
 }
 
-// g = factor·gradient;  m = β1·m + (1−β1)·g;  s = β2·s + (1−β2)·g²;  w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon), where m̂ and ŝ
-// are divided by 1 − βᵗ at the t-th step that is done. log1 and log2 are the logarithms of β1 and β2, rest1 and rest2 are 1 − β.
+// g = factor·gradient;  m = β1·m + (1−β1)·g;  s = β2·s + (1−β2)·g²;  w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon), where
+// m̂ and ŝ are divided by 1 − βᵗ at the t-th step that is done. log1 and log2 are the logarithms of β1 and β2, rest1 and rest2
+// are 1 − β.
 __kernel IN_GROUPS void adamw_step(__global float *w, __global const float *gradient, __global float *mean, __global float *square,
                                    __global const float *scale, __global const float *norms, int vectors, float factor,
                                    float largest, float rate, float decay, float epsilon, float log1, float rest1, float log2,
@@ -104,8 +105,8 @@ __kernel IN_GROUPS void add_squares(__global const float *restrict partial, __gl
   if (GROUP_ROW == 0) STORE(sum, norms + at);
 }
 
-// partial [blocks,VW]: 1 where a block's part of the gradients has a NaN or an infinity, lane by lane, else 0. Work-items: (1, blocks),
-// or as many groups of (1, ROWS).
+// partial [blocks,VW]: 1 where a block's part of the gradients has a NaN or an infinity, lane by lane, else 0. Work-items: (1,
+// blocks), or as many groups of (1, ROWS).
 __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
   SHARED
   intv found = (intv)(0);
@@ -117,8 +118,8 @@ __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global
   if (GROUP_ROW == 0) STORE(most, partial + BLOCK * VW);
 }
 
-// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps without.
-// With VW 1. Work-items: (1), or a group of (1, ROWS).
+// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps
+// without. With VW 1. Work-items: (1), or a group of (1, ROWS).
 __kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int count,
                                           int interval) {
   SHARED

@@ -59,10 +59,11 @@ public struct ImageFolder: Sendable, Hashable {
   /// The visible folders in one, by name.
   static func folders(_ path: String) throws -> [String] {
     guard InputFile.exists(path) else { throw Failure("\(path): there is no such folder") }
+    guard InputFile.isFolder(path) else { throw Failure("\(path): a file, not a folder with a folder of images for each class") }
     return sorted(try Folder.entries(path).filter { try !$0.hasPrefix(".") && status("\(path)/\($0)").isFolder })
   }
 
-  private static func isCalledImage(_ path: String) -> Bool {
+  static func isCalledImage(_ path: String) -> Bool {
     guard let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return false }
     return extensions.contains(path[path.index(after: dot)...].lowercased())
   }
@@ -73,7 +74,7 @@ public struct ImageFolder: Sendable, Hashable {
   }
 
   /// The visible files in a folder and those below, folder by folder.
-  private static func walk(_ path: String, within above: Set<Identity>, _ files: inout [String]) throws {
+  static func walk(_ path: String, within above: Set<Identity>, _ files: inout [String]) throws {
     var folders: [(path: String, files: [String])] = []
     try collect(path, within: above, &folders)
     folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
@@ -97,7 +98,7 @@ public struct ImageFolder: Sendable, Hashable {
   }
 
   /// What tells a folder from every other.
-  private struct Identity: Hashable {
+  struct Identity: Hashable {
     let device, file: UInt
   }
 

@@ -58,10 +58,13 @@ public struct EvaluationTransform: ImageTransform, Hashable {
   /// - Parameter pixels: [crop, crop, 3].
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
     let (height, width) = Self.resizedSize(of: image, shorter: resize)
-    func begin(_ size: Int) -> Int { Int((Double(size - crop) / 2).rounded(.toNearestOrEven)) }
-    let window = PixelArea(top: begin(height), left: begin(width), height: crop, width: crop)
+    let window = PixelArea(
+      top: Self.centre(height - crop), left: Self.centre(width - crop), height: crop, width: crop)
     image.resize(image.area, nil, Resampled(height: height, width: width, window: window), into: pixels)
   }
+
+  /// Half of what a crop leaves, as torchvision rounds it.
+  static func centre(_ rest: Int) -> Int { Int((Double(rest) / 2).rounded(.toNearestOrEven)) }
 }
 
 extension RGBImage {
