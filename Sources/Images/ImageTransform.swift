@@ -51,12 +51,20 @@ public struct EvaluationTransform: ImageTransform, Hashable {
 
   /// - Parameter pixels: [crop, crop, 3].
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
-    let long = Int(Double(resize * max(image.height, image.width)) / Double(min(image.height, image.width)))
-    let (height, width) = image.height <= image.width ? (resize, long) : (long, resize)
-    func begin(_ size: Int) -> Int { Int((Double(size - crop) / 2).rounded(.toNearestOrEven)) }
-    let window = PixelArea(top: begin(height), left: begin(width), height: crop, width: crop)
+    let (height, width) = resizedSize(height: image.height, width: image.width)
+    let window = PixelArea(
+      top: Self.centre(height - crop), left: Self.centre(width - crop), height: crop, width: crop)
     image.resize(image.area, nil, Resampled(height: height, width: width, window: window), into: pixels)
   }
+
+  /// What an image becomes before the crop.
+  func resizedSize(height: Int, width: Int) -> (height: Int, width: Int) {
+    let long = Int(Double(resize * max(height, width)) / Double(min(height, width)))
+    return height <= width ? (resize, long) : (long, resize)
+  }
+
+  /// Half of what a crop leaves, as torchvision rounds it.
+  static func centre(_ rest: Int) -> Int { Int((Double(rest) / 2).rounded(.toNearestOrEven)) }
 }
 
 extension RGBImage {

@@ -31,8 +31,93 @@ extension ModelConfiguration {
   }
 }
 
+/// What a classifier gets right of labelled images, class by class.
+public struct Evaluation: Sendable {
+  public let metrics: Metrics
+  /// The classes' names in the order of the labels.
+  public let classes: [String]
+  /// Images of a class that were taken for one, by label · classes + prediction; those that are not here were none.
+  private let counts: [Int: Int]
+
+  init(metrics: Metrics, classes: [String], counts: [Int: Int]) {
+    self.metrics = metrics
+    self.classes = classes
+    self.counts = counts
+  }
+
+  /// The confusion matrix: images of the class `label` that were taken for `prediction`.
+  public subscript(label: Int, prediction: Int) -> Int { counts[label * classes.count + prediction] ?? 0 }
+
+  /// One class's part of an evaluation.
+  public struct ClassRecord: Sendable, Hashable {
+    public var name: String
+    public var images = 0
+    /// Those that were taken for what they are.
+    public var right = 0
+    /// What the others were taken for most often, and how many; nil where there are none.
+    public var confusion: Confusion?
+
+    public struct Confusion: Sendable, Hashable {
+      public let name: String
+      public let images: Int
+    }
+
+    /// The share that is right; nil for a class without images.
+    public var accuracy: Double? { images > 0 ? Double(right) / Double(images) : nil }
+  }
+
+  /// In the order of the labels.
+  public var perClass: [ClassRecord] {
+    var records = classes.map { ClassRecord(name: $0) }
+    // In this order, of equally frequent confusions the first counts.
+    for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
+      let (label, prediction) = key.quotientAndRemainder(dividingBy: classes.count)
+      records[label].images += count
+      if label == prediction {
+        records[label].right = count
+      } else if count > records[label].confusion?.images ?? 0 {
+        records[label].confusion = .init(name: classes[prediction], images: count)
+      }
+    }
+    return records
+  }
+}
+
+extension Classifier {
+  /// Loss, accuracy and confusions over labelled images, without smoothing.
+  /// - Parameters:
+  ///   - progress: told of the images done after each batch; returns false to stop early.
+  ///   - onDamage: told of images that cannot be decoded and are left out.
+  /// - Returns: nil where `progress` stopped it.
+  /// - Throws: ``Failure`` for images that do not fit the network, and where none can be decoded; what the backend throws.
+  public func evaluate(
+    _ images: any ImageBatches, _ normalization: Normalization, precision: Precision = .fp32,
+    progress: (Int) throws -> Bool = { _ in true }, onDamage: (Failure) -> Void = { _ in }
+  ) throws -> Evaluation? {
+    var (sums, count, counts) = ([0.0, 0.0, 0.0], 0, [Int: Int]())
+    let isDone = try run(over: images, normalization, precision: precision, progress: progress) { batch, outputs in
+      for failure in batch.failures { onDamage(failure.reason) }
+      if outputs.isEmpty { return }
+      let scores = Scores(outputs, areProbabilities: givesProbabilities)
+      for (image, label) in batch.labels.map(Int.init).enumerated() {
+        let row = scores.row(image)
+        let rank = scores.rank(of: label, image: image)
+        sums[0] -= row[row.startIndex + label]
+        sums[1] += rank == 0 ? 1 : 0
+        sums[2] += rank < 5 ? 1 : 0
+        counts[label * scores.classes + scores.top(1, of: image)[0].label, default: 0] += 1
+      }
+      count += batch.labels.count
+    }
+    guard isDone else { return nil }
+    guard count > 0 else { throw Failure("none of the images can be decoded") }
+    return Evaluation(metrics: Metrics(sums: sums, images: count), classes: classes, counts: counts)
+  }
+}
+
 extension ResNet {
-  /// Loss and accuracy over a whole data set, as it is, with running estimates and without smoothing.
+  /// Loss and accuracy over a whole data set, as it is, with running estimates and without smoothing: what training measures after
+  /// each epoch, added up on the device.
   /// - Parameter progress: told the share done after each batch; returns false to stop early.
   /// - Returns: nil where `progress` stopped it.
   public func evaluate(

@@ -12,10 +12,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @OptionGroup var device: DeviceOption
   @OptionGroup var tuning: TuneOption
-  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
-  var checkpoint: String
-
-  @OptionGroup(title: "Model") var options: WeightsOptions
+  @OptionGroup var checkpoint: CheckpointOptions
 
   @Option(help: "Default: the data set that the checkpoint was trained on.", transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
@@ -40,49 +37,32 @@ struct EvaluateCommand: ParsableCommand {
   func validate() throws {
     try tuning.validate(device)
     try precision.validate(device)
-    try requirePaths(["--checkpoint": checkpoint, "--data": data])
+    try requirePaths(["--data": data])
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
   func run() throws {
     Signals.catchAll()
-    let (weights, model) = try options.read(checkpoint)
-    guard let dataset = try dataset ?? about(checkpoint, { try weights.description?.dataset.map(DatasetKind.init(named:)) })
-    else {
-      throw usageError("\(checkpoint) does not name a data set: add --dataset")
+    let checkpoint = try checkpoint.read()
+    guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
+      throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
-    let trained = weights.description.flatMap { $0.dataset == DatasetKind.folder.rawValue ? $0.imageSize?.first : nil }
-    let usual = try ModelConfiguration.usualInput(of: model.configuration.name).side
-    let validation = try dataset.open(from: data, imageSize: imageSize ?? trained ?? usual, damaged: damaged).validation
-    try about(checkpoint) { try model.configuration.check(validation) }
-    if dataset == .folder, let trained = weights.description, trained.dataset == dataset.rawValue,
-      trained.classes != validation.classes
-    {
-      // Labels are numbers in the order of the names, so other names would be measured against the wrong ones.
-      let difference = Set(trained.classes).symmetricDifference(validation.classes).sorted().prefix(3).joined(separator: ", ")
-      throw Failure(
-        "\(checkpoint) was trained on other classes than the folders of \(data ?? validation.name): only one of them has "
-          + "\(difference); every class needs its folder, and there may be no other")
+    let side = imageSize ?? checkpoint.imageSize.height
+    let validation = try dataset.open(from: data, imageSize: side, damaged: damaged).validation
+    try checkpoint.check(validation, at: data)
+    let images = try batches(of: validation, for: checkpoint)
+    let (precision, size) = (precision.precision ?? .fp32, images.viewShape)
+    let classifier = try checkpoint.classifier(
+      on: device, tuning, images: [batchSize, size.height, size.width, size.channels], precision: precision)
+    let evaluation = try classifier.evaluate(
+      images, dataset == .folder ? checkpoint.normalization ?? validation.normalization : validation.normalization,
+      precision: precision, progress: { _ in Signals.pending == nil }, onDamage: { printError("left out: \($0)") })
+    guard let evaluation else { throw Signals.exitCode }
+    guard evaluation.metrics.loss.isFinite else {
+      throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
     }
-    let size = validation.shape
-    let precision = precision.precision ?? .fp32
-    let batch: Shape = [batchSize, size[1], size[2], size[3]]
-    let sharing = Sharing(configuration: model.configuration, images: batch, precision: precision, isTraining: false)
-    let backend = try tuning.backend(device, sharing: sharing) {
-      try convolutions(of: model.configuration, images: batch, precision: precision, training: false)
-    }
-    if Signals.pending != nil { throw Signals.exitCode }
-    try model.store.allocate(on: backend)
-    try about(checkpoint) { try model.store.load(weights.tensors) }
-    let images = try batchSource(
-      of: validation, precision: precision, on: backend, onDamage: { printError("left out: \($0)") })
-    guard let metrics = try model.evaluate(images, batchSize: batchSize, progress: { _ in Signals.pending == nil }) else {
-      throw Signals.exitCode
-    }
-    guard metrics.loss.isFinite else {
-      throw Failure("\(checkpoint): the loss is not a number, so the weights or the images are far out of range")
-    }
+    let metrics = evaluation.metrics
     if json {
       printJSON(
         .members([
@@ -93,6 +73,19 @@ struct EvaluateCommand: ParsableCommand {
       print(
         "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
           + "top-5 \(fixed(metrics.top5 * 100, 2)) %")
+    }
+  }
+
+  private func batches(of images: any LabelledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {
+    switch images {
+    case let dataset as Dataset:
+      return try StoredImages(
+        dataset.images, labels: dataset.labels.elements(), batchSize: batchSize, cropSize: checkpoint.imageSize)
+    case let photographs as PhotographDataset:
+      return try DecodedImages(
+        photographs.items, .centre(.usual(crop: photographs.imageSize)), channels: 3, batchSize: batchSize,
+        damaged: photographs.damaged)
+    default: throw Failure("the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
     }
   }
 }

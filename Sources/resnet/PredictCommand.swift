@@ -9,10 +9,7 @@ struct PredictCommand: ParsableCommand {
 
   @OptionGroup var device: DeviceOption
 
-  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
-  var checkpoint: String
-
-  @OptionGroup(title: "Model") var options: WeightsOptions
+  @OptionGroup var checkpoint: CheckpointOptions
 
   @Option(help: ArgumentHelp("A safetensors file with images [N,H,W,C] in float32, used as they are.", valueName: "file"))
   var tensors: String
@@ -27,29 +24,25 @@ struct PredictCommand: ParsableCommand {
 
   func validate() throws {
     try precision.validate(device)
-    try requirePaths(["--checkpoint": checkpoint, "--tensors": tensors, "--output": output])
+    try requirePaths(["--tensors": tensors, "--output": output])
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
   func run() throws {
     Signals.catchAll()
-    let (weights, model) = try options.read(checkpoint)
-    let images = try images(for: model.configuration)
+    let checkpoint = try checkpoint.read()
+    let images = try images(for: checkpoint)
     let precision = precision.precision ?? .fp32
     let batch = Shape([min(batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
-    let backend = try device.backend(
-      sharing: Sharing(configuration: model.configuration, images: batch, precision: precision, isTraining: false))
-    try model.store.allocate(on: backend)
-    try about(checkpoint) { try model.store.load(weights.tensors) }
-    let logits = try model.logits(of: images, batchSize: batchSize, precision: precision) { _ in Signals.pending == nil }
-    guard let logits else { throw Signals.exitCode }
-    guard logits.isFinite else {
-      throw Failure("\(checkpoint): logits are not finite numbers, so the weights or the images are far out of range")
+    let classifier = try checkpoint.classifier(on: device, images: batch, precision: precision)
+    let logits = try about(checkpoint.path) {
+      try classifier.outputs(of: images, batchSize: batchSize, precision: precision) { _ in Signals.pending == nil }
     }
+    guard let logits else { throw Signals.exitCode }
     try Safetensors.write([("logits", logits)], metadata: [:], to: output)
   }
 
-  private func images(for model: ModelConfiguration) throws -> HostTensor {
+  private func images(for model: Checkpoint) throws -> HostTensor {
     guard let images = try Safetensors.read(tensors).tensors["images"] else {
       throw Failure("\(tensors): there is no tensor images [N, H, W, C]")
     }

@@ -1,0 +1,16 @@
+/// All of an image, brought to one size whatever its own proportions.
+public struct WholeImageTransform: ImageTransform, Hashable {
+  public let height, width: Int
+
+  /// - Precondition: both are positive.
+  public init(height: Int, width: Int) {
+    precondition(height > 0 && width > 0, "[WholeImageTransform] \(height)×\(width)")
+    self.height = height
+    self.width = width
+  }
+
+  public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+    let decoded = try image.decoded()
+    decoded.resize(decoded.area, nil, Resampled(height: height, width: width), into: pixels)
+  }
+}

@@ -1,0 +1,118 @@
+import ArgumentParser
+import Compute
+import Datasets
+import Images
+import Models
+import Training
+
+/// `--checkpoint`, of the commands that run a network.
+struct CheckpointOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
+  var checkpoint: String
+
+  @OptionGroup(title: "Model") var options: WeightsOptions
+
+  func validate() throws { try requirePaths(["--checkpoint": checkpoint]) }
+
+  func read() throws -> Checkpoint { try Checkpoint(checkpoint, options) }
+}
+
+/// A network in a file, read but not on a device yet. Formats of networks are told apart here and nowhere else.
+struct Checkpoint {
+  private enum Network {
+    case resNet(Weights, ResNet)
+  }
+
+  let path: String
+  /// What messages call the network.
+  let name: String
+  /// Channels of the images.
+  let channels: Int
+  /// In the order of the outputs; numbers where the file names none.
+  let classes: [String]
+  /// How pixels become the network's input; nil where it is not known.
+  let normalization: Normalization?
+  /// The data set that it was trained on; nil for networks from elsewhere.
+  let dataset: String?
+  /// Height and width of the images that it is meant for, and whether it takes no others.
+  let imageSize: (height: Int, width: Int)
+  let isSizeFixed: Bool
+  private let network: Network
+
+  /// Reads a file.
+  /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
+  init(_ path: String, _ options: WeightsOptions) throws {
+    self.path = path
+    let (weights, model) = try options.read(path)
+    try about(path) { try model.store.check(weights.tensors) }
+    let configuration = model.configuration
+    let imported = try Weights.Description(imported: configuration)
+    let known = weights.description ?? imported
+    let size = known.imageSize.flatMap { $0.count == 2 && $0.allSatisfy { $0 > 0 } ? $0 : nil }
+    let usual = try ModelConfiguration.usualInput(of: configuration.name).side
+    (name, channels) = (configuration.name, configuration.channels)
+    classes = known.classes.count == configuration.classes ? known.classes : imported.classes
+    normalization = known.normalization
+    dataset = known.dataset
+    imageSize = (size?[0] ?? usual, size?[1] ?? usual)
+    isSizeFixed = false
+    network = .resNet(weights, model)
+  }
+
+  /// Opens the device and puts the network on it.
+  /// - Parameters:
+  ///   - tuning: nil for what the user's cache knows.
+  ///   - images: the batches [N,H,W,C].
+  /// - Throws: an exit code after a signal; what the device throws.
+  func classifier(
+    on device: DeviceOption, _ tuning: TuneOption? = nil, images: Shape, precision: Precision
+  ) throws -> any Classifier {
+    switch network {
+    case .resNet(let weights, let model):
+      let configuration = model.configuration
+      let sharing = Sharing(configuration: configuration, images: images, precision: precision, isTraining: false)
+      let backend =
+        try tuning?.backend(device, sharing: sharing) {
+          try convolutions(of: configuration, images: images, precision: precision, training: false)
+        } ?? device.backend(sharing: sharing)
+      if Signals.pending != nil { throw Signals.exitCode }
+      return try about(path) {
+        try ResNetClassifier(weights, model, classes: classes, normalization: normalization, on: backend)
+      }
+    }
+  }
+
+  /// How image files come to the size that the network takes: as in training where that was on photographs, and for networks from
+  /// elsewhere by the usual crop; the pictures of other data sets were seen whole.
+  /// - Parameter size: height and width, where others than ``imageSize`` are asked for.
+  /// - Throws: ``Failure`` for a size that the network does not take.
+  func preparation(size: Int?) throws -> ImagePreparation {
+    if let size, isSizeFixed, imageSize != (size, size) {
+      throw Failure("\(path): \(name) takes images of \(imageSize.height)×\(imageSize.width) only, not --image-size \(size)")
+    }
+    let (height, width) = size.map { ($0, $0) } ?? imageSize
+    let isPhotographic = dataset == nil || dataset == DatasetKind.folder.rawValue
+    return isPhotographic && height == width
+      ? .centre(.usual(crop: height)) : .whole(WholeImageTransform(height: height, width: width))
+  }
+
+  /// - Throws: ``Failure`` where a data set's images or labels are not what the network is built for.
+  func check(_ dataset: some LabelledImages, at place: String?) throws {
+    let (found, known) = (dataset.shape[3], dataset.classes.count)
+    if found != channels {
+      throw Failure("\(path): \(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
+    }
+    // Tensors name no classes: there are as many as the largest label says.
+    let isOpen = dataset.name == DatasetKind.tensors.rawValue
+    if isOpen ? known > classes.count : known != classes.count {
+      throw Failure("\(path): \(name) is built for \(classes.count) classes, \(dataset.name) has \(known)")
+    }
+    // Labels are numbers in the order of the names, so other names would be measured against the wrong ones.
+    if dataset.name == DatasetKind.folder.rawValue, self.dataset == dataset.name, classes != dataset.classes {
+      let difference = Set(classes).symmetricDifference(dataset.classes).sorted().prefix(3).joined(separator: ", ")
+      throw Failure(
+        "\(path) was trained on other classes than the folders of \(place ?? dataset.name): only one of them has \(difference); "
+          + "every class needs its folder, and there may be no other")
+    }
+  }
+}
