@@ -59,19 +59,14 @@ public struct ONNXModel {
   /// Runs the graph once on float32 tensors, row-major in ONNX's dimensions.
   ///
   /// This is for trying graphs; ``ONNXClassifier`` runs many batches.
-  /// - Parameters:
-  ///   - constants: those of the inputs that are to be taken for known values, as shapes and weights must be.
   /// - Throws: ``Failure`` where the inputs do not fit the graph; what the backend throws.
-  public func run(
-    _ inputs: [String: HostTensor], constants: Set<String> = [], on backend: any Backend
-  ) throws -> [(name: String, tensor: HostTensor)] {
+  public func run(_ inputs: [String: HostTensor], on backend: any Backend) throws -> [(name: String, tensor: HostTensor)] {
     do {
-      let (known, given) = (inputs.filter { constants.contains($0.key) }, inputs.filter { !constants.contains($0.key) })
+      let given = inputs.filter { input in graph.inputs.contains { $0.name == input.key } }
       if let other = given.first(where: { $0.value.type != .float32 }) {
         throw Failure("input '\(other.key)' is of type \(other.value.type), and only float32 is computed with")
       }
-      let plan = try Planner.plan(
-        graph, inputs: given.mapValues(\.shape.dimensions), constants: known.mapValues(Constant.init(_:)))
+      let plan = try Planner.plan(graph, inputs: given.mapValues(\.shape.dimensions))
       let tensors = try given.mapValues { try backend.upload($0) }
       let execution = try Runner(on: backend).run(plan, plan.lastUses(), inputs: tensors)
       return try plan.outputs.map { name, value in
@@ -86,16 +81,6 @@ public struct ONNXModel {
 }
 
 extension Constant {
-  fileprivate convenience init(_ host: HostTensor) {
-    let shape = host.shape.dimensions
-    switch host.type {
-    case .float32, .float16, .bfloat16, .float64: self.init(.float, shape, .floats(host.floats))
-    case .int32: self.init(.int32, shape, .integers(host.elements(as: Int32.self).map(Int64.init)))
-    case .int64: self.init(.int64, shape, .integers(host.elements(as: Int64.self)))
-    case .uint8: self.init(.uint8, shape, .integers(host.bytes.map(Int64.init)))
-    }
-  }
-
   /// Integers of all types as int64.
   fileprivate var host: HostTensor {
     switch elements {

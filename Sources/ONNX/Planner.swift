@@ -17,16 +17,12 @@ final class Planner {
   /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
   private static let largestFoldedCount = 1 << 28
 
-  /// - Parameters:
-  ///   - shapes: of the inputs that are computed on.
-  ///   - constants: the values of the other inputs.
+  /// - Parameter shapes: of the inputs.
   /// - Throws: ``Failure`` that names the node and what is wrong with it.
-  static func plan(_ graph: Graph, inputs shapes: [String: [Int]], constants: [String: Constant] = [:]) throws -> Plan {
+  static func plan(_ graph: Graph, inputs shapes: [String: [Int]]) throws -> Plan {
     let planner = Planner(graph)
-    for (name, constant) in graph.initializers.merging(constants, uniquingKeysWith: { $1 }) {
-      planner.values[name] = .constant(constant)
-    }
-    for input in graph.inputs where constants[input.name] == nil {
+    for (name, constant) in graph.initializers { planner.values[name] = .constant(constant) }
+    for input in graph.inputs {
       guard let shape = shapes[input.name] else { throw Failure("input '\(shortened(input.name))' is not given") }
       let value = try about(input) { try planner.new(shape) }
       planner.values[input.name] = .computed(value)

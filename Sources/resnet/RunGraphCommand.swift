@@ -19,15 +19,12 @@ struct RunGraphCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The safetensors file that gets the outputs by name.", valueName: "file"))
   var output: String
 
-  @Option(help: ArgumentHelp("An input whose values are known before the graph is planned, as a shape must be.", valueName: "name"))
-  var constant: [String] = []
-
   func validate() throws { try requirePaths(["<file>": model, "--tensors": tensors, "--output": output]) }
 
   func run() throws {
     let graph = try ONNXModel(contentsOf: model)
     let inputs = try Safetensors.read(tensors).tensors
-    let outputs = try graph.run(inputs, constants: Set(constant), on: try device.backend())
+    let outputs = try graph.run(inputs, on: try device.backend())
     try Safetensors.write(outputs.map { ($0.name, $0.tensor) }, metadata: [:], to: output)
   }
 }
