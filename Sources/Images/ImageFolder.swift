@@ -59,7 +59,7 @@ public struct ImageFolder: Sendable, Hashable {
     return sorted(try Folder.entries(path).filter { try !$0.hasPrefix(".") && status("\(path)/\($0)").isFolder })
   }
 
-  private static func isCalledImage(_ path: String) -> Bool {
+  static func isCalledImage(_ path: String) -> Bool {
     guard let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return false }
     return extensions.contains(path[path.index(after: dot)...].lowercased())
   }
@@ -70,7 +70,7 @@ public struct ImageFolder: Sendable, Hashable {
   }
 
   /// The visible files in a folder and those below, folder by folder.
-  private static func walk(_ path: String, within above: Set<Identity>, _ files: inout [String]) throws {
+  static func walk(_ path: String, within above: Set<Identity>, _ files: inout [String]) throws {
     var folders: [(path: String, files: [String])] = []
     try collect(path, within: above, &folders)
     folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
@@ -94,11 +94,11 @@ public struct ImageFolder: Sendable, Hashable {
   }
 
   /// What tells a folder from every other.
-  private struct Identity: Hashable {
+  struct Identity: Hashable {
     let device, file: UInt
   }
 
-  private static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {
+  static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {
     var status = stat()
     // A link that leads nowhere is a file that cannot be read: it will be named when it is wanted.
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else {

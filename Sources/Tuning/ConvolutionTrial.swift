@@ -187,7 +187,5 @@ struct Race {
 }
 
 extension [Double] {
-  /// Of an odd number of values.
-  var median: Double { sorted()[count / 2] }
   var least: Double { self.min() ?? .infinity }
 }

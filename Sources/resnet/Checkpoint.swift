@@ -99,7 +99,8 @@ struct Checkpoint {
   /// - Throws: ``Failure`` where a data set's images or labels are not what the network is built for.
   func check(_ dataset: some LabelledImages, at place: String?) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
-    if found != channels {
+    // Photographs become grey where the network wants them so.
+    if found != channels, !(dataset is PhotographDataset && channels == 1) {
       throw Failure("\(path): \(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
     }
     // Tensors name no classes: there are as many as the largest label says.

@@ -12,7 +12,8 @@ extension MathMode: ExpressibleByArgument {}
 struct PrecisionOption: ParsableArguments {
   @Option(
     help: """
-      How activations and their gradients are stored: fp32, fp16 or bf16. Weights, sums and statistics are float32 always. \
+      How activations, and in training their gradients, are stored: fp32, fp16 or bf16. Weights, sums and statistics are float32 \
+      always. \
       Default: fp32.
       """)
   var precision: Precision?

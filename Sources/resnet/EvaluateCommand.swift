@@ -29,7 +29,15 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Images at once.")
   var batchSize = 128
 
+  @OptionGroup var augmentation: TestTimeAugmentationOption
+
   @OptionGroup var precision: PrecisionOption
+
+  @Option(
+    help: ArgumentHelp(
+      "A CSV file that gets the confusion matrix: a row for each true class, a column for each that images were taken for.",
+      valueName: "file.csv"))
+  var confusion: String?
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -37,7 +45,7 @@ struct EvaluateCommand: ParsableCommand {
   func validate() throws {
     try tuning.validate(device)
     try precision.validate(device)
-    try requirePaths(["--data": data])
+    try requirePaths(["--data": data, "--confusion": confusion])
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
@@ -53,38 +61,39 @@ struct EvaluateCommand: ParsableCommand {
     try checkpoint.check(validation, at: data)
     let images = try batches(of: validation, for: checkpoint)
     let (precision, size) = (precision.precision ?? .fp32, images.viewShape)
+    if confusion != nil { try Evaluation.requireWritable(classes: checkpoint.classes.count) }
     let classifier = try checkpoint.classifier(
       on: device, tuning, images: [batchSize, size.height, size.width, size.channels], precision: precision)
     let evaluation = try classifier.evaluate(
-      images, dataset == .folder ? checkpoint.normalization ?? validation.normalization : validation.normalization,
-      precision: precision, progress: { _ in Signals.pending == nil }, onDamage: { printError("left out: \($0)") })
+      images, normalization(validation, checkpoint), precision: precision, progress: { _ in Signals.pending == nil },
+      onDamage: { printError("left out: \($0)") })
     guard let evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
     }
-    let metrics = evaluation.metrics
-    if json {
-      printJSON(
-        .members([
-          "images": .integer(metrics.images), "loss": .number(metrics.loss), "top1": .number(metrics.top1),
-          "top5": .number(metrics.top5),
-        ]))
-    } else {
-      print(
-        "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
-          + "top-5 \(fixed(metrics.top5 * 100, 2)) %")
+    if let confusion { try evaluation.writeConfusion(to: confusion) }
+    if json { printJSON(evaluation.json) } else { print(evaluation.text) }
+  }
+
+  /// Photographs are normalised as those of training were; other data sets know how.
+  private func normalization(_ images: any LabelledImages, _ checkpoint: Checkpoint) throws -> Normalization {
+    let known = images is PhotographDataset ? checkpoint.normalization ?? images.normalization : images.normalization
+    guard known.mean.count == checkpoint.channels else {
+      throw Failure("\(checkpoint.path) does not say how images of \(checkpoint.channels) channels are normalised")
     }
+    return known
   }
 
   private func batches(of images: any LabelledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {
     switch images {
     case let dataset as Dataset:
       return try StoredImages(
-        dataset.images, labels: dataset.labels.elements(), batchSize: batchSize, cropSize: checkpoint.imageSize)
+        dataset.images, labels: dataset.labels.elements(), batchSize: batchSize, augmentation: augmentation.tta,
+        cropSize: checkpoint.imageSize)
     case let photographs as PhotographDataset:
       return try DecodedImages(
-        photographs.items, .centre(.usual(crop: photographs.imageSize)), channels: 3, batchSize: batchSize,
-        damaged: photographs.damaged)
+        photographs.items, try checkpoint.preparation(size: imageSize), channels: checkpoint.channels == 1 ? 1 : 3,
+        batchSize: batchSize, augmentation: augmentation.tta, damaged: photographs.damaged)
     default: throw Failure("the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
     }
   }

@@ -62,12 +62,3 @@ func clock(_ seconds: Double) -> String {
   let (h, m, s) = (total / 3600, total / 60 % 60, total % 60)
   return h > 0 ? String(format: "%d:%02d:%02d", h, m, s) : String(format: "%d:%02d", m, s)
 }
-
-extension Array where Element == Double {
-  /// The middle value, or the mean of the two in the middle.
-  var median: Double {
-    let sorted = sorted()
-    let middle = count / 2
-    return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-  }
-}

@@ -1,21 +1,64 @@
 import ArgumentParser
 import Compute
+import Datasets
 import Formats
+import Images
 import Models
 import Training
 
+extension TestTimeAugmentation: ExpressibleByArgument {}
+
+/// `--tta`, of the commands that classify.
+struct TestTimeAugmentationOption: ParsableArguments {
+  @Option(
+    help: """
+      Test-time augmentation: none, flip (each image and its mirror image) or ten-crop (four corners and the centre, each \
+      mirrored as well); the probabilities are averaged.
+      """)
+  var tta = TestTimeAugmentation.none
+}
+
 struct PredictCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "predict", abstract: "Run a checkpoint's network on images.")
+  static let configuration = CommandConfiguration(
+    commandName: "predict", abstract: "Tell what a checkpoint's network takes images for.",
+    discussion: """
+      JPEG and PNG files, and folders of them, as evaluate prepares them: the shorter side resized and the centre cut out where the \
+      network was trained on photographs or comes from elsewhere, else the whole image resized to the size of the training \
+      images; grey for networks of one channel. Damaged images are named, the others go on, and the exit code is 1. \
+      With --tensors the network is run on tensors as they are.
+      """)
 
   @OptionGroup var device: DeviceOption
 
   @OptionGroup var checkpoint: CheckpointOptions
 
-  @Option(help: ArgumentHelp("A safetensors file with images [N,H,W,C] in float32, used as they are.", valueName: "file"))
-  var tensors: String
+  @Argument(help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"))
+  var images: [String] = []
 
-  @Option(help: ArgumentHelp("The safetensors file that gets logits [N,classes] in float32.", valueName: "file"))
-  var output: String
+  @Option(help: ArgumentHelp("How many classes to name. Default: 5, or all where there are fewer.", valueName: "count"))
+  var top: Int?
+
+  @OptionGroup var augmentation: TestTimeAugmentationOption
+
+  @Option(help: "Height and width that the network sees. Default: those of training, else what is usual for the network.")
+  var imageSize: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Mean of each channel over the training images, in 0…1, where the file does not tell.", valueName: "0.485,0.456,0.406"))
+  var mean: String?
+
+  @Option(help: ArgumentHelp("Its standard deviation.", valueName: "0.229,0.224,0.225"))
+  var std: String?
+
+  @Flag(help: "Print a JSON array with an object for each image.")
+  var json = false
+
+  @Option(help: ArgumentHelp("A safetensors file with images [N,H,W,C], F32, F16 or BF16, used as they are.", valueName: "file"))
+  var tensors: String?
+
+  @Option(help: ArgumentHelp("The safetensors file that gets the logits [N,classes] in float32.", valueName: "file"))
+  var output: String?
 
   @Option(help: "Images at once.")
   var batchSize = 128
@@ -25,13 +68,94 @@ struct PredictCommand: ParsableCommand {
   func validate() throws {
     try precision.validate(device)
     try requirePaths(["--tensors": tensors, "--output": output])
+    if images.contains("") { throw ValidationError("<image> '': a path is needed") }
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
+    try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
+    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    _ = try givenNormalization()
+    if tensors != nil {
+      let ofImages: [(String, Bool)] = [
+        ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
+        ("--image-size", imageSize != nil), ("--mean", mean != nil), ("--json", json),
+      ]
+      if let option = ofImages.first(where: \.1) {
+        throw ValidationError("--tensors runs the network on tensors as they are: leave \(option.0) out")
+      }
+      if output == nil { throw ValidationError("--tensors needs --output: a file for the logits") }
+    } else {
+      if output != nil { throw ValidationError("--output is for the logits of --tensors: of images the result is printed") }
+      if images.isEmpty { throw ValidationError("nothing to classify: name images or folders, or --tensors with --output") }
+    }
   }
 
   func run() throws {
     Signals.catchAll()
     let checkpoint = try checkpoint.read()
-    let images = try images(for: checkpoint)
+    if let tensors, let output { try run(checkpoint, on: tensors, to: output) } else { try classify(checkpoint) }
+  }
+
+  // MARK: Images
+
+  private func classify(_ checkpoint: Checkpoint) throws {
+    let normalization = try normalization(checkpoint)
+    let paths = try ImageFiles.find(images)
+    let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
+    let batches = try DecodedImages(
+      items, try checkpoint.preparation(size: imageSize), channels: checkpoint.channels, batchSize: batchSize,
+      augmentation: augmentation.tta, damaged: .skip)
+    let (precision, size) = (precision.precision ?? .fp32, batches.viewShape)
+    let classifier = try checkpoint.classifier(
+      on: device, images: [min(batchSize, paths.count), size.height, size.width, size.channels], precision: precision)
+    var report = PredictionReport(paths: paths, classes: checkpoint.classes, asJSON: json)
+    let isDone = try classifier.predict(
+      batches, normalization, top: top ?? 5, precision: precision, progress: { _ in Signals.pending == nil },
+      { predictions in for prediction in predictions { report.add(prediction) } })
+    guard isDone else { throw Signals.exitCode }
+    report.finish()
+    if report.failures > 0 { throw ExitCode.failure }
+  }
+
+  private func normalization(_ checkpoint: Checkpoint) throws -> Normalization {
+    guard checkpoint.channels == 1 || checkpoint.channels == 3 else {
+      throw Failure(
+        "\(checkpoint.path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3: "
+          + "use --tensors")
+    }
+    if let given = try givenNormalization() {
+      guard given.mean.count == checkpoint.channels else {
+        throw usageError(
+          "--mean and --std have \(given.mean.count) values, \(checkpoint.name) takes images of \(checkpoint.channels) channels")
+      }
+      return given
+    }
+    // Tensors were used as they were: how they had been made is not known.
+    guard let known = checkpoint.normalization, checkpoint.dataset != DatasetKind.tensors.rawValue else {
+      throw usageError("\(checkpoint.path) does not say how images are normalised: add --mean and --std")
+    }
+    return known
+  }
+
+  private func givenNormalization() throws -> Normalization? {
+    guard mean != nil || std != nil else { return nil }
+    guard let mean, let std else { throw ValidationError("--mean and --std go together") }
+    func numbers(_ text: String, _ name: String, _ isRight: (Float) -> Bool) throws -> [Float] {
+      let values = text.split(separator: ",", omittingEmptySubsequences: false).map { Float($0) }
+      guard values.allSatisfy({ $0.map { $0.isFinite && isRight($0) } ?? false }) else {
+        throw ValidationError("\(name) '\(text)': a number for each channel is needed, with commas between them")
+      }
+      return values.compactMap { $0 }
+    }
+    let (means, deviations) = (try numbers(mean, "--mean") { _ in true }, try numbers(std, "--std") { $0 > 0 })
+    guard means.count == deviations.count else {
+      throw ValidationError("--mean has \(means.count) values and --std \(deviations.count): one for each channel is needed")
+    }
+    return Normalization(mean: means, deviation: deviations)
+  }
+
+  // MARK: Tensors
+
+  private func run(_ checkpoint: Checkpoint, on path: String, to output: String) throws {
+    let images = try read(path, for: checkpoint)
     let precision = precision.precision ?? .fp32
     let batch = Shape([min(batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
     let classifier = try checkpoint.classifier(on: device, images: batch, precision: precision)
@@ -40,21 +164,66 @@ struct PredictCommand: ParsableCommand {
     }
     guard let logits else { throw Signals.exitCode }
     try Safetensors.write([("logits", logits)], metadata: [:], to: output)
+    print("\(checkpoint.name), logits \(logits.shape) of \(grouped(logits.shape[0])) images in \(output)")
   }
 
-  private func images(for model: Checkpoint) throws -> HostTensor {
-    guard let images = try Safetensors.read(tensors).tensors["images"] else {
-      throw Failure("\(tensors): there is no tensor images [N, H, W, C]")
-    }
+  private func read(_ path: String, for checkpoint: Checkpoint) throws -> HostTensor {
+    let file = try Safetensors.read(path)
+    guard let images = file.tensors["images"] else { throw Failure("\(path): there is no tensor images [N, H, W, C]") }
     guard images.shape.rank == 4, images.type == .float32 else {
-      throw Failure("\(tensors): images are \(images.shape) of \(images.type), not [N, H, W, C] of float32")
+      throw Failure("\(path): images are \(images.shape) of \(images.type), not [N, H, W, C] of F32, F16 or BF16")
     }
-    guard !images.shape.dimensions.contains(0) else { throw Failure("\(tensors): images \(images.shape) are none") }
-    guard images.shape[3] == model.channels else {
+    guard !images.shape.dimensions.contains(0) else { throw Failure("\(path): images \(images.shape) are none") }
+    guard images.shape[3] == checkpoint.channels else {
       throw Failure(
-        "\(tensors): \(model.name) is built for images of \(model.channels) channels, these have \(images.shape[3])")
+        "\(path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, these have \(images.shape[3])")
     }
-    guard images.isFinite else { throw Failure("\(tensors): images have values that are not finite numbers") }
+    guard images.isFinite else { throw Failure("\(path): images have values that are not finite numbers") }
     return images
+  }
+}
+
+/// Prints predictions as they come.
+private struct PredictionReport {
+  let paths, classes: [String]
+  let asJSON: Bool
+  private(set) var failures = 0
+  private var isFirst = true
+
+  init(paths: [String], classes: [String], asJSON: Bool) {
+    (self.paths, self.classes, self.asJSON) = (paths, classes, asJSON)
+  }
+
+  mutating func add(_ prediction: Prediction) {
+    let path = paths[prediction.sample]
+    if case .failure(let failure) = prediction.classes {
+      failures += 1
+      printError("Error: \(failure)")
+    }
+    if asJSON {
+      print(isFirst ? "[" : ",", terminator: "")
+      print(describe(path, prediction), terminator: "")
+    } else if case .success(let found) = prediction.classes {
+      print(path)
+      for (label, probability) in found {
+        let percent = fixed(probability * 100, 2)
+        print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(classes[label])")
+      }
+    }
+    isFirst = false
+  }
+
+  func finish() { if asJSON { print(isFirst ? "[]" : "]") } }
+
+  private func describe(_ path: String, _ prediction: Prediction) -> JSON {
+    switch prediction.classes {
+    case .success(let found):
+      let predictions = found.map { label, probability in
+        JSON.members(["class": .string(classes[label]), "label": .integer(label), "probability": .number(probability)])
+      }
+      return .members(["path": .string(path), "predictions": .array(predictions)])
+    case .failure(let failure):
+      return .members(["path": .string(path), "error": .string(failure.description)])
+    }
   }
 }

@@ -1,0 +1,22 @@
+import Compute
+import Formats
+
+/// Image files that are named one by one or by their folders.
+public enum ImageFiles {
+  /// The files, and the images in and below the folders, in the order in which they are named; those of a folder as in
+  /// ``ImageFolder``. What a file that is named itself holds is seen when it is decoded, whatever it is called.
+  /// - Throws: a ``Failure`` that names what is missing, cannot be read, or is a folder without images.
+  public static func find(_ paths: [String]) throws -> [String] {
+    try paths.flatMap { path in
+      guard InputFile.exists(path) else { throw Failure("\(path): there is no such file or folder") }
+      guard try ImageFolder.status(path).isFolder else { return [path] }
+      var files: [String] = []
+      try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, within: [], &files)
+      let images = files.filter(ImageFolder.isCalledImage)
+      guard !images.isEmpty else {
+        throw Failure("\(path): no images in it (looked for .\(ImageFolder.extensions.joined(separator: ", .")))")
+      }
+      return images
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import Compute
+import Formats
+import Training
+
+/// How an evaluation is shown and written.
+extension Evaluation {
+  /// A matrix of more classes has too many numbers to be written out.
+  private static let largestMatrix = 4096
+  /// Classes up to which the matrix is printed, and up to which every class is.
+  private static let printedMatrix = 20
+  private static let printedClasses = 100
+  /// Of more classes those are printed of which the least is right.
+  private static let printedWorst = 20
+
+  /// - Throws: ``Failure`` where there are too many classes for a matrix.
+  static func requireWritable(classes: Int) throws {
+    guard classes <= largestMatrix else {
+      throw Failure("a confusion matrix of \(grouped(classes)) classes is too large, of \(grouped(largestMatrix)) it is not")
+    }
+  }
+
+  /// The line with the figures, a table of the classes, and the matrix where it is small.
+  var text: String {
+    var parts = [
+      "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
+        + "top-5 \(fixed(metrics.top5 * 100, 2)) %",
+      classTable,
+    ]
+    if classes.count <= Self.printedMatrix { parts.append("taken for (columns), by what they are (rows):\n" + matrixTable) }
+    return parts.joined(separator: "\n\n")
+  }
+
+  private var classTable: String {
+    let all = perClass
+    var shown = all
+    var title = ""
+    if all.count > Self.printedClasses {
+      // Stable, so that of equals the first class comes first.
+      shown = all.filter { $0.images > 0 }.enumerated()
+        .sorted { ($0.element.accuracy ?? 1, $0.offset) < ($1.element.accuracy ?? 1, $1.offset) }
+        .prefix(Self.printedWorst).map(\.element)
+      title = "of \(grouped(all.count)) classes those of which the least is right; --json has all:\n"
+    }
+    var table = Table(["class", "images", "right", "most often taken for"], lastIsText: true)
+    for record in shown {
+      table.add([
+        record.name, String(record.images), record.accuracy.map { fixed($0 * 100, 2) + " %" } ?? "–",
+        record.confusion.map { "\($0.name) (\($0.images))" } ?? "",
+      ])
+    }
+    return title + table.text
+  }
+
+  private var matrixTable: String {
+    var table = Table([""] + classes)
+    for (label, name) in classes.enumerated() {
+      table.add([name] + classes.indices.map { String(self[label, $0]) })
+    }
+    return table.text
+  }
+
+  /// `confusion` is a row for each class, null where there are too many; `per_class` has them in the order of the labels.
+  var json: JSON {
+    let matrix = classes.indices.lazy.map { label in
+      JSON.array(classes.indices.map { .integer(self[label, $0]) })
+    }
+    return .members([
+      "images": .integer(metrics.images), "loss": .number(metrics.loss), "top1": .number(metrics.top1),
+      "top5": .number(metrics.top5),
+      "per_class": .array(
+        perClass.map {
+          .members([
+            "class": .string($0.name), "images": .integer($0.images), "right": .integer($0.right),
+            "accuracy": $0.accuracy.map(JSON.number) ?? .null,
+            "most_confused_with": $0.confusion.map { .members(["class": .string($0.name), "images": .integer($0.images)]) }
+              ?? .null,
+          ])
+        }),
+      "confusion": classes.count <= Self.largestMatrix ? .array(Array(matrix)) : .null,
+    ])
+  }
+
+  /// Writes the confusion matrix as CSV (RFC 4180), the classes' names in the first row and column.
+  /// - Throws: ``Failure`` where the file cannot be written.
+  func writeConfusion(to path: String) throws {
+    func quoted(_ name: String) -> String {
+      guard name.unicodeScalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return name }
+      return "\"" + name.replacing("\"", with: "\"\"") + "\""
+    }
+    let names = classes.map(quoted)
+    var text = (["class"] + names).joined(separator: ",") + "\n"
+    for (label, name) in names.enumerated() {
+      text += ([name] + classes.indices.map { String(self[label, $0]) }).joined(separator: ",") + "\n"
+    }
+    try AtomicFile.write(text, to: path)
+  }
+}
