@@ -69,6 +69,7 @@ private struct Convolution {
     let (input, padding) = isEven ? (x, rows.before) : (try padded(x, planner), 0)
     let geometry = Conv2D(
       input: Shape(input.storedShape), filter: filter.elements.shape, stride: rows.stride, padding: padding, groups: groups)
+    planner.note(geometry)
     let (ending, elements) = (ending, filter.elements)
     let prepared = planner.parameter([filter.original], "prepared for \(geometry)") { backend in
       let prepared = try backend.tensor([backend.preparedFilterCount(geometry, backend.scalar)])

@@ -66,14 +66,13 @@ public struct ONNXModel {
       if let other = given.first(where: { $0.value.type != .float32 }) {
         throw Failure("input '\(other.key)' is of type \(other.value.type), and only float32 is computed with")
       }
-      let plan = try Planner.plan(graph, inputs: given.mapValues(\.shape.dimensions))
+      let plan = try Planner.plan(graph, inputs: given.mapValues { ($0.shape.dimensions, nil) })
       let tensors = try given.mapValues { try backend.upload($0) }
       let execution = try Runner(on: backend).run(plan, plan.lastUses(), inputs: tensors)
       return try plan.outputs.map { name, value in
         switch value {
         case .constant(let constant): (name, constant.host)
-        case .computed(let computed):
-          (name, try execution.download(computed))
+        case .computed(let computed): (name, try backend.download(execution[computed]))
         }
       }
     } catch let failure as Failure { throw Failure("\(path): \(failure)") }
@@ -88,15 +87,5 @@ extension Constant {
     case .integers(let values):
       HostTensor(shape: Shape(shape), type: .int64, bytes: values.withUnsafeBytes { Array($0) })
     }
-  }
-}
-
-extension Execution {
-  /// A value as ONNX has it, row-major.
-  func download(_ value: Computed) throws -> HostTensor {
-    let stored = Constant(try backend.download(self[value]).floats, shape: value.storedShape)
-    var permutation = value.order
-    for (i, dimension) in value.order.enumerated() { permutation[dimension] = i }
-    return stored.transposed(permutation).host
   }
 }

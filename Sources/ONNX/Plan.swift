@@ -14,6 +14,8 @@ struct Plan {
   var constants: [Int: Int] = [:]
   var parameters: [Parameter] = []
   var steps: [Step] = []
+  /// Those that the device does by itself.
+  var convolutions: [Conv2D] = []
   var inputs: [String: Computed] = [:]
   var outputs: [(name: String, value: Value)] = []
 

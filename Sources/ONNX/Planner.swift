@@ -17,14 +17,19 @@ final class Planner {
   /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
   private static let largestFoldedCount = 1 << 28
 
-  /// - Parameter shapes: of the inputs.
+  /// - Parameter shapes: of the inputs, and the order in which their dimensions lie in memory; nil for theirs.
+  /// - Returns: a plan whose outputs are row-major.
   /// - Throws: ``Failure`` that names the node and what is wrong with it.
-  static func plan(_ graph: Graph, inputs shapes: [String: [Int]]) throws -> Plan {
+  static func plan(_ graph: Graph, inputs shapes: [String: (shape: [Int], order: [Int]?)]) throws -> Plan {
     let planner = Planner(graph)
     for (name, constant) in graph.initializers { planner.values[name] = .constant(constant) }
     for input in graph.inputs {
-      guard let shape = shapes[input.name] else { throw Failure("input '\(shortened(input.name))' is not given") }
-      let value = try about(input) { try planner.new(shape) }
+      guard let (shape, order) = shapes[input.name] else { throw Failure("input '\(shortened(input.name))' is not given") }
+      guard shape.count == input.shape.count, zip(shape, input.shape).allSatisfy({ $1 == nil || $0 == $1 }) else {
+        let wanted = input.shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
+        throw Failure("input '\(shortened(input.name))' is \(describe(shape)), and the graph wants [\(wanted)]")
+      }
+      let value = try about(input) { try planner.new(shape, order: order) }
       planner.values[input.name] = .computed(value)
       planner.plan.inputs[input.name] = value
     }
@@ -36,7 +41,8 @@ final class Planner {
     }
     planner.plan.outputs = try graph.outputs.map { name in
       guard let value = planner.values[name] else { throw Failure("output '\(shortened(name))' is not made") }
-      return (name, value)
+      guard case .computed(let computed) = value else { return (name, value) }
+      return (name, .computed(try planner.arranged(computed)))
     }
     return planner.plan
   }
@@ -151,6 +157,9 @@ final class Planner {
     plan.counts.append(count)
     return Computed(buffer: plan.counts.count - 1, shape: shape, order: order ?? Array(shape.indices))
   }
+
+  /// Notes a convolution that the plan runs.
+  func note(_ geometry: Conv2D) { plan.convolutions.append(geometry) }
 
   func step(reads: [Computed], writes: [Computed], _ run: @escaping (Execution) throws -> Void) {
     plan.steps.append(Plan.Step(reads: reads.map(\.buffer), writes: writes.map(\.buffer), run: run))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Models
+import ONNX
 import Training
 
 /// The options that say which network a file's weights are for, where it does not say so itself.
@@ -21,6 +22,9 @@ struct WeightsOptions: ParsableArguments {
   /// Classes and channels are read off the tensors where `--model` is given or there is no description.
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
+    if try ONNXModel.isModel(path) {
+      throw Failure("\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
+    }
     let weights = try Weights(contentsOf: path)
     return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
   }
