@@ -8,12 +8,14 @@ let package = Package(
     .library(
       name: "ResNetKit",
       targets: [
-        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Images", "Training",
+        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Images", "ONNX", "Training",
       ]),
   ],
   dependencies: [
     // Subcommands, typed options, generated help and completion scripts for the command line.
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // ONNX files are protocol buffers: reads and writes them as the standard's other programs do, and bounds what hostile ones take.
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
   ],
   targets: [
     // The C libraries, found through pkg-config, named for apt so that SwiftPM can say what to install.
@@ -52,12 +54,16 @@ let package = Package(
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
     .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
+    // Made from onnx.proto by Scripts/generate-onnx-proto.
+    .target(
+      name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
+    .target(name: "ONNX", dependencies: ["Compute", "Formats", "Models", "NN", "ONNXProto", "Training", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "Images", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
+        "CPUBackend", "Conformance", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -74,6 +80,7 @@ let package = Package(
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "ONNXTests", dependencies: ["CPUBackend", "Formats", "ONNX", "OpenCLBackend"], resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images"]),
     .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images"], resources: [.copy("Fixtures")]),
     .testTarget(

@@ -26,6 +26,28 @@ __kernel IN_GROUPS void relu(__global const real *x, __global real *y, int vecto
   }
 }
 
+// y = min(max(x, lower), upper); a NaN stays one.
+__kernel IN_GROUPS void clip(__global const real *x, __global real *y, int vectors, float lower, float upper) {
+  EACH_VECTOR {
+    floatv v = LOAD_REAL(x + i);
+    v = v < lower ? (floatv)(lower) : v;
+    STORE_REAL(v > upper ? (floatv)(upper) : v, y + i);
+  }
+}
+
+// y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices: work-items as for images (group.h), with the first three for the number of the
+// image, the fourth for the row, the fifth for the pixel and the last for the channel. With VW > 1, s5 = t5 = 1, and VW divides all else.
+__kernel IN_GROUPS void rearrange(__global const float *restrict x, __global float *restrict y, int from, int to, int extent1,
+                                  int extent2, int extent4, int extent5, int s0, int s1, int s2, int s3, int s4, int s5, int t0, int t1,
+                                  int t2, int t3, int t4, int t5) {
+  const long i2 = IMAGE % extent2, i1 = IMAGE / extent2 % extent1, i0 = IMAGE / extent2 / extent1, i3 = IMAGE_ROW;
+  __global const float *source = x + from + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3;
+  __global float *destination = y + to + i0 * t0 + i1 * t1 + i2 * t2 + i3 * t3;
+  EACH_PIXEL(i4, extent4, extent5) {
+    EACH_CHANNEL(i5, extent5) STORE(LOAD(source + (long)i4 * s4 + (long)i5 * s5), destination + (long)i4 * t4 + (long)i5 * t5);
+  }
+}
+
 // dx = dy where y > 0, else 0.
 __kernel IN_GROUPS void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
   EACH_VECTOR STORE_REAL(LOAD_REAL(y + i) > 0.0f ? LOAD_REAL(dy + i) : (floatv)(0.0f), dx + i);

@@ -48,6 +48,60 @@ __kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real 
   }
 }
 
+// Pooling of any window, for inference. Taps of a window at p·stride − before + r·dilation.
+//   x [N,H,W,C] → y [N,P,Q,C]
+#define WINDOWS                                                                                                                     \
+  __global const float *restrict x, __global float *restrict y, int H, int W, int C, int Q, int windowH, int windowW, int strideH, \
+      int strideW, int dilationH, int dilationW, int beforeH, int beforeW, int afterH, int afterW
+
+// The largest value; a NaN wins. −∞ where no tap is in the image.
+__kernel IN_GROUPS void pool_largest(WINDOWS) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+  EACH_PIXEL(q, Q, C) {
+    __global float *to = y + (((size_t)n * P + p) * Q + q) * C;
+    EACH_CHANNEL(c, C) {
+      floatv best = (floatv)(-INFINITY);
+      for (int r = 0; r < windowH; r++) {
+        const int h = p * strideH - beforeH + r * dilationH;
+        if (h < 0 || h >= H) continue;
+        for (int s = 0; s < windowW; s++) {
+          const int w = q * strideW - beforeW + s * dilationW;
+          if (w < 0 || w >= W) continue;
+          const floatv v = LOAD(x + (((size_t)n * H + h) * W + w) * C + c);
+          best = !(v <= best) && best == best ? v : best;
+        }
+      }
+      STORE(best, to + c);
+    }
+  }
+}
+
+// The mean over the taps in the image; with afterH and afterW ≥ 0 over those in the padding too, of which so much follows the image.
+__kernel IN_GROUPS void pool_average(WINDOWS) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+  EACH_PIXEL(q, Q, C) {
+    __global float *to = y + (((size_t)n * P + p) * Q + q) * C;
+    EACH_CHANNEL(c, C) {
+      floatv sum = (floatv)(0.0f);
+      int rows = 0, columns = 0;
+      for (int s = 0; s < windowW; s++) {
+        const int w = q * strideW - beforeW + s * dilationW;
+        columns += afterW < 0 ? w >= 0 && w < W : w < W + afterW;
+      }
+      for (int r = 0; r < windowH; r++) {
+        const int h = p * strideH - beforeH + r * dilationH;
+        rows += afterH < 0 ? h >= 0 && h < H : h < H + afterH;
+        if (h < 0 || h >= H) continue;
+        for (int s = 0; s < windowW; s++) {
+          const int w = q * strideW - beforeW + s * dilationW;
+          if (w >= 0 && w < W) sum += LOAD(x + (((size_t)n * H + h) * W + w) * C + c);
+        }
+      }
+      STORE(sum / (float)(rows * columns), to + c);
+    }
+  }
+}
+
 // dx[h,w] = Σ of dy over the windows whose largest value was (h,w). Gathered, so that no two work-items write one element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]
 __kernel IN_GROUPS void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,

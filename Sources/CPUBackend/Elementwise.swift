@@ -9,6 +9,10 @@ extension CPUBackend {
     isDouble ? rectify(Double.self, x, y) : rectify(Float.self, x, y)
   }
 
+  public func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) {
+    isDouble ? bound(Double.self, x, lower, upper, y) : bound(Float.self, x, lower, upper, y)
+  }
+
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) {
     isDouble ? mask(Double.self, dy, y, dx) : mask(Float.self, dy, y, dx)
   }
@@ -36,6 +40,16 @@ private func rectify<T: CPUScalar>(_: T.Type, _ x: Tensor, _ y: Tensor) {
   let x = pointer(x, shape, "relu", to: T.self)
   let y = pointer(y, shape, "relu", to: T.self)
   for i in 0..<count { y[i] = rectified(x[i]) }
+}
+
+private func bound<T: CPUScalar>(_: T.Type, _ x: Tensor, _ lower: Double, _ upper: Double, _ y: Tensor) {
+  let (shape, count, lower, upper) = (y.shape, y.count, T(lower), T(upper))
+  let x = pointer(x, shape, "clip", to: T.self)
+  let y = pointer(y, shape, "clip", to: T.self)
+  for i in 0..<count {
+    let raised = x[i] < lower ? lower : x[i]
+    y[i] = raised > upper ? upper : raised
+  }
 }
 
 private func mask<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ y: Tensor, _ dx: Tensor) {

@@ -9,6 +9,10 @@ extension CPUBackend {
     isDouble ? scatter(Double.self, dy, positions, geometry, dx) : scatter(Float.self, dy, positions, geometry, dx)
   }
 
+  public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) {
+    isDouble ? slide(Double.self, x, geometry, y) : slide(Float.self, x, geometry, y)
+  }
+
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
     isDouble ? average(Double.self, x, y) : average(Float.self, x, y)
   }
@@ -44,6 +48,40 @@ private func largest<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: Pool2D, _ y: Ten
         guard let best else { continue }
         y[(row * g.q + q) * g.c + c] = best.value
         positions[(row * g.q + q) * g.c + c] = UInt8(best.position)
+      }
+    }
+  }
+}
+
+extension SlidingAxis {
+  /// The places of a window's taps, some of which may lie outside the input.
+  fileprivate func taps(_ index: Int) -> [Int] { (0..<window).map { index * stride - before + $0 * dilation } }
+}
+
+private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: Tensor) {
+  let x = pointer(x, g.input, "pool", to: T.self)
+  let y = pointer(y, g.output, "pool", to: T.self)
+  let (h, w) = (g.rows.input, g.columns.input)
+  inParallel(g.n * g.rows.output) { row in
+    let (n, p) = row.quotientAndRemainder(dividingBy: g.rows.output)
+    let rowTaps = g.rows.taps(p)
+    for q in 0..<g.columns.output {
+      let columnTaps = g.columns.taps(q)
+      let pixels = rowTaps.filter((0..<h).contains).flatMap { r in
+        columnTaps.filter((0..<w).contains).map { ((n * h + r) * w + $0) * g.c }
+      }
+      let result = y + (row * g.columns.output + q) * g.c
+      for c in 0..<g.c {
+        switch g.kind {
+        case .largest:
+          // Once a NaN, always one.
+          result[c] = pixels.reduce(-T.infinity) { $0.isNaN || x[$1 + c] <= $0 ? $0 : x[$1 + c] }
+        case .average(let countingPadding):
+          let counted =
+            countingPadding
+            ? rowTaps.count { $0 < h + g.rows.after } * columnTaps.count { $0 < w + g.columns.after } : pixels.count
+          result[c] = T(pixels.reduce(0.0) { $0 + x[$1 + c].double } / Double(counted))
+        }
       }
     }
   }

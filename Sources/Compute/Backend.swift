@@ -105,6 +105,8 @@ public protocol Backend: AnyObject {
   func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws
   /// dx = Σ of dy over the windows whose largest value each pixel was. dy, positions [N,P,Q,C], dx [N,H,W,C].
   func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws
+  /// Pooling of any window, for inference: x [N,H,W,C] → y [N,P,Q,C], both of ``scalar`` type.
+  func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws
   /// x [N,H,W,C] → y [N,C], the mean over the pixels.
   func globalAveragePool(_ x: Tensor, into y: Tensor) throws
   /// dx = dy / (H·W) at every pixel. dy [N,C], dx [N,H,W,C].
@@ -122,6 +124,10 @@ public protocol Backend: AnyObject {
   func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws
   /// y = max(x, 0); a NaN stays one. y may be x.
   func relu(_ x: Tensor, into y: Tensor) throws
+  /// y = min(max(x, lower), upper); a NaN stays one. y may be x. Of ``scalar`` type.
+  func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) throws
+  /// Copies elements from anywhere in x to anywhere in y, whose other elements stay. Of ``scalar`` type.
+  func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws
   /// dx = dy where y > 0, else 0. dx may be dy.
   func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws
   /// The option-A shortcut of He et al. 2015: every stride-th pixel, channels zero-padded evenly on both sides (the smaller

@@ -146,6 +146,12 @@ extension DryRunBackend {
     }
   }
 
+  public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) {
+    require(x, geometry.input, "pool")
+    require(y, geometry.output, "pool")
+    log("pool", "\(geometry)", reads: [x], writes: [y]) { try $0.pool($1[0], geometry, into: $1[1]) }
+  }
+
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
     precondition(x.shape.rank == 4, "[globalAveragePool] \(x.shape)")
     require(x, x.shape, "globalAveragePool", storage(x, "globalAveragePool"))
@@ -201,6 +207,21 @@ extension DryRunBackend {
     let type = storage(x, "relu")
     for tensor in [x, y] { require(tensor, x.shape, "relu", type) }
     log("relu", "\(x.shape)", reads: [x], inPlace: [x], writes: [y]) { try $0.relu($1[0], into: $1[1]) }
+  }
+
+  public func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) {
+    for tensor in [x, y] { require(tensor, x.shape, "clip") }
+    log("clip", "\(x.shape) to \(lower) … \(upper)", reads: [x], inPlace: [x], writes: [y]) {
+      try $0.clip($1[0], lower: lower, upper: upper, into: $1[1])
+    }
+  }
+
+  public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) {
+    require(x, x.shape, "rearrange")
+    require(y, y.shape, "rearrange")
+    precondition(
+      copy.reach(copy.from) <= x.count && copy.reach(copy.to) <= y.count, "[rearrange] \(copy) of \(x.shape) into \(y.shape)")
+    log("rearrange", "\(copy)", reads: [x], writes: [y]) { try $0.rearrange($1[0], copy, into: $1[1]) }
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) {

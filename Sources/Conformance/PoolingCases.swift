@@ -17,7 +17,7 @@ extension Catalogue {
     let averages: [Shape] = [[1, 1, 1, 1], [2, 3, 7, 17], [3, 8, 8, 64], [5, 7, 7, 33], [1, 28, 28, 10], [33, 4, 4, 128]]
     return geometries.flatMap { g in
       [maxPool(g), maxPool(g, .levels(3), "equal values"), maxPool(g, .levelsWithNaN(3), "NaN"), maxPoolGradient(g)]
-    } + averages.flatMap { averagePool($0) }
+    } + averages.flatMap { averagePool($0) } + windows.flatMap { pools($0, $1, c: $2) }
   }
 
   static func maxPool(_ g: Pool2D, _ values: Values = .normal, _ tag: String = "", size: Case.Size = .small) -> Case {
@@ -25,6 +25,31 @@ extension Catalogue {
       "maxPool", g.description + (tag.isEmpty ? "" : ", \(tag)"), size: size, flops: g.output.count * g.window * g.window,
       bound: .exact, [.input("x", g.input, values), .output("y", g.output), .output("positions", g.output, .uint8)]
     ) { try $0.maxPool($1["x"], g, into: $1["y"], positions: $1["positions"]) }
+  }
+
+  /// Windows that are not square, overlap the borders unevenly, have holes, or reach beyond the padding; and channels.
+  private static var windows: [(SlidingAxis, SlidingAxis, Int)] {
+    [
+      (SlidingAxis(input: 1, window: 1), SlidingAxis(input: 1, window: 1), 1),
+      (SlidingAxis(input: 16, window: 3, stride: 2, after: 1), SlidingAxis(input: 16, window: 3, stride: 2, after: 1), 16),
+      (SlidingAxis(input: 7, window: 2, stride: 3, before: 1), SlidingAxis(input: 9, window: 3, before: 2, after: 1), 3),
+      (
+        SlidingAxis(input: 9, window: 3, stride: 2, dilation: 2, coversRest: true),
+        SlidingAxis(input: 10, window: 3, stride: 2, before: 1, after: 1, coversRest: true), 17
+      ),
+    ]
+  }
+
+  private static func pools(_ rows: SlidingAxis, _ columns: SlidingAxis, c: Int) -> [Case] {
+    let kinds: [WindowPool.Kind] = [.largest, .average(countingPadding: false), .average(countingPadding: true)]
+    return kinds.map { kind in
+      let g = WindowPool(n: 2, c: c, rows: rows, columns: columns, kind: kind)
+      let taps = rows.window * columns.window
+      return Case(
+        "pool", g.description, flops: g.output.count * taps, bound: kind == .largest ? .exact : .sum(of: taps),
+        [.input("x", g.input, kind == .largest ? .levelsWithNaN(5) : .factors(of: g.output)), .output("y", g.output)]
+      ) { try $0.pool($1["x"], g, into: $1["y"]) }
+    }
   }
 
   static func maxPoolGradient(_ g: Pool2D, size: Case.Size = .small) -> Case {

@@ -70,7 +70,7 @@ public enum Safetensors {
 }
 
 /// - Throws: a ``Failure`` where a file's tensors take more than the memory that is left: a sparse file may be of any size.
-func requireMemory(_ byteCount: Int, for path: String) throws {
+package func requireMemory(_ byteCount: Int, for path: String) throws {
   let left = HostMemory.available()
   if byteCount > left {
     throw Failure("\(path): its tensors take \(rounded(bytes: byteCount)), and \(rounded(bytes: left)) of memory are left")

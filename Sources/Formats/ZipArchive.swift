@@ -191,7 +191,7 @@ struct ByteFields {
 }
 
 /// A name from a file for a message: control characters escaped, at most 60 characters.
-func shortened(_ name: String) -> String {
+package func shortened(_ name: String) -> String {
   let text = name.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }
     .joined()
   return text.count <= 60 ? text : text.prefix(59) + "…"

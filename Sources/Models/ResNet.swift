@@ -15,14 +15,14 @@ import NN
 public struct ResNet {
   public let configuration: ModelConfiguration
   public let store: ParameterStore
-  private let architecture: Architecture
-  private let stem: Stem
-  private let blocks: [any Block]
+  let architecture: Architecture
+  let stem: Stem
+  let blocks: [any Block]
   /// Before the mean over the pixels, with pre-activation.
-  private let lastNorm: BatchNormLayer?
-  private let head: LinearLayer
+  let lastNorm: BatchNormLayer?
+  let head: LinearLayer
 
-  private enum Stem {
+  enum Stem {
     case unit(ConvolutionUnit)
     /// With pre-activation: the first block normalises.
     case convolution(Conv2DLayer)

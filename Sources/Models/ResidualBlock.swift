@@ -4,6 +4,8 @@ import NN
 /// A part of a network: x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
 protocol Block {
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable
+  /// Tells a writer the block's layers.
+  func write<Writer: NetworkWriter>(_ x: Writer.Value, to writer: inout Writer) throws -> Writer.Value
 }
 
 /// Two or three convolutions and a shortcut around them: y = ReLU(F(x) + shortcut(x)), or ReLU(F(x)) in a plain network.

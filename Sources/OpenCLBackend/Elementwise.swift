@@ -12,6 +12,12 @@ extension OpenCLBackend {
     try elementwise("relu", y.count, [:], y.type, [.buffer(x.buffer), .buffer(y.buffer)])
   }
 
+  public func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) throws {
+    precondition(x.count == y.count, "[clip] \(x.shape) → \(y.shape)")
+    try elementwise(
+      "clip", y.count, [:], y.type, [.buffer(x.buffer), .buffer(y.buffer)], [.float(Float(lower)), .float(Float(upper))])
+  }
+
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws {
     precondition(dy.count == y.count && dy.count == dx.count, "[reluGradient] \(dy.shape), \(y.shape) → \(dx.shape)")
     try elementwise("relu_gradient", y.count, [:], dx.type, [.buffer(dy.buffer), .buffer(y.buffer), .buffer(dx.buffer)])

@@ -30,6 +30,22 @@ extension OpenCLBackend {
       ])
   }
 
+  public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws {
+    let (g, rows, columns) = (geometry, geometry.rows, geometry.columns)
+    precondition(x.shape == g.input && y.shape == g.output, "[pool] \(x.shape) → \(y.shape)")
+    let width = traits.vectorWidth(dividing: g.c)
+    let kernel = g.kind == .largest ? "pool_largest" : "pool_average"
+    let padding: (SlidingAxis) -> Int = { g.kind == .average(countingPadding: true) ? $0.after : -1 }
+    try launch(
+      Specialisation(.pooling, kernel, ["VW": width]),
+      on: traits.grid(images: g.n, rows: rows.output, vectors: columns.output * g.c / width),
+      [
+        .buffer(x.buffer), .buffer(y.buffer), .int(rows.input), .int(columns.input), .int(g.c), .int(columns.output),
+        .int(rows.window), .int(columns.window), .int(rows.stride), .int(columns.stride), .int(rows.dilation),
+        .int(columns.dilation), .int(rows.before), .int(columns.before), .int(padding(rows)), .int(padding(columns)),
+      ])
+  }
+
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
     let (n, c, pixels) = averagePoolSizes("globalAveragePool", whole: x, mean: y)
     let width = traits.vectorWidth(dividing: c)

@@ -65,6 +65,12 @@ extension ParallelBackend {
     }
   }
 
+  public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws {
+    try each(reads: [x], writes: [y]) { device, part, _ in
+      try device.pool(part(x), geometry.batch(of: part(x).shape[0]), into: part(y))
+    }
+  }
+
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws {
     try each(reads: [dy, positions], writes: [dx]) { device, part, _ in
       try device.maxPoolGradient(part(dy), positions: part(positions), geometry.batch(of: part(dy)), into: part(dx))
@@ -89,6 +95,18 @@ extension ParallelBackend {
 
   public func relu(_ x: Tensor, into y: Tensor) throws {
     try each(reads: [x], writes: [y]) { device, part, _ in try device.relu(part(x), into: part(y)) }
+  }
+
+  public func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) throws {
+    try each(reads: [x], writes: [y]) { device, part, _ in
+      try device.clip(part(x), lower: lower, upper: upper, into: part(y))
+    }
+  }
+
+  /// Of replicated tensors: a copy from anywhere to anywhere may cross the devices' shares.
+  public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws {
+    precondition(images(of: x) == nil && images(of: y) == nil, "[rearrange] a batch is on several devices")
+    try each(reads: [x, y], writes: [y]) { device, part, _ in try device.rearrange(part(x), copy, into: part(y)) }
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws {

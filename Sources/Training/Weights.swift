@@ -32,6 +32,19 @@ public struct Weights {
       imageSize = [dataset.shape[1], dataset.shape[2]]
     }
 
+    /// What a file's metadata says; nil where this project did not write it.
+    /// - Throws: ``Failure`` where it cannot be understood.
+    public init?(metadata: [String: String]) throws {
+      guard let text = metadata[Weights.key] else { return nil }
+      do { self = try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
+        throw Failure("its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
+      }
+    }
+
+    /// As a file's metadata says it.
+    /// - Throws: never for a description that was read or made by this project.
+    public func metadata() throws -> [String: String] { [Weights.key: try Weights.encode(self)] }
+
     /// For weights from elsewhere. Those of the ImageNet family are taken to want colour images as torchvision's do.
     /// - Throws: ``Failure`` for an unknown model.
     public init(imported model: ModelConfiguration) throws {
@@ -60,18 +73,13 @@ public struct Weights {
     if let (name, _) = tensors.sorted(by: { $0.key < $1.key }).first(where: { !$0.value.isFinite }) {
       throw Failure("\(path): tensor '\(name)' has values that are not finite numbers: the training that made it had diverged")
     }
-    description = try metadata[Self.key].map { text in
-      do { return try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
-        throw Failure(
-          "\(path): its metadata '\(Self.key)' does not describe a model: it was written by another version or damaged")
-      }
-    }
+    do { description = try Description(metadata: metadata) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
   }
 
   /// Writes a model's weights and running estimates.
   /// - Throws: ``Failure`` where the file cannot be written; what the backend throws.
   public static func write(_ store: ParameterStore, _ description: Description, to path: String) throws {
-    try Safetensors.write(try store.stateDictionary(), metadata: [key: try encode(description)], to: path)
+    try Safetensors.write(try store.stateDictionary(), metadata: try description.metadata(), to: path)
   }
 
   /// Writes a model's tensors, and nothing else, as float32 in torchvision's order.
@@ -82,7 +90,7 @@ public struct Weights {
     let ordered = model.store.entries.compactMap { entry in
       tensors[entry.name].map { (name: entry.name, tensor: $0.converted(to: .float32)) }
     }
-    let metadata = try description.map { [Self.key: try Self.encode($0)] } ?? ["format": "pt"]
+    let metadata = try description?.metadata() ?? ["format": "pt"]
     try Safetensors.write(ordered, metadata: metadata, to: path)
   }
 

@@ -3,11 +3,12 @@ import Compute
 import Datasets
 import Images
 import Models
+import ONNX
 import Training
 
 /// `--checkpoint`, of the commands that run a network.
 struct CheckpointOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save.", valueName: "file"))
+  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save; or an ONNX model.", valueName: "file"))
   var checkpoint: String
 
   @OptionGroup(title: "Model") var options: WeightsOptions
@@ -21,6 +22,7 @@ struct CheckpointOptions: ParsableArguments {
 struct Checkpoint {
   private enum Network {
     case resNet(Weights, ResNet)
+    case onnx(ONNXModel)
   }
 
   let path: String
@@ -43,6 +45,17 @@ struct Checkpoint {
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   init(_ path: String, _ options: WeightsOptions) throws {
     self.path = path
+    if try ONNXModel.isModel(path) {
+      if options.model != nil { throw usageError("\(path) is an ONNX model, which says itself what network it is: leave --model out") }
+      let model = try ONNXModel(contentsOf: path)
+      let known = try model.description()
+      let size = known.training?.imageSize.flatMap { $0.count == 2 && $0.allSatisfy { $0 > 0 } ? ($0[0], $0[1]) : nil }
+      (name, channels, classes) = (known.name, known.channels, known.classes)
+      (normalization, dataset) = (known.training?.normalization, known.training?.dataset)
+      (imageSize, isSizeFixed) = (known.fixedSize ?? size ?? (224, 224), known.fixedSize != nil)
+      network = .onnx(model)
+      return
+    }
     let (weights, model) = try options.read(path)
     try about(path) { try model.store.check(weights.tensors) }
     let configuration = model.configuration
@@ -79,7 +92,23 @@ struct Checkpoint {
       return try about(path) {
         try ResNetClassifier(weights, model, classes: classes, normalization: normalization, on: backend)
       }
+    case .onnx(let model): return try classifier(model, on: device, tuning, images: images, precision: precision)
     }
+  }
+
+  private func classifier(
+    _ model: ONNXModel, on device: DeviceOption, _ tuning: TuneOption?, images: Shape, precision: Precision
+  ) throws -> any Classifier {
+    if precision != .fp32 { throw usageError("\(path): ONNX models run in float32: leave --precision \(precision) out") }
+    if device.isSeveral { throw usageError("\(path): an ONNX model runs on one device, not several: --device \(device.device)") }
+    // Before the device is opened, which may take a while.
+    let work = try model.convolutions(images: images)
+    let backend =
+      try tuning?.backend(device, sharing: nil) {
+        Dictionary(work.map { ($0, Double($0.geometry.macs)) }, uniquingKeysWith: +)
+      } ?? device.backend()
+    if Signals.pending != nil { throw Signals.exitCode }
+    return try ONNXClassifier(model, on: backend)
   }
 
   /// How image files come to the size that the network takes: as in training where that was on photographs, and for networks from

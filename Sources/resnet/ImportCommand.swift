@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import Models
+import ONNX
 import Training
 
 struct ImportCommand: ParsableCommand {
@@ -45,12 +46,13 @@ struct ExportCommand: ParsableCommand {
     commandName: "export", abstract: "Write a checkpoint for other programs.",
     discussion: """
       A path that ends in .safetensors gets the tensors alone, with torchvision's names and layouts: PyTorch's load_state_dict \
-      takes them as they are.
+      takes them as they are. One that ends in .onnx gets the network as an ONNX model, from `input` [batch,C,height,width] to \
+      `logits`.
       """)
 
   /// What is written, by the ending of the path.
   enum Format: String, CaseIterable {
-    case safetensors
+    case safetensors, onnx
 
     init(path: String) throws {
       guard let format = Format.allCases.first(where: { path.hasSuffix(".\($0.rawValue)") }) else {
@@ -69,9 +71,12 @@ struct ExportCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
   var output: String
 
+  @Flag(help: "Make batch normalisation part of the convolutions (.onnx).")
+  var fold = false
+
   func validate() throws {
     try requirePaths(["<file>": checkpoint, "--output": output])
-    _ = try Format(path: output)
+    if try Format(path: output) != .onnx && fold { throw ValidationError("--fold is for ONNX models: --output FILE.onnx") }
   }
 
   func run() throws {
@@ -79,6 +84,9 @@ struct ExportCommand: ParsableCommand {
     try about(checkpoint) { try model.store.check(weights.tensors) }
     switch try Format(path: output) {
     case .safetensors: try weights.write(model, nil, to: output)
+    case .onnx:
+      let description = try weights.description ?? Weights.Description(imported: model.configuration)
+      try ONNXExport.write(weights.tensors, model, description, folding: fold, to: output)
     }
     print(describe(model, output))
   }

@@ -33,7 +33,7 @@ struct TuneOption: ParsableArguments {
   ///   - sharing: how several share a batch.
   ///   - weights: what is going to be computed, and its multiply-accumulates.
   func backend(
-    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing, for weights: () throws -> [ConvolutionWork: Double]
+    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, for weights: () throws -> [ConvolutionWork: Double]
   ) throws -> any Backend {
     var table: TuningTable?
     if let tune, !device.isReference {

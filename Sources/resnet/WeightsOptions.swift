@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import Models
+import ONNX
 import Training
 
 /// The options that say which network a file's weights are for, where it does not say so itself.
@@ -29,6 +30,9 @@ struct WeightsOptions: ParsableArguments {
       let best = RunFolder(existing: path).bestPath
       throw Failure(
         "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
+    }
+    if try ONNXModel.isModel(path) {
+      throw Failure("\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
     }
     let weights = try Weights(contentsOf: path)
     return (weights, try about(path) { try ResNet(try configuration(weights, path)) })

@@ -45,8 +45,7 @@ import Testing
       "batchNormStatistics", "inverseDeviation", "foldBatchNorm", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
       "globalAveragePool", "globalAveragePoolGradient", "multiply", "addBias", "sumRows", "add", "relu", "reluGradient",
       "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "updateLossScale", "adamWStep",
-      "squaredNorm", "moveAverage",
-      "gatherBatch",
+      "squaredNorm", "moveAverage", "gatherBatch", "pool", "clip", "rearrange",
     ]
     #expect(Set(Catalogue.small.map(\.operation)) == operations)
   }

@@ -20,6 +20,9 @@ public struct Conv2DLayer {
     padding = window / 2
   }
 
+  /// Channels of x.
+  public var inputs: Int { filter.shape[2] * groups }
+
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], and the statistics that a batch normalisation of y needs.
   func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (
     y: Variable, statistics: BatchNormChannels?

@@ -1,0 +1,74 @@
+/// Which elements ``Backend/rearrange(_:_:into:)`` moves, and where to: with one index iⱼ below each extent,
+///
+///     y[to.start + Σ iⱼ·to.strides[j]] = x[from.start + Σ iⱼ·from.strides[j]]
+///
+/// over the elements of both tensors as they lie in memory. A stride of 0 in `from` repeats elements. Transposition, concatenation,
+/// padding, cropping, broadcasting, subsampling and the patches of a convolution are such copies.
+public struct StridedCopy: Hashable, Sendable {
+  /// Where one side's elements lie.
+  public struct Place: Hashable, Sendable {
+    /// Of the first element, and from one to the next in each dimension; in elements, none negative.
+    public var start: Int
+    public var strides: [Int]
+
+    public init(start: Int = 0, strides: [Int]) { (self.start, self.strides) = (start, strides) }
+  }
+
+  /// The dimensions that kernels know.
+  public static let rank = 6
+
+  /// Outermost first; always ``rank`` of them, ones in front.
+  public let extents: [Int]
+  public let from, to: Place
+
+  /// Neighbouring dimensions that are one piece on both sides become one.
+  /// - Precondition: at most ``rank`` dimensions are left, and no two elements go to the same place.
+  public init(extents: [Int], from: Place, to: Place) {
+    precondition(
+      extents.count == from.strides.count && extents.count == to.strides.count
+        && (extents + from.strides + to.strides + [from.start, to.start]).allSatisfy { $0 >= 0 },
+      "[rearrange] \(extents) from \(from) to \(to)")
+    var (kept, source, destination) = ([Int](), [Int](), [Int]())
+    for (extent, (s, t)) in zip(extents, zip(from.strides, to.strides)) where extent != 1 {
+      if let last = kept.last, source[kept.count - 1] == extent * s, destination[kept.count - 1] == extent * t {
+        kept[kept.count - 1] = last * extent
+        (source[kept.count - 1], destination[kept.count - 1]) = (s, t)
+      } else {
+        kept.append(extent)
+        source.append(s)
+        destination.append(t)
+      }
+    }
+    precondition(kept.count <= Self.rank, "[rearrange] \(kept.count) dimensions")
+    let missing = Self.rank - kept.count
+    self.extents = [Int](repeating: 1, count: missing) + kept
+    self.from = Place(start: from.start, strides: [Int](repeating: 0, count: missing) + source)
+    self.to = Place(start: to.start, strides: [Int](repeating: 0, count: missing) + destination)
+  }
+
+  /// Elements that are moved.
+  public var count: Int { extents.reduce(1, *) }
+
+  /// The elements that one side must have.
+  public func reach(_ place: Place) -> Int {
+    count == 0 ? 0 : place.start + zip(extents, place.strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 } + 1
+  }
+
+  /// Of a contiguous tensor of these dimensions.
+  public static func rowMajorStrides(_ dimensions: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: dimensions.count)
+    for i in dimensions.indices.dropLast().reversed() { strides[i] = strides[i + 1] * dimensions[i + 1] }
+    return strides
+  }
+}
+
+extension StridedCopy: CustomStringConvertible {
+  /// For example `2×3×5, from 0 by 15, 5, 1, to 7 by 1, 2, 6`.
+  public var description: String {
+    let kept = extents.indices.filter { extents[$0] != 1 }
+    func describe(_ place: Place) -> String {
+      "\(place.start)" + (kept.isEmpty ? "" : " by " + kept.map { String(place.strides[$0]) }.joined(separator: ", "))
+    }
+    return kept.map { String(extents[$0]) }.joined(separator: "×") + ", from \(describe(from)), to \(describe(to))"
+  }
+}

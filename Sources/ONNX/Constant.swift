@@ -1,0 +1,219 @@
+import Compute
+import Formats
+import ONNXProto
+
+/// The element types of ONNX, by their numbers in files.
+enum ElementType: Int32 {
+  case float = 1
+  case uint8, int8, uint16, int16, int32, int64, string, bool, float16, double, uint32, uint64, complex64, complex128, bfloat16
+
+  /// For messages, for example `INT64`; the number where the type is unknown.
+  static func name(_ number: Int32) -> String { ElementType(rawValue: number)?.name ?? "number \(number)" }
+  var name: String { "\(self)".uppercased() }
+
+  /// Bytes of one element in a tensor's raw data; nil where this project cannot read it.
+  var byteCount: Int? {
+    switch self {
+    case .uint8, .int8, .bool: 1
+    case .uint16, .int16, .float16, .bfloat16: 2
+    case .float, .int32, .uint32: 4
+    case .int64, .uint64, .double: 8
+    case .string, .complex64, .complex128: nil
+    }
+  }
+
+  var isFloatingPoint: Bool { [.float, .float16, .bfloat16, .double].contains(self) }
+}
+
+/// A tensor whose values are known before anything runs: an initializer, or what follows from initializers alone.
+///
+/// An object, so that what a device makes of it can be found again.
+final class Constant: Sendable {
+  enum Elements: Sendable {
+    /// Of every floating-point type; doubles are rounded.
+    case floats([Float])
+    /// Of every other type; false is 0.
+    case integers([Int64])
+  }
+
+  let type: ElementType
+  let shape: [Int]
+  let elements: Elements
+
+  init(_ type: ElementType, _ shape: [Int], _ elements: Elements) {
+    (self.type, self.shape, self.elements) = (type, shape, elements)
+  }
+
+  convenience init(_ values: [Float], shape: [Int]) { self.init(.float, shape, .floats(values)) }
+
+  var count: Int {
+    switch elements {
+    case .floats(let values): values.count
+    case .integers(let values): values.count
+    }
+  }
+
+  /// The same elements in another order, or some of them again.
+  func picking(_ indices: some Sequence<Int>, shape: [Int]) -> Constant {
+    switch elements {
+    case .floats(let values): Constant(type, shape, .floats(indices.map { values[$0] }))
+    case .integers(let values): Constant(type, shape, .integers(indices.map { values[$0] }))
+    }
+  }
+
+  func reshaped(_ shape: [Int]) -> Constant { Constant(type, shape, elements) }
+
+  /// Dimensions in another order: the result's dimension i is this one's permutation[i].
+  func transposed(_ permutation: [Int]) -> Constant {
+    let strides = StridedCopy.rowMajorStrides(shape)
+    let target = permutation.map { shape[$0] }
+    let steps = permutation.map { strides[$0] }
+    var (index, place) = ([Int](repeating: 0, count: shape.count), 0)
+    let places = (0..<count).map { _ in
+      defer {
+        for i in target.indices.reversed() {
+          index[i] += 1
+          place += steps[i]
+          if index[i] < target[i] { break }
+          place -= target[i] * steps[i]
+          index[i] = 0
+        }
+      }
+      return place
+    }
+    return picking(places, shape: target)
+  }
+
+  /// The elements as another type, as ONNX's Cast has it: towards zero from a float to an integer.
+  /// - Throws: ``Failure`` for a type that is not read here, and a value that the new type cannot hold.
+  func cast(to target: ElementType) throws -> Constant {
+    guard target.byteCount != nil else { throw Failure("a cast to \(target.name) is not supported") }
+    switch (elements, target.isFloatingPoint) {
+    case (.floats(let values), true): return Constant(target, shape, .floats(values.map(target.rounded)))
+    case (.integers(let values), true): return Constant(target, shape, .floats(values.map { target.rounded(Float($0)) }))
+    case (.floats(let values), false):
+      let whole = try values.map { value in
+        if target == .bool { return Int64(value == 0 ? 0 : 1) }
+        guard let integer = Int64(exactly: value.rounded(.towardZero)) else {
+          throw Failure("\(value) cannot be cast to \(target.name)")
+        }
+        return integer
+      }
+      return Constant(target, shape, .integers(try whole.map(target.checked)))
+    case (.integers(let values), false):
+      return Constant(target, shape, .integers(try values.map { target == .bool ? ($0 == 0 ? 0 : 1) : try target.checked($0) }))
+    }
+  }
+}
+
+extension ElementType {
+  /// A float as this floating-point type has it.
+  fileprivate func rounded(_ value: Float) -> Float {
+    switch self {
+    case .float16: Float(Float16(value))
+    case .bfloat16: Float(bitPattern: UInt32(value.bfloat16) << 16)
+    default: value
+    }
+  }
+
+  /// - Throws: ``Failure`` for a value that this integer type cannot hold.
+  fileprivate func checked(_ value: Int64) throws -> Int64 {
+    let range: ClosedRange<Int64> =
+      switch self {
+      case .uint8: 0...255
+      case .int8: -128...127
+      case .uint16: 0...65535
+      case .int16: -32768...32767
+      case .int32: Int64(Int32.min)...Int64(Int32.max)
+      case .uint32: 0...Int64(UInt32.max)
+      case .uint64: 0...Int64.max
+      default: Int64.min...Int64.max
+      }
+    guard range.contains(value) else { throw Failure("\(value) cannot be cast to \(name)") }
+    return value
+  }
+}
+
+// MARK: Reading
+
+extension Constant {
+  /// Elements that one tensor may have; beyond it counts of bytes and operations would not fit a word.
+  static let largestCount = 1 << 36
+
+  /// - Throws: ``Failure`` for a type that is not read here, values in another file, and values that are not as many as the shape says.
+  convenience init(_ tensor: Onnx_TensorProto) throws {
+    if tensor.dataLocation != 0 || !tensor.externalData.isEmpty {
+      throw Failure("its values are in another file: save the model with its weights inside")
+    }
+    guard let type = ElementType(rawValue: tensor.dataType), let byteCount = type.byteCount else {
+      throw Failure("its elements are of type \(ElementType.name(tensor.dataType)), which is not supported")
+    }
+    let (shape, count) = try Self.shape(tensor.dims)
+    if !tensor.rawData.isEmpty || count == 0 {
+      guard tensor.rawData.count == count * byteCount else {
+        throw Failure("it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
+      }
+      self.init(type, shape, try type.decode(Array(tensor.rawData)))
+    } else {
+      let elements = try type.elements(of: tensor)
+      self.init(type, shape, elements)
+      guard self.count == count else { throw Failure("it has \(self.count) elements, and \(describe(shape)) takes \(count)") }
+    }
+  }
+
+  static func shape(_ dimensions: [Int64]) throws -> (shape: [Int], count: Int) {
+    let shape = dimensions.map(Int.init)
+    guard shape.count <= 16, shape.allSatisfy({ $0 >= 0 }), let count = Shape(shape).count(within: largestCount) else {
+      throw Failure("its shape \(describe(shape)) is none that a tensor can have")
+    }
+    return (shape, count)
+  }
+}
+
+extension ElementType {
+  /// Little-endian elements without gaps; the bytes are a whole number of them.
+  fileprivate func decode(_ bytes: [UInt8]) throws -> Constant.Elements {
+    func all<Element: BitwiseCopyable>(_: Element.Type) -> [Element] {
+      [Element](unsafeUninitializedCapacity: bytes.count / MemoryLayout<Element>.size) { buffer, initialized in
+        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
+        initialized = buffer.count
+      }
+    }
+    switch self {
+    case .float: return .floats(all(Float.self))
+    case .double: return .floats(all(Double.self).map(Float.init))
+    case .float16: return .floats(all(Float16.self).map(Float.init))
+    case .bfloat16: return .floats(all(UInt16.self).map { Float(bitPattern: UInt32($0) << 16) })
+    case .uint8: return .integers(bytes.map(Int64.init))
+    case .bool: return .integers(bytes.map { $0 == 0 ? 0 : 1 })
+    case .int8: return .integers(all(Int8.self).map(Int64.init))
+    case .uint16: return .integers(all(UInt16.self).map(Int64.init))
+    case .int16: return .integers(all(Int16.self).map(Int64.init))
+    case .int32: return .integers(all(Int32.self).map(Int64.init))
+    case .uint32: return .integers(all(UInt32.self).map(Int64.init))
+    case .int64: return .integers(all(Int64.self))
+    case .uint64: return .integers(try all(Int64.self).map(checked))
+    case .string, .complex64, .complex128: throw Failure("its elements are of type \(name), which is not supported")
+    }
+  }
+
+  /// From the typed fields of a tensor: small integers and halves are in `int32_data`.
+  fileprivate func elements(of tensor: Onnx_TensorProto) throws -> Constant.Elements {
+    switch self {
+    case .float: .floats(tensor.floatData)
+    case .double: .floats(tensor.doubleData.map(Float.init))
+    case .float16: .floats(tensor.int32Data.map { Float(Float16(bitPattern: UInt16(truncatingIfNeeded: $0))) })
+    case .bfloat16: .floats(tensor.int32Data.map { Float(bitPattern: UInt32(truncatingIfNeeded: $0) << 16) })
+    case .int64: .integers(tensor.int64Data)
+    case .bool: .integers(tensor.int32Data.map { $0 == 0 ? 0 : 1 })
+    case .uint32, .uint64, .string, .complex64, .complex128:
+      throw Failure("its elements are of type \(name) and not in its raw data, which is not supported")
+    default: .integers(try tensor.int32Data.map { try checked(Int64($0)) })
+    }
+  }
+}
+
+/// For example `[64, 3, 7, 7]`, cut short where a file has many dimensions.
+func describe(_ shape: [Int]) -> String {
+  "[" + shape.prefix(8).map(String.init).joined(separator: ", ") + (shape.count > 8 ? ", …]" : "]")
+}

@@ -1,0 +1,120 @@
+import Compute
+import Formats
+import ONNXProto
+
+/// A model's graph, of which everything has been checked that does not depend on shapes: every operator is known, every value has one
+/// origin, and nodes follow what they read.
+struct Graph {
+  struct Input {
+    let name: String
+    /// Nil for a dimension that is not fixed.
+    let shape: [Int?]
+  }
+
+  let inputs: [Input]
+  let outputs: [String]
+  let initializers: [String: Constant]
+  let nodes: [Node]
+  /// The nodes that read each value, one entry a use.
+  let consumers: [String: [Int]]
+  /// Of the model, by key.
+  let metadata: [String: String]
+  let opset: Int
+
+  /// The versions of the standard's operators whose meaning is known here.
+  static let opsets = 7...28
+
+  /// - Throws: ``Failure`` that names the node, tensor or value that is wrong.
+  init(_ model: Onnx_ModelProto) throws {
+    guard (1...64).contains(model.irVersion), model.hasGraph else { throw Failure("this is not an ONNX model, or a damaged one") }
+    let versions = model.opsetImport.filter { $0.domain.isEmpty || $0.domain == "ai.onnx" }.map(\.version)
+    guard let version = versions.first, versions.count == 1, Self.opsets.contains(Int(version)) else {
+      let found = versions.isEmpty ? "none" : versions.prefix(3).map(String.init).joined(separator: ", ")
+      throw Failure(
+        "the version of ONNX's operators that it asks for is \(found), and \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) "
+          + "are supported: export it again with one of these (opset)")
+    }
+    opset = Int(version)
+    metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
+    let graph = model.graph
+    guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
+    initializers = try Self.initializers(graph)
+    nodes = try graph.node.enumerated().map { try Node($0.element, index: $0.offset, opset: Int(version)) }
+    try Self.checkOperators(nodes)
+    inputs = try graph.input.filter { [initializers] in initializers[$0.name] == nil }.map(Self.input)
+    outputs = graph.output.map(\.name)
+    consumers = try Self.consumers(inputs, initializers, nodes, outputs)
+  }
+
+  private static func initializers(_ graph: Onnx_GraphProto) throws -> [String: Constant] {
+    var constants: [String: Constant] = [:]
+    for tensor in graph.initializer {
+      let what = "initializer '\(shortened(tensor.name))'"
+      guard !tensor.name.isEmpty, constants[tensor.name] == nil else { throw Failure("\(what) is there twice or has no name") }
+      do { constants[tensor.name] = try Constant(tensor) } catch let failure as Failure { throw Failure("\(what): \(failure)") }
+    }
+    return constants
+  }
+
+  private static func input(_ info: Onnx_ValueInfoProto) throws -> Input {
+    let what = "input '\(shortened(info.name))'"
+    guard info.hasType, info.type.hasTensorType, info.type.tensorType.hasShape else {
+      throw Failure("\(what) is not a tensor of known rank")
+    }
+    let tensor = info.type.tensorType
+    guard tensor.elemType == ElementType.float.rawValue else {
+      throw Failure("\(what) is of type \(ElementType.name(tensor.elemType)), and only FLOAT is supported")
+    }
+    let shape = try tensor.shape.dim.map { dimension -> Int? in
+      // Some programs write 0 or -1 for a dimension that is not fixed.
+      guard case .dimValue(let size) = dimension.value, size > 0 else { return nil }
+      guard size <= 1 << 20 else { throw Failure("\(what) has a dimension of \(size)") }
+      return Int(size)
+    }
+    guard shape.count <= 8 else { throw Failure("\(what) has \(shape.count) dimensions") }
+    return Input(name: info.name, shape: shape)
+  }
+
+  /// - Throws: ``Failure`` that names the first node whose operator is not known, and counts the others.
+  private static func checkOperators(_ nodes: [Node]) throws {
+    let unknown = nodes.filter { Operator.all[$0.op] == nil }
+    if let first = unknown.first {
+      let others = Set(unknown.map(\.op)).subtracting([first.op]).sorted().prefix(4).map(shortened)
+      throw Failure(
+        "\(first.description): operator \(shortened(first.op)) is not supported"
+          + (others.isEmpty ? "" : "; nor are \(others.joined(separator: ", "))") + "; supported are "
+          + Operator.all.keys.sorted().joined(separator: ", "))
+    }
+    for node in nodes { try Operator.all[node.op]?.check(node) }
+  }
+
+  /// Who reads each value, once it is sure that all values are there when they are read.
+  private static func consumers(
+    _ inputs: [Input], _ initializers: [String: Constant], _ nodes: [Node], _ outputs: [String]
+  ) throws -> [String: [Int]] {
+    var known = Set(initializers.keys)
+    for input in inputs where input.name.isEmpty || !known.insert(input.name).inserted {
+      throw Failure("input '\(shortened(input.name))' is there twice or has no name")
+    }
+    let made = Set(nodes.flatMap(\.outputs))
+    var consumers: [String: [Int]] = [:]
+    for node in nodes {
+      for name in node.inputs where !name.isEmpty {
+        guard known.contains(name) else {
+          throw node.failure(
+            "it reads '\(shortened(name))', "
+              + (made.contains(name) ? "which only a later node makes, or a cycle" : "which nothing makes"))
+        }
+        consumers[name, default: []].append(node.index)
+      }
+      for name in node.outputs where !name.isEmpty && !known.insert(name).inserted {
+        throw node.failure("it makes '\(shortened(name))', which is there already")
+      }
+    }
+    guard !outputs.isEmpty else { throw Failure("the graph has no output") }
+    if let missing = outputs.first(where: { !known.contains($0) }) {
+      throw Failure("nothing makes the output '\(shortened(missing))'")
+    }
+    return consumers
+  }
+}

@@ -1,0 +1,126 @@
+import Compute
+import Datasets
+import Formats
+import Training
+
+/// A model as a classifier of images: what its graph wants and gives.
+struct ImageInterface {
+  let input: Graph.Input
+  let output: String
+  /// Whether images are [N,H,W,C] for the graph too, and not [N,C,H,W].
+  let isChannelsLast: Bool
+  let channels: Int
+  /// Images that the graph takes at once; nil for any number.
+  let batch: Int?
+  /// Height and width; nil where not both are fixed.
+  let size: (height: Int, width: Int)?
+  /// Whether the graph ends with a softmax.
+  let givesProbabilities: Bool
+
+  /// - Throws: ``Failure`` for a graph that does not take one batch of images and give one result.
+  init(_ graph: Graph) throws {
+    guard graph.inputs.count == 1, graph.outputs.count == 1 else {
+      throw Failure(
+        "it has \(graph.inputs.count) inputs and \(graph.outputs.count) outputs: a classifier of images has one of each")
+    }
+    (input, output) = (graph.inputs[0], graph.outputs[0])
+    let shape = input.shape
+    guard shape.count == 4 else { throw Failure("input '\(shortened(input.name))' has \(shape.count) dimensions: images have four") }
+    isChannelsLast = Self.isChannelsLast(input.name, graph)
+    let (c, h, w) = isChannelsLast ? (shape[3], shape[1], shape[2]) : (shape[1], shape[2], shape[3])
+    guard let c else { throw Failure("input '\(shortened(input.name))' does not say how many channels images have") }
+    (channels, batch) = (c, shape[0])
+    size = if let h, let w { (h, w) } else { nil }
+    givesProbabilities = Self.endsWithSoftmax(output, graph)
+  }
+
+  /// Whether the first thing of consequence is that channels are moved to the front.
+  private static func isChannelsLast(_ input: String, _ graph: Graph) -> Bool {
+    var name = input
+    while let next = graph.consumers[name]?.first.map({ graph.nodes[$0] }) {
+      if next.op == "Transpose" { return (try? next.ints("perm")) == [0, 3, 1, 2] }
+      guard ["Identity", "Cast", "Add", "Sum", "Pad", "Clip", "Dropout"].contains(next.op) else { return false }
+      name = next.outputs[0]
+    }
+    return false
+  }
+
+  private static func endsWithSoftmax(_ output: String, _ graph: Graph) -> Bool {
+    let makers = Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
+    var name = output
+    while let node = makers[name] {
+      if node.op == "Softmax" { return true }
+      guard ["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"].contains(node.op) else { return false }
+      name = node.inputs[0]
+    }
+    return false
+  }
+
+  /// A batch [N,H,W,C] as the graph has it, and how it lies in memory.
+  func shape(of images: Shape) -> (shape: [Int], order: [Int]?) {
+    let x = images.dimensions
+    return isChannelsLast ? (x, nil) : ([x[0], x[3], x[1], x[2]], Windows.order)
+  }
+}
+
+/// What is known of a classifier in an ONNX file before it is put on a device.
+public struct ONNXDescription: Sendable {
+  /// The file's name without its ending, for messages.
+  public let name: String
+  /// Channels of the images.
+  public let channels: Int
+  /// Height and width that images must have; nil where any will do.
+  public let fixedSize: (height: Int, width: Int)?
+  /// In the order of the outputs; numbers where the file names none.
+  public let classes: [String]
+  /// What the file says of itself, where this project wrote it.
+  public let training: Weights.Description?
+}
+
+extension ONNXModel {
+  /// What the file is as a classifier of images.
+  /// - Throws: ``Failure`` where it is none, or cannot run.
+  public func description() throws -> ONNXDescription {
+    try about {
+      let images = try ImageInterface(graph)
+      let training = try Weights.Description(metadata: metadata)
+      let known = training?.imageSize.flatMap { $0.count == 2 && $0.allSatisfy((1...1 << 16).contains) ? $0 : nil }
+      let size = images.size ?? known.map { ($0[0], $0[1]) } ?? (224, 224)
+      let (_, count) = try plan(images, [images.batch ?? 1, size.0, size.1, images.channels])
+      let named = training.flatMap { $0.classes.count == count ? $0.classes : nil }
+      let file = path.split(separator: "/").last ?? "model"
+      return ONNXDescription(
+        name: shortened(String(file.hasSuffix(".onnx") ? file.dropLast(5) : file)), channels: images.channels, fixedSize: images.size,
+        classes: named ?? (0..<count).map(String.init), training: training)
+    }
+  }
+
+  /// The convolutions that a device does for a batch [N,H,W,C], for tuning.
+  /// - Throws: ``Failure`` where the graph does not take such images.
+  public func convolutions(images: Shape) throws -> [ConvolutionWork] {
+    try about {
+      let interface = try ImageInterface(graph)
+      let batch = Shape([interface.batch ?? images[0]] + images.dimensions.dropFirst())
+      return try plan(interface, batch).plan.convolutions.map { ConvolutionWork(.inference, $0) }
+    }
+  }
+
+  /// - Returns: the plan, and the number of classes.
+  /// - Throws: ``Failure`` where the graph does not take such images or its result is not a row for each.
+  func plan(_ interface: ImageInterface, _ images: Shape) throws -> (plan: Plan, classes: Int) {
+    let plan = try Planner.plan(graph, inputs: [interface.input.name: interface.shape(of: images)])
+    let shape = plan.outputs[0].value.shape
+    guard case .computed = plan.outputs[0].value, shape.first == images[0], shape.dropFirst(2).allSatisfy({ $0 == 1 }),
+      shape.count >= 2
+    else {
+      throw Failure(
+        "output '\(shortened(interface.output))' is \(describe(shape)) for \(images[0]) images: a classifier gives a row of classes for each")
+    }
+    return (plan, shape[1])
+  }
+
+  /// Names the file in a failure.
+  func about<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+  }
+}

@@ -1,0 +1,69 @@
+import Compute
+import Datasets
+import Training
+
+/// A model in an ONNX file as a classifier of images [N,H,W,C], whichever order the graph wants them in.
+///
+/// A graph is planned for each size of batch that comes; parameters on the device are shared between plans.
+public final class ONNXClassifier: Classifier {
+  public let name: String
+  public let classes: [String]
+  public let normalization: Normalization?
+  public let channels: Int
+  public let imageSize: (height: Int, width: Int)?
+  public let givesProbabilities: Bool
+  public var backend: any Backend { runner.backend }
+
+  private let model: ONNXModel
+  private let interface: ImageInterface
+  private let runner: Runner
+  private var plans: [Shape: (plan: Plan, lastUses: [[Int]])] = [:]
+
+  /// - Throws: ``Failure`` where the model is no classifier of images, and for several devices.
+  public init(_ model: ONNXModel, on backend: any Backend) throws {
+    let description = try model.description()
+    guard backend.devices.count == 1 else { throw Failure("\(model.path): an ONNX model runs on one device, not on several") }
+    (name, classes, channels) = (description.name, description.classes, description.channels)
+    (imageSize, normalization) = (description.fixedSize, description.training?.normalization)
+    self.model = model
+    interface = try model.about { try ImageInterface(model.graph) }
+    givesProbabilities = interface.givesProbabilities
+    runner = Runner(on: backend)
+  }
+
+  public func callAsFunction(_ x: Tensor) throws -> Tensor {
+    guard let batch = interface.batch, batch != x.shape[0] else { return try run(x) }
+    // A graph for so many images only: as often as it takes, the last time with zeros for those that are missing.
+    let (count, row) = (x.shape[0], x.count / x.shape[0])
+    let y = try backend.tensor([count, classes.count])
+    for first in stride(from: 0, to: count, by: batch) {
+      let images = min(batch, count - first)
+      let part = try backend.tensor(Shape([batch] + x.shape.dimensions.dropFirst()))
+      if images < batch { try backend.fill(part, with: 0) }
+      try backend.rearrange(x, piece(images * row, from: first * row), into: part)
+      try backend.rearrange(try run(part), piece(images * classes.count, to: first * classes.count), into: y)
+    }
+    return y
+  }
+
+  private func piece(_ count: Int, from start: Int = 0, to end: Int = 0) -> StridedCopy {
+    StridedCopy(extents: [count], from: .init(start: start, strides: [1]), to: .init(start: end, strides: [1]))
+  }
+
+  private func run(_ x: Tensor) throws -> Tensor {
+    let (plan, lastUses) = try plan(for: x.shape)
+    let execution = try runner.run(plan, lastUses, inputs: [interface.input.name: x])
+    guard case .computed(let output) = plan.outputs[0].value else { preconditionFailure("[ONNX] a constant result") }
+    return execution[output, [x.shape[0], classes.count]]
+  }
+
+  private func plan(for images: Shape) throws -> (plan: Plan, lastUses: [[Int]]) {
+    if let known = plans[images] { return known }
+    let (plan, count) = try model.about { try model.plan(interface, images) }
+    guard count == classes.count else {
+      throw Failure("\(model.path): it gives \(count) classes for images \(images), and \(classes.count) for others")
+    }
+    plans[images] = (plan, plan.lastUses())
+    return (plan, plan.lastUses())
+  }
+}

@@ -1,0 +1,91 @@
+import Compute
+import Formats
+import ONNXProto
+import SwiftProtobuf
+
+/// A model in an ONNX file, checked, that runs on any backend.
+public struct ONNXModel {
+  let graph: Graph
+  let path: String
+
+  /// Whether a file is to be taken for an ONNX model: its name ends in `.onnx`, or it begins as one does.
+  public static func isModel(_ path: String) throws -> Bool {
+    if path.hasSuffix(".onnx") { return true }
+    let file = try InputFile(path)
+    guard file.byteCount > 16 else { return false }
+    let head = try file.read(9, at: 0)
+    // The version of the format, a small number, and the tag of one of the fields that programs write next; in a safetensors file the ninth
+    // byte opens the header.
+    return head[0] == 0x08 && (3...32).contains(head[1]) && [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42].contains(head[2]) && head[8] != 0x7B
+  }
+
+  /// Reads and checks a model.
+  /// - Throws: ``Failure`` that names the file and the node, tensor or value that is wrong or not supported.
+  public init(contentsOf path: String) throws {
+    self.path = path
+    let file = try InputFile(path)
+    // The bytes, the messages made of them, and the constants made of these.
+    try requireMemory(3 * file.byteCount, for: path)
+    let bytes = try file.read()
+    do {
+      var options = BinaryDecodingOptions()
+      options.discardUnknownFields = true
+      graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options))
+    } catch let failure as Failure {
+      throw Failure("\(path): \(failure)")
+    } catch {
+      throw Failure("\(path): this is not an ONNX model, or a damaged one: \(Self.describe(error))")
+    }
+  }
+
+  private static func describe(_ error: any Error) -> String {
+    switch error as? BinaryDecodingError {
+    case .truncated: "it ends within a value"
+    case .invalidUTF8: "a text in it is none"
+    case .messageDepthLimit: "its messages are nested too deeply"
+    default: "its bytes are not such messages"
+    }
+  }
+
+  /// Inputs that must be given, in order, with nil for dimensions that are not fixed.
+  public var inputs: [(name: String, shape: [Int?])] { graph.inputs.map { ($0.name, $0.shape) } }
+
+  /// The results' names, in order.
+  public var outputs: [String] { graph.outputs }
+
+  /// What the file says of itself, by key.
+  public var metadata: [String: String] { graph.metadata }
+
+  /// Runs the graph once on float32 tensors, row-major in ONNX's dimensions.
+  ///
+  /// This is for trying graphs; ``ONNXClassifier`` runs many batches.
+  /// - Throws: ``Failure`` where the inputs do not fit the graph; what the backend throws.
+  public func run(_ inputs: [String: HostTensor], on backend: any Backend) throws -> [(name: String, tensor: HostTensor)] {
+    do {
+      let given = inputs.filter { input in graph.inputs.contains { $0.name == input.key } }
+      if let other = given.first(where: { $0.value.type != .float32 }) {
+        throw Failure("input '\(other.key)' is of type \(other.value.type), and only float32 is computed with")
+      }
+      let plan = try Planner.plan(graph, inputs: given.mapValues { ($0.shape.dimensions, nil) })
+      let tensors = try given.mapValues { try backend.upload($0) }
+      let execution = try Runner(on: backend).run(plan, plan.lastUses(), inputs: tensors)
+      return try plan.outputs.map { name, value in
+        switch value {
+        case .constant(let constant): (name, constant.host)
+        case .computed(let computed): (name, try backend.download(execution[computed]))
+        }
+      }
+    } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+  }
+}
+
+extension Constant {
+  /// Integers of all types as int64.
+  fileprivate var host: HostTensor {
+    switch elements {
+    case .floats(let values): HostTensor(values, shape: Shape(shape))
+    case .integers(let values):
+      HostTensor(shape: Shape(shape), type: .int64, bytes: values.withUnsafeBytes { Array($0) })
+    }
+  }
+}

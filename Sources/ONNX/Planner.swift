@@ -1,0 +1,248 @@
+import Compute
+import Formats
+
+/// Goes through a graph once, in order, for inputs of given shapes: works out every shape, computes what constants tell, and lays down
+/// the steps for the rest. Nothing runs meanwhile.
+final class Planner {
+  let graph: Graph
+  private(set) var plan = Plan()
+  private var values: [String: Value] = [:]
+  /// Nodes that another one does along with its own work.
+  private var done: Set<Int> = []
+  /// Elements of constants that were worked out.
+  private var foldedCount = 0
+
+  /// Elements of a value that is computed: kernels count them in 32 bits.
+  static let largestCount = Int(Int32.max)
+  /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
+  private static let largestFoldedCount = 1 << 28
+
+  /// - Parameter shapes: of the inputs, and the order in which their dimensions lie in memory; nil for theirs.
+  /// - Returns: a plan whose outputs are row-major.
+  /// - Throws: ``Failure`` that names the node and what is wrong with it.
+  static func plan(_ graph: Graph, inputs shapes: [String: (shape: [Int], order: [Int]?)]) throws -> Plan {
+    let planner = Planner(graph)
+    for (name, constant) in graph.initializers { planner.values[name] = .constant(constant) }
+    for input in graph.inputs {
+      guard let (shape, order) = shapes[input.name] else { throw Failure("input '\(shortened(input.name))' is not given") }
+      guard shape.count == input.shape.count, zip(shape, input.shape).allSatisfy({ $1 == nil || $0 == $1 }) else {
+        let wanted = input.shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
+        throw Failure("input '\(shortened(input.name))' is \(describe(shape)), and the graph wants [\(wanted)]")
+      }
+      let value = try about(input) { try planner.new(shape, order: order) }
+      planner.values[input.name] = .computed(value)
+      planner.plan.inputs[input.name] = value
+    }
+    for node in graph.nodes where !planner.done.contains(node.index) {
+      guard let op = Operator.all[node.op] else { throw node.failure("the operator is not supported") }
+      do { try op.plan(node, planner) } catch let failure as Failure {
+        throw failure.description.hasPrefix(node.description) ? failure : node.failure(failure.description)
+      }
+    }
+    planner.plan.outputs = try graph.outputs.map { name in
+      guard let value = planner.values[name] else { throw Failure("output '\(shortened(name))' is not made") }
+      guard case .computed(let computed) = value else { return (name, value) }
+      return (name, .computed(try planner.arranged(computed)))
+    }
+    return planner.plan
+  }
+
+  private init(_ graph: Graph) { self.graph = graph }
+
+  private static func about<Result>(_ input: Graph.Input, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let failure as Failure { throw Failure("input '\(shortened(input.name))': \(failure)") }
+  }
+
+  // MARK: Values
+
+  func has(_ node: Node, _ index: Int) -> Bool { index < node.inputs.count && !node.inputs[index].isEmpty }
+
+  func value(_ node: Node, _ index: Int) throws -> Value {
+    guard has(node, index), let value = values[node.inputs[index]] else { throw Failure("input \(index) is missing") }
+    return value
+  }
+
+  /// An input as a tensor on the device; a constant is put there.
+  func computed(_ node: Node, _ index: Int) throws -> Computed { try computed(try value(node, index)) }
+
+  func computed(_ value: Value) throws -> Computed {
+    switch value {
+    case .computed(let computed): return computed
+    case .constant(let constant):
+      guard case .floats(let elements) = constant.elements, constant.type != .double else {
+        throw Failure("it computes with \(constant.type.name), and only FLOAT is supported")
+      }
+      let computed = try new(constant.shape)
+      plan.constants[computed.buffer] = parameter([constant], "as it is") { backend in
+        [try backend.upload(HostTensor(elements, shape: [elements.count]))]
+      }
+      return computed
+    }
+  }
+
+  /// An input whose values must be known before anything runs.
+  func constant(_ node: Node, _ index: Int) throws -> Constant {
+    guard case .constant(let constant) = try value(node, index) else {
+      throw Failure("its input \(index), '\(shortened(node.inputs[index]))', is computed, and only a constant is supported there")
+    }
+    return constant
+  }
+
+  /// The same for a list of integers.
+  func integers(_ node: Node, _ index: Int) throws -> [Int] {
+    let constant = try constant(node, index)
+    guard case .integers(let values) = constant.elements, constant.shape.count <= 1 else {
+      throw Failure("its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not a list of integers")
+    }
+    return values.map(Int.init)
+  }
+
+  /// The same for floats of one shape.
+  func floats(_ node: Node, _ index: Int, shape: [Int]) throws -> Constant {
+    let constant = try constant(node, index)
+    guard case .floats = constant.elements, constant.shape == shape else {
+      throw Failure(
+        "its input \(index), '\(shortened(node.inputs[index]))', is \(describe(constant.shape)) of \(constant.type.name), not "
+          + "\(describe(shape)) of FLOAT")
+    }
+    return constant
+  }
+
+  /// The same for one float.
+  func float(_ node: Node, _ index: Int) throws -> Float {
+    let constant = try constant(node, index)
+    guard case .floats(let values) = constant.elements, values.count == 1 else {
+      throw Failure("its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not one FLOAT")
+    }
+    return values[0]
+  }
+
+  /// Makes a value the node's output.
+  func define(_ node: Node, _ value: Computed) { define(node.outputs[0], .computed(value)) }
+
+  func define(_ node: Node, _ constant: Constant) throws {
+    try count(constant)
+    define(node.outputs[0], .constant(constant))
+  }
+
+  func define(_ name: String, _ value: Value) { values[name] = value }
+
+  /// - Throws: ``Failure`` where the graph would take memory without end for its constants.
+  func count(_ constant: Constant) throws { try count(folded: constant.count) }
+
+  /// The same before a constant of so many elements is made.
+  func count(folded count: Int) throws {
+    guard count <= Self.largestFoldedCount - foldedCount else {
+      throw Failure("its constants, as they are worked out, have more than \(Self.largestFoldedCount) elements")
+    }
+    foldedCount += count
+  }
+
+  /// Whether anything reads the node's output of that number.
+  func isUsed(_ node: Node, _ output: Int) -> Bool {
+    guard output < node.outputs.count, !node.outputs[output].isEmpty else { return false }
+    let name = node.outputs[output]
+    return graph.consumers[name] != nil || graph.outputs.contains(name)
+  }
+
+  // MARK: Steps
+
+  /// Room for a value, row-major unless it says otherwise.
+  func new(_ shape: [Int], order: [Int]? = nil) throws -> Computed {
+    guard shape.count <= StridedCopy.rank else { throw Failure("a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported") }
+    guard !shape.contains(0) else { throw Failure("a value \(describe(shape)) is computed, which has no elements") }
+    guard shape.allSatisfy({ $0 > 0 }), let count = Shape(shape).count(within: Self.largestCount) else {
+      throw Failure("a value \(describe(shape)) is computed, which has more than \(Self.largestCount) elements")
+    }
+    plan.counts.append(count)
+    return Computed(buffer: plan.counts.count - 1, shape: shape, order: order ?? Array(shape.indices))
+  }
+
+  /// Notes a convolution that the plan runs.
+  func note(_ geometry: Conv2D) { plan.convolutions.append(geometry) }
+
+  func step(reads: [Computed], writes: [Computed], _ run: @escaping (Execution) throws -> Void) {
+    plan.steps.append(Plan.Step(reads: reads.map(\.buffer), writes: writes.map(\.buffer), run: run))
+  }
+
+  /// The number of what `make` makes of constants.
+  func parameter(_ constants: [Constant], _ form: String, _ make: @escaping (any Backend) throws -> [Tensor]) -> Int {
+    plan.parameters.append(Parameter(key: Parameter.Key(constants: constants, form: form), make: make))
+    return plan.parameters.count - 1
+  }
+
+  /// The same value with its dimensions in memory in this order; copied where it does not lie so already.
+  func arranged(_ x: Computed, _ order: [Int]) throws -> Computed {
+    if x.lies(in: order) { return Computed(buffer: x.buffer, shape: x.shape, order: order) }
+    let y = try new(x.shape, order: order)
+    copy(x, into: y)
+    return y
+  }
+
+  /// Row-major.
+  func arranged(_ x: Computed) throws -> Computed { try arranged(x, Array(x.shape.indices)) }
+
+  /// Copies all of x to the elements of y from index `start` on in each dimension; those of a dimension of one element may be repeated.
+  func copy(_ x: Computed, into y: Computed, extents: [Int]? = nil, from: [Int]? = nil, at start: [Int]? = nil) {
+    let extents = extents ?? x.shape
+    let xStrides = zip(x.strides, zip(x.shape, extents)).map { $1.0 == 1 && $1.1 != 1 ? 0 : $0 }
+    func offset(_ index: [Int]?, _ strides: [Int]) -> Int { zip(index ?? [], strides).reduce(0) { $0 + $1.0 * $1.1 } }
+    // In the order in which y lies, so that it is written from the beginning to the end.
+    let copy = StridedCopy(
+      extents: y.order.map { extents[$0] },
+      from: .init(start: offset(from, xStrides), strides: y.order.map { xStrides[$0] }),
+      to: .init(start: offset(start, y.strides), strides: y.order.map { y.strides[$0] }))
+    step(reads: [x], writes: [y]) { try $0.backend.rearrange($0[x], copy, into: $0[y]) }
+  }
+
+  /// The value repeated along dimensions of one element, and new ones in front, until it has this shape.
+  /// - Precondition: that can be.
+  func broadcast(_ x: Computed, to shape: [Int], order: [Int]) throws -> Computed {
+    var x = x
+    while x.shape.count < shape.count { x = x.inserting(0) }
+    if x.shape == shape { return try arranged(x, order) }
+    let y = try new(shape, order: order)
+    copy(x, into: y, extents: shape)
+    return y
+  }
+
+  // MARK: What follows
+
+  /// The only node that reads a value, where there is one and the value is not a result of the graph.
+  private func onlyConsumer(of name: String) -> Node? {
+    guard let consumers = graph.consumers[name], consumers.count == 1, !graph.outputs.contains(name),
+      !done.contains(consumers[0])
+    else { return nil }
+    return graph.nodes[consumers[0]]
+  }
+
+  /// The batch normalisation that alone reads a value, which the caller does from now on.
+  func takeNorm(after name: inout String) throws -> (node: Node, norm: Norm)? {
+    guard let next = onlyConsumer(of: name), next.op == "BatchNormalization", next.inputs[0] == name,
+      let value = values[name], value.shape.count >= 2
+    else { return nil }
+    // What comes later may be wrong in itself: then it fails in its own turn.
+    guard let norm = try? Norm(next, self, channels: value.shape[1]) else { return nil }
+    done.insert(next.index)
+    name = next.outputs[0]
+    return (next, norm)
+  }
+
+  /// The sum of a value with another one of the same shape that is there already, which the caller does from now on.
+  func takeSum(after name: inout String, shape: [Int]) -> Computed? {
+    guard let next = onlyConsumer(of: name), next.op == "Add" || next.op == "Sum", next.inputs.count == 2,
+      let other = next.inputs.first(where: { $0 != name }), case .computed(let residual)? = values[other], residual.shape == shape
+    else { return nil }
+    done.insert(next.index)
+    name = next.outputs[0]
+    return residual
+  }
+
+  /// Whether ReLU follows, which the caller does from now on.
+  func takeRelu(after name: inout String) -> Bool {
+    guard let next = onlyConsumer(of: name), next.op == "Relu" else { return false }
+    done.insert(next.index)
+    name = next.outputs[0]
+    return true
+  }
+}
