@@ -155,6 +155,9 @@ public struct Normalization: Hashable, Codable, Sendable {
   /// Of colour bytes, as torchvision's models of the ImageNet family want them.
   public static let imageNet = Normalization(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
 
+  /// The same of grey bytes: the means over the colours.
+  public static let imageNetGrey = Normalization(mean: [0.449], deviation: [0.226])
+
   /// The same map as x = pixel·scale + shift, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes
   /// it: float32 [2,C], first scale = 1 / (range·deviation), then shift = −mean / deviation.
   public var channelMap: HostTensor {

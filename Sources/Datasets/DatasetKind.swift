@@ -25,15 +25,19 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - path: the data set's file or folder; nil for the place where the system keeps it. For ``folder`` that of the classes' folders.
   ///   - imageSize: height and width of the images that come from ``folder``; the others have their own.
+  ///   - normalization: of the images of ``folder``, which become grey where it is of one channel; nil for ImageNet's.
   ///   - damaged: what happens to images of ``folder`` that cannot be decoded.
   /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
-  public func open(from path: String?, imageSize: Int, damaged: DamagedImages = .fail) throws -> LabelledSplits {
+  public func open(
+    from path: String?, imageSize: Int, normalization: Normalization? = nil, damaged: DamagedImages = .fail
+  ) throws -> LabelledSplits {
     if let path { try requireKind(of: path) }
     guard self == .folder else { return LabelledSplits(try load(from: path)) }
     let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
-    return LabelledSplits(
-      train: PhotographDataset(splits.train, imageSize: imageSize, damaged: damaged),
-      validation: PhotographDataset(splits.validation, imageSize: imageSize, damaged: damaged))
+    func dataset(_ folder: ImageFolder) -> PhotographDataset {
+      PhotographDataset(folder, imageSize: imageSize, normalization: normalization ?? .imageNet, damaged: damaged)
+    }
+    return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation))
   }
 
   /// Reads the data set into memory.

@@ -17,11 +17,14 @@ public struct PhotographDataset: StreamedImages {
   public let contents: DatasetContents?
 
   public var name: String { DatasetKind.folder.rawValue }
-  public var shape: Shape { [items.count, imageSize, imageSize, 3] }
-  public var normalization: Normalization { .imageNet }
+  /// Of one channel for images that are made grey, or of three.
+  public let normalization: Normalization
+  public var shape: Shape { [items.count, imageSize, imageSize, normalization.mean.count] }
 
-  /// - Precondition: the folder has images, and the size is positive.
-  public init(_ folder: ImageFolder, imageSize: Int, damaged: DamagedImages = .fail) {
+  /// - Precondition: the folder has images, the size is positive, and the normalisation is of one channel or three.
+  public init(
+    _ folder: ImageFolder, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
+  ) {
     var checksum = Checksum()
     for sample in folder.samples {
       checksum.add(sample.path.utf8.dropFirst(folder.path.utf8.count))
@@ -30,17 +33,20 @@ public struct PhotographDataset: StreamedImages {
     self.init(
       classes: folder.classes,
       items: folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }, imageSize: imageSize,
-      damaged: damaged, ignored: folder.ignored,
+      normalization: normalization, damaged: damaged, ignored: folder.ignored,
       contents: DatasetContents(count: folder.samples.count, checksum: checksum.text))
   }
 
   private init(
-    classes: [String], items: [ImageItem], imageSize: Int, damaged: DamagedImages, ignored: [String], contents: DatasetContents?
+    classes: [String], items: [ImageItem], imageSize: Int, normalization: Normalization, damaged: DamagedImages,
+    ignored: [String], contents: DatasetContents?
   ) {
+    precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
     precondition(!items.isEmpty && imageSize > 0, "[PhotographDataset] \(items.count) images of \(imageSize) pixels")
     self.classes = classes
     self.items = items
     self.imageSize = imageSize
+    self.normalization = normalization
     self.damaged = damaged
     self.ignored = ignored
     self.contents = contents
@@ -56,7 +62,8 @@ public struct PhotographDataset: StreamedImages {
     }
     let chosen = ranked.sorted { ($0.turn, $0.item.label) < ($1.turn, $1.item.label) }.prefix(count).map(\.item)
     return PhotographDataset(
-      classes: classes, items: chosen, imageSize: imageSize, damaged: damaged, ignored: ignored, contents: contents)
+      classes: classes, items: chosen, imageSize: imageSize, normalization: normalization, damaged: damaged, ignored: ignored,
+      contents: contents)
   }
 
   public func loader(
@@ -72,7 +79,8 @@ public struct PhotographDataset: StreamedImages {
         EvaluationTransform.usual(crop: imageSize)
       }
     let changes = augmentation?.pixelAugmentation(seed: seed, epoch: epoch)
-    return FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
+    let loader = FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
+    return shape[3] == 1 ? GreyLoader(loader) : loader
   }
 }
 

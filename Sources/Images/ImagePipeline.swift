@@ -34,6 +34,24 @@ public protocol ImageLoader: Sendable {
   func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws
 }
 
+/// What another loader makes of colour images, in grey.
+public struct GreyLoader: ImageLoader {
+  private let colours: any ImageLoader
+
+  /// - Parameter colours: makes [H,W,3].
+  public init(_ colours: any ImageLoader) { self.colours = colours }
+
+  public var imageBytes: Int { colours.imageBytes / 3 }
+
+  public func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: colours.imageBytes) { rgb in
+      rgb.initialize(repeating: 0)
+      try colours.load(item, into: rgb)
+      _ = pixels.update(from: luma(ofRGB: UnsafeRawBufferPointer(rgb)))
+    }
+  }
+}
+
 /// Reads, decodes and transforms files.
 public struct FileLoader: ImageLoader {
   /// What makes images of one size out of them.

@@ -152,13 +152,13 @@ struct RunOptions: ParsableArguments {
     try usage { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 1), .synthetic).validate() }
   }
 
-  func configuration(_ model: ModelConfiguration, _ kind: DatasetKind) -> RunConfiguration {
+  func configuration(_ model: ModelConfiguration, _ kind: DatasetKind, imageSize: Int? = nil) -> RunConfiguration {
     var run = RunConfiguration(model: model, dataset: kind.rawValue)
     // Absolute, so that the run can be resumed from anywhere.
     run.data = data.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
     if kind == .folder {
-      run.imageSize = size(for: model.name)
+      run.imageSize = imageSize
       run.damaged = damaged
     }
     augmentation.apply(to: &run, kind)
@@ -190,7 +190,4 @@ struct RunOptions: ParsableArguments {
     run.initialWeights = initialWeights
     return run
   }
-
-  /// Height and width of the images of a folder.
-  func size(for model: String) -> Int { imageSize ?? (try? ModelConfiguration.usualInput(of: model).side) ?? 224 }
 }
