@@ -57,7 +57,7 @@ struct EvaluateCommand: ParsableCommand {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
     if dataset != .folder, imageSize != nil {
-      throw usageError("--image-size is about photographs, the images of '\(dataset.rawValue)' have their own: use --dataset folder")
+      throw usageError("--image-size is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     let side = imageSize ?? checkpoint.imageSize.height
     let validation = try dataset.open(from: data, imageSize: side, damaged: damaged).validation
