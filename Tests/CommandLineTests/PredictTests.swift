@@ -1,3 +1,4 @@
+import Compute
 import Formats
 import Foundation
 import Photographs
@@ -96,6 +97,20 @@ import Testing
     }
   }
 
+  /// Halves are numbers of float32 as well, so the logits are the same.
+  @Test func tensorsMayBeOf16Bits() throws {
+    try withTemporaryFolder { folder in
+      let images = HostTensor((0..<128).map { Float($0 % 7) / 4 }, shape: [2, 8, 8, 1])
+      let logits = try [DataType.float32, .float16, .bfloat16].map { type in
+        try Safetensors.write([("images", images.converted(to: type))], metadata: [:], to: "\(folder)/in")
+        let result = try run("predict --checkpoint \(Samples.folder)/run/last.safetensors --tensors in --output out", in: folder)
+        #expect(result.code == 0 && result.out == "resnet8, logits [2, 3] of 2 images in out\n", "\(result.err)")
+        return try Safetensors.read("\(folder)/out").tensors["logits"]
+      }
+      #expect(logits[0]?.shape == [2, 3] && logits[0] == logits[1] && logits[0] == logits[2])
+    }
+  }
+
   private static let sample = "--checkpoint run/last.safetensors"
   static let wrong: [Wrong] = [
     Wrong("predict \(sample)", 64, "images or folders", "--tensors"), Wrong("predict \(sample) ''", 64, "<image>"),
@@ -113,6 +128,7 @@ import Testing
     Wrong("predict \(sample) empty --mean 0 --std 1 --tta ten-crop", 1, "ten crops"),
     Wrong("predict \(sample) empty --mean 0 --std 1", 1, "empty: empty"),
     Wrong("predict --checkpoint run empty", 1, "run is a folder", "run/best.safetensors"),
+    Wrong("evaluate \(sample) --data images.safetensors --image-size 16", 64, "--image-size", "folder"),
     Wrong("evaluate \(sample) --data images.safetensors --tta ten-crop", 1, "ten crops", "8×8"),
     Wrong("evaluate \(sample) --data images.safetensors --confusion ''", 64, "--confusion"),
     Wrong("evaluate \(sample) --data images.safetensors --confusion /nowhere/x", 1, "/nowhere/x", "No such file"),

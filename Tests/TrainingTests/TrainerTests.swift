@@ -107,13 +107,13 @@ import Training
     #expect(whole.stepsPerEpoch == 3 && whole.totalSteps == 6)
     #expect(try whole.run() == .finished)
     var asked = 0
-    let halves = try trainer("halves", run)
     #expect(
-      try halves.run(shouldStop: {
+      try trainer("halves", run).run(shouldStop: {
         asked += 1
         return asked == 3
       }) == .stopped)
-    #expect(try trainer("halves", run, resuming: true).run() == .finished)
+    let halves = try trainer("halves", run, resuming: true)
+    #expect(try halves.run() == .finished)
     #expect(try contents(halves.folder.lastPath) == contents(whole.folder.lastPath))
     #expect(try contents(halves.folder.resumePath) == contents(whole.folder.resumePath))
     // What is saved for use is the average, which is not what is trained.
