@@ -191,6 +191,43 @@ import Testing
     }
   }
 
+  /// Resized, padded, cropped and mirrored, as if the whole had been resized; of a panorama too, and where the crop shows nothing of it.
+  @Test(arguments: [(20, 33, 3), (16, 16, 4), (5, 400, 2), (31, 17, 40)]) func paddedCrops(
+    _ height: Int, _ width: Int, _ padding: Int
+  ) throws {
+    try withTemporaryFolder { folder in
+      let picture = RGBImage(
+        height: height, width: width, pixels: (0..<height * width * 3).map { UInt8(truncatingIfNeeded: 1 + $0 * 7 % 253) })
+      for name in ["train/a", "val/a"] {
+        try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+        try picture.writePNG(to: "\(folder)/\(name)/1.png")
+      }
+      let photographs = try #require(try DatasetKind.folder.open(from: folder, imageSize: 16).train as? PhotographDataset)
+      let (rows, columns) = EvaluationTransform.resizedSize(of: picture, shorter: 16)
+      let resized = picture.resized(height: rows, width: columns)
+      let augmentation = Augmentation(padding: padding)
+      var (offsets, flips) = (Set<Int>(), Set<Bool>())
+      for epoch in 0..<40 {
+        let loader = photographs.loader(crop: nil, augmentation, seed: 3, epoch: epoch)
+        var pixels = [UInt8](repeating: 99, count: 16 * 16 * 3)
+        try pixels.withUnsafeMutableBufferPointer { try loader.load(photographs.items[0], into: $0) }
+        let draw = augmentation.draw(seed: 3, epoch: epoch, sample: 0, spare: (rows - 16, columns - 16))
+        offsets.insert(draw.left)
+        flips.insert(draw.isFlipped)
+        for p in 0..<16 {
+          for q in 0..<16 {
+            let (h, w) = (draw.top + p, draw.left + (draw.isFlipped ? 15 - q : q))
+            let inside = h >= 0 && h < rows && w >= 0 && w < columns
+            let expected = inside ? Array(resized.pixels[(h * columns + w) * 3..<(h * columns + w) * 3 + 3]) : [0, 0, 0]
+            #expect(Array(pixels[(p * 16 + q) * 3..<(p * 16 + q) * 3 + 3]) == expected)
+          }
+        }
+      }
+      // From the first pixel of the padding to where the crop ends with its last.
+      #expect(offsets.allSatisfy { (-padding...columns - 16 + padding).contains($0) } && offsets.count > 5 && flips.count == 2)
+    }
+  }
+
   @Test func wrongKindsOfPaths() throws {
     try withTemporaryFolder { folder in
       let file = "\(folder)/file"
