@@ -20,6 +20,9 @@ public struct Augmentation: Hashable, Codable, Sendable {
   /// The most pixels that ``padding`` may be.
   public static let maximumPadding = 1 << 16
 
+  /// The most that a factor may differ from 1.
+  static let strongestJitter = 100.0
+
   public init(padding: Int = 4, flip: Bool = true) {
     precondition(padding >= 0 && padding <= Self.maximumPadding, "[Augmentation] padding \(padding)")
     self.padding = padding
@@ -42,18 +45,18 @@ public struct Augmentation: Hashable, Codable, Sendable {
     }
     if let jitter = colorJitter {
       let strengths = [jitter.brightness, jitter.contrast, jitter.saturation]
-      guard strengths.allSatisfy({ $0.isFinite && $0 >= 0 }), (0...0.5).contains(jitter.hue) else {
+      guard strengths.allSatisfy((0...Self.strongestJitter).contains), (0...0.5).contains(jitter.hue) else {
         throw Failure(
           "--color-jitter \((strengths + [jitter.hue]).map { "\($0)" }.joined(separator: ",")): brightness, contrast and saturation "
-            + "must be at least 0, hue from 0 to 0.5")
+            + "must be from 0 to \(Self.strongestJitter), hue from 0 to 0.5")
       }
     }
     if let erasing = randomErasing, !(0...1).contains(erasing.probability) {
       throw Failure("--random-erasing \(erasing.probability): it must be from 0 to 1")
     }
     for (name, alpha) in [("--mixup", mixing?.mixup), ("--cutmix", mixing?.cutmix)] {
-      guard let alpha, !(alpha > 0 && alpha.isFinite) else { continue }
-      throw Failure("\(name) \(alpha): it must be above 0")
+      guard let alpha, !BatchMixing.alphas.contains(alpha) else { continue }
+      throw Failure("\(name) \(alpha): it must be from \(BatchMixing.alphas.lowerBound) to \(BatchMixing.alphas.upperBound)")
     }
   }
 

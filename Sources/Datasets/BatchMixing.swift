@@ -14,6 +14,9 @@ public struct BatchMixing: Hashable, Codable, Sendable {
     self.cutmix = cutmix
   }
 
+  /// Beyond these, Beta(α, α) is 0 or 1, or ½, and nothing else.
+  static let alphas = 1e-6...1e6
+
   /// How a batch is mixed.
   public struct Draw: Hashable, Sendable {
     /// The image's own share of its pixels outside the box, and of its label, in 2^24ths.
@@ -29,14 +32,11 @@ public struct BatchMixing: Hashable, Codable, Sendable {
   /// The draw for a batch in an epoch, a function of the numbers.
   public func draw(seed: UInt64, epoch: Int, batch: Int, height: Int, width: Int) -> Draw {
     var random = Philox(seed: seed, stream: RandomStream.mixing, epoch: epoch, sample: batch)
-    let cuts = random.below(2) == 1
-    if let alpha = cuts ? cutmix ?? mixup : mixup ?? cutmix {
-      let share = Self.beta(alpha, &random)
-      if (cuts && cutmix != nil) || mixup == nil { return Self.cut(share, height, width, &random) }
-      let fixed = Self.fixed(share)
-      return Draw(pixelShare: fixed, labelShare: fixed, box: Draw.none.box)
-    }
-    return .none
+    let cuts = cutmix != nil && (mixup == nil || random.below(2) == 1)
+    guard let alpha = cuts ? cutmix : mixup else { return .none }
+    let share = Self.beta(alpha, &random)
+    if cuts { return Self.cut(share, height, width, &random) }
+    return Draw(pixelShare: Self.fixed(share), labelShare: Self.fixed(share), box: Draw.none.box)
   }
 
   /// A rectangle of 1 − share of the area about any pixel, cut off at the edges; the label's share is what is left of the image.

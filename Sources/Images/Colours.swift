@@ -18,19 +18,26 @@ enum HSV {
       if pixel.x == largest { b - g } else if pixel.y == largest { Float(2.0 + Double(r) - Double(b)) } else {
         Float(4.0 + Double(g) - Double(r))
       }
-    let turns = Float((Double(sixths) / 6 + 1).truncatingRemainder(dividingBy: 1))
+    // From −1/6 to 5/6 of a turn.
+    let positive = Double(sixths) / 6 + 1
+    let turns = Float(positive >= 1 ? positive - 1 : positive)
     return (UInt8(Double(turns) * 255), UInt8(Double(saturation) * 255), largest)
   }
 
   static func rgb(_ hue: UInt8, _ saturation: UInt8, _ value: UInt8) -> SIMD3<UInt8> {
     guard saturation > 0 else { return SIMD3(repeating: value) }
     let sixths = Double(Float(hue)) * 6 / 255
-    let sector = Float(sixths.rounded(.down))
+    let sector = Int32(sixths)
     let f = Double(Float(sixths - Double(sector)))
     let s = Double(Float(Double(Float(saturation)) / 255))
-    func scaled(_ share: Double) -> UInt8 { UInt8(max(0, min(255, (Double(Float(value)) * share).rounded()))) }
+    // To the nearest, halves up.
+    func scaled(_ share: Double) -> UInt8 {
+      let product = Double(value) * share
+      let whole = Int32(product)
+      return UInt8(truncatingIfNeeded: whole + (product - Double(whole) >= 0.5 ? 1 : 0))
+    }
     let (p, q, t) = (scaled(1 - s), scaled(1 - s * f), scaled(1 - s * (1 - f)))
-    switch Int(sector) % 6 {
+    switch sector % 6 {
     case 0: return SIMD3(value, t, p)
     case 1: return SIMD3(q, value, p)
     case 2: return SIMD3(p, value, t)

@@ -64,7 +64,7 @@ extension RGBImage {
   }
 }
 
-/// Pillow's blend of two bytes: the first at a factor of 0, the second at 1.
+/// Pillow's blend of two bytes: the first at a factor of 0, the second at 1. The factor is finite in float32.
 func blend(_ first: UInt8, _ second: UInt8, _ factor: Double) -> UInt8 {
   let value = Float(first) + Float(factor) * Float(Int32(second) - Int32(first))
   return UInt8(max(0, min(255, value)))

@@ -15,7 +15,7 @@ import Testing
     Wrong("train --color-jitter 1,1,1,1,1", 64, "1,1,1,1,1"),
     Wrong("train --color-jitter 0,0,0,0.7", 64, "--color-jitter", "hue"),
     Wrong("train --random-erasing 1.5", 64, "--random-erasing 1.5", "from 0 to 1"),
-    Wrong("train --mixup 0", 64, "--mixup 0.0", "above 0"), Wrong("train --cutmix=-1", 64, "--cutmix -1.0", "above 0"),
+    Wrong("train --mixup 0", 64, "--mixup 0.0", "from 1e-06"), Wrong("train --cutmix=-1", 64, "--cutmix -1.0", "from 1e-06"),
     Wrong("train --crop-padding 70000", 64, "--crop-padding 70000"),
     Wrong("train --resume run --mixup 0.2", 64, "--mixup"),
     Wrong("train --resume run --trivial-augment", 64, "--trivial-augment"),

@@ -39,7 +39,7 @@ import Testing
   }
 
   /// Beta(α, α) has the mean ½ and the variance 1/(8α + 4), also where α is so small that it is 0 or 1.
-  @Test(arguments: [1e-4, 0.2, 1, 7.5]) func mixupShares(_ alpha: Double) {
+  @Test(arguments: [1e-6, 0.2, 1, 7.5]) func mixupShares(_ alpha: Double) {
     let shares = (0..<8000).map { batch in
       let draw = BatchMixing(mixup: alpha).draw(seed: 5, epoch: 2, batch: batch, height: 8, width: 8)
       #expect(draw.pixelShare == draw.labelShare && draw.box.height == 0)
@@ -148,10 +148,10 @@ import Testing
       return failureMessage { try augmentation.validate() } ?? ""
     }
     expect(message { $0.colorJitter = ColorJitter(brightness: 0.1, hue: 0.6) }, says: ["--color-jitter 0.1,0.0,0.0,0.6", "hue"])
-    expect(message { $0.colorJitter = ColorJitter(contrast: -1) }, says: ["--color-jitter", "at least 0"])
+    expect(message { $0.colorJitter = ColorJitter(contrast: -1) }, says: ["--color-jitter", "from 0 to 100"])
     expect(message { $0.randomErasing = RandomErasing(probability: .nan) }, says: ["--random-erasing nan", "from 0 to 1"])
-    expect(message { $0.mixing = BatchMixing(mixup: 0) }, says: ["--mixup 0.0", "above 0"])
-    expect(message { $0.mixing = BatchMixing(mixup: 1, cutmix: .infinity) }, says: ["--cutmix inf", "above 0"])
+    expect(message { $0.mixing = BatchMixing(mixup: 0) }, says: ["--mixup 0.0", "from 1e-06 to 1000000"])
+    expect(message { $0.mixing = BatchMixing(mixup: 1, cutmix: .infinity) }, says: ["--cutmix inf", "from 1e-06"])
     let floats = Dataset(
       name: "tensors", images: HostTensor([Float](repeating: 0, count: 8), shape: [2, 2, 2, 1]),
       labels: HostTensor([0, 1] as [Int32], shape: [2]), classes: ["a", "b"], normalization: .none(channels: 1))
@@ -188,6 +188,43 @@ import Testing
       try FileManager.default.moveItem(atPath: "\(moved)/train/c/2.jpg", toPath: "\(moved)/train/c/4.jpg")
       let renamed = try DatasetKind.folder.open(from: moved, imageSize: 8).train.contents
       #expect(renamed?.count == 6 && renamed != contents)
+    }
+  }
+
+  /// Resized, padded, cropped and mirrored, as if the whole had been resized; of a panorama too, and where the crop shows nothing of it.
+  @Test(arguments: [(20, 33, 3), (16, 16, 4), (5, 400, 2), (31, 17, 40)]) func paddedCrops(
+    _ height: Int, _ width: Int, _ padding: Int
+  ) throws {
+    try withTemporaryFolder { folder in
+      let picture = RGBImage(
+        height: height, width: width, pixels: (0..<height * width * 3).map { UInt8(truncatingIfNeeded: 1 + $0 * 7 % 253) })
+      for name in ["train/a", "val/a"] {
+        try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+        try picture.writePNG(to: "\(folder)/\(name)/1.png")
+      }
+      let photographs = try #require(try DatasetKind.folder.open(from: folder, imageSize: 16).train as? PhotographDataset)
+      let (rows, columns) = EvaluationTransform.resizedSize(of: picture, shorter: 16)
+      let resized = picture.resized(height: rows, width: columns)
+      let augmentation = Augmentation(padding: padding)
+      var (offsets, flips) = (Set<Int>(), Set<Bool>())
+      for epoch in 0..<40 {
+        let loader = photographs.loader(crop: nil, augmentation, seed: 3, epoch: epoch)
+        var pixels = [UInt8](repeating: 99, count: 16 * 16 * 3)
+        try pixels.withUnsafeMutableBufferPointer { try loader.load(photographs.items[0], into: $0) }
+        let draw = augmentation.draw(seed: 3, epoch: epoch, sample: 0, spare: (rows - 16, columns - 16))
+        offsets.insert(draw.left)
+        flips.insert(draw.isFlipped)
+        for p in 0..<16 {
+          for q in 0..<16 {
+            let (h, w) = (draw.top + p, draw.left + (draw.isFlipped ? 15 - q : q))
+            let inside = h >= 0 && h < rows && w >= 0 && w < columns
+            let expected = inside ? Array(resized.pixels[(h * columns + w) * 3..<(h * columns + w) * 3 + 3]) : [0, 0, 0]
+            #expect(Array(pixels[(p * 16 + q) * 3..<(p * 16 + q) * 3 + 3]) == expected)
+          }
+        }
+      }
+      // From the first pixel of the padding to where the crop ends with its last.
+      #expect(offsets.allSatisfy { (-padding...columns - 16 + padding).contains($0) } && offsets.count > 5 && flips.count == 2)
     }
   }
 
