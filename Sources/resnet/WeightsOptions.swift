@@ -23,7 +23,8 @@ struct WeightsOptions: ParsableArguments {
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
     if try ONNXModel.isModel(path) {
-      throw Failure("\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
+      throw Failure(
+        "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
     }
     let weights = try Weights(contentsOf: path)
     return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
