@@ -57,7 +57,12 @@ let package = Package(
     // Made from onnx.proto by Scripts/generate-onnx-proto.
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
-    .target(name: "ONNX", dependencies: ["Compute", "Formats", "Models", "NN", "ONNXProto", "Training", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    .target(
+      name: "ONNX",
+      dependencies: [
+        "Compute", "Formats", "Models", "NN", "ONNXProto", "Training",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     .target(name: "Conformance", dependencies: ["Compute"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
     .executableTarget(
@@ -80,7 +85,12 @@ let package = Package(
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "ONNXTests", dependencies: ["CPUBackend", "Formats", "ONNX", "OpenCLBackend"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "ONNXTests",
+      dependencies: [
+        "CPUBackend", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images"]),
     .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images"], resources: [.copy("Fixtures")]),
     .testTarget(

@@ -8,7 +8,13 @@ enum ElementType: Int32 {
   case uint8, int8, uint16, int16, int32, int64, string, bool, float16, double, uint32, uint64, complex64, complex128, bfloat16
 
   /// For messages, for example `INT64`; the number where the type is unknown.
-  static func name(_ number: Int32) -> String { ElementType(rawValue: number)?.name ?? "number \(number)" }
+  static func name(_ number: Int32) -> String {
+    let newer = [
+      "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2", "INT2",
+    ]
+    return ElementType(rawValue: number)?.name ?? ((17..<27).contains(number) ? newer[Int(number) - 17] : "number \(number)")
+  }
+
   var name: String { "\(self)".uppercased() }
 
   /// Bytes of one element in a tensor's raw data; nil where this project cannot read it.

@@ -8,25 +8,27 @@ extension Operator {
       throw Failure("it has \(node.attributes.count) values, not one")
     }
     switch (key, value) {
-    case ("value", .tensor(let constant)): try planner.define(node, constant)
-    case ("value_float", .float(let value)): try planner.define(node, Constant([value], shape: []))
-    case ("value_floats", .floats(let values)): try planner.define(node, Constant(values, shape: [values.count]))
-    case ("value_int", .int(let value)): try planner.define(node, Constant(.int64, [], .integers([Int64(value)])))
+    case ("value", .tensor(let constant)): planner.define(node, constant)
+    case ("value_float", .float(let value)): planner.define(node, Constant([value], shape: []))
+    case ("value_floats", .floats(let values)): planner.define(node, Constant(values, shape: [values.count]))
+    case ("value_int", .int(let value)): planner.define(node, Constant(.int64, [], .integers([Int64(value)])))
     case ("value_ints", .ints(let values)):
-      try planner.define(node, Constant(.int64, [values.count], .integers(values.map(Int64.init))))
+      planner.define(node, Constant(.int64, [values.count], .integers(values.map(Int64.init))))
     default: throw Failure("attribute '\(shortened(key))' does not hold what its name says")
     }
   }
 
   static func constantOfShape(_ node: Node, _ planner: Planner) throws {
     let (shape, count) = try Constant.shape(try planner.integers(node, 0).map(Int64.init))
-    try planner.count(folded: count)
     var value = Constant([0], shape: [1])
     if let attribute = node.attributes["value"] {
-      guard case .tensor(let constant) = attribute, constant.count == 1 else { throw node.mistyped("value", "a tensor of one element") }
+      guard case .tensor(let constant) = attribute, constant.count == 1 else {
+        throw node.mistyped("value", "a tensor of one element")
+      }
       value = constant
     }
-    try planner.define(node, value.picking(repeatElement(0, count: count), shape: shape))
+    try planner.count(folded: count, value.type)
+    planner.define(node, value.picking(repeatElement(0, count: count), shape: shape))
   }
 
   static func shape(_ node: Node, _ planner: Planner) throws {
@@ -37,16 +39,18 @@ extension Operator {
     }
     let (start, end) = (try bound("start", 0), try bound("end", shape.count))
     let sizes = shape[start..<max(start, end)].map(Int64.init)
-    try planner.define(node, Constant(.int64, [sizes.count], .integers(sizes)))
+    planner.define(node, Constant(.int64, [sizes.count], .integers(sizes)))
   }
 
   static func cast(_ node: Node, _ planner: Planner) throws {
     let number = Int32(truncatingIfNeeded: try node.int("to", default: 0))
-    guard let type = ElementType(rawValue: number) else { throw Failure("a cast to \(ElementType.name(number)) is not supported") }
+    guard let type = ElementType(rawValue: number) else {
+      throw Failure("a cast to \(ElementType.name(number)) is not supported")
+    }
     switch try planner.value(node, 0) {
     case .constant(let constant):
       try planner.count(constant)
-      try planner.define(node, try constant.cast(to: type))
+      planner.define(node, try constant.cast(to: type))
     case .computed(let x):
       guard type == .float else { throw Failure("it casts what is computed to \(type.name), and only FLOAT is supported") }
       planner.define(node, x)
@@ -55,14 +59,16 @@ extension Operator {
 
   /// In inference nothing is dropped.
   static func dropout(_ node: Node, _ planner: Planner) throws {
-    if planner.has(node, 2), case .integers(let flags) = try planner.constant(node, 2).elements, flags.contains(where: { $0 != 0 }) {
+    if planner.has(node, 2), case .integers(let flags) = try planner.constant(node, 2).elements,
+      flags.contains(where: { $0 != 0 })
+    {
       throw Failure("training_mode is on, and only inference is supported")
     }
     let value = try planner.value(node, 0)
     planner.define(node.outputs[0], value)
     if planner.isUsed(node, 1) {
       guard let count = Shape(value.shape).count(within: Constant.largestCount) else { throw Failure("its mask is too large") }
-      try planner.count(folded: count)
+      try planner.count(folded: count, .bool)
       planner.define(node.outputs[1], .constant(Constant(.bool, value.shape, .integers([Int64](repeating: 1, count: count)))))
     }
   }

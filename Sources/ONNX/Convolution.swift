@@ -25,7 +25,7 @@ extension Operator {
     let y = try windows.output(of: x, channels: outputs, planner)
 
     var name = node.outputs[0]
-    let norm = try planner.takeNorm(after: &name)?.norm
+    let norm = planner.takeNorm(after: &name, channels: outputs)
     let shape = windows.result(y).shape
     let residual = try planner.takeSum(after: &name, shape: shape).map { try windows.images($0, planner) }
     let ending = Ending(

@@ -25,7 +25,9 @@ struct ImageInterface {
     }
     (input, output) = (graph.inputs[0], graph.outputs[0])
     let shape = input.shape
-    guard shape.count == 4 else { throw Failure("input '\(shortened(input.name))' has \(shape.count) dimensions: images have four") }
+    guard shape.count == 4 else {
+      throw Failure("input '\(shortened(input.name))' has \(shape.count) dimensions: images have four")
+    }
     isChannelsLast = Self.isChannelsLast(input.name, graph)
     let (c, h, w) = isChannelsLast ? (shape[3], shape[1], shape[2]) : (shape[1], shape[2], shape[3])
     guard let c else { throw Failure("input '\(shortened(input.name))' does not say how many channels images have") }
@@ -90,8 +92,8 @@ extension ONNXModel {
       let named = training.flatMap { $0.classes.count == count ? $0.classes : nil }
       let file = path.split(separator: "/").last ?? "model"
       return ONNXDescription(
-        name: shortened(String(file.hasSuffix(".onnx") ? file.dropLast(5) : file)), channels: images.channels, fixedSize: images.size,
-        classes: named ?? (0..<count).map(String.init), training: training)
+        name: shortened(String(file.hasSuffix(".onnx") ? file.dropLast(5) : file)), channels: images.channels,
+        fixedSize: images.size, classes: named ?? (0..<count).map(String.init), training: training)
     }
   }
 
@@ -114,7 +116,8 @@ extension ONNXModel {
       shape.count >= 2
     else {
       throw Failure(
-        "output '\(shortened(interface.output))' is \(describe(shape)) for \(images[0]) images: a classifier gives a row of classes for each")
+        "output '\(shortened(interface.output))' is \(describe(shape)) for \(images[0]) images: a classifier gives a row of "
+          + "classes for each")
     }
     return (plan, shape[1])
   }

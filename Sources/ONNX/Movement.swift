@@ -16,7 +16,7 @@ extension Operator {
     case .computed(let x): planner.define(node, x.transposed(permutation))
     case .constant(let x):
       try planner.count(x)
-      try planner.define(node, x.transposed(permutation))
+      planner.define(node, x.transposed(permutation))
     }
   }
 
@@ -51,7 +51,7 @@ extension Operator {
 
   private static func reshape(_ value: Value, _ shape: [Int], _ node: Node, _ planner: Planner) throws {
     switch value {
-    case .constant(let x): try planner.define(node, x.reshaped(shape))
+    case .constant(let x): planner.define(node, x.reshaped(shape))
     case .computed(let x):
       guard shape.count <= StridedCopy.rank else { throw Failure("its result has \(shape.count) dimensions, too many") }
       planner.define(node, try planner.arranged(x).reshaped(shape))
@@ -69,7 +69,7 @@ extension Operator {
     switch value {
     case .computed(let x): planner.define(node, removed.sorted().reversed().reduce(x) { $0.removing($1) })
     case .constant(let x):
-      try planner.define(node, x.reshaped(x.shape.indices.filter { !removed.contains($0) }.map { x.shape[$0] }))
+      planner.define(node, x.reshaped(x.shape.indices.filter { !removed.contains($0) }.map { x.shape[$0] }))
     }
   }
 
@@ -86,7 +86,7 @@ extension Operator {
     case .constant(let x):
       var shape = x.shape
       for axis in axes { shape.insert(1, at: axis) }
-      try planner.define(node, x.reshaped(shape))
+      planner.define(node, x.reshaped(shape))
     }
   }
 
@@ -104,7 +104,7 @@ extension Operator {
       shape[place] += b[place]
     }
     let constants = values.compactMap { if case .constant(let constant) = $0 { constant } else { nil } }
-    if constants.count == values.count { return try planner.define(node, try join(constants, place, shape, planner)) }
+    if constants.count == values.count { return planner.define(node, try join(constants, place, shape, planner)) }
     // As most of them lie already.
     let order = values.lazy.compactMap { if case .computed(let x) = $0 { x.order } else { nil } }.first
     let y = try planner.new(shape, order: order)
@@ -120,7 +120,7 @@ extension Operator {
     guard Set(constants.map(\.type)).count == 1 else { throw Failure("it joins values of different types") }
     let (outer, inner) = (shape[..<axis].reduce(1, *), shape[(axis + 1)...].reduce(1, *))
     guard let count = Shape(shape).count(within: Constant.largestCount) else { throw Failure("its result is too large") }
-    try planner.count(folded: count)
+    try planner.count(folded: count, constants[0].type)
     func joined<Element>(_ parts: [[Element]]) -> [Element] {
       (0..<outer).flatMap { row in
         zip(constants, parts).flatMap { constant, part in

@@ -14,9 +14,10 @@ public struct ONNXModel {
     let file = try InputFile(path)
     guard file.byteCount > 16 else { return false }
     let head = try file.read(9, at: 0)
-    // The version of the format, a small number, and the tag of one of the fields that programs write next; in a safetensors file the ninth
-    // byte opens the header.
-    return head[0] == 0x08 && (3...32).contains(head[1]) && [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42].contains(head[2]) && head[8] != 0x7B
+    // The version of the format, a small number, and the tag of one of the fields that programs write next; in a safetensors
+    // file the ninth byte opens the header.
+    let isNext = [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42].contains(head[2])
+    return head[0] == 0x08 && (3...32).contains(head[1]) && isNext && head[8] != 0x7B
   }
 
   /// Reads and checks a model.

@@ -7,15 +7,19 @@ final class Planner {
   let graph: Graph
   private(set) var plan = Plan()
   private var values: [String: Value] = [:]
+  /// Copies of values in another order.
+  private var arrangements: [Arrangement: Computed] = [:]
   /// Nodes that another one does along with its own work.
   private var done: Set<Int> = []
-  /// Elements of constants that were worked out.
+  /// Elements of the constants of floats that were worked out.
   private var foldedCount = 0
 
   /// Elements of a value that is computed: kernels count them in 32 bits.
   static let largestCount = Int(Int32.max)
   /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
   private static let largestFoldedCount = 1 << 28
+  /// Elements of a constant of integers that is worked out: shapes are far smaller.
+  private static let largestIntegerCount = 1 << 16
 
   /// - Parameter shapes: of the inputs, and the order in which their dimensions lie in memory; nil for theirs.
   /// - Returns: a plan whose outputs are row-major.
@@ -120,22 +124,18 @@ final class Planner {
   /// Makes a value the node's output.
   func define(_ node: Node, _ value: Computed) { define(node.outputs[0], .computed(value)) }
 
-  func define(_ node: Node, _ constant: Constant) throws {
-    try count(constant)
-    define(node.outputs[0], .constant(constant))
-  }
+  func define(_ node: Node, _ constant: Constant) { define(node.outputs[0], .constant(constant)) }
 
   func define(_ name: String, _ value: Value) { values[name] = value }
 
   /// - Throws: ``Failure`` where the graph would take memory without end for its constants.
-  func count(_ constant: Constant) throws { try count(folded: constant.count) }
+  func count(_ constant: Constant) throws { try count(folded: constant.count, constant.type) }
 
   /// The same before a constant of so many elements is made.
-  func count(folded count: Int) throws {
-    guard count <= Self.largestFoldedCount - foldedCount else {
-      throw Failure("its constants, as they are worked out, have more than \(Self.largestFoldedCount) elements")
-    }
-    foldedCount += count
+  func count(folded count: Int, _ type: ElementType) throws {
+    let most = type.isFloatingPoint ? Self.largestFoldedCount - foldedCount : Self.largestIntegerCount
+    guard count <= most else { throw Failure("a constant is worked out of \(count) elements, and \(most) are supported") }
+    if type.isFloatingPoint { foldedCount += count }
   }
 
   /// Whether anything reads the node's output of that number.
@@ -149,7 +149,9 @@ final class Planner {
 
   /// Room for a value, row-major unless it says otherwise.
   func new(_ shape: [Int], order: [Int]? = nil) throws -> Computed {
-    guard shape.count <= StridedCopy.rank else { throw Failure("a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported") }
+    guard shape.count <= StridedCopy.rank else {
+      throw Failure("a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported")
+    }
     guard !shape.contains(0) else { throw Failure("a value \(describe(shape)) is computed, which has no elements") }
     guard shape.allSatisfy({ $0 > 0 }), let count = Shape(shape).count(within: Self.largestCount) else {
       throw Failure("a value \(describe(shape)) is computed, which has more than \(Self.largestCount) elements")
@@ -171,12 +173,20 @@ final class Planner {
     return plan.parameters.count - 1
   }
 
-  /// The same value with its dimensions in memory in this order; copied where it does not lie so already.
+  /// The same value with its dimensions in memory in this order; copied, once, where it does not lie so already.
   func arranged(_ x: Computed, _ order: [Int]) throws -> Computed {
     if x.lies(in: order) { return Computed(buffer: x.buffer, shape: x.shape, order: order) }
+    let key = Arrangement(value: x, order: order)
+    if let known = arrangements[key] { return known }
     let y = try new(x.shape, order: order)
     copy(x, into: y)
+    arrangements[key] = y
     return y
+  }
+
+  private struct Arrangement: Hashable {
+    let value: Computed
+    let order: [Int]
   }
 
   /// Row-major.
@@ -216,16 +226,15 @@ final class Planner {
     return graph.nodes[consumers[0]]
   }
 
-  /// The batch normalisation that alone reads a value, which the caller does from now on.
-  func takeNorm(after name: inout String) throws -> (node: Node, norm: Norm)? {
+  /// The batch normalisation that alone reads a value of so many channels, which the caller does from now on.
+  func takeNorm(after name: inout String, channels: Int) -> Norm? {
     guard let next = onlyConsumer(of: name), next.op == "BatchNormalization", next.inputs[0] == name,
-      let value = values[name], value.shape.count >= 2
+      // One that is wrong fails in its own turn.
+      let norm = try? Norm(next, self, channels: channels)
     else { return nil }
-    // What comes later may be wrong in itself: then it fails in its own turn.
-    guard let norm = try? Norm(next, self, channels: value.shape[1]) else { return nil }
     done.insert(next.index)
     name = next.outputs[0]
-    return (next, norm)
+    return norm
   }
 
   /// The sum of a value with another one of the same shape that is there already, which the caller does from now on.

@@ -17,7 +17,7 @@ enum Value {
 ///
 /// ONNX's dimensions need not lie in memory in their order: `order` names them outermost first, so that an image [N,C,H,W] is stored
 /// [N,H,W,C] with the order 0, 2, 3, 1, and transposing is but another order.
-struct Computed {
+struct Computed: Hashable {
   /// The number of the memory it lies in.
   let buffer: Int
   /// As ONNX has it.

@@ -42,7 +42,9 @@ struct Windows {
         input: sizes[i], window: window[i], stride: strides[i], dilation: dilations[i], before: before, after: after,
         coversRest: coversRest)
     }
-    guard axes.allSatisfy({ $0.output > 0 }) else { throw Failure("\(describe(shape)) is too small for a window \(describe(window))") }
+    guard axes.allSatisfy({ $0.output > 0 }) else {
+      throw Failure("\(describe(shape)) is too small for a window \(describe(window))")
+    }
     isRow = axes.count == 1
     if isRow { axes.insert(SlidingAxis(input: 1, window: 1), at: 0) }
     (rows, columns) = (axes[0], axes[1])

@@ -16,7 +16,7 @@ extension OpenCLBackend {
       Specialisation(.elementwise, "rearrange", ["VW": width]),
       on: traits.grid(images: images, rows: rows, vectors: e[4] * e[5] / width),
       moving: 8 * copy.count,
-      [.buffer(x.buffer), .buffer(y.buffer), .int(copy.from.start), .int(copy.to.start), .int(e[1]), .int(e[2]), .int(e[4]), .int(e[5])]
-        + (s + t).map { .int($0) })
+      [.buffer(x.buffer), .buffer(y.buffer)]
+        + ([copy.from.start, copy.to.start, e[1], e[2], e[4], e[5]] + s + t).map { .int($0) })
   }
 }

@@ -8,7 +8,8 @@ import Training
 
 /// `--checkpoint`, of the commands that run a network.
 struct CheckpointOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save; or an ONNX model.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save; or an ONNX model.", valueName: "file"))
   var checkpoint: String
 
   @OptionGroup(title: "Model") var options: WeightsOptions
@@ -49,7 +50,9 @@ struct Checkpoint {
   init(_ path: String, _ options: WeightsOptions) throws {
     self.path = path
     if try ONNXModel.isModel(path) {
-      if options.model != nil { throw usageError("\(path) is an ONNX model, which says itself what network it is: leave --model out") }
+      if options.model != nil {
+        throw usageError("\(path) is an ONNX model, which says itself what network it is: leave --model out")
+      }
       let model = try ONNXModel(contentsOf: path)
       let known = try model.description()
       let size = known.training?.imageSize.flatMap { $0.count == 2 && $0.allSatisfy { $0 > 0 } ? ($0[0], $0[1]) : nil }

@@ -38,7 +38,8 @@ struct WeightsOptions: ParsableArguments {
         "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
     }
     if try ONNXModel.isModel(path) {
-      throw Failure("\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
+      throw Failure(
+        "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
     }
     return try Weights(contentsOf: path)
   }

@@ -42,6 +42,9 @@ enum Samples {
     let result = try Program.run("\(run) --output run".split(separator: " ").map(String.init), in: folder)
     guard result.code == 0 else { throw Surprise("the sample run failed: \(result.err)") }
     try weightFiles(folder)
+    let exported = try Program.run(["export", "run/last.safetensors", "--output", "model.onnx"], in: folder)
+    guard exported.code == 0 else { throw Surprise("the sample's export failed: \(exported.err)") }
+    try write("damaged.onnx", Array(try contents("\(folder)/model.onnx").dropLast(1000)))
     try damagedRuns(folder, write)
   }
 

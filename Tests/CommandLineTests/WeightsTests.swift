@@ -57,6 +57,32 @@ import Testing
     }
   }
 
+  /// A run's own network goes out as an ONNX model, kept and folded, and gives the same logits and the same figures.
+  @Test func ownNetworksRunAsONNXModels() throws {
+    try withTemporaryFolder { folder in
+      let (own, images) = ("\(Samples.folder)/run/last.safetensors", "\(Samples.folder)/images.safetensors")
+      let exported = try resnet("export \(own) --output kept.onnx", in: folder)
+      #expect(exported.out.hasPrefix("resnet8, ") && exported.out.hasSuffix("3 classes, in kept.onnx\n"))
+      _ = try resnet("export \(own) --fold --output folded.onnx", in: folder)
+      // What it is shows in the contents too.
+      try FileManager.default.copyItem(atPath: "\(folder)/kept.onnx", toPath: "\(folder)/renamed")
+      var logits: [[Double]] = []
+      for checkpoint in [own, "kept.onnx", "folded.onnx", "renamed"] {
+        _ = try resnet("predict --checkpoint \(checkpoint) --tensors \(images) --output out --batch-size 3", in: folder)
+        logits.append(try #require(try Safetensors.read("\(folder)/out").tensors["logits"]).doubles)
+      }
+      let scale = logits[0].map(abs).max() ?? 0
+      for (other, bound) in zip(logits.dropFirst(), [1e-6, 1e-5, 1e-6]) {
+        let error = zip(other, logits[0]).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(other.count == 24 && error <= bound * scale, "\(error) of \(scale)")
+      }
+      let evaluations = try [own, "kept.onnx"].map {
+        try resnet("evaluate --checkpoint \($0) --dataset tensors --data \(images)", in: folder).out
+      }
+      #expect(evaluations[0].contains("images: loss") && evaluations[0] == evaluations[1])
+    }
+  }
+
   /// `--init` takes what `torch.save` wrote.
   @Test func trainingStartsFromPyTorchsWeights() throws {
     try withTemporaryFolder { folder in

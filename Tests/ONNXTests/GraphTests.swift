@@ -1,0 +1,105 @@
+import CPUBackend
+import Compute
+import ONNX
+import Testing
+
+/// What becomes of whole graphs: values known by hand, layouts, and what one operation of the device does along.
+@Suite struct GraphTests {
+  private func numbers(_ shape: Shape) -> HostTensor {
+    HostTensor((0..<shape.count).map { Float($0 * 7 % 11) - 3 }, shape: shape)
+  }
+
+  /// Images [N,H,W,C] come in, and the largest of each 3×3 window with padding behind only, as in models from TensorFlow.
+  @Test func channelsComeToTheFrontForNothing() throws {
+    let model = try TestModel().input("x", [-1, 4, 4, 2]).node("Transpose", ["x"], "a", ["perm": .ints([0, 3, 1, 2])])
+      .node("MaxPool", ["a"], "b", ["kernel_shape": .ints([3, 3]), "strides": .ints([2, 2]), "pads": .ints([0, 0, 1, 1])])
+      .node("Transpose", ["b"], "y", ["perm": .ints([0, 2, 3, 1])]).output("y").model()
+    let x = numbers([3, 4, 4, 2])
+    let y = try #require(try model.run(["x": x], on: CPUBackend()).first?.tensor)
+    let (from, expected) = (x.floats, (0..<3 * 2 * 2 * 2).map { i -> Float in
+      let (n, p, q, c) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2)
+      let rows = (2 * p..<min(4, 2 * p + 3)), columns = (2 * q..<min(4, 2 * q + 3))
+      return rows.flatMap { r in columns.map { x.floats[((n * 4 + r) * 4 + $0) * 2 + c] } }.max() ?? .nan
+    })
+    #expect(from.count == 96 && y.shape == [3, 2, 2, 2] && y.floats == expected)
+    // Nothing was moved: one operation did it all.
+    let dry = DryRunBackend()
+    _ = try model.run(["x": x], on: dry)
+    #expect(dry.operations.map(\.operation) == ["pool"])
+  }
+
+  /// Batch normalisation, the sum and ReLU are the convolution's.
+  @Test func whatFollowsAConvolutionIsPartOfIt() throws {
+    let model = try TestModel().input("x", [-1, 3, 5, 5]).floats("w", numbers([3, 3, 3, 3]).floats, [3, 3, 3, 3])
+      .floats("one", [1, 1, 1], [3]).floats("half", [0.5, 0.5, 0.5], [3])
+      .node("Conv", ["x", "w"], "a", ["pads": .ints([1, 1, 1, 1])])
+      .node("BatchNormalization", ["a", "one", "half", "half", "one"], "b").node("Add", ["x", "b"], "c")
+      .node("Relu", ["c"], "y").output("y").model()
+    let dry = DryRunBackend()
+    let x = numbers([2, 3, 5, 5])
+    _ = try model.run(["x": x], on: dry)
+    // The channels come last once, and first at the end.
+    #expect(dry.operations.map(\.operation).filter { $0 != "prepareFilter" && $0 != "foldBatchNorm" } == ["rearrange", "convolution", "rearrange"])
+    #expect(dry.operations.contains { $0.detail.hasSuffix("folded, residual, relu") })
+    // The same graph whose values in between are results too, so that nothing can be joined.
+    let apart = try TestModel().input("x", [-1, 3, 5, 5]).floats("w", numbers([3, 3, 3, 3]).floats, [3, 3, 3, 3])
+      .floats("one", [1, 1, 1], [3]).floats("half", [0.5, 0.5, 0.5], [3])
+      .node("Conv", ["x", "w"], "a", ["pads": .ints([1, 1, 1, 1])])
+      .node("BatchNormalization", ["a", "one", "half", "half", "one"], "b").node("Add", ["x", "b"], "c")
+      .node("Relu", ["c"], "y").output("y").output("a").output("b").output("c").model()
+    let (joined, parts) = (try model.run(["x": x], on: CPUBackend())[0], try apart.run(["x": x], on: CPUBackend())[0])
+    #expect(zip(joined.tensor.floats, parts.tensor.floats).allSatisfy { abs($0 - $1) <= 1e-4 })
+    #expect(Set(joined.tensor.floats).count > 20)
+  }
+
+  /// Strides and holes that differ by direction, padding on one side, and groups, against the sum as it is defined.
+  @Test(arguments: [(1, [2, 1], [1, 2], [1, 0, 2, 1]), (2, [1, 3], [2, 2], [0, 2, 1, 2]), (2, [1, 1], [1, 1], [2, 0, 0, 1])])
+  func anyConvolution(groups: Int, strides: [Int], dilations: [Int], pads: [Int]) throws {
+    let (x, w, bias) = (numbers([2, 4, 7, 9]), numbers([6, 4 / groups, 3, 2]), numbers([6]))
+    let model = try TestModel().input("x", [2, 4, 7, 9]).floats("w", w.floats, w.shape.dimensions)
+      .floats("bias", bias.floats, [6])
+      .node(
+        "Conv", ["x", "w", "bias"], "y",
+        ["group": .int(groups), "strides": .ints(strides), "dilations": .ints(dilations), "pads": .ints(pads)]
+      ).output("y").model()
+    let y = try model.run(["x": x], on: CPUBackend())[0].tensor
+    let p = (7 + pads[0] + pads[2] - 2 * dilations[0] - 1) / strides[0] + 1
+    let q = (9 + pads[1] + pads[3] - dilations[1] - 1) / strides[1] + 1
+    #expect(y.shape == [2, 6, p, q])
+    let (from, filter, summand, found) = (x.floats, w.floats, bias.floats, y.floats)
+    for i in 0..<y.count {
+      let (n, k, row, column) = (i / (6 * p * q), i / (p * q) % 6, i / q % p, i % q)
+      var sum = summand[k]
+      for c in 0..<4 / groups {
+        for r in 0..<3 {
+          for s in 0..<2 {
+            let (h, v) = (row * strides[0] - pads[0] + r * dilations[0], column * strides[1] - pads[1] + s * dilations[1])
+            guard (0..<7).contains(h), (0..<9).contains(v) else { continue }
+            let channel = k / (6 / groups) * (4 / groups) + c
+            sum += from[((n * 4 + channel) * 7 + h) * 9 + v] * filter[((k * (4 / groups) + c) * 3 + r) * 2 + s]
+          }
+        }
+      }
+      #expect(abs(found[i] - sum) <= 1e-4, "\(i): \(found[i]), not \(sum)")
+    }
+  }
+
+  /// What old programs write for a flattening: the shape is worked out from constants and the batch.
+  @Test func shapesAreWorkedOutBeforehand() throws {
+    let model = try TestModel().input("x", [-1, 3, 2, 2]).integers("rest", [-1])
+      .node("Shape", ["x"], "batch", ["end": .int(1)]).node("Concat", ["batch", "rest"], "shape", ["axis": .int(0)])
+      .node("Reshape", ["x", "shape"], "y").output("y").model()
+    let x = numbers([5, 3, 2, 2])
+    let y = try model.run(["x": x], on: CPUBackend())[0].tensor
+    #expect(y == x.reshaped([5, 12]))
+  }
+
+  /// Before version 13 softmax was over all dimensions from its axis on, before 11 bounds and padding were attributes.
+  @Test func operatorsMeanWhatTheirVersionSays() throws {
+    let old = try TestModel().changed { $0.opsetImport[0].version = 9 }.input("x", [1, 2, 2])
+      .node("Pad", ["x"], "a", ["pads": .ints([0, 0, 0, 0, 0, 1]), "value": .float(1)])
+      .node("Clip", ["a"], "b", ["max": .float(1)]).node("Softmax", ["b"], "y").output("y").model()
+    let y = try old.run(["x": HostTensor([1, 2, 5, 1] as [Float], shape: [1, 2, 2])], on: CPUBackend())[0].tensor
+    #expect(y.shape == [1, 2, 3] && y.floats.allSatisfy { abs($0 - 1 / 6) < 1e-6 })
+  }
+}

@@ -1,0 +1,197 @@
+import CPUBackend
+import Compute
+import Formats
+import Foundation
+import ONNX
+import ONNXProto
+import Testing
+
+/// A file that no honest program writes, or a graph that cannot run, and what the message must say of it.
+struct Hostile: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  let bytes: [UInt8]
+  let says: [String]
+
+  init(_ what: String, bytes: [UInt8], _ says: String...) { (testDescription, self.bytes, self.says) = (what, bytes, says) }
+  init(_ what: String, _ model: TestModel, _ says: String...) { (testDescription, bytes, self.says) = (what, model.bytes, says) }
+}
+
+/// Each ends in one line that names the file and what is wrong with it, before anything runs or much memory is taken.
+@Suite struct HostileModelTests {
+  @Test(arguments: files + graphs + tensors + operators + sizes)
+  func isRefused(_ hostile: Hostile) throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/model.onnx"
+      try AtomicFile.write(hostile.bytes, to: path)
+      let message = try #require(
+        failureMessage {
+          let model = try ONNXModel(contentsOf: path)
+          let x = HostTensor([Float](repeating: 1, count: 48), shape: [1, 3, 4, 4])
+          _ = try model.run(["x": x], on: DryRunBackend())
+        })
+      #expect(
+        message.hasPrefix(path + ": ") && !message.contains("\n") && message.utf8.count < path.utf8.count + 600, "\(message)")
+      for part in hostile.says { #expect(message.contains(part), "\(message)") }
+    }
+  }
+
+  static let input = TestModel().input("x", [-1, 3, 4, 4])
+  static let good = input.node("Relu", ["x"], "y").output("y")
+
+  private static func conv(_ attributes: KeyValuePairs<String, TestModel.Attribute>, _ filter: [Int] = [2, 3, 3, 3]) -> TestModel {
+    input.floats("w", [Float](repeating: 0, count: filter.reduce(1, *)), filter).node("Conv", ["x", "w"], "y", attributes)
+      .output("y")
+  }
+
+  private static func initializer(_ change: @Sendable (inout Onnx_TensorProto) -> Void) -> TestModel {
+    good.floats("w", [1, 2, 3, 4], [4]).changed { change(&$0.graph.initializer[0]) }
+  }
+
+  private static func reshape(_ shape: [Int]) -> TestModel {
+    input.integers("s", shape).node("Reshape", ["x", "s"], "y").output("y")
+  }
+
+  static let files = [
+    Hostile("nothing", bytes: [], "not an ONNX model"),
+    Hostile("zeros", bytes: [UInt8](repeating: 0, count: 100), "not an ONNX model"),
+    Hostile("text", bytes: Array("hello, this is no model".utf8), "not an ONNX model"),
+    Hostile("another program's file", bytes: Array("PK\u{3}\u{4}".utf8) + [UInt8](repeating: 7, count: 100), "not an ONNX model"),
+    Hostile("half of a model", bytes: Array(good.bytes.prefix(good.bytes.count / 2)), "it ends within a value"),
+    Hostile("a model but its last byte", bytes: good.bytes.dropLast(), "it ends within a value"),
+    Hostile("a field of 2^62 bytes", bytes: [8, 8, 0x3A] + [UInt8](repeating: 0xFF, count: 8) + [0x3F], "not an ONNX model"),
+    Hostile("a text that is none", bytes: [8, 8, 0x12, 2, 0xFF, 0xFE], "a text in it is none"),
+    Hostile("groups 200,000 deep", bytes: [8, 8] + [UInt8](repeating: 0x2B, count: 200_000), "not an ONNX model"),
+    Hostile("messages 100,000 deep", bytes: [8, 8] + nested(100_000), "asks for is none"),
+    Hostile("no graph", TestModel().changed { $0.clearGraph() }, "not an ONNX model"),
+    Hostile("version 0 of the format", good.changed { $0.irVersion = 0 }, "not an ONNX model"),
+    Hostile("no version of operators", good.changed { $0.opsetImport = [] }, "asks for is none"),
+    Hostile("two versions", good.changed { $0.opsetImport.append(.with { $0.version = 12 }) }, "17, 12"),
+    Hostile("version 1000", good.changed { $0.opsetImport[0].version = 1000 }, "1000", "7 to 28"),
+    Hostile("version -2^63", good.changed { $0.opsetImport[0].version = .min }, "7 to 28"),
+  ]
+
+  /// A graph attribute within a graph attribute within …: field 6 of an attribute, 5 of a node, 1 of a graph, 7 of the model.
+  private static func nested(_ depth: Int) -> [UInt8] {
+    func varint(_ value: Int) -> [UInt8] { value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7) }
+    // From the inside, so in reverse.
+    var reversed: [UInt8] = []
+    for i in 0..<depth {
+      reversed += varint(reversed.count).reversed()
+      reversed.append([0x32, 0x2A, 0x0A][i % 3])
+    }
+    return [0x3A] + varint(reversed.count) + reversed.reversed()
+  }
+
+  static let graphs = [
+    Hostile("no output", good.changed { $0.graph.output = [] }, "no output"),
+    Hostile("an output of nothing", input.output("y"), "'y'"),
+    Hostile("an input that nothing makes", input.node("Relu", ["z"], "y").output("y"), "'the Relu'", "'z'", "nothing makes"),
+    Hostile(
+      "a cycle", input.node("Add", ["x", "b"], "a").node("Relu", ["a"], "b").output("b"), "'the Add'", "'b'", "a cycle"),
+    Hostile("a node that reads itself", input.node("Add", ["x", "y"], "y").output("y"), "'y'", "a cycle"),
+    Hostile("nodes out of order", input.node("Relu", ["a"], "y").node("Relu", ["x"], "a").output("y"), "a later node"),
+    Hostile("a value made twice", good.node("Relu", ["x"], "y"), "'y'", "there already"),
+    Hostile("an input made again", input.node("Relu", ["x"], "x").output("x"), "'x'", "there already"),
+    Hostile("two inputs of one name", good.input("x", [1]), "'x'", "twice"),
+    Hostile("two initializers of one name", good.floats("w", [1], [1]).floats("w", [1], [1]), "'w'", "twice"),
+    Hostile("an initializer without a name", good.floats("", [1], [1]), "no name"),
+    Hostile("a node without inputs", input.node("Relu", [], "y").output("y"), "0 inputs"),
+    Hostile("a node of three inputs", input.node("Relu", ["x", "x", "x"], "y").output("y"), "3 inputs"),
+    Hostile("an input that is left out", input.node("Add", ["x", ""], "y").output("y"), "input 1 is missing"),
+    Hostile("a node without outputs", good.changed { $0.graph.node[0].output = [] }, "0 outputs"),
+    Hostile("an unknown operator", input.node("LSTM", ["x"], "y").output("y"), "'the LSTM'", "operator LSTM", "Conv"),
+    Hostile("a control character", input.node("L\u{1B}[2J\nSTM", ["x"], "y").output("y"), "L\\u{1B}[2J\\nSTM"),
+    Hostile("a name of 100,000 letters", input.node(String(repeating: "x", count: 100_000), ["x"], "y").output("y"), "xxx…"),
+    Hostile(
+      "another domain", good.changed { $0.graph.node[0].domain = "com.microsoft" }, "operator com.microsoft.Relu"),
+    Hostile("an unknown attribute", input.node("Relu", ["x"], "y", ["alpha": .int(1)]).output("y"), "'alpha'"),
+    Hostile(
+      "an attribute twice", input.node("Softmax", ["x"], "y", ["axis": .int(1), "axis": .int(1)]).output("y"), "'axis'", "twice"),
+    Hostile(
+      "an attribute of a function", conv([:]).changed { $0.graph.node[0].attribute = [.with { $0.name = "pads"; $0.refAttrName = "p" }] },
+      "refers to a function's"),
+    Hostile("an input that is no tensor", good.changed { $0.graph.input[0].clearType() }, "'x'", "not a tensor"),
+    Hostile("integers", TestModel().input("x", [3], type: 7).node("Relu", ["x"], "y").output("y"), "'x'", "INT64"),
+    Hostile("a dimension of 2^62", TestModel().input("x", [1 << 62]).node("Relu", ["x"], "y").output("y"), "'x'"),
+    Hostile("images of another size", TestModel().input("x", [-1, 3, 5, 4]).node("Relu", ["x"], "y").output("y"), "[?, 3, 5, 4]"),
+    Hostile("a missing input", good.input("z", [1, 2]), "'z' is not given"),
+    Hostile("sparse initializers", good.changed { $0.graph.sparseInitializer = [Data([1])] }, "sparse"),
+  ]
+
+  static let tensors = [
+    Hostile("bytes too few", initializer { $0.rawData.removeLast() }, "'w'", "15 bytes", "16"),
+    Hostile("bytes too many", initializer { $0.rawData.append(0) }, "'w'", "17 bytes"),
+    Hostile("bytes for a tensor without elements", initializer { $0.dims = [0] }, "'w'", "16 bytes"),
+    Hostile("no values", initializer { $0.rawData = Data() }, "'w'", "0 elements"),
+    Hostile("elements too many", initializer { ($0.rawData, $0.floatData) = (Data(), [1, 2, 3, 4, 5]) }, "'w'", "5 elements"),
+    Hostile("a negative dimension", initializer { $0.dims = [-4, -1] }, "'w'", "[-4, -1]"),
+    Hostile("2^64 elements", initializer { $0.dims = [1 << 32, 1 << 32] }, "'w'", "none that a tensor can have"),
+    Hostile("2^63 - 1 elements", initializer { $0.dims = [.max] }, "'w'", "none that a tensor can have"),
+    Hostile("100,000 dimensions", initializer { $0.dims = [Int64](repeating: 1, count: 100_000) }, "'w'", "1, …]"),
+    Hostile("texts", initializer { $0.dataType = 8 }, "'w'", "STRING"),
+    Hostile("an unknown type", initializer { $0.dataType = 999 }, "'w'", "number 999"),
+    Hostile("a negative type", initializer { $0.dataType = -1 }, "'w'", "number -1"),
+    Hostile("values elsewhere", initializer { $0.dataLocation = 1 }, "'w'", "another file"),
+    Hostile(
+      "values elsewhere, in secret",
+      initializer { $0.externalData = [.with { $0.key = "location"; $0.value = "/etc/passwd" }] }, "'w'", "another file"),
+    Hostile(
+      "a type that does not fit its place",
+      initializer { ($0.dataType, $0.int32Data, $0.rawData, $0.dims) = (2, [256], Data(), [1]) }, "'w'", "256"),
+  ]
+
+  static let operators = [
+    Hostile("a filter of other channels", conv([:], [2, 5, 3, 3]), "'the Conv'", "3 channels"),
+    Hostile("a filter of two dimensions", conv([:], [2, 3]), "'the Conv'", "[2, 3]"),
+    Hostile("no groups", conv(["group": .int(0)]), "0 groups"), Hostile("negative groups", conv(["group": .int(-1)]), "-1 groups"),
+    Hostile("stride 0", conv(["strides": .ints([0, 1])]), "'strides'", "[0, 1]"),
+    Hostile("stride 2^40", conv(["strides": .ints([1 << 40, 1])]), "'strides'"),
+    Hostile("one stride", conv(["strides": .ints([1])]), "'strides'"), Hostile("a float", conv(["strides": .float(1)]), "'strides'"),
+    Hostile("dilation 2^62", conv(["dilations": .ints([1 << 62, 1])]), "'dilations'"),
+    Hostile("negative padding", conv(["pads": .ints([-1, 0, 0, 0])]), "'pads'"),
+    Hostile("three pads", conv(["pads": .ints([1, 1, 1])]), "'pads'"),
+    Hostile("an unknown padding", conv(["auto_pad": .string("SOMETIMES")]), "SOMETIMES"),
+    Hostile("another kernel_shape", conv(["kernel_shape": .ints([5, 5])]), "kernel_shape"),
+    Hostile("a filter larger than the image", conv([:], [1, 3, 9, 9]), "too small"),
+    Hostile("padding beyond memory", conv(["pads": .ints([1 << 20, 1 << 20, 0, 0])]), "more than"),
+    Hostile(
+      "a filter that is computed",
+      input.node("Conv", ["x", "x"], "y").output("y"), "is computed"),
+    Hostile("a window of padding", input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([2, 2]), "pads": .ints([2, 0, 0, 0])]).output("y"), "padding alone"),
+    Hostile("no kernel_shape", input.node("MaxPool", ["x"], "y").output("y"), "kernel_shape"),
+    Hostile("an empty window", input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([0, 2])]).output("y"), "[0, 2]"),
+    Hostile("an axis beyond", input.node("Flatten", ["x"], "y", ["axis": .int(5)]).output("y"), "axis 5"),
+    Hostile("the last axis", input.node("Softmax", ["x"], "y", ["axis": .int(.min)]).output("y"), "no axis"),
+    Hostile("no order", input.node("Transpose", ["x"], "y", ["perm": .ints([0, 1, 1, 3])]).output("y"), "[0, 1, 1, 3]"),
+    Hostile("an order of five", input.node("Transpose", ["x"], "y", ["perm": .ints([0, 1, 2, 3, 4])]).output("y"), "perm"),
+    Hostile("another count", reshape([5, 7]), "[5, 7]"), Hostile("two unknowns", reshape([-1, -1]), "[-1, -1]"),
+    Hostile("a negative size", reshape([-3, -16]), "[-3, -16]"), Hostile("2^64 elements", reshape([1 << 32, 1 << 32]), "cannot become"),
+    Hostile("2^63 - 1 elements", reshape([.max, -1]), "cannot become"), Hostile("a size that is not there", reshape([0, 0, 0, 0, 0]), "dimension 4"),
+    Hostile("a shape of floats", input.floats("s", [48], [1]).node("Reshape", ["x", "s"], "y").output("y"), "FLOAT"),
+    Hostile("matrices that do not fit", input.floats("w", [1, 2], [2, 1]).node("MatMul", ["x", "w"], "y").output("y"), "[2, 1]"),
+    Hostile("shapes that do not go together", input.floats("w", [1, 2], [2]).node("Add", ["x", "w"], "y").output("y"), "[2]"),
+    Hostile(
+      "a sum of integers", input.integers("w", [1, 2]).node("Add", ["x", "w"], "y").output("y"), "'the Add'", "INT64"),
+    Hostile(
+      "a variance that is not positive",
+      input.floats("v", [1, -1, 1], [3]).node("BatchNormalization", ["x", "v", "v", "v", "v"], "y").output("y"), "variance"),
+    Hostile("training", input.node("Dropout", ["x", "", "t"], "y").changed { $0.graph.initializer = [.with { $0.name = "t"; $0.dataType = 9; $0.rawData = Data([1]) }] }.output("y"), "training_mode"),
+    Hostile("a cast to integers", input.node("Cast", ["x"], "y", ["to": .int(7)]).output("y"), "INT64"),
+    Hostile("a cast to nothing", input.node("Cast", ["x"], "y", ["to": .int(1 << 40)]).output("y"), "cast to"),
+  ]
+
+  static let sizes = [
+    Hostile("a constant of 2^62 elements", input.integers("s", [1 << 62]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y"), "'the ConstantOfShape'"),
+    Hostile("a constant of 2^35 elements", input.integers("s", [1 << 35]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y"), "34359738368 elements"),
+    Hostile("a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v"), "98304 elements", "65536"),
+    Hostile("a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'", "2147483647"),
+    Hostile("padding of 2^31", input.integers("p", [0, 0, 0, 0, 1 << 30, 1 << 30, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "2147483647"),
+    Hostile("padding of 2^63", input.integers("p", [0, 0, 0, 0, .max, 0, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "pads"),
+    Hostile("cropping to nothing", input.integers("p", [0, 0, -4, 0, 0, 0, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "nothing is left"),
+    Hostile("a product of 2^40", input.integers("s", [48, 1]).integers("t", [1, 48]).node("Reshape", ["x", "s"], "a").node("Reshape", ["x", "t"], "b").node("MatMul", ["a", "b"], "c").node("Unsqueeze", ["c", "axes"], "d").integers("axes", [0, 1, 2, 3, 4, 5]).output("d"), "too many dimensions"),
+  ]
+
+  private static func doubled(_ model: TestModel, _ name: String) -> TestModel {
+    (0..<60).reduce(model) { $0.node("Concat", ["\(name)\($1)", "\(name)\($1)"], "\(name)\($1 + 1)", ["axis": .int(0)]) }
+  }
+}
