@@ -90,7 +90,7 @@ private func step<T: CPUScalar>(
 ) {
   guard let (factor, skipped) = resolve(T.self, use, "adamWStep") else { return }
   let steps = Double(rule.step - skipped)
-  let bias1 = 1 - pow(rule.beta1, steps), bias2 = (1 - pow(rule.beta2, steps)).squareRoot()
+  let (bias1, bias2) = (1 - pow(rule.beta1, steps), (1 - pow(rule.beta2, steps)).squareRoot())
   let (shape, count) = (weights.shape, weights.count)
   let weights = pointer(weights, shape, "adamWStep", to: T.self)
   let gradients = pointer(gradients, shape, "adamWStep", to: T.self)

@@ -147,7 +147,7 @@ extension Catalogue {
     let rule = AdamWRule(learningRate: 0.01, step: 5)
     return Case(
       "adamWStep", "\(count)\(use.tags)", size: size, flops: 14 * count,
-      bound: .rounding(16, "two divisions, a root and ten more operations, each of a term about as large as the result or smaller"),
+      bound: .rounding(16, "two divisions, a root and ten more operations, each of a term no larger than the result"),
       [
         .updated("weights", [count]), .input("gradients", [count]), .updated("mean", [count]),
         .updated("square", [count], .uniform(0.01, 1)),

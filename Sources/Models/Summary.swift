@@ -61,7 +61,9 @@ public struct Summary {
     training = uses.reduce(MemoryUse(), +)
 
     let inferenceLog = DryRunBackend(modelling: device?.devices[0])
-    uses = try Self.infer(configuration, images, options.precision, on: inferenceLog) { ends.append(inferenceLog.operations.count) }
+    uses = try Self.infer(configuration, images, options.precision, on: inferenceLog) {
+      ends.append(inferenceLog.operations.count)
+    }
     inferenceOperations = Array(inferenceLog.operations[ends[ends.count - 2]..<ends[ends.count - 1]])
     if let device, isShared { uses = try Self.infer(configuration, images, options.precision, on: device.dryRun()) }
     inference = uses.reduce(MemoryUse(), +)

@@ -53,7 +53,8 @@ extension ResNet {
       try store.load(weights)
       return true
     }
-    let own = Dictionary(uniqueKeysWithValues: try store.stateDictionary().filter { head.contains($0.name) }.map { ($0.name, $0.tensor) })
+    let own = Dictionary(
+      uniqueKeysWithValues: try store.stateDictionary().filter { head.contains($0.name) }.map { ($0.name, $0.tensor) })
     try store.load(weights.merging(own) { $1 })
     return false
   }

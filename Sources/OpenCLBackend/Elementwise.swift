@@ -25,7 +25,8 @@ extension OpenCLBackend {
 
   /// Launches a kernel that includes `elements.h` over `count` elements; the number of vectors goes between buffers and constants.
   func elementwise(
-    _ kernel: String, of source: KernelSource = .elementwise, _ count: Int, _ defines: KeyValuePairs<String, Int>, _ type: DataType, _ buffers: [Argument],
+    _ kernel: String, of source: KernelSource = .elementwise, _ count: Int, _ defines: KeyValuePairs<String, Int>,
+    _ type: DataType, _ buffers: [Argument],
     _ constants: [Argument] = []
   ) throws {
     let width = traits.vectorWidth(dividing: count)

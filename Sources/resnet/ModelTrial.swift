@@ -22,7 +22,8 @@ struct ModelTrial {
     optimiser = try Optimiser(network.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
     var random = Philox(seed: 0, stream: 0)
     images = try backend.uploadBatch(
-      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: options.precision.storage(on: backend))
+      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape),
+      as: options.precision.storage(on: backend))
     labels = try backend.uploadBatch(
       HostTensor((0..<shape[0]).map { _ in Int32(random.below(configuration.classes)) }, shape: [shape[0]]))
     metrics = try backend.tensor([3])

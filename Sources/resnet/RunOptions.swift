@@ -69,7 +69,8 @@ struct RunOptions: ParsableArguments {
   var learningRate: Double?
   @Option(
     name: .customLong("learning-rate-scale"),
-    help: ArgumentHelp("Multiply a layer's rate, or a part's, for example layer1=0.1; may be repeated.", valueName: "layer=factor"))
+    help: ArgumentHelp(
+      "Multiply a layer's rate, or a part's, for example layer1=0.1; may be repeated.", valueName: "layer=factor"))
   var learningRateScales: [Optimiser.RateScale] = []
   @Option(
     name: .customLong("freeze"),
@@ -122,7 +123,8 @@ struct RunOptions: ParsableArguments {
     let all: [(String, Bool)] = [
       ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil),
       ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--epochs", epochs != nil),
-      ("--batch-size", batchSize != nil), ("--accumulate", accumulate != nil), ("--optimizer", optimizer != nil), ("--learning-rate", learningRate != nil),
+      ("--batch-size", batchSize != nil), ("--accumulate", accumulate != nil), ("--optimizer", optimizer != nil),
+      ("--learning-rate", learningRate != nil),
       ("--learning-rate-scale", !learningRateScales.isEmpty), ("--freeze", !frozen.isEmpty), ("--clip-norm", clipNorm != nil),
       ("--ema", averageDecay != nil), ("--momentum", momentum != nil),
       ("--nesterov", nesterov), ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil),

@@ -104,7 +104,8 @@ import Testing
   func whatDoesNotFitIsAnsweredByWhatDoes(name: String, batch: Int, side: Int) throws {
     let (device, configuration) = (CPUBackend(), ModelConfiguration(name: name, classes: 10))
     func peak(_ batch: Int, _ recompute: Bool) throws -> Int {
-      try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device).training.peakBytesHeld
+      try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device).training
+        .peakBytesHeld
     }
     /// What is said of a batch where there are so many bytes.
     func complaint(_ batch: Int, _ recompute: Bool, room: Int) throws -> String {

@@ -317,7 +317,8 @@ import Training
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
     let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(configuration, images: shape, TrainingOptions(recompute: recompute, precision: precision), on: backend)
+    let predicted = try Summary(
+      configuration, images: shape, TrainingOptions(recompute: recompute, precision: precision), on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
