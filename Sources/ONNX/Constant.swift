@@ -10,7 +10,8 @@ enum ElementType: Int32 {
   /// For messages, for example `INT64`; the number where the type is unknown.
   static func name(_ number: Int32) -> String {
     let newer = [
-      "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2", "INT2",
+      "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2",
+      "INT2",
     ]
     return ElementType(rawValue: number)?.name ?? ((17..<27).contains(number) ? newer[Int(number) - 17] : "number \(number)")
   }

@@ -40,7 +40,8 @@ extension WrongInvocationTests {
     Wrong("import model.onnx --output refused", 1, "model.onnx", "resnet predict"),
     Wrong("export model.onnx --output refused.safetensors", 1, "model.onnx", "ONNX"),
     Wrong("predict --checkpoint model.onnx --tensors images.safetensors --output refused --model resnet8", 64, "--model"),
-    Wrong("predict --checkpoint model.onnx --tensors images.safetensors --output refused --precision bf16", 64, "--precision bf16"),
+    Wrong(
+      "predict --checkpoint model.onnx --tensors images.safetensors --output refused --precision bf16", 64, "--precision bf16"),
     Wrong("predict --checkpoint model.onnx --tensors images.safetensors --output refused --device opencl/2", 64, "one device"),
     Wrong("predict --checkpoint model.onnx --tensors colour.safetensors --output refused", 1, "colour.safetensors", "3"),
     Wrong("predict --checkpoint damaged.onnx --tensors images.safetensors --output refused", 1, "damaged.onnx", "ends within"),

@@ -21,7 +21,9 @@ import Training
   }
 
   /// A network with weights and statistics of its own.
-  private func network(_ name: String, _ shortcut: ShortcutOption?, on backend: any Backend) throws -> (ResNet, Weights.Description) {
+  private func network(
+    _ name: String, _ shortcut: ShortcutOption?, on backend: any Backend
+  ) throws -> (ResNet, Weights.Description) {
     let configuration = ModelConfiguration(name: name, classes: 5, channels: 2, shortcut: shortcut)
     let network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 3)
@@ -75,7 +77,9 @@ import Training
   }
 
   /// Every kind of network as a graph, by its shapes alone.
-  @Test(arguments: [("resnext50_32x4d", StridePlacement.threeByThree), ("resnet50", .firstOneByOne), ("preresnet164", .threeByThree)])
+  @Test(arguments: [
+    ("resnext50_32x4d", StridePlacement.threeByThree), ("resnet50", .firstOneByOne), ("preresnet164", .threeByThree),
+  ])
   func largerNetworksGoOut(name: String, stride: StridePlacement) throws {
     let configuration = ModelConfiguration(name: name, classes: 7, stridePlacement: stride)
     let network = try ResNet(configuration)
@@ -86,18 +90,18 @@ import Training
     try withTemporaryFolder { folder in
       let path = "\(folder)/model.onnx"
       try ONNXExport.write(
-        Dictionary(uniqueKeysWithValues: zeros), network, try Weights.Description(imported: configuration), folding: false, to: path)
+        Dictionary(uniqueKeysWithValues: zeros), network, try Weights.Description(imported: configuration), folding: false,
+        to: path)
       let model = try ONNXModel(contentsOf: path)
       let dry = DryRunBackend()
       let logits = try ONNXClassifier(model, on: dry)(try dry.tensor([2, 64, 64, 3]))
       #expect(logits.shape == [2, 7])
       // The same convolutions as the network's own.
       let summary = try Summary(configuration, images: [2, 64, 64, 3])
-      #expect(try model.convolutions(images: [2, 64, 64, 3]).reduce(0) { $0 + $1.geometry.macs } == summary.macs - 2 * 7 * headInputs(network))
+      let head = 2 * 7 * (network.store["fc.weight"]?.shape[0] ?? 0)
+      #expect(try model.convolutions(images: [2, 64, 64, 3]).reduce(0) { $0 + $1.geometry.macs } == summary.macs - head)
     }
   }
-
-  private func headInputs(_ network: ResNet) -> Int { network.store["fc.weight"]?.shape[0] ?? 0 }
 
   /// A graph for two images at once takes five.
   @Test func aFixedBatchIsFilledUp() throws {
@@ -105,7 +109,8 @@ import Training
       .node("Softmax", ["b"], "y").output("y").model()
     let backend = CPUBackend()
     let classifier = try ONNXClassifier(model, on: backend)
-    #expect(classifier.givesProbabilities && classifier.imageSize.map { $0 == (4, 4) } == true && classifier.classes == ["0", "1", "2"])
+    #expect(classifier.givesProbabilities && classifier.classes == ["0", "1", "2"])
+    #expect(classifier.imageSize.map { $0 == (4, 4) } == true)
     // Of image n, channel c is n·c everywhere.
     let values = (0..<240).map { (i: Int) -> Float in Float((i / 48) * (i % 3)) }
     let y = try backend.download(try classifier(try backend.upload(HostTensor(values, shape: [5, 4, 4, 3]))))
@@ -122,7 +127,8 @@ import Training
     let image = TestModel().input("x", [-1, 3, 4, 4]).node("Relu", ["x"], "y").output("y")
     let row = TestModel().input("x", [-1, 3]).node("Relu", ["x"], "y").output("y")
     let open = TestModel().input("x", [-1, -1, -1, -1]).node("GlobalAveragePool", ["x"], "y").output("y")
-    for (model, says) in [(two, "2 inputs"), (image, "a row of classes"), (row, "images have four"), (open, "how many channels")] {
+    for (model, says) in [(two, "2 inputs"), (image, "a row of classes"), (row, "images have four"), (open, "how many channels")]
+    {
       let file = try model.model()
       let message = try #require(failureMessage { _ = try ONNXClassifier(file, on: CPUBackend()) })
       #expect(message.contains(says), "\(message)")

@@ -38,7 +38,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   static let input = TestModel().input("x", [-1, 3, 4, 4])
   static let good = input.node("Relu", ["x"], "y").output("y")
 
-  private static func conv(_ attributes: KeyValuePairs<String, TestModel.Attribute>, _ filter: [Int] = [2, 3, 3, 3]) -> TestModel {
+  private static func conv(_ attributes: KeyValuePairs<String, TestModel.Attribute>, _ filter: [Int] = [2, 3, 3, 3]) -> TestModel
+  {
     input.floats("w", [Float](repeating: 0, count: filter.reduce(1, *)), filter).node("Conv", ["x", "w"], "y", attributes)
       .output("y")
   }
@@ -108,12 +109,14 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile(
       "an attribute twice", input.node("Softmax", ["x"], "y", ["axis": .int(1), "axis": .int(1)]).output("y"), "'axis'", "twice"),
     Hostile(
-      "an attribute of a function", conv([:]).changed { $0.graph.node[0].attribute = [.with { $0.name = "pads"; $0.refAttrName = "p" }] },
+      "an attribute of a function",
+      conv([:]).changed { $0.graph.node[0].attribute = [.with { ($0.name, $0.refAttrName) = ("pads", "p") }] },
       "refers to a function's"),
     Hostile("an input that is no tensor", good.changed { $0.graph.input[0].clearType() }, "'x'", "not a tensor"),
     Hostile("integers", TestModel().input("x", [3], type: 7).node("Relu", ["x"], "y").output("y"), "'x'", "INT64"),
     Hostile("a dimension of 2^62", TestModel().input("x", [1 << 62]).node("Relu", ["x"], "y").output("y"), "'x'"),
-    Hostile("images of another size", TestModel().input("x", [-1, 3, 5, 4]).node("Relu", ["x"], "y").output("y"), "[?, 3, 5, 4]"),
+    Hostile(
+      "images of another size", TestModel().input("x", [-1, 3, 5, 4]).node("Relu", ["x"], "y").output("y"), "[?, 3, 5, 4]"),
     Hostile("a missing input", good.input("z", [1, 2]), "'z' is not given"),
     Hostile("sparse initializers", good.changed { $0.graph.sparseInitializer = [Data([1])] }, "sparse"),
   ]
@@ -134,7 +137,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("values elsewhere", initializer { $0.dataLocation = 1 }, "'w'", "another file"),
     Hostile(
       "values elsewhere, in secret",
-      initializer { $0.externalData = [.with { $0.key = "location"; $0.value = "/etc/passwd" }] }, "'w'", "another file"),
+      initializer { $0.externalData = [.with { ($0.key, $0.value) = ("location", "/etc/passwd") }] }, "'w'", "another file"),
     Hostile(
       "a type that does not fit its place",
       initializer { ($0.dataType, $0.int32Data, $0.rawData, $0.dims) = (2, [256], Data(), [1]) }, "'w'", "256"),
@@ -143,10 +146,12 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   static let operators = [
     Hostile("a filter of other channels", conv([:], [2, 5, 3, 3]), "'the Conv'", "3 channels"),
     Hostile("a filter of two dimensions", conv([:], [2, 3]), "'the Conv'", "[2, 3]"),
-    Hostile("no groups", conv(["group": .int(0)]), "0 groups"), Hostile("negative groups", conv(["group": .int(-1)]), "-1 groups"),
+    Hostile("no groups", conv(["group": .int(0)]), "0 groups"),
+    Hostile("negative groups", conv(["group": .int(-1)]), "-1 groups"),
     Hostile("stride 0", conv(["strides": .ints([0, 1])]), "'strides'", "[0, 1]"),
     Hostile("stride 2^40", conv(["strides": .ints([1 << 40, 1])]), "'strides'"),
-    Hostile("one stride", conv(["strides": .ints([1])]), "'strides'"), Hostile("a float", conv(["strides": .float(1)]), "'strides'"),
+    Hostile("one stride", conv(["strides": .ints([1])]), "'strides'"),
+    Hostile("a float", conv(["strides": .float(1)]), "'strides'"),
     Hostile("dilation 2^62", conv(["dilations": .ints([1 << 62, 1])]), "'dilations'"),
     Hostile("negative padding", conv(["pads": .ints([-1, 0, 0, 0])]), "'pads'"),
     Hostile("three pads", conv(["pads": .ints([1, 1, 1])]), "'pads'"),
@@ -157,7 +162,10 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile(
       "a filter that is computed",
       input.node("Conv", ["x", "x"], "y").output("y"), "is computed"),
-    Hostile("a window of padding", input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([2, 2]), "pads": .ints([2, 0, 0, 0])]).output("y"), "padding alone"),
+    Hostile(
+      "a window of padding",
+      input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([2, 2]), "pads": .ints([2, 0, 0, 0])]).output("y"), "padding alone"
+    ),
     Hostile("no kernel_shape", input.node("MaxPool", ["x"], "y").output("y"), "kernel_shape"),
     Hostile("an empty window", input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([0, 2])]).output("y"), "[0, 2]"),
     Hostile("an axis beyond", input.node("Flatten", ["x"], "y", ["axis": .int(5)]).output("y"), "axis 5"),
@@ -165,30 +173,50 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("no order", input.node("Transpose", ["x"], "y", ["perm": .ints([0, 1, 1, 3])]).output("y"), "[0, 1, 1, 3]"),
     Hostile("an order of five", input.node("Transpose", ["x"], "y", ["perm": .ints([0, 1, 2, 3, 4])]).output("y"), "perm"),
     Hostile("another count", reshape([5, 7]), "[5, 7]"), Hostile("two unknowns", reshape([-1, -1]), "[-1, -1]"),
-    Hostile("a negative size", reshape([-3, -16]), "[-3, -16]"), Hostile("2^64 elements", reshape([1 << 32, 1 << 32]), "cannot become"),
-    Hostile("2^63 - 1 elements", reshape([.max, -1]), "cannot become"), Hostile("a size that is not there", reshape([0, 0, 0, 0, 0]), "dimension 4"),
+    Hostile("a negative size", reshape([-3, -16]), "[-3, -16]"),
+    Hostile("2^64 elements", reshape([1 << 32, 1 << 32]), "cannot become"),
+    Hostile("2^63 - 1 elements", reshape([.max, -1]), "cannot become"),
+    Hostile("a size that is not there", reshape([0, 0, 0, 0, 0]), "dimension 4"),
     Hostile("a shape of floats", input.floats("s", [48], [1]).node("Reshape", ["x", "s"], "y").output("y"), "FLOAT"),
-    Hostile("matrices that do not fit", input.floats("w", [1, 2], [2, 1]).node("MatMul", ["x", "w"], "y").output("y"), "[2, 1]"),
+    Hostile(
+      "matrices that do not fit", input.floats("w", [1, 2], [2, 1]).node("MatMul", ["x", "w"], "y").output("y"), "[2, 1]"),
     Hostile("shapes that do not go together", input.floats("w", [1, 2], [2]).node("Add", ["x", "w"], "y").output("y"), "[2]"),
     Hostile(
       "a sum of integers", input.integers("w", [1, 2]).node("Add", ["x", "w"], "y").output("y"), "'the Add'", "INT64"),
     Hostile(
       "a variance that is not positive",
       input.floats("v", [1, -1, 1], [3]).node("BatchNormalization", ["x", "v", "v", "v", "v"], "y").output("y"), "variance"),
-    Hostile("training", input.node("Dropout", ["x", "", "t"], "y").changed { $0.graph.initializer = [.with { $0.name = "t"; $0.dataType = 9; $0.rawData = Data([1]) }] }.output("y"), "training_mode"),
+    Hostile(
+      "training",
+      input.node("Dropout", ["x", "", "t"], "y").changed {
+        $0.graph.initializer = [.with { ($0.name, $0.dataType, $0.rawData) = ("t", 9, Data([1])) }]
+      }.output("y"), "training_mode"),
     Hostile("a cast to integers", input.node("Cast", ["x"], "y", ["to": .int(7)]).output("y"), "INT64"),
     Hostile("a cast to nothing", input.node("Cast", ["x"], "y", ["to": .int(1 << 40)]).output("y"), "cast to"),
   ]
 
+  /// x and a constant of so many elements.
+  private static func filled(_ count: Int) -> TestModel {
+    input.integers("s", [count]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y")
+  }
+
+  private static func padded(_ pads: [Int]) -> TestModel {
+    input.integers("p", pads).node("Pad", ["x", "p"], "y").output("y")
+  }
+
   static let sizes = [
-    Hostile("a constant of 2^62 elements", input.integers("s", [1 << 62]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y"), "'the ConstantOfShape'"),
-    Hostile("a constant of 2^35 elements", input.integers("s", [1 << 35]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y"), "34359738368 elements"),
+    Hostile("a constant of 2^62 elements", filled(1 << 62), "'the ConstantOfShape'"),
+    Hostile("a constant of 2^35 elements", filled(1 << 35), "34359738368 elements"),
     Hostile("a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v"), "98304 elements", "65536"),
-    Hostile("a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'", "2147483647"),
-    Hostile("padding of 2^31", input.integers("p", [0, 0, 0, 0, 1 << 30, 1 << 30, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "2147483647"),
-    Hostile("padding of 2^63", input.integers("p", [0, 0, 0, 0, .max, 0, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "pads"),
-    Hostile("cropping to nothing", input.integers("p", [0, 0, -4, 0, 0, 0, 0, 0]).node("Pad", ["x", "p"], "y").output("y"), "nothing is left"),
-    Hostile("a product of 2^40", input.integers("s", [48, 1]).integers("t", [1, 48]).node("Reshape", ["x", "s"], "a").node("Reshape", ["x", "t"], "b").node("MatMul", ["a", "b"], "c").node("Unsqueeze", ["c", "axes"], "d").integers("axes", [0, 1, 2, 3, 4, 5]).output("d"), "too many dimensions"),
+    Hostile(
+      "a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'",
+      "2147483647"),
+    Hostile("padding of 2^31", padded([0, 0, 0, 0, 1 << 30, 1 << 30, 0, 0]), "2147483647"),
+    Hostile("padding of 2^63", padded([0, 0, 0, 0, .max, 0, 0, 0]), "pads"),
+    Hostile("cropping to nothing", padded([0, 0, -4, 0, 0, 0, 0, 0]), "nothing is left"),
+    Hostile(
+      "ten dimensions", input.integers("axes", [0, 1, 2, 3, 4, 5]).node("Unsqueeze", ["x", "axes"], "y").output("y"),
+      "too many dimensions"),
   ]
 
   private static func doubled(_ model: TestModel, _ name: String) -> TestModel {

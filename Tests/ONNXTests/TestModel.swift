@@ -14,7 +14,10 @@ struct TestModel {
   }
 
   enum Attribute {
-    case int(Int), ints([Int]), float(Float), string(String)
+    case int(Int)
+    case ints([Int])
+    case float(Float)
+    case string(String)
   }
 
   /// - Parameter sizes: negative for one that is not fixed.
@@ -48,7 +51,8 @@ struct TestModel {
     }
   }
 
-  func node(_ op: String, _ inputs: [String], _ output: String, _ attributes: KeyValuePairs<String, Attribute> = [:]) -> TestModel {
+  func node(_ op: String, _ inputs: [String], _ output: String, _ attributes: KeyValuePairs<String, Attribute> = [:]) -> TestModel
+  {
     changed {
       $0.graph.node.append(
         .with {
