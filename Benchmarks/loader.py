@@ -102,4 +102,5 @@ def main():
     print(f"{'ratio':12} {medians['resnet'] / medians['torchvision']:8.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

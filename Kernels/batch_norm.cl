@@ -3,8 +3,8 @@
 //   mean = Σx/M    variance = Σ(x−mean)²/M    inverse = 1/√(variance + epsilon)
 //   y = (x−mean)·inverse·scale + bias (+ residual), then max(·, 0) with RELU
 //
-// Statistics come in chunks of rows (moments.h), from a kernel here or from the convolution that wrote x, and are merged in order with
-// Chan's formula
+// Statistics come in chunks of rows (moments.h), from a kernel here or from the convolution that wrote x, and are merged in
+// order with Chan's formula
 //   Σ(x−mean)² = Σ_chunk [m2 + rows·(chunkMean−mean)²].
 //
 // In groups (group.h), LANES work-items stand for each C/VW below, rounded up, and ROWS for each chunk or for all of them.
@@ -45,7 +45,8 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 #endif
 }
 
-// Merges the chunks of M rows: their mean, and Σ(x−mean)². partial at the item's channels; every item of a group must come to the call.
+// Merges the chunks of M rows: their mean, and Σ(x−mean)². partial at the item's channels; every item of a group must come to
+// the call.
 void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
   // Relative to the first chunk's mean, so that a large mean costs no digits.
   const floatv origin = LOAD(partial);
@@ -120,8 +121,8 @@ floatv normalised(floatv x, __global const float *mean, __global const float *in
    : RELU == 2 ? (normalised(LOAD_REAL(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))       \
                : (g))
 
-// Runs the statement that follows for each vector, at c of row m, that is this work-item's of [M,C]: all of a chunk's rows, one after
-// the other; in groups every ROWS-th row's c-th channels.
+// Runs the statement that follows for each vector, at c of row m, that is this work-item's of [M,C]: all of a chunk's rows, one
+// after the other; in groups every ROWS-th row's c-th channels.
 #if LANES
 #define EACH_VECTOR                                               \
   const int c = COLUMN(C), end = IS_COLUMN(C) ? M : 0;            \
@@ -202,9 +203,9 @@ __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __
   STORE(sgx * LOAD(inverse + c), dscale + c);
 }
 
-// dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows); the sums are over `rows` rows, of which these M may be some. Where
-// the sums have stored the masked gradient, it is passed as dy, and RELU is 0. Not restrict: dx may be dy or x. Work-items:
-// (1, chunks), in groups (C/VW, chunks).
+// dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows); the sums are over `rows` rows, of which these M may be
+// some. Where the sums have stored the masked gradient, it is passed as dy, and RELU is 0. Not restrict: dx may be dy or x.
+// Work-items: (1, chunks), in groups (C/VW, chunks).
 __kernel IN_GROUPS void gradient(__global const real *dy, __global const real *x, __global const real *y,
                                  __global const float *restrict mean, __global const float *restrict inverse,
                                  __global const float *restrict scale, __global const float *restrict bias,

@@ -6,8 +6,8 @@
 //
 //   x [N,H,W,C], zero outside its borders
 //   w in panels of KB = VW·TC output channels, factors (factors.h) that pack_filter.cl makes: w[r,s,c,k] lies at
-//     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart (C of one group), so that a tile reads its panel from one end to the other; with PAIRS
-//     two of c, or of (s, c) where PITCH is C, are one factor
+//     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart (C of one group), so that a tile reads its panel from one end
+//     to the other; with PAIRS two of c, or of (s, c) where PITCH is C, are one factor
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
 //     convolution too; epilogue.h says what is stored
 //
@@ -18,13 +18,14 @@
 //          column −padLeft … (Q−1)·STRIDE + S − 1 − padLeft
 //   strip  [rows of x][columns][PITCH ≥ C], factors
 //
-// With a filter of one tap (SAMPLE = STRIDE, else 1) it takes only the pixels that this tap meets. Then it computes tiles of TP×TQ
-// pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores only the
-// pixels that no other tile owns.
+// With a filter of one tap (SAMPLE = STRIDE, else 1) it takes only the pixels that this tap meets. Then it computes tiles of
+// TP×TQ pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores
+// only the pixels that no other tile owns.
 //
-// The host chooses: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop, a larger
-// one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of their own: STEP·PITCH is a
-// multiple of TERMS. PITCH and ROW are constants because a tile's many addresses then need one register.
+// The host chooses: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop,
+// a larger one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of
+// their own: STEP·PITCH is a multiple of TERMS. PITCH and ROW are constants because a tile's many addresses then need one
+// register.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
@@ -67,7 +68,8 @@
 #define STEP (STRIDE / SAMPLE)      // pixels of the strip between neighbouring outputs
 #define EACH UNROLL for (int i = 0; i < TP; i++) UNROLL for (int j = 0; j < TQ; j++) UNROLL for (int t = 0; t < TC; t++)
 
-// One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at y[at].
+// One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at
+// y[at].
 // A filter row is `segments` runs of `length` factors, PITCH terms apart in x.
 void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
           int yRow, int yColumn, int pOwn, int qOwn) {

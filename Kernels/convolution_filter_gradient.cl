@@ -3,16 +3,18 @@
 //
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − pad, q·STRIDE + s − pad, c] · dy[n,p,q,k]
 //
-//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]; with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of dy belong to,
-//   and C/GROUPS in place of C in partial
+//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]; with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of
+//   dy belong to, and C/GROUPS in place of C in partial
 //
-// Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P output
-// rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and adds each
-// block's sums to its partial ones, a tile of TI input channels by TC·VW output channels in registers at a time. Adding a block at a
-// time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS (factors.h) the terms of a factor
-// are neighbouring pixels of an output row, a zero after an odd last one, and the pixels of x, STRIDE apart, that one tap meets there.
+// Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P
+// output rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and
+// adds each block's sums to its partial ones, a tile of TI input channels by TC·VW output channels in registers at a time.
+// Adding a block at a time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS
+// (factors.h) the terms of a factor are neighbouring pixels of an output row, a zero after an odd last one, and the pixels of
+// x, STRIDE apart, that one tap meets there.
 //
-// The host chooses: VW·TC divides depth and K/GROUPS, depth divides K; TI divides C/GROUPS, or without groups S·C where the pitch of x is C, which joins S and C.
+// The host chooses: VW·TC divides depth and K/GROUPS, depth divides K; TI divides C/GROUPS, or without groups S·C where the
+// pitch of x is C, which joins S and C.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"

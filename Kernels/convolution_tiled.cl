@@ -4,15 +4,16 @@
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · dy[n,p,q,k]     TRANSPOSED 1
 //
 //   x [N,H,W,C], zero outside its borders; w [R,S,C,K] after wStart
-//   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a convolution
+//   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
+//   convolution
 //     too; epilogue.h says what is stored
 //
 // As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy.
 //
-// Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS to a work-group. A group owns BM rows and BN columns of the result
-// and the `part` depths of its split, a multiple of BK. The groups of the same rows are neighbours, so that the rows of x that one
-// reads are still in a cache when the next one wants them. With SPLIT a group leaves its sums in partial [splits, rows, K] and
-// add_partials does the rest.
+// Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS to a work-group. A group owns BM rows and BN columns of the
+// result and the `part` depths of its split, a multiple of BK. The groups of the same rows are neighbours, so that the rows of
+// x that one reads are still in a cache when the next one wants them. With SPLIT a group leaves its sums in partial [splits,
+// rows, K] and add_partials does the rest.
 #include "tiled_product.h"
 #include "epilogue.h"
 

@@ -3,8 +3,8 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
-// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share
-// a row of logits.
+// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that
+// nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share a row of logits.
 #define VW 1
 #include "vector.h"
 #include "group.h"
@@ -43,7 +43,8 @@ __kernel IN_GROUPS void softmax(__global const float *restrict logits, __global 
 }
 
 // rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five. The rank of a label is the number of
-// classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough for the row to rank nowhere.
+// classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough for the row to rank
+// nowhere.
 __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,
                                       __global float *restrict rows, int K, float smoothing) {
   SHARED

@@ -1,6 +1,6 @@
-// Operations on one element at a time, over `vectors` vectors of VW floats; and the two on the rows of a matrix [M,C]. Pointers are not
-// restrict: results may overwrite operands. Work-items, unless said otherwise: any number, each of which takes a block of consecutive
-// vectors; in groups (group.h) each takes every so manieth, so that neighbours take neighbours.
+// Operations on one element at a time, over `vectors` vectors of VW floats; and the two on the rows of a matrix [M,C]. Pointers
+// are not restrict: results may overwrite operands. Work-items, unless said otherwise: any number, each of which takes a block
+// of consecutive vectors; in groups (group.h) each takes every so manieth, so that neighbours take neighbours.
 #include "vector.h"
 #include "group.h"
 
@@ -77,8 +77,8 @@ __kernel IN_GROUPS void relu_gradient(__global const real *dy, __global const re
 #define STEPS 3      // steps since the scale last changed
 #define SKIPPED 4    // steps left out since the beginning
 
-// g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED the gradient is divided by
-// scale[CURRENT] first, and nothing is done where an infinity was found.
+// g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED the gradient is divided
+// by scale[CURRENT] first, and nothing is done where an infinity was found.
 __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
                                  __global const float *scale, int vectors, float rate, float momentum, float decay) {
   if (SCALED && scale[IS_FINITE] == 0.0f) return;
@@ -93,8 +93,8 @@ __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradie
   }
 }
 
-// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0. Work-items: (1, blocks), or as many groups of
-// (1, ROWS).
+// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0. Work-items: (1, blocks), or as many
+// groups of (1, ROWS).
 __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
   SHARED
   intv found = (intv)(0);
@@ -106,7 +106,8 @@ __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global
   if (GROUP_ROW == 0) partial[BLOCK] = ANY(most > 0.0f) ? 1.0f : 0.0f;
 }
 
-// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps without.
+// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps
+// without.
 // With VW 1. Work-items: (1), or a group of (1, ROWS).
 __kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int blocks,
                                           int interval) {

@@ -1,6 +1,6 @@
 // What the products of a convolution multiply: float32, or with PAIRS bfloat16 two at a time, for CPUs with AVX512-BF16. Its
-// instruction vdpbf16ps adds two products a lane to sums in float32, in the time of one multiply-add. Factors are rounded to nearest;
-// denormal ones count as zero.
+// instruction vdpbf16ps adds two products a lane to sums in float32, in the time of one multiply-add. Factors are rounded to
+// nearest; denormal ones count as zero.
 //
 //   TERMS                   terms of a sum in a factor, 1 or 2
 //   factor                  a float, or a pair of bfloat16 for neighbouring terms, the first in the lower half

@@ -1,14 +1,16 @@
-// Work-groups that share the rows of a matrix, for devices whose neighbouring work-items should read neighbouring memory (GPUs).
+// Work-groups that share the rows of a matrix, for devices whose neighbouring work-items should read neighbouring memory
+// (GPUs).
 //
 //   LANES work-items side by side over its columns, each a vector of VW,
 //   ROWS of them above each other over its rows, which they take in turns: row y takes rows y, y + ROWS, …
 //
-// What the rows of a group have summed comes together in local memory, as a tree, so in an order that never changes. Without LANES each
-// work-item is a group of its own that takes all rows. Needs vector.h.
+// What the rows of a group have summed comes together in local memory, as a tree, so in an order that never changes. Without
+// LANES each work-item is a group of its own that takes all rows. Needs vector.h.
 //
 //   GROUP_ROW      the work-item's row in its group
 //   BLOCK, BLOCKS  the group's number in the second dimension, and how many there are
-//   COLUMN(C)      the first channel of its vector; lanes beyond the C-th repeat the last vector, since all must meet at barriers
+//   COLUMN(C)      the first channel of its vector; lanes beyond the C-th repeat the last vector, since all must meet at
+//                  barriers
 //   IS_COLUMN(C)   false for those
 //   STORES(C)      whether this work-item stores what its group has found for its column
 //   IN_GROUPS      a kernel's attribute
@@ -16,8 +18,8 @@
 //   SHARED_PARAMETER, SHARED_ARGUMENT   hand it on to a function, behind its other parameters
 //   TOTAL(v)       Σ over the group's rows, for all of them; MAXIMUM(v) likewise. Only where the whole group comes along
 //
-// And for kernels over the rows of images, [N,rows,columns,channels]. Without groups the work-items are (rows, N), and each walks along
-// its row; in groups they are (columns·channels/VW, rounded up to LANES; rows; N).
+// And for kernels over the rows of images, [N,rows,columns,channels]. Without groups the work-items are (rows, N), and each
+// walks along its row; in groups they are (columns·channels/VW, rounded up to LANES; rows; N).
 //
 //   IMAGE, IMAGE_ROW, IMAGE_ROWS   the image's number, the row's, and how many rows there are
 //   EACH_PIXEL(q, Q, C), then EACH_CHANNEL(c, C)   run the statement that follows for each vector of a row [Q,C] that is this

@@ -4,15 +4,15 @@
 //   STORAGE 1   float16, n = 2: a word holds the factors of two neighbouring depths, the first in the low half
 //   STORAGE 2   bfloat16, as float16
 //
-// Counted in words, all three have the same fragments (PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions": the sections on
-// fragments of mma.m16n8k8 for .tf32 and of mma.m16n8k16 for .f16 and .bf16). Of lane 4g + t:
+// Counted in words, all three have the same fragments (PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions": the
+// sections on fragments of mma.m16n8k8 for .tf32 and of mma.m16n8k16 for .f16 and .bf16). Of lane 4g + t:
 //
 //   a  words (g, t)  (g + 8, t)  (g, t + 4)  (g + 8, t + 4)  of A's (row, word)
 //   b  words (t, g)  (t + 4, g)                              of B's (word, column)
 //   c  sums  (g, 2t) (g, 2t + 1) (g + 8, 2t) (g + 8, 2t + 1) of C's (row, column)
 //
-// With MATRIX_EMULATED the lanes hold the same, exchange it through local memory, and compute in plain C: for devices without such
-// instructions, so that all that surrounds these can be tested there.
+// With MATRIX_EMULATED the lanes hold the same, exchange it through local memory, and compute in plain C: for devices without
+// such instructions, so that all that surrounds these can be tested there.
 
 #if !MATRIX_EMULATED
 

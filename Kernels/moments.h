@@ -1,10 +1,11 @@
-// Mean and squared deviations of a chunk of values a channel, for the statistics of batch normalisation. batch_norm.cl merges chunks.
+// Mean and squared deviations of a chunk of values a channel, for the statistics of batch normalisation. batch_norm.cl merges
+// chunks.
 // Needs vector.h and, for shares, group.h.
 
 // Rows `first` … of x [rows,depth], VW channels: to[0] their mean, to[depth] Σ(x−mean)², to[2·depth] their number.
 //
-// Two passes, so that they are exact however far the mean is from zero; the rows should stay in a core's cache. What rounding has left
-// of Σ(x−mean) mends both results (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
+// Two passes, so that they are exact however far the mean is from zero; the rows should stay in a core's cache. What rounding
+// has left of Σ(x−mean) mends both results (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
 void moments(__global const real *x, int rows, int depth, __global float *to) {
   // Four sums that take turns, so that no addition waits for the one before it.
   floatv s[4], e[4];
@@ -39,8 +40,8 @@ typedef struct {
 
 #define AT_ONCE 8
 
-// What this work-item of a group has of the rows of x [rows,depth]. Read once: AT_ONCE of them stay in registers for both passes, and
-// what comes of them joins what was there by Chan's formula.
+// What this work-item of a group has of the rows of x [rows,depth]. Read once: AT_ONCE of them stay in registers for both
+// passes, and what comes of them joins what was there by Chan's formula.
 moments_t moments_of_share(__global const real *x, int rows, int depth) {
   moments_t all = {(floatv)(0.0f), (floatv)(0.0f), 0.0f};
   for (int m = GROUP_ROW; m < rows; m += AT_ONCE * ROWS) {

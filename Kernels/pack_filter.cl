@@ -1,5 +1,6 @@
-// A filter in the order in which a kernel reads it: panels of KB output channels, one behind the other; in each, for one run of terms
-// after the other (a tap's input channels, or those of a row of taps) and one factor after the other, the KB channels side by side.
+// A filter in the order in which a kernel reads it: panels of KB output channels, one behind the other; in each, for one run of
+// terms after the other (a tap's input channels, or those of a row of taps) and one factor after the other, the KB channels
+// side by side.
 #include "vector.h"
 #include "factors.h"
 
@@ -30,8 +31,9 @@ __kernel void pack_filter(__global const float *restrict w, __global factor *res
 }
 
 // The filter of one phase of an input gradient, packed: taps rowStart, rowStart + stride, … in reverse order, input and output
-// channels exchanged. w [R,S,C,K], C of one group and K of all, `depth` in each; the phase's filter has `depth` input channels for each
-// of its output channels, the C of every group, and begins at `start`. Panels here are of KB of these. Work-items: (panels, rows·columns).
+// channels exchanged. w [R,S,C,K], C of one group and K of all, `depth` in each; the phase's filter has `depth` input channels
+// for each of its output channels, the C of every group, and begins at `start`. Panels here are of KB of these. Work-items:
+// (panels, rows·columns).
 //
 // Blocks of 16×16 are turned at a time: what is read of one channel's row is a cache line, and so is what is written.
 __kernel void pack_turned_filter(__global const float *restrict w, __global factor *restrict packed, int S, int C, int K, int start,

@@ -9,8 +9,9 @@
 #define BLOCKS 0   // 1: a work-item copies a block of consecutive vectors
 #endif
 
-// SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before it, so
-// that the compiler can move no part of it out of the loop. Two floating-point operations a lane, step and term of a factor.
+// SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before
+// it, so that the compiler can move no part of it out of the loop. Two floating-point operations a lane, step and term of a
+// factor.
 // Work-items: any number.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void multiply_add(__global float *restrict out, int steps, float factor, float term) {

@@ -1,5 +1,5 @@
-// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items, unless said otherwise: for the
-// rows of the result, as group.h has them.
+// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items, unless said
+// otherwise: for the rows of the result, as group.h has them.
 #include "vector.h"
 #include "group.h"
 

@@ -9,8 +9,9 @@ void pack_run(__global const real *source, __local factor *run, int count, int f
   for (; i < count; i++) run[i] = i * TERMS >= last ? 0 : READ_FACTOR(source, i * TERMS, first, last);
 }
 
-// strip [rows][row] = every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth], the first C channels of each, zero
-// outside the image. Pixels are `pitch` terms apart, rows `row` factors. What lies between C and the pitch is left alone.
+// strip [rows][row] = every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth], the first C channels of
+// each, zero outside the image. Pixels are `pitch` terms apart, rows `row` factors. What lies between C and the pitch is left
+// alone.
 void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
           int sample) {
   for (int i = 0; i < rows; i++) {
@@ -40,8 +41,8 @@ floatv terms(__global const real *source, int i, int first, int last) {
   return LOAD(lanes);
 }
 
-// strip [rows][columns][pitch] = channel by channel, every columnStep-th pixel of a row paired with the one `distance` to its right;
-// otherwise as above.
+// strip [rows][columns][pitch] = channel by channel, every columnStep-th pixel of a row paired with the one `distance` to its
+// right; otherwise as above.
 void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
                       int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
   // Pixels that lie side by side here and there, and have few channels, are taken in one piece.

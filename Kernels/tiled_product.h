@@ -1,4 +1,5 @@
-// A product of matrices by work-groups that share tiles in local memory, local-tiled: the shape of kernel for GPUs, right on any device.
+// A product of matrices by work-groups that share tiles in local memory, local-tiled: the shape of kernel for GPUs, right on
+// any device.
 //
 //   sum[m,n] = Σ_d A[m,d] · B[d,n]        d from `begin` to `end`
 //
@@ -14,15 +15,16 @@
 //     __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void name(…) {
 //       __local word tiles[TILE_WORDS] TILE_ALIGNED;
 //       float sum[TM][TN];
-//       const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, pixels, terms};   // a plain matrix [rows,C]: {x, 1, rows, C, 1, rows, 1, 0, 0, rows, C}
+//       const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, pixels, terms};
+//       // A plain matrix [rows,C]: {x, 1, rows, C, 1, rows, 1, 0, 0, rows, C}.
 //       product(image, b, columns, firstRow, firstColumn, begin, end, tiles, sum);
 //
-// after which the work-item owns TM×TN sums: rows firstRow + row_of(i), columns firstColumn + column_of(j) … + 4 in sum[i][4·j …]. A batch
-// of products is a dimension of the NDRange by which the kernel moves the pointers. `begin` is a multiple of BK, the same in all
-// items of a group, as is `end`. Every item of the group must come to the call.
+// after which the work-item owns TM×TN sums: rows firstRow + row_of(i), columns firstColumn + column_of(j) … + 4 in sum[i][4·j
+// …]. A batch of products is a dimension of the NDRange by which the kernel moves the pointers. `begin` is a multiple of BK,
+// the same in all items of a group, as is `end`. Every item of the group must come to the call.
 //
-// Each slice of BK depths goes through registers into one of two pairs of tiles while the other pair is multiplied: one barrier a
-// slice.
+// Each slice of BK depths goes through registers into one of two pairs of tiles while the other pair is multiplied: one barrier
+// a slice.
 //
 //              BN columns                  A word of a tile is a float, or, for matrix instructions on 16-bit
 //            ┌──────────┐                  factors, two neighbouring depths of one row or column.
@@ -34,9 +36,9 @@
 //   └────┘   │ └──┘TN   │                  so that the lanes of a warp meet all 32 banks both when they read and when
 //            └──────────┘                  they write a transposed slice.
 //
-// The host chooses: powers of two; BM a multiple of 32 and BN of 16; TM and TN 4 or 8; BK from 8 to 32; ITEMS a multiple of 32. With MATRIX
-// also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns are a multiple of four, else 1; VA
-// is VW where C is a multiple of it too, else 1.
+// The host chooses: powers of two; BM a multiple of 32 and BN of 16; TM and TN 4 or 8; BK from 8 to 32; ITEMS a multiple of 32.
+// With MATRIX also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns are a multiple of
+// four, else 1; VA is VW where C is a multiple of it too, else 1.
 #include "vector.h"
 
 #ifndef STRIDE
@@ -74,7 +76,8 @@
 #endif
 
 #define ITEMS ((BM / TM) * (BN / TN))
-// An int from the start: Intel's compiler for CPUs takes remainders of the size_t, made vectors and then ints, for consecutive numbers.
+// An int from the start: Intel's compiler for CPUs takes remainders of the size_t, made vectors and then ints, for consecutive
+// numbers.
 #define ITEM ((int)get_local_id(0))
 #define PACK (MATRIX && STORAGE != 0 ? 2 : 1)     // depths in a word
 #define WORDS (BK / PACK)                         // words of a slice
@@ -143,8 +146,8 @@ typedef struct {
   int pixels, terms;      // N·P·Q and R·S·C: rows and columns of X
 } image_t;
 
-// A number of two steps, (s0·middles + s1)·lows + s2. A pixel is (n,p,q), a term (r,s,c). A vector, as is a place below, because a
-// struct is returned through memory.
+// A number of two steps, (s0·middles + s1)·lows + s2. A pixel is (n,p,q), a term (r,s,c). A vector, as is a place below,
+// because a struct is returned through memory.
 typedef int3 digits_t;
 
 INLINE digits_t digits_of(int value, int middles, int lows) {
@@ -292,8 +295,8 @@ INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int 
   }
 }
 
-// A column of A's tile and a row of words. The lanes of a warp write four depths of 128/BK rows each: swapping columns by the depth
-// spreads these over the banks, and leaves fours of columns together.
+// A column of A's tile and a row of words. The lanes of a warp write four depths of 128/BK rows each: swapping columns by the
+// depth spreads these over the banks, and leaves fours of columns together.
 INLINE int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? column : column ^ (128 / BK * (row / 4))); }
 
 INLINE void store_a(const a_slice_t *slice, __local word *tile) {
@@ -353,9 +356,9 @@ INLINE void multiply(__local const word *a, __local const word *b, __local word 
 
 #else
 
-// A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Which row or column of a fragment stands
-// for which of the tile is free: so that a lane reads fours, rows g and g + 8 of fragment i of a block (g the lane's group, 0 … 7) are
-// its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
+// A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Which row or column of a fragment
+// stands for which of the tile is free: so that a lane reads fours, rows g and g + 8 of fragment i of a block (g the lane's
+// group, 0 … 7) are its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
 #define LANE (ITEM % 32)
 #define WARP (ITEM / 32)
 #define WARP_ROW (WARP / (BN / (4 * TN)) * (8 * TM))

@@ -1,5 +1,6 @@
 // Vectors of VW floats, VW one of 1, 2, 4, 8, 16; the host picks a width that divides the channel count.
-//   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in float32
+//   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in
+//                   float32
 //   real            one of them in memory
 //   LOAD_REAL(p)    VW of them from p as a floatv; LOAD_REAL16(p) sixteen as a float16 vector
 //   STORE_REAL(v, p) VW of them to p, rounded to nearest

@@ -1,5 +1,6 @@
-// Winograd's convolution in one pass (the mathematics is in winograd.h): a work-item owns TB tiles and keeps everything between x and
-// y in local memory, so that only x, the transformed filter and y pass through the caches. For filters that fit a core's own cache.
+// Winograd's convolution in one pass (the mathematics is in winograd.h): a work-item owns TB tiles and keeps everything between
+// x and y in local memory, so that only x, the transformed filter and y pass through the caches. For filters that fit a core's
+// own cache.
 //
 //   v [T·T][TB][PITCH]     transformed inputs, position after position
 //   m [TB][T·T][KB]        products for one panel of output channels
@@ -76,8 +77,9 @@ void winograd(__global const real *restrict x, __global const factor *restrict u
   }
 }
 
-// The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item sums
-// over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory. Work-items: (splits).
+// The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item
+// sums over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory.
+// Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                               __local factor *restrict v, __local factor *restrict g, int H, int W, int P, int Q, int padTop,
@@ -102,7 +104,8 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
   }
 }
 
-// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels, FACTORS(C)).
+// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels,
+// FACTORS(C)).
 __kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0) {
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
   for (int i = 0; i < KB; i += VW)

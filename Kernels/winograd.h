@@ -1,7 +1,7 @@
 // What the two forms of Winograd's convolution share: the transforms, and moving tiles between tensors and scratch memory.
 //
-// 3×3 convolution of stride 1 by Winograd's minimal filtering F(M×M, 3×3) (Lavin & Gray, "Fast algorithms for convolutional neural
-// networks", CVPR 2016): (M+2)² multiplications a tile of M×M outputs instead of 9·M². M is 2 or 4.
+// 3×3 convolution of stride 1 by Winograd's minimal filtering F(M×M, 3×3) (Lavin & Gray, "Fast algorithms for convolutional
+// neural networks", CVPR 2016): (M+2)² multiplications a tile of M×M outputs instead of 9·M². M is 2 or 4.
 //
 //   Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A       d: T×T inputs, T = M+2, g: 3×3 filter, Y: M×M outputs, summed over input channels
 //
@@ -21,16 +21,18 @@
 //         0    a²b   −a²     −b     1  0         (1, −b, b²) / 2b²(b²−a²)
 //         0   a²b²    0    −a²−b²   0  1          0   0   1
 //
-// Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2, half of
-// what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution", 2020).
+// Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2,
+// half of what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution",
+// 2020).
 //
-// With PAIRS (factors.h) transformed inputs, filters and output gradients are rounded. The terms of a factor are neighbouring channels;
-// in the filter gradient they are those of neighbouring tiles, and a slot is one of TERMS tiles. Rounding errors of factors grow by 5/3
-// with M = 2, and by five with M = 4, which leaves too little of 8 bits.
+// With PAIRS (factors.h) transformed inputs, filters and output gradients are rounded. The terms of a factor are neighbouring
+// channels; in the filter gradient they are those of neighbouring tiles, and a slot is one of TERMS tiles. Rounding errors of
+// factors grow by 5/3 with M = 2, and by five with M = 4, which leaves too little of 8 bits.
 //
-// Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output gradients,
-// [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global). Transformed filters lie in
-// panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from one end to the other.
+// Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output
+// gradients, [slots][T·T][channels] for products. It is local memory (SCRATCH __local) or a buffer (SCRATCH __global).
+// Transformed filters lie in panels of KB = VW·TC output channels, [T·T][panels][C][KB], so that a product reads its panel from
+// one end to the other.
 #include "vector.h"
 #include "factors.h"
 #include "epilogue.h"
@@ -190,7 +192,8 @@ place_t place(int tile, int down, int across) {
   return at;
 }
 
-// Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x [N,H,W,depth].
+// Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x
+// [N,H,W,depth].
 void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
@@ -239,8 +242,8 @@ void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o
 
 #define EACH_POINT UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++)
 
-// v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for tiles
-// that there are not.
+// v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for
+// tiles that there are not.
 void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
                 int across, int tiles, int channels) {
   for (int c = 0; c < channels; c += VW) {
@@ -295,7 +298,8 @@ void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *
     UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], m + i * step + t * VW);
 }
 
-// y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between positions of m.
+// y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between
+// positions of m.
 // What lies beyond the last row or column is dropped.
 void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels) {
   const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
@@ -338,8 +342,8 @@ void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __globa
     }
 }
 
-// u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step` factors
-// between positions.
+// u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step`
+// factors between positions.
 void load_filter(__global const float *w, __global factor *u, size_t step) {
   floatv o[TERMS][T][T];
   UNROLL for (int term = 0; term < TERMS; term++) {
@@ -355,8 +359,8 @@ void load_filter(__global const float *w, __global factor *u, size_t step) {
   EACH_POINT STORE(JOIN_TERMS(o, [i][j]), u + (i * T + j) * step);
 }
 
-// dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order; `step` floats
-// between positions of the sums, T·T·step between splits.
+// dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order;
+// `step` floats between positions of the sums, T·T·step between splits.
 void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {

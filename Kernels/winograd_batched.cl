@@ -1,6 +1,6 @@
-// Winograd's convolution in four passes that a GPU can spread (the mathematics is in winograd.h): transforms, in which neighbouring
-// work-items take neighbouring channels of a tile, and between them a batch of products of matrices, one for each position
-// (batched_product.cl).
+// Winograd's convolution in four passes that a GPU can spread (the mathematics is in winograd.h): transforms, in which
+// neighbouring work-items take neighbouring channels of a tile, and between them a batch of products of matrices, one for each
+// position (batched_product.cl).
 //
 //   u [T·T][C][K]       transformed filter
 //   v [T·T][tiles][C]   transformed inputs

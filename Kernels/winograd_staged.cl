@@ -1,5 +1,5 @@
-// Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's own
-// cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
+// Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's
+// own cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
 //
 //   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
@@ -26,7 +26,8 @@ __kernel void load_gradients(__global const real *restrict dy, __global factor *
   load_gradient(dy, g + (size_t)slot * GPITCH, slot, (size_t)get_global_size(0) * GPITCH, P, Q, down, across, tiles, K);
 }
 
-// m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel of u.
+// m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel
+// of u.
 __kernel void products(__global const factor *restrict v, __global const factor *restrict u, __global float *restrict m, int slots, int k0) {
   const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2), channels = get_global_size(1) * KB;
   for (int i = first; i < min(first + TB, slots); i += TR)
@@ -42,8 +43,8 @@ __kernel void store_outputs(__global const float *restrict m, __global real *y, 
   store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K);
 }
 
-// sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors grow with
-// √FOLD + √(slots/FOLD). A panel of g stays in the first cache for all of C. Work-items: (channels/KB, T·T).
+// sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors
+// grow with √FOLD + √(slots/FOLD). A panel of g stays in the first cache for all of C. Work-items: (channels/KB, T·T).
 __kernel void filter_gradient_products(__global const factor *restrict v, __global const factor *restrict g,
                                        __global float *restrict sums, int slots, int k0) {
   const int k = get_global_id(0) * KB, p = get_global_id(1), channels = get_global_size(0) * KB;

@@ -1,4 +1,5 @@
 import Compute
+import Formats
 import Images
 
 /// The data sets that can be asked for by name.
@@ -40,6 +41,10 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///   - synthetic: the images that ``synthetic`` makes.
   /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
   public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
+    if let path, InputFile.exists(path), self != .synthetic, InputFile.isFolder(path) == (self == .tensors) {
+      let (found, wanted) = self == .tensors ? ("folder", "safetensors file") : ("file", "folder")
+      throw Failure("\(path) is a \(found): the data set '\(rawValue)' is a \(wanted)")
+    }
     switch self {
     case .fashionMNIST: return try MNIST.fashion(path)
     case .mnist: return try MNIST.digits(try needed(path, "the folder of its four files"))

@@ -29,6 +29,12 @@ public struct InputFile: ~Copyable {
   /// Whether anything, of any kind, has this path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Whether a folder has this path, or a link leads from it to one.
+  public static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// The `count` bytes from `offset` on.
   /// - Throws: a ``Failure`` where the disk fails or the file has become shorter.
   public func read(_ count: Int, at offset: Int) throws -> [UInt8] {

@@ -9,7 +9,7 @@ public enum ImageFiles {
   public static func find(_ paths: [String]) throws -> [String] {
     try paths.flatMap { path in
       guard InputFile.exists(path) else { throw Failure("\(path): there is no such file or folder") }
-      guard try ImageFolder.status(path).isFolder else { return [path] }
+      guard InputFile.isFolder(path) else { return [path] }
       var files: [String] = []
       try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, within: [], &files)
       let images = files.filter(ImageFolder.isCalledImage)

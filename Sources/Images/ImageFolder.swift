@@ -56,6 +56,7 @@ public struct ImageFolder: Sendable, Hashable {
   /// The visible folders in one, by name.
   static func folders(_ path: String) throws -> [String] {
     guard InputFile.exists(path) else { throw Failure("\(path): there is no such folder") }
+    guard InputFile.isFolder(path) else { throw Failure("\(path): a file, not a folder with a folder of images for each class") }
     return sorted(try Folder.entries(path).filter { try !$0.hasPrefix(".") && status("\(path)/\($0)").isFolder })
   }
 
@@ -98,7 +99,7 @@ public struct ImageFolder: Sendable, Hashable {
     let device, file: UInt
   }
 
-  static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {
+  private static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {
     var status = stat()
     // A link that leads nowhere is a file that cannot be read: it will be named when it is wanted.
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else {

@@ -16,7 +16,7 @@ struct Architecture {
   /// Whether batch normalisation and ReLU come before each convolution (He et al. 2016) and not behind.
   let isPreActivated: Bool
 
-  /// - Throws: ``Failure`` for an unknown name, listing the known ones, the nearest spelling first.
+  /// - Throws: ``Failure`` for an unknown name, with the nearest known one and the families.
   init(name: String) throws {
     if let variant = Self.variants[name], let (block, counts) = Self.imageNet[variant.depth] {
       (stem, self.block, self.counts, widths, isResidual) = (.imageNet, block, counts, Self.imageNetWidths, true)
@@ -42,7 +42,7 @@ struct Architecture {
     }
   }
 
-  /// What shortcuts do by custom where the shape changes.
+  /// What shortcuts do by default where the shape changes.
   var usualShortcut: ShortcutOption { stem == .cifar && !isPreActivated ? .padding : .projection }
 
   private static let imageNet: [Int: (Block, [Int])] = [
@@ -62,13 +62,10 @@ struct Architecture {
   ]
 
   private static func unknown(_ name: String) -> Failure {
-    let known = ModelConfiguration.knownNames
-      .map { (distance: editDistance(name, $0), name: $0) }
-      .enumerated().sorted { ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset) }
-      .map(\.element.name)
+    let nearest = ModelConfiguration.knownNames.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
     return Failure(
-      "unknown model '\(name)'; known are \(known.joined(separator: ", ")), and resnetD, plainD and preresnetD of any depth "
-        + "D = 6n+2")
+      "unknown model '\(name)'; the nearest is \(nearest); there are resnet20 and any resnetD, plainD and preresnetD of 6n+2 layers, "
+        + "preresnet164, 1001, resnet18, 34, 50, 101, 152, plain18, 34, \(variants.keys.sorted().joined(separator: ", "))")
   }
 
   /// Levenshtein's distance: the fewest insertions, deletions and substitutions.

@@ -7,7 +7,7 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   public var classes: Int
   /// Channels of the input images.
   public var channels: Int
-  /// Nil for the family's custom: A for small images, B for ImageNet's and with pre-activation.
+  /// Nil for the family's default: A for small images, B for ImageNet's and with pre-activation.
   public var shortcut: ShortcutOption?
   public var stridePlacement: StridePlacement
   /// Starts the last scale of every block at 0, so that every block starts as the identity (Goyal et al. 2017, section 5.1).

@@ -7,13 +7,36 @@ extension ModelConfiguration {
   public static func candidates(for shapes: [String: Shape]) -> [ModelConfiguration] {
     guard let stem = shapes["conv1.weight"], stem.rank == 4, let head = shapes["fc.weight"], head.rank == 2 else { return [] }
     let shapes = shapes.filter { !$0.key.hasSuffix("num_batches_tracked") }
-    // Layers are the convolutions but for those of shortcuts, and the linear one.
-    let depth = shapes.keys.count { $0.split(separator: ".").suffix(2).first?.hasPrefix("conv") ?? false } + 1
-    let names = ["resnet", "plain", "preresnet"].map { "\($0)\(depth)" } + knownNames.filter { $0.contains("_") }
+    let names = namesOfDepth(of: shapes) + knownNames.filter { $0.contains("_") }
     return names.compactMap { name in
       [nil, .padding, .projection].map { ModelConfiguration(name: name, classes: head[0], channels: stem[1], shortcut: $0) }
         .first { $0.tensorShapes == shapes }
     }
+  }
+
+  private static func namesOfDepth(of shapes: [String: Shape]) -> [String] {
+    // Layers are the convolutions but for those of shortcuts, and the linear one.
+    let depth = shapes.keys.count { $0.split(separator: ".").suffix(2).first?.hasPrefix("conv") ?? false } + 1
+    return ["resnet", "plain", "preresnet"].map { "\($0)\(depth)" }
+  }
+
+  /// Of the networks of the tensors' depth and those with a known name the one whose tensors differ from these the least.
+  /// - Returns: nil where not even half of its tensors are there, in its shapes.
+  public static func nearest(to shapes: [String: Shape]) -> ModelConfiguration? {
+    func dimension(_ name: String, _ index: Int) -> Int? { shapes[name].flatMap { index < $0.rank ? $0[index] : nil } }
+    let (classes, channels) = (dimension("fc.weight", 0) ?? dimension("fc.bias", 0) ?? 1, dimension("conv1.weight", 1) ?? 3)
+    let shapes = shapes.filter { !$0.key.hasSuffix("num_batches_tracked") }
+    var nearest: (configuration: ModelConfiguration, differing: Int)?
+    for name in namesOfDepth(of: shapes) + knownNames {
+      for shortcut in [nil, ShortcutOption.padding, .projection] {
+        let configuration = ModelConfiguration(name: name, classes: classes, channels: channels, shortcut: shortcut)
+        guard let wanted = configuration.tensorShapes else { continue }
+        let found = wanted.count { shapes[$0.key] == $0.value }
+        let differing = wanted.count + shapes.count - 2 * found
+        if 2 * found >= wanted.count, differing < nearest?.differing ?? .max { nearest = (configuration, differing) }
+      }
+    }
+    return nearest?.configuration
   }
 
   /// Nil where there is no such network.

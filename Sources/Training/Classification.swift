@@ -53,6 +53,12 @@ public struct Scores: Sendable {
     return row.indices.sorted { (-row[$0], $0) < (-row[$1], $1) }.prefix(count).map { (label: $0, probability: exp(row[$0])) }
   }
 
+  /// The most probable class of one image; of equals the one with the lower index.
+  func prediction(of image: Int) -> Int {
+    let row = Array(row(image))
+    return row.indices.min { (-row[$0], $0) < (-row[$1], $1) } ?? 0
+  }
+
   /// How many classes are more probable than one: 0 for the first.
   func rank(of label: Int, image: Int) -> Int {
     let row = Array(row(image))
@@ -68,7 +74,7 @@ extension Classifier {
   ///   - body: gets each batch in order and the outputs [N,K] for each of its views; none where all its images are missing.
   /// - Returns: false where `progress` stopped it.
   /// - Throws: ``Failure`` for images that do not fit the network, and for outputs that are not numbers; what the backend throws.
-  func run(
+  public func run(
     over images: any ImageBatches, _ normalization: Normalization, precision: Precision,
     progress: (Int) throws -> Bool = { _ in true }, _ body: (PixelBatch, [HostTensor]) throws -> Void
   ) throws -> Bool {

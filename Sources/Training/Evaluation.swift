@@ -105,7 +105,7 @@ extension Classifier {
         sums[0] -= row[row.startIndex + label]
         sums[1] += rank == 0 ? 1 : 0
         sums[2] += rank < 5 ? 1 : 0
-        counts[label * scores.classes + scores.top(1, of: image)[0].label, default: 0] += 1
+        counts[label * scores.classes + scores.prediction(of: image), default: 0] += 1
       }
       count += batch.labels.count
     }

@@ -7,6 +7,7 @@ import NN
 
 /// Weights under torchvision's names and layouts, with what is needed to use them where the file tells.
 public struct Weights {
+  /// By torchvision's names, in its layouts: filters [K,C,R,S], linear weights [out,in], the others [C]; of any type that the file has.
   public let tensors: [String: HostTensor]
   /// The network and the images' normalisation, where this project wrote the file.
   public let description: Description?

@@ -26,6 +26,9 @@ struct Checkpoint {
     case onnx(ONNXModel)
   }
 
+  /// Height and width from which on networks from elsewhere are taken to be made for photographs.
+  private static let leastPhotograph = 64
+
   let path: String
   /// What messages call the network.
   let name: String
@@ -114,8 +117,8 @@ struct Checkpoint {
     return try ONNXClassifier(model, on: backend)
   }
 
-  /// How image files come to the size that the network takes: as in training where that was on photographs, and for networks from
-  /// elsewhere by the usual crop; the pictures of other data sets were seen whole.
+  /// How image files come to the size that the network takes: as in training where that was on photographs, and as usual with these for
+  /// networks from elsewhere that take larger images; small pictures were seen whole.
   /// - Parameter size: height and width, where others than ``imageSize`` are asked for.
   /// - Throws: ``Failure`` for a size that the network does not take.
   func preparation(size: Int?) throws -> ImagePreparation {
@@ -123,7 +126,7 @@ struct Checkpoint {
       throw Failure("\(path): \(name) takes images of \(imageSize.height)×\(imageSize.width) only, not --image-size \(size)")
     }
     let (height, width) = size.map { ($0, $0) } ?? imageSize
-    let isPhotographic = dataset == nil || dataset == DatasetKind.folder.rawValue
+    let isPhotographic = dataset.map { $0 == DatasetKind.folder.rawValue } ?? (min(height, width) >= Self.leastPhotograph)
     return isPhotographic && height == width
       ? .centre(.usual(crop: height)) : .whole(WholeImageTransform(height: height, width: width))
   }

@@ -56,6 +56,9 @@ struct EvaluateCommand: ParsableCommand {
     guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
+    if dataset != .folder, imageSize != nil {
+      throw usageError("--image-size is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
+    }
     let side = imageSize ?? checkpoint.imageSize.height
     let validation = try dataset.open(from: data, imageSize: side, damaged: damaged).validation
     try checkpoint.check(validation, at: data)

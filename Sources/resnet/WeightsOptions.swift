@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Formats
 import Models
 import ONNX
 import Training
@@ -12,6 +13,9 @@ struct WeightsOptions: ParsableArguments {
   @OptionGroup var options: ModelOptions
 
   func validate() throws {
+    if options.zeroInit {
+      throw ValidationError("--zero-init says how training starts, and these weights are there already: leave it out")
+    }
     if let model { try options.validate(model) }
     if model == nil, let option = options.given.first {
       throw ValidationError("\(option) needs --model: without it the checkpoint says how its network is built")
@@ -22,6 +26,11 @@ struct WeightsOptions: ParsableArguments {
   /// Classes and channels are read off the tensors where `--model` is given or there is no description.
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
+    if InputFile.isFolder(path) {
+      let best = RunFolder(existing: path).bestPath
+      throw Failure(
+        "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
+    }
     if try ONNXModel.isModel(path) {
       throw Failure(
         "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
@@ -41,8 +50,14 @@ struct WeightsOptions: ParsableArguments {
       return options.configuration(model, classes: head.shape[0], channels: stem.shape[1])
     }
     if let described = weights.description?.model { return described }
-    let candidates = ModelConfiguration.candidates(for: weights.tensors.mapValues(\.shape))
+    let shapes = weights.tensors.mapValues(\.shape)
+    let candidates = ModelConfiguration.candidates(for: shapes)
     if candidates.count == 1 { return candidates[0] }
+    if candidates.isEmpty, let nearest = ModelConfiguration.nearest(to: shapes) {
+      do { try ResNet(nearest).store.check(weights.tensors) } catch let failure as Failure {
+        throw Failure("the nearest network is \(nearest.name): \(failure); if they are another's, add --model")
+      }
+    }
     let names = candidates.map(\.name).joined(separator: " or ")
     throw usageError(
       "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)")

@@ -29,6 +29,25 @@ import Testing
     #expect(ModelConfiguration.candidates(for: try shapes(plain)) == [padding, plain])
   }
 
+  /// One tensor too few, too many or of another shape, and it is still told which network is meant.
+  @Test func nearestNetworkIsFound() throws {
+    for name in ["resnet50", "resnet8", "resnext50_32x4d", "preresnet110"] {
+      let network = ModelConfiguration(name: name, classes: 7, channels: 1)
+      let whole = try shapes(network)
+      let changes: [(String, Shape?)] = [
+        ("layer1.0.bn1.weight", nil), ("layer9.weight", [3]), ("fc.weight", [7, 9]), ("fc.bias", nil),
+      ]
+      for change in changes {
+        var changed = whole
+        changed[change.0] = change.1
+        #expect(ModelConfiguration.candidates(for: changed).isEmpty)
+        #expect(ModelConfiguration.nearest(to: changed) == network, "\(name) with \(change)")
+      }
+    }
+    #expect(ModelConfiguration.nearest(to: [:]) == nil)
+    #expect(ModelConfiguration.nearest(to: ["conv1.weight": [64, 3, 7, 7], "fc.weight": [1000, 2048]]) == nil)
+  }
+
   @Test func otherTensors() throws {
     #expect(ModelConfiguration.candidates(for: [:]).isEmpty)
     #expect(ModelConfiguration.candidates(for: ["conv1.weight": [1], "fc.weight": [1]]).isEmpty)

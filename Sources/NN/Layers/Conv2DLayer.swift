@@ -5,7 +5,10 @@ public struct Conv2DLayer {
   public let name: String
   /// [R,S,C/groups,K].
   public let filter: Parameter
-  public let stride, padding, groups: Int
+  /// Pixels from one window to the next, and zeros on every side, both along height and width.
+  public let stride, padding: Int
+  /// Into which the channels of x and y are divided, each group of y made of one of x; 1 for an ordinary convolution.
+  public let groups: Int
 
   /// Declares `weight`; the padding keeps the image's size at stride 1 (window odd).
   public init(_ scope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1, groups: Int = 1) {

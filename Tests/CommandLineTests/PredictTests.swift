@@ -1,0 +1,149 @@
+import Compute
+import Formats
+import Foundation
+import Photographs
+import Testing
+
+/// `predict` on image files, and what `evaluate` tells beyond its first line.
+@Suite struct PredictTests {
+  private func run(_ line: String, in folder: String) throws -> Program.Result {
+    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+  }
+
+  private func array(_ value: JSON?) throws -> [JSON] {
+    guard case .array(let values)? = value else { throw Surprise("not an array: \(String(describing: value))") }
+    return values
+  }
+
+  private func number(_ value: JSON?) throws -> Double {
+    switch value {
+    case .integer(let value)?: Double(value)
+    case .number(let value)?: value
+    default: throw Surprise("not a number: \(String(describing: value))")
+    }
+  }
+
+  /// The same images, one by one and as a test set, with and without augmentation: as many right.
+  @Test func predictionsAgreeWithEvaluation() throws {
+    try withTemporaryFolder { folder in
+      try writePhotographs("\(folder)/data", train: 6, validation: 5)
+      let trained = try run(
+        "train --dataset folder --data data --model resnet8 --image-size 16 --batch-size 6 --max-steps 3 --output run",
+        in: folder)
+      #expect(trained.code == 0, "\(trained.err)")
+      for augmentation in ["none", "ten-crop"] {
+        let options = "--checkpoint run/last.safetensors --json --tta \(augmentation) --batch-size 4"
+        let evaluated = try run("evaluate \(options) --data data --confusion matrix.csv", in: folder)
+        #expect(evaluated.code == 0 && evaluated.err.isEmpty, "\(evaluated.err)")
+        let figures = try JSON(parsing: String(evaluated.out.dropLast()))
+        let confusion = try array(figures["confusion"]).map { try array($0).map(number) }
+
+        let predicted = try run("predict \(options) --top 9 data/val", in: folder)
+        #expect(predicted.code == 0 && predicted.err.isEmpty, "\(predicted.err)")
+        var counts = [[Double]](repeating: [0, 0, 0], count: 3)
+        let objects = try array(try JSON(parsing: predicted.out))
+        #expect(objects.count == 15)
+        var loss = 0.0
+        for (index, object) in objects.enumerated() {
+          let name = ["ant", "bee", "cat"][index / 5]
+          #expect(object["path"] == .string("data/val/\(name)/\(index % 5).png"))
+          let found = try array(object["predictions"])
+          let probabilities = try found.map { try number($0["probability"]) }
+          #expect(found.count == 3 && abs(probabilities.reduce(0, +) - 1) < 1e-9 && probabilities == probabilities.sorted(by: >))
+          counts[index / 5][Int(try number(found[0]["label"]))] += 1
+          loss -= log(probabilities[try #require(found.firstIndex { $0["class"] == .string(name) })]) / 15
+        }
+        #expect(counts == confusion, "\(augmentation)")
+        #expect(try abs(loss - number(figures["loss"])) < 1e-5, "\(augmentation)")
+        let classes = try array(figures["per_class"])
+        #expect(classes.map { $0["images"] } == [.integer(5), .integer(5), .integer(5)])
+        #expect(try classes.map { try number($0["right"]) } == (0..<3).map { confusion[$0][$0] })
+        let rows = try String(contentsOfFile: "\(folder)/matrix.csv", encoding: .utf8).split(separator: "\n")
+        #expect(rows.first == "class,ant,bee,cat" && rows.count == 4)
+        #expect(rows.dropFirst().map { $0.split(separator: ",").dropFirst().compactMap { Double($0) } } == confusion)
+      }
+
+      // As text; a damaged image among the others, which go on.
+      try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/val/bee/0.png"))
+      let text = try run(
+        "predict --checkpoint run/last.safetensors --top 1 data/val/ant/1.png data/val/bee --batch-size 1", in: folder)
+      #expect(text.code == 1 && text.errorLines.count == 1 && text.complaint.contains("data/val/bee/0.png: neither"))
+      let lines = text.out.split(separator: "\n")
+      #expect(lines.count == 10 && lines[0] == "data/val/ant/1.png" && lines[1].contains(" %  "), "\(text.out)")
+      let table = try run("evaluate --checkpoint run/last.safetensors --data data --damaged skip", in: folder)
+      #expect(table.code == 0 && table.out.hasPrefix("14 images: loss ") && table.out.contains("most often taken for"))
+
+      // Weights that do not name their classes are told by the number of these.
+      _ = try run("export run/last.safetensors --output plain.safetensors", in: folder)
+      for split in ["train", "val"] { try FileManager.default.removeItem(atPath: "\(folder)/data/\(split)/cat") }
+      let fewer = try run(
+        "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16", in: folder)
+      #expect(fewer.code == 1 && fewer.complaint.contains("3 classes, folder has 2"), "\(fewer.err)")
+    }
+  }
+
+  /// Weights whose file tells nothing of images, one channel, and pictures of another size.
+  @Test func normalisationMayBeGiven() throws {
+    try withTemporaryFolder { folder in
+      try writePicture("\(folder)/a.png", height: 11, width: 23, colour: (9, 90, 200), noise: 3)
+      let checkpoint = "predict --checkpoint \(Samples.folder)/run/last.safetensors a.png"
+      let refused = try run(checkpoint, in: folder)
+      #expect(refused.code == 64 && refused.complaint.contains("--mean and --std"), "\(refused.err)")
+      let result = try run("\(checkpoint) --mean 0.5 --std 0.25 --tta flip --json", in: folder)
+      #expect(result.code == 0, "\(result.err)")
+      #expect(try array(try array(try JSON(parsing: result.out))[0]["predictions"]).count == 3)
+      let three = try run("\(checkpoint) --mean 0,0,0 --std 1,1,1", in: folder)
+      #expect(three.code == 64 && three.complaint.contains("1 channels"), "\(three.err)")
+    }
+  }
+
+  /// Halves are numbers of float32 as well, so the logits are the same.
+  @Test func tensorsMayBeOf16Bits() throws {
+    try withTemporaryFolder { folder in
+      let images = HostTensor((0..<128).map { Float($0 % 7) / 4 }, shape: [2, 8, 8, 1])
+      let logits = try [DataType.float32, .float16, .bfloat16].map { type in
+        try Safetensors.write([("images", images.converted(to: type))], metadata: [:], to: "\(folder)/in")
+        let result = try run("predict --checkpoint \(Samples.folder)/run/last.safetensors --tensors in --output out", in: folder)
+        #expect(result.code == 0 && result.out == "resnet8, logits [2, 3] of 2 images in out\n", "\(result.err)")
+        return try Safetensors.read("\(folder)/out").tensors["logits"]
+      }
+      #expect(logits[0]?.shape == [2, 3] && logits[0] == logits[1] && logits[0] == logits[2])
+    }
+  }
+
+  private static let sample = "--checkpoint run/last.safetensors"
+  static let wrong: [Wrong] = [
+    Wrong("predict \(sample)", 64, "images or folders", "--tensors"), Wrong("predict \(sample) ''", 64, "<image>"),
+    Wrong("predict \(sample) a.png --output x", 64, "--output"),
+    Wrong("predict \(sample) a.png --tensors images.safetensors --output x", 64, "--tensors", "<image>"),
+    Wrong("predict \(sample) --tensors images.safetensors --output x --tta flip", 64, "--tta"),
+    Wrong("predict \(sample) a.png --top 0", 64, "--top 0"),
+    Wrong("predict \(sample) a.png --tta five", 64, "'five'", "ten-crop"),
+    Wrong("predict \(sample) a.png --mean 0.5", 64, "--mean and --std"),
+    Wrong("predict \(sample) a.png --mean 0.5,x --std 1,1", 64, "'0.5,x'"),
+    Wrong("predict \(sample) a.png --mean 0.5 --std 0", 64, "--std '0'"),
+    Wrong("predict \(sample) a.png --mean 0.5,0.5 --std 1", 64, "--mean has 2"),
+    Wrong("predict \(sample) gone.png --mean 0 --std 1", 1, "gone.png", "no such file"),
+    Wrong("predict \(sample) nothing --mean 0 --std 1", 1, "nothing: no images"),
+    Wrong("predict \(sample) empty --mean 0 --std 1 --tta ten-crop", 1, "ten crops"),
+    Wrong("predict \(sample) empty --mean 0 --std 1", 1, "empty: empty"),
+    Wrong("predict --checkpoint run empty", 1, "run is a folder", "run/best.safetensors"),
+    Wrong("evaluate \(sample) --data images.safetensors --image-size 16", 64, "--image-size", "folder"),
+    Wrong("evaluate \(sample) --data images.safetensors --tta ten-crop", 1, "ten crops", "8×8"),
+    Wrong("evaluate \(sample) --data images.safetensors --confusion ''", 64, "--confusion"),
+    Wrong("evaluate \(sample) --data images.safetensors --confusion /nowhere/x", 1, "/nowhere/x", "No such file"),
+    Wrong("import lacking.safetensors --output refused", 1, "lacking.safetensors: the nearest network is resnet8", "bn1.weight"),
+    Wrong("evaluate \(sample) --dataset synthetic", 1, "channels"), Wrong("evaluate \(sample) --zero-init", 64, "--zero-init"),
+    Wrong("import bare.safetensors --zero-init", 64, "--zero-init"), Wrong("predict \(sample) a --zero-init", 64, "--zero-init"),
+    Wrong("evaluate \(sample) --dataset folder --data images.safetensors", 1, "images.safetensors: a file, not a folder"),
+    Wrong("train --dataset mnist --data images.safetensors --output refused", 1, "images.safetensors is a file"),
+    Wrong("train --dataset tensors --data nothing --output refused", 1, "nothing is a folder"),
+  ]
+
+  @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
+    let result = try Program.run(wrong.arguments, in: Samples.folder)
+    #expect(result.code == wrong.code && result.complaint.hasPrefix("Error: "), "\(result.err)")
+    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    if wrong.code == 1 { #expect(result.errorLines.count == 1, "\(result.err)") }
+  }
+}

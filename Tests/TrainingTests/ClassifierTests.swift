@@ -1,0 +1,159 @@
+import CPUBackend
+import Compute
+import Datasets
+import Foundation
+import Images
+import Photographs
+import Testing
+import Training
+
+/// Its outputs are its image's first pixels, one a class: what it says of a view tells which view it saw.
+private final class FirstPixels: Classifier {
+  let backend: any Backend = CPUBackend()
+  let name = "first pixels"
+  let channels: Int
+  var imageSize: (height: Int, width: Int)?
+  let classes: [String]
+  let normalization: Normalization? = nil
+  let givesProbabilities: Bool
+
+  init(classes: Int, channels: Int = 1, givesProbabilities: Bool = false) {
+    self.classes = (0..<classes).map { "class \($0)" }
+    (self.channels, self.givesProbabilities) = (channels, givesProbabilities)
+  }
+
+  func callAsFunction(_ x: Tensor) throws -> Tensor {
+    let (values, count) = (try backend.download(x).floats, x.count / x.shape[0])
+    let outputs = (0..<x.shape[0]).flatMap { values[$0 * count..<$0 * count + classes.count] }
+    return try backend.uploadBatch(HostTensor(outputs, shape: [x.shape[0], classes.count]))
+  }
+}
+
+@Suite struct ClassifierTests {
+  private let none = Normalization.none(channels: 1)
+
+  private func softmax(_ logits: [Double]) -> [Double] {
+    let sum = logits.map(exp).reduce(0, +)
+    return logits.map { exp($0) / sum }
+  }
+
+  /// Three classes, five images of 1×3 in batches of two: every figure can be counted by hand.
+  @Test func evaluationCountsWhatWasTakenForWhat() throws {
+    let logits: [Float] = [3, 1, 0, 0, 2, 1, 0, 2, 1, 1, 1, 0, 0, 0, 5]
+    let images = HostTensor(logits, shape: [5, 1, 3, 1])
+    let source = try StoredImages(images, labels: [0, 1, 0, 1, 2], batchSize: 2)
+    let evaluation = try #require(try FirstPixels(classes: 3).evaluate(source, none))
+    // Of equal logits the lower class ranks first: the fourth image is taken for class 0.
+    #expect((0..<3).map { label in (0..<3).map { evaluation[label, $0] } } == [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
+    #expect(evaluation.metrics.images == 5 && evaluation.metrics.top1 == 0.6 && evaluation.metrics.top5 == 1)
+    let losses = zip([0, 1, 0, 1, 2], 0..<5).map { label, image in
+      -log(softmax(logits[image * 3..<image * 3 + 3].map(Double.init))[label])
+    }
+    #expect(abs(evaluation.metrics.loss - losses.reduce(0, +) / 5) < 1e-12)
+    let records = evaluation.perClass
+    #expect(records.map(\.images) == [2, 2, 1] && records.map(\.right) == [1, 1, 1])
+    #expect(records[0].confusion?.name == "class 1" && records[0].confusion?.images == 1 && records[2].confusion == nil)
+  }
+
+  /// Probabilities are averaged, not logits.
+  @Test func flippedViewsAreAveraged() throws {
+    let images = HostTensor([4, 0, 1] as [Float], shape: [1, 1, 3, 1])
+    var found: [Prediction] = []
+    _ = try FirstPixels(classes: 3).predict(
+      try StoredImages(images, batchSize: 4, augmentation: .flip), none, top: 3, { found += $0 })
+    let (a, b) = (softmax([4, 0, 1]), softmax([1, 0, 4]))
+    let classes = try found[0].classes.get()
+    #expect(classes.map(\.label) == [0, 2, 1])
+    for (label, probability) in classes { #expect(abs(probability - (a[label] + b[label]) / 2) < 1e-12) }
+
+    // Those that the network gives already stay what they are, zeros included.
+    let given = HostTensor([0, 0.25, 0.75] as [Float], shape: [1, 1, 3, 1])
+    _ = try FirstPixels(classes: 3, givesProbabilities: true).predict(
+      try StoredImages(given, batchSize: 1), none, top: 2, { found = $0 })
+    #expect(try found[0].classes.get().map(\.label) == [2, 1])
+    #expect(try abs(found[0].classes.get()[0].probability - 0.75) < 1e-12)
+  }
+
+  /// Pixels are numbered by their places, so the first of each view tells where it was taken.
+  @Test func tenCropsAreWhereTheyShouldBe() throws {
+    let (height, width) = (5, 7)
+    let images = HostTensor((0..<height * width).map { Float($0) / 10 }, shape: [1, height, width, 1])
+    let source = try StoredImages(images, batchSize: 1, augmentation: .tenCrop, cropSize: (height: 3, width: 3))
+    #expect(source.viewShape == (3, 3, 1) && source.views.count == 10)
+    var seen: [[Float]] = []
+    _ = try FirstPixels(classes: 2).run(over: source, none, precision: .fp32) { _, outputs in seen = outputs.map(\.floats) }
+    let corners = [0, 4, 14, 18, 9]  // The last is row 1, column 2.
+    #expect(seen.map { ($0[0] * 10).rounded() } == (corners + corners.map { $0 + 2 }).map(Float.init))
+    #expect(seen.map { ($0[1] * 10).rounded() } == (corners.map { $0 + 1 } + corners.map { $0 + 1 }).map(Float.init))
+    #expect(throws: Failure.self) {
+      try StoredImages(images, batchSize: 1, augmentation: .tenCrop, cropSize: (height: 5, width: 7))
+    }
+    #expect(throws: Failure.self) { try StoredImages(images, batchSize: 1, augmentation: .tenCrop) }
+  }
+
+  @Test func whatDoesNotFitIsRefused() throws {
+    let images = HostTensor([1, 2, 3, 4] as [Float], shape: [1, 2, 2, 1])
+    let classifier = FirstPixels(classes: 2)
+    classifier.imageSize = (4, 4)
+    #expect(throws: Failure.self) { try classifier.outputs(of: images, batchSize: 1) }
+    #expect(throws: Failure.self) { try FirstPixels(classes: 2, channels: 3).outputs(of: images, batchSize: 1) }
+    #expect(throws: Failure.self) {
+      try FirstPixels(classes: 2).outputs(of: HostTensor([.nan, 0] as [Float], shape: [1, 1, 2, 1]), batchSize: 1)
+    }
+    #expect(try FirstPixels(classes: 2).outputs(of: images, batchSize: 1)?.floats == [1, 2])
+    #expect(try FirstPixels(classes: 2).outputs(of: images, batchSize: 1) { _ in false } == nil)
+  }
+
+  /// Files in order, damaged ones by their numbers, in colour and in grey.
+  @Test func filesBecomeViews() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("predict-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    for index in 0..<5 {
+      try writePicture("\(folder)/b/\(index).png", height: 20, width: 30 + index, colour: (200, 90, 10), noise: UInt32(index))
+    }
+    try writePicture("\(folder)/a.png", height: 9, width: 9, colour: (1, 2, 3), noise: 8)
+    for name in ["b/1.png", "b/4.png"] { try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
+    try Data().write(to: URL(fileURLWithPath: "\(folder)/readme.txt"))
+    let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"])
+    #expect(paths == (["b/3.png", "a.png"] + (0..<5).map { "b/\($0).png" }).map { "\(folder)/\($0)" })
+    #expect(throws: Failure.self) { try ImageFiles.find(["\(folder)/c"]) }
+
+    let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
+    let evaluation = EvaluationTransform(resize: 12, crop: 8)
+    let (colour, grey) = (
+      try DecodedImages(items, .centre(evaluation), channels: 3, batchSize: 4, augmentation: .tenCrop, damaged: .skip),
+      try DecodedImages(
+        items, .whole(WholeImageTransform(height: 8, width: 6)), channels: 1, batchSize: 4, augmentation: .flip, damaged: .skip)
+    )
+    #expect(colour.viewShape == (8, 8, 3) && colour.views.count == 10 && grey.viewShape == (8, 6, 1) && grey.views.count == 2)
+    var samples: [Int] = []
+    var missing: [Int] = []
+    while let batch = try colour.next(), let other = try grey.next() {
+      samples += batch.samples
+      missing += batch.failures.map(\.sample)
+      for (index, sample) in batch.samples.enumerated() {
+        let image = try EncodedImage(contentsOf: paths[sample])
+        let crops = batch.pixels.bytes[index * 5 * 192..<(index + 1) * 5 * 192]
+        // The last of the five is what one crop would be.
+        #expect(Array(crops.suffix(192)) == (try evaluation.apply(image)).pixels)
+        let resized = try image.decoded().resized(
+          height: 12, width: Int(12 * Double(image.width) / Double(image.height)))
+        let corner = resized.cropped(to: PixelArea(top: 12 - 8, left: resized.width - 8, height: 8, width: 8))
+        #expect(Array(crops.dropFirst(3 * 192).prefix(192)) == corner.pixels)
+        let whole = try image.decoded().resized(height: 8, width: 6).pixels
+        let expected = stride(from: 0, to: whole.count, by: 3).map { i -> Double in
+          let (red, green, blue) = (Double(whole[i]), Double(whole[i + 1]), Double(whole[i + 2]))
+          return 0.299 * red + 0.587 * green + 0.114 * blue
+        }
+        let values = other.pixels.bytes[index * 48..<(index + 1) * 48].map(Double.init)
+        #expect(zip(values, expected).allSatisfy { abs($0 - $1) <= 0.51 })
+      }
+    }
+    #expect(samples == [0, 1, 2, 4, 5] && missing == [3, 6])
+    #expect(throws: Failure.self) {
+      try DecodedImages(
+        items, .whole(WholeImageTransform(height: 8, width: 8)), channels: 3, batchSize: 1, augmentation: .tenCrop,
+        damaged: .skip)
+    }
+  }
+}
