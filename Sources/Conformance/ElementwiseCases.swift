@@ -74,14 +74,14 @@ extension Catalogue {
         try $0.rearrange($1["x"], copy, into: $1["y"])
       }
     }
-    let (pixels, reversed): ([Int], Shape) = (strides([2, 7, 9, 16]), [3, 2, 3, 2, 3, 2])
+    let (pixels, reversed) = (strides([2, 7, 9, 16]), [3, 2, 3, 2, 3, 2])
     return [
       copy("one", [1], [1], [], [], []), copy("none", [3], [3], [0, 3], [3, 1], [3, 1]),
       copy("all", [3, 17], [51], [3, 17], [17, 1], [17, 1]),
       copy("transposed", [33, 17], [17, 33], [17, 33], [1, 17], [33, 1]),
       copy("channels first", [2, 5, 7, 3], [2, 3, 5, 7], [2, 3, 5, 7], [105, 1, 21, 3], strides([2, 3, 5, 7])),
       copy(
-        "six reversed", [2, 3, 2, 3, 2, 3], reversed, reversed.dimensions, [1, 3, 6, 18, 36, 108], strides(reversed.dimensions)),
+        "six reversed", [2, 3, 2, 3, 2, 3], [3, 2, 3, 2, 3, 2], reversed, [1, 3, 6, 18, 36, 108], strides(reversed)),
       copy("joined to others", [2, 3, 16], [2, 8, 16], [2, 3, 16], [48, 16, 1], [128, 16, 1], (0, 48)),
       copy("within a border", [2, 5, 5, 16], [2, 7, 9, 16], [2, 5, 5, 16], strides([2, 5, 5, 16]), pixels, (0, 10 * 16)),
       copy("cropped", [2, 7, 9, 16], [2, 3, 4, 16], [2, 3, 4, 16], pixels, strides([2, 3, 4, 16]), (20 * 16, 0)),

@@ -94,7 +94,7 @@ private struct Convolution {
   /// Unequal strides and holes: each window's pixels side by side as a row of a matrix, times the filter as another.
   private func layGeneral(_ x: Computed, _ y: Computed, _ planner: Planner) throws {
     let input = try padded(x, planner)
-    let patches = Patches(input, windows, groups: groups, outputs: filter.elements.shape[3])
+    let patches = try Patches(input, windows, groups: groups, outputs: filter.elements.shape[3])
     let (ending, elements) = (ending, filter.elements)
     let matrices = planner.parameter([filter.original], "matrices of \(groups)") { backend in
       try (0..<patches.groups).map { try backend.upload(patches.matrix(of: elements, group: $0)) }
@@ -125,11 +125,15 @@ private struct Patches {
   /// Elements of patches at once, half a gigabyte, if not one image has more.
   private static let largestCount = 1 << 27
 
-  init(_ x: Computed, _ windows: Windows, groups: Int, outputs: Int) {
+  /// - Throws: ``Failure`` where those of one image are more than kernels count.
+  init(_ x: Computed, _ windows: Windows, groups: Int, outputs: Int) throws {
     (n, c) = (x.shape[0], x.shape[1])
     (self.groups, self.outputs, rows, columns) = (groups, outputs, windows.rows, windows.columns)
     strides = (x.shape[2] * x.shape[3] * c, x.shape[3] * c, c)
     let perImage = rows.output * columns.output * (rows.window * columns.window * (c / groups))
+    guard perImage <= Planner.largestCount else {
+      throw Failure("the windows of one image have \(perImage) elements together, more than \(Planner.largestCount)")
+    }
     images = max(1, min(n, Self.largestCount / perImage))
   }
 

@@ -9,7 +9,9 @@ public struct ONNXModel {
   let path: String
 
   /// Whether a file is to be taken for an ONNX model: its name ends in `.onnx`, or it begins as one does.
+  /// - Throws: ``Failure`` where it cannot be read.
   public static func isModel(_ path: String) throws -> Bool {
+    if InputFile.isFolder(path) { return false }
     if path.hasSuffix(".onnx") { return true }
     let file = try InputFile(path)
     guard file.byteCount > 16 else { return false }

@@ -16,16 +16,14 @@ import Testing
       .node("Transpose", ["b"], "y", ["perm": .ints([0, 2, 3, 1])]).output("y").model()
     let x = numbers([3, 4, 4, 2])
     let y = try #require(try model.run(["x": x], on: CPUBackend()).first?.tensor)
-    let (from, expected) = (
-      x.floats,
-      (0..<3 * 2 * 2 * 2).map { i -> Float in
-        let (n, p, q, c) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2)
-        let rows = (2 * p..<min(4, 2 * p + 3))
-        let columns = (2 * q..<min(4, 2 * q + 3))
-        return rows.flatMap { r in columns.map { x.floats[((n * 4 + r) * 4 + $0) * 2 + c] } }.max() ?? .nan
-      }
-    )
-    #expect(from.count == 96 && y.shape == [3, 2, 2, 2] && y.floats == expected)
+    let elements = x.floats
+    let expected = (0..<3 * 2 * 2 * 2).map { i -> Float in
+      let (n, p, q, c) = (i / 8, i / 4 % 2, i / 2 % 2, i % 2)
+      let rows = 2 * p..<min(4, 2 * p + 3)
+      let columns = 2 * q..<min(4, 2 * q + 3)
+      return rows.flatMap { r in columns.map { elements[((n * 4 + r) * 4 + $0) * 2 + c] } }.max() ?? .nan
+    }
+    #expect(y.shape == [3, 2, 2, 2] && y.floats == expected)
     // Nothing was moved: one operation did it all.
     let dry = DryRunBackend()
     _ = try model.run(["x": x], on: dry)
@@ -43,10 +41,8 @@ import Testing
     let x = numbers([2, 3, 5, 5])
     _ = try model.run(["x": x], on: dry)
     // The channels come last once, and first at the end.
-    #expect(
-      dry.operations.map(\.operation).filter { $0 != "prepareFilter" && $0 != "foldBatchNorm" } == [
-        "rearrange", "convolution", "rearrange",
-      ])
+    let operations = dry.operations.map(\.operation).filter { $0 != "prepareFilter" && $0 != "foldBatchNorm" }
+    #expect(operations == ["rearrange", "convolution", "rearrange"])
     #expect(dry.operations.contains { $0.detail.hasSuffix("folded, residual, relu") })
     // The same graph whose values in between are results too, so that nothing can be joined.
     let apart = try TestModel().input("x", [-1, 3, 5, 5]).floats("w", numbers([3, 3, 3, 3]).floats, [3, 3, 3, 3])
