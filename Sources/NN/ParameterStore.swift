@@ -50,7 +50,7 @@ public final class ParameterStore {
     let found = entries.filter { $0.isIn(prefix) }
     if !found.isEmpty { return found }
     let parts = Set(entries.compactMap { $0.name.split(separator: ".").first }).sorted().joined(separator: ", ")
-    throw Failure("no layer is, or begins with, '\(prefix)': the network's parts are \(parts), a layer layer1.0.conv1")
+    throw Failure("no layer is, or begins with, '\(prefix)': its parts are \(parts), and layer1.0.conv1 would be a layer")
   }
 
   // MARK: Arenas

@@ -46,7 +46,7 @@ public final class ResNetClassifier: Classifier {
     _ weights: Weights, _ model: ResNet, classes: [String], normalization: Normalization?, on backend: any Backend
   ) throws {
     (self.model, self.classes, self.normalization) = (model, classes, normalization)
-    try model.store.allocate(on: backend)
+    try model.store.allocate(on: backend, gradients: false)
     try model.store.load(weights.tensors)
   }
 
