@@ -121,6 +121,7 @@ struct TrainCommand: ParsableCommand {
           from: configuration.data, imageSize: configuration.imageSize ?? 224, damaged: configuration.damaged ?? .fail)
       )
     }
+    if let weights = options.initialWeights { try refuseONNX(weights) }
     let kind = options.dataset ?? RunOptions.defaultDataset
     let name = options.model ?? RunOptions.defaultModel
     let splits = try kind.open(from: options.data, imageSize: options.size(for: name), damaged: options.damaged ?? .fail)
