@@ -26,7 +26,7 @@ let package = Package(
     // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .target(name: "PNGReader", dependencies: ["CPNG"]),
+    .target(name: "PNGCodec", dependencies: ["CPNG"]),
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
@@ -38,8 +38,10 @@ let package = Package(
         .embedInCode("batch_norm.cl"), .embedInCode("batched_product.cl"), .embedInCode("convolution.cl"),
         .embedInCode("convolution_filter_gradient.cl"),
         .embedInCode("convolution_tiled.cl"), .embedInCode("matrix_instructions.h"), .embedInCode("tiled_product.h"),
-        .embedInCode("cross_entropy.cl"), .embedInCode("elementwise.cl"), .embedInCode("epilogue.h"), .embedInCode("factors.h"),
-        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("pack_filter.cl"),
+        .embedInCode("cross_entropy.cl"), .embedInCode("elements.h"), .embedInCode("elementwise.cl"),
+        .embedInCode("epilogue.h"), .embedInCode("factors.h"),
+        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("optimiser.cl"),
+        .embedInCode("pack_filter.cl"),
         .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
@@ -50,7 +52,7 @@ let package = Package(
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
-    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGReader"]),
+    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     // Made from onnx.proto by Scripts/generate-onnx-proto.
     .target(
@@ -77,7 +79,8 @@ let package = Package(
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
     .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
     .testTarget(
-      name: "ParallelTests", dependencies: ["CPUBackend", "Conformance", "Models", "OpenCLBackend", "Parallel", "Training"]),
+      name: "ParallelTests",
+      dependencies: ["CPUBackend", "Conformance", "Datasets", "Models", "OpenCLBackend", "Parallel", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
     .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
@@ -93,7 +96,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CommandLineTests", dependencies: ["Formats", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

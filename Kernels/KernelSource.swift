@@ -10,6 +10,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case crossEntropy = "cross_entropy.cl"
   case elementwise = "elementwise.cl"
   case gatherBatch = "gather_batch.cl"
+  case optimiser = "optimiser.cl"
   case packFilter = "pack_filter.cl"
   case peak = "peak.cl"
   case pooling = "pooling.cl"
@@ -32,6 +33,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .crossEntropy: PackageResources.cross_entropy_cl
       case .elementwise: PackageResources.elementwise_cl
       case .gatherBatch: PackageResources.gather_batch_cl
+      case .optimiser: PackageResources.optimiser_cl
       case .packFilter: PackageResources.pack_filter_cl
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl
@@ -51,6 +53,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case epilogue = "epilogue.h"
     case moments = "moments.h"
     case factors = "factors.h"
+    case elements = "elements.h"
     case group = "group.h"
     case vector = "vector.h"
 
@@ -68,6 +71,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .matrixInstructions: String(decoding: PackageResources.matrix_instructions_h, as: UTF8.self)
       case .moments: String(decoding: PackageResources.moments_h, as: UTF8.self)
       case .factors: String(decoding: PackageResources.factors_h, as: UTF8.self)
+      case .elements: String(decoding: PackageResources.elements_h, as: UTF8.self)
       case .epilogue: String(decoding: PackageResources.epilogue_h, as: UTF8.self)
       case .vector: String(decoding: PackageResources.vector_h, as: UTF8.self)
       }

@@ -3,6 +3,7 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
+// With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second].
 // With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that
 // nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share a row of logits.
 #define VW 1
@@ -12,6 +13,15 @@
 #ifndef SCALED
 #define SCALED 0
 #endif
+
+#ifndef MIXED
+#define MIXED 0
+#endif
+
+// Of row n: its label, or the first and the second, and the first one's share.
+#define FIRST(n) labels[(n) * (MIXED ? 3 : 1)]
+#define SECOND(n) labels[(n) * (MIXED ? 3 : 1) + MIXED]
+#define SHARE(n) (MIXED ? (float)labels[(n) * 3 + 2] * 0x1p-24f : 1.0f)
 
 // Runs the statement that follows for each of a row's elements that are this work-item's.
 #define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
@@ -42,31 +52,36 @@ __kernel IN_GROUPS void softmax(__global const float *restrict logits, __global 
   EACH_CLASS to[k] /= sum;
 }
 
-// rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five. The rank of a label is the number of
-// classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough for the row to rank
-// nowhere.
+// rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five; of mixed labels their shares. The rank of
+// a label is the number of classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough
+// for the row to rank nowhere.
+#define RANKS_BEFORE(k, v, label, mine) (isnan(v) ? 5 : (v) > (mine) || ((v) == (mine) && (k) < (label)))
+
 __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,
                                       __global float *restrict rows, int K, float smoothing) {
   SHARED
-  const int n = get_global_id(0), label = labels[n];
+  const int n = get_global_id(0), first = FIRST(n), second = SECOND(n);
   __global const float *row = logits + (size_t)n * K;
-  const float top = MAXIMUM(share_maximum(row, K)), mine = row[label];
+  const float top = MAXIMUM(share_maximum(row, K)), share = SHARE(n);
   float sum = 0.0f, deviations = 0.0f;
-  int before = 0;
+  int before = 0, beforeSecond = 0;
   EACH_CLASS {
     const float v = row[k];
     sum += exp(v - top);
     deviations += top - v;
-    before += isnan(v) ? 5 : v > mine || (v == mine && k < label);
+    before += RANKS_BEFORE(k, v, first, row[first]);
+    if (MIXED) beforeSecond += RANKS_BEFORE(k, v, second, row[second]);
   }
   sum = TOTAL(sum);
   deviations = TOTAL(deviations);
   const float rank = TOTAL((float)before);
+  const float rankOfSecond = MIXED ? TOTAL((float)beforeSecond) : rank;
   if (GROUP_ROW > 0) return;
+  const float deviation = MIXED ? share * (top - row[first]) + (1.0f - share) * (top - row[second]) : top - row[first];
   // −log p_k = log Σexp(v−top) + (top − v_k)
-  rows[n * 3] = log(sum) + (1.0f - smoothing) * (top - mine) + smoothing / (float)K * deviations;
-  rows[n * 3 + 1] = rank < 1.0f ? 1.0f : 0.0f;
-  rows[n * 3 + 2] = rank < 5.0f ? 1.0f : 0.0f;
+  rows[n * 3] = log(sum) + (1.0f - smoothing) * deviation + smoothing / (float)K * deviations;
+  rows[n * 3 + 1] = (rank < 1.0f ? share : 0.0f) + (rankOfSecond < 1.0f ? 1.0f - share : 0.0f);
+  rows[n * 3 + 2] = (rank < 5.0f ? share : 0.0f) + (rankOfSecond < 5.0f ? 1.0f - share : 0.0f);
 }
 
 // metrics[i] += Σ_n rows[n][i]. Work-items: (3), or one group of (LANES, ROWS).
@@ -84,14 +99,16 @@ __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict lo
                                                __global const float *restrict scale, __global float *restrict gradient, int images, int K,
                                                float smoothing) {
   SHARED
-  const int n = get_global_id(0), label = labels[n];
+  const int n = get_global_id(0), first = FIRST(n), second = SECOND(n);
+  const float share = SHARE(n);
   __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
   const float factor = (SCALED ? scale[0] : 1.0f) / (float)images;
   const float top = MAXIMUM(share_maximum(row, K));
   const float sum = TOTAL(share_exponentials(row, to, top, K));
   EACH_CLASS {
-    const float target = smoothing / (float)K + (k == label ? 1.0f - smoothing : 0.0f);
+    const float label = (k == first ? share : 0.0f) + (MIXED && k == second ? 1.0f - share : 0.0f);
+    const float target = smoothing / (float)K + (1.0f - smoothing) * label;
     to[k] = (to[k] / sum - target) * factor;
   }
 }

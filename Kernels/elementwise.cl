@@ -1,29 +1,12 @@
-// Operations on one element at a time, over `vectors` vectors of VW floats; and the two on the rows of a matrix [M,C]. Pointers
-// are not restrict: results may overwrite operands. Work-items, unless said otherwise: any number, each of which takes a block
-// of consecutive vectors; in groups (group.h) each takes every so manieth, so that neighbours take neighbours.
-#include "vector.h"
-#include "group.h"
+// Operations on one element at a time, over `vectors` vectors of VW floats (elements.h); and the two on the rows of a matrix
+// [M,C]. Pointers are not restrict: results may overwrite operands.
+#include "elements.h"
 
 #ifndef RELU
 #define RELU 0
 #endif
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
-#endif
-#ifndef SCALED
-#define SCALED 0  // 1: gradients carry a loss scale
-#endif
-#ifndef NESTEROV
-#define NESTEROV 0
-#endif
-
-// Runs the statement that follows for the offset `i` of each vector that is this work-item's.
-#define ITEM ((long)get_global_id(1) * get_global_size(0) + get_global_id(0))
-#define ITEMS ((long)get_global_size(1) * get_global_size(0))
-#if LANES
-#define EACH_VECTOR for (long i = ITEM * VW; i < (long)vectors * VW; i += ITEMS * VW)
-#else
-#define EACH_VECTOR for (long i = vectors * ITEM / ITEMS * VW, end = vectors * (ITEM + 1) / ITEMS * VW; i < end; i += VW)
 #endif
 
 // y = a + b, then max(·, 0) with RELU.
@@ -69,61 +52,6 @@ __kernel IN_GROUPS void rearrange(__global const float *restrict x, __global flo
 // dx = dy where y > 0, else 0.
 __kernel IN_GROUPS void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
   EACH_VECTOR STORE_REAL(LOAD_REAL(y + i) > 0.0f ? LOAD_REAL(dy + i) : (floatv)(0.0f), dx + i);
-}
-
-// The elements of a loss scale.
-#define NEXT 0       // the factor of the next loss
-#define CURRENT 1    // the factor that the gradients at hand have
-#define IS_FINITE 2  // 1 where these are all finite, else 0
-#define STEPS 3      // steps since the scale last changed
-#define SKIPPED 4    // steps left out since the beginning
-
-// g = gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED the gradient is divided
-// by scale[CURRENT] first, and nothing is done where an infinity was found.
-__kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
-                                 __global const float *scale, int vectors, float rate, float momentum, float decay) {
-  if (SCALED && scale[IS_FINITE] == 0.0f) return;
-  const float factor = SCALED ? 1.0f / scale[CURRENT] : 1.0f;
-  EACH_VECTOR {
-    const floatv x = LOAD(w + i);
-    const floatv g = FMA((floatv)(decay), x, SCALED ? LOAD(gradient + i) * factor : LOAD(gradient + i));
-    const floatv v = FMA((floatv)(momentum), LOAD(velocity + i), g);
-    STORE(v, velocity + i);
-    const floatv step = NESTEROV ? FMA((floatv)(momentum), v, g) : v;
-    STORE(FMA((floatv)(-rate), step, x), w + i);
-  }
-}
-
-// partial[block] = 1 where its part of the gradients has a NaN or an infinity, else 0. Work-items: (1, blocks), or as many
-// groups of (1, ROWS).
-__kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
-  SHARED
-  intv found = (intv)(0);
-  EACH_VECTOR {
-    const floatv v = LOAD(gradient + i);
-    found |= !(fabs(v) <= FLT_MAX);
-  }
-  const floatv most = MAXIMUM(found ? (floatv)(1.0f) : (floatv)(0.0f));
-  if (GROUP_ROW == 0) partial[BLOCK] = ANY(most > 0.0f) ? 1.0f : 0.0f;
-}
-
-// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps
-// without.
-// With VW 1. Work-items: (1), or a group of (1, ROWS).
-__kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int blocks,
-                                          int interval) {
-  SHARED
-  floatv most = (floatv)(0.0f);
-  for (int i = GROUP_ROW; i < blocks; i += ROWS) most = fmax(most, (floatv)(partial[i]));
-  const int found = ANY(MAXIMUM(most) > 0.0f);
-  if (GROUP_ROW > 0) return;
-  const float next = scale[NEXT];
-  const int steps = found ? 0 : (int)scale[STEPS] + 1, isGrowing = steps >= interval;
-  scale[CURRENT] = next;
-  scale[IS_FINITE] = found ? 0.0f : 1.0f;
-  scale[NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
-  scale[STEPS] = isGrowing ? 0.0f : (float)steps;
-  if (found) scale[SKIPPED] += 1.0f;
 }
 
 // y[m,c] += bias[c]. Work-items: (C/VW, M).

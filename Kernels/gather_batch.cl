@@ -3,6 +3,12 @@
 //   plan [N][4] = (index, top, left, flip)
 //   x[n,p,q,c] = pixel·map[0][c] + map[1][c],  pixel = images[index, top + p, left + (flip ? Q−1−q : q), c], or 0 outside
 //
+// and in gather_mixed erasing and mixing of two views of images as well:
+//
+//   plan [N][22] = two views (index, top, left, flip, erased top, left, height, width), box (top, left, height, width), s, label's s
+//   x = s/2^24·first + (1 − s/2^24)·second, in the box second alone; batchLabels [N][3] = (first, second, label's s)
+//   a view is pixel·map[0][c] + map[1][c] as above, and 0 where it is erased
+//
 //   images [M,H,W,C] of type PIXEL, x [N,P,Q,C], labels [M], batchLabels [N]. Work-items: for the rows of x, as group.h has
 // them.
 #define VW 1
@@ -25,5 +31,40 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
     const int inside = h >= 0 && h < H && w >= 0 && w < W;
     __global const PIXEL *from = images + (((size_t)index * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C;
     EACH_CHANNEL(c, C) WRITE_REAL(fma(inside ? (float)from[c] : 0.0f, map[c], map[C + c]), to + q * C + c);
+  }
+}
+
+// Whether a pixel lies in the rectangle (top, left, height, width).
+#define IN_BOX(box, p, q) ((uint)((p) - (box)[0]) < (uint)(box)[2] && (uint)((q) - (box)[1]) < (uint)(box)[3])
+
+// What a view has in channel c of pixel (p, q).
+float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
+                 int q, int c, int H, int W, int C, int Q) {
+  const int h = view[1] + p, w = view[2] + (view[3] ? Q - 1 - q : q);
+  const int inside = h >= 0 && h < H && w >= 0 && w < W;
+  const size_t at = (((size_t)view[0] * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C + c;
+  return IN_BOX(view + 4, p, q) ? 0.0f : fma(inside ? (float)images[at] : 0.0f, map[c], map[C + c]);
+}
+
+__kernel IN_GROUPS void gather_mixed(__global const PIXEL *restrict images, __global const int *restrict labels,
+                           __global const int *restrict plan, __global const float *restrict map, __global real *restrict x,
+                           __global int *restrict batchLabels, int H, int W, int C, int Q) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+  __global const int *first = plan + n * 22, *second = first + 8, *box = first + 16;
+  const float share = (float)first[20] * 0x1p-24f;
+  if (p == 0 && get_global_id(0) == 0) {
+    batchLabels[n * 3] = labels[first[0]];
+    batchLabels[n * 3 + 1] = labels[second[0]];
+    batchLabels[n * 3 + 2] = first[21];
+  }
+  __global real *to = x + ((size_t)n * P + p) * Q * C;
+  EACH_PIXEL(q, Q, C) {
+    const float weight = IN_BOX(box, p, q) ? 0.0f : share;
+    EACH_CHANNEL(c, C) {
+      // Most pixels are of one image alone.
+      const float one = weight > 0.0f ? view_value(images, first, map, p, q, c, H, W, C, Q) : 0.0f;
+      const float other = weight < 1.0f ? view_value(images, second, map, p, q, c, H, W, C, Q) : 0.0f;
+      WRITE_REAL(weight * one + (1.0f - weight) * other, to + q * C + c);
+    }
   }
 }

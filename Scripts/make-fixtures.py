@@ -3,7 +3,7 @@
 
     python3 Scripts/make-fixtures.py --ops      Tests/CPUBackendTests/Fixtures/*.safetensors
 
-Needs torch, numpy and safetensors (made with torch 2.13). Seeds are fixed: a second run writes the same files. Tensors are stored
+Needs torch, torchvision, numpy and safetensors (made with torch 2.13). Seeds are fixed: a second run writes the same files. Tensors are stored
 in this project's layout, activations [N,H,W,C] and filters [R,S,C,K]; inputs are representable in float32, so that both precisions
 start from the same numbers. A name's part before the dot numbers the configuration, whose options are tensors of one element.
 """
@@ -15,6 +15,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
+from torchvision.transforms import v2
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent / "Tests"
 
@@ -168,6 +169,60 @@ def cross_entropy():
             config, logits=logits, labels=labels.to(torch.int32), metrics=numpy.array(metrics), gradient=logits.grad,
             probabilities=logits.softmax(dim=1))
         fixture.option(config, smoothing=smoothing)
+    # Of mixed images: (first label, second, the first one's share in 2^24ths), as torchvision's MixUp and CutMix mix labels.
+    for config, (n, k, smoothing) in enumerate([(7, 10, 0.1), (5, 6, 0.0)], 4):
+        logits = fixture.normal(n, k)
+        labels = torch.randint(k, (n,), generator=fixture.generator)
+        others = labels.roll(1, 0)
+        share = torch.randint(1 << 24, (1,), generator=fixture.generator).item()
+        target = F.one_hot(labels, k).double() * (share / 2**24) + F.one_hot(others, k).double() * (1 - share / 2**24)
+        loss = F.cross_entropy(logits, target, label_smoothing=smoothing)
+        loss.backward()
+        ranked = logits.topk(min(5, k)).indices
+        hits = [(ranked == of.reshape(-1, 1)).double() * part for of, part in ((labels, share / 2**24), (others, 1 - share / 2**24))]
+        metrics = [loss.item() * n, sum(h[:, 0].sum().item() for h in hits), sum(h.sum().item() for h in hits)]
+        rows = torch.stack([labels, others, torch.full((n,), share)], 1)
+        fixture.put(
+            config, logits=logits, labels=rows.to(torch.int32), metrics=numpy.array(metrics), gradient=logits.grad,
+            probabilities=logits.softmax(dim=1))
+        fixture.option(config, smoothing=smoothing)
+    return fixture
+
+
+def gather_batch():
+    """Batches that torchvision's erase, MixUp and CutMix make of cropped and mirrored images, normalised in float64."""
+    fixture = Fixture(9)
+    draw = lambda bound, *shape: torch.randint(bound, shape, generator=fixture.generator)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]).double(), torch.tensor([0.229, 0.224, 0.225]).double()
+    for config, (h, w, channels, mixing) in enumerate([(9, 11, 3, "none"), (9, 11, 3, "mixup"), (8, 7, 1, "cutmix")]):
+        images, labels = draw(256, 6, channels, h, w).to(torch.uint8), draw(5, 6)
+        scale, shift = 1 / (255 * deviation[:channels]), -mean[:channels] / deviation[:channels]
+        views, batch = [], []
+        for index in draw(6, 4).tolist():
+            top, left, flip = draw(5).item() - 2, draw(5).item() - 2, draw(2).item()
+            padded = F.pad(images[index], (2, 2, 2, 2))[:, top + 2 : top + 2 + h, left + 2 : left + 2 + w]
+            padded = padded.flip(2) if flip else padded
+            x = padded.double() * scale.reshape(-1, 1, 1) + shift.reshape(-1, 1, 1)
+            box = [draw(h - 3).item(), draw(w - 4).item(), 3, 4] if index % 2 else [0, 0, 0, 0]
+            x = v2.functional.erase(x, box[0], box[1], box[2], box[3], torch.zeros(1, 1, 1).double()) if index % 2 else x
+            views.append([index, top, left, flip, *box])
+            batch.append(x)
+        batch = torch.stack(batch)
+        share, box = 1 << 24, [0, 0, 0, 0]
+        label_share = share
+        if mixing == "mixup":
+            share = label_share = draw(1 << 24).item()
+            batch = v2.MixUp(num_classes=5).transform(batch, {"labels": None, "batch_size": 4, "lam": share / 2**24})
+        if mixing == "cutmix":
+            box = [2, 1, 5, 3]
+            label_share = round((1 - 15 / (h * w)) * 2**24)
+            params = {"labels": None, "batch_size": 4, "box": (box[1], box[0], box[1] + box[3], box[0] + box[2])}
+            batch = v2.CutMix(num_classes=5).transform(batch, params)
+        rows = [views[n] + views[n - 1] + box + [share, label_share] for n in range(4)]
+        expected = [[labels[row[0]].item(), labels[row[8]].item(), label_share] for row in rows]
+        fixture.put(
+            config, images=nhwc(images), labels=labels.to(torch.int32), plan=numpy.array(rows, numpy.int32),
+            map=torch.stack([scale, shift]), x=nhwc(batch), expected=numpy.array(expected, numpy.int32))
     return fixture
 
 
@@ -186,8 +241,24 @@ def sgd():
     return fixture
 
 
+def adamw():
+    """Five steps each; gradients [5, count]."""
+    fixture = Fixture(9)
+    for config, (rate, decay) in enumerate([(0.1, 0), (0.01, 0.1)]):
+        weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
+        fixture.put(config, weights=weights.detach().clone(), gradients=gradients)
+        optimiser = torch.optim.AdamW([weights], lr=rate, weight_decay=decay)
+        for gradient in gradients:
+            weights.grad = gradient.clone()
+            torch.nn.utils.clip_grad_norm_([weights], 3)
+            optimiser.step()
+        fixture.put(config, result=weights)
+        fixture.option(config, rate=rate, decay=decay, maximum=3)
+    return fixture
+
+
 def write_ops():
-    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, sgd]:
+    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, gather_batch, sgd, adamw]:
         make().save(TESTS / "CPUBackendTests" / "Fixtures" / f"{make.__name__}.safetensors")
 
 

@@ -52,7 +52,8 @@ private func loss<T: CPUScalar>(
 ) {
   precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
-  let labels = pointer(labels, [n], "crossEntropy", to: Int32.self)
+  let columns = labels.shape.rank == 1 ? 1 : BatchPlan.labelColumns
+  let labels = pointer(labels, columns == 1 ? [n] : [n, columns], "crossEntropy", to: Int32.self)
   let metrics = pointer(metrics, [3], "crossEntropy", to: T.self)
   let gradient = gradient.map { pointer($0, logits.shape, "crossEntropy", to: T.self) }
   let scale = lossScale.map { pointer($0, [LossScale.count], "crossEntropy", to: T.self)[LossScale.next].double } ?? 1
@@ -60,21 +61,25 @@ private func loss<T: CPUScalar>(
   var (total, top1, top5) = (0.0, 0.0, 0.0)
   for image in 0..<n {
     let row = logits + image * k
-    let label = Int(labels[image])
-    precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
+    // Each label and its share of the target.
+    let share = columns == 1 ? 1 : Double(labels[image * columns + 2]) / Double(BatchPlan.wholeShare)
+    let parts = (columns == 1 ? [1] : [share, 1 - share]).enumerated().map { (Int(labels[image * columns + $0]), $1) }
     let normaliser = logSumExp(row, k)
     // −Σ target·(x − normaliser), of terms of one sign each.
-    total -= (1 - smoothing) * (row[label].double - normaliser)
+    for (label, share) in parts {
+      precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
+      total -= share * (1 - smoothing) * (row[label].double - normaliser)
+      guard let rank = rank(of: label, in: row, k) else { continue }
+      top1 += rank < 1 ? share : 0
+      top5 += rank < 5 ? share : 0
+    }
     if smoothing > 0 {
       for i in 0..<k { total -= smoothing / Double(k) * (row[i].double - normaliser) }
     }
-    if let rank = rank(of: label, in: row, k) {
-      top1 += rank < 1 ? 1 : 0
-      top5 += rank < 5 ? 1 : 0
-    }
     guard let gradient else { continue }
     for i in 0..<k {
-      let target = (i == label ? 1 - smoothing : 0) + smoothing / Double(k)
+      let label = parts.reduce(0) { $0 + ($1.0 == i ? $1.1 : 0) }
+      let target = (1 - smoothing) * label + smoothing / Double(k)
       gradient[image * k + i] = T(scale * (exp(row[i].double - normaliser) - target) / Double(images))
     }
   }

@@ -142,17 +142,29 @@ public protocol Backend: AnyObject {
   func softmax(_ logits: Tensor, into probabilities: Tensor) throws
   /// Softmax cross-entropy with label smoothing ε as PyTorch defines it: the target is (1−ε) at the label plus ε/K everywhere.
   ///
-  /// logits [N,K], labels int32 [N]. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
+  /// logits [N,K], labels int32 [N]; or int32 [N,3] of mixed images, (first, second, s): the target is then s/2^24 that of the first
+  /// label and the rest that of the second, and so are the counts. Adds the sum of the N losses, the number of rows whose label is the largest logit, and the
   /// number whose label is among the five largest, to metrics [3]; of equal logits the lower class index ranks first, and a
   /// row with a NaN counts as neither. gradient [N,K], if given, is that of the *mean* loss, times the ``LossScale/next`` of a
   /// loss scale, if one is given.
   func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?) throws
   /// One step of stochastic gradient descent over flat arenas of equal count, as PyTorch's `torch.optim.SGD` with zero dampening:
-  /// g = gradient + decay·w; v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v).
+  /// g = λ·(factor·gradient + decay·w); v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v), where the factor is
+  /// that of `use`, and λ = 1 without ``SGDRule/adaptation``.
   ///
-  /// With a loss scale, gradients are divided by ``LossScale/current`` first, and nothing is done where ``LossScale/isFinite`` is 0.
-  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) throws
+  /// Nothing is done where the loss scale of `use` says that a gradient is an infinity.
+  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws
+  /// One step of Adam with decoupled weight decay over flat arenas of equal count, as PyTorch's `torch.optim.AdamW` (Loshchilov &
+  /// Hutter 2019): m ← β₁·m + (1−β₁)·g; s ← β₂·s + (1−β₂)·g²; w ← (1−rate·decay)·w − rate·m̂/(√ŝ + epsilon), with
+  /// g = factor·gradient, m̂ = m/(1−β₁ᵗ), ŝ = s/(1−β₂ᵗ), and t the steps that were done, this one included.
+  ///
+  /// Nothing is done, and t does not count, where the loss scale of `use` says that a gradient is an infinity.
+  func adamWStep(_ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse) throws
+  /// norms[index] = Σ x², any shape; the other elements stay.
+  func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws
+  /// average ← average + share·(x − average), two arenas of equal count.
+  func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws
   /// Dynamic loss scaling: finds out whether all gradients are finite and chooses the next scale. lossScale [``LossScale/count``].
   ///
   /// current ← next; isFinite ← whether no gradient is a NaN or an infinity; then next is halved where one is, and doubled after
@@ -164,6 +176,10 @@ public protocol Backend: AnyObject {
   /// Output pixel (p, q) is the image's pixel (top + p, left + q), with q counted from the right where flip is 1, and zero outside
   /// the image; then x = pixel · channelScale[c] + channelShift[c]. x [N,P,Q,C], batchLabels int32 [N].
   /// channelMap float [2,C]: scales, then shifts.
+  ///
+  /// Or plan int32 [N,22] of erased and mixed images, with the columns of ``BatchPlan/mixedColumns``: x is 0 in a view's erased
+  /// rectangle, and s/2^24 of the first view plus the rest of the second; the second alone in its rectangle. All rectangles are
+  /// counted in output pixels, and may be empty. Then batchLabels are int32 [N,3]: (first, second, share of the first in 2^24ths).
   func gatherBatch(
     images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor) throws
 }
@@ -233,8 +249,9 @@ public enum WorkspaceOperation: Hashable, Sendable {
   case batchNormStatistics(rows: Int, channels: Int)
   case batchNormGradient(rows: Int, channels: Int)
   case crossEntropy(rows: Int)
-  /// Over so many gradients.
+  /// Both over so many elements.
   case updateLossScale(count: Int)
+  case squaredNorm(count: Int)
 }
 
 /// How the gradient of batch normalisation finds out which values its ReLU let pass.
@@ -262,41 +279,6 @@ public struct BatchNormChannels {
     self.scale = scale
     self.bias = bias
   }
-}
-
-/// The constants of one step of stochastic gradient descent.
-public struct SGDRule: Hashable, Sendable {
-  public var learningRate, momentum, weightDecay: Double
-  public var nesterov: Bool
-
-  public init(learningRate: Double, momentum: Double = 0, weightDecay: Double = 0, nesterov: Bool = false) {
-    self.learningRate = learningRate
-    self.momentum = momentum
-    self.weightDecay = weightDecay
-    self.nesterov = nesterov
-  }
-}
-
-/// The elements of a loss scale, which lives on the device so that no step waits for the host. Gradients of a scaled loss are large
-/// enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training", 2018).
-public enum LossScale {
-  /// The factor of the next loss.
-  public static let next = 0
-  /// The factor that the gradients at hand have.
-  public static let current = 1
-  /// 1 where these are all finite, else 0.
-  public static let isFinite = 2
-  /// Steps since the scale last changed.
-  public static let steps = 3
-  /// Steps that were left out, since the beginning.
-  public static let skipped = 4
-  /// The number of elements.
-  public static let count = 5
-
-  /// As PyTorch's `GradScaler` begins.
-  public static let initial: [Float] = [65536, 65536, 1, 0, 0]
-  /// Steps without an infinity after which the scale is doubled.
-  public static let growthInterval = 2000
 }
 
 extension Backend {

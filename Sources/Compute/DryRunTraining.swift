@@ -11,13 +11,14 @@ extension DryRunBackend {
   ) {
     precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape)")
     require(logits, logits.shape, "crossEntropy")
-    require(labels, [logits.shape[0]], "crossEntropy", .int32)
+    let isMixed = labels.shape.rank == 2
+    require(labels, isMixed ? [logits.shape[0], BatchPlan.labelColumns] : [logits.shape[0]], "crossEntropy", .int32)
     require(metrics, [3], "crossEntropy")
     if let gradient { require(gradient, logits.shape, "crossEntropy") }
     if let lossScale { require(lossScale, [LossScale.count], "crossEntropy") }
     let (isScaled, hasGradient) = (lossScale != nil, gradient != nil)
     log(
-      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled")]),
+      "crossEntropy", detail(logits.shape, [(hasGradient, "gradient"), (isScaled, "scaled"), (isMixed, "mixed")]),
       reads: [logits, labels] + (lossScale.map { [$0] } ?? []), updates: [metrics], writes: gradient.map { [$0] } ?? [],
       workspace: .crossEntropy(rows: logits.shape[0])
     ) {
@@ -28,16 +29,51 @@ extension DryRunBackend {
     }
   }
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) {
-    for tensor in [weights, gradients, velocity] { require(tensor, weights.shape, "sgdStep") }
-    if let lossScale { require(lossScale, [LossScale.count], "sgdStep") }
-    let isScaled = lossScale != nil
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) {
+    step("sgdStep", weights, gradients, [velocity], use, [(rule.nesterov, "Nesterov"), (rule.adaptation != nil, "adapted")]) {
+      try $0.sgdStep($1, gradients: $2, velocity: $3[0], rule, $4)
+    }
+  }
+
+  public func adamWStep(
+    _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+  ) {
+    step("adamWStep", weights, gradients, [mean, square], use, []) {
+      try $0.adamWStep($1, gradients: $2, mean: $3[0], square: $3[1], rule, $4)
+    }
+  }
+
+  /// One step of any optimiser; `run` gets the weights, their gradients, the optimiser's state and their use.
+  private func step(
+    _ name: String, _ weights: Tensor, _ gradients: Tensor, _ state: [Tensor], _ use: GradientUse, _ tags: [(Bool, String)],
+    _ run: @escaping @Sendable (any Backend, Tensor, Tensor, [Tensor], GradientUse) throws -> Void
+  ) {
+    for tensor in [weights, gradients] + state { require(tensor, weights.shape, name) }
+    if let lossScale = use.lossScale { require(lossScale, [LossScale.count], name) }
+    if let norms = use.norms { require(norms, norms.shape, name) }
+    let tags = tags + [(use.lossScale != nil, "scaled"), (use.maximumNorm != nil, "clipped")]
+    let reads = [gradients] + use.tensors
+    let (count, factor, maximum) = (reads.count, use.factor, use.maximumNorm)
+    let (isScaled, hasNorms) = (use.lossScale != nil, use.norms != nil)
+    log(name, detail(weights.shape, tags), reads: reads, updates: [weights] + state, writes: []) { backend, tensors in
+      let use = GradientUse(
+        factor: factor, lossScale: isScaled ? tensors[1] : nil, maximumNorm: maximum, norms: hasNorms ? tensors[count - 1] : nil)
+      try run(backend, tensors[count], tensors[0], Array(tensors[(count + 1)...]), use)
+    }
+  }
+
+  public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) {
+    precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
+    for tensor in [x, norms] { require(tensor, tensor.shape, "squaredNorm") }
     log(
-      "sgdStep", detail(weights.shape, [(rule.nesterov, "Nesterov"), (isScaled, "scaled")]),
-      reads: [gradients] + (lossScale.map { [$0] } ?? []), updates: [weights, velocity], writes: []
-    ) {
-      try $0.sgdStep(
-        $1[$1.count - 2], gradients: $1[0], velocity: $1[$1.count - 1], rule, lossScale: isScaled ? $1[1] : nil)
+      "squaredNorm", "\(x.shape)", reads: [x], updates: [norms], writes: [], workspace: .squaredNorm(count: x.count)
+    ) { try $0.squaredNorm($1[0], into: $1[1], at: index) }
+  }
+
+  public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) {
+    for tensor in [average, x] { require(tensor, average.shape, "moveAverage") }
+    log("moveAverage", "\(x.shape)", reads: [x], updates: [average], writes: []) {
+      try $0.moveAverage($1[1], toward: $1[0], by: share)
     }
   }
 
@@ -57,13 +93,15 @@ extension DryRunBackend {
     let (m, n, c) = (images.shape[0], x.shape[0], images.shape[3])
     require(images, images.shape, "gatherBatch", images.type == .uint8 ? .uint8 : scalar)
     require(labels, [m], "gatherBatch", .int32)
-    require(plan, [n, 4], "gatherBatch", .int32)
+    let isMixed = plan.shape.rank == 2 && plan.shape[1] == BatchPlan.mixedColumns
+    require(plan, [n, isMixed ? BatchPlan.mixedColumns : BatchPlan.viewColumns], "gatherBatch", .int32)
     require(channelMap, [2, c], "gatherBatch")
     require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch", storage(x, "gatherBatch"))
-    require(batchLabels, [n], "gatherBatch", .int32)
+    require(batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", .int32)
     // Of the data set, only the batch is read.
     log(
-      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)", reads: [plan, channelMap], writes: [x, batchLabels],
+      "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)\(isMixed ? ", mixed" : "")", reads: [plan, channelMap],
+      writes: [x, batchLabels],
       partly: ([images, labels], bytes: x.count * images.type.byteCount + batchLabels.byteCount)
     ) {
       try $0.gatherBatch(images: $1[4], labels: $1[5], plan: $1[0], channelMap: $1[1], into: $1[2], batchLabels: $1[3])

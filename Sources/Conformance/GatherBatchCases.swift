@@ -8,22 +8,27 @@ extension Catalogue {
     ]
     return shapes.flatMap { images, batch, crop in
       [Values.pixels, .normal].map { gatherBatch(images, batch: batch, crop: crop, $0) }
-    }
+    } + shapes[2...4].map { gatherBatch($0, batch: $1, crop: $2, .pixels, isMixed: true) }
   }
 
   static func gatherBatch(
-    _ images: Shape, batch: Int, crop: (p: Int, q: Int), _ pixels: Values, size: Case.Size = .small
+    _ images: Shape, batch: Int, crop: (p: Int, q: Int), _ pixels: Values, isMixed: Bool = false, size: Case.Size = .small
   ) -> Case {
     let output: Shape = [batch, crop.p, crop.q, images[3]]
+    let plan: Operand =
+      isMixed
+      ? .input("plan", [batch, BatchPlan.mixedColumns], .mixedPlan(images: images[0], crop))
+      : .input("plan", [batch, BatchPlan.viewColumns], .plan(images: images[0]))
     return Case(
-      "gatherBatch", "\(images) of \(pixels.type) → \(output)", size: size, flops: 2 * output.count,
-      bound: .rounding(4, "a product and a sum, half a unit each of terms about as large as the result"),
+      "gatherBatch", "\(images) of \(pixels.type) → \(output)\(isMixed ? ", mixed" : "")", size: size,
+      flops: (isMixed ? 7 : 2) * output.count,
+      bound: .rounding(isMixed ? 8 : 4, "a few products and sums, half a unit each of terms about as large as the result"),
       [
         .input("images", images, pixels), .input("labels", [images[0]], .indices(below: 10)),
-        .input("plan", [batch, 4], .plan(images: images[0])),
+        plan,
         // Pixels of up to 255 are scaled by about 1/64.
         .input("channelMap", [2, images[3]], .uniform(0.01, 0.02)),
-        .output("x", output), .output("batchLabels", [batch], .int32),
+        .output("x", output), .output("batchLabels", isMixed ? [batch, BatchPlan.labelColumns] : [batch], .int32),
       ]
     ) {
       try $0.gatherBatch(
@@ -40,6 +45,19 @@ extension Values {
       let rows = (0..<shape[0]).flatMap { _ in
         [random.below(images), random.below(9) - 4, random.below(9) - 4, random.below(2)]
       }
+      return HostTensor(rows.map(Int32.init), shape: shape)
+    }
+  }
+
+  /// Two such samples a row, of which rectangles are erased and mixed, or nothing at all.
+  fileprivate static func mixedPlan(images: Int, _ crop: (p: Int, q: Int)) -> Values {
+    let (p, q) = crop
+    return Values(type: .int32) { shape, random in
+      // Partly outside and empty ones as well.
+      func box() -> [Int] { [random.below(p + 1), random.below(q + 1), random.below(p + 1), random.below(q + 1)] }
+      func view() -> [Int] { [random.below(images), random.below(9) - 4, random.below(9) - 4, random.below(2)] + box() }
+      func share() -> Int { [0, BatchPlan.wholeShare, random.below(BatchPlan.wholeShare)][random.below(3)] }
+      let rows = (0..<shape[0]).flatMap { _ in view() + view() + box() + [share(), share()] }
       return HostTensor(rows.map(Int32.init), shape: shape)
     }
   }

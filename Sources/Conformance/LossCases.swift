@@ -11,6 +11,9 @@ extension Catalogue {
           crossEntropy(n, k, smoothing: 0, gradient: true, .levels(3), "equal"),
           crossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN"),
           crossEntropy(n, k, smoothing: 0.1, gradient: true, isScaled: true),
+          crossEntropy(n, k, smoothing: 0, gradient: true, isMixed: true),
+          crossEntropy(n, k, smoothing: 0.1, gradient: true, .levels(3), "equal", isMixed: true),
+          crossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN", isMixed: true),
         ]
     }
   }
@@ -33,13 +36,16 @@ extension Catalogue {
 
   private static func crossEntropy(
     _ n: Int, _ k: Int, smoothing: Double, gradient: Bool, _ logits: Values = .normal(mean: 0, deviation: 3),
-    _ tag: String = "", isScaled: Bool = false, size: Case.Size = .small
+    _ tag: String = "", isScaled: Bool = false, isMixed: Bool = false, size: Case.Size = .small
   ) -> Case {
-    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", tag].filter { !$0.isEmpty }
+    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
+      .filter { !$0.isEmpty }
       .joined(separator: ", ")
     // The metrics hold sums of earlier batches.
     let operands: [Operand] = [
-      .input("logits", [n, k], logits), .input("labels", [n], .indices(below: k)),
+      .input("logits", [n, k], logits),
+      isMixed
+        ? .input("labels", [n, BatchPlan.labelColumns], .mixedLabels(below: k)) : .input("labels", [n], .indices(below: k)),
       .updated("metrics", [3], .exactly([2.5, 3, 4])),
     ]
     return Case(
@@ -64,7 +70,12 @@ extension Catalogue {
       }
     }
     return [1, 3, 33, 4099].flatMap { count in
-      rules.map { sgdStep(count, $0) } + [1, 0].map { sgdStep(count, rules[0], isFinite: $0) } + lossScales(count)
+      var cases = rules.map { sgdStep(count, $0) } + lossScales(count)
+      cases += [1, 0].map { sgdStep(count, rules[0], Use(isFinite: $0)) }
+      cases.append(sgdStep(count, rules[5], Use(isFinite: 1, isClipped: true)))
+      cases += [6, 0].map { adapted(count, square: $0) }
+      cases += [Use(), Use(isFinite: 1), Use(isFinite: 0), Use(isClipped: true)].map { adamWStep(count, $0) }
+      return cases + [squaredNorm(count), moveAverage(count)]
     }
   }
 
@@ -84,19 +95,82 @@ extension Catalogue {
     }
   }
 
-  /// - Parameter isFinite: 1 or 0 as a loss scale says it; nil without a scale.
-  static func sgdStep(_ count: Int, _ rule: SGDRule, isFinite: Float? = nil, size: Case.Size = .small) -> Case {
-    let tags = (rule.nesterov ? ", Nesterov" : "") + (isFinite.map { $0 == 1 ? ", scaled" : ", with an infinity" } ?? "")
-    return Case(
-      "sgdStep", "\(count), momentum \(rule.momentum), decay \(rule.weightDecay)\(tags)", size: size,
+  /// How a case uses its gradients.
+  struct Use: Sendable {
+    /// 1 or 0 as a loss scale says it; nil without a scale.
+    var isFinite: Float?
+    var isClipped = false
+
+    fileprivate var tags: String {
+      (isFinite.map { $0 == 1 ? ", scaled" : ", with an infinity" } ?? "") + (isClipped ? ", clipped" : "")
+    }
+
+    fileprivate func operands(adaptedTo square: Float? = nil) -> [Operand] {
+      (isFinite.map { [.input("lossScale", [LossScale.count], .exactly([4, 2, $0, 0, 2] as [Float]))] } ?? [])
+        + (isClipped || square != nil ? [.input("norms", [3], .exactly([144, 9, square ?? 4] as [Float]))] : [])
+    }
+
+    fileprivate func use(_ operands: Operands, isAdapted: Bool = false) -> GradientUse {
+      GradientUse(
+        factor: 0.5, lossScale: isFinite == nil ? nil : operands["lossScale"], maximumNorm: isClipped ? 1 : nil,
+        norms: isClipped || isAdapted ? operands["norms"] : nil)
+    }
+  }
+
+  static func sgdStep(_ count: Int, _ rule: SGDRule, _ use: Use = Use(), size: Case.Size = .small) -> Case {
+    Case(
+      "sgdStep",
+      "\(count), momentum \(rule.momentum), decay \(rule.weightDecay)\(rule.nesterov ? ", Nesterov" : "")\(use.tags)", size: size,
       flops: 6 * count, bound: .rounding(8, "six operations, each half a unit of a term about as large as the result"),
+      [.updated("weights", [count]), .input("gradients", [count]), .updated("velocity", [count])] + use.operands()
+    ) {
+      try $0.sgdStep($1["weights"], gradients: $1["gradients"], velocity: $1["velocity"], rule, use.use($1))
+    }
+  }
+
+  /// - Parameter square: of the norm of the weights, as far as the case is concerned.
+  private static func adapted(_ count: Int, square: Float) -> Case {
+    let rule = SGDRule(
+      learningRate: 0.1, momentum: 0.9, weightDecay: 1e-2, adaptation: LayerAdaptation(trust: 0.5, index: 1))
+    return Case(
+      "sgdStep", "\(count), adapted to a square of \(square)", flops: 7 * count,
+      bound: .rounding(12, "seven operations and the adaptation's six"),
       [.updated("weights", [count]), .input("gradients", [count]), .updated("velocity", [count])]
-        + (isFinite.map { [.input("lossScale", [LossScale.count], .exactly([4, 2, $0, 0, 0] as [Float]))] } ?? [])
+        + Use().operands(adaptedTo: square)
     ) {
       try $0.sgdStep(
-        $1["weights"], gradients: $1["gradients"], velocity: $1["velocity"], rule,
-        lossScale: isFinite == nil ? nil : $1["lossScale"])
+        $1["weights"], gradients: $1["gradients"], velocity: $1["velocity"], rule, Use().use($1, isAdapted: true))
     }
+  }
+
+  static func adamWStep(_ count: Int, _ use: Use = Use(), size: Case.Size = .small) -> Case {
+    let rule = AdamWRule(learningRate: 0.01, step: 5)
+    return Case(
+      "adamWStep", "\(count)\(use.tags)", size: size, flops: 14 * count,
+      bound: .rounding(16, "two divisions, a root and ten more operations, each of a term no larger than the result"),
+      [
+        .updated("weights", [count]), .input("gradients", [count]), .updated("mean", [count]),
+        .updated("square", [count], .uniform(0.01, 1)),
+      ] + use.operands()
+    ) {
+      try $0.adamWStep(
+        $1["weights"], gradients: $1["gradients"], mean: $1["mean"], square: $1["square"], rule, use.use($1))
+    }
+  }
+
+  static func squaredNorm(_ count: Int, size: Case.Size = .small) -> Case {
+    Case(
+      "squaredNorm", "\(count)", size: size, flops: 2 * count,
+      bound: .sum(of: count, amplified: 1, "no term has another sign"),
+      [.input("x", [count]), .updated("norms", [3])]
+    ) { try $0.squaredNorm($1["x"], into: $1["norms"], at: 1) }
+  }
+
+  static func moveAverage(_ count: Int, size: Case.Size = .small) -> Case {
+    Case(
+      "moveAverage", "\(count)", size: size, flops: 3 * count, bound: .rounding(4, "a difference and a multiply-add"),
+      [.updated("average", [count]), .input("x", [count])]
+    ) { try $0.moveAverage($1["average"], toward: $1["x"], by: 0.1) }
   }
 }
 
@@ -107,6 +181,17 @@ extension Values {
       var elements = (0..<shape.count).map { _ in random.uniform() * 2 - 1 }
       if let poison { elements[random.below(shape.count)] = poison }
       return HostTensor(elements, shape: shape)
+    }
+  }
+
+  /// (first, second, share of the first), where the share may be all or nothing, and both the same.
+  static func mixedLabels(below bound: Int) -> Values {
+    Values(type: .int32) { shape, random in
+      let rows = (0..<shape[0]).flatMap { _ in
+        let shares = [0, BatchPlan.wholeShare, random.below(BatchPlan.wholeShare)]
+        return [random.below(bound), random.below(bound), shares[random.below(3)]]
+      }
+      return HostTensor(rows.map(Int32.init), shape: shape)
     }
   }
 

@@ -1,4 +1,5 @@
 import Compute
+import Images
 
 /// Labelled images, wherever they are kept.
 public protocol LabelledImages: Sendable {
@@ -10,7 +11,10 @@ public protocol LabelledImages: Sendable {
   var classes: [String] { get }
   var normalization: Normalization { get }
 
-  /// The first `count` samples, or all where there are fewer.
+  /// What tells the images from others, where they may change between two runs; nil for images that are in memory.
+  var contents: DatasetContents? { get }
+
+  /// The first `count` samples, or all where there are fewer; where they come class by class, the first of each class in turns.
   /// - Precondition: `count` is positive.
   func prefix(_ count: Int) -> Self
 }
@@ -18,6 +22,33 @@ public protocol LabelledImages: Sendable {
 extension LabelledImages {
   /// The number of samples, N.
   public var count: Int { shape[0] }
+
+  public var contents: DatasetContents? { nil }
+}
+
+/// What tells a folder's images from those of another time.
+public struct DatasetContents: Hashable, Codable, Sendable {
+  /// The number of images.
+  public var count: Int
+  /// Of their paths within the folder and their labels, in order.
+  public var checksum: String
+}
+
+/// Images that are brought to a device batch by batch: made on the host, by threads, when they are needed.
+public protocol StreamedImages: LabelledImages {
+  /// In the data set's order, with their place in it for a number unless they are part of a larger one.
+  var items: [ImageItem] { get }
+  /// What happens to images that cannot be loaded.
+  var damaged: DamagedImages { get }
+
+  /// What makes the bytes [H,W,C] of an epoch's images.
+  /// - Parameters:
+  ///   - crop: random crops of photographs; nil for none.
+  ///   - augmentation: what else is done by chance; nil for images as they are measured on.
+  /// - Throws: a ``Failure`` where the images are not of a kind that this can be done to.
+  func loader(
+    crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
+  ) throws -> any ImageLoader
 }
 
 /// Labelled images in ordinary memory.
@@ -82,13 +113,16 @@ public struct DatasetSplits: Sendable {
 
 /// What is trained on and what is only measured on, wherever they are kept: images of the same size and the same classes.
 public struct LabelledSplits: Sendable {
+  /// What is trained on, and what is measured on.
   public var train, validation: any LabelledImages
 
+  /// - Precondition: both are of the same size and have the same classes.
   public init(train: any LabelledImages, validation: any LabelledImages) {
     self.train = train
     self.validation = validation
   }
 
+  /// Images in memory.
   public init(_ splits: DatasetSplits) { self.init(train: splits.train, validation: splits.validation) }
 }
 
@@ -120,6 +154,9 @@ public struct Normalization: Hashable, Codable, Sendable {
 
   /// Of colour bytes, as torchvision's models of the ImageNet family want them.
   public static let imageNet = Normalization(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
+
+  /// The same of grey bytes: the means over the colours.
+  public static let imageNetGrey = Normalization(mean: [0.449], deviation: [0.226])
 
   /// The same map as x = pixel·scale + shift, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes
   /// it: float32 [2,C], first scale = 1 / (range·deviation), then shift = −mean / deviation.

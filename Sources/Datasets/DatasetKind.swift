@@ -23,19 +23,25 @@ public enum DatasetKind: String, CaseIterable, Sendable {
 
   /// Finds the data set: reads it into memory, but for ``folder``, whose images are read when they are needed.
   /// - Parameters:
-  ///   - path: as for ``load(from:synthetic:)``; for ``folder`` the folder of the classes' folders.
+  ///   - path: the data set's file or folder; nil for the place where the system keeps it. For ``folder`` that of the classes' folders.
   ///   - imageSize: height and width of the images that come from ``folder``; the others have their own.
+  ///   - normalization: of the images of ``folder``, which become grey where it is of one channel; nil for ImageNet's.
   ///   - damaged: what happens to images of ``folder`` that cannot be decoded.
   /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
-  public func open(from path: String?, imageSize: Int, damaged: DamagedImages = .fail) throws -> LabelledSplits {
+  public func open(
+    from path: String?, imageSize: Int, normalization: Normalization? = nil, damaged: DamagedImages = .fail
+  ) throws -> LabelledSplits {
+    if let path { try requireKind(of: path) }
     guard self == .folder else { return LabelledSplits(try load(from: path)) }
-    let splits = try ImageFolderSplits(try needed(path, "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"))
-    return LabelledSplits(
-      train: PhotographDataset(splits.train, imageSize: imageSize, damaged: damaged),
-      validation: PhotographDataset(splits.validation, imageSize: imageSize, damaged: damaged))
+    let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
+    func dataset(_ folder: ImageFolder) -> PhotographDataset {
+      PhotographDataset(folder, imageSize: imageSize, normalization: normalization ?? .imageNet, damaged: damaged)
+    }
+    return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation))
   }
 
   /// Reads the data set into memory.
+  /// - Precondition: it is not ``folder``, which is never in memory as a whole.
   /// - Parameters:
   ///   - path: the folder of the data set's files, the file for ``tensors``, nil for the place where the system keeps it.
   ///   - synthetic: the images that ``synthetic`` makes.
@@ -51,7 +57,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     case .cifar10: return try CIFAR.ten(try needed(path, "the folder of its binary version"))
     case .cifar100: return try CIFAR.hundred(try needed(path, "the folder of its binary version"))
     case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"))
-    case .folder: throw Failure("the data set 'folder' is not read into memory as a whole: open it")
+    case .folder: preconditionFailure("[DatasetKind] a folder of photographs is opened, not read into memory")
     case .synthetic:
       guard path == nil else { throw Failure("the data set 'synthetic' is made, not read: leave --data out") }
       return synthetic.splits()
@@ -69,6 +75,23 @@ public enum DatasetKind: String, CaseIterable, Sendable {
 
   /// The random crops that suit the data set where the user asks for nothing else, ``defaultAugmentation`` being about small images.
   public func defaultCrop(imageSize: Int) -> RandomResizedCrop? { self == .folder ? RandomResizedCrop(size: imageSize) : nil }
+
+  private static let folderContents = "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"
+
+  /// - Throws: a ``Failure`` for a file where a folder is due, and the other way round. What is not there is found out later.
+  private func requireKind(of path: String) throws {
+    let what: String? =
+      switch self {
+      case .tensors where Folder.exists(path): "a folder, but the data set 'tensors' is a safetensors file with images and labels"
+      case .folder where isFile(path): "a file, but the data set 'folder' is \(Self.folderContents)"
+      case .mnist, .fashionMNIST, .cifar10, .cifar100:
+        isFile(path) ? "a file, but the data set '\(rawValue)' is the folder of its files" : nil
+      default: nil
+      }
+    if let what { throw Failure("\(path): \(what)") }
+  }
+
+  private func isFile(_ path: String) -> Bool { InputFile.exists(path) && !Folder.exists(path) }
 
   private func needed(_ path: String?, _ what: String) throws -> String {
     guard let path else { throw Failure("the data set '\(rawValue)' needs --data: \(what)") }

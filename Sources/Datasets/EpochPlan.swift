@@ -1,13 +1,18 @@
 import Compute
+import Images
 
 /// Which sample comes when in an epoch, and how it is cropped and mirrored: all of the epoch's chance, drawn before it begins, a
-/// function of (seed, epoch) and the options alone.
+/// function of (seed, epoch), the options and the batch size alone.
 public struct EpochPlan: Sendable {
   /// int32 [count,4], a row (index, top, left, flip) a sample, as
   /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
   public let rows: HostTensor
+  /// The run's seed.
   public let seed: UInt64
+  /// Counted from 0.
   public let epoch: Int
+  /// What is done to the images by chance; nil for nothing.
+  public let augmentation: Augmentation?
 
   /// - Parameters:
   ///   - count: the number of samples, each of which comes once.
@@ -26,11 +31,13 @@ public struct EpochPlan: Sendable {
     self.rows = HostTensor(rows, shape: [count, 4])
     self.seed = seed
     self.epoch = epoch
+    self.augmentation = augmentation
   }
 
   /// Every sample as it is, in the data set's order: what evaluation runs over.
   public init(inOrder count: Int) { self.init(seed: 0, epoch: 0, count: count, shuffle: false, augmentation: nil) }
 
+  /// The number of samples.
   public var count: Int { rows.shape[0] }
 
   /// The samples in the order in which they come.
@@ -39,9 +46,44 @@ public struct EpochPlan: Sendable {
     return stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }
   }
 
-  /// The rows of one batch, int32 [range.count,4].
-  public func rows(_ range: Range<Int>) -> HostTensor {
-    HostTensor(shape: [range.count, 4], type: .int32, bytes: Array(rows.bytes[16 * range.lowerBound..<16 * range.upperBound]))
+  /// The rows of one batch of images that lie on the device: int32 [range.count,4], or [range.count,22] where images are erased or
+  /// mixed, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
+  /// - Parameters:
+  ///   - range: of the rows.
+  ///   - height: of what the network sees, and `width` likewise.
+  public func rows(_ range: Range<Int>, height: Int, width: Int) -> HostTensor {
+    let views = HostTensor(
+      shape: [range.count, 4], type: .int32, bytes: Array(rows.bytes[16 * range.lowerBound..<16 * range.upperBound]))
+    let values = views.elements(as: Int32.self)
+    return rows(
+      views, samples: stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }, batch: range.lowerBound, height, width)
+  }
+
+  /// The same for images that were cropped and mirrored on their way to the device, where they lie in their order.
+  /// - Parameters:
+  ///   - samples: their numbers in the data set.
+  ///   - batch: the first row of the range that they are of, even if some are missing.
+  public func rows(ofLoaded samples: [Int], batch: Int, height: Int, width: Int) -> HostTensor {
+    let views = HostTensor(samples.indices.flatMap { [Int32($0), 0, 0, 0] }, shape: [samples.count, 4])
+    return rows(views, samples: samples, batch: batch, height, width)
+  }
+
+  private func rows(_ views: HostTensor, samples: [Int], batch: Int, _ height: Int, _ width: Int) -> HostTensor {
+    guard let augmentation, augmentation.changesBatches else { return views }
+    func columns(_ area: PixelArea?) -> [Int32] {
+      area.map { [$0.top, $0.left, $0.height, $0.width].map(Int32.init) } ?? [0, 0, 0, 0]
+    }
+    let values = views.elements(as: Int32.self)
+    let erasing = augmentation.randomErasing
+    let whole = samples.indices.map { index in
+      let erased = erasing?.draw(seed: seed, epoch: epoch, sample: samples[index], height: height, width: width)
+      return values[4 * index..<4 * index + 4] + columns(erased)
+    }
+    let mixed = augmentation.mixing?.draw(seed: seed, epoch: epoch, batch: batch, height: height, width: width) ?? .none
+    let mixture = columns(mixed.box) + [Int32(mixed.pixelShare), Int32(mixed.labelShare)]
+    // Each with the one before it.
+    let rows = whole.indices.flatMap { whole[$0] + whole[($0 + whole.count - 1) % whole.count] + mixture }
+    return HostTensor(rows, shape: [samples.count, BatchPlan.mixedColumns])
   }
 
   /// The batches of an epoch as ranges of rows, all of `size` but possibly the last.

@@ -1,38 +1,114 @@
 import Compute
+import Formats
 import Images
 
 /// A folder of photographs as a data set: files that are read, decoded and brought to one size when they are needed.
-public struct PhotographDataset: LabelledImages {
+public struct PhotographDataset: StreamedImages {
+  /// The names of the classes' folders, in the order of the labels.
   public let classes: [String]
-  /// In the order of the folder.
+  /// In the order of the folder; of a prefix, in that of the classes' turns.
   public let items: [ImageItem]
   /// Height and width of what the network sees.
   public let imageSize: Int
   /// What happens to images that cannot be decoded.
   public let damaged: DamagedImages
+  /// Files that are not called images, and are passed over.
+  public let ignored: [String]
+  public let contents: DatasetContents?
 
   public var name: String { DatasetKind.folder.rawValue }
-  public var shape: Shape { [items.count, imageSize, imageSize, 3] }
-  public var normalization: Normalization { .imageNet }
+  /// Of one channel for images that are made grey, or of three.
+  public let normalization: Normalization
+  public var shape: Shape { [items.count, imageSize, imageSize, normalization.mean.count] }
 
-  /// - Precondition: the folder has images, and the size is positive.
-  public init(_ folder: ImageFolder, imageSize: Int, damaged: DamagedImages = .fail) {
+  /// - Precondition: the folder has images, the size is positive, and the normalisation is of one channel or three.
+  public init(
+    _ folder: ImageFolder, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
+  ) {
+    var checksum = Checksum()
+    for sample in folder.samples {
+      checksum.add(sample.path.utf8.dropFirst(folder.path.utf8.count))
+      checksum.add("\0\(sample.label)\0".utf8)
+    }
     self.init(
       classes: folder.classes,
       items: folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }, imageSize: imageSize,
-      damaged: damaged)
+      normalization: normalization, damaged: damaged, ignored: folder.ignored,
+      contents: DatasetContents(count: folder.samples.count, checksum: checksum.text))
   }
 
-  private init(classes: [String], items: [ImageItem], imageSize: Int, damaged: DamagedImages) {
+  private init(
+    classes: [String], items: [ImageItem], imageSize: Int, normalization: Normalization, damaged: DamagedImages,
+    ignored: [String], contents: DatasetContents?
+  ) {
+    precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
     precondition(!items.isEmpty && imageSize > 0, "[PhotographDataset] \(items.count) images of \(imageSize) pixels")
     self.classes = classes
     self.items = items
     self.imageSize = imageSize
+    self.normalization = normalization
     self.damaged = damaged
+    self.ignored = ignored
+    self.contents = contents
   }
 
   public func prefix(_ count: Int) -> PhotographDataset {
     precondition(count > 0, "[PhotographDataset] a prefix of \(count) samples")
-    return PhotographDataset(classes: classes, items: Array(items.prefix(count)), imageSize: imageSize, damaged: damaged)
+    if count >= items.count { return self }
+    var turns = [Int](repeating: 0, count: classes.count)
+    let ranked = items.map { item in
+      defer { turns[Int(item.label)] += 1 }
+      return (turn: turns[Int(item.label)], item: item)
+    }
+    let chosen = ranked.sorted { ($0.turn, $0.item.label) < ($1.turn, $1.item.label) }.prefix(count).map(\.item)
+    return PhotographDataset(
+      classes: classes, items: chosen, imageSize: imageSize, normalization: normalization, damaged: damaged, ignored: ignored,
+      contents: contents)
+  }
+
+  public func loader(
+    crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
+  ) -> any ImageLoader {
+    precondition(crop.map { $0.size == imageSize } ?? true, "[PhotographDataset] crops of \(crop?.size ?? 0) pixels")
+    let transform: any ImageTransform =
+      if let crop {
+        TrainingTransform(crop, seed: seed, epoch: epoch)
+      } else if let augmentation, augmentation.padding > 0 || augmentation.flip {
+        PaddedCropTransform(size: imageSize, augmentation: augmentation, seed: seed, epoch: epoch)
+      } else {
+        EvaluationTransform.usual(crop: imageSize)
+      }
+    let changes = augmentation?.pixelAugmentation(seed: seed, epoch: epoch)
+    let loader = FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
+    return shape[3] == 1 ? GreyLoader(loader) : loader
+  }
+}
+
+/// The shorter side resized to the network's, zeros on every side, a crop of it anywhere, and mirroring: torchvision's `Resize`,
+/// `RandomCrop` and `RandomHorizontalFlip`, for photographs that are small already.
+struct PaddedCropTransform: ImageTransform {
+  /// Pixels of the result's sides.
+  let size: Int
+  let augmentation: Augmentation
+  let seed: UInt64
+  let epoch: Int
+
+  var height: Int { size }
+  var width: Int { size }
+
+  func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+    let decoded = try image.decoded()
+    let (rows, columns) = EvaluationTransform.resizedSize(of: decoded, shorter: size)
+    let draw = augmentation.draw(seed: seed, epoch: epoch, sample: sample, spare: (rows - size, columns - size))
+    // What the crop shows of the image; of a panorama the rest would be many times as large.
+    let (top, left) = (max(0, draw.top), max(0, draw.left))
+    let (bottom, right) = (min(rows, draw.top + size), min(columns, draw.left + size))
+    guard top < bottom && left < right else { return pixels.update(repeating: 0) }
+    let window = PixelArea(top: top, left: left, height: bottom - top, width: right - left)
+    let shown = decoded.resized(height: rows, width: columns, window: window)
+    let within = Augmentation.Draw(top: draw.top - top, left: draw.left - left, isFlipped: draw.isFlipped)
+    shown.pixels.withUnsafeBufferPointer {
+      copyCrop($0, height: shown.height, width: shown.width, channels: 3, within, size: (size, size), into: pixels)
+    }
   }
 }

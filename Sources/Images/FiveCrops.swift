@@ -12,7 +12,7 @@ public struct FiveCrops: ImageTransform, Hashable {
 
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     let decoded = try image.decoded()
-    let (height, width) = evaluation.resizedSize(height: decoded.height, width: decoded.width)
+    let (height, width) = EvaluationTransform.resizedSize(of: decoded, shorter: evaluation.resize)
     let cropBytes = evaluation.crop * evaluation.crop * 3
     // Each by itself: all of a very long picture would be too much.
     for (index, area) in Self.areas(height: height, width: width, of: evaluation.crop, evaluation.crop).enumerated() {

@@ -8,7 +8,9 @@ import Glibc
 /// torchvision's `ImageFolder`. Folders within a class's belong to it; symbolic links are followed. Unlike there, hidden files and
 /// folders, those that begin with a dot, are left out.
 public struct ImageFolder: Sendable, Hashable {
+  /// An image that was found.
   public struct Sample: Sendable, Hashable {
+    /// Its file, beginning with the folder's path.
     public let path: String
     /// The class's number.
     public let label: Int32
@@ -18,6 +20,7 @@ public struct ImageFolder: Sendable, Hashable {
   public let path: String
   /// The classes' names in the order of their labels.
   public let classes: [String]
+  /// The images in the order of their classes, of their folders and of their names.
   public let samples: [Sample]
   /// Files in the classes' folders that are not called as images of a known format are.
   public let ignored: [String]

@@ -2,6 +2,7 @@ import Compute
 
 /// Images to train on and images to measure on, of the same classes.
 public struct ImageFolderSplits: Sendable, Hashable {
+  /// The images to train on, and those to measure on.
   public let train, validation: ImageFolder
 
   /// Where the images to measure on may be; the first that is there counts.

@@ -7,6 +7,7 @@ public struct ImageLimits: Hashable, Sendable {
   /// Bytes of the file.
   public var byteCount: Int
 
+  /// The defaults take every photograph that is not made to harm: 65,536 pixels along a side, 134 million in all, 268 MB.
   public init(side: Int = 1 << 16, pixels: Int = 1 << 27, byteCount: Int = 1 << 28) {
     self.side = side
     self.pixels = pixels

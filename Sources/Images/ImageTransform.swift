@@ -49,18 +49,18 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     RGBImage(height: crop, width: crop) { apply(image, into: $0) }
   }
 
+  /// The size of an image whose shorter side has become `shorter`, the other in proportion, rounded down as torchvision does.
+  public static func resizedSize(of image: RGBImage, shorter: Int) -> (height: Int, width: Int) {
+    let long = Int(Double(shorter * max(image.height, image.width)) / Double(min(image.height, image.width)))
+    return image.height <= image.width ? (shorter, long) : (long, shorter)
+  }
+
   /// - Parameter pixels: [crop, crop, 3].
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
-    let (height, width) = resizedSize(height: image.height, width: image.width)
+    let (height, width) = Self.resizedSize(of: image, shorter: resize)
     let window = PixelArea(
       top: Self.centre(height - crop), left: Self.centre(width - crop), height: crop, width: crop)
     image.resize(image.area, nil, Resampled(height: height, width: width, window: window), into: pixels)
-  }
-
-  /// What an image becomes before the crop.
-  func resizedSize(height: Int, width: Int) -> (height: Int, width: Int) {
-    let long = Int(Double(resize * max(height, width)) / Double(min(height, width)))
-    return height <= width ? (resize, long) : (long, resize)
   }
 
   /// Half of what a crop leaves, as torchvision rounds it.

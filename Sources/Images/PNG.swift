@@ -1,5 +1,7 @@
 import Compute
-import PNGReader
+import Formats
+import Glibc
+import PNGCodec
 
 /// PNG files (W3C, "Portable Network Graphics (PNG) Specification", third edition) through libpng.
 enum PNG {
@@ -31,14 +33,36 @@ enum PNG {
   static func decode(_ image: EncodedImage) throws -> RGBImage {
     let (height, width) = (image.storedHeight, image.storedWidth)
     return try RGBImage(height: height, width: width) { pixels in
-      var message = [CChar](repeating: 0, count: Int(PNG_READER_MESSAGE))
+      var message = noMessage
       let status = image.bytes.withUnsafeBufferPointer {
-        png_reader_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message)
+        png_codec_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message)
       }
       guard status == 0 else {
-        let reason = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        throw Failure("\(image.name): corrupt PNG, \(reason)")
+        throw Failure("\(image.name): corrupt PNG, \(text(message))")
       }
     }
   }
+
+  /// - Throws: a ``Failure`` where there is not enough memory, or the image is too large for the format.
+  static func encode(_ image: RGBImage) throws -> [UInt8] {
+    var (message, bytes, count) = (noMessage, UnsafeMutablePointer<UInt8>?.none, 0)
+    let status = png_codec_encode(image.pixels, UInt32(image.width), UInt32(image.height), &bytes, &count, &message)
+    guard status == 0 else {
+      throw Failure("cannot make a PNG of \(image.height)×\(image.width) pixels: \(text(message))")
+    }
+    defer { free(bytes) }
+    return Array(UnsafeBufferPointer(start: bytes, count: count))
+  }
+
+  private static let noMessage = [CChar](repeating: 0, count: Int(PNG_CODEC_MESSAGE))
+
+  private static func text(_ message: [CChar]) -> String {
+    String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+}
+
+extension RGBImage {
+  /// Writes the image as a PNG of 8-bit RGB, atomically.
+  /// - Throws: a ``Failure`` where the file cannot be written.
+  public func writePNG(to path: String) throws { try AtomicFile.write(try PNG.encode(self), to: path) }
 }

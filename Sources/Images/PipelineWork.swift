@@ -15,8 +15,7 @@ final class PipelineWork: @unchecked Sendable {
   let imageBytes: Int
 
   private let batches: [[ImageItem]]
-  private let transform: any ImageTransform
-  private let limits: ImageLimits
+  private let loader: any ImageLoader
   private let slots: [UnsafeMutableBufferPointer<UInt8>]
   private let monitor = Monitor()
 
@@ -30,11 +29,10 @@ final class PipelineWork: @unchecked Sendable {
   private var isCancelled = false
   private var counted = ImagePipeline.Counters()
 
-  init(batches: [[ImageItem]], transform: any ImageTransform, limits: ImageLimits, ahead: Int) {
+  init(batches: [[ImageItem]], loader: any ImageLoader, ahead: Int) {
     self.batches = batches
-    self.transform = transform
-    self.limits = limits
-    imageBytes = transform.height * transform.width * 3
+    self.loader = loader
+    imageBytes = loader.imageBytes
     let (largest, slotCount) = (batches.map(\.count).max() ?? 0, min(ahead, batches.count))
     let slotBytes = largest * imageBytes
     slots = (0..<slotCount).map { _ in UnsafeMutableBufferPointer.allocate(capacity: slotBytes) }
@@ -89,7 +87,7 @@ final class PipelineWork: @unchecked Sendable {
 
   private func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) -> Failure? {
     do {
-      try transform.apply(try EncodedImage(contentsOf: item.path, limits: limits), sample: item.sample, into: pixels)
+      try loader.load(item, into: pixels)
       return nil
     } catch { return error as? Failure ?? Failure("\(item.path): \(error)") }
   }

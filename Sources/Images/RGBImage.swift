@@ -50,8 +50,10 @@ public struct RGBImage: Sendable, Hashable {
 public struct PixelArea: Hashable, Sendable {
   /// Of its upper left corner, counted from that of the image.
   public var top, left: Int
+  /// In pixels.
   public var height, width: Int
 
+  /// All in pixels; nothing is checked, as nothing is known of the image.
   public init(top: Int, left: Int, height: Int, width: Int) {
     self.top = top
     self.left = left

@@ -27,7 +27,9 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
 
   /// What is cut out, and whether it is mirrored.
   public struct Draw: Hashable, Sendable {
+    /// Of the whole image, as it is looked at.
     public let area: PixelArea
+    /// Whether the result is mirrored left to right.
     public let isFlipped: Bool
   }
 
@@ -63,8 +65,11 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
 
 /// The random crops of one epoch.
 public struct TrainingTransform: ImageTransform, Hashable {
+  /// What is drawn.
   public let crop: RandomResizedCrop
+  /// With a sample's number, these decide its draw.
   public let seed: UInt64
+  /// Counted from 0.
   public let epoch: Int
   /// Whether JPEGs whose crop is at least twice as large as the result, along both sides, are decoded at a half, a quarter or an eighth
   /// of their size: much faster for large photographs. What comes out differs a little from a resize of the whole.
@@ -73,6 +78,7 @@ public struct TrainingTransform: ImageTransform, Hashable {
   public var height: Int { crop.size }
   public var width: Int { crop.size }
 
+  /// - Parameter decodesReduced: false for exactly the resize of the whole image's pixels.
   public init(_ crop: RandomResizedCrop, seed: UInt64, epoch: Int, decodesReduced: Bool = true) {
     self.crop = crop
     self.seed = seed

@@ -1,5 +1,6 @@
 /// A rectangle of an image in pixels, whose edges may lie within one.
 public struct SourceBox: Hashable, Sendable {
+  /// Its edges, counted from the image's upper left corner.
   public var top, left, bottom, right: Float
 
   public init(top: Float, left: Float, bottom: Float, right: Float) {
@@ -15,12 +16,11 @@ extension RGBImage {
   /// torchvision's transforms on its images. Earlier versions of Pillow differ by 1 where the height shrinks far more than the width.
   /// - Parameters:
   ///   - box: what becomes the whole result; nil for all of it. Pixels beside it take part, where the filter reaches them.
-  /// - Precondition: the sizes are positive, and the box lies within the image and is not empty.
-  public func resized(height: Int, width: Int, from box: SourceBox? = nil) -> RGBImage {
-    let whole = PixelArea(top: 0, left: 0, height: self.height, width: self.width)
-    return RGBImage(height: height, width: width) { target in
-      resize(whole, box, Resampled(height: height, width: width), into: target)
-    }
+  ///   - window: the part of the result that is wanted; nil for all of it.
+  /// - Precondition: the sizes are positive, the box lies within the image and the window within the result, and neither is empty.
+  public func resized(height: Int, width: Int, from box: SourceBox? = nil, window: PixelArea? = nil) -> RGBImage {
+    let result = Resampled(height: height, width: width, window: window)
+    return RGBImage(height: result.window.height, width: result.window.width) { resize(area, box, result, into: $0) }
   }
 
   /// Resamples a rectangle of the image, as if there were nothing around it.

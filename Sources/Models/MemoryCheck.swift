@@ -17,11 +17,11 @@ extension Summary {
 
   /// What fits.
   private func advice(on device: any Backend, otherBytes: Int) throws -> String {
-    let plain = try recompute ? nil : largestBatch(recompute: false, on: device, otherBytes: otherBytes)
+    let plain = try options.recompute ? nil : largestBatch(recompute: false, on: device, otherBytes: otherBytes)
     guard let batch = try largestBatch(recompute: true, on: device, otherBytes: otherBytes) else {
       return "use a smaller model, image size or data set: not even the smallest --batch-size fits"
     }
-    if recompute { return "use --batch-size \(batch), the largest that fits" }
+    if options.recompute { return "use --batch-size \(batch), the largest that fits" }
     let other = plain.map { ", or --batch-size \($0), the largest that fits without" } ?? ""
     if batch == images[0] { return "use --recompute, with which this batch fits" + other }
     return "use --recompute --batch-size \(batch), the largest that fits with it" + other
@@ -30,10 +30,13 @@ extension Summary {
   /// The largest batch, up to this one, that fits in training; nil where none does. More images are taken to need more.
   private func largestBatch(recompute: Bool, on device: any Backend, otherBytes: Int) throws -> Int? {
     let model = try ResNet(configuration)
+    try model.store.freeze(options.frozen)
+    var options = options
+    options.recompute = recompute
     func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
     /// Bytes by which the device that lacks most lacks them; 0 or less where the batch fits.
     func lack(_ batch: Int) throws -> Int {
-      let uses = try Self.train(model, shape(batch), recompute, precision, on: device.dryRun())
+      let uses = try Self.train(model, shape(batch), options, on: device.dryRun())
       return zip(uses, device.devices).map { $0.peakBytesHeld + otherBytes - $1.memoryLimit }.max() ?? 0
     }
     // One image may be too few for batch normalisation.

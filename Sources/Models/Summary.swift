@@ -20,10 +20,8 @@ public struct Summary {
   /// What is summarised, and the batch [N,H,W,C].
   public let configuration: ModelConfiguration
   public let images: Shape
-  /// Whether training computes activations again instead of keeping them.
-  public let recompute: Bool
-  /// How activations are stored.
-  public let precision: Precision
+  /// How it is trained.
+  public let options: TrainingOptions
   public let layers: [Layer]
   /// Trained values.
   public let parameters: Int
@@ -41,31 +39,33 @@ public struct Summary {
 
   /// - Parameters:
   ///   - images: [N,H,W,C].
-  ///   - recompute: train with ``ResNet/callAsFunction(_:_:recompute:)``'s option.
-  ///   - precision: how activations are stored.
+  ///   - options: how it is trained.
   ///   - device: the one whose memory is predicted; nil for none in particular.
-  /// - Throws: ``Failure`` for a configuration or images that do not make a model.
+  /// - Throws: ``Failure`` for a configuration, images or options that do not make a model.
   public init(
-    _ configuration: ModelConfiguration, images: Shape, recompute: Bool = false, precision: Precision = .fp32,
+    _ configuration: ModelConfiguration, images: Shape, _ options: TrainingOptions = TrainingOptions(),
     on device: (any Backend)? = nil
   ) throws {
-    (self.configuration, self.images, self.recompute, self.precision) = (configuration, images, recompute, precision)
+    (self.configuration, self.images, self.options) = (configuration, images, options)
     let model = try ResNet(configuration)
+    try model.store.freeze(options.frozen)
     // Of several devices, the operations are those on the whole batch, and the memory is that which each needs for its share.
     let isShared = (device?.devices.count ?? 1) > 1
     let log = DryRunBackend(modelling: device?.devices[0])
     var ends: [Int] = []
     var uses = try Self.train(
-      model, images, recompute, precision, on: log, onLayer: { log.layer = $0 }, onStep: { ends.append(log.operations.count) })
+      model, images, options, on: log, onLayer: { log.layer = $0 }, onStep: { ends.append(log.operations.count) })
     step = Array(log.operations[ends[0]..<ends[1]])
-    if let device, isShared { uses = try Self.train(model, images, recompute, precision, on: device.dryRun()) }
+    if let device, isShared { uses = try Self.train(model, images, options, on: device.dryRun()) }
     devices = uses
     training = uses.reduce(MemoryUse(), +)
 
     let inferenceLog = DryRunBackend(modelling: device?.devices[0])
-    uses = try Self.infer(configuration, images, precision, on: inferenceLog) { ends.append(inferenceLog.operations.count) }
+    uses = try Self.infer(configuration, images, options.precision, on: inferenceLog) {
+      ends.append(inferenceLog.operations.count)
+    }
     inferenceOperations = Array(inferenceLog.operations[ends[ends.count - 2]..<ends[ends.count - 1]])
-    if let device, isShared { uses = try Self.infer(configuration, images, precision, on: device.dryRun()) }
+    if let device, isShared { uses = try Self.infer(configuration, images, options.precision, on: device.dryRun()) }
     inference = uses.reduce(MemoryUse(), +)
     parameters = model.store.parameterCount
     let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
@@ -78,12 +78,15 @@ public struct Summary {
   /// - Parameter onStep: called before the first, and after each.
   /// - Returns: what each device's memory pool has done.
   static func train(
-    _ model: ResNet, _ images: Shape, _ recompute: Bool, _ precision: Precision, on backend: any Backend,
+    _ model: ResNet, _ images: Shape, _ options: TrainingOptions, on backend: any Backend,
     onLayer: ((String) -> Void)? = nil, onStep: () -> Void = {}
   ) throws -> [MemoryUse] {
     try model.check(images, .training)
     try model.store.allocate(on: backend)
-    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
+    let precision = options.precision
+    let optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: precision.needsLossScaling)
+    let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
+    let folded = FoldedParameters()
     onStep()
     for _ in 0..<2 {
       let batch = try (
@@ -91,13 +94,15 @@ public struct Summary {
         metrics: backend.tensor([3])
       )
       try withExtendedLifetime(batch) {
-        try model.trainingStep(
-          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser, learningRate: 0,
-          onLayer: onLayer)
+        try model.accumulateGradients(
+          images: batch.images, labels: batch.labels, recompute: options.recompute, metrics: batch.metrics, optimiser,
+          folded: folded, onLayer: onLayer)
+        try optimiser.step(learningRate: 0)
+        try average?.update(from: model, step: optimiser.steps)
       }
       onStep()
     }
-    return withExtendedLifetime(optimiser) { backend.devices.map(\.memory) }
+    return withExtendedLifetime((optimiser, average, folded)) { backend.devices.map(\.memory) }
   }
 
   /// Two batches of inference; the second uses what the first has derived from the parameters.
@@ -108,7 +113,7 @@ public struct Summary {
     onBatch: () -> Void = {}
   ) throws -> [MemoryUse] {
     let model = try ResNet(configuration)
-    try model.store.allocate(on: backend)
+    try model.store.allocate(on: backend, gradients: false)
     let folded = FoldedParameters()
     onBatch()
     for _ in 0..<2 {

@@ -32,6 +32,8 @@ public final class Parameter {
   public let shape: Shape
   public let kind: Kind
   public let initialiser: Initialiser
+  /// Whether training leaves it as it is.
+  public internal(set) var isFrozen = false
   private var tensors: (value: Tensor, gradient: Tensor?)?
 
   init(name: String, shape: Shape, kind: Kind, initialiser: Initialiser) {
@@ -39,6 +41,12 @@ public final class Parameter {
     self.shape = shape
     self.kind = kind
     self.initialiser = initialiser
+  }
+
+  /// Whether it belongs to a layer that is called `prefix`, or that is within what is.
+  func isIn(_ prefix: String) -> Bool {
+    let layer = name[..<(name.lastIndex(of: ".") ?? name.startIndex)]
+    return layer == prefix || layer.hasPrefix("\(prefix).")
   }
 
   func place(value: Tensor, gradient: Tensor?) { tensors = (value, gradient) }

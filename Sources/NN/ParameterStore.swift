@@ -8,14 +8,14 @@ public final class ParameterStore {
   /// Every tensor in the order of declaration, which is torchvision's.
   public private(set) var entries: [Parameter] = []
   private var names: Set<String> = []
-  private var placed: (backend: any Backend, weights: Tensor, gradients: Tensor, state: Tensor)?
+  private var placed: (backend: any Backend, weights: Tensor, gradients: Tensor?, state: Tensor)?
 
   public init() {}
 
   /// Where layers declare their parameters.
   public var root: Scope { Scope(store: self, path: "") }
 
-  /// The entries that an optimiser trains.
+  /// The entries that an optimiser trains, unless they are frozen.
   public var parameters: [Parameter] { entries.filter(\.kind.isTrained) }
 
   /// The number of trained values.
@@ -31,34 +31,60 @@ public final class ParameterStore {
     return entry
   }
 
+  // MARK: Freezing
+
+  /// Keeps layers as they are: their parameters are not trained, and their batch normalisation uses the running estimates, which stay.
+  /// - Parameter prefixes: names of layers or of parts of the network, for example `conv1` or `layer1`.
+  /// - Throws: ``Failure`` for a prefix that no layer has, and where nothing would be left to train.
+  public func freeze(_ prefixes: [String]) throws {
+    for prefix in prefixes {
+      for entry in try layers(prefix) { entry.isFrozen = true }
+    }
+    if parameters.allSatisfy(\.isFrozen) {
+      throw Failure("with \(prefixes.joined(separator: ", ")) frozen nothing is left to train")
+    }
+  }
+
+  /// The entries of the layers whose names are, or begin with, a prefix.
+  func layers(_ prefix: String) throws -> [Parameter] {
+    let found = entries.filter { $0.isIn(prefix) }
+    if !found.isEmpty { return found }
+    let parts = Set(entries.compactMap { $0.name.split(separator: ".").first }).sorted().joined(separator: ", ")
+    throw Failure("no layer is, or begins with, '\(prefix)': the network's parts are \(parts), a layer layer1.0.conv1")
+  }
+
   // MARK: Arenas
 
   /// All weights. - Precondition: allocated.
   public var weightsArena: Tensor { arenas.weights }
-  /// The gradients of all weights, at the weights' offsets. - Precondition: allocated.
-  public var gradientsArena: Tensor { arenas.gradients }
+  /// The gradients of all weights, at the weights' offsets. - Precondition: allocated, with gradients.
+  public var gradientsArena: Tensor {
+    guard let gradients = arenas.gradients else { preconditionFailure("[ParameterStore] allocated without gradients") }
+    return gradients
+  }
   /// All running estimates. - Precondition: allocated.
   public var stateArena: Tensor { arenas.state }
   /// The device that the arenas live on. - Precondition: allocated.
   public var backend: any Backend { arenas.backend }
 
-  private var arenas: (backend: any Backend, weights: Tensor, gradients: Tensor, state: Tensor) {
+  private var arenas: (backend: any Backend, weights: Tensor, gradients: Tensor?, state: Tensor) {
     guard let placed else { preconditionFailure("[ParameterStore] used before allocate") }
     return placed
   }
 
   /// Lays the parameters out on a device; all arenas hold zeros.
+  /// - Parameter gradients: whether there will be any.
   /// - Throws: what the backend throws, for example for lack of memory.
-  public func allocate(on backend: any Backend) throws {
+  public func allocate(on backend: any Backend, gradients hasGradients: Bool = true) throws {
     let trained = layout(parameters, on: backend)
     let estimates = layout(entries.filter { !$0.kind.isTrained }, on: backend)
     let weights = try zeros(trained.byteCount, on: backend)
-    let gradients = try zeros(trained.byteCount, on: backend)
+    let gradients = hasGradients ? try zeros(trained.byteCount, on: backend) : nil
     let state = try zeros(estimates.byteCount, on: backend)
     for (entry, offset) in trained.places {
       entry.place(
         value: try view(of: entry, in: weights, at: offset, on: backend),
-        gradient: try view(of: entry, in: gradients, at: offset, on: backend))
+        gradient: try gradients.map { try view(of: entry, in: $0, at: offset, on: backend) })
     }
     for (entry, offset) in estimates.places {
       entry.place(value: try view(of: entry, in: state, at: offset, on: backend), gradient: nil)
@@ -83,6 +109,15 @@ public final class ParameterStore {
   /// Views of an arena of the weights' layout (weights, gradients, a velocity), one a trained parameter.
   public func views(of arena: Tensor) throws -> [(parameter: Parameter, tensor: Tensor)] {
     try layout(parameters, on: backend).places.map { ($0, try view(of: $0, in: arena, at: $1, on: backend)) }
+  }
+
+  /// The part of an arena of the weights' layout that belongs to a row of trained parameters, as a tensor of one dimension.
+  /// - Parameters: numbers among ``parameters``.
+  func slice(_ arena: Tensor, from first: Int, through last: Int) throws -> Tensor {
+    let places = layout(parameters, on: backend).places
+    let byteCount = places[last].offset + places[last].entry.shape.count * arena.type.byteCount - places[first].offset
+    let storage = try backend.slice(arena.storage, offset: places[first].offset, byteCount: byteCount)
+    return Tensor(shape: [byteCount / arena.type.byteCount], type: arena.type, storage: storage)
   }
 
   func assign(_ host: HostTensor, to tensor: Tensor) throws {

@@ -37,7 +37,7 @@ public final class Pass {
 
   let folded: FoldedParameters
 
-  /// - Parameter folded: in inference, what earlier passes over the same parameters have derived from them.
+  /// - Parameter folded: what earlier passes over the same parameters have derived from them, in training from frozen ones.
   public init(on backend: any Backend, mode: Mode, folded: FoldedParameters = FoldedParameters()) {
     self.backend = backend
     self.mode = mode
@@ -69,8 +69,10 @@ public final class Pass {
   /// A pullback should capture the tensors and slots that it needs, never a whole ``Variable``: what it captures lives until
   /// it ran. It is skipped where no gradient reaches the result.
   public func record(_ result: Tensor, pullback: @escaping Pullback) -> Variable {
-    guard isRecording else { return Variable(result) }
+    guard mode == .training else { return Variable(result) }
     let slot = GradientSlot()
+    // The first of two runs has slots only so that operations find the same in both.
+    guard isRecording else { return Variable(result, slot: slot) }
     tape.append(Step(layer: currentLayer, slot: slot, pullback: pullback))
     return Variable(result, slot: slot)
   }
@@ -115,7 +117,9 @@ extension Pass {
   public func recomputing(_ x: Variable, _ body: @escaping (Variable, Pass) throws -> Variable) throws -> Variable {
     guard mode == .training else { return try body(x, self) }
     guard case .only = run else { preconditionFailure("[Pass] recomputing within recomputing") }
-    let (result, kept) = try firstRun(x.value, body)
+    let (result, isVariable, kept) = try firstRun(x, body)
+    // All of it is frozen.
+    if !isVariable { return Variable(result) }
     return record(result) { [unowned self] dy in
       run = .second(kept)
       defer { run = .only }
@@ -125,14 +129,14 @@ extension Pass {
   }
 
   private func firstRun(
-    _ x: Tensor, _ body: (Variable, Pass) throws -> Variable
-  ) throws -> (result: Tensor, kept: [Normalisation]) {
+    _ x: Variable, _ body: (Variable, Pass) throws -> Variable
+  ) throws -> (result: Tensor, isVariable: Bool, kept: [Normalisation]) {
     run = .first([])
     defer { run = .only }
-    let result = try body(Variable(x), self).value
-    guard case .first(var kept) = run else { return (result, []) }
-    if let y = kept.last?.y, y.storage !== result.storage { kept[kept.count - 1].y = nil }
-    return (result, kept.reversed())
+    let y = try body(Variable(x.value, slot: x.slot.map { _ in GradientSlot() }), self)
+    guard case .first(var kept) = run else { return (y.value, y.slot != nil, []) }
+    if let last = kept.last?.y, last.storage !== y.value.storage { kept[kept.count - 1].y = nil }
+    return (y.value, y.slot != nil, kept.reversed())
   }
 
   /// The channels that `find` gives and the y that `normalise` makes of them; in a second run those of the first, as far as

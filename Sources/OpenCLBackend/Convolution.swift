@@ -227,7 +227,7 @@ extension OpenCLBackend {
     case .batchNormStatistics(let rows, let channels): [statisticsWorkspace(rows: rows, channels: channels)]
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
-    case .updateLossScale(let count): [lossScaleWorkspace(count)]
+    case .updateLossScale(let count), .squaredNorm(let count): [reductionWorkspace(count)]
     }
   }
 

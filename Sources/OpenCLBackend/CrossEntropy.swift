@@ -15,14 +15,16 @@ extension OpenCLBackend {
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) throws {
     precondition(
-      logits.shape.rank == 2 && labels.count == logits.shape[0] && metrics.count == 3,
+      logits.shape.rank == 2 && metrics.count == 3
+        && [1, BatchPlan.labelColumns].contains { labels.count == logits.shape[0] * $0 },
       "[crossEntropy] \(logits.shape), labels \(labels.shape), metrics \(metrics.shape)")
     let (n, k) = (logits.shape[0], logits.shape[1])
     let rows = try tensor([n, 3])
     let (group, metricsGroup) = (rowGroup(logits), traits.group(columns: 3, of: 1, rows: n))
     let grid = group.grid(columns: n)
+    let mixed: KeyValuePairs<String, Int> = labels.shape.rank == 1 ? [:] : ["MIXED": 1]
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy"), on: grid,
+      Specialisation(.crossEntropy, "cross_entropy", mixed), on: grid,
       [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(rows.buffer), .int(k), .float(Float(smoothing))])
     try launch(
       Specialisation(.crossEntropy, "add_metrics"), on: metricsGroup.grid(columns: 3),
@@ -30,7 +32,7 @@ extension OpenCLBackend {
     guard let gradient else { return }
     precondition(gradient.count == logits.count, "[crossEntropy] gradient \(gradient.shape) of \(logits.shape)")
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1]), on: grid,
+      Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
       [
         .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
         .int(images),

@@ -276,13 +276,34 @@ extension ParallelBackend {
     }
   }
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, lossScale: Tensor?) throws {
-    try onFirst(reads: [gradients] + (lossScale.map { [$0] } ?? []), writes: [weights, velocity]) { device, part in
-      try device.sgdStep(
-        part(weights), gradients: part(gradients), velocity: part(velocity), rule, lossScale: lossScale.map(part))
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
+    try onFirst(reads: [gradients] + use.tensors, writes: [weights, velocity]) { device, part in
+      try device.sgdStep(part(weights), gradients: part(gradients), velocity: part(velocity), rule, use.map(part))
     }
     // All at once, not layer by layer as they are used.
     try settle(weights, onAll: true)
+  }
+
+  public func adamWStep(
+    _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+  ) throws {
+    try onFirst(reads: [gradients] + use.tensors, writes: [weights, mean, square]) { device, part in
+      try device.adamWStep(
+        part(weights), gradients: part(gradients), mean: part(mean), square: part(square), rule, use.map(part))
+    }
+    try settle(weights, onAll: true)
+  }
+
+  public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws {
+    try onFirst(reads: [x], writes: [norms]) { device, part in
+      try device.squaredNorm(part(x), into: part(norms), at: index)
+    }
+  }
+
+  public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws {
+    try onFirst(reads: [x], writes: [average]) { device, part in
+      try device.moveAverage(part(average), toward: part(x), by: share)
+    }
   }
 }
 

@@ -23,14 +23,18 @@ public final class DeviceDataset: BatchSource {
 
   /// One epoch's plan on the device, so that a step sends nothing.
   public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0) throws -> any LoadedEpoch {
-    Epoch(self, batches: batches, rows: try batches.map { try backend.uploadBatch(plan.rows($0)) })
+    Epoch(
+      self, batches: batches,
+      rows: try batches.map {
+        try backend.uploadBatch(plan.rows($0, height: images.shape[1], width: images.shape[2]))
+      })
   }
 
   /// An epoch's rows in device memory, a tensor a batch.
   private final class Epoch: LoadedEpoch {
     let batches: [Range<Int>]
     private let dataset: DeviceDataset
-    /// int32 [N,4] each.
+    /// int32 [N,4] each, or [N,22] where images are erased or mixed.
     private let rows: [Tensor]
 
     init(_ dataset: DeviceDataset, batches: [Range<Int>], rows: [Tensor]) {
@@ -39,16 +43,28 @@ public final class DeviceDataset: BatchSource {
       self.rows = rows
     }
 
-    func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor) { try dataset.gather(rows[index]) }
+    func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)? {
+      try dataset.backend.gather(
+        rows[index], of: dataset.images, dataset.labels, channelMap: dataset.channelMap,
+        dataset.precision.storage(on: dataset.backend))
+    }
   }
+}
 
-  /// Gathers one batch: x [N,H,W,C] normalised, labels int32 [N].
-  private func gather(_ rows: Tensor) throws -> (x: Tensor, labels: Tensor) {
+extension Backend {
+  /// Gathers one batch: x [N,H,W,C] normalised; labels int32 [N], or [N,3] of mixed images.
+  /// - Parameters:
+  ///   - rows: its plan.
+  ///   - images: [M,H,W,C], of the batch's own height and width; labels int32 [M].
+  ///   - storage: the type of x; nil for the backend's own.
+  func gather(
+    _ rows: Tensor, of images: Tensor, _ labels: Tensor, channelMap: Tensor, _ storage: DataType?
+  ) throws -> (x: Tensor, labels: Tensor) {
     let (count, shape) = (rows.shape[0], images.shape)
-    let x = try backend.batchTensor([count, shape[1], shape[2], shape[3]], precision.storage(on: backend))
-    let batchLabels = try backend.batchTensor([count], .int32)
-    try backend.gatherBatch(
-      images: images, labels: labels, plan: rows, channelMap: channelMap, into: x, batchLabels: batchLabels)
+    let x = try batchTensor([count, shape[1], shape[2], shape[3]], storage)
+    let isMixed = rows.shape[1] == BatchPlan.mixedColumns
+    let batchLabels = try batchTensor(isMixed ? [count, BatchPlan.labelColumns] : [count], .int32)
+    try gatherBatch(images: images, labels: labels, plan: rows, channelMap: channelMap, into: x, batchLabels: batchLabels)
     return (x, batchLabels)
   }
 }

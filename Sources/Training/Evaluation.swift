@@ -138,8 +138,8 @@ extension ResNet {
     }
     let folded = FoldedParameters()
     for index in loaded.batches.indices {
-      let (x, labels) = try loaded.batch(index)
-      images += labels.count
+      guard let (x, labels) = try loaded.batch(index) else { continue }
+      images += x.shape[0]
       let metrics = try backend.tensor([3])
       try backend.fill(metrics, with: 0)
       let pass = Pass(on: backend, mode: .inference, folded: folded)
@@ -149,6 +149,7 @@ extension ResNet {
       guard try progress(Double(index + 1) / Double(loaded.batches.count)) else { return nil }
     }
     try collect(downTo: 0)
+    guard images > 0 else { throw Failure("none of the \(data.count) images to measure on can be decoded: mend them") }
     return Metrics(sums: sums, images: images)
   }
 }

@@ -12,12 +12,16 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var dataset: String
   /// The folder or file of the data set; nil for the place where the system keeps it.
   public var data: String?
-  /// Use only the first images of the training set.
+  /// Use only so many images of the training set: the first, or of a folder the first of each class in turns.
   public var limitTrain: Int?
   /// Passes over the training set, at least 1; the schedule spans all of them.
   public var epochs: Int
   /// Images a step, at least 1.
   public var batchSize: Int
+  /// Batches whose gradients make one step, at least 1; nil for 1.
+  public var accumulate: Int?
+  /// How weights follow gradients; nil for ``Optimiser/Kind/sgd``.
+  public var optimizer: Optimiser.Kind?
   /// The rate after warm-up, at least 0.
   public var learningRate: Double
   /// In 0 ..< 1; see ``SGDRule``.
@@ -26,6 +30,14 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var nesterov: Bool
   /// The factor of ‖w‖²/2 in the loss, over all parameters, at least 0.
   public var weightDecay: Double
+  /// Layers whose rate is another; see ``Optimiser/Options/rateScales``.
+  public var learningRateScales: [Optimiser.RateScale]?
+  /// The most that the norm of all gradients may be, above 0; nil for any.
+  public var clipNorm: Double?
+  /// Layers that stay as they are; see ``ParameterStore/freeze(_:)``.
+  public var frozen: [String]?
+  /// The decay of a moving average of the weights, in 0 ..< 1, which then is what is validated and saved; nil for none.
+  public var averageDecay: Double?
   /// How the rate falls.
   public var schedule: Schedule.Kind
   /// Epochs, also fractions of one, in which the rate rises linearly.
@@ -39,14 +51,19 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var precision: Precision?
   /// Whether each epoch has an order of its own.
   public var shuffle: Bool
-  /// Nil for images as they are.
+  /// Crops and mirroring of images in memory, or of photographs without ``randomCrop``, and all else that is done by chance; nil for
+  /// images as they are.
   public var augmentation: Augmentation?
   /// The random crops of photographs, which fix the size of the network's input; nil for none, and for data sets in memory.
   public var randomCrop: RandomResizedCrop?
   /// Height and width to which photographs are brought; nil for data sets that have a size of their own.
   public var imageSize: Int?
+  /// How photographs become the network's input; nil for ImageNet's.
+  public var normalization: Normalization?
   /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
   public var damaged: DamagedImages?
+  /// What the folders of photographs held when the run began; nil for data sets in memory, and in runs from before this was kept.
+  public var contents: SplitContents?
   /// Decides initial weights, order and augmentation.
   public var seed: UInt64
   /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
@@ -78,6 +95,16 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   /// So that steps can be counted in a word.
   static let mostEpochs = Int(Int32.max)
 
+  /// What decides the memory that training takes.
+  public var trainingOptions: TrainingOptions {
+    TrainingOptions(
+      recompute: recompute ?? false, precision: precision ?? .fp32,
+      optimiser: Optimiser.Options(
+        optimizer ?? .sgd, momentum: momentum, nesterov: nesterov, weightDecay: weightDecay, maximumNorm: clipNorm,
+        accumulates: (accumulate ?? 1) > 1, rateScales: learningRateScales ?? []),
+      frozen: frozen ?? [], averages: averageDecay != nil)
+  }
+
   /// - Throws: ``Failure`` for the first value that makes no sense.
   public func validate() throws {
     func demand(_ holds: Bool, _ complaint: @autoclosure () -> String) throws {
@@ -90,12 +117,18 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(momentum >= 0 && momentum < 1, "--momentum \(momentum): it must be at least 0 and below 1")
     try demand(!nesterov || momentum > 0, "--nesterov needs a --momentum above 0")
     try demand(weightDecay.isFinite && weightDecay >= 0, "--weight-decay \(weightDecay): it must be at least 0")
+    try demand(accumulate.map { $0 > 0 } ?? true, "--accumulate \(accumulate ?? 0): at least one batch is needed")
+    for scale in learningRateScales ?? [] {
+      try demand(
+        scale.factor.isFinite && scale.factor >= 0,
+        "--learning-rate-scale \(scale.prefix)=\(scale.factor): the factor must be at least 0")
+    }
+    try demand(clipNorm.map { $0.isFinite && $0 > 0 } ?? true, "--clip-norm \(clipNorm ?? 0): it must be above 0")
+    try demand(averageDecay.map { $0 >= 0 && $0 < 1 } ?? true, "--ema \(averageDecay ?? 0): it must be at least 0 and below 1")
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
     try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
-    try demand(
-      augmentation.map { (0...Augmentation.maximumPadding).contains($0.padding) } ?? true,
-      "augmentation by \(augmentation?.padding ?? 0) pixels: it must be from 0 to \(Augmentation.maximumPadding)")
+    try augmentation?.validate()
     try demand(
       shares.map { $0.allSatisfy { (0...Int(Int32.max)).contains($0) } && $0.contains { $0 > 0 } } ?? true,
       "shares of \(shares ?? []): they must be whole numbers from 0, and one above it")

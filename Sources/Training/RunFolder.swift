@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Models
 import NN
 
 /// The files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and `resume.safetensors`,
@@ -17,7 +18,7 @@ public struct RunFolder {
   public var lastPath: String { "\(path)/last.safetensors" }
   /// The weights of the epoch with the highest validation accuracy.
   public var bestPath: String { "\(path)/best.safetensors" }
-  /// Weights, velocities and position: what the run goes on from.
+  /// Weights, the optimiser's state and the position: what the run goes on from.
   public var resumePath: String { "\(path)/resume.safetensors" }
 
   /// Makes the folder for a new run. One in which a run never got to save anything is taken over.
@@ -60,10 +61,12 @@ public struct RunFolder {
     }
   }
 
-  /// Where a run stands: all it needs besides weights and velocities to go on as if it had not stopped.
+  /// Where a run stands: all it needs besides tensors to go on as if it had not stopped.
   struct Position: Hashable, Codable {
     /// Steps done, and epochs trained and validated.
     var step = 0
+    /// Of the steps, those that had images; nil for all.
+    var updates: Int?
     var epoch = 0
     /// Σ loss, hits and images of the epoch under way.
     var lossSum = 0.0
@@ -72,14 +75,27 @@ public struct RunFolder {
     var bestAccuracy = -1.0
   }
 
-  private static let velocityPrefix = "velocity."
   private static let lossScaleName = "loss_scale"
+  private static let averageName = "average"
 
-  func save(_ position: Position, _ store: ParameterStore, _ optimiser: SGD) throws {
-    let velocities = try store.dictionary(of: optimiser.velocityArena).map { (Self.velocityPrefix + $0.name, $0.tensor) }
-    let scale = try optimiser.lossScale.map { [(Self.lossScaleName, try store.backend.download($0))] } ?? []
-    try Safetensors.write(
-      try store.stateDictionary() + velocities + scale, metadata: ["position": try Weights.encode(position)], to: resumePath)
+  /// What a run goes on from, on the device.
+  struct State {
+    let store: ParameterStore
+    let optimiser: Optimiser
+    let average: WeightAverage?
+  }
+
+  func save(_ position: Position, _ state: State) throws {
+    var position = position
+    position.updates = state.optimiser.steps
+    var tensors = try state.store.stateDictionary()
+    func add(_ name: String, _ more: [(name: String, tensor: HostTensor)]) {
+      tensors += more.map { ("\(name).\($0.name)", $0.tensor) }
+    }
+    for (name, arena) in state.optimiser.state { add(name, try state.store.dictionary(of: arena)) }
+    if let average = state.average { add(Self.averageName, try average.model.store.stateDictionary()) }
+    if let scale = state.optimiser.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
+    try Safetensors.write(tensors, metadata: ["position": try Weights.encode(position)], to: resumePath)
   }
 
   /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
@@ -106,31 +122,31 @@ public struct RunFolder {
     return lock
   }
 
-  func load(into store: ParameterStore, _ optimiser: SGD) throws -> Position {
+  func load(into state: State) throws -> Position {
     guard holdsState else { throw Failure("there is nothing to resume in \(path), no \(resumePath): begin a new run") }
     let file = try Safetensors.read(resumePath)
     guard let text = file.metadata["position"],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
     else { throw damaged }
-    var weights: [String: HostTensor] = [:]
-    var velocities: [String: HostTensor] = [:]
-    if let scale = optimiser.lossScale {
-      guard let saved = file.tensors[Self.lossScaleName], saved.shape == scale.shape, saved.type == .float32 else {
+    var rest = file.tensors
+    if let scale = state.optimiser.lossScale {
+      guard let saved = rest.removeValue(forKey: Self.lossScaleName), saved.shape == scale.shape, saved.type == .float32 else {
         throw damaged
       }
-      try saved.bytes.withUnsafeBytes { try store.backend.write($0, to: scale) }
+      try saved.bytes.withUnsafeBytes { try state.store.backend.write($0, to: scale) }
     }
-    for (name, tensor) in file.tensors where name != Self.lossScaleName {
-      if name.hasPrefix(Self.velocityPrefix) {
-        velocities[String(name.dropFirst(Self.velocityPrefix.count))] = tensor
-      } else {
-        weights[name] = tensor
-      }
+    /// Takes out what was saved under a name.
+    func take(_ name: String) -> [String: HostTensor] {
+      let found = rest.filter { $0.key.hasPrefix("\(name).") }
+      for key in found.keys { rest[key] = nil }
+      return Dictionary(uniqueKeysWithValues: found.map { (String($0.key.dropFirst(name.count + 1)), $0.value) })
     }
     do {
-      try store.load(weights)
-      try store.load(velocities, into: optimiser.velocityArena)
+      for (name, arena) in state.optimiser.state { try state.store.load(take(name), into: arena) }
+      if let average = state.average { try average.model.store.load(take(Self.averageName)) }
+      try state.store.load(rest)
     } catch let failure as Failure { throw Failure("\(resumePath): \(failure)") }
+    state.optimiser.steps = position.updates ?? position.step
     return position
   }
 }

@@ -2,82 +2,93 @@ import Compute
 import Datasets
 import Images
 
-/// Photographs that are decoded on the host while the device trains, and sent to it as bytes, a batch at a time.
+/// Images that are made on the host while the device trains, and sent to it as bytes, a batch at a time: photographs that are decoded,
+/// or images in memory whose colours change.
 public final class StreamedDataset: BatchSource {
-  public var count: Int { photographs.count }
-  private let photographs: PhotographDataset
+  /// The number of images, those that cannot be decoded included.
+  public var count: Int { images.count }
+  private let images: any StreamedImages
+  private let items: [ImageItem]
   private let crop: RandomResizedCrop?
+  private let augmentation: Augmentation?
   private let backend: any Backend
   private let channelMap: Tensor
   private let precision: Precision
   private let onDamage: (Failure) -> Void
+  /// The failures that ``onDamage`` was told of.
+  private var named: Set<Failure> = []
 
   /// - Parameters:
-  ///   - crop: the random crops, of the photographs' image size; nil for their centres.
-  ///   - onDamage: told of images that cannot be decoded and are left out.
+  ///   - crop: the random crops, of the photographs' image size; nil for none.
+  ///   - augmentation: what else is done to images by chance; nil for images as they are measured on.
+  ///   - onDamage: told once of each image that cannot be decoded and is left out.
   /// - Throws: what the backend throws.
   public init(
-    _ photographs: PhotographDataset, crop: RandomResizedCrop?, precision: Precision = .fp32, on backend: any Backend,
-    onDamage: @escaping (Failure) -> Void = { _ in }
+    _ images: any StreamedImages, crop: RandomResizedCrop?, augmentation: Augmentation? = nil, precision: Precision = .fp32,
+    on backend: any Backend, onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
-    precondition(crop.map { $0.size == photographs.imageSize } ?? true, "[StreamedDataset] crops of \(crop?.size ?? 0) pixels")
-    self.photographs = photographs
+    self.images = images
     self.crop = crop
+    self.augmentation = augmentation
     self.backend = backend
     self.precision = precision
     self.onDamage = onDamage
-    channelMap = try backend.upload(photographs.normalization.channelMap)
+    items = images.items
+    channelMap = try backend.upload(images.normalization.channelMap)
   }
 
   public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int) throws -> any LoadedEpoch {
     let order = plan.order
-    let transform: any ImageTransform =
-      crop.map { TrainingTransform($0, seed: plan.seed, epoch: plan.epoch) }
-      ?? EvaluationTransform.usual(crop: photographs.imageSize)
     let pipeline = try ImagePipeline(
-      batches: batches.dropFirst(first).map { $0.map { photographs.items[order[$0]] } }, transform: transform,
-      damaged: photographs.damaged)
-    return Epoch(self, batches: batches, next: first, pipeline)
+      batches: batches.dropFirst(first).map { $0.map { items[order[$0]] } },
+      loader: try images.loader(crop: crop, augmentation, seed: plan.seed, epoch: plan.epoch), damaged: images.damaged)
+    return Epoch(self, plan, batches: batches, next: first, pipeline)
   }
 
   private final class Epoch: LoadedEpoch {
     let batches: [Range<Int>]
     var waited: Double { pipeline.counters.waited }
     private let dataset: StreamedDataset
+    private let plan: EpochPlan
     private let pipeline: ImagePipeline
     private var next: Int
 
-    init(_ dataset: StreamedDataset, batches: [Range<Int>], next: Int, _ pipeline: ImagePipeline) {
+    init(_ dataset: StreamedDataset, _ plan: EpochPlan, batches: [Range<Int>], next: Int, _ pipeline: ImagePipeline) {
       self.dataset = dataset
+      self.plan = plan
       self.batches = batches
       self.next = next
       self.pipeline = pipeline
     }
 
-    func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor) {
+    func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)? {
       precondition(index == next, "[StreamedDataset] batch \(index) asked for before \(next)")
       next += 1
-      guard let batch = try pipeline.next(dataset.send) else { throw Failure("no more images: loading them was cancelled") }
-      return batch
+      let begin = batches[index].lowerBound
+      guard let sent = try pipeline.next({ try Sent(dataset.send($0, plan, begin)) }) else {
+        throw Failure("no more images: loading them was cancelled")
+      }
+      return sent.batch
+    }
+
+    /// A batch, or none where all its images are damaged.
+    private struct Sent {
+      let batch: (x: Tensor, labels: Tensor)?
+      init(_ batch: (x: Tensor, labels: Tensor)?) { self.batch = batch }
     }
   }
 
-  private func send(_ batch: ImagePipeline.Batch) throws -> (x: Tensor, labels: Tensor) {
-    batch.failures.forEach(onDamage)
-    let (count, size) = (batch.items.count, photographs.imageSize)
-    guard count > 0 else {
-      throw Failure(
-        "none of the \(batch.failures.count) images of a batch can be decoded: mend them, or use a larger --batch-size")
-    }
-    let images = try backend.tensor([count, size, size, 3], .uint8)
-    try backend.write(batch.pixels, to: images)
+  private func send(_ batch: ImagePipeline.Batch, _ plan: EpochPlan, _ begin: Int) throws -> (x: Tensor, labels: Tensor)? {
+    for failure in batch.failures where named.insert(failure).inserted { onDamage(failure) }
+    let count = batch.items.count
+    guard count > 0 else { return nil }
+    let shape: Shape = [count, images.shape[1], images.shape[2], images.shape[3]]
+    let pixels = try backend.tensor(shape, .uint8)
+    try backend.write(batch.pixels, to: pixels)
     let labels = try backend.upload(HostTensor(batch.items.map(\.label), shape: [count]))
-    // The gathering kernel with nothing to gather: it normalises, and shares the batch out among several devices.
-    let rows = try backend.uploadBatch(EpochPlan(inOrder: count).rows)
-    let x = try backend.batchTensor([count, size, size, 3], precision.storage(on: backend))
-    let batchLabels = try backend.batchTensor([count], .int32)
-    try backend.gatherBatch(
-      images: images, labels: labels, plan: rows, channelMap: channelMap, into: x, batchLabels: batchLabels)
-    return (x, batchLabels)
+    // Gathering has little to gather here, but normalises, erases and mixes, and shares the batch out among several devices.
+    let rows = plan.rows(ofLoaded: batch.items.map(\.sample), batch: begin, height: shape[1], width: shape[2])
+    return try backend.gather(
+      try backend.uploadBatch(rows), of: pixels, labels, channelMap: channelMap, precision.storage(on: backend))
   }
 }

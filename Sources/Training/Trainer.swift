@@ -20,12 +20,16 @@ public final class Trainer {
   public let model: ResNet
   /// Where the run keeps its files.
   public let folder: RunFolder
-  /// Whole batches of an epoch, or the one short batch.
+  /// What the user should know of how the run began.
+  public private(set) var notes: [String] = []
+  /// Whole batches of an epoch, or the one short batch, as many a step as accumulate.
   public let stepsPerEpoch: Int
   /// Steps of the whole run.
   public let totalSteps: Int
   /// Steps done.
   public var step: Int { position.step }
+  /// Whether all epochs are trained and measured, so that ``run(shouldStop:report:)`` has nothing to do.
+  public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
@@ -35,7 +39,11 @@ public final class Trainer {
 
   private let backend: any Backend
   private let training, validation: any BatchSource
-  private let optimiser: SGD
+  private let optimiser: Optimiser
+  private let average: WeightAverage?
+  private let state: RunFolder.State
+  /// What batches have derived from frozen layers.
+  private let folded = FoldedParameters()
   private let schedule: Schedule
   private let description: Weights.Description
   private let lock: Folder.Lock
@@ -44,6 +52,10 @@ public final class Trainer {
   /// [3] each: where the steps under way leave their figures, in turns.
   private let metrics: [Tensor]
   private let logEvery: Int
+
+  /// The network that is validated and saved.
+  private var saved: ResNet { average?.model ?? model }
+  private var batchesPerStep: Int { configuration.accumulate ?? 1 }
 
   /// Steps that may be enqueued before the first of them is done.
   private static let stepsAhead = 4
@@ -66,45 +78,56 @@ public final class Trainer {
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
+    var configuration = configuration
+    let contents = SplitContents(splits)
+    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder.path) }
+    configuration.contents = resuming ? configuration.contents : contents
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
     self.logEvery = max(1, logEvery)
 
-    let precision = configuration.precision ?? .fp32
+    let options = configuration.trainingOptions
     let train = configuration.limitTrain.map { splits.train.prefix($0) } ?? splits.train
-    model = try ResNet(configuration.model)
+    let model = try ResNet(configuration.model)
+    self.model = model
+    try model.store.freeze(options.frozen)
     try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
-    optimiser = try SGD(
-      model.store, momentum: configuration.momentum, weightDecay: configuration.weightDecay, nesterov: configuration.nesterov,
-      scalingLoss: precision.needsLossScaling)
-    if resuming {
-      position = try folder.load(into: model.store, optimiser)
-    } else {
-      position = RunFolder.Position()
-      if let path = configuration.initialWeights {
-        let weights = try Weights(contentsOf: path)
-        do { try model.store.load(weights.tensors) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
-      }
-    }
+    optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
+    if !resuming, let path = configuration.initialWeights { notes += try Self.load(path, into: model) }
+    average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
+    state = RunFolder.State(store: model.store, optimiser: optimiser, average: average)
+    position = resuming ? try folder.load(into: state) : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
-      of: train, crop: configuration.randomCrop, precision: precision, on: backend, onDamage: onDamage)
-    validation = try batchSource(of: splits.validation, precision: precision, on: backend, onDamage: onDamage)
+      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
+      on: backend, onDamage: onDamage)
+    validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
     let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
-    stepsPerEpoch = batches
-    let scheduled = batches * configuration.epochs
+    stepsPerEpoch = max(1, batches / (configuration.accumulate ?? 1))
+    let scheduled = stepsPerEpoch * configuration.epochs
     totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
     schedule = Schedule(
       configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
-      warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(batches)).rounded()))
+      warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(stepsPerEpoch)).rounded()))
     try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     // A run that goes on may do so on other devices, which share batches otherwise.
     try folder.write(configuration)
     log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
+  }
+
+  /// Loads the weights that a run starts from.
+  /// - Returns: what to tell the user.
+  private static func load(_ path: String, into model: ResNet) throws -> [String] {
+    let weights = try Weights(contentsOf: path)
+    do {
+      if try model.load(pretrained: weights.tensors) { return [] }
+    } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+    let found = weights.tensors["fc.weight"].map { "is for \($0.shape[0]) classes" } ?? "is missing"
+    return ["the last layer, fc, starts anew for \(model.configuration.classes) classes: in \(path) it \(found)"]
   }
 
   /// - Throws: ``Failure`` where model, data and device do not fit each other.
@@ -112,13 +135,15 @@ public final class Trainer {
     _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
     try configuration.model.check(train)
+    if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
     let shape = train.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
-      configuration.model, images: [batch, shape[1], shape[2], shape[3]], recompute: configuration.recompute ?? false,
-      precision: configuration.precision ?? .fp32, on: backend
+      configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
     ).requireMemoryForTraining(
-      on: backend, otherBytes: [train, validation].map { bytesOnDevice($0, batchSize: batch) }.reduce(0, +))
+      on: backend,
+      otherBytes: bytesOnDevice(train, configuration.augmentation, batchSize: batch)
+        + bytesOnDevice(validation, batchSize: batch))
   }
 
   /// Runs to the end, or until `shouldStop` says so.
@@ -128,10 +153,10 @@ public final class Trainer {
   /// - Throws: ``Divergence`` where the loss is no number any more; ``Failure`` where a file cannot be written; what the backend
   ///   throws. What was saved before stays.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
-    while position.epoch * stepsPerEpoch < totalSteps {
+    while !isFinished {
       if try !runEpoch(shouldStop, report) {
-        try folder.save(position, model.store, optimiser)
-        try Weights.write(model.store, description, to: folder.lastPath)
+        try folder.save(position, state)
+        try Weights.write(saved.store, description, to: folder.lastPath)
         return .stopped
       }
     }
@@ -146,7 +171,7 @@ public final class Trainer {
       augmentation: configuration.augmentation)
     let loaded = try training.load(
       plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
-      from: position.step - position.epoch * stepsPerEpoch)
+      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep)
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
@@ -172,8 +197,11 @@ public final class Trainer {
       timing.waited += loaded.waited - waited
       try onTiming?(false)
     }
+    if position.step == last && position.images == 0 {
+      throw Failure("none of the \(training.count) images to train on can be decoded: mend them")
+    }
     guard position.step == last,
-      let checked = try model.evaluate(
+      let checked = try saved.evaluate(
         validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, report)
@@ -181,16 +209,24 @@ public final class Trainer {
   }
 
   private func enqueueStep(_ loaded: any LoadedEpoch, _ collector: inout StepCollector) throws {
-    let index = position.step - position.epoch * stepsPerEpoch
-    let (x, labels) = try loaded.batch(index)
+    let first = (position.step - position.epoch * stepsPerEpoch) * batchesPerStep
     let metrics = metrics[position.step % metrics.count]
     let rate = schedule.rate(at: position.step)
+    var images = 0
     try backend.fill(metrics, with: 0)
-    try model.trainingStep(
-      images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
-      metrics: metrics, optimiser, learningRate: rate)
+    for index in first..<min(first + batchesPerStep, loaded.batches.count) {
+      // Left out where none or one of its images can be decoded: one alone has no statistics.
+      guard let (x, labels) = try loaded.batch(index), x.shape[0] > 1 || loaded.batches[index].count == 1 else { continue }
+      images += x.shape[0]
+      try model.accumulateGradients(
+        images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
+        metrics: metrics, optimiser, folded: folded)
+    }
     position.step += 1
-    collector.expect(try backend.readLater(metrics), step: position.step, images: labels.count, rate: rate)
+    if images == 0 { return }
+    try optimiser.step(learningRate: rate)
+    try average?.update(from: model, step: optimiser.steps)
+    collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }
 
   private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {
@@ -205,10 +241,10 @@ public final class Trainer {
     try log.write(.epoch(record))
     if record.validationAccuracy > position.bestAccuracy {
       position.bestAccuracy = record.validationAccuracy
-      try Weights.write(model.store, description, to: folder.bestPath)
+      try Weights.write(saved.store, description, to: folder.bestPath)
     }
-    try Weights.write(model.store, description, to: folder.lastPath)
-    try folder.save(position, model.store, optimiser)
+    try Weights.write(saved.store, description, to: folder.lastPath)
+    try folder.save(position, state)
     report(.epoch(record))
   }
 

@@ -52,7 +52,8 @@ struct BenchKernelsCommand: ParsableCommand {
     let configuration = modelOptions.configuration(
       model, classes: try ModelConfiguration.usualInput(of: model).classes, channels: images[3])
     let backend = try device.backend(profiling: !device.isReference)
-    let summary = try Summary(configuration, images: images, precision: precision.precision ?? .fp32, on: backend)
+    let summary = try Summary(
+      configuration, images: images, TrainingOptions(precision: precision.precision ?? .fp32), on: backend)
     let operations = distinctOperations(summary).filter { operation in filter.map(operation.record.name.contains) ?? true }
     if operations.isEmpty { throw usageError("no operation's name contains '\(filter ?? "")'") }
     try summary.requireMemoryForTraining(on: backend)

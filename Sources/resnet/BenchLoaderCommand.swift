@@ -23,6 +23,9 @@ struct BenchLoaderCommand: ParsableCommand {
   @Option(help: "Passes over the images; their median counts. One more comes first.")
   var passes = 3
 
+  @Option(help: "Whether images that cannot be decoded end it or are left out: fail or skip.")
+  var damaged = DamagedImages.fail
+
   @Flag(help: "As in evaluation: the shorter side resized, and the centre.")
   var evaluation = false
 
@@ -36,7 +39,9 @@ struct BenchLoaderCommand: ParsableCommand {
   }
 
   func run() throws {
-    let samples = try ImageFolderSplits(data).train.samples
+    let folder = try ImageFolderSplits(data).train
+    reportIgnored(folder.ignored)
+    let samples = folder.samples
     let items = samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
     let batches = stride(from: 0, to: items.count, by: batchSize).map { Array(items[$0..<min(items.count, $0 + batchSize)]) }
     var (speeds, loading, failures) = ([Double](), [Double](), [Failure]())
@@ -46,7 +51,7 @@ struct BenchLoaderCommand: ParsableCommand {
         ? EvaluationTransform.usual(crop: imageSize)
         : TrainingTransform(RandomResizedCrop(size: imageSize), seed: 0, epoch: pass)
       let start = ContinuousClock.now
-      let pipeline = try ImagePipeline(batches: batches, transform: transform, damaged: .skip, threads: threads)
+      let pipeline = try ImagePipeline(batches: batches, transform: transform, damaged: damaged, threads: threads)
       failures = []
       while let found = try pipeline.next({ $0.failures }) { failures += found }
       let seconds = (ContinuousClock.now - start).seconds

@@ -51,9 +51,9 @@ struct BenchModelCommand: ParsableCommand {
       try convolutions(of: configuration, images: shape, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
-    try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
-      .requireMemoryForTraining(on: backend)
-    let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+    let options = TrainingOptions(recompute: recompute, precision: precision)
+    try Summary(configuration, images: shape, options, on: backend).requireMemoryForTraining(on: backend)
+    let trial = try ModelTrial(configuration, images: shape, options, on: backend)
     let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld
     let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(trial.train, on: $0) } : nil

@@ -61,6 +61,7 @@ struct EvaluateCommand: ParsableCommand {
     }
     let side = imageSize ?? checkpoint.imageSize.height
     let validation = try dataset.open(from: data, imageSize: side, damaged: damaged).validation
+    reportIgnored(validation)
     try checkpoint.check(validation, at: data)
     let images = try batches(of: validation, for: checkpoint)
     let (precision, size) = (precision.precision ?? .fp32, images.viewShape)

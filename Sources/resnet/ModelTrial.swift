@@ -5,7 +5,7 @@ import NN
 /// A model on random images, to be timed.
 struct ModelTrial {
   private let network: ResNet
-  private let optimiser: SGD
+  private let optimiser: Optimiser
   private let images, labels, metrics: Tensor
   private let recompute: Bool
   private let backend: any Backend
@@ -14,16 +14,16 @@ struct ModelTrial {
   /// - Parameter shape: [N,H,W,C].
   /// - Throws: ``Failure`` for images that do not fit the model; what the backend throws.
   init(
-    _ configuration: ModelConfiguration, images shape: Shape, recompute: Bool, precision: Precision = .fp32,
-    on backend: any Backend
+    _ configuration: ModelConfiguration, images shape: Shape, _ options: TrainingOptions, on backend: any Backend
   ) throws {
-    (self.backend, self.recompute) = (backend, recompute)
+    (self.backend, recompute) = (backend, options.recompute)
     network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)
-    optimiser = try SGD(network.store, scalingLoss: precision.needsLossScaling)
+    optimiser = try Optimiser(network.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
     var random = Philox(seed: 0, stream: 0)
     images = try backend.uploadBatch(
-      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape), as: precision.storage(on: backend))
+      HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape),
+      as: options.precision.storage(on: backend))
     labels = try backend.uploadBatch(
       HostTensor((0..<shape[0]).map { _ in Int32(random.below(configuration.classes)) }, shape: [shape[0]]))
     metrics = try backend.tensor([3])

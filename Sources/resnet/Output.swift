@@ -1,6 +1,8 @@
 import Compute
+import Datasets
 import Formats
 import Foundation
+import Images
 
 /// Prints a value as one line.
 func printJSON(_ value: JSON) { print(value) }
@@ -12,6 +14,21 @@ extension JSON {
 
 /// Writes a line to standard error.
 func printError(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+/// Says on standard error, once, which files of a folder of photographs are passed over.
+func reportIgnored(_ images: (any LabelledImages)...) {
+  let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }
+  reportIgnored(files)
+}
+
+func reportIgnored(_ files: [String]) {
+  let distinct = Set(files).sorted()
+  guard !distinct.isEmpty else { return }
+  let examples = distinct.prefix(3).joined(separator: ", ") + (distinct.count > 3 ? " …" : "")
+  printError(
+    "passed over: \(grouped(distinct.count)) \(distinct.count == 1 ? "file that is" : "files that are") not called "
+      + ".\(ImageFolder.extensions.joined(separator: ", .")): \(examples)")
+}
 
 /// Text in columns: the first flush left, and the last where it holds text; the others flush right.
 struct Table {

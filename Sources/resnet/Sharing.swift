@@ -23,13 +23,14 @@ struct Sharing {
     if try areAlike(devices) { return BatchSplit(devices: devices.count) }
     let count = max(2, images[0] / devices.count)
     let shape: Shape = [count, images[1], images[2], images[3]]
+    let options = TrainingOptions(recompute: recompute, precision: precision)
     let speeds = try devices.map { device in
       let backend = try open(device)
       if isTraining {
-        let summary = try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+        let summary = try Summary(configuration, images: shape, options, on: backend)
         try summary.requireMemoryForTraining(on: backend)
       }
-      let trial = try ModelTrial(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+      let trial = try ModelTrial(configuration, images: shape, options, on: backend)
       return try trial.imagesPerSecond(5, isTraining ? trial.train : trial.infer)
     }
     let split = BatchSplit(speeds: speeds, images: images[0])

@@ -37,7 +37,7 @@ struct SummaryCommand: ParsableCommand {
     let images = try input.images(for: model, defaultBatch: 1)
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
     let summary = try Summary(
-      configuration, images: images, recompute: recompute, precision: precision.precision ?? .fp32,
+      configuration, images: images, TrainingOptions(recompute: recompute, precision: precision.precision ?? .fp32),
       on: try device.backend())
     json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }

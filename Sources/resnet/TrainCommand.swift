@@ -1,4 +1,5 @@
 import ArgumentParser
+import CPUBackend
 import Compute
 import Datasets
 import Models
@@ -29,6 +30,12 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Record the loss every so many steps.", valueName: "steps"))
   var logEvery = 10
 
+  @Option(
+    help: ArgumentHelp(
+      "Instead of training, write a PNG of eight training images, each as it is and as eight epochs make of it.",
+      valueName: "file.png"))
+  var showAugmentation: String?
+
   @Flag(help: "Show at the end what each kernel took in the training steps, and how much of them the host needed.")
   var profile = false
 
@@ -37,7 +44,7 @@ struct TrainCommand: ParsableCommand {
     try options.precision.validate(device)
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
-    try requirePaths(["--output": output, "--resume": resume])
+    try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
     guard resume != nil else {
       try options.requirePhotographs()
       return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
@@ -52,6 +59,12 @@ struct TrainCommand: ParsableCommand {
     Signals.catchAll()
     var (configuration, splits) = try prepare()
     try configuration.validate()
+    reportIgnored(splits.train, splits.validation)
+    if let path = showAugmentation {
+      let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend())
+      try sheet.image.writePNG(to: path)
+      return print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
+    }
     let size = splits.train.shape
     let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
     let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
@@ -76,6 +89,12 @@ struct TrainCommand: ParsableCommand {
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
+    for note in trainer.notes { print(note) }
+    guard !trainer.isFinished else {
+      return print(
+        "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
+          + "with --init \(folder.lastPath)")
+    }
     if let math = device.describeMath(on: backend, precision) { print(math) }
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
 
@@ -118,14 +137,42 @@ struct TrainCommand: ParsableCommand {
       return (
         configuration,
         try kind.open(
-          from: configuration.data, imageSize: configuration.imageSize ?? 224, damaged: configuration.damaged ?? .fail)
+          from: configuration.data, imageSize: configuration.imageSize ?? 224, normalization: configuration.normalization,
+          damaged: configuration.damaged ?? .fail)
       )
     }
     if let weights = options.initialWeights { try refuseONNX(weights) }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    let name = options.model ?? RunOptions.defaultModel
-    let splits = try kind.open(from: options.data, imageSize: options.size(for: name), damaged: options.damaged ?? .fail)
-    let model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.shape[3])
-    return (options.configuration(model, kind), splits)
+    let initial = try initialNetwork()
+    let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel
+    let trained = initial?.description.imageSize?.first
+    let side = try options.imageSize ?? trained ?? ModelConfiguration.usualInput(of: name).side
+    // The same pixels are to be the same input as before.
+    let normalization = kind == .folder ? initial.flatMap { Self.normalization(of: $0.description) } : nil
+    let splits = try kind.open(
+      from: options.data, imageSize: side, normalization: normalization, damaged: options.damaged ?? .fail)
+    var model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.shape[3])
+    if let known = initial?.model, options.model == nil && modelOptions.given.isEmpty {
+      (model.shortcut, model.stridePlacement) = (known.shortcut, known.stridePlacement)
+    }
+    var run = options.configuration(model, kind, imageSize: side)
+    run.normalization = normalization
+    return (run, splits)
+  }
+
+  /// What the weights to start from are for; nil where none are given, or where `--model` says it and they do not.
+  private func initialNetwork() throws -> (model: ModelConfiguration, description: Weights.Description)? {
+    guard let path = options.initialWeights else { return nil }
+    let weights = try WeightsOptions.weights(path)
+    if let description = weights.description { return (description.model, description) }
+    guard let model = options.model == nil ? try WeightsOptions.network(of: weights, path) : nil else { return nil }
+    return (model, try Weights.Description(imported: model))
+  }
+
+  /// Nil where it is not known and photographs' usual one is to be used.
+  private static func normalization(of network: Weights.Description) -> Normalization? {
+    let grey = network.model.channels == 1 ? Normalization.imageNetGrey : nil
+    guard let known = network.normalization, known.range == 255, [1, 3].contains(known.mean.count) else { return grey }
+    return known
   }
 }

@@ -56,7 +56,7 @@ struct TuneCommand: ParsableCommand {
     let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
     let device = try device.openCLDevices()[0]
     let weights = try convolutions(of: configuration, images: shape, precision: precision)
-    try Summary(configuration, images: shape, precision: precision).requireMemoryForTraining(
+    try Summary(configuration, images: shape, TrainingOptions(precision: precision)).requireMemoryForTraining(
       on: OpenCLBackend(device: device, math: math))
     let cache = try userCache(of: device)
     let table = try fillTable(weights, on: device, math: math, cache, budget: budget)

@@ -59,7 +59,7 @@ func userCache(of device: Device) throws -> DeviceCache? {
 func convolutions(
   of configuration: ModelConfiguration, images: Shape, precision: Precision = .fp32, training: Bool = true
 ) throws -> [ConvolutionWork: Double] {
-  let summary = try Summary(configuration, images: images, precision: precision)
+  let summary = try Summary(configuration, images: images, TrainingOptions(precision: precision))
   var weights: [ConvolutionWork: Double] = [:]
   for record in (training ? summary.step : []) + summary.inferenceOperations {
     if let work = record.convolution?.withoutStatistics { weights[work, default: 0] += Double(record.macs) }

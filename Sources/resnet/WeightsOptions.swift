@@ -26,14 +26,19 @@ struct WeightsOptions: ParsableArguments {
   /// Classes and channels are read off the tensors where `--model` is given or there is no description.
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
+    let weights = try Self.weights(path)
+    return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
+  }
+
+  /// - Throws: ``Failure`` for what is no file of weights.
+  static func weights(_ path: String) throws -> Weights {
     if InputFile.isFolder(path) {
       let best = RunFolder(existing: path).bestPath
       throw Failure(
         "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
     }
     try refuseONNX(path)
-    let weights = try Weights(contentsOf: path)
-    return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
+    return try Weights(contentsOf: path)
   }
 
   private func configuration(_ weights: Weights, _ path: String) throws -> ModelConfiguration {
@@ -46,6 +51,11 @@ struct WeightsOptions: ParsableArguments {
       }
       return options.configuration(model, classes: head.shape[0], channels: stem.shape[1])
     }
+    return try Self.network(of: weights, path)
+  }
+
+  /// The network that a file's weights are for, as it says itself or else as the tensors tell.
+  static func network(of weights: Weights, _ path: String) throws -> ModelConfiguration {
     if let described = weights.description?.model { return described }
     let shapes = weights.tensors.mapValues(\.shape)
     let candidates = ModelConfiguration.candidates(for: shapes)

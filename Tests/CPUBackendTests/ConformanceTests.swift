@@ -44,8 +44,8 @@ import Testing
       "slice", "readLater", "fill", "copy", "convolution", "convolutionInputGradient", "convolutionFilterGradient",
       "batchNormStatistics", "inverseDeviation", "foldBatchNorm", "batchNorm", "batchNormGradient", "maxPool", "maxPoolGradient",
       "globalAveragePool", "globalAveragePoolGradient", "multiply", "addBias", "sumRows", "add", "relu", "reluGradient",
-      "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "updateLossScale",
-      "gatherBatch", "pool", "clip", "rearrange",
+      "padShortcut", "padShortcutGradient", "softmax", "crossEntropy", "sgdStep", "updateLossScale", "adamWStep",
+      "squaredNorm", "moveAverage", "gatherBatch", "pool", "clip", "rearrange",
     ]
     #expect(Set(Catalogue.small.map(\.operation)) == operations)
   }

@@ -175,6 +175,18 @@ private struct Fixture {
     }
   }
 
+  @Test(arguments: precisions) func gatherBatch(precision: DataType) throws {
+    let fixture = try Fixture("gather_batch", precision)
+    for config in fixture.configs {
+      let (x, labels) = (try fixture.result(config, "x"), try fixture.result(config, "expected"))
+      fixture.backend.gatherBatch(
+        images: try fixture.tensor(config, "images"), labels: try fixture.tensor(config, "labels"),
+        plan: try fixture.tensor(config, "plan"), channelMap: try fixture.tensor(config, "map"), into: x, batchLabels: labels)
+      try fixture.expect(x, is: "x", of: config, terms: 4)
+      #expect(try fixture.backend.download(labels) == fixture.host(config, "expected"))
+    }
+  }
+
   @Test(arguments: precisions) func sgd(precision: DataType) throws {
     let fixture = try Fixture("sgd", precision)
     for config in fixture.configs {
@@ -187,7 +199,30 @@ private struct Fixture {
       for step in 0..<5 {
         let gradient = Array(gradients[step * weights.count..<(step + 1) * weights.count])
         let uploaded = try fixture.backend.upload(HostTensor(gradient, shape: weights.shape))
-        fixture.backend.sgdStep(weights, gradients: uploaded, velocity: velocity, rule, lossScale: nil)
+        fixture.backend.sgdStep(weights, gradients: uploaded, velocity: velocity, rule, GradientUse())
+      }
+      try fixture.expect(weights, is: "result", of: config, terms: 30)
+    }
+  }
+
+  /// With gradients clipped to a norm, which some of them exceed.
+  @Test(arguments: precisions) func adamW(precision: DataType) throws {
+    let fixture = try Fixture("adamw", precision)
+    let backend = fixture.backend
+    for config in fixture.configs {
+      let (weights, gradients) = (try fixture.tensor(config, "weights"), try fixture.host(config, "gradients").doubles)
+      let (mean, square) = (try backend.tensor(weights.shape), try backend.tensor(weights.shape))
+      for state in [mean, square] { backend.fill(state, with: 0) }
+      let (rate, decay) = (try fixture.option(config, "rate"), try fixture.option(config, "decay"))
+      let norms = try backend.tensor([1])
+      for step in 0..<5 {
+        let gradient = Array(gradients[step * weights.count..<(step + 1) * weights.count])
+        let uploaded = try backend.upload(HostTensor(gradient, shape: weights.shape))
+        backend.squaredNorm(uploaded, into: norms, at: 0)
+        backend.adamWStep(
+          weights, gradients: uploaded, mean: mean, square: square,
+          AdamWRule(learningRate: rate, weightDecay: decay, step: step + 1),
+          GradientUse(maximumNorm: try fixture.option(config, "maximum"), norms: norms))
       }
       try fixture.expect(weights, is: "result", of: config, terms: 30)
     }

@@ -21,12 +21,14 @@ import Testing
       let result = try run("\(train) --damaged skip --output b", in: folder)
       #expect(result.code == 0 && result.out.contains("folder, 24 images of 16×16×3"), "\(result.err)")
       let left = result.errorLines.filter { $0.hasPrefix("left out: ") }
-      #expect(left.count == 2 && left.allSatisfy { $0.contains("val/cat/1.png: neither") }, "\(result.err)")
+      #expect(left.count == 1 && left.allSatisfy { $0.contains("val/cat/1.png: neither") }, "\(result.err)")
       let checkpoint = "evaluate --checkpoint b/last.safetensors --data data --json"
       let measured = try run("\(checkpoint) --damaged skip", in: folder)
       #expect(try JSON(parsing: String(measured.out.dropLast()))["images"] == .integer(8))
       #expect(try run(checkpoint, in: folder).code == 1)
-      #expect(try run("train --resume b", in: folder).code == 0)
+      let finished = try run("train --resume b", in: folder)
+      #expect(finished.code == 0 && finished.out.contains("this run is finished, all 6 steps are done"), "\(finished.out)")
+      #expect(finished.out.contains("--init b/last.safetensors"))
       let changed = try run("train --resume b --damaged fail", in: folder)
       #expect(changed.code == 64 && changed.complaint.contains("leave --damaged out"), "\(changed.err)")
 
@@ -36,6 +38,13 @@ import Testing
       }
       let other = try run("\(checkpoint) --damaged skip", in: folder)
       #expect(other.code == 1 && other.complaint.contains("cat, tiger"), "\(other.err)")
+
+      // Files of other kinds are named once.
+      for name in ["val/ant/a.gif", "val/ant/b.webp", "val/ant/c", "val/bee/d.txt"] {
+        try Data().write(to: URL(fileURLWithPath: "\(folder)/data/\(name)"))
+      }
+      let passed = try run("\(checkpoint) --damaged skip", in: folder).errorLines.filter { $0.hasPrefix("passed over: ") }
+      #expect(passed.count == 1 && passed[0].contains("4 files") && passed[0].contains("val/ant/b.webp"), "\(passed)")
     }
   }
 
@@ -45,6 +54,12 @@ import Testing
       let result = try run("bench loader --data data --image-size 16 --batch-size 4 --threads 2 --passes 1 --json", in: folder)
       let figures = try JSON(parsing: String(result.out.dropLast()))
       #expect(figures["images"] == .integer(9) && figures["damaged"] == .integer(0) && figures["images_per_second"] != nil)
+      try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/train/cat/1.png"))
+      let line = "bench loader --data data --image-size 16 --passes 1 --json"
+      let refused = try run(line, in: folder)
+      #expect(refused.code == 1 && refused.complaint.contains("train/cat/1.png"), "\(refused.err)")
+      let skipped = try JSON(parsing: String(try run("\(line) --damaged skip", in: folder).out.dropLast()))
+      #expect(skipped["images"] == .integer(9) && skipped["damaged"] == .integer(1))
     }
   }
 
@@ -54,6 +69,9 @@ import Testing
     Wrong("train --dataset folder --data x --image-size 0", 64, "--image-size"),
     Wrong("train --dataset folder --output refused", 1, "--data", "train/CLASS"),
     Wrong("train --dataset folder --data nowhere --output refused", 1, "nowhere", "no such folder"),
+    Wrong("train --dataset folder --data images.safetensors --output refused", 1, "images.safetensors", "a file", "train/CLASS"),
+    Wrong("train --dataset fashion-mnist --data images.safetensors --output refused", 1, "images.safetensors", "a file"),
+    Wrong("bench loader --data x --damaged perhaps", 64, "'perhaps'"),
     Wrong("bench loader", 64, "--data"), Wrong("bench loader --data x --threads 0", 64, "--threads"),
     Wrong("bench loader --data nowhere", 1, "nowhere", "no such folder"),
   ]

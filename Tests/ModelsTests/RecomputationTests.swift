@@ -11,7 +11,7 @@ import Testing
     let backend = CPUBackend()
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 5)
-    let optimiser = try SGD(model.store)
+    let optimiser = try Optimiser(model.store)
     var random = Philox(seed: 1, stream: 2)
     let shape: Shape = [3, 9, 7, 2]
     let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() - 0.5 }, shape: shape))
@@ -22,7 +22,7 @@ import Testing
         images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.1)
     }
     #expect(backend.memory.bytesInUse < 4 * (model.store.weightsArena.byteCount + model.store.stateArena.byteCount) + 10_000)
-    let left = [model.store.weightsArena, model.store.gradientsArena, model.store.stateArena, optimiser.velocityArena, metrics]
+    let left = [model.store.weightsArena, model.store.gradientsArena, model.store.stateArena, optimiser.state[0].arena, metrics]
     return try left.map(backend.download)
   }
 

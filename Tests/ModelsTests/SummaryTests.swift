@@ -91,7 +91,7 @@ import Testing
   func recomputationTrainsTwiceTheBatch(name: String, batch: Int, side: Int) throws {
     let configuration = ModelConfiguration(name: name, classes: 10)
     let plain = try Summary(configuration, images: [batch, side, side, 3])
-    let twice = try Summary(configuration, images: [2 * batch, side, side, 3], recompute: true)
+    let twice = try Summary(configuration, images: [2 * batch, side, side, 3], TrainingOptions(recompute: true))
     #expect(twice.training.peakBytesHeld < plain.training.peakBytesHeld)
     #expect(twice.layers.map(\.macs) == plain.layers.map { 2 * $0.macs })
     // Once more forward at most, and without the head.
@@ -104,11 +104,12 @@ import Testing
   func whatDoesNotFitIsAnsweredByWhatDoes(name: String, batch: Int, side: Int) throws {
     let (device, configuration) = (CPUBackend(), ModelConfiguration(name: name, classes: 10))
     func peak(_ batch: Int, _ recompute: Bool) throws -> Int {
-      try Summary(configuration, images: [batch, side, side, 3], recompute: recompute, on: device).training.peakBytesHeld
+      try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device).training
+        .peakBytesHeld
     }
     /// What is said of a batch where there are so many bytes.
     func complaint(_ batch: Int, _ recompute: Bool, room: Int) throws -> String {
-      let summary = try Summary(configuration, images: [batch, side, side, 3], recompute: recompute, on: device)
+      let summary = try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device)
       do {
         try summary.requireMemoryForTraining(on: device, otherBytes: device.memoryLimit - room)
         return ""
@@ -133,12 +134,12 @@ import Testing
     let configuration = ModelConfiguration(name: name, classes: 5, channels: 1, shortcut: shortcut)
     let images: Shape = [2, 9, 7, 1]
     let backend = CPUBackend()
-    let summary = try Summary(configuration, images: images, recompute: recompute, on: backend)
+    let summary = try Summary(configuration, images: images, TrainingOptions(recompute: recompute), on: backend)
     #expect(backend.memory.allocations == 0)
 
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend)
-    let optimiser = try SGD(model.store)
+    let optimiser = try Optimiser(model.store)
     for _ in 0..<2 {
       let batch = try (images: backend.tensor(images), labels: backend.tensor([2], .int32), metrics: backend.tensor([3]))
       backend.fill(batch.images, with: 0.5)

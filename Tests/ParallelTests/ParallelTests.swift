@@ -1,11 +1,13 @@
 import CPUBackend
 import Compute
 import Conformance
+import Datasets
 import Models
 import NN
 import OpenCLBackend
 import Parallel
 import Testing
+import Training
 
 /// Several devices against one.
 @Suite struct ParallelTests {
@@ -54,6 +56,29 @@ import Testing
     let (several, one) = (try Trained(on: mixed, batch: 6, steps: 3), try Trained(on: CPUBackend(), batch: 6, steps: 3))
     for (a, b) in zip(several.metrics, one.metrics) { #expect(abs(a[0] - b[0]) <= 1e-5 * b[0]) }
     #expect(mixed.name == "\(opencl.name) + CPU reference (float32)")
+  }
+
+  /// What is mixed lies in one row of the plan, so that devices that share a batch make the same bits as one.
+  @Test func mixedBatchesAreThoseOfOneDevice() throws {
+    let dataset = SyntheticImages(seed: 3, count: 24, validationCount: 1, classes: 4, size: 8).splits().train
+    var augmentation = Augmentation(padding: 2)
+    (augmentation.randomErasing, augmentation.mixing) = (RandomErasing(probability: 0.5), BatchMixing(mixup: 0.4, cutmix: 1))
+    let plan = EpochPlan(seed: 1, epoch: 2, count: 24, shuffle: true, augmentation: augmentation)
+    let several = ParallelBackend(try halves(), split: BatchSplit(weights: [3, 2]))
+    let backends: [any Backend] = [try OpenCLBackend(device: DeviceList.find("opencl").device), several]
+    for changesColours in [false, true] {
+      augmentation.trivialAugment = changesColours
+      let batches = try backends.map { backend in
+        let source = try batchSource(of: dataset, augmentation: augmentation, on: backend)
+        let loaded = try source.load(plan, batches: [0..<7, 7..<17, 17..<24], from: 0)
+        return try (0..<3).flatMap { index in
+          let (x, labels) = try #require(try loaded.batch(index))
+          #expect(labels.shape == [x.shape[0], BatchPlan.labelColumns])
+          return [try backend.download(x), try backend.download(labels)]
+        }
+      }
+      #expect(batches[0] == batches[1])
+    }
   }
 
   /// Every operation, with the images of its operands shared out.
@@ -133,7 +158,7 @@ import Testing
     let predicted = try Summary(configuration, images: shape, on: several)
     let model = try ResNet(configuration)
     try model.store.allocate(on: several, seed: 1)
-    let optimiser = try SGD(model.store)
+    let optimiser = try Optimiser(model.store)
     for _ in 0..<2 {
       let images = try several.batchTensor(shape)
       try several.fill(images, with: 0.5)

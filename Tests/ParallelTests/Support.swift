@@ -34,7 +34,7 @@ struct Trained {
   ) throws {
     let network = try ResNet(ModelConfiguration(name: model, classes: 4, channels: 3, shortcut: shortcut))
     try network.store.allocate(on: backend, seed: 5)
-    let optimiser = try SGD(network.store, nesterov: true)
+    let optimiser = try Optimiser(network.store, Optimiser.Options(nesterov: true))
     let shape: Shape = [batch, size, size, 3]
     var random = Philox(seed: 6, stream: 0)
     let metrics = try backend.tensor([3])

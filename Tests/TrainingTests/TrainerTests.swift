@@ -3,6 +3,7 @@ import Compute
 import Datasets
 import Formats
 import Foundation
+import Images
 import Models
 import NN
 import OpenCLBackend
@@ -60,6 +61,98 @@ import Training
     #expect(weights.tensors["layer1.0.conv1.weight"]?.shape == [16, 16, 3, 3])
     #expect(FileManager.default.fileExists(atPath: trainer.folder.bestPath))
     #expect(try trainer.folder.configuration() == configuration)
+  }
+
+  /// With everything that is done by chance: through the device, and through the host where colours change.
+  @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColours: Bool) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let backend = try device()
+    var run = configuration
+    run.labelSmoothing = 0.1
+    run.augmentation?.randomErasing = RandomErasing(probability: 0.5)
+    run.augmentation?.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
+    if changesColours {
+      run.augmentation?.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
+      run.augmentation?.trivialAugment = true
+    }
+    let whole = try trainer("whole", run, on: backend)
+    var records: [EpochRecord] = []
+    #expect(try whole.run(report: { if case .epoch(let record) = $0 { records.append(record) } }) == .finished)
+    // Hits are weighted by the labels' shares, so no more than there are images.
+    #expect(records.allSatisfy { $0.accuracy > 0 && $0.accuracy < 1 } && records[2].loss < records[0].loss)
+    do {
+      let cut = try trainer("cut", run, on: backend)
+      #expect(try cut.run(shouldStop: { cut.step >= 8 }) == .stopped)
+    }
+    let kept = try RunFolder(existing: "\(folder)/cut").configuration()
+    #expect(kept == run)
+    let resumed = try trainer("cut", kept, on: backend, resuming: true)
+    #expect(try resumed.run() == .finished)
+    #expect(try contents(whole.folder.lastPath) == contents(resumed.folder.lastPath))
+  }
+
+  /// With every optimiser, an average of the weights, gradients of two batches a step, and layers that stay or learn slowly.
+  @Test(arguments: Optimiser.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimiser.Kind) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.epochs = 2
+    run.optimizer = optimizer
+    run.learningRate = optimizer == .lars ? 5 : 0.01
+    run.accumulate = 2
+    run.clipNorm = 1
+    run.averageDecay = 0.9
+    run.frozen = ["conv1", "layer1"]
+    run.learningRateScales = [Optimiser.RateScale(prefix: "fc", factor: 3)]
+    let whole = try trainer("whole", run)
+    #expect(whole.stepsPerEpoch == 3 && whole.totalSteps == 6)
+    #expect(try whole.run() == .finished)
+    var asked = 0
+    #expect(
+      try trainer("halves", run).run(shouldStop: {
+        asked += 1
+        return asked == 3
+      }) == .stopped)
+    let halves = try trainer("halves", run, resuming: true)
+    #expect(try halves.run() == .finished)
+    #expect(try contents(halves.folder.lastPath) == contents(whole.folder.lastPath))
+    #expect(try contents(halves.folder.resumePath) == contents(whole.folder.resumePath))
+    // What is saved for use is the average, which is not what is trained.
+    let (average, state) = (try Weights(contentsOf: whole.folder.lastPath), try Safetensors.read(whole.folder.resumePath))
+    #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
+    #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
+  }
+
+  /// Two halves of a batch give the gradients of the whole where no statistics depend on the batch.
+  @Test func accumulatedGradientsAreThoseOfLargerBatches() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.epochs = 1
+    run.augmentation = nil
+    run.frozen = ["conv1", "bn1", "layer1", "layer2", "layer3"]
+    let large = try trainer("large", run)
+    _ = try large.run()
+    (run.batchSize, run.accumulate) = (8, 2)
+    let small = try trainer("small", run)
+    _ = try small.run()
+    let name = "fc.weight"
+    let (a, b) = try (Weights(contentsOf: large.folder.lastPath), Weights(contentsOf: small.folder.lastPath))
+    let (x, y) = (try #require(a.tensors[name]).floats, try #require(b.tensors[name]).floats)
+    #expect(zip(x, y).allSatisfy { abs($0 - $1) < 1e-5 })
+    #expect(a.tensors["layer3.0.bn1.running_mean"] == b.tensors["layer3.0.bn1.running_mean"])
+  }
+
+  /// Weights of another number of classes are taken but for the last layer, which the trainer says.
+  @Test func weightsForOtherClassesLoseTheirLastLayer() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let first = try trainer("a", configuration)
+    _ = try first.run()
+    var run = configuration
+    run.model.classes = 9
+    run.initialWeights = first.folder.lastPath
+    let second = try trainer("b", run)
+    #expect(second.notes.count == 1 && second.notes[0].contains("4 classes") && second.notes[0].contains("9 classes"))
+    let (old, new) = (try Weights(contentsOf: first.folder.lastPath).tensors, try second.model.store.stateDictionary())
+    for (name, tensor) in new where !name.hasPrefix("fc.") { #expect(old[name] == tensor, "\(name)") }
   }
 
   @Test func sameSeedGivesTheSameBits() throws {
@@ -224,11 +317,12 @@ import Training
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
     let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(configuration, images: shape, recompute: recompute, precision: precision, on: backend)
+    let predicted = try Summary(
+      configuration, images: shape, TrainingOptions(recompute: recompute, precision: precision), on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
-    let optimiser = try SGD(model.store, scalingLoss: precision.needsLossScaling)
+    let optimiser = try Optimiser(model.store, scalingLoss: precision.needsLossScaling)
     for _ in 0..<2 {
       let images = try fresh.tensor(shape, precision.storage(on: fresh))
       try fresh.fill(images, with: 0.5)
@@ -238,6 +332,31 @@ import Training
       try fresh.fill(metrics, with: 0)
       try model.trainingStep(
         images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.1)
+    }
+    #expect(fresh.memory == predicted.training)
+  }
+
+  /// With everything that takes memory besides weights and activations.
+  @Test func dryRunPredictsThePoolOfFineTuning() throws {
+    let backend = try device()
+    let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
+    let options = TrainingOptions(
+      optimiser: Optimiser.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true)
+    let predicted = try Summary(configuration, images: [8, 32, 32, 3], options, on: backend)
+    let fresh = try device()
+    let model = try ResNet(configuration)
+    try model.store.freeze(options.frozen)
+    try model.store.allocate(on: fresh, seed: 1)
+    let optimiser = try Optimiser(model.store, options.optimiser)
+    let average = try WeightAverage(of: model, decay: 0.9)
+    let folded = FoldedParameters()
+    for _ in 0..<2 {
+      let (images, labels) = (try fresh.tensor([8, 32, 32, 3]), try fresh.tensor([8], .int32))
+      let metrics = try fresh.tensor([3])
+      for tensor in [images, labels, metrics] { try fresh.fill(tensor, with: 0) }
+      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimiser, folded: folded)
+      try optimiser.step(learningRate: 0.1)
+      try average.update(from: model, step: optimiser.steps)
     }
     #expect(fresh.memory == predicted.training)
   }

@@ -12,14 +12,16 @@ extension Pass {
     statistics: BatchNormChannels? = nil
   ) throws -> Variable {
     let (backend, input, slot, residualSlot) = (backend, x.value, x.slot, residual?.slot)
+    let usesBatch = mode == .training && !layer.isFrozen
     let (channels, y) = try normalisation {
-      try statistics ?? (mode == .training ? batchChannels(of: input, layer) : estimatedChannels(layer))
+      try statistics ?? (usesBatch ? batchChannels(of: input, layer) : estimatedChannels(layer))
     } _: { channels in
-      let y = overwritingInput && !isRecording ? input : try backend.batchTensor(input.shape, input.type)
+      // With the batch's own statistics the gradient needs x.
+      let y = overwritingInput && !(isRecording && usesBatch) ? input : try backend.batchTensor(input.shape, input.type)
       try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
       return y
     }
-    guard isRecording else { return Variable(y) }
+    if layer.isFrozen { return try fixedBatchNorm(y, channels, slot, residualSlot, relu: relu) }
     let mask: ReLUMask = !relu ? .none : residual == nil ? .recomputed : .result(y)
 
     return record(y) { dy in
@@ -30,6 +32,29 @@ extension Pass {
         dresidual: residualSlot != nil && relu ? dy : nil)
       try residualSlot?.add(dy, on: backend)
       try slot?.add(dx, on: backend)
+    }
+  }
+
+  /// The result y of a batch normalisation by given statistics, which is a linear map of each channel: dx = scale·inverseDeviation·g,
+  /// with g = dy where ReLU let the value pass.
+  private func fixedBatchNorm(
+    _ y: Tensor, _ channels: BatchNormChannels, _ slot: GradientSlot?, _ residualSlot: GradientSlot?, relu: Bool
+  ) throws -> Variable {
+    if slot == nil && residualSlot == nil { return Variable(y) }
+    let backend = backend
+    let mask = relu ? y : nil
+    return record(y) { dy in
+      if let mask { try backend.reluGradient(dy, y: mask, into: dy) }
+      if let slot {
+        let dx = residualSlot == nil ? dy : try backend.batchTensor(dy.shape, dy.type)
+        let zero = try backend.tensor(channels.mean.shape)
+        try backend.fill(zero, with: 0)
+        let map = BatchNormChannels(
+          mean: zero, inverseDeviation: channels.inverseDeviation, scale: channels.scale, bias: zero)
+        try backend.batchNorm(dy, map, residual: nil, relu: false, into: dx)
+        try slot.add(dx, on: backend)
+      }
+      try residualSlot?.add(dy, on: backend)
     }
   }
 

@@ -17,7 +17,7 @@ extension Pass {
     let geometry = Conv2D(input: x.shape, filter: filter.shape, stride: stride, padding: padding, groups: groups)
     let y = try backend.batchTensor(geometry.output, input.type)
     var channels: BatchNormChannels?
-    if let norm, takesStatistics {
+    if let norm, takesStatistics, !norm.isFrozen {
       let (found, statistics) = try batchStatistics(norm)
       try backend.convolution(input, filter: weights, geometry, into: y, statistics)
       channels = found
@@ -25,9 +25,13 @@ extension Pass {
       try backend.convolution(input, filter: weights, geometry, into: y)
     }
 
+    if filter.isFrozen && slot == nil { return (Variable(y), channels) }
+    // What is not needed is not kept.
+    let kept = filter.isFrozen ? nil : input
+    let type = input.type
     let result = record(y) { dy in
-      try backend.convolutionFilterGradient(input, dy, geometry, into: filter.gradient)
-      try slot?.accumulate(geometry.input, input.type, on: backend) { dx, accumulate in
+      if let kept { try backend.convolutionFilterGradient(kept, dy, geometry, into: filter.gradient) }
+      try slot?.accumulate(geometry.input, type, on: backend) { dx, accumulate in
         try backend.convolutionInputGradient(dy, filter: weights, geometry, accumulate: accumulate, into: dx)
       }
     }

@@ -8,10 +8,13 @@ extension Pass {
     try backend.multiply(input, transposed: false, weights, transposed: false, into: y)
     try backend.addBias(bias.value, to: y)
 
+    if weight.isFrozen && slot == nil { return Variable(y) }
     return record(y) { dy in
       // dw = xᵀ·dy, db = Σ_n dy, dx = dy·wᵀ
-      try backend.multiply(input, transposed: true, dy, transposed: false, into: weight.gradient)
-      try backend.sumRows(dy, into: bias.gradient)
+      if !weight.isFrozen {
+        try backend.multiply(input, transposed: true, dy, transposed: false, into: weight.gradient)
+        try backend.sumRows(dy, into: bias.gradient)
+      }
       guard let slot else { return }
       let dx = try backend.batchTensor(input.shape)
       try backend.multiply(dy, transposed: false, weights, transposed: true, into: dx)

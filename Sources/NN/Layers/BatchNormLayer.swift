@@ -5,6 +5,8 @@ public struct BatchNormLayer {
   public let name: String
   /// All [C].
   public let scale, bias, runningMean, runningVariance: Parameter
+  /// Whether it normalises by the running estimates in training too.
+  var isFrozen: Bool { scale.isFrozen }
   /// Added to the variance.
   public let epsilon = 1e-5
   /// The weight of the newest batch in the running estimates.

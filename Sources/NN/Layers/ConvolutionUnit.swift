@@ -15,11 +15,12 @@ public struct ConvolutionUnit {
   }
 
   /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]; the residual, of y's shape, is added before ReLU. In inference all of it is one
-  /// operation.
+  /// operation, and so it is in training where both layers are frozen and no gradient goes through them.
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool, _ pass: Pass
   ) throws -> Variable {
-    guard pass.mode == .inference else {
+    let isFixed = convolution.filter.isFrozen && norm.isFrozen && x.slot == nil && residual?.slot == nil
+    guard pass.mode == .inference || isFixed else {
       let (y, statistics) = try convolution(x, before: norm, pass)
       return try norm(y, residual: residual, relu: relu, overwritingInput: true, statistics: statistics, pass)
     }

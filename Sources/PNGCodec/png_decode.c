@@ -1,4 +1,4 @@
-#include "png_reader.h"
+#include "png_codec.h"
 
 #include <png.h>
 #include <setjmp.h>
@@ -20,7 +20,7 @@ static void read_bytes(png_structp png, png_bytep destination, size_t count) {
 }
 
 static void fail(png_structp png, png_const_charp reason) {
-  snprintf(png_get_error_ptr(png), PNG_READER_MESSAGE, "%s", reason);
+  snprintf(png_get_error_ptr(png), PNG_CODEC_MESSAGE, "%s", reason);
   png_longjmp(png, 1);
 }
 
@@ -30,9 +30,9 @@ static void ignore(png_structp png, png_const_charp reason) {
   (void)reason;
 }
 
-int png_reader_decode(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_READER_MESSAGE]) {
-  snprintf(message, PNG_READER_MESSAGE, "not enough memory");
+int png_codec_decode(
+    const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]) {
+  snprintf(message, PNG_CODEC_MESSAGE, "not enough memory");
   struct source source = {bytes, count};
   /* Volatile: assigned between setjmp and longjmp. */
   png_structp volatile png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, fail, ignore);

@@ -1,0 +1,137 @@
+// What changes weights: steps of optimisers over flat arrays, moving averages, norms and loss scales. Work-items, unless said
+// otherwise: see elements.h.
+#include "elements.h"
+
+#ifndef SCALED
+#define SCALED 0    // 1: gradients carry a loss scale
+#endif
+#ifndef CLIPPED
+#define CLIPPED 0   // 1: the norm of all gradients is bounded
+#endif
+#ifndef ADAPTED
+#define ADAPTED 0   // 1: a tensor's rate depends on its norm and its gradient's (LARS)
+#endif
+#ifndef NESTEROV
+#define NESTEROV 0
+#endif
+
+// The elements of a loss scale.
+#define NEXT 0       // the factor of the next loss
+#define CURRENT 1    // the factor that the gradients at hand have
+#define IS_FINITE 2  // 1 where these are all finite, else 0
+#define STEPS 3      // steps since the scale last changed
+#define SKIPPED 4    // steps left out since the beginning
+
+// What gradients are multiplied by: `factor`, without the loss scale, and less where their norm would be above `largest`.
+// norms[0] is the sum of the squares of all gradients as they are stored.
+float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
+  if (SCALED) factor /= scale[CURRENT];
+  return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
+}
+
+// g = factor·gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED nothing is done
+// where an infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖), the squares of
+// these norms being norms[at] and norms[at + 1], gradient first; by 1 where one of them is 0.
+__kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
+                                 __global const float *scale, __global const float *norms, int vectors, float factor,
+                                 float largest, float rate, float momentum, float decay, float trust, int at) {
+  if (SCALED && scale[IS_FINITE] == 0.0f) return;
+  factor = gradient_factor(scale, norms, factor, largest);
+  float adaptation = 1.0f;
+  if (ADAPTED && norms[at] > 0.0f && norms[at + 1] > 0.0f) {
+    const float norm = sqrt(norms[at + 1]);
+    adaptation = trust * norm / (sqrt(norms[at]) * fabs(factor) + decay * norm);
+  }
+  EACH_VECTOR {
+    const floatv x = LOAD(w + i);
+    floatv g = FMA((floatv)(decay), x, LOAD(gradient + i) * factor);
+    if (ADAPTED) g *= adaptation;
+    const floatv v = FMA((floatv)(momentum), LOAD(velocity + i), g);
+    STORE(v, velocity + i);
+    const floatv step = NESTEROV ? FMA((floatv)(momentum), v, g) : v;
+    STORE(FMA((floatv)(-rate), step, x), w + i);
+  }
+}
+
+// g = factor·gradient;  m = β1·m + (1−β1)·g;  s = β2·s + (1−β2)·g²;  w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon), where
+// m̂ and ŝ are divided by 1 − βᵗ at the t-th step that is done. log1 and log2 are the logarithms of β1 and β2, rest1 and rest2
+// are 1 − β.
+__kernel IN_GROUPS void adamw_step(__global float *w, __global const float *gradient, __global float *mean, __global float *square,
+                                   __global const float *scale, __global const float *norms, int vectors, float factor,
+                                   float largest, float rate, float decay, float epsilon, float log1, float rest1, float log2,
+                                   float rest2, int t) {
+  if (SCALED && scale[IS_FINITE] == 0.0f) return;
+  factor = gradient_factor(scale, norms, factor, largest);
+  const float steps = (float)t - (SCALED ? scale[SKIPPED] : 0.0f);
+  // Not 1 − pow(β, steps), which loses most digits.
+  const float bias1 = -expm1(steps * log1), bias2 = sqrt(-expm1(steps * log2));
+  EACH_VECTOR {
+    const floatv g = LOAD(gradient + i) * factor;
+    const floatv m = LOAD(mean + i), s = LOAD(square + i), x = LOAD(w + i);
+    const floatv nextMean = FMA((floatv)(rest1), g - m, m), nextSquare = FMA((floatv)(rest2), g * g - s, s);
+    STORE(nextMean, mean + i);
+    STORE(nextSquare, square + i);
+    const floatv step = nextMean / bias1 / (sqrt(nextSquare) / bias2 + epsilon);
+    STORE(FMA((floatv)(-rate), step, FMA((floatv)(-rate * decay), x, x)), w + i);
+  }
+}
+
+// average += share·(x − average).
+__kernel IN_GROUPS void move_average(__global const float *x, __global float *average, int vectors, float share) {
+  EACH_VECTOR {
+    const floatv a = LOAD(average + i);
+    STORE(FMA((floatv)(share), LOAD(x + i) - a, a), average + i);
+  }
+}
+
+// partial [blocks,VW]: Σ x² over each block's part, lane by lane. Work-items: (1, blocks), or as many groups of (1, ROWS).
+__kernel IN_GROUPS void sum_squares(__global const float *restrict x, __global float *restrict partial, int vectors) {
+  SHARED
+  floatv sum = (floatv)(0.0f);
+  EACH_VECTOR {
+    const floatv v = LOAD(x + i);
+    sum = FMA(v, v, sum);
+  }
+  sum = TOTAL(sum);
+  if (GROUP_ROW == 0) STORE(sum, partial + BLOCK * VW);
+}
+
+// norms[at] = Σ partial. With VW 1. Work-items: (1), or a group of (1, ROWS).
+__kernel IN_GROUPS void add_squares(__global const float *restrict partial, __global float *restrict norms, int count, int at) {
+  SHARED
+  floatv sum = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < count; i += ROWS) sum += LOAD(partial + i);
+  sum = TOTAL(sum);
+  if (GROUP_ROW == 0) STORE(sum, norms + at);
+}
+
+// partial [blocks,VW]: 1 where a block's part of the gradients has a NaN or an infinity, lane by lane, else 0. Work-items: (1,
+// blocks), or as many groups of (1, ROWS).
+__kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
+  SHARED
+  intv found = (intv)(0);
+  EACH_VECTOR {
+    const floatv v = LOAD(gradient + i);
+    found |= !(fabs(v) <= FLT_MAX);
+  }
+  const floatv most = MAXIMUM(found ? (floatv)(1.0f) : (floatv)(0.0f));
+  if (GROUP_ROW == 0) STORE(most, partial + BLOCK * VW);
+}
+
+// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps
+// without. With VW 1. Work-items: (1), or a group of (1, ROWS).
+__kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int count,
+                                          int interval) {
+  SHARED
+  floatv most = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < count; i += ROWS) most = fmax(most, (floatv)(partial[i]));
+  const int found = ANY(MAXIMUM(most) > 0.0f);
+  if (GROUP_ROW > 0) return;
+  const float next = scale[NEXT];
+  const int steps = found ? 0 : (int)scale[STEPS] + 1, isGrowing = steps >= interval;
+  scale[CURRENT] = next;
+  scale[IS_FINITE] = found ? 0.0f : 1.0f;
+  scale[NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
+  scale[STEPS] = isGrowing ? 0.0f : (float)steps;
+  if (found) scale[SKIPPED] += 1.0f;
+}

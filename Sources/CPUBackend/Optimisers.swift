@@ -1,0 +1,122 @@
+import Compute
+import Glibc
+
+extension CPUBackend {
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) {
+    isDouble
+      ? step(Double.self, weights, gradients, velocity, rule, use) : step(Float.self, weights, gradients, velocity, rule, use)
+  }
+
+  public func adamWStep(
+    _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+  ) {
+    isDouble
+      ? step(Double.self, weights, gradients, mean, square, rule, use)
+      : step(Float.self, weights, gradients, mean, square, rule, use)
+  }
+
+  public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) {
+    isDouble ? addSquares(Double.self, x, norms, index) : addSquares(Float.self, x, norms, index)
+  }
+
+  public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) {
+    isDouble ? move(Double.self, average, x, share) : move(Float.self, average, x, share)
+  }
+
+  public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) {
+    isDouble ? update(Double.self, lossScale, gradients) : update(Float.self, lossScale, gradients)
+  }
+}
+
+private func update<T: CPUScalar>(_: T.Type, _ lossScale: Tensor, _ gradients: Tensor) {
+  let scale = pointer(lossScale, [LossScale.count], "updateLossScale", to: T.self)
+  let count = gradients.count
+  let gradients = pointer(gradients, gradients.shape, "updateLossScale", to: T.self)
+  let isFinite = (0..<count).allSatisfy { gradients[$0].isFinite }
+  scale[LossScale.current] = scale[LossScale.next]
+  scale[LossScale.isFinite] = isFinite ? 1 : 0
+  scale[LossScale.steps] = isFinite ? scale[LossScale.steps] + 1 : 0
+  if !isFinite {
+    scale[LossScale.next] /= 2
+    scale[LossScale.skipped] += 1
+  } else if scale[LossScale.steps] >= T(Double(LossScale.growthInterval)) {
+    scale[LossScale.next] *= 2
+    scale[LossScale.steps] = 0
+  }
+}
+
+/// What the stored gradients are multiplied by, and the steps that were left out so far; nil where this one is.
+private func resolve<T: CPUScalar>(_: T.Type, _ use: GradientUse, _ name: StaticString) -> (factor: Double, skipped: Int)? {
+  var (factor, skipped) = (use.factor, 0)
+  if let lossScale = use.lossScale {
+    let scale = pointer(lossScale, [LossScale.count], name, to: T.self)
+    if scale[LossScale.isFinite] == 0 { return nil }
+    factor /= scale[LossScale.current].double
+    skipped = Int(scale[LossScale.skipped].double)
+  }
+  if let maximum = use.maximumNorm, let norms = use.norms {
+    let norm = pointer(norms, norms.shape, name, to: T.self)[0].double.squareRoot()
+    factor *= min(1, maximum / (norm * abs(factor) + 1e-6))
+  }
+  return (factor, skipped)
+}
+
+private func step<T: CPUScalar>(
+  _: T.Type, _ weights: Tensor, _ gradients: Tensor, _ velocity: Tensor, _ rule: SGDRule, _ use: GradientUse
+) {
+  guard let (factor, _) = resolve(T.self, use, "sgdStep") else { return }
+  var adaptation = 1.0
+  if let layer = rule.adaptation, let norms = use.norms {
+    let squares = pointer(norms, norms.shape, "sgdStep", to: T.self)
+    let (gradient, weight) = (squares[layer.index].double.squareRoot(), squares[layer.index + 1].double.squareRoot())
+    if gradient > 0 && weight > 0 {
+      adaptation = layer.trust * weight / (gradient * abs(factor) + rule.weightDecay * weight)
+    }
+  }
+  let (shape, count) = (weights.shape, weights.count)
+  let weights = pointer(weights, shape, "sgdStep", to: T.self)
+  let gradients = pointer(gradients, shape, "sgdStep", to: T.self)
+  let velocity = pointer(velocity, shape, "sgdStep", to: T.self)
+  for i in 0..<count {
+    let g = adaptation * (factor * gradients[i].double + rule.weightDecay * weights[i].double)
+    let v = rule.momentum * velocity[i].double + g
+    velocity[i] = T(v)
+    weights[i] = T(weights[i].double - rule.learningRate * (rule.nesterov ? g + rule.momentum * v : v))
+  }
+}
+
+private func step<T: CPUScalar>(
+  _: T.Type, _ weights: Tensor, _ gradients: Tensor, _ mean: Tensor, _ square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+) {
+  guard let (factor, skipped) = resolve(T.self, use, "adamWStep") else { return }
+  let steps = Double(rule.step - skipped)
+  let (bias1, bias2) = (1 - pow(rule.beta1, steps), (1 - pow(rule.beta2, steps)).squareRoot())
+  let (shape, count) = (weights.shape, weights.count)
+  let weights = pointer(weights, shape, "adamWStep", to: T.self)
+  let gradients = pointer(gradients, shape, "adamWStep", to: T.self)
+  let mean = pointer(mean, shape, "adamWStep", to: T.self)
+  let square = pointer(square, shape, "adamWStep", to: T.self)
+  for i in 0..<count {
+    let g = factor * gradients[i].double
+    let m = rule.beta1 * mean[i].double + (1 - rule.beta1) * g
+    let s = rule.beta2 * square[i].double + (1 - rule.beta2) * g * g
+    (mean[i], square[i]) = (T(m), T(s))
+    let decayed = (1 - rule.learningRate * rule.weightDecay) * weights[i].double
+    weights[i] = T(decayed - rule.learningRate * (m / bias1) / (s.squareRoot() / bias2 + rule.epsilon))
+  }
+}
+
+private func addSquares<T: CPUScalar>(_: T.Type, _ x: Tensor, _ norms: Tensor, _ index: Int) {
+  let count = x.count
+  let x = pointer(x, x.shape, "squaredNorm", to: T.self)
+  precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
+  let norms = pointer(norms, norms.shape, "squaredNorm", to: T.self)
+  norms[index] = T((0..<count).reduce(0.0) { $0 + x[$1].double * x[$1].double })
+}
+
+private func move<T: CPUScalar>(_: T.Type, _ average: Tensor, _ x: Tensor, _ share: Double) {
+  let (shape, count) = (average.shape, average.count)
+  let average = pointer(average, shape, "moveAverage", to: T.self)
+  let x = pointer(x, shape, "moveAverage", to: T.self)
+  for i in 0..<count { average[i] = T(average[i].double + share * (x[i].double - average[i].double)) }
+}

@@ -1,0 +1,74 @@
+import Compute
+import Images
+
+/// A data set in memory whose images go through the host, for what only the host does to them.
+extension Dataset: StreamedImages {
+  public var items: [ImageItem] {
+    labels.elements(as: Int32.self).enumerated().map { ImageItem(path: "", label: $1, sample: $0) }
+  }
+
+  public var damaged: DamagedImages { .fail }
+
+  /// - Throws: a ``Failure`` where the images are not bytes of one or three channels.
+  public func loader(
+    crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
+  ) throws -> any ImageLoader {
+    try requirePixels()
+    return MemoryLoader(
+      dataset: self, augmentation: augmentation, changes: augmentation?.pixelAugmentation(seed: seed, epoch: epoch), seed: seed,
+      epoch: epoch)
+  }
+
+  /// - Throws: a ``Failure`` where the images are not bytes of one or three channels, which changes of colour are defined for.
+  public func requirePixels() throws {
+    guard images.type == .uint8, [1, 3].contains(shape[3]) else {
+      throw Failure(
+        "--color-jitter and --trivial-augment need images of bytes in 1 or 3 channels, but those of \(name) are \(images.type) in "
+          + "\(shape[3]): leave them out")
+    }
+  }
+}
+
+/// Crops, mirrors and changes images in memory.
+private struct MemoryLoader: ImageLoader {
+  let dataset: Dataset
+  let augmentation: Augmentation?
+  let changes: PixelAugmentation?
+  let seed: UInt64
+  let epoch: Int
+
+  var imageBytes: Int { dataset.shape.dimensions.dropFirst().reduce(1, *) }
+
+  func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) {
+    let (height, width, channels) = (dataset.shape[1], dataset.shape[2], dataset.shape[3])
+    let draw = augmentation?.draw(seed: seed, epoch: epoch, sample: item.sample) ?? .none
+    dataset.images.bytes.withUnsafeBufferPointer { bytes in
+      let source = UnsafeBufferPointer(rebasing: bytes[item.sample * imageBytes..<(item.sample + 1) * imageBytes])
+      copyCrop(source, height: height, width: width, channels: channels, draw, size: (height, width), into: pixels)
+    }
+    guard let changes else { return }
+    if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.sample) }
+    // Grey is colour of three equal channels, and stays so.
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * pixels.count) { colours in
+      for index in colours.indices { colours[index] = pixels[index / 3] }
+      changes.apply(to: colours, height: height, width: width, sample: item.sample)
+      for index in pixels.indices { pixels[index] = colours[3 * index] }
+    }
+  }
+}
+
+/// Copies the crop that a draw begins of pixels [height,width,channels], zeros where it reaches beyond them.
+/// - Parameter target: [size.height, size.width, channels].
+func copyCrop(
+  _ source: UnsafeBufferPointer<UInt8>, height: Int, width: Int, channels: Int, _ draw: Augmentation.Draw,
+  size: (height: Int, width: Int), into target: UnsafeMutableBufferPointer<UInt8>
+) {
+  for p in 0..<size.height {
+    for q in 0..<size.width {
+      let (h, w) = (draw.top + p, draw.left + (draw.isFlipped ? size.width - 1 - q : q))
+      let inside = h >= 0 && h < height && w >= 0 && w < width
+      let (from, to) = ((h * width + w) * channels, (p * size.width + q) * channels)
+      for channel in 0..<channels { target[to + channel] = inside ? source[from + channel] : 0 }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Compute
+
+/// Random changes of brightness, contrast, saturation and hue, in random order, as torchvision's `ColorJitter`.
+public struct ColorJitter: Hashable, Codable, Sendable {
+  /// Factors are uniform on max(0, 1 − value) … 1 + value; 0 for none.
+  public var brightness, contrast, saturation: Double
+  /// In turns, uniform on −hue … hue; 0 … 0.5.
+  public var hue: Double
+
+  public init(brightness: Double = 0, contrast: Double = 0, saturation: Double = 0, hue: Double = 0) {
+    self.brightness = brightness
+    self.contrast = contrast
+    self.saturation = saturation
+    self.hue = hue
+  }
+
+  func draw(_ random: inout Philox) -> [PixelOperation] {
+    func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(random.uniform()) * (upper - lower) }
+    func factor(_ strength: Double) -> Double { uniform(max(0, 1 - strength), 1 + strength) }
+    // All are drawn, so that one strength does not change another's draws.
+    var operations: [(operation: PixelOperation, strength: Double)] = [
+      (.brightness(factor(brightness)), brightness), (.contrast(factor(contrast)), contrast),
+      (.saturation(factor(saturation)), saturation), (.hue(uniform(-hue, hue)), hue),
+    ]
+    for last in stride(from: operations.count - 1, to: 0, by: -1) { operations.swapAt(last, random.below(last + 1)) }
+    return operations.filter { $0.strength > 0 }.map(\.operation)
+  }
+}
+
+/// One change of fourteen, of one strength of 31: TrivialAugment with its wide space (Müller & Hutter 2021), as torchvision's
+/// `TrivialAugmentWide`.
+public enum TrivialAugment {
+  /// Strengths of each change.
+  public static let bins = 31
+
+  /// The changes in torchvision's order, of a strength's number, below ``bins``, and its sign, where it has one.
+  public static let operations: [@Sendable (_ bin: Int, _ isNegative: Bool) -> PixelOperation] = [
+    { _, _ in .identity },
+    { .shearX(signed($0, 0.99, $1)) },
+    { .shearY(signed($0, 0.99, $1)) },
+    { .translateX(Int(signed($0, 32, $1))) },
+    { .translateY(Int(signed($0, 32, $1))) },
+    { .rotate(signed($0, 135, $1)) },
+    { .brightness(1 + signed($0, 0.99, $1)) },
+    { .saturation(1 + signed($0, 0.99, $1)) },
+    { .contrast(1 + signed($0, 0.99, $1)) },
+    { .sharpness(1 + signed($0, 0.99, $1)) },
+    { bin, _ in .posterize(8 - Int((Double(bin) / 5).rounded(.toNearestOrEven))) },
+    { bin, _ in .solarize(255 * linear(bin, 1, 0)) },
+    { _, _ in .autoContrast },
+    { _, _ in .equalize },
+  ]
+
+  /// Evenly from first to last with the roundings of `torch.linspace`, on which whole numbers and thresholds depend.
+  private static func linear(_ bin: Int, _ first: Float, _ last: Float) -> Double {
+    let step = (last - first) / Float(bins - 1)
+    return Double(bin < bins / 2 ? first.addingProduct(step, Float(bin)) : last.addingProduct(-step, Float(bins - 1 - bin)))
+  }
+
+  private static func signed(_ bin: Int, _ largest: Float, _ isNegative: Bool) -> Double {
+    (isNegative ? -1 : 1) * linear(bin, 0, largest)
+  }
+
+  static func draw(_ random: inout Philox) -> PixelOperation {
+    let operation = operations[random.below(operations.count)]
+    return operation(random.below(bins), random.below(2) == 1)
+  }
+}
+
+/// What is done to the pixels of cropped training images by chance, in one epoch.
+public struct PixelAugmentation: Hashable, Sendable {
+  public let colorJitter: ColorJitter?
+  /// Whether ``TrivialAugment`` comes first.
+  public let trivialAugment: Bool
+  public let seed: UInt64
+  public let epoch: Int
+
+  private static let jitterStream: UInt32 = 0x1A00_0003
+  private static let trivialStream: UInt32 = 0x1A00_0004
+
+  public init(colorJitter: ColorJitter?, trivialAugment: Bool, seed: UInt64, epoch: Int) {
+    self.colorJitter = colorJitter
+    self.trivialAugment = trivialAugment
+    self.seed = seed
+    self.epoch = epoch
+  }
+
+  /// The changes of a sample: a function of seed, epoch and its number.
+  public func draw(sample: Int) -> [PixelOperation] {
+    func random(_ stream: UInt32) -> Philox {
+      Philox(seed: seed, stream: stream, index: UInt64(epoch) << 32 | UInt64(sample))
+    }
+    var operations: [PixelOperation] = []
+    if trivialAugment {
+      var random = random(Self.trivialStream)
+      operations.append(TrivialAugment.draw(&random))
+    }
+    if let colorJitter {
+      var random = random(Self.jitterStream)
+      operations += colorJitter.draw(&random)
+    }
+    return operations
+  }
+
+  /// Changes a sample's pixels [height,width,3] in place.
+  public func apply(to pixels: UnsafeMutableBufferPointer<UInt8>, height: Int, width: Int, sample: Int) {
+    for operation in draw(sample: sample) { operation.apply(to: pixels, height: height, width: width) }
+  }
+}
+
+/// A transform whose results are changed by chance.
+public struct AugmentedTransform: ImageTransform {
+  public let base: any ImageTransform
+  public let augmentation: PixelAugmentation
+
+  public var height: Int { base.height }
+  public var width: Int { base.width }
+
+  public init(_ base: any ImageTransform, _ augmentation: PixelAugmentation) {
+    self.base = base
+    self.augmentation = augmentation
+  }
+
+  public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+    try base.apply(image, sample: sample, into: pixels)
+    augmentation.apply(to: pixels, height: height, width: width, sample: sample)
+  }
+}

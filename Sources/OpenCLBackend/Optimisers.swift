@@ -1,0 +1,92 @@
+import Compute
+import Glibc
+import Kernels
+
+extension OpenCLBackend {
+  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
+    precondition(
+      weights.count == gradients.count && weights.count == velocity.count,
+      "[sgdStep] \(weights.shape), \(gradients.shape), \(velocity.shape)")
+    let adaptation = rule.adaptation ?? LayerAdaptation(trust: 1, index: 0)
+    try elementwise(
+      "sgd_step", of: .optimiser, weights.count,
+      [
+        "NESTEROV": rule.nesterov ? 1 : 0, "SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1,
+        "ADAPTED": rule.adaptation == nil ? 0 : 1,
+      ], weights.type,
+      [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(velocity.buffer)] + buffers(use, else: weights),
+      constants(use) + [
+        .float(Float(rule.learningRate)), .float(Float(rule.momentum)), .float(Float(rule.weightDecay)),
+        .float(Float(adaptation.trust)), .int(adaptation.index),
+      ])
+  }
+
+  public func adamWStep(
+    _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
+  ) throws {
+    precondition(
+      [gradients, mean, square].allSatisfy { $0.count == weights.count },
+      "[adamWStep] \(weights.shape), \(gradients.shape), \(mean.shape), \(square.shape)")
+    try elementwise(
+      "adamw_step", of: .optimiser, weights.count,
+      ["SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1], weights.type,
+      [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(mean.buffer), .buffer(square.buffer)]
+        + buffers(use, else: weights),
+      constants(use) + [
+        .float(Float(rule.learningRate)), .float(Float(rule.weightDecay)), .float(Float(rule.epsilon)),
+        .float(Float(log(rule.beta1))), .float(Float(1 - rule.beta1)), .float(Float(log(rule.beta2))),
+        .float(Float(1 - rule.beta2)), .int(rule.step),
+      ])
+  }
+
+  /// What kernels of steps take of gradients' use: buffers, of which those that are not there are not read; and constants.
+  private func buffers(_ use: GradientUse, else dummy: Tensor) -> [Argument] {
+    [.buffer((use.lossScale ?? dummy).buffer), .buffer((use.norms ?? dummy).buffer)]
+  }
+
+  private func constants(_ use: GradientUse) -> [Argument] {
+    [.float(Float(use.factor)), .float(Float(use.maximumNorm ?? 0))]
+  }
+
+  public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws {
+    precondition(average.count == x.count, "[moveAverage] \(average.shape) toward \(x.shape)")
+    try elementwise(
+      "move_average", of: .optimiser, x.count, [:], x.type, [.buffer(x.buffer), .buffer(average.buffer)], [.float(Float(share))])
+  }
+
+  public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws {
+    precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
+    try reduce(x, "sum_squares", mergedBy: "add_squares", into: norms, .int(index))
+  }
+
+  public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws {
+    precondition(lossScale.count == LossScale.count, "[updateLossScale] \(lossScale.shape)")
+    try reduce(gradients, "find_infinities", mergedBy: "update_loss_scale", into: lossScale, .int(LossScale.growthInterval))
+  }
+
+  /// Takes all elements together: first in blocks, whose results go lane by lane into a partial result, then these.
+  private func reduce(
+    _ x: Tensor, _ kernel: String, mergedBy merger: String, into result: Tensor, _ constant: Argument
+  ) throws {
+    let width = traits.vectorWidth(dividing: x.count)
+    let (group, blocks) = reductionBlocks(x.count)
+    let partial = try tensor([blocks, width])
+    try launch(
+      Specialisation(.optimiser, kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
+      [.buffer(x.buffer), .buffer(partial.buffer), .int(x.count / width)])
+    let rest = traits.group(columns: 1, of: 1, rows: partial.count)
+    try launch(
+      Specialisation(.optimiser, merger, ["VW": 1]), on: rest.grid(columns: 1),
+      [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
+  }
+
+  /// The blocks in which so many elements are taken together, and who shares one.
+  private func reductionBlocks(_ count: Int) -> (WorkGroup, Int) {
+    let width = traits.vectorWidth(dividing: count)
+    let group = traits.group(columns: 1, of: width, rows: count / width)
+    return (group, (elementwiseItems(count / width) + group.rows - 1) / group.rows)
+  }
+
+  /// Bytes of a partial result.
+  func reductionWorkspace(_ count: Int) -> Int { reductionBlocks(count).1 * traits.vectorWidth(dividing: count) * 4 }
+}
