@@ -35,8 +35,9 @@ __kernel IN_GROUPS void clip(__global const real *x, __global real *y, int vecto
   }
 }
 
-// y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices: work-items as for images (group.h), with the first three for the number of the
-// image, the fourth for the row, the fifth for the pixel and the last for the channel. With VW > 1, s5 = t5 = 1, and VW divides all else.
+// y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices: work-items as for images (group.h), with the first three for the
+// number of the image, the fourth for the row, the fifth for the pixel and the last for the channel. With VW > 1, s5 = t5 = 1,
+// and VW divides all else.
 __kernel IN_GROUPS void rearrange(__global const float *restrict x, __global float *restrict y, int from, int to, int extent1,
                                   int extent2, int extent4, int extent5, int s0, int s1, int s2, int s3, int s4, int s5, int t0, int t1,
                                   int t2, int t3, int t4, int t5) {

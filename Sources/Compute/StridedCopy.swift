@@ -2,8 +2,8 @@
 ///
 ///     y[to.start + Σ iⱼ·to.strides[j]] = x[from.start + Σ iⱼ·from.strides[j]]
 ///
-/// over the elements of both tensors as they lie in memory. A stride of 0 in `from` repeats elements. Transposition, concatenation,
-/// padding, cropping, broadcasting, subsampling and the patches of a convolution are such copies.
+/// over the elements of both tensors as they lie in memory. A stride of 0 in `from` repeats elements. Transposition,
+/// concatenation, padding, cropping, broadcasting, subsampling and the patches of a convolution are such copies.
 public struct StridedCopy: Hashable, Sendable {
   /// Where one side's elements lie.
   public struct Place: Hashable, Sendable {

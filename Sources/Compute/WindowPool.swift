@@ -7,7 +7,8 @@ public struct SlidingAxis: Hashable, Sendable {
   /// Windows.
   public let output: Int
 
-  /// - Parameter coversRest: whether pixels that are left over behind the last whole window get one more, which reaches beyond the
+  /// - Parameter coversRest: whether pixels that are left over behind the last whole window get one more, which reaches beyond
+  /// the
   ///   padding, if it begins before it.
   /// - Precondition: everything is positive or, for padding, not negative.
   public init(

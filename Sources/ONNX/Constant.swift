@@ -147,7 +147,8 @@ extension Constant {
   /// Elements that one tensor may have; beyond it counts of bytes and operations would not fit a word.
   static let largestCount = 1 << 36
 
-  /// - Throws: ``Failure`` for a type that is not read here, values in another file, and values that are not as many as the shape says.
+  /// - Throws: ``Failure`` for a type that is not read here, values in another file, and values that are not as many as the
+  /// shape says.
   convenience init(_ tensor: Onnx_TensorProto) throws {
     if tensor.dataLocation != 0 || !tensor.externalData.isEmpty {
       throw Failure("its values are in another file: save the model with its weights inside")

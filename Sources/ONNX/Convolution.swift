@@ -197,8 +197,8 @@ extension Planner {
     return Convolution.Filter(original: constant, elements: HostTensor(values, shape: Shape(own.shape)))
   }
 
-  /// The parameter that is the factor and the summand of each channel that a convolution's bias and the batch normalisation of its
-  /// result come to.
+  /// The parameter that is the factor and the summand of each channel that a convolution's bias and the batch normalisation of
+  /// its result come to.
   fileprivate func scales(_ bias: Constant?, _ norm: Norm?, channels: Int) -> Int {
     func ones() -> [Float] { [Float](repeating: 1, count: channels) }
     func upload(_ values: [Float], _ backend: any Backend) throws -> Tensor {

@@ -2,8 +2,8 @@ import Compute
 import Formats
 import ONNXProto
 
-/// A model's graph, of which everything has been checked that does not depend on shapes: every operator is known, every value has one
-/// origin, and nodes follow what they read.
+/// A model's graph, of which everything has been checked that does not depend on shapes: every operator is known, every value
+/// has one origin, and nodes follow what they read.
 struct Graph {
   struct Input {
     let name: String

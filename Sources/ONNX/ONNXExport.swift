@@ -6,8 +6,8 @@ import ONNXProto
 import SwiftProtobuf
 import Training
 
-/// Residual networks as ONNX models: input `input` [batch,C,height,width], normalised, output `logits` [batch,classes], initializers
-/// under torchvision's names.
+/// Residual networks as ONNX models: input `input` [batch,C,height,width], normalised, output `logits` [batch,classes],
+/// initializers under torchvision's names.
 public enum ONNXExport {
   /// The version of ONNX's operators that is written, and that of the format that goes with it.
   public static let opset = 17

@@ -1,8 +1,8 @@
 import Compute
 import Formats
 
-/// Goes through a graph once, in order, for inputs of given shapes: works out every shape, computes what constants tell, and lays down
-/// the steps for the rest. Nothing runs meanwhile.
+/// Goes through a graph once, in order, for inputs of given shapes: works out every shape, computes what constants tell, and
+/// lays down the steps for the rest. Nothing runs meanwhile.
 final class Planner {
   let graph: Graph
   private(set) var plan = Plan()
@@ -192,7 +192,8 @@ final class Planner {
   /// Row-major.
   func arranged(_ x: Computed) throws -> Computed { try arranged(x, Array(x.shape.indices)) }
 
-  /// Copies all of x to the elements of y from index `start` on in each dimension; those of a dimension of one element may be repeated.
+  /// Copies all of x to the elements of y from index `start` on in each dimension; those of a dimension of one element may be
+  /// repeated.
   func copy(_ x: Computed, into y: Computed, extents: [Int]? = nil, from: [Int]? = nil, at start: [Int]? = nil) {
     let extents = extents ?? x.shape
     let xStrides = zip(x.strides, zip(x.shape, extents)).map { $1.0 == 1 && $1.1 != 1 ? 0 : $0 }

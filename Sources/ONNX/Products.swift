@@ -24,8 +24,8 @@ extension Operator {
     planner.define(node, y)
   }
 
-  /// As NumPy's matmul: matrices in the last two dimensions, vectors as matrices of one row or column, the other dimensions repeated where
-  /// they have one element.
+  /// As NumPy's matmul: matrices in the last two dimensions, vectors as matrices of one row or column, the other dimensions
+  /// repeated where they have one element.
   static func matMul(_ node: Node, _ planner: Planner) throws {
     let (left, right) = (try planner.value(node, 0), try planner.value(node, 1))
     guard !left.shape.isEmpty, !right.shape.isEmpty else { throw Failure("a number is no matrix") }

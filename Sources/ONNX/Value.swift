@@ -15,8 +15,8 @@ enum Value {
 
 /// A float32 tensor that is computed on the device.
 ///
-/// ONNX's dimensions need not lie in memory in their order: `order` names them outermost first, so that an image [N,C,H,W] is stored
-/// [N,H,W,C] with the order 0, 2, 3, 1, and transposing is but another order.
+/// ONNX's dimensions need not lie in memory in their order: `order` names them outermost first, so that an image [N,C,H,W] is
+/// stored [N,H,W,C] with the order 0, 2, 3, 1, and transposing is but another order.
 struct Computed: Hashable {
   /// The number of the memory it lies in.
   let buffer: Int

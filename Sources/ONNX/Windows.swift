@@ -1,7 +1,7 @@
 import Compute
 
-/// What convolution and pooling have in common: windows that slide over the dimensions of an image, [N,C,H,W]; and over those of a
-/// row of pixels, [N,C,W], which is taken for an image of one row.
+/// What convolution and pooling have in common: windows that slide over the dimensions of an image, [N,C,H,W]; and over those
+/// of a row of pixels, [N,C,W], which is taken for an image of one row.
 struct Windows {
   let rows, columns: SlidingAxis
   /// Whether the values are [N,C,W].

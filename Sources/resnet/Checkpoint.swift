@@ -117,8 +117,8 @@ struct Checkpoint {
     return try ONNXClassifier(model, on: backend)
   }
 
-  /// How image files come to the size that the network takes: as in training where that was on photographs, and as usual with these for
-  /// networks from elsewhere that take larger images; small pictures were seen whole.
+  /// How image files come to the size that the network takes: as in training where that was on photographs, and as usual with
+  /// these for networks from elsewhere that take larger images; small pictures were seen whole.
   /// - Parameter size: height and width, where others than ``imageSize`` are asked for.
   /// - Throws: ``Failure`` for a size that the network does not take.
   func preparation(size: Int?) throws -> ImagePreparation {

@@ -3,7 +3,8 @@ import Compute
 import Formats
 import ONNX
 
-/// Runs any graph of supported operators on named tensors: for trying operators (`Scripts/onnx-operator-tests`), so it is not listed.
+/// Runs any graph of supported operators on named tensors: for trying operators (`Scripts/onnx-operator-tests`), so it is not
+/// listed.
 struct RunGraphCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run-graph", abstract: "Run an ONNX graph on named tensors.", shouldDisplay: false)

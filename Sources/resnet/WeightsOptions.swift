@@ -37,10 +37,7 @@ struct WeightsOptions: ParsableArguments {
       throw Failure(
         "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
     }
-    if try ONNXModel.isModel(path) {
-      throw Failure(
-        "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
-    }
+    try refuseONNX(path)
     return try Weights(contentsOf: path)
   }
 
@@ -72,6 +69,14 @@ struct WeightsOptions: ParsableArguments {
     throw usageError(
       "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)")
         + ": add --model")
+  }
+}
+
+/// - Throws: ``Failure`` for an ONNX model where weights are wanted.
+func refuseONNX(_ path: String) throws {
+  if try ONNXModel.isModel(path) {
+    throw Failure(
+      "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
   }
 }
 

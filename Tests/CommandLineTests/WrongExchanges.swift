@@ -37,6 +37,8 @@ extension WrongInvocationTests {
     Wrong("export run/last.safetensors --fold --output x.safetensors", 64, "--fold", ".onnx"),
     Wrong("export garbage.safetensors --output refused.onnx", 1, "garbage.safetensors"),
     Wrong("export run/last.safetensors --output /nowhere/x.onnx", 1, "/nowhere/x.onnx", "No such file"),
+    Wrong(
+      "train --dataset tensors --data images.safetensors --init model.onnx --output refused", 1, "model.onnx", "resnet predict"),
     Wrong("import model.onnx --output refused", 1, "model.onnx", "resnet predict"),
     Wrong("export model.onnx --output refused.safetensors", 1, "model.onnx", "ONNX"),
     Wrong("predict --checkpoint model.onnx --tensors images.safetensors --output refused --model resnet8", 64, "--model"),
