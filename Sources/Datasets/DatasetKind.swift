@@ -47,10 +47,6 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///   - synthetic: the images that ``synthetic`` makes.
   /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
   public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
-    if let path, InputFile.exists(path), self != .synthetic, InputFile.isFolder(path) == (self == .tensors) {
-      let (found, wanted) = self == .tensors ? ("folder", "safetensors file") : ("file", "folder")
-      throw Failure("\(path) is a \(found): the data set '\(rawValue)' is a \(wanted)")
-    }
     switch self {
     case .fashionMNIST: return try MNIST.fashion(path)
     case .mnist: return try MNIST.digits(try needed(path, "the folder of its four files"))
@@ -82,7 +78,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   private func requireKind(of path: String) throws {
     let what: String? =
       switch self {
-      case .tensors where Folder.exists(path): "a folder, but the data set 'tensors' is a safetensors file with images and labels"
+      case .tensors where InputFile.isFolder(path): "a folder, but the data set 'tensors' is a file of images and labels"
       case .folder where isFile(path): "a file, but the data set 'folder' is \(Self.folderContents)"
       case .mnist, .fashionMNIST, .cifar10, .cifar100:
         isFile(path) ? "a file, but the data set '\(rawValue)' is the folder of its files" : nil
@@ -91,7 +87,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     if let what { throw Failure("\(path): \(what)") }
   }
 
-  private func isFile(_ path: String) -> Bool { InputFile.exists(path) && !Folder.exists(path) }
+  private func isFile(_ path: String) -> Bool { InputFile.exists(path) && !InputFile.isFolder(path) }
 
   private func needed(_ path: String?, _ what: String) throws -> String {
     guard let path else { throw Failure("the data set '\(rawValue)' needs --data: \(what)") }

@@ -20,12 +20,6 @@ public enum Folder {
     }
   }
 
-  /// Whether the path leads to a folder.
-  public static func exists(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-  }
-
   /// The names in the folder, in no order; none where there is no such folder.
   /// - Throws: a ``Failure`` where it cannot be read.
   public static func entries(_ path: String) throws -> [String] {

@@ -141,7 +141,6 @@ struct TrainCommand: ParsableCommand {
           damaged: configuration.damaged ?? .fail)
       )
     }
-    if let weights = options.initialWeights { try refuseONNX(weights) }
     let kind = options.dataset ?? RunOptions.defaultDataset
     let initial = try initialNetwork()
     let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel

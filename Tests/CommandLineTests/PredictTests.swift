@@ -135,9 +135,9 @@ import Testing
     Wrong("import lacking.safetensors --output refused", 1, "lacking.safetensors: the nearest network is resnet8", "bn1.weight"),
     Wrong("evaluate \(sample) --dataset synthetic", 1, "channels"), Wrong("evaluate \(sample) --zero-init", 64, "--zero-init"),
     Wrong("import bare.safetensors --zero-init", 64, "--zero-init"), Wrong("predict \(sample) a --zero-init", 64, "--zero-init"),
-    Wrong("evaluate \(sample) --dataset folder --data images.safetensors", 1, "images.safetensors: a file, not a folder"),
-    Wrong("train --dataset mnist --data images.safetensors --output refused", 1, "images.safetensors is a file"),
-    Wrong("train --dataset tensors --data nothing --output refused", 1, "nothing is a folder"),
+    Wrong("evaluate \(sample) --dataset folder --data images.safetensors", 1, "images.safetensors: a file, but"),
+    Wrong("train --dataset mnist --data images.safetensors --output refused", 1, "images.safetensors: a file, but"),
+    Wrong("train --dataset tensors --data nothing --output refused", 1, "nothing: a folder, but"),
   ]
 
   @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {

@@ -128,6 +128,7 @@ enum Samples {
     try save("lacking") { $0["layer1.0.bn1.weight"] = nil }
     try save("surplus") { $0["layer9.weight"] = bias }
     try save("shape") { $0["fc.weight"] = HostTensor([Float](repeating: 0, count: 64), shape: [1, 64]) }
+    try save("width") { $0["fc.weight"] = HostTensor([Float](repeating: 0, count: 32), shape: [1, 32]) }
     try save("not-finite") { $0["fc.bias"] = bias }
     try save("integer-weights") { $0["fc.bias"] = HostTensor([1, 2, 3] as [Int32], shape: [3]) }
     try save("headless") { $0["fc.bias"] = nil }

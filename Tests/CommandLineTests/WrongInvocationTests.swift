@@ -182,7 +182,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     initial("garbage.safetensors"),
     initial("truncated.safetensors", "truncated"), initial("weights.pth", "zip"), initial("images.safetensors", "model"),
     initial("lacking.safetensors", "layer1.0.bn1.weight"), initial("surplus.safetensors", "layer9.weight"),
-    initial("shape.safetensors", "fc.weight", "[1, 64]"), initial("not-finite.safetensors", "fc.bias"),
+    initial("width.safetensors", "fc.weight", "[1, 32]"), initial("not-finite.safetensors", "fc.bias"),
     initial("integer-weights.safetensors", "fc.bias", "int32"),
     Wrong(
       "train --model resnet14 --dataset tensors --data images.safetensors --output refused --init bare.safetensors", 1,
