@@ -31,8 +31,8 @@ import Testing
   func groupsOfAnySizeAgreeWithTheReference(items: Int, localMemory: Int, inSixteenBits: Bool) throws {
     let (backend, reference) = (try backend(items: items, localMemory: localMemory), CPUBackend())
     let cases = Catalogue.sample(
-      (inSixteenBits ? Catalogue.half : Catalogue.small).filter(Self.isNoProduct), oneOf: 2, from: inSixteenBits ? 0 : 1)
-    #expect(cases.count > 100)
+      (inSixteenBits ? Catalogue.half : Catalogue.small).filter(Self.isNoProduct), oneOf: 4, from: inSixteenBits ? 0 : 1)
+    #expect(cases.count > 50)
     for subject in cases {
       let outcome = try Conformance.check(subject, on: backend, against: reference)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
