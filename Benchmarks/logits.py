@@ -22,20 +22,6 @@ NETWORKS = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resne
 LIMIT = 1e-4
 
 
-def network(name):
-    """Random weights, and scales, biases and running estimates that are not those of a new network."""
-    torch.manual_seed(0)
-    model = torch_models.build(name)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # The mean over all batches.
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, 0, 0.2)
-    with torch.no_grad():
-        model.train()(torch.randn(4, 3, 64, 64))
-    return model.eval()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=NETWORKS)
@@ -47,7 +33,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for name in options.networks:
-            model = network(name)
+            torch.manual_seed(0)
+            model = torch_models.randomise_normalisation(torch_models.build(name), torch.randn(4, 3, 64, 64))
             state = {key: value.contiguous() for key, value in model.state_dict().items()}
             files = {".safetensors": folder / f"{name}.safetensors", ".pth": folder / f"{name}.pth"}
             save_file(state, files[".safetensors"])

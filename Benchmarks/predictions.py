@@ -21,6 +21,7 @@ from PIL import Image
 from torchvision import transforms
 
 from loader import photograph
+from torch_models import randomise_normalisation
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIZES = [(375, 500), (500, 375), (224, 224), (256, 301), (640, 199), (90, 120), (1200, 1600)]
@@ -32,14 +33,9 @@ def network(name, images):
     """Random weights, statistics of these images, and logits that are neither all alike nor far apart."""
     torch.manual_seed(0)
     model = torchvision.models.get_model(name, weights=None)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # The mean over all batches.
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, 0, 0.2)
+    randomise_normalisation(model, images)
     with torch.no_grad():
-        model.train()(images)
-        logits = model.eval()(images)
+        logits = model(images)
         model.fc.weight *= 2 / logits.std(0).mean()
     return model
 

@@ -4,6 +4,7 @@ He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", and 20
 Xie et al. 2017 (ResNeXt); Zagoruyko and Komodakis 2016 (wide). Needs nothing but `torch`.
 """
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -169,3 +170,15 @@ def fold_batch_norms(model):
                 setattr(module, before, fuse_conv_bn_eval(parts[before], norm))
                 setattr(module, name, nn.Identity())
     return model
+
+
+def randomise_normalisation(model, images):
+    """Scales and biases that are not those of a new network, and running estimates of these images; for inference from then on."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # The mean over all batches.
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    with torch.no_grad():
+        model.train()(images)
+    return model.eval()
