@@ -78,7 +78,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   private func requireKind(of path: String) throws {
     let what: String? =
       switch self {
-      case .tensors where InputFile.isFolder(path): "a folder, but the data set 'tensors' is a file of images and labels"
+      case .tensors where InputFile.isFolder(path): "a folder, but the data set 'tensors' is a safetensors file"
       case .folder where isFile(path): "a file, but the data set 'folder' is \(Self.folderContents)"
       case .mnist, .fashionMNIST, .cifar10, .cifar100:
         isFile(path) ? "a file, but the data set '\(rawValue)' is the folder of its files" : nil
