@@ -172,13 +172,17 @@ def fold_batch_norms(model):
     return model
 
 
-def randomise_normalisation(model, images):
-    """Scales and biases that are not those of a new network, and running estimates of these images; for inference from then on."""
+def randomise_normalisation(model, images=None):
+    """Scales and biases that are not those of a new network, and running estimates of these images, or drawn; for inference from then on."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # The mean over all batches.
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.2)
-    with torch.no_grad():
-        model.train()(images)
+            if images is None:
+                nn.init.normal_(module.running_mean, 0, 0.2)
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+    if images is not None:
+        with torch.no_grad():
+            model.train()(images)
     return model.eval()
