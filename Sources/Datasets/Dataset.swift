@@ -139,6 +139,12 @@ public struct Normalization: Hashable, Codable, Sendable {
     self.deviation = deviation
   }
 
+  /// Whether it is one of images with so many channels that gives finite numbers.
+  public func fits(channels: Int) -> Bool {
+    mean.count == channels && deviation.count == channels && range.isFinite && range > 0 && mean.allSatisfy(\.isFinite)
+      && deviation.allSatisfy { $0.isFinite && $0 > 0 }
+  }
+
   /// The network's input for pixels [...,C]: float32 of the same count.
   public func applied(to pixels: some Collection<UInt8>) -> [Float] {
     let channels = mean.count

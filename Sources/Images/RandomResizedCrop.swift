@@ -17,12 +17,16 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
   public init(
     size: Int = 224, scale: ClosedRange<Float> = 0.08...1, ratio: ClosedRange<Float> = 3 / 4...4 / 3, flip: Bool = true
   ) {
-    precondition(
-      size > 0 && scale.lowerBound > 0 && ratio.lowerBound > 0, "[RandomResizedCrop] \(size), \(scale), \(ratio)")
     self.size = size
     self.scale = scale
     self.ratio = ratio
     self.flip = flip
+    precondition(isPossible, "[RandomResizedCrop] \(size), \(scale), \(ratio)")
+  }
+
+  /// Whether the size and the bounds are positive, and the bounds finite.
+  public var isPossible: Bool {
+    size > 0 && [scale, ratio].allSatisfy { $0.lowerBound > 0 && $0.upperBound.isFinite }
   }
 
   /// What is cut out, and whether it is mirrored.

@@ -86,8 +86,7 @@ extension ONNXModel {
     try about {
       let images = try ImageInterface(graph)
       let training = try Weights.Description(metadata: metadata)
-      let known = training?.imageSize.flatMap { $0.count == 2 && $0.allSatisfy((1...1 << 16).contains) ? $0 : nil }
-      let size = images.size ?? known.map { ($0[0], $0[1]) } ?? (224, 224)
+      let size = images.size ?? training?.imageSize.map { ($0[0], $0[1]) } ?? (224, 224)
       let (_, count) = try plan(images, [images.batch ?? 1, size.0, size.1, images.channels])
       let named = training.flatMap { $0.classes.count == count ? $0.classes : nil }
       let file = path.split(separator: "/").last ?? "model"

@@ -135,6 +135,12 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(
       imageSize.map { (1...Self.largestImage).contains($0) } ?? true,
       "--image-size \(imageSize ?? 0): it must be from 1 to \(Self.largestImage)")
+    try demand(
+      normalization?.fits(channels: model.channels) ?? true,
+      "normalization: a finite mean and a deviation above 0 are needed for each of \(model.channels) channels")
+    try demand(
+      randomCrop.map { $0.size == imageSize && $0.isPossible } ?? true, "randomCrop: it must be of the images' size, and possible"
+    )
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
   }
 }

@@ -50,15 +50,18 @@ public struct RunFolder {
     try AtomicFile.write(String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n", to: configurationPath)
   }
 
-  /// - Throws: ``Failure`` if there is no run or its configuration is damaged.
+  /// - Throws: ``Failure`` if there is no run, or its configuration is damaged or makes no sense.
   public func configuration() throws -> RunConfiguration {
     let bytes: [UInt8]
     do { bytes = try InputFile(configurationPath).read() } catch {
       throw Failure("there is no run to resume in \(path): \(error)")
     }
-    do { return try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
+    let configuration: RunConfiguration
+    do { configuration = try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
       throw Failure("\(configurationPath) is damaged: mend it, or begin a new run")
     }
+    do { try configuration.validate() } catch { throw Failure("\(configurationPath): \(error)") }
+    return configuration
   }
 
   /// Where a run stands: all it needs besides tensors to go on as if it had not stopped.

@@ -21,7 +21,7 @@ public struct Weights {
     public var normalization: Normalization?
     /// The data set that the network was trained on; nil for weights from elsewhere.
     public var dataset: String?
-    /// Height and width of the images it was trained on; nil where they are not known.
+    /// [height, width] of the images it was trained on; nil where they are not known.
     public var imageSize: [Int]?
 
     public init(model: ModelConfiguration, dataset: some LabelledImages) {
@@ -38,6 +38,11 @@ public struct Weights {
       guard let text = metadata[Weights.key] else { return nil }
       do { self = try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
         throw Failure("its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
+      }
+      let side = 1...RunConfiguration.largestImage
+      let isSized = imageSize.map { $0.count == 2 && $0.allSatisfy(side.contains) } ?? true
+      guard isSized, normalization?.fits(channels: model.channels) ?? true else {
+        throw Failure("its metadata '\(Weights.key)' describes images that cannot be: it is damaged")
       }
     }
 
@@ -59,6 +64,17 @@ public struct Weights {
   }
 
   private static let key = "resnet"
+
+  /// What is known of the weights as those of a network, which may be built otherwise than the file says.
+  /// - Throws: ``Failure`` for an unknown model.
+  public func description(as model: ModelConfiguration) throws -> Description {
+    let imported = try Description(imported: model)
+    guard var known = description else { return imported }
+    if known.classes.count != model.classes { known.classes = imported.classes }
+    if known.model.channels != model.channels { known.normalization = imported.normalization }
+    known.model = model
+    return known
+  }
 
   /// Reads a safetensors file or a checkpoint of `torch.save`, whatever the path ends in.
   /// - Throws: ``Failure`` where the file cannot be read, is damaged, or holds a NaN or an infinity.

@@ -55,7 +55,7 @@ struct Checkpoint {
       }
       let model = try ONNXModel(contentsOf: path)
       let known = try model.description()
-      let size = known.training?.imageSize.flatMap { $0.count == 2 && $0.allSatisfy { $0 > 0 } ? ($0[0], $0[1]) : nil }
+      let size = known.training?.imageSize.map { ($0[0], $0[1]) }
       (name, channels, classes) = (known.name, known.channels, known.classes)
       (normalization, dataset) = (known.training?.normalization, known.training?.dataset)
       (imageSize, isSizeFixed) = (known.fixedSize ?? size ?? (224, 224), known.fixedSize != nil)
@@ -65,15 +65,11 @@ struct Checkpoint {
     let (weights, model) = try options.read(path)
     try about(path) { try model.store.check(weights.tensors) }
     let configuration = model.configuration
-    let imported = try Weights.Description(imported: configuration)
-    let known = weights.description ?? imported
-    let size = known.imageSize.flatMap { $0.count == 2 && $0.allSatisfy { $0 > 0 } ? $0 : nil }
+    let known = try weights.description(as: configuration)
     let usual = try ModelConfiguration.usualInput(of: configuration.name).side
     (name, channels) = (configuration.name, configuration.channels)
-    classes = known.classes.count == configuration.classes ? known.classes : imported.classes
-    normalization = known.normalization
-    dataset = known.dataset
-    imageSize = (size?[0] ?? usual, size?[1] ?? usual)
+    (classes, normalization, dataset) = (known.classes, known.normalization, known.dataset)
+    imageSize = known.imageSize.map { ($0[0], $0[1]) } ?? (usual, usual)
     isSizeFixed = false
     network = .resNet(weights, model)
   }

@@ -26,10 +26,8 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     let (weights, model) = try options.read(input)
     let output = try output ?? unusedOutput()
-    var description = try weights.description ?? Weights.Description(imported: model.configuration)
-    description.model = model.configuration
     try about(input) { try model.store.check(weights.tensors) }
-    try weights.write(model, description, to: output)
+    try weights.write(model, try weights.description(as: model.configuration), to: output)
     print(describe(model, output))
   }
 
@@ -85,7 +83,7 @@ struct ExportCommand: ParsableCommand {
     switch try Format(path: output) {
     case .safetensors: try weights.write(model, nil, to: output)
     case .onnx:
-      let description = try weights.description ?? Weights.Description(imported: model.configuration)
+      let description = try weights.description(as: model.configuration)
       try ONNXExport.write(weights.tensors, model, description, folding: fold, to: output)
     }
     print(describe(model, output))

@@ -32,9 +32,11 @@ struct ModelOptions: ParsableArguments {
     try usage { _ = try ResNet(configuration(name, classes: 1, channels: 1)) }
   }
 
-  func configuration(_ name: String, classes: Int, channels: Int) -> ModelConfiguration {
-    ModelConfiguration(
-      name: name, classes: classes, channels: channels, shortcut: shortcut, stridePlacement: stride ?? .threeByThree,
-      zeroInitLastBatchNorm: zeroInit)
+  /// - Parameter known: what decides where no option does, if the network is the same.
+  func configuration(_ name: String, classes: Int, channels: Int, like known: ModelConfiguration? = nil) -> ModelConfiguration {
+    let known = known?.name == name ? known : nil
+    return ModelConfiguration(
+      name: name, classes: classes, channels: channels, shortcut: shortcut ?? known?.shortcut,
+      stridePlacement: stride ?? known?.stridePlacement ?? .threeByThree, zeroInitLastBatchNorm: zeroInit)
   }
 }

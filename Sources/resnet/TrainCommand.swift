@@ -47,6 +47,9 @@ struct TrainCommand: ParsableCommand {
     try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
     guard resume != nil else {
       try options.requirePhotographs()
+      if options.initialWeights != nil && modelOptions.zeroInit {
+        throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
+      }
       return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
     }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
@@ -144,28 +147,27 @@ struct TrainCommand: ParsableCommand {
     let kind = options.dataset ?? RunOptions.defaultDataset
     let initial = try initialNetwork()
     let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel
-    let trained = initial?.description.imageSize?.first
-    let side = try options.imageSize ?? trained ?? ModelConfiguration.usualInput(of: name).side
+    if kind == .folder, options.imageSize == nil, let trained = initial?.imageSize, trained[0] != trained[1] {
+      throw usageError("the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square: add --image-size")
+    }
+    let side = try options.imageSize ?? initial?.imageSize?[0] ?? ModelConfiguration.usualInput(of: name).side
     // The same pixels are to be the same input as before.
-    let normalization = kind == .folder ? initial.flatMap { Self.normalization(of: $0.description) } : nil
+    let normalization = kind == .folder ? initial.flatMap(Self.normalization) : nil
     let splits = try kind.open(
       from: options.data, imageSize: side, normalization: normalization, damaged: options.damaged ?? .fail)
-    var model = modelOptions.configuration(name, classes: splits.train.classes.count, channels: splits.train.shape[3])
-    if let known = initial?.model, options.model == nil && modelOptions.given.isEmpty {
-      (model.shortcut, model.stridePlacement) = (known.shortcut, known.stridePlacement)
-    }
+    let model = modelOptions.configuration(
+      name, classes: splits.train.classes.count, channels: splits.train.shape[3], like: initial?.model)
     var run = options.configuration(model, kind, imageSize: side)
     run.normalization = normalization
     return (run, splits)
   }
 
   /// What the weights to start from are for; nil where none are given, or where `--model` says it and they do not.
-  private func initialNetwork() throws -> (model: ModelConfiguration, description: Weights.Description)? {
+  private func initialNetwork() throws -> Weights.Description? {
     guard let path = options.initialWeights else { return nil }
     let weights = try WeightsOptions.weights(path)
-    if let description = weights.description { return (description.model, description) }
-    guard let model = options.model == nil ? try WeightsOptions.network(of: weights, path) : nil else { return nil }
-    return (model, try Weights.Description(imported: model))
+    if let description = weights.description { return description }
+    return options.model == nil ? try Weights.Description(imported: WeightsOptions.network(of: weights, path)) : nil
   }
 
   /// Nil where it is not known and photographs' usual one is to be used.
