@@ -20,15 +20,15 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// The number of elements; 1 for a scalar.
   public var count: Int { dimensions.reduce(1, *) }
 
-  /// The number of elements, or nil where it is above `bound`, however large the dimensions are.
+  /// The number of elements, or nil where it, or without elements the product of the other dimensions, is above `bound`. No
+  /// product of some of the dimensions overflows where this is not nil.
   public func count(within bound: Int) -> Int? {
-    if dimensions.contains(0) { return 0 }
-    var count = 1
-    for dimension in dimensions {
-      guard dimension <= bound / count else { return nil }
-      count *= dimension
+    var product = 1
+    for dimension in dimensions where dimension > 0 {
+      guard dimension <= bound / product else { return nil }
+      product *= dimension
     }
-    return count
+    return dimensions.contains(0) ? 0 : product
   }
 
   /// For example `[128, 32, 32, 16]`.

@@ -8,8 +8,7 @@ public struct SlidingAxis: Hashable, Sendable {
   public let output: Int
 
   /// - Parameter coversRest: whether pixels that are left over behind the last whole window get one more, which reaches beyond
-  /// the
-  ///   padding, if it begins before it.
+  ///   the padding, if it begins before it.
   /// - Precondition: everything is positive or, for padding, not negative.
   public init(
     input: Int, window: Int, stride: Int = 1, dilation: Int = 1, before: Int = 0, after: Int = 0, coversRest: Bool = false
@@ -28,6 +27,15 @@ public struct SlidingAxis: Hashable, Sendable {
       output = (count - 1) * stride >= input + before ? count - 1 : count
     } else {
       output = room / stride + 1
+    }
+  }
+
+  /// Whether there is a window of which no tap is a pixel of the input.
+  public var hasEmptyWindow: Bool {
+    (0..<output).contains { index in
+      let start = index * stride - before
+      let firstTap = start >= 0 ? 0 : (dilation - 1 - start) / dilation
+      return firstTap >= window || start + firstTap * dilation >= input
     }
   }
 }

@@ -13,7 +13,7 @@ public enum AtomicFile {
     let destination = try resolved(path)
     let temporary = folder(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw failure(path) }
+    guard descriptor >= 0 else { throw failure(path, in: folder(of: destination)) }
     var isOpen = true
     do {
       try body(Output(descriptor: descriptor, path: path))
@@ -37,6 +37,13 @@ public enum AtomicFile {
   /// Makes `text`, in UTF-8, the contents of the file.
   public static func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
 
+  /// Finds out before the work whether its result could be written; a disk may fill up later all the same.
+  /// - Throws: what ``write(to:_:)`` would throw.
+  public static func requireWritable(_ path: String) throws {
+    let folder = folder(of: try resolved(path))
+    guard access(folder.isEmpty ? "/" : folder, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
+  }
+
   /// Where the bytes of a file under way go.
   public struct Output {
     let descriptor: Int32
@@ -51,6 +58,10 @@ public enum AtomicFile {
         rest = rest.dropFirst(written)
       }
     }
+  }
+
+  private static func failure(_ path: String, in folder: String) -> Failure {
+    errno == ENOENT ? Failure("cannot write \(path): there is no folder \(folder)") : failure(path)
   }
 
   private static func failure(_ path: String) -> Failure { Failure("cannot write \(path): \(systemMessage())") }

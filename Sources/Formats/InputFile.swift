@@ -35,6 +35,12 @@ public struct InputFile: ~Copyable {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether both paths lead to one file.
+  public static func areSame(_ path: String, _ other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
   /// The `count` bytes from `offset` on.
   /// - Throws: a ``Failure`` where the disk fails or the file has become shorter.
   public func read(_ count: Int, at offset: Int) throws -> [UInt8] {

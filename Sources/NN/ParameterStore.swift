@@ -45,12 +45,14 @@ public final class ParameterStore {
     }
   }
 
-  /// The entries of the layers whose names are, or begin with, a prefix.
-  func layers(_ prefix: String) throws -> [Parameter] {
+  /// The entries of a layer, or of the layers of a part of the network.
+  /// - Throws: ``Failure`` where there are none.
+  public func layers(_ prefix: String) throws -> [Parameter] {
     let found = entries.filter { $0.isIn(prefix) }
     if !found.isEmpty { return found }
     let parts = Set(entries.compactMap { $0.name.split(separator: ".").first }).sorted().joined(separator: ", ")
-    throw Failure("no layer is, or begins with, '\(prefix)': its parts are \(parts), and layer1.0.conv1 would be a layer")
+    throw Failure(
+      "no layer or part is called '\(prefix)': the parts are \(parts), and conv1 of layer1's first block is layer1.0.conv1")
   }
 
   // MARK: Arenas

@@ -161,6 +161,12 @@ extension Constant {
       guard tensor.rawData.count == count * byteCount else {
         throw Failure("it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
       }
+      // Small types are widened.
+      let needed = count * (type.isFloatingPoint ? MemoryLayout<Float>.size : MemoryLayout<Int64>.size)
+      let left = HostMemory.available()
+      guard needed <= left else {
+        throw Failure("\(describe(shape)) of \(type.name) takes \(rounded(bytes: needed)), and \(rounded(bytes: left)) are left")
+      }
       self.init(type, shape, try type.decode(Array(tensor.rawData)))
     } else {
       let elements = try type.elements(of: tensor)
@@ -169,6 +175,8 @@ extension Constant {
     }
   }
 
+  /// - Returns: the dimensions, and the number of elements.
+  /// - Throws: ``Failure`` for more than a machine could hold.
   static func shape(_ dimensions: [Int64]) throws -> (shape: [Int], count: Int) {
     let shape = dimensions.map(Int.init)
     guard shape.count <= 16, shape.allSatisfy({ $0 >= 0 }), let count = Shape(shape).count(within: largestCount) else {

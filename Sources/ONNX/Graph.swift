@@ -38,9 +38,10 @@ struct Graph {
     metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
     let graph = model.graph
     guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
-    initializers = try Self.initializers(graph)
+    // First what is refused without much memory.
     nodes = try graph.node.enumerated().map { try Node($0.element, index: $0.offset, opset: Int(version)) }
     try Self.checkOperators(nodes)
+    initializers = try Self.initializers(graph)
     inputs = try graph.input.filter { [initializers] in initializers[$0.name] == nil }.map(Self.input)
     outputs = graph.output.map(\.name)
     consumers = try Self.consumers(inputs, initializers, nodes, outputs)

@@ -12,7 +12,7 @@ struct ImageInterface {
   let channels: Int
   /// Images that the graph takes at once; nil for any number.
   let batch: Int?
-  /// Height and width; nil where not both are fixed.
+  /// Height and width, of which one that is not fixed is as the other; nil where neither is.
   let size: (height: Int, width: Int)?
   /// Whether the graph ends with a softmax.
   let givesProbabilities: Bool
@@ -32,7 +32,7 @@ struct ImageInterface {
     let (c, h, w) = isChannelsLast ? (shape[3], shape[1], shape[2]) : (shape[1], shape[2], shape[3])
     guard let c else { throw Failure("input '\(shortened(input.name))' does not say how many channels images have") }
     (channels, batch) = (c, shape[0])
-    size = if let h, let w { (h, w) } else { nil }
+    size = (h ?? w).flatMap { height in (w ?? h).map { (height, $0) } }
     givesProbabilities = Self.endsWithSoftmax(output, graph)
   }
 

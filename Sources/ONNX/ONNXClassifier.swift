@@ -4,7 +4,8 @@ import Training
 
 /// A model in an ONNX file as a classifier of images [N,H,W,C], whichever order the graph wants them in.
 ///
-/// A graph is planned for each size of batch that comes; parameters on the device are shared between plans.
+/// The graph is planned for the first batch and again only for larger or other images: what the device holds of the weights may
+/// depend on the plan and is there once. Smaller batches are filled up with zeros.
 public final class ONNXClassifier: Classifier {
   public let name: String
   public let classes: [String]
@@ -17,7 +18,7 @@ public final class ONNXClassifier: Classifier {
   private let model: ONNXModel
   private let interface: ImageInterface
   private let runner: Runner
-  private var plans: [Shape: (plan: Plan, lastUses: [[Int]])] = [:]
+  private var planned: (images: Shape, plan: Plan, lastUses: [[Int]])?
 
   /// - Throws: ``Failure`` where the model is no classifier of images, and for several devices.
   public init(_ model: ONNXModel, on backend: any Backend) throws {
@@ -32,8 +33,9 @@ public final class ONNXClassifier: Classifier {
   }
 
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
-    guard let batch = interface.batch, batch != x.shape[0] else { return try run(x) }
-    // A graph for so many images only: as often as it takes, the last time with zeros for those that are missing.
+    let batch = interface.batch ?? max(x.shape[0], planned?.images[0] ?? 0)
+    if batch == x.shape[0] { return try run(x) }
+    // As often as it takes, the last time with zeros for those that are missing.
     let (count, row) = (x.shape[0], x.count / x.shape[0])
     let y = try backend.tensor([count, classes.count])
     for first in stride(from: 0, to: count, by: batch) {
@@ -58,12 +60,14 @@ public final class ONNXClassifier: Classifier {
   }
 
   private func plan(for images: Shape) throws -> (plan: Plan, lastUses: [[Int]]) {
-    if let known = plans[images] { return known }
+    if let planned, planned.images == images { return (planned.plan, planned.lastUses) }
+    runner.forgetParameters()
     let (plan, count) = try model.about { try model.plan(interface, images) }
     guard count == classes.count else {
       throw Failure("\(model.path): it gives \(count) classes for images \(images), and \(classes.count) for others")
     }
-    plans[images] = (plan, plan.lastUses())
-    return (plan, plan.lastUses())
+    let lastUses = plan.lastUses()
+    planned = (images, plan, lastUses)
+    return (plan, lastUses)
   }
 }

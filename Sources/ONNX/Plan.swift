@@ -59,6 +59,9 @@ final class Runner {
 
   init(on backend: any Backend) { self.backend = backend }
 
+  /// Frees what the plans so far have made.
+  func forgetParameters() { parameters = [:] }
+
   func tensors(of parameter: Parameter) throws -> [Tensor] {
     if let made = parameters[parameter.key] { return made }
     let made = try parameter.make(backend)

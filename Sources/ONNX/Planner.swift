@@ -11,15 +11,15 @@ final class Planner {
   private var arrangements: [Arrangement: Computed] = [:]
   /// Nodes that another one does along with its own work.
   private var done: Set<Int> = []
-  /// Elements of the constants of floats that were worked out.
-  private var foldedCount = 0
+  /// Elements of the constants that were worked out, of floats and of integers.
+  private var foldedCounts = (floats: 0, integers: 0)
 
   /// Elements of a value that is computed: kernels count them in 32 bits.
   static let largestCount = Int(Int32.max)
   /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
   private static let largestFoldedCount = 1 << 28
-  /// Elements of a constant of integers that is worked out: shapes are far smaller.
-  private static let largestIntegerCount = 1 << 16
+  /// The same of integers: shapes are far smaller.
+  private static let largestIntegerCount = 1 << 20
 
   /// - Parameter shapes: of the inputs, and the order in which their dimensions lie in memory; nil for theirs.
   /// - Returns: a plan whose outputs are row-major.
@@ -133,9 +133,12 @@ final class Planner {
 
   /// The same before a constant of so many elements is made.
   func count(folded count: Int, _ type: ElementType) throws {
-    let most = type.isFloatingPoint ? Self.largestFoldedCount - foldedCount : Self.largestIntegerCount
-    guard count <= most else { throw Failure("a constant is worked out of \(count) elements, and \(most) are supported") }
-    if type.isFloatingPoint { foldedCount += count }
+    let most = type.isFloatingPoint ? Self.largestFoldedCount : Self.largestIntegerCount
+    let before = type.isFloatingPoint ? foldedCounts.floats : foldedCounts.integers
+    guard count <= most - before else {
+      throw Failure("constants of \(before + count) elements of \(type.name) are worked out, and \(most) are supported")
+    }
+    if type.isFloatingPoint { foldedCounts.floats += count } else { foldedCounts.integers += count }
   }
 
   /// Whether anything reads the node's output of that number.

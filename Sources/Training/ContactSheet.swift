@@ -19,7 +19,8 @@ public struct ContactSheet {
   public init(
     _ configuration: RunConfiguration, _ images: any LabelledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend
   ) throws {
-    let shown = images.prefix(samples)
+    try configuration.check(images)
+    let shown = images.prefix(min(samples, configuration.limitTrain ?? samples))
     (self.samples, self.epochs) = (shown.count, epochs)
     if configuration.augmentation?.changesPixels == true, let dataset = images as? Dataset { try dataset.requirePixels() }
 

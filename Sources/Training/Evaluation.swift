@@ -35,7 +35,7 @@ extension ModelConfiguration {
 public struct Evaluation: Sendable {
   public let metrics: Metrics
   /// The classes' names in the order of the labels.
-  public let classes: [String]
+  public var classes: [String]
   /// Images of a class that were taken for one, by label · classes + prediction; those that are not here were none.
   private let counts: [Int: Int]
 

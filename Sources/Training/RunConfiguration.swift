@@ -123,9 +123,15 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
         scale.factor.isFinite && scale.factor >= 0,
         "--learning-rate-scale \(scale.prefix)=\(scale.factor): the factor must be at least 0")
     }
+    for prefix in frozen ?? [] {
+      let scale = learningRateScales?.first { $0.prefix == prefix || $0.prefix.hasPrefix("\(prefix).") }
+      try demand(scale == nil, "--learning-rate-scale \(scale?.prefix ?? ""): it is frozen by --freeze \(prefix), leave one out")
+    }
     try demand(clipNorm.map { $0.isFinite && $0 > 0 } ?? true, "--clip-norm \(clipNorm ?? 0): it must be above 0")
     try demand(averageDecay.map { $0 >= 0 && $0 < 1 } ?? true, "--ema \(averageDecay ?? 0): it must be at least 0 and below 1")
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
+    try demand(
+      warmupEpochs <= Double(epochs), "--warmup-epochs \(warmupEpochs): the run has \(epochs), so the rate would not be reached")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
     try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
     try augmentation?.validate()
@@ -142,5 +148,27 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
       randomCrop.map { $0.size == imageSize && $0.isPossible } ?? true, "randomCrop: it must be of the images' size, and possible"
     )
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
+  }
+
+  /// - Throws: ``Failure`` where ``frozen`` or ``learningRateScales`` name what the network does not have, or nothing is left to train.
+  public func checkLayers() throws {
+    let store = try ResNet(model).store
+    let named = (frozen ?? []).map { ("--freeze", $0) } + (learningRateScales ?? []).map { ("--learning-rate-scale", $0.prefix) }
+    for (option, prefix) in named {
+      do { _ = try store.layers(prefix) } catch { throw Failure("\(option) \(prefix): \(error)") }
+    }
+    try store.freeze(frozen ?? [])
+  }
+
+  /// - Throws: ``Failure`` where training on these images makes no sense.
+  public func check(_ images: some LabelledImages) throws {
+    try model.check(images)
+    let (height, width) = (images.shape[1], images.shape[2])
+    guard images.classes.count > 1 else {
+      throw Failure("\(data ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
+    }
+    if let padding = augmentation?.padding, padding >= min(height, width) {
+      throw Failure("--crop-padding \(padding): some crops of the images of \(height)×\(width) would be nothing but padding")
+    }
   }
 }

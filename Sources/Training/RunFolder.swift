@@ -78,6 +78,7 @@ public struct RunFolder {
     var bestAccuracy = -1.0
   }
 
+  private static let positionKey = "position"
   private static let lossScaleName = "loss_scale"
   private static let averageName = "average"
 
@@ -98,8 +99,11 @@ public struct RunFolder {
     for (name, arena) in state.optimiser.state { add(name, try state.store.dictionary(of: arena)) }
     if let average = state.average { add(Self.averageName, try average.model.store.stateDictionary()) }
     if let scale = state.optimiser.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
-    try Safetensors.write(tensors, metadata: ["position": try Weights.encode(position)], to: resumePath)
+    try Safetensors.write(tensors, metadata: [Self.positionKey: try Weights.encode(position)], to: resumePath)
   }
+
+  /// Whether a file with this metadata is what ``save(_:_:)`` writes.
+  static func isState(_ metadata: [String: String]) -> Bool { metadata[positionKey] != nil }
 
   /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
   func check(_ position: Position, stepsPerEpoch: Int, totalSteps: Int) throws {
@@ -128,7 +132,7 @@ public struct RunFolder {
   func load(into state: State) throws -> Position {
     guard holdsState else { throw Failure("there is nothing to resume in \(path), no \(resumePath): begin a new run") }
     let file = try Safetensors.read(resumePath)
-    guard let text = file.metadata["position"],
+    guard let text = file.metadata[Self.positionKey],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
     else { throw damaged }
     var rest = file.tensors

@@ -106,8 +106,19 @@ public final class Trainer {
     validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
+    let size = min(configuration.batchSize, train.count)
+    if size < configuration.batchSize {
+      notes.append("batches are of the \(size) images that there are, not of \(configuration.batchSize)")
+    }
     let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
-    stepsPerEpoch = max(1, batches / (configuration.accumulate ?? 1))
+    let wanted = configuration.accumulate ?? 1
+    stepsPerEpoch = max(1, batches / wanted)
+    let rest = batches - stepsPerEpoch * wanted
+    if rest < 0 {
+      notes.append("a step is of \(batches) batches, as an epoch has no more, not of \(wanted)")
+    } else if rest > 0 {
+      notes.append("\(rest) of the \(batches) batches of an epoch are left out: they make no step of \(wanted)")
+    }
     let scheduled = stepsPerEpoch * configuration.epochs
     totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
     schedule = Schedule(
@@ -134,7 +145,7 @@ public final class Trainer {
   private static func check(
     _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
-    try configuration.model.check(train)
+    try configuration.check(train)
     if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
     let shape = train.shape
     let batch = min(configuration.batchSize, train.count)

@@ -39,10 +39,12 @@ public struct Weights {
       do { self = try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
         throw Failure("its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
       }
-      let side = 1...RunConfiguration.largestImage
-      let isSized = imageSize.map { $0.count == 2 && $0.allSatisfy(side.contains) } ?? true
-      guard isSized, normalization?.fits(channels: model.channels) ?? true else {
-        throw Failure("its metadata '\(Weights.key)' describes images that cannot be: it is damaged")
+      let sides = 1...RunConfiguration.largestImage
+      guard imageSize.map({ $0.count == 2 && $0.allSatisfy(sides.contains) }) ?? true else {
+        throw Failure("its metadata '\(Weights.key)' is damaged: no images have the size \(imageSize ?? [])")
+      }
+      guard normalization?.fits(channels: model.channels) ?? true else {
+        throw Failure("its metadata '\(Weights.key)' is damaged: its normalization does not fit \(model.channels) channels")
       }
     }
 
@@ -86,6 +88,10 @@ public struct Weights {
       let file = try Safetensors.read(path)
       (tensors, metadata) = (file.tensors, file.metadata)
     }
+    if RunFolder.isState(metadata) {
+      throw Failure("\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
+    }
+    if tensors.isEmpty { throw Failure("\(path): there are no tensors in it") }
     if let (name, _) = tensors.sorted(by: { $0.key < $1.key }).first(where: { !$0.value.isFinite }) {
       throw Failure("\(path): tensor '\(name)' has values that are not finite numbers: the training that made it had diverged")
     }

@@ -20,7 +20,7 @@ extension ColorJitter {
 
 /// What is done to training images by chance.
 struct AugmentationOptions: ParsableArguments {
-  @Flag(inversion: .prefixedNo, help: "Random crops and mirroring. Default: what suits the data set.")
+  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Random crops and mirroring. Default: what suits the data set.")
   var augment: Bool?
   @Option(
     help: ArgumentHelp(
@@ -28,7 +28,9 @@ struct AugmentationOptions: ParsableArguments {
       valueName: "pixels"))
   var cropPadding: Int?
   @Option(
-    help: ArgumentHelp("Random brightness, contrast, saturation and hue, for example 0.4,0.4,0.4,0.1.", valueName: "b,c,s,h"),
+    help: ArgumentHelp(
+      "Random brightness, contrast, saturation and hue, for example 0.4,0.4,0.4,0.1; those left out at the end stay as they are.",
+      valueName: "b,c,s,h"),
     transform: ColorJitter.init(parsing:))
   var colorJitter: ColorJitter?
   @Flag(help: "One random change of 14 to each image, as TrivialAugmentWide.")

@@ -23,8 +23,10 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Height and width of the images of 'folder'. Default: those of training, else what is usual for the network.")
   var imageSize: Int?
 
-  @Option(help: "Whether images of 'folder' that cannot be decoded end it or are left out: fail or skip.")
-  var damaged = DamagedImages.fail
+  @OptionGroup var normalization: NormalizationOptions
+
+  @Option(help: "Whether images of 'folder' that cannot be decoded end it or are left out: fail or skip. Default: fail.")
+  var damaged: DamagedImages?
 
   @Option(help: "Images at once.")
   var batchSize = 128
@@ -56,36 +58,33 @@ struct EvaluateCommand: ParsableCommand {
     guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
-    if dataset != .folder, imageSize != nil {
-      throw usageError("--image-size is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
+    let aboutPhotographs = imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : normalization.given
+    if dataset != .folder, let option = aboutPhotographs {
+      throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     let side = imageSize ?? checkpoint.imageSize.height
-    let validation = try dataset.open(from: data, imageSize: side, damaged: damaged).validation
+    let validation = try dataset.open(from: data, imageSize: side, damaged: damaged ?? .fail).validation
     reportIgnored(validation)
     try checkpoint.check(validation, at: data)
+    let known =
+      validation is PhotographDataset ? try normalization.normalization(for: checkpoint) : validation.normalization
     let images = try batches(of: validation, for: checkpoint)
     let (precision, size) = (precision.precision ?? .fp32, images.viewShape)
-    if confusion != nil { try Evaluation.requireWritable(classes: checkpoint.classes.count) }
+    if let confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
     let classifier = try checkpoint.classifier(
-      on: device, tuning, images: [batchSize, size.height, size.width, size.channels], precision: precision)
+      on: device, tuning, images: [min(batchSize, validation.count), size.height, size.width, size.channels], precision: precision
+    )
     let evaluation = try classifier.evaluate(
-      images, normalization(validation, checkpoint), precision: precision, progress: { _ in Signals.pending == nil },
+      images, known, precision: precision, progress: { _ in Signals.pending == nil },
       onDamage: { printError("left out: \($0)") })
-    guard let evaluation else { throw Signals.exitCode }
+    guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
     }
-    if let confusion { try evaluation.writeConfusion(to: confusion) }
+    // Foreign networks number their classes only.
+    if validation.classes.count == evaluation.classes.count { evaluation.classes = validation.classes }
     if json { printJSON(evaluation.json) } else { print(evaluation.text) }
-  }
-
-  /// Photographs are normalised as those of training were; other data sets know how.
-  private func normalization(_ images: any LabelledImages, _ checkpoint: Checkpoint) throws -> Normalization {
-    let known = images is PhotographDataset ? checkpoint.normalization ?? images.normalization : images.normalization
-    guard known.mean.count == checkpoint.channels else {
-      throw Failure("\(checkpoint.path) does not say how images of \(checkpoint.channels) channels are normalised")
-    }
-    return known
+    if let confusion { try evaluation.writeConfusion(to: confusion) }
   }
 
   private func batches(of images: any LabelledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {

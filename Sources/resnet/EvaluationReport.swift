@@ -12,11 +12,12 @@ extension Evaluation {
   /// Of more classes those are printed of which the least is right.
   private static let printedWorst = 20
 
-  /// - Throws: ``Failure`` where there are too many classes for a matrix.
-  static func requireWritable(classes: Int) throws {
+  /// - Throws: ``Failure`` where there are too many classes for a matrix, or it has no place.
+  static func requireWritable(classes: Int, to path: String) throws {
     guard classes <= largestMatrix else {
       throw Failure("a confusion matrix of \(grouped(classes)) classes is too large, of \(grouped(largestMatrix)) it is not")
     }
+    try AtomicFile.requireWritable(path)
   }
 
   /// The line with the figures, a table of the classes, and the matrix where it is small.

@@ -26,6 +26,7 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     let (weights, model) = try options.read(input)
     let output = try output ?? unusedOutput()
+    try requireOther(output, than: input)
     try about(input) { try model.store.check(weights.tensors) }
     try weights.write(model, try weights.description(as: model.configuration), to: output)
     print(describe(model, output))
@@ -80,6 +81,7 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     let (weights, model) = try options.read(checkpoint)
     try about(checkpoint) { try model.store.check(weights.tensors) }
+    try requireOther(output, than: checkpoint)
     switch try Format(path: output) {
     case .safetensors: try weights.write(model, nil, to: output)
     case .onnx:
@@ -87,6 +89,13 @@ struct ExportCommand: ParsableCommand {
       try ONNXExport.write(weights.tensors, model, description, folding: fold, to: output)
     }
     print(describe(model, output))
+  }
+}
+
+/// - Throws: a usage error where the output would replace the input.
+private func requireOther(_ output: String, than input: String) throws {
+  if InputFile.areSame(input, output) {
+    throw usageError("--output \(output) is the file that is read, which would be lost: give another")
   }
 }
 

@@ -43,13 +43,7 @@ struct PredictCommand: ParsableCommand {
   @Option(help: "Height and width that the network sees. Default: those of training, else what is usual for the network.")
   var imageSize: Int?
 
-  @Option(
-    help: ArgumentHelp(
-      "Mean of each channel over the training images, in 0…1, where the file does not tell.", valueName: "0.485,0.456,0.406"))
-  var mean: String?
-
-  @Option(help: ArgumentHelp("Its standard deviation.", valueName: "0.229,0.224,0.225"))
-  var std: String?
+  @OptionGroup var normalization: NormalizationOptions
 
   @Flag(help: "Print a JSON array with an object for each image.")
   var json = false
@@ -72,11 +66,10 @@ struct PredictCommand: ParsableCommand {
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
     try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
-    _ = try givenNormalization()
     if tensors != nil {
       let ofImages: [(String, Bool)] = [
         ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
-        ("--image-size", imageSize != nil), ("--mean", mean != nil), ("--json", json),
+        ("--image-size", imageSize != nil), (normalization.given ?? "", normalization.given != nil), ("--json", json),
       ]
       if let option = ofImages.first(where: \.1) {
         throw ValidationError("--tensors runs the network on tensors as they are: leave \(option.0) out")
@@ -97,8 +90,9 @@ struct PredictCommand: ParsableCommand {
   // MARK: Images
 
   private func classify(_ checkpoint: Checkpoint) throws {
-    let normalization = try normalization(checkpoint)
-    let paths = try ImageFiles.find(images)
+    let normalization = try normalization(of: checkpoint)
+    let (paths, ignored) = try ImageFiles.find(images)
+    reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
     let batches = try DecodedImages(
       items, try checkpoint.preparation(size: imageSize), channels: checkpoint.channels, batchSize: batchSize,
@@ -115,41 +109,13 @@ struct PredictCommand: ParsableCommand {
     if report.failures > 0 { throw ExitCode.failure }
   }
 
-  private func normalization(_ checkpoint: Checkpoint) throws -> Normalization {
+  private func normalization(of checkpoint: Checkpoint) throws -> Normalization {
     guard checkpoint.channels == 1 || checkpoint.channels == 3 else {
       throw Failure(
         "\(checkpoint.path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3: "
           + "use --tensors")
     }
-    if let given = try givenNormalization() {
-      guard given.mean.count == checkpoint.channels else {
-        throw usageError(
-          "--mean and --std have \(given.mean.count) values, \(checkpoint.name) takes images of \(checkpoint.channels) channels")
-      }
-      return given
-    }
-    // Tensors were used as they were: how they had been made is not known.
-    guard let known = checkpoint.normalization, checkpoint.dataset != DatasetKind.tensors.rawValue else {
-      throw usageError("\(checkpoint.path) does not say how images are normalised: add --mean and --std")
-    }
-    return known
-  }
-
-  private func givenNormalization() throws -> Normalization? {
-    guard mean != nil || std != nil else { return nil }
-    guard let mean, let std else { throw ValidationError("--mean and --std go together") }
-    func numbers(_ text: String, _ name: String, _ isRight: (Float) -> Bool) throws -> [Float] {
-      let values = text.split(separator: ",", omittingEmptySubsequences: false).map { Float($0) }
-      guard values.allSatisfy({ $0.map { $0.isFinite && isRight($0) } ?? false }) else {
-        throw ValidationError("\(name) '\(text)': a number for each channel is needed, with commas between them")
-      }
-      return values.compactMap { $0 }
-    }
-    let (means, deviations) = (try numbers(mean, "--mean") { _ in true }, try numbers(std, "--std") { $0 > 0 })
-    guard means.count == deviations.count else {
-      throw ValidationError("--mean has \(means.count) values and --std \(deviations.count): one for each channel is needed")
-    }
-    return Normalization(mean: means, deviation: deviations)
+    return try normalization.normalization(for: checkpoint)
   }
 
   // MARK: Tensors
@@ -159,6 +125,7 @@ struct PredictCommand: ParsableCommand {
     let precision = precision.precision ?? .fp32
     let batch = Shape([min(batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
     let classifier = try checkpoint.classifier(on: device, images: batch, precision: precision)
+    try AtomicFile.requireWritable(output)
     let logits = try about(checkpoint.path) {
       try classifier.outputs(of: images, batchSize: batchSize, precision: precision) { _ in Signals.pending == nil }
     }

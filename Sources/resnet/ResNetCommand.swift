@@ -17,6 +17,8 @@ struct ResNetCommand: ParsableCommand {
     occupyStandardStreams()
     // A write that passes a file-size limit fails with an error instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
+    // Whoever reads a pipe sees every line when it is printed.
+    setvbuf(stdout, nil, _IOLBF, 0)
     do {
       var command = try parseAsRoot()
       try command.run()

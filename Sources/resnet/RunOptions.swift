@@ -70,7 +70,8 @@ struct RunOptions: ParsableArguments {
   @Option(
     name: .customLong("learning-rate-scale"),
     help: ArgumentHelp(
-      "Multiply a layer's rate, or a part's, for example layer1=0.1; may be repeated.", valueName: "layer=factor"))
+      "Multiply a layer's rate, or a part's, for example layer1=0.1; of several the longest name counts. May be repeated.",
+      valueName: "layer=factor"))
   var learningRateScales: [Optimiser.RateScale] = []
   @Option(
     name: .customLong("freeze"),
@@ -115,7 +116,7 @@ struct RunOptions: ParsableArguments {
       valueName: "file"))
   var initialWeights: String?
   @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
-  @Flag(inversion: .prefixedNo, help: "A new order each epoch. Default: yes.")
+  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "A new order each epoch. Default: yes.")
   var shuffle: Bool?
 
   /// The names of the options that were given.

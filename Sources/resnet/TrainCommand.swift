@@ -2,6 +2,7 @@ import ArgumentParser
 import CPUBackend
 import Compute
 import Datasets
+import Formats
 import Models
 import NN
 import OpenCLBackend
@@ -45,6 +46,9 @@ struct TrainCommand: ParsableCommand {
     if profile { try device.requireProfile() }
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
     try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
+    if let showAugmentation, !showAugmentation.lowercased().hasSuffix(".png") {
+      throw ValidationError("--show-augmentation '\(showAugmentation)': it is a PNG, and its name ends in .png")
+    }
     guard resume != nil else {
       try options.requirePhotographs()
       if options.initialWeights != nil && modelOptions.zeroInit {
@@ -63,7 +67,9 @@ struct TrainCommand: ParsableCommand {
     var (configuration, splits) = try prepare()
     try configuration.validate()
     reportIgnored(splits.train, splits.validation)
+    try configuration.check(splits.train)
     if let path = showAugmentation {
+      try AtomicFile.requireWritable(path)
       let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend())
       try sheet.image.writePNG(to: path)
       return print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
@@ -120,7 +126,7 @@ struct TrainCommand: ParsableCommand {
       let timing = trainer.timing
       print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
     }
-    if trainer.timing.waited > trainer.timing.wall / 10 {
+    if trainer.timing.waited > max(1, trainer.timing.wall / 10) {
       printError(
         "\(fixed(trainer.timing.waited, 1)) s of \(fixed(trainer.timing.wall, 1)) s of training were spent waiting for images to be "
           + "decoded: see resnet bench loader")
@@ -159,6 +165,7 @@ struct TrainCommand: ParsableCommand {
       name, classes: splits.train.classes.count, channels: splits.train.shape[3], like: initial?.model)
     var run = options.configuration(model, kind, imageSize: side)
     run.normalization = normalization
+    try usage { try run.checkLayers() }
     return (run, splits)
   }
 

@@ -43,6 +43,9 @@ struct WeightsOptions: ParsableArguments {
 
   private func configuration(_ weights: Weights, _ path: String) throws -> ModelConfiguration {
     if let model {
+      if let described = weights.description?.model.name, described != model {
+        throw usageError("\(path) says itself that its network is \(described), not \(model): leave --model out")
+      }
       guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.weight"],
         head.shape.rank == 2
       else {

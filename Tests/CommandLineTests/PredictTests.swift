@@ -73,8 +73,16 @@ import Testing
       let table = try run("evaluate --checkpoint run/last.safetensors --data data --damaged skip", in: folder)
       #expect(table.code == 0 && table.out.hasPrefix("14 images: loss ") && table.out.contains("most often taken for"))
 
-      // Weights that do not name their classes are told by the number of these.
+      // Weights that do not say how images are normalised do not guess; nor do the classes lack their names.
       _ = try run("export run/last.safetensors --output plain.safetensors", in: folder)
+      let plain =
+        "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16 --damaged skip"
+      let unknown = try run(plain, in: folder)
+      #expect(unknown.code == 64 && unknown.complaint.contains("add --mean and --std"), "\(unknown.err)")
+      let usual = try run("\(plain) --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --tta flip", in: folder)
+      #expect(usual.code == 0 && usual.out.hasPrefix("14 images: ") && usual.out.contains("\nant "), "\(usual.err)")
+
+      // Weights that do not name their classes are told by the number of these.
       for split in ["train", "val"] { try FileManager.default.removeItem(atPath: "\(folder)/data/\(split)/cat") }
       let fewer = try run(
         "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16", in: folder)
@@ -131,7 +139,12 @@ import Testing
     Wrong("evaluate \(sample) --data images.safetensors --image-size 16", 64, "--image-size", "folder"),
     Wrong("evaluate \(sample) --data images.safetensors --tta ten-crop", 1, "ten crops", "8×8"),
     Wrong("evaluate \(sample) --data images.safetensors --confusion ''", 64, "--confusion"),
-    Wrong("evaluate \(sample) --data images.safetensors --confusion /nowhere/x", 1, "/nowhere/x", "No such file"),
+    Wrong("evaluate \(sample) --data images.safetensors --confusion /nowhere/x", 1, "/nowhere/x", "no folder /nowhere"),
+    Wrong("evaluate \(sample) --data images.safetensors --mean 0.5 --std 0.5", 64, "--mean", "photographs"),
+    Wrong("evaluate \(sample) --data images.safetensors --damaged skip", 64, "--damaged", "photographs"),
+    Wrong("evaluate \(sample) --data images.safetensors --mean 0.5", 64, "--mean and --std"),
+    Wrong("predict \(sample) --tensors images.safetensors --output /nowhere/x", 1, "no folder /nowhere"),
+    Wrong("predict \(sample) a.png --mean 128 --std 1", 64, "--mean '128'", "0 to 1"),
     Wrong("import lacking.safetensors --output refused", 1, "lacking.safetensors: the nearest network is resnet8", "bn1.weight"),
     Wrong("evaluate \(sample) --dataset synthetic", 1, "channels"), Wrong("evaluate \(sample) --zero-init", 64, "--zero-init"),
     Wrong("import bare.safetensors --zero-init", 64, "--zero-init"), Wrong("predict \(sample) a --zero-init", 64, "--zero-init"),

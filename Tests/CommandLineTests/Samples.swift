@@ -64,6 +64,7 @@ enum Samples {
       ),
       ("colour", [("images", images(8, channels: 3)), ("labels", eight)]),
       ("more-classes", [("images", good), ("labels", labels([0, 1, 2, 3, 4, 5, 6, 7]))]),
+      ("one-class", [("images", good), ("labels", labels([0, 0, 0, 0, 0, 0, 0, 0]))]),
       ("negative-label", [("images", good), ("labels", labels([0, 1, 2, -1, 1, 2, 0, 1]))]),
       ("large-label", [("images", good), ("labels", labels([0, 1, 2, 70000, 1, 2, 0, 1]))]),
       ("float-labels", [("images", good), ("labels", HostTensor([Float](repeating: 0, count: 8), shape: [8]))]),
@@ -82,7 +83,7 @@ enum Samples {
           ("images", good), ("labels", eight), ("validation_images", images(8, channels: 3)), ("validation_labels", eight),
         ]
       ),
-      ("one-pixel", [("images", HostTensor([Float](repeating: 1, count: 1), shape: [1, 1, 1, 1])), ("labels", labels([0]))]),
+      ("one-pixel", [("images", HostTensor([Float](repeating: 1, count: 1), shape: [1, 1, 1, 1])), ("labels", labels([1]))]),
     ]
     for (name, tensors) in files { try Safetensors.write(tensors, metadata: [:], to: "\(folder)/\(name).safetensors") }
     let bytes = [UInt8](try contents("\(folder)/images.safetensors"))
@@ -137,6 +138,14 @@ enum Samples {
     try save(
       "absurd",
       metadata: ["resnet": description.replacingOccurrences(of: "\"channels\":1", with: "\"channels\":4611686018427387904")])
+    for (name, known, other) in [
+      ("no-size", "[8,8]", "[0,8]"), ("three-sizes", "[8,8]", "[8,8,8]"), ("two-means", "\"mean\":[0]", "\"mean\":[0,0]"),
+      ("no-deviation", "\"deviation\":[1]", "\"deviation\":[0]"),
+    ] {
+      guard description.contains(known) else { throw Surprise("the description has no \(known): \(description)") }
+      try save(name, metadata: ["resnet": description.replacingOccurrences(of: known, with: other)])
+    }
+    try Safetensors.write([], metadata: [:], to: "\(folder)/no-tensors.safetensors")
     try save("other-model", metadata: ["resnet": description.replacingOccurrences(of: "resnet8", with: "resnet9")])
     try save("other-data", metadata: ["resnet": description.replacingOccurrences(of: "\"tensors\"", with: "\"words\"")])
   }
@@ -152,6 +161,7 @@ enum Samples {
     try copy("run-config", configuration, "{\"model\": 1}")
     try copy("run-text", configuration, "not JSON")
     try copy("run-model", "\"resnet8\"", "\"resnet14\"")
+    try copy("run-sizeless", "\"labelSmoothing\"", "\"imageSize\" : 0, \"labelSmoothing\"")
     try copy("run-batch", "\"batchSize\" : 4", "\"batchSize\" : -4")
     try copy("run-words", "\"tensors\"", "\"words\"")
     try copy("run-classes", "\"classes\" : 3", "\"classes\" : 2")

@@ -21,8 +21,12 @@ extension WrongInvocationTests {
     Wrong("import images.safetensors --model resnet8 --output refused", 1, "images.safetensors", "conv1.weight"),
     Wrong("import not-finite.safetensors --model resnet8 --output refused", 1, "not-finite.safetensors", "fc.bias"),
     Wrong("import metadata.safetensors --output refused", 1, "metadata.safetensors", "resnet"),
-    Wrong("import run/resume.safetensors --model resnet8 --output refused", 1, "run/resume.safetensors", "velocity."),
-    Wrong("import bare.safetensors --model resnet8 --output /nowhere/x", 1, "/nowhere/x", "No such file"),
+    Wrong(
+      "import run/resume.safetensors --model resnet8 --output refused", 1, "run/resume.safetensors is the state",
+      "last.safetensors"),
+    Wrong("import bare.safetensors --model resnet8 --output /nowhere/x", 1, "/nowhere/x", "no folder /nowhere"),
+    Wrong("import bare.safetensors --model resnet8 --output ./bare.safetensors", 64, "--output", "would be lost"),
+    Wrong("export run/last.safetensors --output run/../run/last.safetensors", 64, "--output", "would be lost"),
     Wrong("import bare.safetensors --model resnet8 --output nothing", 1, "nothing", "not a regular file"),
 
     Wrong("export", 64, "<file>"), Wrong("export run/last.safetensors", 64, "--output"),
@@ -36,7 +40,7 @@ extension WrongInvocationTests {
 
     Wrong("export run/last.safetensors --fold --output x.safetensors", 64, "--fold", ".onnx"),
     Wrong("export garbage.safetensors --output refused.onnx", 1, "garbage.safetensors"),
-    Wrong("export run/last.safetensors --output /nowhere/x.onnx", 1, "/nowhere/x.onnx", "No such file"),
+    Wrong("export run/last.safetensors --output /nowhere/x.onnx", 1, "/nowhere/x.onnx", "no folder /nowhere"),
     Wrong(
       "train --dataset tensors --data images.safetensors --init model.onnx --output refused", 1, "model.onnx", "resnet predict"),
     Wrong("import model.onnx --output refused", 1, "model.onnx", "resnet predict"),
@@ -63,7 +67,7 @@ extension WrongInvocationTests {
     Wrong("predict --checkpoint lacking.safetensors --model resnet8 --tensors images.safetensors --output x", 1, "lacking"),
     Wrong(
       "predict --checkpoint run/last.safetensors --tensors images.safetensors --output /nowhere/x", 1, "/nowhere/x",
-      "No such file"),
+      "no folder /nowhere"),
   ]
 
   private static func prediction(_ images: String, _ names: String...) -> Wrong {

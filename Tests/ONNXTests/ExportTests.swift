@@ -122,6 +122,27 @@ import Training
     }
   }
 
+  /// A graph for any number of images is planned for the most that came, and gives each image what it gives it alone.
+  @Test func smallerBatchesAreFilledUp() throws {
+    let filter = (0..<54).map { Float($0 % 7) - 3 }
+    let model = try TestModel().input("x", [-1, 3, 4, -1]).floats("w", filter, [2, 3, 3, 3])
+      .node("Conv", ["x", "w"], "a").node("GlobalAveragePool", ["a"], "b").node("Flatten", ["b"], "y").output("y").model()
+    let backend = CPUBackend()
+    let classifier = try ONNXClassifier(model, on: backend)
+    #expect(classifier.imageSize.map { $0 == (4, 4) } == true, "of the sides one is fixed")
+    let values = (0..<336).map { (i: Int) -> Float in Float((i * i) % 11) }
+    func logits(_ count: Int) throws -> ArraySlice<Double> {
+      let x = try backend.upload(HostTensor(Array(values.prefix(48 * count)), shape: [count, 4, 4, 3]))
+      let y = try backend.download(try classifier(x))
+      #expect(y.shape == [count, 2])
+      return y.doubles[...]
+    }
+    let alone = try logits(1)
+    let all = try logits(7)
+    #expect(Set(all).count > 2 && alone == all.prefix(2))
+    for count in [5, 3, 1] { #expect(try logits(count) == all.prefix(2 * count)) }
+  }
+
   @Test func whatIsNoClassifierIsRefused() throws {
     let two = TestModel().input("x", [-1, 3, 4, 4]).input("z", [-1, 3, 4, 4]).node("Add", ["x", "z"], "y").output("y")
     let image = TestModel().input("x", [-1, 3, 4, 4]).node("Relu", ["x"], "y").output("y")

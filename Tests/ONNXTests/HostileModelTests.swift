@@ -163,6 +163,29 @@ struct Hostile: CustomTestStringConvertible, Sendable {
       "a filter that is computed",
       input.node("Conv", ["x", "x"], "y").output("y"), "is computed"),
     Hostile(
+      "taps that all miss the image",
+      input.node(
+        "MaxPool", ["x"], "y", ["kernel_shape": .ints([2, 1]), "dilations": .ints([8, 1]), "pads": .ints([1, 0, 4, 0])]
+      ).output("y"), "padding alone"),
+    Hostile(
+      "integers without end",
+      (0..<40).reduce(input.integers("i0", [Int](repeating: 1, count: 1 << 15))) { model, i in
+        model.node("Transpose", ["i\(i)"], "i\(i + 1)")
+      }.node("Reshape", ["x", "i40"], "y").output("y"), "INT64 are worked out"),
+    Hostile(
+      "nothing, flattened",
+      input.floats("w", [], [0, 1 << 40, 1 << 40]).node("Flatten", ["w"], "y").output("y"), "initializer 'w': its shape"),
+    Hostile(
+      "nothing, reshaped",
+      input.floats("w", [], [0]).integers("s", [0, 1 << 40, 1 << 40]).node("Reshape", ["w", "s"], "y", ["allowzero": .int(1)])
+        .output("y"), "cannot become [0, 1099511627776"),
+    Hostile(
+      "nothing, made and transposed",
+      input.integers("s", [0, 1 << 40, 1 << 40]).node("ConstantOfShape", ["s"], "w").node("Transpose", ["w"], "y").output("y"),
+      "ConstantOfShape", "[0, 1099511627776"),
+    Hostile(
+      "nothing as a result", input.floats("y", [], [0, 1 << 40, 1 << 40]).output("y"), "initializer 'y': its shape"),
+    Hostile(
       "a window of padding",
       input.node("MaxPool", ["x"], "y", ["kernel_shape": .ints([2, 2]), "pads": .ints([2, 0, 0, 0])]).output("y"), "padding alone"
     ),
@@ -207,7 +230,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   static let sizes = [
     Hostile("a constant of 2^62 elements", filled(1 << 62), "'the ConstantOfShape'"),
     Hostile("a constant of 2^35 elements", filled(1 << 35), "34359738368 elements"),
-    Hostile("a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v"), "98304 elements", "65536"),
+    Hostile("a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v"), "1572858 elements", "1048576"),
     Hostile(
       "a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'",
       "2147483647"),

@@ -114,7 +114,7 @@ private final class FirstPixels: Classifier {
     try writePicture("\(folder)/a.png", height: 9, width: 9, colour: (1, 2, 3), noise: 8)
     for name in ["b/1.png", "b/4.png"] { try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
     try Data().write(to: URL(fileURLWithPath: "\(folder)/readme.txt"))
-    let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"])
+    let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"]).images
     #expect(paths == (["b/3.png", "a.png"] + (0..<5).map { "b/\($0).png" }).map { "\(folder)/\($0)" })
     #expect(throws: Failure.self) { try ImageFiles.find(["\(folder)/c"]) }
 

@@ -22,7 +22,7 @@ extension Pass {
 /// What inference derives from the parameters of a network once and uses for every batch: filters in the backend's own form, and
 /// batch normalisation as one factor and one summand a channel.
 ///
-/// It is made as it is needed, and good for as long as the parameters and running estimates stay as they are.
+/// It is made as it is needed, held for the last two sizes of batches, and good for as long as the parameters and running estimates stay as they are.
 public final class FoldedParameters {
   struct Unit {
     let filter, scale, bias: Tensor
@@ -30,18 +30,19 @@ public final class FoldedParameters {
 
   private struct Key: Hashable {
     let name: String
-    let geometry: Conv2D
     let storage: DataType
   }
-  private var units: [Key: Unit] = [:]
+  /// For the last batches' sizes, which the filter's form may depend on: of a data set there are two, whole ones and a rest.
+  private var units: [Key: [(geometry: Conv2D, unit: Unit)]] = [:]
+  private static let sizesHeld = 2
 
   public init() {}
 
   func unit(
     _ convolution: Conv2DLayer, _ norm: BatchNormLayer, _ geometry: Conv2D, _ storage: DataType, on backend: any Backend
   ) throws -> Unit {
-    let key = Key(name: convolution.name, geometry: geometry, storage: storage)
-    if let unit = units[key] { return unit }
+    let key = Key(name: convolution.name, storage: storage)
+    if let known = units[key]?.first(where: { $0.geometry == geometry }) { return known.unit }
     let unit = Unit(
       filter: try backend.tensor([backend.preparedFilterCount(geometry, storage)]),
       scale: try backend.tensor(norm.scale.shape), bias: try backend.tensor(norm.bias.shape))
@@ -50,7 +51,7 @@ public final class FoldedParameters {
       BatchNormEstimates(
         mean: norm.runningMean.value, variance: norm.runningVariance.value, scale: norm.scale.value, bias: norm.bias.value),
       epsilon: norm.epsilon, scale: unit.scale, bias: unit.bias)
-    units[key] = unit
+    units[key] = (units[key] ?? []).suffix(Self.sizesHeld - 1) + [(geometry, unit)]
     return unit
   }
 }
