@@ -119,7 +119,7 @@ public final class ImagePipeline: Sendable {
   ///   - loader: what makes their pixels.
   ///   - threads: nil for one on every processor.
   ///   - ahead: batches in memory, the one in use included.
-  /// - Throws: ``Failure`` where the system has no threads to give.
+  /// - Throws: ``Failure`` where the system has no threads to give, or not the memory.
   /// - Precondition: no batch is empty, and the numbers are positive.
   public init(
     batches: [[ImageItem]], loader: any ImageLoader, damaged: DamagedImages = .fail, threads: Int? = nil, ahead: Int = 3
@@ -127,7 +127,7 @@ public final class ImagePipeline: Sendable {
     let wanted = threads ?? WorkerThread.processorCount
     precondition(
       wanted > 0 && ahead > 0 && batches.allSatisfy { !$0.isEmpty }, "[ImagePipeline] \(wanted) threads, \(ahead) batches")
-    let work = PipelineWork(batches: batches, loader: loader, ahead: ahead)
+    let work = try PipelineWork(batches: batches, loader: loader, ahead: ahead)
     self.work = work
     self.damaged = damaged
     self.threads = (0..<wanted).compactMap { _ in WorkerThread { work.run() } }

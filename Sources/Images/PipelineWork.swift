@@ -29,12 +29,18 @@ final class PipelineWork: @unchecked Sendable {
   private var isCancelled = false
   private var counted = ImagePipeline.Counters()
 
-  init(batches: [[ImageItem]], loader: any ImageLoader, ahead: Int) {
+  /// - Throws: ``Failure`` where the machine has not the memory for so many images.
+  init(batches: [[ImageItem]], loader: any ImageLoader, ahead: Int) throws {
     self.batches = batches
     self.loader = loader
     imageBytes = loader.imageBytes
     let (largest, slotCount) = (batches.map(\.count).max() ?? 0, min(ahead, batches.count))
-    let slotBytes = largest * imageBytes
+    let (slotBytes, left) = (largest * imageBytes, HostMemory.available())
+    guard slotBytes <= left / max(1, slotCount) else {
+      throw Failure(
+        "\(slotCount) batches of \(largest) images under way take \(rounded(bytes: slotCount * slotBytes)), and "
+          + "\(rounded(bytes: left)) of memory are left: use a smaller --batch-size or --image-size")
+    }
     slots = (0..<slotCount).map { _ in UnsafeMutableBufferPointer.allocate(capacity: slotBytes) }
     loaded = [Loaded](repeating: Loaded(items: [], failures: []), count: slotCount)
     missing = [Int](repeating: 0, count: slotCount)

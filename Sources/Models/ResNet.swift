@@ -117,6 +117,9 @@ public struct ResNet {
   }
 
   private static func check(_ configuration: ModelConfiguration, _ architecture: Architecture) throws {
+    if architecture.block == .basic && configuration.stridePlacement == .firstOneByOne {
+      throw Failure("\(configuration.name) has no bottlenecks whose stride could be placed: leave the stride option out")
+    }
     if architecture.isPreActivated && configuration.zeroInitLastBatchNorm {
       throw Failure("the blocks of \(configuration.name) do not end with a batch normalisation: use a resnet")
     }

@@ -39,7 +39,9 @@ public final class Program {
 
   private func build(_ options: String) throws(OpenCLError) {
     var id: cl_device_id? = device.id
-    let code = clBuildProgram(handle, 1, &id, options, nil, nil)
+    var code = clBuildProgram(handle, 1, &id, options, nil, nil)
+    // A signal makes the compiler within a CPU's driver remove its files and fail, though this program goes on.
+    if code == CL_BUILD_PROGRAM_FAILURE { code = clBuildProgram(handle, 1, &id, options, nil, nil) }
     try OpenCLError.check(code, "clBuildProgram", detail: "options \(options)\n\(log)")
   }
 

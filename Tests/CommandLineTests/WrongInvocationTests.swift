@@ -133,6 +133,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
       Wrong("evaluate --checkpoint x --model resnet1", 64, "'resnet1'"),
       Wrong("train --model plain20 --shortcut A", 64, "plain20", "shortcut"),
       Wrong("train --model plain20 --zero-init", 64, "plain20"),
+      Wrong("train --model resnet18 --stride v1", 64, "resnet18 has no bottlenecks"),
       Wrong("summary plain34 --shortcut B", 64, "plain34"),
     ]
 

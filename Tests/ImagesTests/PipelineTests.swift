@@ -120,6 +120,14 @@ import Testing
     for _ in 0..<20 { _ = try ImagePipeline(batches: Self.batches(20, of: 4), transform: Self.transform, threads: 3) }
   }
 
+  @Test func moreThanTheMachineHolds() throws {
+    let failure = #expect(throws: Failure.self) {
+      let transform = TrainingTransform(RandomResizedCrop(size: 1 << 14), seed: 0, epoch: 0)
+      _ = try ImagePipeline(batches: Self.batches(1, of: 1 << 20), transform: transform)
+    }
+    #expect(failure?.description.contains("use a smaller --batch-size") == true)
+  }
+
   @Test func nothingToDo() throws {
     let pipeline = try ImagePipeline(batches: [], transform: Self.transform)
     #expect(try pipeline.next { _ in } == nil)

@@ -122,11 +122,19 @@ import Testing
 
   /// λ = trust·‖w‖ / (‖g‖ + decay·‖w‖) for weights; biases have neither it nor decay.
   @Test func ratesAdaptToTheLayer() throws {
-    let (a, _, optimiser) = try pair(Optimiser.Options(.lars, momentum: 0, weightDecay: 0.5))
+    let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
+    let layer = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)
+    try store.allocate(on: backend)
+    for parameter in [layer.weight, layer.bias] {
+      backend.fill(parameter.value, with: 2)
+      backend.fill(parameter.gradient, with: 3)
+    }
+    let optimiser = try Optimiser(store, Optimiser.Options(.lars, momentum: 0, weightDecay: 0.5))
     try optimiser.accumulate()
     try optimiser.step(learningRate: 10)
     let rate = 10 * Optimiser.trust * 2 / (3 + 0.5 * 2)
-    #expect(abs(try value(a, optimiser) - (2 - rate * (3 + 0.5 * 2))) < 1e-12)
+    #expect(abs(try value(layer.weight, optimiser) - (2 - rate * (3 + 0.5 * 2))) < 1e-12)
+    #expect(abs(try value(layer.bias, optimiser) - (2 - 10 * 3)) < 1e-12)
   }
 
   private func layer(on backend: CPUBackend, scalingLoss: Bool) throws -> (weight: Parameter, optimiser: Optimiser) {
