@@ -61,7 +61,9 @@ public enum AtomicFile {
   }
 
   private static func failure(_ path: String, in folder: String) -> Failure {
-    errno == ENOENT ? Failure("cannot write \(path): there is no folder \(folder)") : failure(path)
+    let reason = failure(path)
+    return InputFile.exists(folder.isEmpty ? "/" : folder)
+      ? reason : Failure("cannot write \(path): there is no folder \(folder)")
   }
 
   private static func failure(_ path: String) -> Failure { Failure("cannot write \(path): \(systemMessage())") }

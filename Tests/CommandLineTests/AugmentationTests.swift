@@ -21,7 +21,7 @@ import Testing
     Wrong("train --resume run --trivial-augment", 64, "--trivial-augment"),
     Wrong("\(run) --trivial-augment", 1, "--trivial-augment", "tensors", "float32"),
     Wrong("train --dataset synthetic --show-augmentation nowhere/a.png", 1, "nowhere/a.png"),
-    Wrong("train --dataset synthetic --show-augmentation nothing", 1, "nothing"),
+    Wrong("train --dataset synthetic --show-augmentation nothing", 64, "'nothing'", ".png"),
   ]
 
   @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {

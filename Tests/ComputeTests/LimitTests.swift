@@ -6,7 +6,8 @@ import Testing
     #expect(Shape([2, 3, 4]).count(within: 24) == 24)
     #expect(Shape([2, 3, 4]).count(within: 23) == nil)
     #expect(Shape([.max, .max, .max]).count(within: .max) == nil)
-    #expect(Shape([.max, 0, .max]).count(within: 1) == 0)
+    #expect(Shape([.max, 0, .max]).count(within: 1) == nil)
+    #expect(Shape([2, 0, 3]).count(within: 6) == 0)
     #expect(Shape([]).count(within: 1) == 1)
   }
 
