@@ -19,8 +19,8 @@ void batched_product(__global const real *restrict x, __global const factor *res
   const int rows = TRANSPOSED ? C : pixels, depth = TRANSPOSED ? pixels : C;
   const int columnBlocks = (K + BN - 1) / BN, group = get_group_id(0), split = get_group_id(1), batch = get_group_id(2);
   const int firstRow = group / columnBlocks * BM, firstColumn = group % columnBlocks * BN;
-  const image_t image = {x + (size_t)batch * pixels * C, 1, pixels, C, 1, pixels, 1, 0, 0, pixels, C};
-  product(image, w + (size_t)batch * depth * K, K, firstRow, firstColumn, split * part, min((split + 1) * part, depth), tiles, sum);
+  const image_t image = {x + (size_t)batch * pixels * C, 1, pixels, C, C, 1, pixels, 1, 0, 0, pixels, C};
+  product(image, w + (size_t)batch * depth * K, K, K, firstRow, firstColumn, split * part, min((split + 1) * part, depth), tiles, sum);
 
   m += ((size_t)split * get_num_groups(2) + batch) * rows * K;
   UNROLL for (int i = 0; i < TM; i++) {

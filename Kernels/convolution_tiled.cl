@@ -1,24 +1,28 @@
 // Convolutions as products by work-groups ("implicit GEMM"), local-tiled: the shape of kernel for GPUs, right on any device.
 //
-//   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · w[r,s,c,k]       TRANSPOSED 0
-//   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · dy[n,p,q,k]     TRANSPOSED 1
+//   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c + first] · w[r,s,c,k]       TRANSPOSED 0
+//   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c + first] · dy[n,p,q,k]     TRANSPOSED 1
 //
-//   x [N,H,W,C], zero outside its borders; w [R,S,C,K] after wStart
+//   x [N,H,W,C], zero outside its borders; w [R,S,C/GROUPS,K] after wStart; k's group of channels of x begins at `first`
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
 //   convolution
 //     too; epilogue.h says what is stored
 //
-// As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy.
+// As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy. With groups, one product of their channels for
+// each.
 //
 // Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS to a work-group. A group owns BM rows and BN columns of the
-// result and the `part` depths of its split, a multiple of BK. The groups of the same rows are neighbours, so that the rows of
-// x that one reads are still in a cache when the next one wants them. With SPLIT a group leaves its sums in partial [splits,
-// rows, K] and add_partials does the rest.
+// result and the `part` depths of its split, a multiple of BK. Column blocks are those of one group of channels after the other.
+// The work-groups of the same rows are neighbours, so that the rows of x that one reads are still in a cache when the next one
+// wants them. With SPLIT a work-group leaves its sums in partial [splits, rows, K] and add_partials does the rest.
 #include "tiled_product.h"
 #include "epilogue.h"
 
 #ifndef SPLIT
 #define SPLIT 0       // 1: sums go to partial
+#endif
+#ifndef GROUPS
+#define GROUPS 1      // of channels
 #endif
 #ifndef DENSE
 #define DENSE 1       // 0: y's rows do not follow one another: y's strides count
@@ -41,12 +45,14 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
                        int yStart, int part) {
   __local word tiles[TILE_WORDS] TILE_ALIGNED;
   float sum[TM][TN];
-  const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, N * P * Q, R * S * C};
+  const int inputs = C / GROUPS, outputs = K / GROUPS;
+  const int blocks = (outputs + BN - 1) / BN, group = get_group_id(0), split = get_group_id(1);
+  const int block = group % (GROUPS * blocks), channels = block / blocks;
+  const int firstRow = group / (GROUPS * blocks) * BM, firstColumn = block % blocks * BN, firstOutput = channels * outputs;
+  const image_t image = {x + channels * inputs, H, W, C, inputs, P, Q, S, padTop, padLeft, N * P * Q, R * S * inputs};
   const int rows = TRANSPOSED ? image.terms : image.pixels, depth = TRANSPOSED ? image.pixels : image.terms;
-  const int columnBlocks = (K + BN - 1) / BN, group = get_group_id(0), split = get_group_id(1);
-  const int firstRow = group / columnBlocks * BM, firstColumn = group % columnBlocks * BN;
   const int begin = split * part;
-  product(image, w + wStart, K, firstRow, firstColumn, begin, min(begin + part, depth), tiles, sum);
+  product(image, w + wStart + firstOutput, outputs, K, firstRow, firstColumn, begin, min(begin + part, depth), tiles, sum);
 
   const epilogue_t to = {y, scale, bias, residual};
   UNROLL for (int i = 0; i < TM; i++) {
@@ -58,8 +64,8 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
     const size_t at = row_start(row, P, Q, K, yImage, yRow, yColumn, yStart);
 #endif
     UNROLL for (int j = 0; j < TN; j += VW) {
-      const int k = firstColumn + column_of(j / 4) + j % 4;
-      if (k >= K) continue;
+      const int column = firstColumn + column_of(j / 4) + j % 4, k = firstOutput + column;
+      if (column >= outputs) continue;
 #if VW == 1
       const floatv v = sum[i][j];
 #else

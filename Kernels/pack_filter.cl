@@ -53,20 +53,25 @@ __kernel void pack_turned_filter(__global const float *restrict w, __global fact
     }
 }
 
+#ifndef GROUPS
+#define GROUPS 1  // of channels
+#endif
 #ifndef SIDE
 #define SIDE 8    // of the blocks that a work-group turns
 #endif
 
-// The same with one panel of all C channels, by work-groups that turn blocks in local memory, so that neighbours read and write
-// neighbouring memory: for GPUs. Work-items: (C and K rounded up to whole blocks, rows·columns), SIDE×SIDE to a work-group.
+// The same with one panel of the C channels of all GROUPS, by work-groups that turn blocks in local memory, so that neighbours
+// read and write neighbouring memory: for GPUs. Work-items: (C and depth rounded up to whole blocks, rows·columns·GROUPS),
+// SIDE×SIDE to a work-group.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1)))
 void turn_filter(__global const float *restrict w, __global float *restrict turned, int S, int C, int K, int start, int columns,
-                 int rowStart, int columnStart, int stride) {
+                 int rowStart, int columnStart, int stride, int depth) {
   __local float block[SIDE][SIDE + 1];
-  const int i = get_local_id(0), j = get_local_id(1), tap = get_global_id(2), taps = get_global_size(2);
+  const int i = get_local_id(0), j = get_local_id(1);
+  const int tap = get_global_id(2) / GROUPS, taps = get_global_size(2) / GROUPS, group = get_global_id(2) % GROUPS;
   const int c = get_group_id(0) * SIDE, k = get_group_id(1) * SIDE;
   const int r = rowStart + stride * (taps / columns - 1 - tap / columns), s = columnStart + stride * (columns - 1 - tap % columns);
-  if (c + j < C && k + i < K) block[j][i] = w[((size_t)(r * S + s) * C + c + j) * K + k + i];
+  if (c + j < C && k + i < depth) block[j][i] = w[((size_t)(r * S + s) * C + c + j) * K + group * depth + k + i];
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (c + i < C && k + j < K) turned[start + ((size_t)tap * K + k + j) * C + c + i] = block[i][j];
+  if (c + i < C && k + j < depth) turned[start + (((size_t)tap * depth + k + j) * GROUPS + group) * C + c + i] = block[i][j];
 }

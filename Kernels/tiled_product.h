@@ -3,10 +3,12 @@
 //
 //   sum[m,n] = Σ_d A[m,d] · B[d,n]        d from `begin` to `end`
 //
-//   B [depth, columns], one row after the other
+//   B [depth, columns], its rows `pitch` apart
 //   A is an image x [N,H,W,C] as the matrix X that a convolution multiplies by its filter, which is never stored, or Xᵀ:
 //
 //   X[(n,p,q), (r,s,c)] = x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c], zero outside the image
+//
+// for c below C: the pixels of x may have more channels than are meant.
 //
 // With TAPS 0 the filter has a single tap that meets every pixel, and X is x itself, [pixels, C]: a plain matrix.
 //
@@ -15,9 +17,9 @@
 //     __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void name(…) {
 //       __local word tiles[TILE_WORDS] TILE_ALIGNED;
 //       float sum[TM][TN];
-//       const image_t image = {x, H, W, C, P, Q, S, padTop, padLeft, pixels, terms};
-//       // A plain matrix [rows,C]: {x, 1, rows, C, 1, rows, 1, 0, 0, rows, C}.
-//       product(image, b, columns, firstRow, firstColumn, begin, end, tiles, sum);
+//       const image_t image = {x, H, W, channels, C, P, Q, S, padTop, padLeft, pixels, terms};
+//       // A plain matrix [rows,C]: {x, 1, rows, C, C, 1, rows, 1, 0, 0, rows, C}.
+//       product(image, b, columns, pitch, firstRow, firstColumn, begin, end, tiles, sum);
 //
 // after which the work-item owns TM×TN sums: rows firstRow + row_of(i), columns firstColumn + column_of(j) … + 4 in sum[i][4·j
 // …]. A batch of products is a dimension of the NDRange by which the kernel moves the pointers. `begin` is a multiple of BK,
@@ -37,8 +39,8 @@
 //            └──────────┘                  they write a transposed slice.
 //
 // The host chooses: powers of two; BM a multiple of 32 and BN of 16; TM and TN 4 or 8; BK from 8 to 32; ITEMS a multiple of 32.
-// With MATRIX also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns are a multiple of
-// four, else 1; VA is VW where C is a multiple of it too, else 1.
+// With MATRIX also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns and pitch are
+// multiples of four, else 1; VA is VW where C and a pixel's channels are multiples of it too, else 1.
 #include "vector.h"
 
 #ifndef STRIDE
@@ -142,7 +144,7 @@ typedef uint4 word4;
 
 typedef struct {
   __global const real *x;
-  int H, W, C, P, Q, S, padTop, padLeft;
+  int H, W, channels, C, P, Q, S, padTop, padLeft;    // channels of a pixel, C of them from x on
   int pixels, terms;      // N·P·Q and R·S·C: rows and columns of X
 } image_t;
 
@@ -189,9 +191,9 @@ typedef int3 place_t;
 INLINE place_t place_of(image_t image, digits_t pixel, int isPixel) {
 #if TAPS
   const int h = pixel.s1 * STRIDE - image.padTop, w = pixel.s2 * STRIDE - image.padLeft;
-  return (place_t)(((pixel.s0 * image.H + h) * image.W + w) * image.C, isPixel ? h : OUTSIDE, w);
+  return (place_t)(((pixel.s0 * image.H + h) * image.W + w) * image.channels, isPixel ? h : OUTSIDE, w);
 #else
-  return (place_t)(pixel.s2 * image.C, isPixel ? 0 : OUTSIDE, 0);
+  return (place_t)(pixel.s2 * image.channels, isPixel ? 0 : OUTSIDE, 0);
 #endif
 }
 
@@ -202,7 +204,7 @@ INLINE floata load_image(image_t image, place_t pixel, digits_t term, int isTerm
 #else
   const int isInside = isTerm && pixel.s1 == 0;
 #endif
-  return isInside ? LOAD_A(image.x + pixel.s0 + (term.s0 * image.W + term.s1) * image.C + term.s2) : (floata)(0.0f);
+  return isInside ? LOAD_A(image.x + pixel.s0 + (term.s0 * image.W + term.s1) * image.channels + term.s2) : (floata)(0.0f);
 }
 
 // MARK: Slices
@@ -276,22 +278,22 @@ INLINE void load_a(a_slice_t *slice, image_t image, int end) {
   slice->depth += BK;
 }
 
-INLINE void begin_b(b_slice_t *slice, int columns, int firstColumn, int begin) {
+INLINE void begin_b(b_slice_t *slice, int pitch, int firstColumn, int begin) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
     const int unit = ITEM + i * ITEMS;
-    slice->at[i] = (begin + B_DEPTH(unit)) * columns + firstColumn + B_COLUMN(unit);
+    slice->at[i] = (begin + B_DEPTH(unit)) * pitch + firstColumn + B_COLUMN(unit);
   }
 }
 
-INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int firstColumn, int depth, int end) {
+INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int pitch, int firstColumn, int depth, int end) {
   UNROLL for (int i = 0; i < B_UNITS; i++) {
     const int unit = ITEM + i * ITEMS;
     const int isColumn = IS_UNIT(unit, B_TOTAL) && firstColumn + B_COLUMN(unit) < columns;
     UNROLL for (int part = 0; part < PACK; part++) {
       const int isInside = isColumn && depth + B_DEPTH(unit) + part < end;
-      slice->values[i][part] = isInside ? LOAD_FACTORS(b + slice->at[i] + part * columns) : (floatv)(0.0f);
+      slice->values[i][part] = isInside ? LOAD_FACTORS(b + slice->at[i] + part * pitch) : (floatv)(0.0f);
     }
-    slice->at[i] += BK * columns;
+    slice->at[i] += BK * pitch;
   }
 }
 
@@ -392,17 +394,17 @@ INLINE void multiply(__local const word *a, __local const word *b, __local word 
 
 #endif
 
-INLINE void product(image_t image, __global const factor *b, int columns, int firstRow, int firstColumn, int begin, int end, __local word *tiles,
-             float sum[TM][TN]) {
+INLINE void product(image_t image, __global const factor *b, int columns, int pitch, int firstRow, int firstColumn, int begin,
+                    int end, __local word *tiles, float sum[TM][TN]) {
   UNROLL for (int i = 0; i < TM; i++)
     UNROLL for (int j = 0; j < TN; j++) sum[i][j] = 0.0f;
   __local word *aTiles = tiles, *bTiles = tiles + 2 * A_TILE, *exchange = bTiles + 2 * B_TILE;
   a_slice_t aSlice;
   b_slice_t bSlice;
   begin_a(&aSlice, image, firstRow, begin);
-  begin_b(&bSlice, columns, firstColumn, begin);
+  begin_b(&bSlice, pitch, firstColumn, begin);
   load_a(&aSlice, image, end);
-  load_b(&bSlice, b, columns, firstColumn, begin, end);
+  load_b(&bSlice, b, columns, pitch, firstColumn, begin, end);
   store_a(&aSlice, aTiles);
   store_b(&bSlice, bTiles);
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -411,7 +413,7 @@ INLINE void product(image_t image, __global const factor *b, int columns, int fi
     const int isNext = depth + BK < end, next = current ^ 1;
     if (isNext) {
       load_a(&aSlice, image, end);
-      load_b(&bSlice, b, columns, firstColumn, depth + BK, end);
+      load_b(&bSlice, b, columns, pitch, firstColumn, depth + BK, end);
     }
     multiply(aTiles + current * A_TILE, bTiles + current * B_TILE, exchange, sum);
     if (isNext) {

@@ -155,7 +155,7 @@ extension OpenCLBackend {
     func specialisation(_ plan: TiledPlan) -> Specialisation { Specialisation(.batchedProduct, "batched_product", plan.defines) }
     let product = try fitting(plan.product, specialisation)
     try launch(
-      specialisation(product), global: [product.groups * product.tile.items, product.splits, plan.positions],
+      specialisation(product), global: [product.workGroups * product.tile.items, product.splits, plan.positions],
       local: [product.tile.items, 1, 1],
       [
         .buffer(inputs.buffer), .buffer(factors.buffer), .buffer(sums.buffer), .int(plan.tiles), .int(plan.c), .int(plan.k),

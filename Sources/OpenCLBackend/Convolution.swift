@@ -138,19 +138,20 @@ extension OpenCLBackend {
     let (problem, taps) = (phase.problem, phase.rows.taps * phase.columns.taps)
     let arguments: [Argument] = [
       .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.groupC), .int(g.k), .int(problem.wStart),
-      .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride),
+      .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride), .int(g.groupK),
     ]
     // One panel, for the methods of GPUs.
     let isLocalTiled = phase.method.algorithm == .tiled || phase.method.algorithm == .batched
     if isLocalTiled {
       let side = traits.largestGroup >= 256 ? 16 : 8
-      let blocks = [g.c, g.k].map { ($0 + side - 1) / side * side }
+      let blocks = [g.groupC, g.groupK].map { ($0 + side - 1) / side * side }
       return try launch(
-        Specialisation(.packFilter, "turn_filter", ["SIDE": side]), global: blocks + [taps], local: [side, side, 1], arguments)
+        Specialisation(.packFilter, "turn_filter", ["SIDE": side], groups(g.groups)), global: blocks + [taps * g.groups],
+        local: [side, side, 1], arguments)
     }
     try launch(
       Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
-      global: [problem.k / phase.filter.panel, taps], arguments + [.int(g.groupK)])
+      global: [problem.k / phase.filter.panel, taps], arguments)
   }
 
   /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.

@@ -31,8 +31,10 @@ struct TiledPlan: Hashable {
     }
   }
 
-  /// Of the result, and the terms of each sum.
+  /// Of the result of a group of channels, and the terms of each sum.
   let rows, columns, depth: Int
+  /// Groups of channels.
+  let channelGroups: Int
   var tile: Tile
   let factors: Factors
   /// Whether rows are taps and channels and the depth is pixels: a filter gradient.
@@ -58,21 +60,20 @@ struct TiledPlan: Hashable {
   }
 
   private init?(_ problem: ConvolutionProblem, isTransposed: Bool, _ storage: DataType, _ traits: DeviceTraits) {
-    guard problem.groups == 1 else { return nil }
     switch traits.choice?.algorithm {
     case .tiled: break
     case .direct, .plain: return nil
     case nil, .batched, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
     }
-    let (pixels, terms) = (problem.n * problem.p * problem.q, problem.r * problem.s * problem.c)
+    let (pixels, terms) = (problem.n * problem.p * problem.q, problem.r * problem.s * problem.groupC)
     // Offsets are ints, with room for what lies beyond the last tile.
     let largest = max(problem.n * problem.h * problem.w * problem.c, pixels * problem.k, terms * problem.k)
     guard largest < 1 << 30 else { return nil }
     (rows, depth) = isTransposed ? (terms, pixels) : (pixels, terms)
-    columns = problem.k
+    (columns, channelGroups) = (problem.groupK, problem.groups)
     self.isTransposed = isTransposed
-    width = problem.k % 4 == 0 ? 4 : 1
-    inputWidth = problem.c % 4 == 0 ? width : 1
+    width = columns % 4 == 0 ? 4 : 1
+    inputWidth = problem.groupC % 4 == 0 ? width : 1
     isPlain = problem.isPlain
     isDense = isTransposed || problem.isDense
 
@@ -80,11 +81,15 @@ struct TiledPlan: Hashable {
     let rounded = Factors.rounded(perWord: storage == .float32 ? 1 : 2, isEmulated: uses == .emulated)
     let candidates = uses == .none ? [] : Self.tiles.filter { $0.tile.rounding(rounded).suits(rounded, traits) }
     factors = candidates.isEmpty ? .float32 : rounded
+    let cost = { [rows, columns, channelGroups, depth] (tile: Tile, efficiency: Double) in
+      Self.cost(
+        tile, efficiency, rows: rows, columns: columns, channelGroups: channelGroups, depth: depth, traits.computeUnits)
+    }
     var best: (cost: Double, tile: Tile, splits: Int)?
     for (tile, efficiency) in candidates.isEmpty ? Self.tiles : candidates {
       let tile = tile.rounding(factors)
       guard tile.suits(factors, traits) else { continue }
-      let (cost, splits) = Self.cost(tile, efficiency, rows: rows, columns: columns, depth: depth, traits.computeUnits)
+      let (cost, splits) = cost(tile, efficiency)
       if cost < best?.cost ?? .infinity { best = (cost, tile, splits) }
     }
     guard let best else { return nil }
@@ -95,9 +100,7 @@ struct TiledPlan: Hashable {
       number("TN", [4, 8]) ?? best.tile.itemColumns)
     tile = chosen.suits(factors, traits) ? chosen : best.tile
     let slices = (depth + tile.depth - 1) / tile.depth
-    let wanted =
-      traits.chosen("SPLITS") { (1...slices).contains($0) }
-      ?? Self.cost(tile, 1, rows: rows, columns: columns, depth: depth, traits.computeUnits).splits
+    let wanted = traits.chosen("SPLITS") { (1...slices).contains($0) } ?? cost(tile, 1).splits
     part = (slices + wanted - 1) / wanted * tile.depth
     splits = (depth + part - 1) / part
   }
@@ -111,27 +114,34 @@ struct TiledPlan: Hashable {
 
   /// The time that the product takes, in multiply-adds of one compute unit, and how many parts of the depth make it least.
   private static func cost(
-    _ tile: Tile, _ efficiency: Double, rows: Int, columns: Int, depth: Int, _ computeUnits: Int
+    _ tile: Tile, _ efficiency: Double, rows: Int, columns: Int, channelGroups: Int, depth: Int, _ computeUnits: Int
   ) -> (cost: Double, splits: Int) {
-    let groups = (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns)
+    let workGroups = workGroups(tile, rows: rows, columns: columns, channelGroups: channelGroups)
     let slices = (depth + tile.depth - 1) / tile.depth
     // As many as fill the device evenly one to four times, of at least four slices each.
-    let wanted = [1] + (1...4).map { $0 * computeUnits / groups }
+    let wanted = [1] + (1...4).map { $0 * computeUnits / workGroups }
     return Set(wanted.map { max(1, min($0, slices / 4)) }).sorted().map { splits in
-      let rounds = (groups * splits + computeUnits - 1) / computeUnits
+      let rounds = (workGroups * splits + computeUnits - 1) / computeUnits
       let terms = (slices + splits - 1) / splits * tile.depth
       let product = Double(rounds * tile.rows * tile.columns * terms) / efficiency
       // Partial sums are written and read, in the time of 32 multiply-adds, and there is one more kernel to launch.
-      let adding = splits == 1 ? 0 : Double(splits * rows * columns) * 32 / Double(computeUnits) + 400_000
+      let adding = splits == 1 ? 0 : Double(splits * rows * columns * channelGroups) * 32 / Double(computeUnits) + 400_000
       return (product + adding, splits)
     }.min { $0.cost < $1.cost }!
   }
 
+  private static func workGroups(_ tile: Tile, rows: Int, columns: Int, channelGroups: Int) -> Int {
+    (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns) * channelGroups
+  }
+
   /// Work-groups of a split.
-  var groups: Int { (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns) }
+  var workGroups: Int { Self.workGroups(tile, rows: rows, columns: columns, channelGroups: channelGroups) }
+
+  /// Columns of the results of all groups of channels, side by side.
+  var allColumns: Int { columns * channelGroups }
 
   /// Bytes of the partial sums, if there are any.
-  var workspaces: [Int] { splits == 1 ? [] : [splits * rows * columns * 4] }
+  var workspaces: [Int] { splits == 1 ? [] : [splits * rows * allColumns * 4] }
 
   /// The same product, its depth cut into the same parts, by groups of at most so many items; nil where there are no such tiles.
   func withGroups(of items: Int, _ traits: DeviceTraits) -> TiledPlan? {
@@ -201,18 +211,18 @@ extension OpenCLBackend {
   func multiplyTiles(_ x: Tensor, _ b: Tensor, _ problem: ConvolutionProblem, _ plan: TiledPlan, _ ending: Ending) throws {
     // Sums for a filter are stored as float32 whatever x is stored as, as partial ones are.
     let isSplit = plan.isTransposed || plan.splits > 1
-    let sums = plan.splits > 1 ? try tensor([plan.splits, plan.rows, plan.columns]) : ending.y
+    let sums = plan.splits > 1 ? try tensor([plan.splits, plan.rows, plan.allColumns]) : ending.y
     let result = plan.isTransposed ? ending.y.byteCount : problem.written(x.type) * (ending.accumulate ? 2 : 1)
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
 
     func specialisation(_ plan: TiledPlan) -> Specialisation {
       Specialisation(
         .convolutionTiled, "convolution_tiled", plan.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
-        isSplit ? [:] : ending.defines, x.type.storage)
+        groups(problem.groups), isSplit ? [:] : ending.defines, x.type.storage)
     }
     let plan = try fitting(plan, specialisation)
     try launch(
-      specialisation(plan), global: [plan.groups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
+      specialisation(plan), global: [plan.workGroups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
       moving: x.byteCount + b.byteCount + (plan.splits > 1 ? sums.byteCount : result + ending.otherBytes),
       [.buffer(x.buffer), .buffer(b.buffer)] + ending.arguments + [
         .buffer(sums.buffer), .int(plan.isTransposed ? 0 : problem.wStart), .int(problem.n), .int(problem.h), .int(problem.w),
@@ -224,9 +234,9 @@ extension OpenCLBackend {
       Specialisation(
         .convolutionTiled, "add_partials", ["VW": plan.width, "ALIGNED": 1, "DENSE": plan.isDense ? 1 : 0], ending.defines,
         ending.y.type.storage),
-      global: [plan.rows * plan.columns / plan.width], moving: sums.byteCount + result + ending.otherBytes,
+      global: [plan.rows * plan.allColumns / plan.width], moving: sums.byteCount + result + ending.otherBytes,
       [.buffer(sums.buffer)] + ending.arguments + [
-        .int(plan.rows * plan.columns), .int(plan.splits), .int(problem.p), .int(problem.q), .int(problem.k),
+        .int(plan.rows * plan.allColumns), .int(plan.splits), .int(problem.p), .int(problem.q), .int(problem.k),
       ] + strides)
   }
 }

@@ -6,13 +6,15 @@ import Testing
 
 /// The convolutions of `convolution_tiled.cl`, and what surrounds matrix instructions, on whatever device there is.
 @Suite struct TiledConvolutionTests {
-  /// With vectors and without, one tap and many, strides, borders, and sizes that no tile divides.
+  /// With vectors and without, one tap and many, strides, borders, sizes that no tile divides, and groups of channels.
   static let geometries = [
     Conv2D(input: [1, 17, 15, 3], filter: [7, 7, 3, 8], stride: 2, padding: 3),
     Conv2D(input: [2, 9, 7, 16], filter: [3, 3, 16, 24], padding: 1),
     Conv2D(input: [3, 8, 9, 20], filter: [3, 3, 20, 12], stride: 2, padding: 1),
     Conv2D(input: [2, 7, 5, 48], filter: [1, 1, 48, 36]), Conv2D(input: [2, 9, 9, 8], filter: [1, 1, 8, 16], stride: 2),
     Conv2D(input: [2, 5, 17, 5], filter: [3, 5, 5, 10], padding: 2), Conv2D(input: [3, 7, 7, 10], filter: [7, 7, 10, 17]),
+    Conv2D(input: [2, 9, 7, 24], filter: [3, 3, 4, 240], stride: 2, padding: 1, groups: 6),
+    Conv2D(input: [3, 7, 8, 12], filter: [3, 3, 3, 20], padding: 1, groups: 4),
   ]
 
   /// Of each size the smallest and a larger one; without parts and with more than the depth of a small filter has slices.
@@ -83,7 +85,8 @@ import Testing
     let backend = try backend(traits)
     #expect(backend.factorType(storing: storage).roundoff == roundoff)
     let passes: [ConvolutionPass] = [.forward, .inputGradient, .filterGradient]
-    for (index, numbers) in [(0, ["BM": 32, "BN": 32, "TM": 4]), (2, ["BM": 64, "BN": 64, "TM": 8, "SPLITS": 2])] {
+    let smallTile = ["BM": 32, "BN": 32, "TM": 4]
+    for (index, numbers) in [(0, smallTile), (2, ["BM": 64, "BN": 64, "TM": 8, "SPLITS": 2]), (7, smallTile)] {
       for pass in passes {
         let work = ConvolutionWork(pass, Self.geometries[index], storage)
         let choice = ConvolutionChoice(.tiled, numbers.merging(["TN": 8]) { $1 })
@@ -106,7 +109,8 @@ import Testing
     var traits = try traits()
     traits.kernelClass = .localTiled
     let backend = try backend(traits)
-    for work in ConvolutionRun.works(Self.geometries[2]) + ConvolutionRun.works(Self.geometries[3]).prefix(1) {
+    let works = [2, 7].flatMap { ConvolutionRun.works(Self.geometries[$0]) } + ConvolutionRun.works(Self.geometries[3]).prefix(1)
+    for work in works {
       backend.startProfile()
       _ = try ConvolutionRun.results(of: work, on: backend)
       let kernels = try backend.endProfile().kernels.map(\.kernel)
