@@ -7,8 +7,8 @@ public struct SlidingAxis: Hashable, Sendable {
   /// Windows.
   public let output: Int
 
-  /// - Parameter coversRest: whether pixels that are left over behind the last whole window get one more, which reaches beyond
-  ///   the padding, if it begins before it.
+  /// - Parameter coversRest: whether pixels that are left over behind the last whole window, or where there is none, get one more,
+  ///   which reaches beyond the padding, if it begins before it.
   /// - Precondition: everything is positive or, for padding, not negative.
   public init(
     input: Int, window: Int, stride: Int = 1, dilation: Int = 1, before: Int = 0, after: Int = 0, coversRest: Bool = false
@@ -20,13 +20,12 @@ public struct SlidingAxis: Hashable, Sendable {
       input, window, stride, dilation, before, after
     )
     let room = input + before + after - ((window - 1) * dilation + 1)
-    if room < 0 {
-      output = 0
-    } else if coversRest {
-      let count = (room + stride - 1) / stride + 1
+    if coversRest {
+      // Rounded up, which for what is negative division does of itself.
+      let count = max(0, (room > 0 ? room + stride - 1 : room) / stride + 1)
       output = (count - 1) * stride >= input + before ? count - 1 : count
     } else {
-      output = room / stride + 1
+      output = room < 0 ? 0 : room / stride + 1
     }
   }
 

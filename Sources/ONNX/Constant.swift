@@ -147,18 +147,18 @@ extension Constant {
   /// Elements that one tensor may have; beyond it counts of bytes and operations would not fit a word.
   static let largestCount = 1 << 36
 
-  /// - Throws: ``Failure`` for a type that is not read here, values in another file, and values that are not as many as the
-  /// shape says.
-  convenience init(_ tensor: Onnx_TensorProto) throws {
-    if tensor.dataLocation != 0 || !tensor.externalData.isEmpty {
-      throw Failure("its values are in another file: save the model with its weights inside")
-    }
+  /// - Parameter folder: where the file is that the values may be in.
+  /// - Throws: ``Failure`` for a type that is not read here, values in another file that cannot be read, and values that are not as
+  /// many as the shape says.
+  convenience init(_ tensor: Onnx_TensorProto, in folder: String) throws {
     guard let type = ElementType(rawValue: tensor.dataType), let byteCount = type.byteCount else {
       throw Failure("its elements are of type \(ElementType.name(tensor.dataType)), which is not supported")
     }
     let (shape, count) = try Self.shape(tensor.dims)
-    if !tensor.rawData.isEmpty || count == 0 {
-      guard tensor.rawData.count == count * byteCount else {
+    let isExternal = tensor.dataLocation != 0 || !tensor.externalData.isEmpty
+    if isExternal || !tensor.rawData.isEmpty || count == 0 {
+      let external = isExternal ? try ExternalData(tensor, byteCount: count * byteCount, in: folder) : nil
+      guard isExternal || tensor.rawData.count == count * byteCount else {
         throw Failure("it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
       }
       // Small types are widened.
@@ -167,7 +167,7 @@ extension Constant {
       guard needed <= left else {
         throw Failure("\(describe(shape)) of \(type.name) takes \(rounded(bytes: needed)), and \(rounded(bytes: left)) are left")
       }
-      self.init(type, shape, try type.decode(Array(tensor.rawData)))
+      self.init(type, shape, try type.decode(external?.read() ?? Array(tensor.rawData)))
     } else {
       let elements = try type.elements(of: tensor)
       self.init(type, shape, elements)

@@ -18,6 +18,8 @@ extension Operator {
     }
   }
 
+  private static let largestFromNothing = 1 << 24
+
   static func constantOfShape(_ node: Node, _ planner: Planner) throws {
     let (shape, count) = try Constant.shape(try planner.integers(node, 0).map(Int64.init))
     var value = Constant([0], shape: [1])
@@ -26,6 +28,10 @@ extension Operator {
         throw node.mistyped("value", "a tensor of one element")
       }
       value = constant
+    }
+    // A few bytes of a file can ask for any number.
+    guard count <= largestFromNothing else {
+      throw Failure("a constant of \(count) elements is made of one, and \(largestFromNothing) are supported")
     }
     try planner.count(folded: count, value.type)
     planner.define(node, value.picking(repeatElement(0, count: count), shape: shape))

@@ -24,8 +24,9 @@ struct Graph {
   /// The versions of the standard's operators whose meaning is known here.
   static let opsets = 7...28
 
+  /// - Parameter folder: where the files are that initializers may be in.
   /// - Throws: ``Failure`` that names the node, tensor or value that is wrong.
-  init(_ model: Onnx_ModelProto) throws {
+  init(_ model: Onnx_ModelProto, in folder: String) throws {
     guard (1...64).contains(model.irVersion), model.hasGraph else { throw Failure("this is not an ONNX model, or a damaged one") }
     let versions = model.opsetImport.filter { $0.domain.isEmpty || $0.domain == "ai.onnx" }.map(\.version)
     guard let version = versions.first, versions.count == 1, Self.opsets.contains(Int(version)) else {
@@ -39,20 +40,22 @@ struct Graph {
     let graph = model.graph
     guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
     // First what is refused without much memory.
-    nodes = try graph.node.enumerated().map { try Node($0.element, index: $0.offset, opset: Int(version)) }
+    nodes = try graph.node.enumerated().map { try Node($0.element, index: $0.offset, opset: Int(version), in: folder) }
     try Self.checkOperators(nodes)
-    initializers = try Self.initializers(graph)
+    initializers = try Self.initializers(graph, in: folder)
     inputs = try graph.input.filter { [initializers] in initializers[$0.name] == nil }.map(Self.input)
     outputs = graph.output.map(\.name)
     consumers = try Self.consumers(inputs, initializers, nodes, outputs)
   }
 
-  private static func initializers(_ graph: Onnx_GraphProto) throws -> [String: Constant] {
+  private static func initializers(_ graph: Onnx_GraphProto, in folder: String) throws -> [String: Constant] {
     var constants: [String: Constant] = [:]
     for tensor in graph.initializer {
       let what = "initializer '\(shortened(tensor.name))'"
       guard !tensor.name.isEmpty, constants[tensor.name] == nil else { throw Failure("\(what) is there twice or has no name") }
-      do { constants[tensor.name] = try Constant(tensor) } catch let failure as Failure { throw Failure("\(what): \(failure)") }
+      do { constants[tensor.name] = try Constant(tensor, in: folder) } catch let failure as Failure {
+        throw Failure("\(what): \(failure)")
+      }
     }
     return constants
   }

@@ -26,8 +26,9 @@ struct Node {
     case other
   }
 
+  /// - Parameter folder: where the files are that tensors may be in.
   /// - Throws: ``Failure`` for an attribute that is damaged.
-  init(_ proto: Onnx_NodeProto, index: Int, opset: Int) throws {
+  init(_ proto: Onnx_NodeProto, index: Int, opset: Int, in folder: String) throws {
     (self.index, self.opset) = (index, opset)
     let isStandard = proto.domain.isEmpty || proto.domain == "ai.onnx"
     op = isStandard ? proto.opType : "\(proto.domain).\(proto.opType)"
@@ -37,14 +38,14 @@ struct Node {
     for attribute in proto.attribute {
       let what = "\(place): attribute '\(shortened(attribute.name))'"
       guard attribute.refAttrName.isEmpty else { throw Failure("\(what) refers to a function's, and this is none") }
-      guard attributes.updateValue(try Self.value(attribute, what), forKey: attribute.name) == nil else {
+      guard attributes.updateValue(try Self.value(attribute, what, in: folder), forKey: attribute.name) == nil else {
         throw Failure("\(what) is there twice")
       }
     }
     self.attributes = attributes
   }
 
-  private static func value(_ attribute: Onnx_AttributeProto, _ what: String) throws -> Attribute {
+  private static func value(_ attribute: Onnx_AttributeProto, _ what: String, in folder: String) throws -> Attribute {
     switch Onnx_AttributeType(rawValue: Int(attribute.type)) {
     case .float: return .float(attribute.f)
     case .int: return .int(Int(attribute.i))
@@ -52,7 +53,9 @@ struct Node {
     case .floats: return .floats(attribute.floats)
     case .ints: return .ints(attribute.ints.map(Int.init))
     case .tensor:
-      do { return .tensor(try Constant(attribute.t)) } catch let failure as Failure { throw Failure("\(what): \(failure)") }
+      do { return .tensor(try Constant(attribute.t, in: folder)) } catch let failure as Failure {
+        throw Failure("\(what): \(failure)")
+      }
     default: return .other
     }
   }

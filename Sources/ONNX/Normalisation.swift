@@ -12,6 +12,9 @@ struct Norm {
     guard try node.opset >= 9 || node.int("spatial", default: 1) == 1 else {
       throw Failure("it normalises each pixel on its own (spatial 0), which is not supported")
     }
+    guard node.opset >= 14 || node.outputs.count == 1 else {
+      throw Failure("it has outputs of training, and only inference is supported: export the model in evaluation mode")
+    }
     if let output = (1..<max(1, node.outputs.count)).first(where: { planner.isUsed(node, $0) }) {
       throw Failure("its output \(output) is of training, and only inference is supported")
     }

@@ -25,6 +25,10 @@ public enum ONNXExport {
     try network.store.check(weights)
     var writer = GraphWriter(weights: weights, folding: folding)
     let logits = try network.write("input", to: &writer)
+    if let name = writer.outOfRange {
+      throw Failure(
+        "'\(name)', with batch normalisation as part of it, has values that float32 does not hold: export without --fold")
+    }
     precondition(logits == "logits", "[ONNX] the last value is \(logits)")
     writer.graph.name = network.configuration.name
     writer.graph.input = [value("input", [nil, network.configuration.channels, nil, nil], ["batch", "", "height", "width"])]
@@ -60,6 +64,10 @@ private struct GraphWriter: NetworkWriter {
   let weights: [String: HostTensor]
   let folding: Bool
   var graph = Onnx_GraphProto()
+  /// A tensor that folding has made infinite.
+  private(set) var outOfRange: String?
+
+  init(weights: [String: HostTensor], folding: Bool) { (self.weights, self.folding) = (weights, folding) }
 
   // MARK: Layers
 
@@ -71,6 +79,7 @@ private struct GraphWriter: NetworkWriter {
     guard folding else { return norm(convolution(x, unit.convolution), unit.norm) }
     let (filter, bias) = folded(unit)
     let (layer, name) = (unit.convolution, unit.convolution.name)
+    if !(filter.isFinite && bias.isFinite) { outOfRange = outOfRange ?? name }
     return add(
       "Conv", name, [x, initializer("\(name).weight", filter), initializer("\(name).bias", bias)], attributes(of: layer))
   }

@@ -33,12 +33,17 @@ public struct ONNXModel {
     do {
       var options = BinaryDecodingOptions()
       options.discardUnknownFields = true
-      graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options))
+      graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options), in: Self.folder(of: path))
     } catch let failure as Failure {
       throw Failure("\(path): \(failure)")
     } catch {
       throw Failure("\(path): this is not an ONNX model, or a damaged one: \(Self.describe(error))")
     }
+  }
+
+  /// Where the files are that the model may keep its weights in.
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
 
   private static func describe(_ error: any Error) -> String {

@@ -41,6 +41,7 @@ struct Operator: Sendable {
     "AveragePool": Operator(
       1...1, ["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"], pool),
     "GlobalAveragePool": Operator(1...1, [], globalAveragePool),
+    "ReduceMean": Operator(1...2, ["axes", "keepdims", "noop_with_empty_axes"], reduceMean),
     "Gemm": Operator(2...3, ["alpha", "beta", "transA", "transB"], gemm),
     "MatMul": Operator(2...2, [], matMul),
     "Flatten": Operator(1...1, ["axis"], flatten),
@@ -49,6 +50,8 @@ struct Operator: Sendable {
     "Unsqueeze": Operator(1...2, ["axes"], unsqueeze),
     "Transpose": Operator(1...1, ["perm"], transpose),
     "Concat": Operator(1...(1 << 16), ["axis"], concat),
+    "Gather": Operator(2...2, ["axis"], gather),
+    "Slice": Operator(1...5, ["axes", "ends", "starts"], slice),
     "Pad": Operator(1...4, ["mode", "pads", "value"], pad),
     "Identity": Operator(1...1, [], identity),
     "Dropout": Operator(1...3, outputs: 1...2, ["ratio", "seed"], dropout),

@@ -195,16 +195,18 @@ final class Planner {
   /// Row-major.
   func arranged(_ x: Computed) throws -> Computed { try arranged(x, Array(x.shape.indices)) }
 
-  /// Copies all of x to the elements of y from index `start` on in each dimension; those of a dimension of one element may be
-  /// repeated.
-  func copy(_ x: Computed, into y: Computed, extents: [Int]? = nil, from: [Int]? = nil, at start: [Int]? = nil) {
+  /// Copies all of x, or of each dimension so many elements from one on and with a step between, to the elements of y from index `start`
+  /// on in each dimension; those of a dimension of one element may be repeated.
+  func copy(
+    _ x: Computed, into y: Computed, extents: [Int]? = nil, from: [Int]? = nil, steps: [Int]? = nil, at start: [Int]? = nil
+  ) {
     let extents = extents ?? x.shape
     let xStrides = zip(x.strides, zip(x.shape, extents)).map { $1.0 == 1 && $1.1 != 1 ? 0 : $0 }
     func offset(_ index: [Int]?, _ strides: [Int]) -> Int { zip(index ?? [], strides).reduce(0) { $0 + $1.0 * $1.1 } }
     // In the order in which y lies, so that it is written from the beginning to the end.
     let copy = StridedCopy(
       extents: y.order.map { extents[$0] },
-      from: .init(start: offset(from, xStrides), strides: y.order.map { xStrides[$0] }),
+      from: .init(start: offset(from, xStrides), strides: y.order.map { xStrides[$0] * (steps?[$0] ?? 1) }),
       to: .init(start: offset(start, y.strides), strides: y.order.map { y.strides[$0] }))
     step(reads: [x], writes: [y]) { try $0.backend.rearrange($0[x], copy, into: $0[y]) }
   }

@@ -22,12 +22,32 @@ extension Operator {
     let input = try planner.computed(node, 0)
     let rank = input.shape.count
     guard rank >= 3 else { throw Failure("its input is \(describe(input.shape)): there are no pixels") }
-    // The image's pixels in any order.
-    let x = try planner.arranged(input, [0] + Array(2..<rank) + [1])
-    let (n, c) = (x.shape[0], x.shape[1])
-    let pixels = x.shape[2...].reduce(1, *)
-    let y = try planner.new([n, c] + [Int](repeating: 1, count: rank - 2))
+    planner.define(node, try mean(of: input, over: Set(2..<rank), planner))
+  }
+
+  /// Over any dimensions: of the pixels it is what PyTorch writes for global average pooling.
+  static func reduceMean(_ node: Node, _ planner: Planner) throws {
+    let input = try planner.computed(node, 0)
+    let rank = input.shape.count
+    let given = try planner.has(node, 1) ? planner.integers(node, 1) : node.ints("axes") ?? []
+    let keeps = try node.int("keepdims", default: 1) == 1
+    if try given.isEmpty && node.flag("noop_with_empty_axes") { return planner.define(node, input) }
+    let axes = given.isEmpty ? Set(0..<rank) : Set(try given.map { try node.axis($0, rank: rank) })
+    let y = try mean(of: input, over: axes, planner)
+    planner.define(node, keeps ? y : axes.sorted().reversed().reduce(y) { $0.removing($1) })
+  }
+
+  /// With one element left of each of these dimensions.
+  private static func mean(of input: Computed, over axes: Set<Int>, _ planner: Planner) throws -> Computed {
+    let kept = input.shape.indices.filter { !axes.contains($0) }
+    let shape = input.shape.indices.map { axes.contains($0) ? 1 : input.shape[$0] }
+    // Images [N, pixels, C] where there is more than one dimension to keep: the pixels in any order, the last one kept innermost.
+    let (outer, inner) = (Array(kept.dropLast()), Array(kept.suffix(1)))
+    let x = try planner.arranged(input, outer + axes.sorted() + inner)
+    let y = try planner.new(shape, order: outer + axes.sorted() + inner)
+    func count(_ dimensions: [Int]) -> Int { dimensions.reduce(1) { $0 * x.shape[$1] } }
+    let (n, pixels, c) = (count(outer), count(axes.sorted()), count(inner))
     planner.step(reads: [x], writes: [y]) { try $0.backend.globalAveragePool($0[x, [n, pixels, 1, c]], into: $0[y, [n, c]]) }
-    planner.define(node, y)
+    return y
   }
 }

@@ -1,5 +1,6 @@
 import CPUBackend
 import Compute
+import Formats
 import ONNX
 import Testing
 
@@ -97,6 +98,69 @@ import Testing
     let x = numbers([5, 3, 2, 2])
     let y = try model.run(["x": x], on: CPUBackend())[0].tensor
     #expect(y == x.reshaped([5, 12]))
+  }
+
+  /// PyTorch's `x.view(x.size(0), -1)`, and its average pooling to one pixel.
+  @Test func whatPyTorchWritesForTheEndOfANetwork() throws {
+    let model = try TestModel().input("x", [-1, 3, 4, 2]).integers("first", [0]).integers("rest", [-1])
+      .node("ReduceMean", ["x"], "a", ["axes": .ints([-1, 2])]).node("Shape", ["x"], "sizes")
+      .node("Gather", ["sizes", "first"], "batch").node("Concat", ["batch", "rest"], "shape", ["axis": .int(0)])
+      .node("Reshape", ["a", "shape"], "y").output("y").model()
+    let (x, dry) = (numbers([5, 3, 4, 2]), DryRunBackend())
+    let y = try model.run(["x": x], on: CPUBackend())[0].tensor
+    let expected = (0..<15).map { x.floats[$0 * 8..<$0 * 8 + 8].reduce(0, +) / 8 }
+    #expect(y.shape == [5, 3] && zip(y.floats, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    _ = try model.run(["x": x], on: dry)
+    #expect(dry.operations.contains { $0.operation == "globalAveragePool" })
+  }
+
+  /// The shortcut without parameters: every second pixel, and channels of zeros.
+  @Test func slicesOfWhatIsComputed() throws {
+    let model = try TestModel().input("x", [-1, 2, 5, 4]).integers("s", [0, -3]).integers("e", [.max, 100]).integers("a", [2, 3])
+      .integers("t", [2, 2]).integers("p", [0, 1, 0, 0, 0, 1, 0, 0]).node("Slice", ["x", "s", "e", "a", "t"], "z")
+      .node("Pad", ["z", "p"], "y").output("y").model()
+    let x = numbers([3, 2, 5, 4])
+    let y = try model.run(["x": x], on: CPUBackend())[0].tensor
+    let expected = (0..<3 * 4 * 3 * 2).map { i -> Float in
+      let (n, c, h, w) = (i / 24, i / 6 % 4 - 1, i / 2 % 3, i % 2)
+      return c < 0 || c > 1 ? 0 : x.floats[((n * 2 + c) * 5 + 2 * h) * 4 + 1 + 2 * w]
+    }
+    #expect(y.shape == [3, 4, 3, 2] && y.floats == expected)
+  }
+
+  /// Every window that begins within the image or its padding counts, even where it is larger than both.
+  @Test func windowsThatAreRoundedUp() throws {
+    // Averages are over the pixels alone: both rows of columns 0 to 2, 2 to 4, 4 and 5.
+    for (op, expected) in [("MaxPool", [8, 10, 11] as [Float]), ("AveragePool", [4, 6, 7.5])] {
+      let model = try TestModel().input("x", [1, 1, 2, 6])
+        .node(op, ["x"], "y", ["kernel_shape": .ints([3, 3]), "strides": .ints([2, 2]), "ceil_mode": .int(1)]).output("y").model()
+      let x = HostTensor((0..<12).map(Float.init), shape: [1, 1, 2, 6])
+      let y = try model.run(["x": x], on: CPUBackend())[0].tensor
+      #expect(y.shape == [1, 1, 1, 3] && zip(y.floats, expected).allSatisfy { abs($0 - $1) < 1e-6 }, "\(op): \(y.floats)")
+    }
+  }
+
+  /// Weights in a file of their own, one behind the other.
+  @Test func valuesMayLieBesideTheModel() throws {
+    let values: [Float] = [3, 1, 4, 1, 5]
+    let model = TestModel().input("x", [1, 2]).floats("a", [], [2]).floats("b", [], [2]).node("Add", ["x", "a"], "z")
+      .node("Add", ["z", "b"], "y").output("y").changed {
+        for (index, (offset, length)) in [(0, ""), (8, "8")].enumerated() {
+          $0.graph.initializer[index].dataLocation = 1
+          let entries = [("location", "parts/weights.bin"), ("offset", String(offset + 4)), ("length", length)]
+          $0.graph.initializer[index].externalData = entries.filter { !$0.1.isEmpty }.map { key, value in
+            .with { ($0.key, $0.value) = (key, value) }
+          }
+        }
+      }
+    try withTemporaryFolder { folder in
+      try Folder.make("\(folder)/parts")
+      try AtomicFile.write(values.withUnsafeBytes { Array($0) }, to: "\(folder)/parts/weights.bin")
+      try AtomicFile.write(model.bytes, to: "\(folder)/model.onnx")
+      let read = try ONNXModel(contentsOf: "\(folder)/model.onnx")
+      let y = try read.run(["x": HostTensor([10, 20] as [Float], shape: [1, 2])], on: CPUBackend())[0].tensor
+      #expect(y.floats == [12, 29])
+    }
   }
 
   /// Before version 13 softmax was over all dimensions from its axis on, before 11 bounds and padding were attributes.

@@ -48,6 +48,18 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     good.floats("w", [1, 2, 3, 4], [4]).changed { change(&$0.graph.initializer[0]) }
   }
 
+  private static func external(_ entries: KeyValuePairs<String, String>) -> TestModel {
+    initializer { tensor in
+      (tensor.dataLocation, tensor.rawData) = (1, Data())
+      tensor.externalData = entries.map { key, value in .with { ($0.key, $0.value) = (key, value) } }
+    }
+  }
+
+  private static func slice(_ start: [Int], _ end: [Int], _ axes: [Int], _ steps: [Int]) -> TestModel {
+    input.integers("s", start).integers("e", end).integers("a", axes).integers("t", steps)
+      .node("Slice", ["x", "s", "e", "a", "t"], "y").output("y")
+  }
+
   private static func reshape(_ shape: [Int]) -> TestModel {
     input.integers("s", shape).node("Reshape", ["x", "s"], "y").output("y")
   }
@@ -134,10 +146,21 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("texts", initializer { $0.dataType = 8 }, "'w'", "STRING"),
     Hostile("an unknown type", initializer { $0.dataType = 999 }, "'w'", "number 999"),
     Hostile("a negative type", initializer { $0.dataType = -1 }, "'w'", "number -1"),
-    Hostile("values elsewhere", initializer { $0.dataLocation = 1 }, "'w'", "another file"),
+    Hostile("values elsewhere", initializer { $0.dataLocation = 1 }, "'w'", "which file"),
+    Hostile("values in a system file", external(["location": "/etc/passwd"]), "'w'", "/etc/passwd", "beside the model"),
+    Hostile("values above the model", external(["location": "a/../../b"]), "'w'", "a/../../b", "beside the model"),
+    Hostile("values in a file that is not there", external(["location": "gone.bin"]), "'w'", "gone.bin", "No such file"),
+    Hostile("values in the folder itself", external(["location": "."]), "'w'", "folder"),
     Hostile(
-      "values elsewhere, in secret",
-      initializer { $0.externalData = [.with { ($0.key, $0.value) = ("location", "/etc/passwd") }] }, "'w'", "another file"),
+      "values beyond a file's end", external(["location": "model.onnx", "offset": "1099511627776"]), "'w'", "model.onnx",
+      "truncated"
+    ),
+    Hostile(
+      "values at the end of all numbers", external(["location": "model.onnx", "offset": "9223372036854775807"]), "'w'",
+      "truncated"),
+    Hostile("values before a file", external(["location": "model.onnx", "offset": "-1"]), "'w'", "offset", "'-1'"),
+    Hostile("more values than it takes", external(["location": "model.onnx", "length": "17"]), "'w'", "17 bytes", "takes 16"),
+    Hostile("a length that is none", external(["location": "model.onnx", "length": "1e9"]), "'w'", "'1e9'"),
     Hostile(
       "a type that does not fit its place",
       initializer { ($0.dataType, $0.int32Data, $0.rawData, $0.dims) = (2, [256], Data(), [1]) }, "'w'", "256"),
@@ -215,6 +238,26 @@ struct Hostile: CustomTestStringConvertible, Sendable {
         $0.graph.initializer = [.with { ($0.name, $0.dataType, $0.rawData) = ("t", 9, Data([1])) }]
       }.output("y"), "training_mode"),
     Hostile("a cast to integers", input.node("Cast", ["x"], "y", ["to": .int(7)]).output("y"), "INT64"),
+    Hostile(
+      "training of an old version",
+      input.floats("v", [1, 1, 1], [3]).node("BatchNormalization", ["x", "v", "v", "v", "v"], "y").changed {
+        $0.opsetImport[0].version = 9
+        $0.graph.node[0].output = ["y", "m", "v2", "m3", "v4"]
+      }.output("y"), "'the BatchNormalization'", "outputs of training"),
+    Hostile(
+      "elements of what is computed", input.integers("i", [0]).node("Gather", ["x", "i"], "y").output("y"), "'the Gather'",
+      "is computed"),
+    Hostile(
+      "an element that is not there",
+      good.integers("i", [3]).integers("d", [7, 8, 9]).node("Gather", ["d", "i"], "z").output("z"),
+      "'the Gather'", "no element 3"),
+    Hostile("a step of nothing", slice([0], [2], [1], [0]), "'the Slice'", "step along dimension 1 is 0"),
+    Hostile("a slice backwards", slice([3], [0], [3], [-1]), "'the Slice'", "backwards"),
+    Hostile("a slice of nothing", slice([2], [1], [2], [1]), "'the Slice'", "no elements"),
+    Hostile("a slice along no dimension", slice([0], [1], [4], [1]), "'the Slice'", "no axis 4"),
+    Hostile("a slice of two ends", slice([0], [1, 2], [2], [1]), "'the Slice'", "[1, 2]"),
+    Hostile("a slice to the end of all numbers", slice([.min], [.max], [7], [.min]), "'the Slice'", "no axis 7"),
+    Hostile("a mean along no dimension", input.node("ReduceMean", ["x"], "y", ["axes": .ints([-5])]).output("y"), "no axis -5"),
     Hostile("a cast to nothing", input.node("Cast", ["x"], "y", ["to": .int(1 << 40)]).output("y"), "cast to"),
   ]
 
