@@ -111,6 +111,10 @@ def jpegs():
         "one-pixel": jpeg(image.crop((0, 0, 1, 1)), quality=90),
         "trailing": jpeg(image.crop((0, 0, 16, 8)), quality=90) + b"more than an image",
     }
+    # Decoded at a reduced size it stays the same ramp, wherever pixels end: 8·5 + 1 rows, 8·7 + 3 columns.
+    y, x = numpy.mgrid[0:41, 0:59]
+    ramp = numpy.stack([5 * y + 20, 4 * x + 10, 220 - 2 * x - 2 * y], -1).astype(numpy.uint8)
+    files["ramp"] = jpeg(Image.fromarray(ramp), quality=98, subsampling=0, exif=exif(1))
     small = Image.fromarray(photo(11, 18, 4))
     for orientation in range(1, 9):
         files[f"orientation-{orientation}"] = jpeg(small, quality=90, subsampling=0, exif=exif(orientation))

@@ -8,8 +8,14 @@ enum IDX {
   static let maximumByteCount = 2 << 30
 
   /// Grey images, uint8 [N,H,W,1].
-  static func images(_ path: String) throws -> HostTensor {
-    let (dimensions, bytes) = try read(path, rank: 3)
+  /// - Parameter labels: how many there are in which file: there should be as many images.
+  static func images(_ path: String, _ labels: (count: Int, path: String)) throws -> HostTensor {
+    let (dimensions, bytes) = try read(path, rank: 3) { dimensions in
+      // Before the images are inflated, which may be a thousand times their file.
+      guard dimensions[0] == labels.count else {
+        throw Failure("\(path) has \(dimensions[0]) images, but \(labels.path) has \(labels.count) labels")
+      }
+    }
     return HostTensor(bytes, shape: Shape(dimensions + [1]))
   }
 
@@ -22,7 +28,9 @@ enum IDX {
     return HostTensor(bytes.map(Int32.init), shape: Shape(dimensions))
   }
 
-  private static func read(_ path: String, rank: Int) throws -> (dimensions: [Int], bytes: [UInt8]) {
+  private static func read(
+    _ path: String, rank: Int, check: ([Int]) throws -> Void = { _ in }
+  ) throws -> (dimensions: [Int], bytes: [UInt8]) {
     var reader = try InflatingReader(path)
     let magic = try reader.read(4)
     let wanted: [UInt8] = [0, 0, 8, UInt8(rank)]
@@ -43,6 +51,7 @@ enum IDX {
     guard product.partialValue <= reader.maximumByteCount else {
       throw Failure("\(path): truncated, announces \(text) bytes and is too short to hold them")
     }
+    try check(dimensions)
     let bytes = try reader.read(product.partialValue)
     try reader.finish()
     return (dimensions, bytes)

@@ -28,11 +28,8 @@ enum MNIST {
     do {
       func split(_ prefix: String) throws -> Dataset {
         let (imagesPath, labelsPath) = (try find("\(prefix)-images", 3, in: folder), try find("\(prefix)-labels", 1, in: folder))
-        let images = try IDX.images(imagesPath)
         let labels = try IDX.labels(labelsPath, classes: classes.count)
-        guard images.shape[0] == labels.count else {
-          throw Failure("\(imagesPath) has \(images.shape[0]) images, but \(labelsPath) has \(labels.count) labels")
-        }
+        let images = try IDX.images(imagesPath, (labels.count, labelsPath))
         return Dataset(name: name, images: images, labels: labels, classes: classes, normalization: normalization)
       }
       let splits = DatasetSplits(train: try split("train"), validation: try split("t10k"))

@@ -12,7 +12,9 @@ public struct InputFile: ~Copyable {
   public init(_ path: String) throws {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw Failure("cannot open \(path): \(systemMessage())") }
+    guard descriptor >= 0 else {
+      throw Failure("cannot open \(path): \(Self.isText(path) ? systemMessage() : "its name is not in UTF-8, rename it")")
+    }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
@@ -25,6 +27,9 @@ public struct InputFile: ~Copyable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether a path is what the system calls it; false where that is not UTF-8, and something stands in for what is not.
+  public static func isText(_ path: String) -> Bool { !path.unicodeScalars.contains("\u{FFFD}") }
 
   /// Whether anything, of any kind, has this path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

@@ -43,9 +43,9 @@ public struct EncodedImage: Sendable {
     }
     let (height, width) = (header.height, header.width)
     guard height > 0, width > 0 else { throw Failure("\(name): an image of \(height)×\(width) pixels has none") }
-    guard height <= limits.side, width <= limits.side, height <= limits.pixels / width else {
-      throw Failure(
-        "\(name): \(height)×\(width) pixels, over the bound of \(limits.side) along a side and \(limits.pixels) in all")
+    let mostPixels = header.format == .cmykJPEG ? limits.pixels / 2 : limits.pixels
+    guard height <= limits.side, width <= limits.side, height <= mostPixels / width else {
+      throw Failure("\(name): \(height)×\(width) pixels, over the bound of \(limits.side) along a side and \(mostPixels) in all")
     }
     self.name = name
     self.bytes = bytes
@@ -60,25 +60,24 @@ public struct EncodedImage: Sendable {
   /// The stored colours become RGB as Pillow's `convert("RGB")` makes them: CMYK by its formula, with Adobe's inverted values;
   /// transparency is dropped, not blended; colour profiles and gamma are not applied. Of 16 bits the upper eight are kept, for grey
   /// too, where Pillow makes everything from 256 on white.
-  /// - Parameter minimumSize: for a JPEG, decoding at a half, a quarter or an eighth of its size will do as long as neither side falls
-  ///   below this: much faster for large photographs. ``height`` and ``width`` of the result tell which.
+  /// - Parameter reduction: what ``reduction(keeping:)`` allows: both sides are divided by it and rounded up, much faster for large
+  ///   photographs. A pixel is the mean of `reduction`² stored ones; in the last stored row and column, of those that there are.
   /// - Throws: a ``Failure`` that names the image, where its data are damaged, even if something could be decoded.
-  public func decoded(minimumSize: (height: Int, width: Int)? = nil) throws -> RGBImage {
-    let stored: RGBImage
-    switch format {
-    case .jpeg, .cmykJPEG:
-      let minimum = minimumSize.map { orientation.isTransposed ? (height: $0.width, width: $0.height) : $0 }
-      stored = try JPEG.decode(self, reduction: minimum.map(reduction) ?? 1)
-    case .png: stored = try PNG.decode(self)
-    }
+  /// - Precondition: `reduction` is 1, or the image is a JPEG and it is 2, 4 or 8.
+  public func decoded(reduction: Int = 1) throws -> RGBImage {
+    precondition(reduction == 1 || (format != .png && [2, 4, 8].contains(reduction)), "[decoded] reduced by \(reduction)")
+    let stored =
+      switch format {
+      case .jpeg, .cmykJPEG: try JPEG.decode(self, reduction: reduction)
+      case .png: try PNG.decode(self)
+      }
     return orientation.applied(to: stored)
   }
 
-  /// The largest of 1, 2, 4, 8 by which both sides can be divided, rounded up, without falling below the minimum.
-  private func reduction(_ minimum: (height: Int, width: Int)) -> Int {
-    [8, 4, 2].first {
-      (storedHeight + $0 - 1) / $0 >= minimum.height && (storedWidth + $0 - 1) / $0 >= minimum.width
-    } ?? 1
+  /// The largest of 1, 2, 4 and 8 by which both sides of a JPEG can be divided, rounded up, without falling below a size; 1 for others.
+  public func reduction(keeping minimum: (height: Int, width: Int)) -> Int {
+    guard format != .png else { return 1 }
+    return [8, 4, 2].first { (height + $0 - 1) / $0 >= minimum.height && (width + $0 - 1) / $0 >= minimum.width } ?? 1
   }
 
   /// Names a few formats that are met in folders of images.

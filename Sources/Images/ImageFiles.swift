@@ -13,7 +13,7 @@ public enum ImageFiles {
       guard InputFile.exists(path) else { throw Failure("\(path): there is no such file or folder") }
       guard InputFile.isFolder(path) else { return [path] }
       var files: [String] = []
-      try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, within: [], &files)
+      try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, &files)
       let images = files.filter(ImageFolder.isCalledImage)
       guard !images.isEmpty else {
         throw Failure("\(path): no images in it (looked for .\(ImageFolder.extensions.joined(separator: ", .")))")

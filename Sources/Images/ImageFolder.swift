@@ -43,7 +43,7 @@ public struct ImageFolder: Sendable, Hashable {
     var (samples, ignored) = ([Sample](), [String]())
     for (label, name) in classes.enumerated() {
       var files: [String] = []
-      try Self.walk("\(path)/\(name)", within: [], &files)
+      try Self.walk("\(path)/\(name)", &files)
       let images = files.filter(Self.isCalledImage)
       guard !images.isEmpty else {
         throw Failure(
@@ -73,23 +73,27 @@ public struct ImageFolder: Sendable, Hashable {
     names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// The visible files in a folder and those below, folder by folder.
-  static func walk(_ path: String, within above: Set<Identity>, _ files: inout [String]) throws {
+  /// The visible files in a folder and those below, folder by folder. One to which several links lead counts once.
+  static func walk(_ path: String, _ files: inout [String]) throws {
     var folders: [(path: String, files: [String])] = []
-    try collect(path, within: above, &folders)
+    var seen: Set<Identity> = []
+    try collect(path, within: [], &seen, &folders)
     folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     files += folders.flatMap { folder in sorted(folder.files).map { "\(folder.path)/\($0)" } }
   }
 
   private static func collect(
-    _ path: String, within above: Set<Identity>, _ folders: inout [(path: String, files: [String])]
+    _ path: String, within above: Set<Identity>, _ seen: inout Set<Identity>, _ folders: inout [(path: String, files: [String])]
   ) throws {
     let identity = try status(path).identity
     guard !above.contains(identity) else { throw Failure("\(path): a symbolic link to a folder that it is in") }
+    guard seen.insert(identity).inserted else { return }
     var files: [String] = []
-    for name in try Folder.entries(path) where !name.hasPrefix(".") {
-      if try status("\(path)/\(name)").isFolder {
-        try collect("\(path)/\(name)", within: above.union([identity]), &folders)
+    // In the order of the names, so that it is always the same of several links that counts.
+    for name in sorted(try Folder.entries(path)) where !name.hasPrefix(".") {
+      // A name that is no text cannot be looked up: as a file, it is one that cannot be read, which is said when it is wanted.
+      if InputFile.isText(name), try status("\(path)/\(name)").isFolder {
+        try collect("\(path)/\(name)", within: above.union([identity]), &seen, &folders)
       } else {
         files.append(name)
       }
@@ -106,7 +110,8 @@ public struct ImageFolder: Sendable, Hashable {
     var status = stat()
     // A link that leads nowhere is a file that cannot be read: it will be named when it is wanted.
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else {
-      throw Failure("cannot read \(path): \(String(cString: strerror(errno)))")
+      let reason = InputFile.isText(path) ? String(cString: strerror(errno)) : "its name is not in UTF-8, rename it"
+      throw Failure("cannot read \(path): \(reason)")
     }
     return (status.st_mode & S_IFMT == S_IFDIR, Identity(device: UInt(status.st_dev), file: UInt(status.st_ino)))
   }

@@ -25,11 +25,16 @@ enum JPEG {
     let height = (image.storedHeight + reduction - 1) / reduction
     let width = (image.storedWidth + reduction - 1) / reduction
     func decompress(_ pixels: UnsafeMutablePointer<UInt8>?, _ format: TJPF) throws {
-      let flags = TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
-      let status = tjDecompress2(
-        decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
-        flags)
-      guard status == 0 else { throw decoder.failure }
+      func isDone(_ flags: Int32) -> Bool {
+        tjDecompress2(
+          decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
+          flags) == 0
+      }
+      // It ends at the first warning; of those after a harmless one it says nothing, so that the file's end has to tell.
+      if isDone(TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING) { return }
+      guard decoder.isHarmless else { throw decoder.failure }
+      guard isDone(TJFLAG_LIMITSCANS) || decoder.isHarmless else { throw decoder.failure }
+      guard isWhole(image.bytes) else { throw Failure("\(image.name): corrupt JPEG, it ends before its end of image") }
     }
     guard image.format == .cmykJPEG else {
       return try RGBImage(height: height, width: width) { try decompress($0.baseAddress, TJPF_RGB) }
@@ -53,9 +58,30 @@ enum JPEG {
     }
   }
 
+  /// Whether an end of image follows the beginning of its data.
+  private static func isWhole(_ bytes: [UInt8]) -> Bool {
+    var scan = 2
+    segments(bytes) { _, content in
+      scan = content.endIndex
+      return true
+    }
+    return bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xD9 }.map { $0 >= scan } ?? false
+  }
+
   /// That of the first EXIF segment before the image's data.
   private static func orientation(_ bytes: [UInt8]) -> Orientation? {
     let identifier = Array("Exif\0\0".utf8)
+    var found: Orientation?
+    segments(bytes) { marker, content in
+      guard marker == 0xE1, content.starts(with: identifier) else { return true }
+      found = EXIF.orientation(content.dropFirst(identifier.count))
+      return false
+    }
+    return found
+  }
+
+  /// Goes through the segments before the image's data, as far as `isNext` says.
+  private static func segments(_ bytes: [UInt8], _ isNext: (_ marker: UInt8, _ content: ArraySlice<UInt8>) -> Bool) {
     var offset = 2
     while offset + 4 <= bytes.count, bytes[offset] == 0xFF {
       let marker = bytes[offset + 1]
@@ -63,16 +89,19 @@ enum JPEG {
         offset += 1
         continue
       }
-      if marker == 0xDA || marker == 0xD9 { return nil }  // Start of scan, end of image.
+      if marker == 0xDA || marker == 0xD9 { return }  // Start of scan, end of image.
       let length = Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
       let end = offset + 2 + length
-      guard length >= 2, end <= bytes.count else { return nil }
-      let content = bytes[offset + 4..<end]
-      if marker == 0xE1, content.starts(with: identifier) { return EXIF.orientation(content.dropFirst(identifier.count)) }
+      guard length >= 2, end <= bytes.count, isNext(marker, bytes[offset + 4..<end]) else { return }
       offset = end
     }
-    return nil
   }
+
+  /// What libjpeg-turbo warns of in files that cameras and editors wrote like that, whose pixels are all there; the words are those of its
+  /// jerror.h.
+  private static let harmlessWarnings = [
+    "extraneous bytes before marker", "Invalid SOS parameters for sequential JPEG", "unknown JFIF revision number",
+  ]
 
   /// Owns one of libjpeg-turbo's decompressors.
   private struct Decoder: ~Copyable {
@@ -87,7 +116,14 @@ enum JPEG {
 
     deinit { tjDestroy(handle) }
 
+    private var message: String { String(cString: tjGetErrorStr2(handle)) }
+
     /// What the last call complained about.
-    var failure: Failure { Failure("\(name): corrupt JPEG, \(String(cString: tjGetErrorStr2(handle)))") }
+    var failure: Failure { Failure("\(name): corrupt JPEG, \(message)") }
+
+    /// Whether the last call complained about nothing that matters.
+    var isHarmless: Bool {
+      tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) && harmlessWarnings.contains { message.contains($0) }
+    }
   }
 }

@@ -6,6 +6,12 @@ public enum Orientation: Int, CaseIterable, Sendable {
   /// Whether rows become columns.
   public var isTransposed: Bool { rawValue >= 5 }
 
+  /// Whether the last stored row, or the last stored column where these become rows, is the first that is seen.
+  public var mirrorsRows: Bool { [.bottomRight, .bottomLeft, .rightBottom, .leftBottom].contains(self) }
+
+  /// Whether the last stored column, or the last stored row where these become columns, is the first that is seen.
+  public var mirrorsColumns: Bool { [.topRight, .bottomRight, .rightTop, .rightBottom].contains(self) }
+
   /// The image as it is to be looked at.
   public func applied(to image: RGBImage) -> RGBImage {
     if self == .topLeft { return image }

@@ -96,25 +96,36 @@ public struct TrainingTransform: ImageTransform, Hashable {
     // The whole image's size at which the crop has that of the result.
     func least(_ whole: Int, _ part: Int) -> Int { (whole * crop.size + part - 1) / part }
     let minimum = (height: least(image.height, draw.area.height), width: least(image.width, draw.area.width))
-    let decoded = try image.decoded(minimumSize: decodesReduced ? minimum : nil)
-    if decoded.height == image.height && decoded.width == image.width {
-      return decoded.resize(draw.area, nil, result, into: pixels)
-    }
-    let (top, height) = Self.scaled(draw.area.top, draw.area.height, by: decoded.height, over: image.height)
-    let (left, width) = Self.scaled(draw.area.left, draw.area.width, by: decoded.width, over: image.width)
-    let area = PixelArea(top: top.first, left: left.first, height: height, width: width)
-    let box = SourceBox(top: top.begin, left: left.begin, bottom: top.end, right: left.end)
+    let reduction = decodesReduced ? image.reduction(keeping: minimum) : 1
+    let decoded = try image.decoded(reduction: reduction)
+    if reduction == 1 { return decoded.resize(draw.area, nil, result, into: pixels) }
+    let rows = Interval(
+      draw.area.top, draw.area.height, of: image.height, by: reduction, isMirrored: image.orientation.mirrorsRows)
+    let columns = Interval(
+      draw.area.left, draw.area.width, of: image.width, by: reduction, isMirrored: image.orientation.mirrorsColumns)
+    let area = PixelArea(top: rows.first, left: columns.first, height: rows.count, width: columns.count)
+    let box = SourceBox(top: rows.begin, left: columns.begin, bottom: rows.end, right: columns.end)
     decoded.resize(area, box, result, into: pixels)
   }
 
-  /// An interval of a side of `whole` pixels on one of `part`: the first pixel that it touches, how many, and its ends from there on.
-  private static func scaled(
-    _ begin: Int, _ count: Int, by part: Int, over whole: Int
-  ) -> ((first: Int, begin: Float, end: Float), Int) {
-    let factor = Double(part) / Double(whole)
-    let (begin, end) = (Double(begin) * factor, Double(begin + count) * factor)
-    let first = Int(begin)
-    let last = min(part, Int(end.rounded(.up)))
-    return ((first, Float(begin - Double(first)), min(Float(end - Double(first)), Float(last - first))), last - first)
+  /// A part of a side of an image that was decoded at a reduced size.
+  private struct Interval {
+    /// The first pixel that it touches, and how many it does.
+    let first, count: Int
+    /// Its ends, from the first pixel on.
+    let begin, end: Float
+
+    /// - Parameters:
+    ///   - begin: the first of `count` pixels of a side of `whole`.
+    ///   - reduction: how many of these a decoded pixel stands for; the last one stored, for what is left.
+    ///   - isMirrored: whether the last one stored is the first to be seen.
+    init(_ begin: Int, _ count: Int, of whole: Int, by reduction: Int, isMirrored: Bool) {
+      let pixels = (whole + reduction - 1) / reduction
+      let before = isMirrored ? pixels * reduction - whole : 0
+      first = (before + begin) / reduction
+      self.count = (before + begin + count + reduction - 1) / reduction - first
+      self.begin = Float(before + begin - first * reduction) / Float(reduction)
+      end = Float(before + begin + count - first * reduction) / Float(reduction)
+    }
   }
 }

@@ -26,12 +26,38 @@ import Testing
     ("rgb.png", 1, 1, 19, 23),
   ]) func reducedScale(_ name: String, minimumHeight: Int, minimumWidth: Int, height: Int, width: Int) throws {
     let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
-    let reduced = try encoded.decoded(minimumSize: (minimumHeight, minimumWidth))
+    let reduced = try encoded.decoded(reduction: encoded.reduction(keeping: (minimumHeight, minimumWidth)))
     #expect(reduced.height == height && reduced.width == width)
     // About what averaging gives; noise and edges apart.
     let averaged = try encoded.decoded().resized(height: height, width: width)
     let errors = zip(reduced.pixels, averaged.pixels).map { abs(Double($0) - Double($1)) }
     #expect(errors.reduce(0, +) / Double(errors.count) < 22)
+  }
+
+  /// What cameras and editors write against the standard and every program reads.
+  @Test func harmlessFaultsAreForgiven() throws {
+    let (bytes, expected) = (try Fixtures.bytes("444.jpg"), try Fixtures.image("444.jpg"))
+    func place(_ pattern: [UInt8]) throws -> Int {
+      try #require(bytes.indices.first { bytes[$0...].starts(with: pattern) })
+    }
+    let (header, scan) = (try place(Array("JFIF\0".utf8)), try place([0xFF, 0xDA]))
+    let components = Int(bytes[scan + 4])
+    let faults: [(String, (inout [UInt8]) -> Void)] = [
+      ("a revision of the format to come", { $0[header + 5] = 2 }),
+      ("the last coefficient of a sequential scan as 0", { $0[scan + 6 + 2 * components] = 0 }),
+      ("bytes behind the data", { $0.insert(contentsOf: [1, 2, 3, 4, 5, 6, 7, 8], at: $0.count - 2) }),
+    ]
+    for (name, change) in faults {
+      var changed = bytes
+      change(&changed)
+      let decoded = try EncodedImage(changed, name: name).decoded()
+      #expect(changed != bytes && difference(decoded, expected) == 0, "\(name)")
+    }
+    // Not among other faults.
+    var damaged = bytes
+    for (_, change) in faults { change(&damaged) }
+    damaged.removeLast(damaged.count / 4)
+    #expect(failureMessage { _ = try EncodedImage(damaged, name: "it").decoded() }.hasPrefix("it: corrupt JPEG"))
   }
 
   @Test func extensionsAreHints() throws {

@@ -90,4 +90,38 @@ import Testing
       #expect(failureMessage { _ = try ImageFolder(folder + "/set") }.contains("/b/round: a symbolic link to a folder"))
     }
   }
+
+  /// 2³⁰ ways lead to the last of these folders.
+  @Test func foldersThatAreReachedAgainCountOnce() throws {
+    try withTemporaryFolder { folder in
+      for level in 0..<30 {
+        try make(folder, ["set/a/\(level)/\(level).jpg"])
+        for name in ["left", "right"] {
+          try FileManager.default.createSymbolicLink(
+            atPath: "\(folder)/set/a/\(level)/\(name)", withDestinationPath: "../\((level + 1) % 30 == 0 ? 29 : level + 1)")
+        }
+        if level == 29 {
+          for name in ["left", "right"] { try FileManager.default.removeItem(atPath: "\(folder)/set/a/29/\(name)") }
+        }
+      }
+      let images = try ImageFolder(folder + "/set")
+      #expect(images.samples.count == 30 && Set(images.samples.map { $0.path.split(separator: "/").last }).count == 30)
+    }
+  }
+
+  /// A file whose name is not UTF-8 is one that cannot be read.
+  @Test func namesThatAreNoText() throws {
+    try withTemporaryFolder { folder in
+      try make(folder, ["a/1.jpg"])
+      let name = Array("\(folder)/a/".utf8) + [0xFF, 0xFE] + Array(".jpg".utf8) + [0]
+      let file = name.withUnsafeBufferPointer { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { fopen($0.baseAddress!, "w") }
+      }
+      fclose(file)
+      let images = try ImageFolder(folder)
+      #expect(images.samples.count == 2)
+      let path = try #require(images.samples.first { !$0.path.hasSuffix("/1.jpg") }).path
+      #expect(failureMessage { _ = try EncodedImage(contentsOf: path) }.contains("not in UTF-8"))
+    }
+  }
 }
