@@ -41,7 +41,8 @@ public enum AtomicFile {
   /// - Throws: what ``write(to:_:)`` would throw.
   public static func requireWritable(_ path: String) throws {
     let folder = folder(of: try resolved(path))
-    guard access(folder.isEmpty ? "/" : folder, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
+    let place = folder.isEmpty ? "/" : folder
+    guard InputFile.isFolder(place), access(place, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
   }
 
   /// Where the bytes of a file under way go.
@@ -62,8 +63,9 @@ public enum AtomicFile {
 
   private static func failure(_ path: String, in folder: String) -> Failure {
     let reason = failure(path)
-    return InputFile.exists(folder.isEmpty ? "/" : folder)
-      ? reason : Failure("cannot write \(path): there is no folder \(folder)")
+    if folder.isEmpty || InputFile.isFolder(folder) { return reason }
+    let exists = InputFile.exists(folder)
+    return Failure("cannot write \(path): " + (exists ? "\(folder) is not a folder" : "there is no folder \(folder)"))
   }
 
   private static func failure(_ path: String) -> Failure { Failure("cannot write \(path): \(systemMessage())") }

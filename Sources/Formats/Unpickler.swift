@@ -10,6 +10,8 @@ struct Unpickler {
   /// Heights of the stack at the marks.
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
+  /// Elements of all tuples and entries of all dictionaries.
+  private var elementCount = 0
   var pickle = Pickle()
 
   /// ResNet-1202's state dictionary takes some 60,000 of what takes the most.
@@ -35,7 +37,8 @@ struct Unpickler {
       if opcode == UInt8(ascii: ".") { break }
       guard try atom(opcode) || compound(opcode) || recall(opcode) || call(opcode) else { throw input.refusal(of: opcode) }
       guard stack.count <= Self.maximumCount, memo.count <= Self.maximumCount, marks.count <= Self.maximumCount,
-        pickle.tuples.count + pickle.dictionaries.count + pickle.tensors.count <= Self.maximumCount
+        pickle.tuples.count + pickle.dictionaries.count + pickle.tensors.count <= Self.maximumCount,
+        elementCount <= 4 * Self.maximumCount
       else { throw input.failure("more than \(Self.maximumCount) values, which no checkpoint of a network has") }
     }
     let root = try pop()
@@ -67,6 +70,7 @@ struct Unpickler {
   private mutating func push(tuple values: [PickleValue]) {
     stack.append(.tuple(values.isEmpty ? 0 : pickle.tuples.count))
     if !values.isEmpty { pickle.tuples.append(values) }
+    elementCount += values.count
   }
 
   mutating func pushDictionary() {
@@ -147,6 +151,7 @@ struct Unpickler {
     guard case .dictionary(let index) = target, items.count % 2 == 0 else {
       throw input.failure("\(items.count) values are set as keys and values of \(target.kind)")
     }
+    elementCount += items.count / 2
     for item in stride(from: 0, to: items.count, by: 2) {
       pickle.dictionaries[index].append((items[item], items[item + 1]))
     }

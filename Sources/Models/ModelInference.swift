@@ -3,14 +3,22 @@ import Compute
 extension ModelConfiguration {
   /// The networks that have exactly these tensors. Two where there are no projections: a residual network with shortcuts A and its
   /// plain twin have the same. Where a bottleneck's stride is, the tensors do not tell: it is taken to be where torchvision has it.
-  /// - Parameter shapes: by torchvision's names, in its layouts; `num_batches_tracked` is ignored.
-  public static func candidates(for shapes: [String: Shape]) -> [ModelConfiguration] {
-    guard let stem = shapes["conv1.weight"], stem.rank == 4, let head = shapes["fc.weight"], head.rank == 2 else { return [] }
-    let shapes = shapes.filter { !$0.key.hasSuffix("num_batches_tracked") }
+  /// - Parameters:
+  ///   - shapes: by torchvision's names, in its layouts; `num_batches_tracked` is ignored.
+  ///   - ignoringHead: whether the last layer may be another or missing; the networks are then of one class.
+  public static func candidates(for shapes: [String: Shape], ignoringHead: Bool = false) -> [ModelConfiguration] {
+    guard let stem = shapes["conv1.weight"], stem.rank == 4 else { return [] }
+    let head = shapes["\(ResNet.head).weight"]
+    guard ignoringHead || head?.rank == 2 else { return [] }
+    let classes = ignoringHead ? 1 : head?[0] ?? 1
+    func compared(_ shapes: [String: Shape]?) -> [String: Shape]? {
+      ignoringHead ? shapes?.filter { !$0.key.hasPrefix("\(ResNet.head).") } : shapes
+    }
+    let wanted = compared(shapes.filter { !$0.key.hasSuffix("num_batches_tracked") })
     let names = namesOfDepth(of: shapes) + knownNames.filter { $0.contains("_") }
     return names.compactMap { name in
-      [nil, .padding, .projection].map { ModelConfiguration(name: name, classes: head[0], channels: stem[1], shortcut: $0) }
-        .first { $0.tensorShapes == shapes }
+      [nil, .padding, .projection].map { ModelConfiguration(name: name, classes: classes, channels: stem[1], shortcut: $0) }
+        .first { compared($0.tensorShapes) == wanted }
     }
   }
 

@@ -39,23 +39,27 @@ extension ResNet {
     try optimiser.accumulate()
   }
 
-  /// Takes weights and running estimates in torchvision's names and layouts, also those of a network with another number of classes or
-  /// with no `fc` at all: then the last layer stays as it is, drawn anew.
-  /// - Returns: whether the last layer was taken too.
+  /// The layer that tells classes apart, by name.
+  public static let head = "fc"
+
+  /// Takes weights and running estimates in torchvision's names and layouts, also those of a network with another number of classes,
+  /// with another kind of `fc` or with none: then the last layer stays as it is, drawn anew.
+  /// - Parameter takingHead: whether the last layer is taken where it fits.
+  /// - Returns: whether it was.
   /// - Throws: as ``ParameterStore/load(_:)``.
-  public func load(pretrained weights: [String: HostTensor]) throws -> Bool {
-    let head = ["fc.weight", "fc.bias"]
-    let fits = head.allSatisfy { name in weights[name].map { $0.shape == store[name]?.torchShape } ?? false }
-    let differs =
-      head.allSatisfy { weights[$0] == nil }
-      || weights[head[0]].map { $0.shape.rank == 2 && $0.shape[1] == store[head[0]]?.shape[0] } ?? false
-    if fits || !differs {
+  public func load(pretrained weights: [String: HostTensor], takingHead: Bool = true) throws -> Bool {
+    let isOfHead = { (name: String) in name.hasPrefix("\(Self.head).") }
+    let own = Dictionary(
+      uniqueKeysWithValues: try store.stateDictionary().filter { isOfHead($0.name) }.map { ($0.name, $0.tensor) })
+    let fits = own.allSatisfy { weights[$0.key]?.shape == $0.value.shape }
+    // [classes, features]: of other features it is another network's.
+    let weight = "\(Self.head).weight"
+    let isForeign = weights[weight].map { $0.shape.rank != 2 || $0.shape[1] != own[weight]?.shape[1] } ?? false
+    if isForeign || (fits && takingHead) {
       try store.load(weights)
       return true
     }
-    let own = Dictionary(
-      uniqueKeysWithValues: try store.stateDictionary().filter { head.contains($0.name) }.map { ($0.name, $0.tensor) })
-    try store.load(weights.merging(own) { $1 })
+    try store.load(weights.filter { !isOfHead($0.key) }.merging(own) { $1 })
     return false
   }
 }

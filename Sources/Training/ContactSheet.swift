@@ -15,23 +15,24 @@ public struct ContactSheet {
   private static let (smallest, largest) = (96, 256)
 
   /// Loads the first samples, or of a folder the first of the classes in turns, as a batch of that run's epochs.
+  /// - Parameter onDamage: told of those that cannot be decoded and are left out.
   /// - Throws: ``Failure`` for options and images that do not fit each other; what the backend throws.
   public init(
-    _ configuration: RunConfiguration, _ images: any LabelledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend
+    _ configuration: RunConfiguration, _ images: any LabelledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
+    onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.check(images)
     let shown = images.prefix(min(samples, configuration.limitTrain ?? samples))
-    (self.samples, self.epochs) = (shown.count, epochs)
     if configuration.augmentation?.changesPixels == true, let dataset = images as? Dataset { try dataset.requirePixels() }
 
     func values(_ source: any BatchSource, _ plan: EpochPlan) throws -> [Float] {
       let loaded = try source.load(plan, batches: [0..<shown.count], from: 0)
-      guard let (x, _) = try loaded.batch(0), x.shape[0] == shown.count else {
-        throw Failure("not all of the first \(shown.count) images can be decoded: mend or remove them")
+      guard let (x, _) = try loaded.batch(0) else {
+        throw Failure("none of the first \(shown.count) images can be decoded: mend or remove them")
       }
       return try backend.download(x).floats
     }
-    let plain = try values(try batchSource(of: shown, on: backend), EpochPlan(inOrder: shown.count))
+    let plain = try values(try batchSource(of: shown, on: backend, onDamage: onDamage), EpochPlan(inOrder: shown.count))
     let source = try batchSource(
       of: shown, crop: configuration.randomCrop, augmentation: configuration.augmentation, on: backend)
     let augmented = try (0..<epochs).map { epoch in
@@ -40,7 +41,10 @@ public struct ContactSheet {
         EpochPlan(
           seed: configuration.seed, epoch: epoch, count: shown.count, shuffle: false, augmentation: configuration.augmentation))
     }
-    image = Self.layOut([plain] + augmented, shown.shape, Self.display(shown.normalization, plain))
+    // What is damaged is missing in all of them.
+    let size = shown.shape.dimensions.dropFirst()
+    (self.samples, self.epochs) = (plain.count / size.reduce(1, *), epochs)
+    image = Self.layOut([plain] + augmented, Shape([samples] + size), Self.display(shown.normalization, plain))
   }
 
   /// What makes bytes of a channel's normalised values. Values that are no bytes are stretched so that the plain images fill the range.

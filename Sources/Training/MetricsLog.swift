@@ -42,7 +42,8 @@ extension TrainingEvent {
       .object([
         .init("kind", .string("epoch")), .init("epoch", .integer(r.epoch)), .init("step", .integer(r.step)),
         .init("loss", .number(r.loss)), .init("accuracy", .number(r.accuracy)), .init("learning_rate", .number(r.learningRate)),
-        .init("images_per_second", .number(r.imagesPerSecond)), .init("validation_loss", .number(r.validationLoss)),
+        .init("images_per_second", .number(r.imagesPerSecond)), .init("waiting", .number(r.waiting)),
+        .init("validation_loss", .number(r.validationLoss)),
         .init("validation_accuracy", .number(r.validationAccuracy)),
       ])
     }

@@ -28,7 +28,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var momentum: Double
   /// Nesterov's form of momentum; needs a momentum above 0.
   public var nesterov: Bool
-  /// The factor of ‖w‖²/2 in the loss, over all parameters, at least 0.
+  /// At least 0: for ``Optimiser/Kind/sgd`` the factor of ‖w‖²/2 in the loss, over all parameters; for ``Optimiser/Kind/adamW`` with the
+  /// rate a share by which all of them shrink; for ``Optimiser/Kind/lars`` as for the first, but of filters and matrices alone.
   public var weightDecay: Double
   /// Layers whose rate is another; see ``Optimiser/Options/rateScales``.
   public var learningRateScales: [Optimiser.RateScale]?
@@ -118,7 +119,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(!nesterov || momentum > 0, "--nesterov needs a --momentum above 0")
     try demand(weightDecay.isFinite && weightDecay >= 0, "--weight-decay \(weightDecay): it must be at least 0")
     try demand(accumulate.map { $0 > 0 } ?? true, "--accumulate \(accumulate ?? 0): at least one batch is needed")
-    for scale in learningRateScales ?? [] {
+    for (index, scale) in (learningRateScales ?? []).enumerated() {
+      let isRepeated = learningRateScales?[..<index].contains { $0.prefix == scale.prefix } ?? false
+      try demand(!isRepeated, "--learning-rate-scale \(scale.prefix)=\(scale.factor): \(scale.prefix) has one already")
       try demand(
         scale.factor.isFinite && scale.factor >= 0,
         "--learning-rate-scale \(scale.prefix)=\(scale.factor): the factor must be at least 0")

@@ -9,6 +9,8 @@ import NN
 public struct RunFolder {
   /// The folder, as it was given.
   public let path: String
+  /// Whether this value made it.
+  private let isNew: Bool
 
   /// The run's options, a ``RunConfiguration`` as JSON.
   public var configurationPath: String { "\(path)/config.json" }
@@ -25,6 +27,7 @@ public struct RunFolder {
   /// - Throws: ``Failure`` if it holds a run already or cannot be made.
   public init(creating path: String) throws {
     self.path = path
+    isNew = !InputFile.exists(path)
     if holdsState {
       throw Failure("\(path) holds a run already: choose another --output, or go on with it by --resume \(path)")
     }
@@ -33,7 +36,10 @@ public struct RunFolder {
   }
 
   /// The folder of a run that was begun.
-  public init(existing path: String) { self.path = path }
+  public init(existing path: String) { (self.path, isNew) = (path, false) }
+
+  /// Removes the folder again where this value made it and nothing is in it.
+  public func discardIfUnused() { if isNew { rmdir(path) } }
 
   /// Whether there is something to go on from.
   public var holdsState: Bool { InputFile.exists(resumePath) }
@@ -58,10 +64,22 @@ public struct RunFolder {
     }
     let configuration: RunConfiguration
     do { configuration = try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
-      throw Failure("\(configurationPath) is damaged: mend it, or begin a new run")
+      throw Failure("\(configurationPath) is damaged\(Self.place(of: error)): mend it, or begin a new run")
     }
     do { try configuration.validate() } catch { throw Failure("\(configurationPath): \(error)") }
     return configuration
+  }
+
+  /// What a decoder complained about, for example `, at 'model.classes'`; nothing where it does not say.
+  private static func place(of error: any Error) -> String {
+    func at(_ path: [any CodingKey]) -> String {
+      path.isEmpty ? ", it is no JSON" : ", at '\(path.map(\.stringValue).joined(separator: "."))'"
+    }
+    return switch error as? DecodingError {
+    case .keyNotFound(let key, let context): at(context.codingPath + [key])
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context): at(context.codingPath)
+    default: ""
+    }
   }
 
   /// Where a run stands: all it needs besides tensors to go on as if it had not stopped.
@@ -76,6 +94,14 @@ public struct RunFolder {
     var hits = 0.0
     var images = 0
     var bestAccuracy = -1.0
+
+    /// Whether a run can have come to these sums; more images would not be counted exactly.
+    var isPossible: Bool {
+      // Shares of mixed labels are rounded.
+      let mostHits = Double(images) * 1.001
+      return (0...1 << 53).contains(images) && (0...mostHits).contains(hits) && lossSum >= 0 && lossSum.isFinite
+        && (-1...1).contains(bestAccuracy) && step >= 0 && (updates.map { (0...step).contains($0) } ?? true)
+    }
   }
 
   private static let positionKey = "position"
@@ -107,7 +133,7 @@ public struct RunFolder {
 
   /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
   func check(_ position: Position, stepsPerEpoch: Int, totalSteps: Int) throws {
-    guard (0...RunConfiguration.mostEpochs).contains(position.epoch) else { throw damaged }
+    guard (0...RunConfiguration.mostEpochs).contains(position.epoch), position.isPossible else { throw damaged }
     let begun = position.epoch * stepsPerEpoch
     if begun >= totalSteps { return }  // Finished.
     guard (begun...min(totalSteps, begun + stepsPerEpoch)).contains(position.step) else {
@@ -148,11 +174,14 @@ public struct RunFolder {
       for key in found.keys { rest[key] = nil }
       return Dictionary(uniqueKeysWithValues: found.map { (String($0.key.dropFirst(name.count + 1)), $0.value) })
     }
+    // Other options, an optimiser or an average for example, have other state.
     do {
       for (name, arena) in state.optimiser.state { try state.store.load(take(name), into: arena) }
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }
       try state.store.load(rest)
-    } catch let failure as Failure { throw Failure("\(resumePath): \(failure)") }
+    } catch let failure as Failure {
+      throw Failure("\(resumePath) is damaged, or was saved with other options than \(configurationPath) has now: \(failure)")
+    }
     state.optimiser.steps = position.updates ?? position.step
     return position
   }

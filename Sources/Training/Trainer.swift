@@ -30,6 +30,11 @@ public final class Trainer {
   public var step: Int { position.step }
   /// Whether all epochs are trained and measured, so that ``run(shouldStop:report:)`` has nothing to do.
   public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
+  /// Steps that were left out as their gradients overflowed, since the run began; 0 where no loss is scaled.
+  /// - Throws: what the backend throws.
+  public func skippedSteps() throws -> Int {
+    try optimiser.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
+  }
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
@@ -71,10 +76,12 @@ public final class Trainer {
   }
 
   /// The same for images that may be kept elsewhere than in memory.
-  /// - Parameter onDamage: told of images that cannot be decoded and are left out.
+  /// - Parameters:
+  ///   - initialWeights: what the file of ``RunConfiguration/initialWeights`` holds, where it was read already.
+  ///   - onDamage: told of images that cannot be decoded and are left out.
   public init(
     _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder,
-    resuming: Bool = false, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
+    resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
@@ -95,7 +102,9 @@ public final class Trainer {
     try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
-    if !resuming, let path = configuration.initialWeights { notes += try Self.load(path, into: model) }
+    if !resuming, let path = configuration.initialWeights {
+      notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, classes: train.classes)
+    }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
     state = RunFolder.State(store: model.store, optimiser: optimiser, average: average)
     position = resuming ? try folder.load(into: state) : RunFolder.Position()
@@ -111,6 +120,12 @@ public final class Trainer {
       notes.append("batches are of the \(size) images that there are, not of \(configuration.batchSize)")
     }
     let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
+    let unused = train.count - batches * size
+    if unused * 20 > train.count {
+      notes.append(
+        "\(unused) of the \(train.count) images fill no batch of \(size) and are left out of each epoch"
+          + (configuration.shuffle ? ", others each time" : ""))
+    }
     let wanted = configuration.accumulate ?? 1
     stepsPerEpoch = max(1, batches / wanted)
     let rest = batches - stepsPerEpoch * wanted
@@ -130,15 +145,29 @@ public final class Trainer {
     log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
   }
 
-  /// Loads the weights that a run starts from.
+  /// Loads the weights that a run starts from. The last layer starts anew where it tells other classes apart.
+  /// - Parameters:
+  ///   - path: the file that they are from, for messages.
+  ///   - classes: names of the data set's.
   /// - Returns: what to tell the user.
-  private static func load(_ path: String, into model: ResNet) throws -> [String] {
-    let weights = try Weights(contentsOf: path)
+  private static func load(_ weights: Weights, from path: String, into model: ResNet, classes: [String]) throws -> [String] {
+    func isNumbered(_ names: [String]) -> Bool { names == names.indices.map(String.init) }
+    let known = weights.description?.classes ?? []
+    let areOthers = known.count == classes.count && known != classes && !isNumbered(known) && !isNumbered(classes)
     do {
-      if try model.load(pretrained: weights.tensors) { return [] }
+      if try model.load(pretrained: weights.tensors, takingHead: !areOthers) { return [] }
     } catch let failure as Failure { throw Failure("\(path): \(failure)") }
-    let found = weights.tensors["fc.weight"].map { "is for \($0.shape[0]) classes" } ?? "is missing"
-    return ["the last layer, fc, starts anew for \(model.configuration.classes) classes: in \(path) it \(found)"]
+    let weight = "\(ResNet.head).weight"
+    let found =
+      areOthers
+      ? "is for others: \(known.prefix(3).joined(separator: ", "))\(known.count > 3 ? ", …" : "")"
+      : weights.tensors[weight].map { "is for \($0.shape[0]) classes" } ?? "is missing or of another form"
+    if model.store.entries.contains(where: { $0.isFrozen && $0.name.hasPrefix("\(ResNet.head).") }) {
+      throw Failure("--freeze \(ResNet.head): it has to start anew and be trained, since in \(path) it \(found)")
+    }
+    return [
+      "the last layer, \(ResNet.head), starts anew for \(model.configuration.classes) classes: in \(path) it \(found)"
+    ]
   }
 
   /// - Throws: ``Failure`` where model, data and device do not fit each other.
@@ -186,7 +215,7 @@ public final class Trainer {
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
-    var (start, waited) = (ContinuousClock.now, 0.0)
+    var (start, waited, waiting) = (ContinuousClock.now, 0.0, 0.0)
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
@@ -204,8 +233,10 @@ public final class Trainer {
     }
     try collect(&collector, leaving: 0, report)
     if isWarm {
-      timing.wall += (ContinuousClock.now - start).seconds
-      timing.waited += loaded.waited - waited
+      let (wall, waitedSince) = ((ContinuousClock.now - start).seconds, loaded.waited - waited)
+      timing.wall += wall
+      timing.waited += waitedSince
+      waiting = min(1, waitedSince / wall)
       try onTiming?(false)
     }
     if position.step == last && position.images == 0 {
@@ -215,7 +246,7 @@ public final class Trainer {
       let checked = try saved.evaluate(
         validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
-    try finishEpoch(checked, collector, report)
+    try finishEpoch(checked, collector, waiting: waiting, report)
     return true
   }
 
@@ -240,13 +271,16 @@ public final class Trainer {
     collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }
 
-  private func finishEpoch(_ checked: Metrics, _ collector: StepCollector, _ report: (TrainingEvent) -> Void) throws {
+  private func finishEpoch(
+    _ checked: Metrics, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
+  ) throws {
     guard checked.loss.isFinite else { throw Divergence("validation loss", step: position.step, schedule, folder) }
     position.epoch += 1
     let record = EpochRecord(
       epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
       accuracy: position.hits / Double(max(1, position.images)), learningRate: schedule.rate(at: position.step - 1),
-      imagesPerSecond: collector.imagesPerSecond, validationLoss: checked.loss, validationAccuracy: checked.top1)
+      imagesPerSecond: collector.imagesPerSecond, waiting: waiting, validationLoss: checked.loss, validationAccuracy: checked.top1
+    )
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
     // In this order: what is written before the state that a run resumes from is written again if it fails on the way.
     try log.write(.epoch(record))

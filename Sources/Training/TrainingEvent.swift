@@ -24,5 +24,7 @@ public struct EpochRecord: Hashable, Codable, Sendable {
   public var loss, accuracy: Double
   public var learningRate: Double
   public var imagesPerSecond: Double
+  /// The share of its time in which training waited for images to be decoded: near 1, loading is what limits the run.
+  public var waiting: Double
   public var validationLoss, validationAccuracy: Double
 }

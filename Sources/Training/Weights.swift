@@ -92,8 +92,16 @@ public struct Weights {
       throw Failure("\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
     }
     if tensors.isEmpty { throw Failure("\(path): there are no tensors in it") }
-    if let (name, _) = tensors.sorted(by: { $0.key < $1.key }).first(where: { !$0.value.isFinite }) {
-      throw Failure("\(path): tensor '\(name)' has values that are not finite numbers: the training that made it had diverged")
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      // float64 may hold more than the networks here do.
+      guard tensor.isFinite, tensor.type != .float64 || tensor.converted(to: .float32).isFinite else {
+        throw Failure(
+          "\(path): tensor '\(shortened(name))' has values that are not finite numbers of float32: the training that made it had "
+            + "diverged")
+      }
+      if name.hasSuffix(".running_var"), tensor.doubles.contains(where: { $0 < 0 }) {
+        throw Failure("\(path): tensor '\(shortened(name))' has negative variances: it is damaged")
+      }
     }
     do { description = try Description(metadata: metadata) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
   }

@@ -61,6 +61,7 @@ struct BenchLoaderCommand: ParsableCommand {
         loading.append(pipeline.counters.loading / Double(items.count))
       }
     }
+    for failure in failures { printError("left out: \(failure)") }
     if json {
       return printJSON(
         .members([
@@ -68,7 +69,6 @@ struct BenchLoaderCommand: ParsableCommand {
           "images_per_second": .number(speeds.median), "seconds_per_image": .number(loading.median),
         ]))
     }
-    for failure in failures { printError("\(failure)") }
     print(
       "\(grouped(items.count - failures.count)) images to \(imageSize)×\(imageSize): \(fixed(speeds.median, 1)) images/s, "
         + "\(fixed(loading.median * 1000, 2)) ms of a thread for each, \(failures.count) damaged")

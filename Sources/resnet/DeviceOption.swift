@@ -19,11 +19,7 @@ struct PrecisionOption: ParsableArguments {
   var precision: Precision?
 
   /// - Throws: a usage error where the device keeps float32 only.
-  func validate(_ device: DeviceOption) throws {
-    if let precision, precision != .fp32, device.isReference {
-      throw ValidationError("--precision \(precision.rawValue) needs an OpenCL device, not --device cpu")
-    }
-  }
+  func validate(_ device: DeviceOption) throws { try usage { try device.require(precision) } }
 }
 
 /// `--device`, and the one place where a backend is chosen.
@@ -59,6 +55,13 @@ struct DeviceOption: ParsableArguments {
     let devices = selectors.map(\.device)
     if let (_, name) = devices.enumerated().first(where: { devices[..<$0.offset].contains($0.element) }) {
       throw ValidationError("--device '\(device)' names \(name) twice: name each device once")
+    }
+  }
+
+  /// - Throws: ``Failure`` where the device does not store activations like that.
+  func require(_ precision: Precision?) throws {
+    if let precision, precision != .fp32, isReference {
+      throw Failure("--precision \(precision.rawValue) needs an OpenCL device, not --device cpu")
     }
   }
 

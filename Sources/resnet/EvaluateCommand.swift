@@ -54,6 +54,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    if let confusion { try requireOther("--confusion", confusion, than: [checkpoint.checkpoint, data]) }
     let checkpoint = try checkpoint.read()
     guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
@@ -74,16 +75,21 @@ struct EvaluateCommand: ParsableCommand {
     let classifier = try checkpoint.classifier(
       on: device, tuning, images: [min(batchSize, validation.count), size.height, size.width, size.channels], precision: precision
     )
+    var damaged = 0
     let evaluation = try classifier.evaluate(
       images, known, precision: precision, progress: { _ in Signals.pending == nil },
-      onDamage: { printError("left out: \($0)") })
+      onDamage: { failure in
+        damaged += 1
+        printError("left out: \(failure)")
+      })
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
     }
     // Foreign networks number their classes only.
     if validation.classes.count == evaluation.classes.count { evaluation.classes = validation.classes }
-    if json { printJSON(evaluation.json) } else { print(evaluation.text) }
+    if json { printJSON(evaluation.json(damaged: damaged)) } else { print(evaluation.text) }
+    if damaged > 0 { printError("images that could not be decoded and were left out: \(grouped(damaged))") }
     if let confusion { try evaluation.writeConfusion(to: confusion) }
   }
 

@@ -61,12 +61,14 @@ extension Evaluation {
   }
 
   /// `confusion` is a row for each class, null where there are too many; `per_class` has them in the order of the labels.
-  var json: JSON {
+  /// - Parameter damaged: images that were left out.
+  func json(damaged: Int) -> JSON {
     let matrix = classes.indices.lazy.map { label in
       JSON.array(classes.indices.map { .integer(self[label, $0]) })
     }
     return .members([
-      "images": .integer(metrics.images), "loss": .number(metrics.loss), "top1": .number(metrics.top1),
+      "images": .integer(metrics.images), "damaged": .integer(damaged), "loss": .number(metrics.loss),
+      "top1": .number(metrics.top1),
       "top5": .number(metrics.top5),
       "per_class": .array(
         perClass.map {

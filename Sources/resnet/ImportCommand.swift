@@ -18,6 +18,8 @@ struct ImportCommand: ParsableCommand {
 
   @OptionGroup(title: "Model") var options: WeightsOptions
 
+  @OptionGroup var classNames: ClassNamesOption
+
   @Option(help: ArgumentHelp("The checkpoint. Default: the weights' name, ending in .safetensors.", valueName: "file"))
   var output: String?
 
@@ -26,9 +28,11 @@ struct ImportCommand: ParsableCommand {
   func run() throws {
     let (weights, model) = try options.read(input)
     let output = try output ?? unusedOutput()
-    try requireOther(output, than: input)
+    try requireOther("--output", output, than: [input, classNames.classNames])
     try about(input) { try model.store.check(weights.tensors) }
-    try weights.write(model, try weights.description(as: model.configuration), to: output)
+    var description = try weights.description(as: model.configuration)
+    description.classes = try classNames.names(insteadOf: description.classes) ?? description.classes
+    try weights.write(model, description, to: output)
     print(describe(model, output))
   }
 
@@ -81,7 +85,7 @@ struct ExportCommand: ParsableCommand {
   func run() throws {
     let (weights, model) = try options.read(checkpoint)
     try about(checkpoint) { try model.store.check(weights.tensors) }
-    try requireOther(output, than: checkpoint)
+    try requireOther("--output", output, than: [checkpoint])
     switch try Format(path: output) {
     case .safetensors: try weights.write(model, nil, to: output)
     case .onnx:
@@ -89,13 +93,6 @@ struct ExportCommand: ParsableCommand {
       try ONNXExport.write(weights.tensors, model, description, folding: fold, to: output)
     }
     print(describe(model, output))
-  }
-}
-
-/// - Throws: a usage error where the output would replace the input.
-private func requireOther(_ output: String, than input: String) throws {
-  if InputFile.areSame(input, output) {
-    throw usageError("--output \(output) is the file that is read, which would be lost: give another")
   }
 }
 

@@ -12,8 +12,20 @@ extension JSON {
   static func members(_ members: KeyValuePairs<String, JSON>) -> JSON { .object(members.map { Member($0.key, $0.value) }) }
 }
 
-/// Writes a line to standard error.
-func printError(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+/// Writes a line to standard error. Names in it may be those of files from anywhere.
+func printError(_ line: String) {
+  let text = printable(line)
+  // Such a name may be of any length, and says no more at the end of it.
+  let isLong = text.count > 2000
+  let cut = isLong ? "\(text.prefix(1000)) … \(text.suffix(900))" : text
+  FileHandle.standardError.write(Data((cut + "\n").utf8))
+}
+
+/// A text without what would end the line or change the terminal.
+func printable(_ text: String) -> String {
+  guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+  return text.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }.joined()
+}
 
 /// Says on standard error, once, which files of a folder of photographs are passed over.
 func reportIgnored(_ images: (any LabelledImages)...) {

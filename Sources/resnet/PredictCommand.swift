@@ -45,6 +45,8 @@ struct PredictCommand: ParsableCommand {
 
   @OptionGroup var normalization: NormalizationOptions
 
+  @OptionGroup var classNames: ClassNamesOption
+
   @Flag(help: "Print a JSON array with an object for each image.")
   var json = false
 
@@ -69,7 +71,8 @@ struct PredictCommand: ParsableCommand {
     if tensors != nil {
       let ofImages: [(String, Bool)] = [
         ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
-        ("--image-size", imageSize != nil), (normalization.given ?? "", normalization.given != nil), ("--json", json),
+        ("--image-size", imageSize != nil), (normalization.given ?? "", normalization.given != nil),
+        ("--class-names", classNames.classNames != nil), ("--json", json),
       ]
       if let option = ofImages.first(where: \.1) {
         throw ValidationError("--tensors runs the network on tensors as they are: leave \(option.0) out")
@@ -83,6 +86,7 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    if let output { try requireOther("--output", output, than: [checkpoint.checkpoint, tensors]) }
     let checkpoint = try checkpoint.read()
     if let tensors, let output { try run(checkpoint, on: tensors, to: output) } else { try classify(checkpoint) }
   }
@@ -91,6 +95,7 @@ struct PredictCommand: ParsableCommand {
 
   private func classify(_ checkpoint: Checkpoint) throws {
     let normalization = try normalization(of: checkpoint)
+    let classes = try classNames.names(insteadOf: checkpoint.classes) ?? checkpoint.classes
     let (paths, ignored) = try ImageFiles.find(images)
     reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
@@ -100,7 +105,7 @@ struct PredictCommand: ParsableCommand {
     let (precision, size) = (precision.precision ?? .fp32, batches.viewShape)
     let classifier = try checkpoint.classifier(
       on: device, images: [min(batchSize, paths.count), size.height, size.width, size.channels], precision: precision)
-    var report = PredictionReport(paths: paths, classes: checkpoint.classes, asJSON: json)
+    var report = PredictionReport(paths: paths, classes: classes, asJSON: json)
     let isDone = try classifier.predict(
       batches, normalization, top: top ?? 5, precision: precision, progress: { _ in Signals.pending == nil },
       { predictions in for prediction in predictions { report.add(prediction) } })
@@ -171,10 +176,10 @@ private struct PredictionReport {
       print(isFirst ? "[" : ",", terminator: "")
       print(describe(path, prediction), terminator: "")
     } else if case .success(let found) = prediction.classes {
-      print(path)
+      print(printable(path))
       for (label, probability) in found {
         let percent = fixed(probability * 100, 2)
-        print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(classes[label])")
+        print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(printable(classes[label]))")
       }
     }
     isFirst = false

@@ -25,6 +25,9 @@ struct ResNetCommand: ParsableCommand {
       if fflush(stdout) != 0 || ferror(stdout) != 0 {
         throw Failure("cannot write to standard output: \(String(cString: strerror(errno)))")
       }
+    } catch let failure as Failure {
+      printError("Error: \(failure)")
+      Glibc.exit(ExitCode.failure.rawValue)
     } catch {
       exit(withError: error)
     }

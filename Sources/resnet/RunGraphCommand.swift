@@ -23,6 +23,7 @@ struct RunGraphCommand: ParsableCommand {
   func validate() throws { try requirePaths(["<file>": model, "--tensors": tensors, "--output": output]) }
 
   func run() throws {
+    try requireOther("--output", output, than: [model, tensors])
     let graph = try ONNXModel(contentsOf: model)
     let inputs = try Safetensors.read(tensors).tensors
     let outputs = try graph.run(inputs, on: try device.backend())

@@ -39,6 +39,8 @@ struct RunOptions: ParsableArguments {
   private static let adamWDefaults = (rate: 1e-3, decay: 1e-2)
   /// The rate of You et al.'s ResNet-50 with batches of 8,192 is 6.4 · 0.001 times the norm.
   private static let larsRate = 6.4
+  /// Weights that are trained already are lost at the rate of those that are drawn.
+  private static let fineTuningDivisor = 10.0
 
   @Option(
     help:
@@ -65,7 +67,8 @@ struct RunOptions: ParsableArguments {
   var optimizer: Optimiser.Kind?
   @Option(
     help:
-      "The highest rate, after the warm-up. Default: \(defaults.learningRate), adamw \(adamWDefaults.rate), lars \(larsRate).")
+      "The highest rate, after the warm-up. Default: \(defaults.learningRate), adamw \(adamWDefaults.rate), lars \(larsRate); a tenth with --init."
+  )
   var learningRate: Double?
   @Option(
     name: .customLong("learning-rate-scale"),
@@ -159,6 +162,7 @@ struct RunOptions: ParsableArguments {
     var run = RunConfiguration(model: model, dataset: kind.rawValue)
     // Absolute, so that the run can be resumed from anywhere.
     run.data = data.map { URL(fileURLWithPath: $0).path }
+    run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
     if kind == .folder {
       run.imageSize = imageSize
@@ -174,7 +178,7 @@ struct RunOptions: ParsableArguments {
     case .lars: run.learningRate = Self.larsRate
     case .sgd, nil: break
     }
-    run.learningRate = learningRate ?? run.learningRate
+    run.learningRate = learningRate ?? run.learningRate / (initialWeights == nil ? 1 : Self.fineTuningDivisor)
     run.learningRateScales = learningRateScales.isEmpty ? nil : learningRateScales
     run.frozen = frozen.isEmpty ? nil : frozen
     run.clipNorm = clipNorm
@@ -190,7 +194,6 @@ struct RunOptions: ParsableArguments {
     run.shuffle = shuffle ?? run.shuffle
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
-    run.initialWeights = initialWeights
     return run
   }
 }

@@ -64,13 +64,14 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    var (configuration, splits) = try prepare()
+    var (configuration, splits, initialWeights) = try prepare()
     try configuration.validate()
+    try device.require(configuration.precision)
     reportIgnored(splits.train, splits.validation)
     try configuration.check(splits.train)
     if let path = showAugmentation {
       try AtomicFile.requireWritable(path)
-      let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend())
+      let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend(), onDamage: { printError("left out: \($0)") })
       try sheet.image.writePNG(to: path)
       return print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
     }
@@ -91,14 +92,29 @@ struct TrainCommand: ParsableCommand {
       if let resume { RunFolder(existing: resume) } else {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
-    let trainer = try Trainer(
-      configuration, splits, on: backend, folder: folder, resuming: resume != nil, logEvery: logEvery,
-      onDamage: { printError("left out: \($0)") })
+    var damaged = 0
+    let trainer: Trainer
+    do {
+      trainer = try Trainer(
+        configuration, splits, on: backend, folder: folder, resuming: resume != nil, initialWeights: initialWeights,
+        logEvery: logEvery,
+        onDamage: { failure in
+          damaged += 1
+          printError("left out: \(failure)")
+        })
+    } catch {
+      folder.discardIfUnused()
+      throw error
+    }
+    initialWeights = nil  // They are on the device.
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
     for note in trainer.notes { print(note) }
+    if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
+      print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
+    }
     guard !trainer.isFinished else {
       return print(
         "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
@@ -129,8 +145,14 @@ struct TrainCommand: ParsableCommand {
     if trainer.timing.waited > max(1, trainer.timing.wall / 10) {
       printError(
         "\(fixed(trainer.timing.waited, 1)) s of \(fixed(trainer.timing.wall, 1)) s of training were spent waiting for images to be "
-          + "decoded: see resnet bench loader")
+          + "decoded and augmented: see resnet bench loader")
     }
+    if case let skipped = try trainer.skippedSteps(), skipped > 0 {
+      print(
+        "\(grouped(skipped)) of \(grouped(trainer.step)) steps were left out, whose gradients overflowed in \(precision) while the loss "
+          + "scale was too large for them")
+    }
+    if damaged > 0 { printError("images that could not be decoded and were left out: \(grouped(damaged))") }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
@@ -139,19 +161,24 @@ struct TrainCommand: ParsableCommand {
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
 
   /// The run's options and data, checked against each other.
-  private func prepare() throws -> (RunConfiguration, LabelledSplits) {
+  private func prepare() throws -> (RunConfiguration, LabelledSplits, Weights?) {
     if let resume {
-      let configuration = try RunFolder(existing: resume).configuration()
-      let kind = try DatasetKind(named: configuration.dataset)
+      let folder = RunFolder(existing: resume)
+      let configuration = try folder.configuration()
+      let kind = try about(folder.configurationPath) {
+        try configuration.checkLayers()
+        return try DatasetKind(named: configuration.dataset)
+      }
       return (
         configuration,
         try kind.open(
           from: configuration.data, imageSize: configuration.imageSize ?? 224, normalization: configuration.normalization,
-          damaged: configuration.damaged ?? .fail)
+          damaged: configuration.damaged ?? .fail), nil
       )
     }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    let initial = try initialNetwork()
+    let weights = try options.initialWeights.map(WeightsOptions.weights)
+    let initial = try weights.flatMap(initialNetwork)
     let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel
     if kind == .folder, options.imageSize == nil, let trained = initial?.imageSize, trained[0] != trained[1] {
       throw usageError("the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square: add --image-size")
@@ -166,15 +193,16 @@ struct TrainCommand: ParsableCommand {
     var run = options.configuration(model, kind, imageSize: side)
     run.normalization = normalization
     try usage { try run.checkLayers() }
-    return (run, splits)
+    return (run, splits, weights)
   }
 
-  /// What the weights to start from are for; nil where none are given, or where `--model` says it and they do not.
-  private func initialNetwork() throws -> Weights.Description? {
-    guard let path = options.initialWeights else { return nil }
-    let weights = try WeightsOptions.weights(path)
+  /// What the weights to start from are for; nil where `--model` says it and they do not.
+  private func initialNetwork(_ weights: Weights) throws -> Weights.Description? {
     if let description = weights.description { return description }
-    return options.model == nil ? try Weights.Description(imported: WeightsOptions.network(of: weights, path)) : nil
+    guard options.model == nil, let path = options.initialWeights else { return nil }
+    return try about(path) {
+      try Weights.Description(imported: WeightsOptions.network(of: weights, path, ignoringHead: true))
+    }
   }
 
   /// Nil where it is not known and photographs' usual one is to be used.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Formats
 
 /// Turns what a check of names and values throws into a usage error, for `validate()`.
 func usage(_ check: () throws -> Void) throws {
@@ -16,6 +17,14 @@ func usageError(_ message: String) -> ExitCode {
 func requireSizes(_ sizes: KeyValuePairs<String, Int?>, in range: ClosedRange<Int>) throws {
   for case (let name, let value?) in sizes where !range.contains(value) {
     throw ValidationError("\(name) \(value): it must be from \(range.lowerBound) to \(range.upperBound)")
+  }
+}
+
+/// Refuses to write over what is read.
+/// - Throws: a usage error where the option's file is one of the others, under whatever path.
+func requireOther(_ option: String, _ output: String, than inputs: [String?]) throws {
+  if inputs.contains(where: { input in input.map { InputFile.areSame($0, output) } ?? false }) {
+    throw usageError("\(option) \(output) is a file that is read, which would be lost: give another")
   }
 }
 

@@ -58,10 +58,11 @@ struct WeightsOptions: ParsableArguments {
   }
 
   /// The network that a file's weights are for, as it says itself or else as the tensors tell.
-  static func network(of weights: Weights, _ path: String) throws -> ModelConfiguration {
+  /// - Parameter ignoringHead: whether the last layer may be another, or missing.
+  static func network(of weights: Weights, _ path: String, ignoringHead: Bool = false) throws -> ModelConfiguration {
     if let described = weights.description?.model { return described }
     let shapes = weights.tensors.mapValues(\.shape)
-    let candidates = ModelConfiguration.candidates(for: shapes)
+    let candidates = ModelConfiguration.candidates(for: shapes, ignoringHead: ignoringHead)
     if candidates.count == 1 { return candidates[0] }
     if candidates.isEmpty, let nearest = ModelConfiguration.nearest(to: shapes) {
       do { try ResNet(nearest).store.check(weights.tensors) } catch let failure as Failure {

@@ -40,7 +40,8 @@ import Testing
     let epoch = try JSON(parsing: String(try #require(lines.last)))
     #expect(epoch["kind"] == .string("epoch"))
     expect(
-      "epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", "validation_loss", "validation_accuracy",
+      "epoch", "step", "loss", "accuracy", "learning_rate", "images_per_second", "waiting", "validation_loss",
+      "validation_accuracy",
       in: epoch)
     #expect(!(try FileManager.default.contentsOfDirectory(atPath: run)).contains { $0.hasPrefix(".tmp") })
   }

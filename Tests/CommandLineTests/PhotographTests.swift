@@ -22,9 +22,11 @@ import Testing
       #expect(result.code == 0 && result.out.contains("folder, 24 images of 16×16×3"), "\(result.err)")
       let left = result.errorLines.filter { $0.hasPrefix("left out: ") }
       #expect(left.count == 1 && left.allSatisfy { $0.contains("val/cat/1.png: neither") }, "\(result.err)")
+      #expect(result.errorLines.contains("images that could not be decoded and were left out: 1"), "\(result.err)")
       let checkpoint = "evaluate --checkpoint b/last.safetensors --data data --json"
       let measured = try run("\(checkpoint) --damaged skip", in: folder)
-      #expect(try JSON(parsing: String(measured.out.dropLast()))["images"] == .integer(8))
+      let figures = try JSON(parsing: String(measured.out.dropLast()))
+      #expect(figures["images"] == .integer(8) && figures["damaged"] == .integer(1))
       #expect(try run(checkpoint, in: folder).code == 1)
       let finished = try run("train --resume b", in: folder)
       #expect(finished.code == 0 && finished.out.contains("this run is finished, all 6 steps are done"), "\(finished.out)")

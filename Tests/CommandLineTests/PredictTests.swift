@@ -105,6 +105,43 @@ import Testing
     }
   }
 
+  /// Weights that do not name their classes: the names come with them, or into a checkpoint.
+  @Test func classesMayBeNamed() throws {
+    try withTemporaryFolder { folder in
+      try writePicture("\(folder)/a.png", height: 8, width: 8, colour: (9, 90, 200), noise: 3)
+      _ = try run("export \(Samples.folder)/run/last.safetensors --output plain.safetensors", in: folder)
+      let names = ["plain goose", "café", "plain goose"]
+      try Data("\(names.joined(separator: "\r\n"))\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/names.txt"))
+      func classes(_ line: String) throws -> [JSON?] {
+        let result = try run("predict \(line) a.png --mean 0.5 --std 0.25 --json", in: folder)
+        #expect(result.code == 0 && result.err.isEmpty, "\(line): \(result.err)")
+        let predictions = try array(try array(try JSON(parsing: result.out))[0]["predictions"])
+        return try predictions.sorted { try number($0["label"]) < number($1["label"]) }.map { $0["class"] }
+      }
+      let plain = "--checkpoint plain.safetensors --model resnet8"
+      #expect(try classes(plain) == ["0", "1", "2"].map(JSON.string))
+      #expect(try classes("\(plain) --class-names names.txt") == names.map(JSON.string))
+      let imported = try run(
+        "import plain.safetensors --model resnet8 --class-names names.txt --output named.safetensors", in: folder)
+      #expect(imported.code == 0 && imported.err.isEmpty, "\(imported.err)")
+      #expect(try classes("--checkpoint named.safetensors") == names.map(JSON.string))
+      #expect(try run("export named.safetensors --output named.onnx", in: folder).code == 0)
+      #expect(try classes("--checkpoint named.onnx") == names.map(JSON.string))
+
+      for (text, complaint) in [
+        ("a\nb\n", "names 2 classes, one a line, and the network has 3"), ("a\n \nc", "line 2 is empty"), ("", "names 0 classes"),
+        (String(repeating: "x", count: 4000), "too many to be the names"),
+      ] {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/wrong.txt"))
+        let refused = try run(
+          "import plain.safetensors --model resnet8 --class-names wrong.txt --output refused.safetensors", in: folder)
+        #expect(
+          refused.code == 1 && refused.complaint.contains("wrong.txt") && refused.complaint.contains(complaint), "\(refused.err)")
+        #expect(!FileManager.default.fileExists(atPath: "\(folder)/refused.safetensors"))
+      }
+    }
+  }
+
   /// Halves are numbers of float32 as well, so the logits are the same.
   @Test func tensorsMayBeOf16Bits() throws {
     try withTemporaryFolder { folder in
@@ -126,6 +163,10 @@ import Testing
     Wrong("predict \(sample) a.png --tensors images.safetensors --output x", 64, "--tensors", "<image>"),
     Wrong("predict \(sample) --tensors images.safetensors --output x --tta flip", 64, "--tta"),
     Wrong("predict \(sample) a.png --top 0", 64, "--top 0"),
+    Wrong("predict \(sample) a.png --class-names ''", 64, "--class-names"),
+    Wrong("predict \(sample) a.png --mean 0 --std 1 --class-names gone.txt", 1, "gone.txt", "No such file"),
+    Wrong("predict \(sample) a.png --mean 0 --std 1 --class-names images.safetensors", 1, "images.safetensors"),
+    Wrong("predict \(sample) --tensors images.safetensors --output x --class-names y", 64, "--class-names"),
     Wrong("predict \(sample) a.png --tta five", 64, "'five'", "ten-crop"),
     Wrong("predict \(sample) a.png --mean 0.5", 64, "--mean and --std"),
     Wrong("predict \(sample) a.png --mean 0.5,x --std 1,1", 64, "'0.5,x'"),

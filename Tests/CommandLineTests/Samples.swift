@@ -131,6 +131,17 @@ enum Samples {
     try save("shape") { $0["fc.weight"] = HostTensor([Float](repeating: 0, count: 64), shape: [1, 64]) }
     try save("width") { $0["fc.weight"] = HostTensor([Float](repeating: 0, count: 32), shape: [1, 32]) }
     try save("not-finite") { $0["fc.bias"] = bias }
+    try save("double") { $0["fc.bias"] = HostTensor([1e300, 0, 0] as [Double], shape: [3]) }
+    func changed(_ name: String, to value: Float) throws -> HostTensor {
+      guard let tensor = good.tensors[name] else { throw Surprise("the sample has no \(name)") }
+      return HostTensor([Float](repeating: value, count: tensor.count), shape: tensor.shape)
+    }
+    let (variances, filter, scale) = (
+      try changed("layer1.0.bn1.running_var", to: -1), try changed("conv1.weight", to: 3e38), try changed("bn1.weight", to: 100)
+    )
+    try save("variance") { $0["layer1.0.bn1.running_var"] = variances }
+    try save("huge") { ($0["conv1.weight"], $0["bn1.weight"]) = (filter, scale) }
+    try save("control") { $0["\u{1B}[31m\n"] = HostTensor([1, 2, 3] as [Int32], shape: [3]) }
     try save("integer-weights") { $0["fc.bias"] = HostTensor([1, 2, 3] as [Int32], shape: [3]) }
     try save("headless") { $0["fc.bias"] = nil }
     try save("metadata", metadata: ["resnet": "{}"])
@@ -162,6 +173,7 @@ enum Samples {
     try copy("run-text", configuration, "not JSON")
     try copy("run-model", "\"resnet8\"", "\"resnet14\"")
     try copy("run-sizeless", "\"labelSmoothing\"", "\"imageSize\" : 0, \"labelSmoothing\"")
+    try copy("run-bf16", "\"labelSmoothing\"", "\"precision\" : \"bf16\", \"labelSmoothing\"")
     try copy("run-batch", "\"batchSize\" : 4", "\"batchSize\" : -4")
     try copy("run-words", "\"tensors\"", "\"words\"")
     try copy("run-classes", "\"classes\" : 3", "\"classes\" : 2")

@@ -96,6 +96,20 @@ import Testing
       let trained = try Safetensors.read("\(folder)/run/last.safetensors").tensors
       let original = try PyTorchCheckpoint.read(start)
       #expect(trained["conv1.weight"] == original["conv1.weight"] && trained["fc.bias"] == original["fc.bias"])
+      // At a rate that does not lose them.
+      let usual = try resnet(
+        "train \(data) --model resnet8 --epochs 1 --batch-size 5 --init \(start) --output usual", in: folder)
+      #expect(usual.out.contains("learning rate 0.01, a tenth of the usual one"), "\(usual.out)")
+      // Without its last layer the network is told as well, and what is refused leaves no folder.
+      let body = original.filter { !$0.key.hasPrefix("fc.") && !$0.key.hasSuffix("num_batches_tracked") }
+      try Safetensors.write(body.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: "\(folder)/body")
+      for (line, says) in [("--init body", "resnet8 or plain8"), ("--model resnet14 --init \(start)", "layer1.1.conv1.weight")] {
+        let refused = try Program.run("train \(data) \(line) --output refused".split(separator: " ").map(String.init), in: folder)
+        #expect(refused.code != 0 && refused.complaint.contains(says), "\(refused.err)")
+        #expect(!exists("\(folder)/refused"))
+      }
+      let headless = try resnet("train \(data) \(options) --init body --output headless", in: folder)
+      #expect(headless.out.contains("fc, starts anew for 5 classes"), "\(headless.out)")
       let evaluated = try resnet("evaluate --checkpoint \(start) --model resnet8 \(data)", in: folder)
       #expect(evaluated.out.contains("5 images: loss"))
     }

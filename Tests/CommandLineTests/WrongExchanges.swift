@@ -28,6 +28,23 @@ extension WrongInvocationTests {
     Wrong("import bare.safetensors --model resnet8 --output ./bare.safetensors", 64, "--output", "would be lost"),
     Wrong("export run/last.safetensors --output run/../run/last.safetensors", 64, "--output", "would be lost"),
     Wrong("import bare.safetensors --model resnet8 --output nothing", 1, "nothing", "not a regular file"),
+    Wrong("import bare.safetensors --model resnet8 --output empty/x", 1, "empty is not a folder"),
+    Wrong(
+      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output run/last.safetensors", 64, "would be lost"),
+    Wrong(
+      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output ./images.safetensors", 64, "would be lost"),
+    Wrong("predict --checkpoint run/last.safetensors --tensors images.safetensors --output empty/x", 1, "empty is not a folder"),
+    Wrong(
+      "evaluate --checkpoint run/last.safetensors --data images.safetensors --confusion run/last.safetensors", 64, "would be lost"
+    ),
+    Wrong(
+      "evaluate --checkpoint run/last.safetensors --data images.safetensors --confusion images.safetensors", 64, "would be lost"),
+    Wrong("run-graph model.onnx --tensors images.safetensors --output model.onnx", 64, "would be lost"),
+    Wrong("import double.safetensors --model resnet8 --output refused", 1, "double.safetensors", "'fc.bias'", "not finite"),
+    Wrong(
+      "import variance.safetensors --model resnet8 --output refused", 1, "variance.safetensors", "bn1.running_var", "negative"),
+    Wrong("export huge.safetensors --model resnet8 --fold --output refused.onnx", 1, "'conv1'", "without --fold"),
+    Wrong("import control.safetensors --model resnet8 --output refused", 1, "control.safetensors", "\\u{1B}[31m\\n"),
 
     Wrong("export", 64, "<file>"), Wrong("export run/last.safetensors", 64, "--output"),
     Wrong("export '' --output x.safetensors", 64, "<file>"), Wrong("export x --output ''", 64, "--output"),

@@ -201,6 +201,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     checkpoint("no-deviation", "1 channels"), checkpoint("no-tensors", "no tensors"),
     initial("run/resume.safetensors", "best.safetensors"),
     Wrong("\(Samples.run) --output refused --init run/last.safetensors --zero-init", 64, "--zero-init", "--init"),
+    Wrong("\(Samples.run) --output refused --learning-rate-scale fc=2 --learning-rate-scale fc=3", 64, "fc=3", "one already"),
+    Wrong("train --resume run-bf16 --device cpu", 1, "--precision bf16", "--device cpu"),
     Wrong("\(Samples.run) --output refused --freeze layer9", 64, "--freeze layer9", "layer3"),
     Wrong("\(Samples.run) --output refused --freeze layer", 64, "--freeze layer:", "layer3"),
     Wrong("\(Samples.run) --output refused --learning-rate-scale fcc=2", 64, "--learning-rate-scale fcc", "fc"),

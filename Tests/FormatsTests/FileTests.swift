@@ -58,7 +58,7 @@ import Testing
 
   @Test(arguments: [
     ("", "without a name"), ("/dev/null", "not a regular file"), (".", "not a regular file"),
-    ("/nowhere/at/all", "no folder /nowhere/at"), ("/dev/null/x", "Not a directory"),
+    ("/nowhere/at/all", "no folder /nowhere/at"), ("/dev/null/x", "/dev/null is not a folder"),
     ("/proc/resnet", "No such file or directory"), ("/tmp/" + String(repeating: "x", count: 300), "File name too long"),
   ])
   func unwritable(_ path: String, says: String) throws {

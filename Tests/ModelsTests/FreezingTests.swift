@@ -117,6 +117,15 @@ import Testing
     for (name, value) in loaded { #expect(value == (name.hasPrefix("fc.") ? drawn[name] : weights[name]), "\(name)") }
     #expect(try model.load(pretrained: weights.filter { !$0.key.hasPrefix("fc.") }) == false)
     #expect(try train(configuration, frozen: [], steps: 0).load(pretrained: weights))
+    // So it is where it is not wanted, and where there is another kind of one.
+    let same = try train(configuration, frozen: [], steps: 0)
+    let own = try tensors(same)
+    #expect(try same.load(pretrained: weights, takingHead: false) == false)
+    let kept = try tensors(same)
+    #expect(kept["fc.weight"] == own["fc.weight"] && kept["conv1.weight"] == weights["conv1.weight"])
+    var sequential = weights.filter { !$0.key.hasPrefix("fc.") }
+    for name in ["fc.1.weight", "fc.1.bias"] { sequential[name] = HostTensor([0] as [Float], shape: [1, 1]) }
+    #expect(try same.load(pretrained: sequential) == false)
     // A last layer of another width is another network's.
     let foreign = weights.merging(["fc.weight": HostTensor([0, 0] as [Float], shape: [1, 2])]) { $1 }
     #expect(throws: Failure.self) { try model.load(pretrained: foreign) }

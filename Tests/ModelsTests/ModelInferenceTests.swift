@@ -50,6 +50,7 @@ import Testing
 
   @Test func otherTensors() throws {
     #expect(ModelConfiguration.candidates(for: [:]).isEmpty)
+    #expect(ModelConfiguration.candidates(for: [:], ignoringHead: true).isEmpty)
     #expect(ModelConfiguration.candidates(for: ["conv1.weight": [1], "fc.weight": [1]]).isEmpty)
     let resnet50 = ModelConfiguration(name: "resnet50", classes: 10)
     var shapes = try shapes(resnet50)

@@ -155,6 +155,69 @@ import Training
     for (name, tensor) in new where !name.hasPrefix("fc.") { #expect(old[name] == tensor, "\(name)") }
   }
 
+  /// As many classes, but others: what told ants from bees does not tell lions from tigers.
+  @Test func aLastLayerForOtherNamesStartsAnew() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func named(_ names: [String]) -> DatasetSplits {
+      func dataset(_ known: Dataset) -> Dataset {
+        Dataset(
+          name: known.name, images: known.images, labels: known.labels, classes: names, normalization: known.normalization)
+      }
+      return DatasetSplits(train: dataset(splits.train), validation: dataset(splits.validation))
+    }
+    let animals = ["ant", "bee", "cat", "dog"]
+    var run = configuration
+    (run.epochs, run.maxSteps) = (1, 2)
+    let first = try Trainer(run, named(animals), on: device(), folder: RunFolder(creating: "\(folder)/a"))
+    _ = try first.run()
+    run.initialWeights = first.folder.lastPath
+    let old = try Weights(contentsOf: first.folder.lastPath).tensors
+    // Numbers may stand for any names.
+    for (path, names, isTaken) in [
+      ("same", animals, true), ("numbers", ["0", "1", "2", "3"], true), ("others", ["ant", "bee", "cat", "eel"], false),
+      ("turned", ["bee", "ant", "cat", "dog"], false),
+    ] {
+      let second = try Trainer(run, named(names), on: device(), folder: RunFolder(creating: "\(folder)/\(path)"))
+      let new = Dictionary(uniqueKeysWithValues: try second.model.store.stateDictionary().map { ($0.name, $0.tensor) })
+      #expect((new["fc.weight"] == old["fc.weight"]) == isTaken && new["conv1.weight"] == old["conv1.weight"], "\(path)")
+      #expect(second.notes.count == (isTaken ? 0 : 1), "\(second.notes)")
+      if !isTaken { #expect(second.notes[0].contains("fc, starts anew") && second.notes[0].contains("ant, bee, cat, …")) }
+    }
+    // It would stay as it was drawn.
+    run.frozen = ["fc"]
+    do {
+      _ = try Trainer(run, named(animals.reversed()), on: device(), folder: RunFolder(creating: "\(folder)/frozen"))
+      Issue.record("a last layer that starts anew was frozen")
+    } catch let failure as Failure { #expect(failure.description.contains("--freeze fc")) }
+  }
+
+  @Test func imagesThatFillNoBatchAreCounted() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.batchSize = 64
+    let trainer = try trainer("a", run)
+    #expect(trainer.stepsPerEpoch == 1)
+    #expect(trainer.notes == ["32 of the 96 images fill no batch of 64 and are left out of each epoch, others each time"])
+    run.batchSize = 19  // One is left.
+    #expect(try self.trainer("b", run).notes.isEmpty)
+  }
+
+  /// A loss that is scaled until gradients overflow makes no step, and that is known.
+  @Test func stepsThatAreLeftOutAreCounted() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    (run.maxSteps, run.precision, run.initialWeights) = (3, .fp16, "\(folder)/large.safetensors")
+    let first = try trainer("a", configuration)
+    #expect(try first.skippedSteps() == 0)
+    let tensors = try first.model.store.stateDictionary().map { name, tensor in
+      (name, name == "fc.weight" ? HostTensor(tensor.floats.map { $0 * 3000 }, shape: tensor.shape) : tensor)
+    }
+    try Safetensors.write(tensors, metadata: [:], to: "\(folder)/large.safetensors")
+    let trainer = try trainer("b", run)
+    _ = try trainer.run()
+    #expect(try trainer.skippedSteps() == 3)
+  }
+
   @Test func sameSeedGivesTheSameBits() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var files: [Data] = []
@@ -264,6 +327,29 @@ import Training
     let first = try trainer("a", configuration)
     #expect(throws: Failure.self) { try self.trainer("a", self.configuration) }
     _ = first.step
+  }
+
+  /// What was saved of a position is checked before it is counted on.
+  @Test(arguments: [
+    ("images", "9223372036854775807"), ("images", "-1"), ("hits", "1e300"), ("hits", "-1"), ("lossSum", "-0.5"),
+    ("updates", "9223372036854775807"), ("updates", "-2"), ("bestAccuracy", "5"), ("epoch", "-1"), ("step", "-1"),
+  ])
+  func impossiblePositionsAreRefused(_ key: String, _ value: String) throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var run = configuration
+    run.optimizer = .adamW
+    _ = try stop(trainer("a", run), after: 9)
+    let path = RunFolder(existing: "\(folder)/a").resumePath
+    let file = try Safetensors.read(path)
+    let position = try #require(file.metadata["position"])
+    let changed = position.replacing(try Regex("\"\(key)\":[^,}]*"), with: "\"\(key)\":\(value)")
+    #expect(changed != position)
+    try Safetensors.write(
+      file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: ["position": changed], to: path)
+    do {
+      _ = try trainer("a", run, resuming: true)
+      Issue.record("\(key) \(value) was taken")
+    } catch let failure as Failure { #expect(failure.description.contains(path)) }
   }
 
   /// Neither the options nor the data may have changed since the run was saved.

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Compute
+import Formats
+
+/// `--class-names`, of the commands that read weights which may not name their classes.
+struct ClassNamesOption: ParsableArguments {
+  /// Longer names are no names.
+  private static let longestName = 1000
+
+  @Option(
+    help: ArgumentHelp(
+      "The names of the classes, where the weights do not tell them: a text file with one a line, in the order of the outputs.",
+      valueName: "file.txt"))
+  var classNames: String?
+
+  func validate() throws { try requirePaths(["--class-names": classNames]) }
+
+  /// The names in the file; nil where none was given.
+  /// - Parameter known: what the classes are called without it.
+  /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
+  func names(insteadOf known: [String]) throws -> [String]? {
+    guard let path = classNames else { return nil }
+    let file = try InputFile(path)
+    guard file.byteCount <= known.count * (Self.longestName + 2) else {
+      throw Failure("\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(known.count)) classes")
+    }
+    guard let text = String(validating: try file.read(), as: UTF8.self) else {
+      throw Failure("\(path) is not a text file in UTF-8: one class name a line is needed")
+    }
+    var names = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
+    // The last line ends like the others.
+    if names.last == "" { names.removeLast() }
+    guard names.count == known.count else {
+      throw Failure(
+        "\(path) names \(grouped(names.count)) classes, one a line, and the network has \(grouped(known.count))")
+    }
+    if let line = names.firstIndex(where: { $0.allSatisfy(\.isWhitespace) }) {
+      throw Failure("\(path): line \(line + 1) is empty, and class \(line) needs a name")
+    }
+    return names
+  }
+}
