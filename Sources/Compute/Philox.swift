@@ -16,6 +16,11 @@ public struct Philox: Sendable {
     counter = (0, stream, UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32))
   }
 
+  /// The numbers of one sample, or one batch, in one epoch.
+  public init(seed: UInt64, stream: UInt32, epoch: Int, sample: Int) {
+    self.init(seed: seed, stream: stream, index: UInt64(epoch) << 32 | UInt64(sample))
+  }
+
   /// The ten rounds of the cipher on one counter.
   static func rounds(
     _ counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
@@ -34,6 +39,7 @@ public struct Philox: Sendable {
 }
 
 extension Philox: RandomNumberGenerator {
+  /// 64 random bits.
   public mutating func next() -> UInt64 { UInt64(nextWord()) << 32 | UInt64(nextWord()) }
 
   private mutating func nextWord() -> UInt32 {
@@ -47,6 +53,9 @@ extension Philox: RandomNumberGenerator {
 
   /// Uniform on [0, 1), 24 bits.
   public mutating func uniform() -> Float { Float(nextWord() >> 8) * 0x1p-24 }
+
+  /// Uniform on lower ..< upper, of 2^24 steps.
+  public mutating func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(uniform()) * (upper - lower) }
 
   /// Uniform on 0 ..< bound, by Lemire's multiply-shift with rejection, the same on every platform and Swift version.
   public mutating func below(_ bound: Int) -> Int {

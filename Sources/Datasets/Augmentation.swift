@@ -23,6 +23,7 @@ public struct Augmentation: Hashable, Codable, Sendable {
   /// The most that a factor may differ from 1.
   static let strongestJitter = 100.0
 
+  /// Random crops in a border of `padding` pixels, and mirroring; all else is off.
   public init(padding: Int = 4, flip: Bool = true) {
     precondition(padding >= 0 && padding <= Self.maximumPadding, "[Augmentation] padding \(padding)")
     self.padding = padding
@@ -95,14 +96,4 @@ enum RandomStream {
   static let noise: UInt32 = 0x0D00_0004
   static let erasing: UInt32 = 0x0D00_0005
   static let mixing: UInt32 = 0x0D00_0006
-}
-
-extension Philox {
-  /// The numbers of one sample, or one batch, in one epoch.
-  init(seed: UInt64, stream: UInt32, epoch: Int, sample: Int) {
-    self.init(seed: seed, stream: stream, index: UInt64(epoch) << 32 | UInt64(sample))
-  }
-
-  /// Uniform on lower ..< upper, of 2^24 steps.
-  mutating func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(uniform()) * (upper - lower) }
 }

@@ -9,6 +9,9 @@ public struct BatchMixing: Hashable, Codable, Sendable {
   /// The share is of Beta(α, α); nil where a batch is never mixed this way. With both, each batch takes one or the other.
   public var mixup, cutmix: Double?
 
+  /// - Parameters:
+  ///   - mixup: α of mixup's share, above 0; nil for none.
+  ///   - cutmix: the same of cutmix.
   public init(mixup: Double? = nil, cutmix: Double? = nil) {
     self.mixup = mixup
     self.cutmix = cutmix

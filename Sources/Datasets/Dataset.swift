@@ -61,6 +61,7 @@ public struct Dataset: LabelledImages {
   public let labels: HostTensor
   /// The classes' names in the order of their labels; their numbers where the data set names none.
   public let classes: [String]
+  /// How pixels become the network's input.
   public let normalization: Normalization
 
   /// - Precondition: the shapes and types are as the properties say, and N, H, W and C are positive.
@@ -102,9 +103,12 @@ public struct Dataset: LabelledImages {
 
 /// What is trained on and what is only measured on: images of the same size and the same classes.
 public struct DatasetSplits: Sendable {
+  /// Images to train on.
   public var train: Dataset
+  /// Images to measure on, of the same classes.
   public var validation: Dataset
 
+  /// Two sets that are meant for each other.
   public init(train: Dataset, validation: Dataset) {
     self.train = train
     self.validation = validation
@@ -133,6 +137,10 @@ public struct Normalization: Hashable, Codable, Sendable {
   /// Each channel's mean and standard deviation over the training set, in units of `range`.
   public let mean, deviation: [Float]
 
+  /// - Parameters:
+  ///   - range: the largest value of a pixel.
+  ///   - mean: of each channel, in units of `range`.
+  ///   - deviation: the same, above 0.
   public init(range: Float = 255, mean: [Float], deviation: [Float]) {
     self.range = range
     self.mean = mean

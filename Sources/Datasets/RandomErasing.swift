@@ -15,6 +15,7 @@ public struct RandomErasing: Hashable, Codable, Sendable {
   /// Rectangles that are tried before the image is left alone.
   static let tries = 10
 
+  /// - Parameter probability: in 0 ... 1.
   public init(probability: Double) { self.probability = probability }
 
   /// The rectangle of a sample in an epoch, a function of the numbers; nil for none.

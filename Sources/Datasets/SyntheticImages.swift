@@ -3,12 +3,15 @@ import Compute
 /// Images made from a seed, for trying the engine without a download: each class has its own coarse random pattern, each image
 /// is its class's pattern under noise, and the classes take turns. Training on them goes down quickly.
 public struct SyntheticImages: Hashable, Sendable {
+  /// Decides all images.
   public var seed: UInt64
   /// Images to train and to validate on.
   public var count, validationCount: Int
+  /// At least 1.
   public var classes: Int
   /// Height and width in pixels.
   public var size: Int
+  /// Of each image.
   public var channels: Int
 
   public init(

@@ -50,6 +50,8 @@ public enum AtomicFile {
     let descriptor: Int32
     let path: String
 
+    /// Adds bytes.
+    /// - Throws: a ``Failure`` that names the file, for example where the disk is full.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
       var rest = bytes[...]
       while !rest.isEmpty {

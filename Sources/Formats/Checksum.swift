@@ -2,8 +2,10 @@
 public struct Checksum {
   private var state: UInt64 = 0xCBF2_9CE4_8422_2325
 
+  /// The checksum of nothing.
   public init() {}
 
+  /// Goes on with more bytes.
   public mutating func add(_ bytes: some Sequence<UInt8>) {
     for byte in bytes { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
   }

@@ -3,6 +3,7 @@ import Glibc
 
 /// A regular file opened for reading at any position. It is closed when the value's life ends.
 public struct InputFile: ~Copyable {
+  /// As it was given.
   public let path: String
   /// The size when the file was opened.
   public let byteCount: Int

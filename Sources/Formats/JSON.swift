@@ -9,10 +9,14 @@ public enum JSON: Sendable, Equatable {
   case array([JSON])
   case object([Member])
 
+  /// A key of an object and its value.
   public struct Member: Sendable, Equatable {
+    /// Unescaped.
     public let key: String
+    /// What the key stands for.
     public let value: JSON
 
+    /// A member of an object.
     public init(_ key: String, _ value: JSON) {
       self.key = key
       self.value = value

@@ -10,6 +10,8 @@ extension JSON {
     guard parser.position == bytes.count else { throw parser.failure("more text after the value") }
   }
 
+  /// Reads one value.
+  /// - Throws: a ``Failure`` that tells the byte and what is wrong there.
   public init(parsing text: String) throws { try self.init(parsing: Array(text.utf8)) }
 }
 

@@ -2,6 +2,7 @@ import Compute
 
 /// What a safetensors file holds.
 public struct SafetensorsFile: Sendable {
+  /// By name, with the types of the file; 16-bit floats have become float32.
   public let tensors: [String: HostTensor]
   /// The header's `__metadata__`, empty where it has none.
   public let metadata: [String: String]

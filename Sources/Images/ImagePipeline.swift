@@ -61,6 +61,7 @@ public struct FileLoader: ImageLoader {
 
   public var imageBytes: Int { transform.height * transform.width * 3 }
 
+  /// Reads files within limits and transforms them.
   public init(_ transform: any ImageTransform, limits: ImageLimits = ImageLimits()) {
     self.transform = transform
     self.limits = limits
@@ -147,7 +148,7 @@ public final class ImagePipeline: Sendable {
   /// - Throws: with ``DamagedImages/fail`` the ``Failure`` of the first image in order that could not be loaded, after which the
   ///   pipeline is cancelled; and what `body` throws.
   public func next<Result>(_ body: (Batch) throws -> Result) throws -> Result? {
-    guard let (pixels, loaded) = work.await() else { return nil }
+    guard let (pixels, loaded) = work.nextBatch() else { return nil }
     defer { work.release() }
     var (items, failures) = ([ImageItem](), [Failure]())
     let imageBytes = work.imageBytes

@@ -2,9 +2,5 @@
 /// - Parameter pixels: [..., 3], red, green, blue.
 /// - Returns: [...].
 public func luma(ofRGB pixels: UnsafeRawBufferPointer) -> [UInt8] {
-  stride(from: 0, to: pixels.count, by: 3).map { i in
-    let (red, green, blue) = (Int(pixels[i]), Int(pixels[i + 1]), Int(pixels[i + 2]))
-    let sum: Int = red * 19595 + green * 38470 + blue * 7471
-    return UInt8((sum + 0x8000) >> 16)
-  }
+  stride(from: 0, to: pixels.count, by: 3).map { luma(SIMD3(pixels[$0], pixels[$0 + 1], pixels[$0 + 2])) }
 }

@@ -102,7 +102,7 @@ final class PipelineWork: @unchecked Sendable {
 
   /// Waits for the batch after those that were used.
   /// - Returns: nil where there is none, or none will come.
-  func await() -> (UnsafeMutableRawBufferPointer, Loaded)? {
+  func nextBatch() -> (UnsafeMutableRawBufferPointer, Loaded)? {
     let start = ContinuousClock.now
     return monitor.locked {
       guard used < batches.count else { return nil }

@@ -7,6 +7,7 @@ public struct ColorJitter: Hashable, Codable, Sendable {
   /// In turns, uniform on −hue … hue; 0 … 0.5.
   public var hue: Double
 
+  /// The largest changes: at least 0, and of the hue at most half a turn.
   public init(brightness: Double = 0, contrast: Double = 0, saturation: Double = 0, hue: Double = 0) {
     self.brightness = brightness
     self.contrast = contrast
@@ -15,20 +16,19 @@ public struct ColorJitter: Hashable, Codable, Sendable {
   }
 
   func draw(_ random: inout Philox) -> [PixelOperation] {
-    func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(random.uniform()) * (upper - lower) }
-    func factor(_ strength: Double) -> Double { uniform(max(0, 1 - strength), 1 + strength) }
+    func factor(_ strength: Double) -> Double { random.uniform(max(0, 1 - strength), 1 + strength) }
     // All are drawn, so that one strength does not change another's draws.
     var operations: [(operation: PixelOperation, strength: Double)] = [
       (.brightness(factor(brightness)), brightness), (.contrast(factor(contrast)), contrast),
-      (.saturation(factor(saturation)), saturation), (.hue(uniform(-hue, hue)), hue),
+      (.saturation(factor(saturation)), saturation), (.hue(random.uniform(-hue, hue)), hue),
     ]
     for last in stride(from: operations.count - 1, to: 0, by: -1) { operations.swapAt(last, random.below(last + 1)) }
     return operations.filter { $0.strength > 0 }.map(\.operation)
   }
 }
 
-/// One change of fourteen, of one strength of 31: TrivialAugment with its wide space (Müller & Hutter 2021), as torchvision's
-/// `TrivialAugmentWide`.
+/// One change of fourteen, of one strength of 31: TrivialAugment with its wide space (Müller & Hutter 2021), as
+/// `TrivialAugmentWide` of torchvision's transforms.v2.
 public enum TrivialAugment {
   /// Strengths of each change.
   public static let bins = 31
@@ -69,15 +69,19 @@ public enum TrivialAugment {
 
 /// What is done to the pixels of cropped training images by chance, in one epoch.
 public struct PixelAugmentation: Hashable, Sendable {
+  /// Nil for none.
   public let colorJitter: ColorJitter?
   /// Whether ``TrivialAugment`` comes first.
   public let trivialAugment: Bool
+  /// With the epoch and a sample's number it decides the changes.
   public let seed: UInt64
+  /// Counted from 0.
   public let epoch: Int
 
   private static let jitterStream: UInt32 = 0x1A00_0003
   private static let trivialStream: UInt32 = 0x1A00_0004
 
+  /// What is done to the images of one epoch.
   public init(colorJitter: ColorJitter?, trivialAugment: Bool, seed: UInt64, epoch: Int) {
     self.colorJitter = colorJitter
     self.trivialAugment = trivialAugment
@@ -88,7 +92,7 @@ public struct PixelAugmentation: Hashable, Sendable {
   /// The changes of a sample: a function of seed, epoch and its number.
   public func draw(sample: Int) -> [PixelOperation] {
     func random(_ stream: UInt32) -> Philox {
-      Philox(seed: seed, stream: stream, index: UInt64(epoch) << 32 | UInt64(sample))
+      Philox(seed: seed, stream: stream, epoch: epoch, sample: sample)
     }
     var operations: [PixelOperation] = []
     if trivialAugment {
@@ -110,12 +114,15 @@ public struct PixelAugmentation: Hashable, Sendable {
 
 /// A transform whose results are changed by chance.
 public struct AugmentedTransform: ImageTransform {
+  /// What comes first.
   public let base: any ImageTransform
+  /// What is then done to its pixels.
   public let augmentation: PixelAugmentation
 
   public var height: Int { base.height }
   public var width: Int { base.width }
 
+  /// One after the other.
   public init(_ base: any ImageTransform, _ augmentation: PixelAugmentation) {
     self.base = base
     self.augmentation = augmentation

@@ -43,17 +43,16 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
 
   /// The draw for a sample in an epoch: a function of these three numbers and the image's size.
   public func draw(seed: UInt64, epoch: Int, sample: Int, height: Int, width: Int) -> Draw {
-    var random = Philox(seed: seed, stream: Self.stream, index: UInt64(epoch) << 32 | UInt64(sample))
+    var random = Philox(seed: seed, stream: Self.stream, epoch: epoch, sample: sample)
     let isFlipped = flip && random.below(2) == 1
     return Draw(area: area(&random, height: height, width: width), isFlipped: isFlipped)
   }
 
   private func area(_ random: inout Philox, height: Int, width: Int) -> PixelArea {
-    func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(random.uniform()) * (upper - lower) }
     let (narrowest, widest) = (Double(ratio.lowerBound), Double(ratio.upperBound))
     for _ in 0..<Self.tries {
-      let target = Double(height * width) * uniform(Double(scale.lowerBound), Double(scale.upperBound))
-      let shape = exp(uniform(log(narrowest), log(widest)))
+      let target = Double(height * width) * random.uniform(Double(scale.lowerBound), Double(scale.upperBound))
+      let shape = exp(random.uniform(log(narrowest), log(widest)))
       let w = Int((target * shape).squareRoot().rounded(.toNearestOrEven))
       let h = Int((target / shape).squareRoot().rounded(.toNearestOrEven))
       guard h > 0, h <= height, w > 0, w <= width else { continue }

@@ -3,6 +3,7 @@ public struct SourceBox: Hashable, Sendable {
   /// Its edges, counted from the image's upper left corner.
   public var top, left, bottom, right: Float
 
+  /// In pixels.
   public init(top: Float, left: Float, bottom: Float, right: Float) {
     self.top = top
     self.left = left

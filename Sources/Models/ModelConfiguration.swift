@@ -4,11 +4,13 @@ import Compute
 public struct ModelConfiguration: Hashable, Codable, Sendable {
   /// `resnet20`, `plain20`, `resnet50`, …; see ``knownNames``.
   public var name: String
+  /// Outputs of the last layer.
   public var classes: Int
   /// Channels of the input images.
   public var channels: Int
   /// Nil for the family's default: A for small images, B for ImageNet's and with pre-activation.
   public var shortcut: ShortcutOption?
+  /// Of bottlenecks; the others have no choice.
   public var stridePlacement: StridePlacement
   /// Starts the last scale of every block at 0, so that every block starts as the identity (Goyal et al. 2017, section 5.1).
   public var zeroInitLastBatchNorm: Bool

@@ -13,7 +13,9 @@ import NN
 /// Also their neighbours with bottlenecks of another shape: ResNeXt, whose 3×3 convolutions are in groups (Xie et al. 2017), and
 /// wide ones (Zagoruyko and Komodakis 2016), under torchvision's names.
 public struct ResNet {
+  /// How it is built.
   public let configuration: ModelConfiguration
+  /// Its weights and running estimates.
   public let store: ParameterStore
   let architecture: Architecture
   let stem: Stem

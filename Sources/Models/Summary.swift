@@ -19,9 +19,11 @@ public struct Summary {
 
   /// What is summarised, and the batch [N,H,W,C].
   public let configuration: ModelConfiguration
+  /// The batch [N,H,W,C].
   public let images: Shape
   /// How it is trained.
   public let options: TrainingOptions
+  /// In the order in which they run.
   public let layers: [Layer]
   /// Trained values.
   public let parameters: Int

@@ -7,6 +7,7 @@ public struct TrainingOptions: Hashable, Sendable {
   public var recompute: Bool
   /// How activations are stored.
   public var precision: Precision
+  /// How weights follow gradients.
   public var optimiser: Optimiser.Options
   /// Layers that stay as they are; see ``ParameterStore/freeze(_:)``.
   public var frozen: [String]

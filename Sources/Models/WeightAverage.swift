@@ -8,6 +8,7 @@ import NN
 public final class WeightAverage {
   /// The network with the averages; it has no gradients.
   public let model: ResNet
+  /// In 0 ..< 1, of an average that is not young any more.
   public let decay: Double
 
   /// Starts with the weights as they are.

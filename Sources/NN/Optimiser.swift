@@ -15,10 +15,13 @@ public final class Optimiser {
 
   /// Everything about the steps that stays the same over a run.
   public struct Options: Hashable, Sendable {
+    /// How weights follow gradients.
     public var kind: Kind
     /// Of ``Kind/sgd`` and ``Kind/lars``; see ``SGDRule``.
     public var momentum: Double
+    /// Nesterov's form of momentum; see ``SGDRule``.
     public var nesterov: Bool
+    /// At least 0; what it does is the kind's affair, see ``SGDRule`` and ``AdamWRule``.
     public var weightDecay: Double
     /// The most that the norm of all gradients may be; nil for any.
     public var maximumNorm: Double?
@@ -27,6 +30,7 @@ public final class Optimiser {
     /// Factors of the learning rate; of several prefixes of a name the longest counts.
     public var rateScales: [RateScale]
 
+    /// The defaults are those of He et al. 2015.
     public init(
       _ kind: Kind = .sgd, momentum: Double = 0.9, nesterov: Bool = false, weightDecay: Double = 1e-4,
       maximumNorm: Double? = nil, accumulates: Bool = false, rateScales: [RateScale] = []
@@ -45,8 +49,10 @@ public final class Optimiser {
   public struct RateScale: Hashable, Codable, Sendable {
     /// A layer or a part of the network, for example `fc` or `layer4`.
     public var prefix: String
+    /// At least 0.
     public var factor: Double
 
+    /// The rate of what is called `prefix`, and of all that is within it, times a factor.
     public init(prefix: String, factor: Double) {
       self.prefix = prefix
       self.factor = factor
@@ -56,6 +62,7 @@ public final class Optimiser {
   /// You et al.'s coefficient: the share of its norm by which a tensor changes at a rate of 1.
   public static let trust = 0.001
 
+  /// Everything that stays the same over a run.
   public let options: Options
   /// Arenas in the layout of the weights: `velocity`, or `mean` and `square`.
   public let state: [(name: String, arena: Tensor)]

@@ -30,7 +30,9 @@ public final class Parameter {
   public let name: String
   /// In this project's layout.
   public let shape: Shape
+  /// What it is.
   public let kind: Kind
+  /// What it is before training.
   public let initialiser: Initialiser
   /// Whether training leaves it as it is.
   public internal(set) var isFrozen = false

@@ -10,6 +10,7 @@ public final class ParameterStore {
   private var names: Set<String> = []
   private var placed: (backend: any Backend, weights: Tensor, gradients: Tensor?, state: Tensor)?
 
+  /// No parameters yet.
   public init() {}
 
   /// Where layers declare their parameters.
@@ -163,6 +164,7 @@ public struct Scope {
   /// The scope `name` within this one.
   public func child(_ name: String) -> Scope { Scope(store: store, path: join(name)) }
 
+  /// The scope `scope.name`.
   public static func / (scope: Scope, name: String) -> Scope { scope.child(name) }
 
   /// Declares a tensor.

@@ -9,6 +9,7 @@ import Compute
 /// A parameter's gradient is overwritten, not added to: a parameter serves one operation in a pass. The gradient of a parameter
 /// whose result the loss does not depend on is left as it was.
 public final class Pass {
+  /// What a pass is for.
   public enum Mode: Hashable, Sendable {
     /// Records pullbacks; batch normalisation uses the batch's own statistics and moves the running estimates.
     case training
@@ -19,7 +20,9 @@ public final class Pass {
   /// Receives the gradient with respect to an operation's result, and owns it: it may overwrite it.
   public typealias Pullback = (_ dy: Tensor) throws -> Void
 
+  /// Where it runs.
   public let backend: any Backend
+  /// What it is for.
   public let mode: Mode
   /// Told the name of each layer before its operations are called, forward and backward; empty outside layers.
   public var onLayer: ((String) -> Void)?
@@ -161,6 +164,7 @@ extension Pass {
 
 /// A tensor in a pass, with the place where its gradient is gathered.
 public struct Variable {
+  /// What was computed.
   public let value: Tensor
   /// Nil where no gradient is wanted: input images, and everything in inference.
   public let slot: GradientSlot?
@@ -170,6 +174,7 @@ public struct Variable {
     self.slot = slot
   }
 
+  /// Of the value.
   public var shape: Shape { value.shape }
 }
 

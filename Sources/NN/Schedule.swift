@@ -2,6 +2,7 @@ import Glibc
 
 /// The learning rate of every step of a training run.
 public struct Schedule: Hashable, Sendable {
+  /// How the rate falls after the warm-up.
   public enum Kind: String, Codable, CaseIterable, Sendable {
     case constant
     /// Half a cosine, down to zero after the last step (Loshchilov & Hutter 2017, without restarts).
@@ -10,13 +11,18 @@ public struct Schedule: Hashable, Sendable {
     case step
   }
 
+  /// How it falls.
   public let kind: Kind
   /// The rate after warm-up.
   public let peak: Double
+  /// Of the whole run; it ends at the last.
   public let totalSteps: Int
   /// The first steps, in which the rate rises linearly to its peak (Goyal et al. 2017).
   public let warmupSteps: Int
 
+  /// - Parameters:
+  ///   - peak: the rate after the warm-up.
+  ///   - warmupSteps: in which the rate rises linearly to it.
   public init(_ kind: Kind, peak: Double, totalSteps: Int, warmupSteps: Int = 0) {
     precondition(totalSteps >= 0 && warmupSteps >= 0, "[Schedule] \(totalSteps) steps, \(warmupSteps) of them warm-up")
     self.kind = kind

@@ -5,6 +5,7 @@ import NN
 
 /// Loss and hits over some images.
 public struct Metrics: Hashable, Sendable {
+  /// Those that were measured on.
   public var images: Int
   /// Mean cross-entropy.
   public var loss: Double
@@ -33,6 +34,7 @@ extension ModelConfiguration {
 
 /// What a classifier gets right of labelled images, class by class.
 public struct Evaluation: Sendable {
+  /// Over all images.
   public let metrics: Metrics
   /// The classes' names in the order of the labels.
   public var classes: [String]
@@ -50,15 +52,20 @@ public struct Evaluation: Sendable {
 
   /// One class's part of an evaluation.
   public struct ClassRecord: Sendable, Hashable {
+    /// The class's.
     public var name: String
+    /// Of the class.
     public var images = 0
     /// Those that were taken for what they are.
     public var right = 0
     /// What the others were taken for most often, and how many; nil where there are none.
     public var confusion: Confusion?
 
+    /// A class that images were taken for wrongly.
     public struct Confusion: Sendable, Hashable {
+      /// Its name.
       public let name: String
+      /// How many were.
       public let images: Int
     }
 

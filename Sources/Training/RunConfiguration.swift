@@ -74,6 +74,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   /// The ratio in which several devices share every batch, in their order; nil for one device.
   public var shares: [Int]?
 
+  /// The defaults of every option.
   public init(model: ModelConfiguration, dataset: String) {
     self.model = model
     self.dataset = dataset

@@ -1,5 +1,6 @@
 /// Where the time of a run's steps went, in seconds, but for the first step, in which kernels are built.
 public struct StepTiming: Hashable, Sendable {
+  /// How many there were.
   public internal(set) var steps = 0
   /// In which the host enqueued them.
   public internal(set) var host = 0.0

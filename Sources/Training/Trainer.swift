@@ -8,6 +8,7 @@ import NN
 ///
 /// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
 public final class Trainer {
+  /// How a call of ``run(shouldStop:report:)`` ended.
   public enum Ending: Hashable, Sendable {
     case finished
     /// The caller asked to stop; the run can be resumed.
@@ -57,10 +58,10 @@ public final class Trainer {
   /// [3] each: where the steps under way leave their figures, in turns.
   private let metrics: [Tensor]
   private let logEvery: Int
+  private let batchesPerStep: Int
 
   /// The network that is validated and saved.
   private var saved: ResNet { average?.model ?? model }
-  private var batchesPerStep: Int { configuration.accumulate ?? 1 }
 
   /// Steps that may be enqueued before the first of them is done.
   private static let stepsAhead = 4
@@ -115,25 +116,9 @@ public final class Trainer {
     validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train)
 
-    let size = min(configuration.batchSize, train.count)
-    if size < configuration.batchSize {
-      notes.append("batches are of the \(size) images that there are, not of \(configuration.batchSize)")
-    }
-    let batches = EpochPlan(inOrder: train.count).batches(of: configuration.batchSize, keepShort: false).count
-    let unused = train.count - batches * size
-    if unused * 20 > train.count {
-      notes.append(
-        "\(unused) of the \(train.count) images fill no batch of \(size) and are left out of each epoch"
-          + (configuration.shuffle ? ", others each time" : ""))
-    }
-    let wanted = configuration.accumulate ?? 1
-    stepsPerEpoch = max(1, batches / wanted)
-    let rest = batches - stepsPerEpoch * wanted
-    if rest < 0 {
-      notes.append("a step is of \(batches) batches, as an epoch has no more, not of \(wanted)")
-    } else if rest > 0 {
-      notes.append("\(rest) of the \(batches) batches of an epoch are left out: they make no step of \(wanted)")
-    }
+    let epochSteps = EpochSteps(images: train.count, configuration)
+    (stepsPerEpoch, batchesPerStep) = (epochSteps.count, epochSteps.batchesPerStep)
+    notes += epochSteps.notes
     let scheduled = stepsPerEpoch * configuration.epochs
     totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
     schedule = Schedule(

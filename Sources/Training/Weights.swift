@@ -14,6 +14,7 @@ public struct Weights {
 
   /// What a checkpoint says of itself, in a safetensors file's metadata.
   public struct Description: Hashable, Codable, Sendable {
+    /// How the network is built.
     public var model: ModelConfiguration
     /// Class names in the order of the logits; their numbers where nothing names them.
     public var classes: [String]
@@ -24,6 +25,7 @@ public struct Weights {
     /// [height, width] of the images it was trained on; nil where they are not known.
     public var imageSize: [Int]?
 
+    /// Of a network that is trained on a data set.
     public init(model: ModelConfiguration, dataset: some LabelledImages) {
       self.model = model
       classes = dataset.classes

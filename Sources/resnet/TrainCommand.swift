@@ -69,25 +69,10 @@ struct TrainCommand: ParsableCommand {
     try device.require(configuration.precision)
     reportIgnored(splits.train, splits.validation)
     try configuration.check(splits.train)
-    if let path = showAugmentation {
-      try AtomicFile.requireWritable(path)
-      let sheet = try ContactSheet(configuration, splits.train, on: CPUBackend(), onDamage: { printError("left out: \($0)") })
-      try sheet.image.writePNG(to: path)
-      return print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
-    }
-    let size = splits.train.shape
-    let count = configuration.limitTrain.map { min($0, size[0]) } ?? size[0]
-    let batch: Shape = [min(configuration.batchSize, count), size[1], size[2], size[3]]
-    let precision = configuration.precision ?? .fp32
-    let sharing = Sharing(
-      configuration: configuration.model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
-      known: configuration.shares)
-    let model = configuration.model
-    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
-      try convolutions(of: model, images: batch, precision: precision)
-    }
+    if let path = showAugmentation { return try writeSheet(configuration, splits.train, to: path) }
+    let images = configuration.limitTrain.map { splits.train.prefix($0) } ?? splits.train
+    let backend = try open(&configuration, images)
     if Signals.pending != nil { throw Signals.exitCode }
-    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
     let folder =
       if let resume { RunFolder(existing: resume) } else {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
@@ -107,55 +92,95 @@ struct TrainCommand: ParsableCommand {
       throw error
     }
     initialWeights = nil  // They are on the device.
-    print(
-      "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
-        + "\(configuration.dataset), \(grouped(count)) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
-        + "\(grouped(splits.validation.count)) to validate on; run in \(folder.path)")
-    for note in trainer.notes { print(note) }
-    if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
-      print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
-    }
+    describe(trainer, images, splits.validation, on: backend)
     guard !trainer.isFinished else {
       return print(
         "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
           + "with --init \(folder.lastPath)")
     }
-    if let math = device.describeMath(on: backend, precision) { print(math) }
-    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: batch[0])) }
+    let (ending, profiled) = try train(trainer, on: backend)
+    try report(trainer, profiled, damaged: damaged)
+    guard ending == .stopped else { return }
+    printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
+    throw Signals.exitCode
+  }
 
+  private func writeSheet(_ configuration: RunConfiguration, _ images: any LabelledImages, to path: String) throws {
+    try AtomicFile.requireWritable(path)
+    let sheet = try ContactSheet(configuration, images, on: CPUBackend(), onDamage: { printError("left out: \($0)") })
+    try sheet.image.writePNG(to: path)
+    print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
+  }
+
+  /// Opens the devices, and notes how several share a batch.
+  private func open(_ configuration: inout RunConfiguration, _ images: any LabelledImages) throws -> any Backend {
+    let size = images.shape
+    let batch: Shape = [min(configuration.batchSize, size[0]), size[1], size[2], size[3]]
+    let (model, precision) = (configuration.model, configuration.precision ?? .fp32)
+    let sharing = Sharing(
+      configuration: model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
+      known: configuration.shares)
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
+      try convolutions(of: model, images: batch, precision: precision)
+    }
+    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
+    return backend
+  }
+
+  /// Prints what is going to be trained, on what, and what the user should know of it.
+  private func describe(
+    _ trainer: Trainer, _ images: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
+  ) {
+    let (configuration, size) = (trainer.configuration, images.shape)
+    print(
+      "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
+        + "\(configuration.dataset), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
+        + "\(grouped(validation.count)) to validate on; run in \(trainer.folder.path)")
+    for note in trainer.notes { print(note) }
+    if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
+      print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
+    }
+    guard !trainer.isFinished else { return }
+    if let math = device.describeMath(on: backend, configuration.precision ?? .fp32) { print(math) }
+    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: min(configuration.batchSize, size[0]))) }
+  }
+
+  /// Trains to the end, or to a signal, and shows how far it is.
+  private func train(_ trainer: Trainer, on backend: any Backend) throws -> (Trainer.Ending, Profile) {
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
     let progress = ProgressReporter(
       stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
-    let ending: Trainer.Ending
     do {
       defer { progress.finish() }
-      ending = try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report)
+      return (try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report), profiled)
     } catch let divergence as Divergence {
       throw divergence  // It would come again.
     } catch {
+      let folder = trainer.folder
       throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
     }
-    if profile && trainer.timing.steps > 0 {
-      let timing = trainer.timing
+  }
+
+  /// Prints where the time went, and what was left out.
+  private func report(_ trainer: Trainer, _ profiled: Profile, damaged: Int) throws {
+    let timing = trainer.timing
+    if profile && timing.steps > 0 {
       print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
     }
-    if trainer.timing.waited > max(1, trainer.timing.wall / 10) {
+    if timing.waited > max(1, timing.wall / 10) {
       printError(
-        "\(fixed(trainer.timing.waited, 1)) s of \(fixed(trainer.timing.wall, 1)) s of training were spent waiting for images to be "
+        "\(fixed(timing.waited, 1)) s of \(fixed(timing.wall, 1)) s of training were spent waiting for images to be "
           + "decoded and augmented: see resnet bench loader")
     }
     if case let skipped = try trainer.skippedSteps(), skipped > 0 {
       print(
-        "\(grouped(skipped)) of \(grouped(trainer.step)) steps were left out, whose gradients overflowed in \(precision) while the loss "
-          + "scale was too large for them")
+        "\(grouped(skipped)) of \(grouped(trainer.step)) steps were left out, whose gradients overflowed in "
+          + "\(trainer.configuration.precision ?? .fp32) while the loss scale was too large for them")
     }
     if damaged > 0 { printError("images that could not be decoded and were left out: \(grouped(damaged))") }
-    guard ending == .stopped else { return }
-    printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
-    throw Signals.exitCode
   }
 
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }

@@ -36,6 +36,7 @@ public final class FoldedParameters {
   private var units: [Key: [(geometry: Conv2D, unit: Unit)]] = [:]
   private static let sizesHeld = 2
 
+  /// Nothing has been derived yet.
   public init() {}
 
   func unit(

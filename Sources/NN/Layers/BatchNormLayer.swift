@@ -2,6 +2,7 @@ import Compute
 
 /// Batch normalisation (Ioffe & Szegedy 2015) with PyTorch's constants.
 public struct BatchNormLayer {
+  /// torchvision's, for example `layer1.0.bn1`.
   public let name: String
   /// All [C].
   public let scale, bias, runningMean, runningVariance: Parameter

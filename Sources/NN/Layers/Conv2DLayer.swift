@@ -2,6 +2,7 @@ import Compute
 
 /// A convolution without bias, as batch normalisation follows it.
 public struct Conv2DLayer {
+  /// torchvision's, for example `layer1.0.conv1`.
   public let name: String
   /// [R,S,C/groups,K].
   public let filter: Parameter

@@ -2,7 +2,9 @@ import Compute
 
 /// A convolution and the batch normalisation of its result: what residual networks are made of.
 public struct ConvolutionUnit {
+  /// Without a bias.
   public let convolution: Conv2DLayer
+  /// Of its result.
   public let norm: BatchNormLayer
 
   /// Declares the two layers in their own scopes.

@@ -2,6 +2,7 @@ import Compute
 
 /// A fully connected layer with bias.
 public struct LinearLayer {
+  /// torchvision's, for example `fc`.
   public let name: String
   /// [in,out] and [out].
   public let weight, bias: Parameter
