@@ -52,6 +52,19 @@ public struct PhotographDataset: StreamedImages {
     self.contents = contents
   }
 
+  /// The same with the classes in another order.
+  /// - Precondition: the names are the same.
+  public func labelled(inOrderOf names: [String]) -> PhotographDataset {
+    let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
+    let relabelled = items.map { item in
+      guard let label = labels[classes[Int(item.label)]] else { preconditionFailure("[PhotographDataset] classes \(names)") }
+      return ImageItem(path: item.path, label: label, sample: item.sample)
+    }
+    return PhotographDataset(
+      classes: names, items: relabelled, imageSize: imageSize, normalization: normalization, damaged: damaged, ignored: ignored,
+      contents: contents)
+  }
+
   public func prefix(_ count: Int) -> PhotographDataset {
     precondition(count > 0, "[PhotographDataset] a prefix of \(count) samples")
     if count >= items.count { return self }

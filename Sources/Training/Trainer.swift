@@ -100,6 +100,10 @@ public final class Trainer {
     let model = try ResNet(configuration.model)
     self.model = model
     try model.store.freeze(options.frozen)
+    if !options.frozen.isEmpty {
+      let moving = model.store.entries.filter { $0.kind.isTrained && !$0.isFrozen }.reduce(0) { $0 + $1.shape.count }
+      notes.append("frozen: \(options.frozen.joined(separator: ", ")); \(moving) of the parameters are trained")
+    }
     try Self.check(configuration, train, splits.validation, on: backend)
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)

@@ -40,6 +40,8 @@ struct Checkpoint {
   let normalization: Normalization?
   /// The data set that it was trained on; nil for networks from elsewhere.
   let dataset: String?
+  /// Whether the file itself tells size and normalisation of the images.
+  let tellsImages: Bool
   /// Height and width of the images that it is meant for, and whether it takes no others.
   let imageSize: (height: Int, width: Int)
   let isSizeFixed: Bool
@@ -59,6 +61,7 @@ struct Checkpoint {
       (name, channels, classes) = (known.name, known.channels, known.classes)
       (normalization, dataset) = (known.training?.normalization, known.training?.dataset)
       (imageSize, isSizeFixed) = (known.fixedSize ?? size ?? (224, 224), known.fixedSize != nil)
+      tellsImages = known.training != nil
       network = .onnx(model)
       return
     }
@@ -71,6 +74,7 @@ struct Checkpoint {
     (classes, normalization, dataset) = (known.classes, known.normalization, known.dataset)
     imageSize = known.imageSize.map { ($0[0], $0[1]) } ?? (usual, usual)
     isSizeFixed = false
+    tellsImages = weights.description != nil
     network = .resNet(weights, model)
   }
 
@@ -137,14 +141,22 @@ struct Checkpoint {
     // Tensors name no classes: there are as many as the largest label says.
     let isOpen = dataset.name == DatasetKind.tensors.rawValue
     if isOpen ? known > classes.count : known != classes.count {
-      throw Failure("\(path): \(name) is built for \(classes.count) classes, \(dataset.name) has \(known)")
-    }
-    // Labels are numbers in the order of the names, so other names would be measured against the wrong ones.
-    if dataset.name == DatasetKind.folder.rawValue, self.dataset == dataset.name, classes != dataset.classes {
-      let difference = Set(classes).symmetricDifference(dataset.classes).sorted().prefix(3).joined(separator: ", ")
       throw Failure(
-        "\(path) was trained on other classes than the folders of \(place ?? dataset.name): only one of them has \(difference); "
-          + "every class needs its folder, and there may be no other")
+        "\(path): \(name) is built for \(classes.count) classes, \(place ?? dataset.name) has \(known): for others it is to be trained "
+          + "again, by resnet train --init")
     }
+  }
+
+  /// Photographs whose labels are numbers of this network's outputs: by the names of the folders, where it knows these names, else in
+  /// their order.
+  /// - Throws: ``Failure`` where it knows some of the names, or was trained on a folder, and others are there.
+  func labelled(_ photographs: PhotographDataset, at place: String?) throws -> PhotographDataset {
+    let (own, found) = (Set(classes), Set(photographs.classes))
+    if own == found { return photographs.labelled(inOrderOf: classes) }
+    guard dataset == photographs.name || !own.isDisjoint(with: found) else { return photographs }
+    let difference = own.symmetricDifference(found).sorted().prefix(3).joined(separator: ", ")
+    throw Failure(
+      "\(path) is for other classes than the folders of \(place ?? photographs.name): only one of them has \(difference); "
+        + "every class needs its folder, and there may be no other")
   }
 }

@@ -64,9 +64,10 @@ struct EvaluateCommand: ParsableCommand {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     let side = imageSize ?? checkpoint.imageSize.height
-    let validation = try dataset.open(from: data, imageSize: side, damaged: damaged ?? .fail).validation
+    var validation = try dataset.open(from: data, imageSize: side, damaged: damaged ?? .fail).validation
     reportIgnored(validation)
     try checkpoint.check(validation, at: data)
+    if let photographs = validation as? PhotographDataset { validation = try checkpoint.labelled(photographs, at: data) }
     let known =
       validation is PhotographDataset ? try normalization.normalization(for: checkpoint) : validation.normalization
     let images = try batches(of: validation, for: checkpoint)

@@ -18,12 +18,20 @@ struct ImportCommand: ParsableCommand {
 
   @OptionGroup(title: "Model") var options: WeightsOptions
 
+  @OptionGroup var normalization: NormalizationOptions
+
+  @Option(help: "Height and width of the images that the weights were trained on. Default: 224 for the ImageNet family.")
+  var imageSize: Int?
+
   @OptionGroup var classNames: ClassNamesOption
 
   @Option(help: ArgumentHelp("The checkpoint. Default: the weights' name, ending in .safetensors.", valueName: "file"))
   var output: String?
 
-  func validate() throws { try requirePaths(["<file>": input, "--output": output]) }
+  func validate() throws {
+    try requirePaths(["<file>": input, "--output": output])
+    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+  }
 
   func run() throws {
     let (weights, model) = try options.read(input)
@@ -32,8 +40,22 @@ struct ImportCommand: ParsableCommand {
     try about(input) { try model.store.check(weights.tensors) }
     var description = try weights.description(as: model.configuration)
     description.classes = try classNames.names(insteadOf: description.classes) ?? description.classes
+    if let given = try normalization.normalization() {
+      guard given.fits(channels: model.configuration.channels) else {
+        throw usageError(
+          "--mean and --std have \(given.mean.count) values, \(input) is for images of \(model.configuration.channels) channels")
+      }
+      description.normalization = given
+    }
+    description.imageSize = imageSize.map { [$0, $0] } ?? description.imageSize
     try weights.write(model, description, to: output)
     print(describe(model, output))
+    if weights.description == nil, let size = description.imageSize {
+      let kind = description.normalization == .imageNet ? "as for torchvision's models" : "as --mean and --std say"
+      print(
+        "its images are \(size[0])×\(size[1]) pixels, normalised \(description.normalization == nil ? "in a way not known" : kind)"
+      )
+    }
   }
 
   /// Beside the input.

@@ -2,7 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 
-/// `--mean` and `--std`, of the commands that read image files.
+/// `--mean` and `--std`, of the commands that read image files, and those that note how they are to be read.
 struct NormalizationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -31,10 +31,18 @@ struct NormalizationOptions: ParsableArguments {
     guard let known = checkpoint.normalization, checkpoint.dataset != DatasetKind.tensors.rawValue else {
       throw usageError("\(checkpoint.path) does not say how images are normalised: add --mean and --std")
     }
+    if !checkpoint.tellsImages {
+      printError(
+        "\(checkpoint.path) does not say how images are prepared: they are brought to \(checkpoint.imageSize.height)×"
+          + "\(checkpoint.imageSize.width) pixels and normalised as for torchvision's models; --image-size, --mean and --std say otherwise"
+      )
+    }
     return known
   }
 
-  private func normalization() throws -> Normalization? {
+  /// As the options say; nil where they do not.
+  /// - Throws: a usage error for values that make no sense.
+  func normalization() throws -> Normalization? {
     guard given != nil else { return nil }
     guard let mean, let std else { throw ValidationError("--mean and --std go together") }
     let means = try numbers(mean, "--mean", from: "0 to 1") { (0...1).contains($0) }

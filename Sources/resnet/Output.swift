@@ -18,8 +18,11 @@ func printError(_ line: String) {
   // Such a name may be of any length, and says no more at the end of it.
   let isLong = text.count > 2000
   let cut = isLong ? "\(text.prefix(1000)) … \(text.suffix(900))" : text
-  FileHandle.standardError.write(Data((cut + "\n").utf8))
+  writeToStandardError(cut + "\n")
 }
+
+/// Where standard error is closed or full, nobody is left to tell.
+func writeToStandardError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
 /// A text without what would end the line or change the terminal.
 func printable(_ text: String) -> String {

@@ -136,6 +136,12 @@ struct TrainCommand: ParsableCommand {
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(validation.count)) to validate on; run in \(trainer.folder.path)")
+    if configuration.dataset == DatasetKind.folder.rawValue {
+      let names = images.classes
+      print(
+        "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))\(names.count > 5 ? ", …" : "")"
+      )
+    }
     for note in trainer.notes { print(note) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
       print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")

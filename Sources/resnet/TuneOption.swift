@@ -122,7 +122,7 @@ private final class TuningProgress {
 
   private func write(_ text: String) {
     // ESC [ K clears what a longer line has left.
-    FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n").utf8))
+    writeToStandardError(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
     lineIsOpen = isTerminal
   }
 }

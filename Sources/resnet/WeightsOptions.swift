@@ -71,8 +71,9 @@ struct WeightsOptions: ParsableArguments {
     }
     let names = candidates.map(\.name).joined(separator: " or ")
     throw usageError(
-      "\(path) does not say which network it is for" + (names.isEmpty ? "" : ", and its tensors fit \(names)")
-        + ": add --model")
+      names.isEmpty
+        ? "\(path) does not hold the tensors of a network that is known here: if it is one of them after all, add --model"
+        : "\(path) does not say which network it is for, and its tensors fit \(names): add --model")
   }
 }
 

@@ -15,6 +15,12 @@ import Testing
     for key in keys { #expect(value[key] != nil, "\(key) is missing") }
   }
 
+  /// What nobody can read any more ends no program otherwise than it would have ended.
+  @Test func standardErrorMayBeFull() throws {
+    let result = try Program.shell("\"$0\" evaluate --checkpoint nothing 2>/dev/full")
+    #expect(result.code == 1 && !result.wasKilled)
+  }
+
   @Test func devicesAreListed() throws {
     guard case .array(let devices) = try json("devices --json") else { throw Surprise("not an array") }
     #expect(devices.first?["selector"] == .string("cpu"))

@@ -82,11 +82,33 @@ import Testing
       let usual = try run("\(plain) --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --tta flip", in: folder)
       #expect(usual.code == 0 && usual.out.hasPrefix("14 images: ") && usual.out.contains("\nant "), "\(usual.err)")
 
+      // Names that weights were given decide which folder is which output, where they are the folders'.
+      func confusion(_ result: Program.Result) throws -> [[Double]] {
+        #expect(result.code == 0, "\(result.err)")
+        return try array(try JSON(parsing: String(result.out.dropLast()))["confusion"]).map { try array($0).map(number) }
+      }
+      let inOrder = try confusion(
+        run("\(plain) --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --json", in: folder))
+      for (names, order) in [("cat bee ant", [2, 1, 0]), ("x y z", [0, 1, 2]), ("ant bee dog", nil)] {
+        try Data(names.replacing(" ", with: "\n").utf8).write(to: URL(fileURLWithPath: "\(folder)/names.txt"))
+        let imported = try run(
+          "import plain.safetensors --model resnet8 --image-size 16 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --class-names "
+            + "names.txt --output named.safetensors", in: folder)
+        #expect(imported.code == 0 && imported.out.contains("16×16 pixels"), "\(imported.err)")
+        let named = try run(
+          "evaluate --checkpoint named.safetensors --dataset folder --data data --damaged skip --json", in: folder)
+        if let order {
+          #expect(try confusion(named) == order.map { inOrder[$0] }, "\(names)")
+        } else {
+          #expect(named.code == 1 && named.complaint.contains("only one of them has cat, dog"), "\(named.err)")
+        }
+      }
+
       // Weights that do not name their classes are told by the number of these.
       for split in ["train", "val"] { try FileManager.default.removeItem(atPath: "\(folder)/data/\(split)/cat") }
       let fewer = try run(
         "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16", in: folder)
-      #expect(fewer.code == 1 && fewer.complaint.contains("3 classes, folder has 2"), "\(fewer.err)")
+      #expect(fewer.code == 1 && fewer.complaint.contains("3 classes, data has 2"), "\(fewer.err)")
     }
   }
 

@@ -200,6 +200,11 @@ import Training
     #expect(trainer.notes == ["32 of the 96 images fill no batch of 64 and are left out of each epoch, others each time"])
     run.batchSize = 19  // One is left.
     #expect(try self.trainer("b", run).notes.isEmpty)
+    run.frozen = ["conv1", "layer1"]
+    let moving = 3 * 3 * 3 * 16 + 2 * 9 * 16 * 16 + 2 * 32
+    let frozen = try self.trainer("c", run)
+    #expect(
+      frozen.notes == ["frozen: conv1, layer1; \(frozen.model.store.parameterCount - moving) of the parameters are trained"])
   }
 
   /// A loss that is scaled until gradients overflow makes no step, and that is known.
