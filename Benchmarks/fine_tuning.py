@@ -51,6 +51,8 @@ def main():
     parser.add_argument("--resnet", default=".build/release/resnet", help="the program (default: %(default)s)")
     parser.add_argument("--per-class", type=int, default=10, help="training images of a class (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=4, help="default: %(default)s")
+    parser.add_argument(
+        "--learning-rate", type=float, default=0.1, help="of all; of 0.02, 0.05 and 0.1 the best for each (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--device", default="opencl", help="default: %(default)s")
     arguments = parser.parse_args()
@@ -68,8 +70,8 @@ def main():
         write_digits(folder / "digits", arguments.per_class)
         for number, (way, options) in enumerate(ways.items()):
             common = ["--model", "resnet20"] if way == "from scratch" else []
-            common += ["--epochs", arguments.epochs, "--batch-size", 16, "--learning-rate", 0.02, "--no-augment"]
-            common += ["--device", arguments.device]
+            common += ["--epochs", arguments.epochs, "--batch-size", 16, "--learning-rate", arguments.learning_rate]
+            common += ["--no-augment", "--device", arguments.device]
             results = [
                 accuracy(arguments.resnet, folder / "digits", folder / f"run{number}-{seed}", common + options + ["--seed", seed])
                 for seed in range(arguments.seeds)

@@ -189,10 +189,3 @@ struct ByteFields {
     return all[position..<position + count].reversed().reduce(0) { $0 << 8 | Int($1) }
   }
 }
-
-/// A name from a file for a message: control characters escaped, at most 60 characters.
-package func shortened(_ name: String) -> String {
-  let text = name.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }
-    .joined()
-  return text.count <= 60 ? text : text.prefix(59) + "…"
-}

@@ -24,12 +24,6 @@ func printError(_ line: String) {
 /// Where standard error is closed or full, nobody is left to tell.
 func writeToStandardError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-/// A text without what would end the line or change the terminal.
-func printable(_ text: String) -> String {
-  guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
-  return text.unicodeScalars.map { $0.properties.generalCategory == .control ? $0.escaped(asASCII: true) : String($0) }.joined()
-}
-
 /// Says on standard error, once, which files of a folder of photographs are passed over.
 func reportIgnored(_ images: (any LabelledImages)...) {
   let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }
