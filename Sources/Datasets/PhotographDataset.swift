@@ -5,9 +5,9 @@ import Images
 /// A folder of photographs as a data set: files that are read, decoded and brought to one size when they are needed.
 public struct PhotographDataset: StreamedImages {
   /// The names of the classes' folders, in the order of the labels.
-  public let classes: [String]
+  public private(set) var classes: [String]
   /// In the order of the folder; of a prefix, in that of the classes' turns.
-  public let items: [ImageItem]
+  public private(set) var items: [ImageItem]
   /// Height and width of what the network sees.
   public let imageSize: Int
   /// What happens to images that cannot be decoded.
@@ -25,44 +25,34 @@ public struct PhotographDataset: StreamedImages {
   public init(
     _ folder: ImageFolder, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
   ) {
+    precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
+    precondition(
+      !folder.samples.isEmpty && imageSize > 0, "[PhotographDataset] \(folder.samples.count) images of \(imageSize) pixels")
     var checksum = Checksum()
     for sample in folder.samples {
       checksum.add(sample.path.utf8.dropFirst(folder.path.utf8.count))
       checksum.add("\0\(sample.label)\0".utf8)
     }
-    self.init(
-      classes: folder.classes,
-      items: folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }, imageSize: imageSize,
-      normalization: normalization, damaged: damaged, ignored: folder.ignored,
-      contents: DatasetContents(count: folder.samples.count, checksum: checksum.text))
-  }
-
-  private init(
-    classes: [String], items: [ImageItem], imageSize: Int, normalization: Normalization, damaged: DamagedImages,
-    ignored: [String], contents: DatasetContents?
-  ) {
-    precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
-    precondition(!items.isEmpty && imageSize > 0, "[PhotographDataset] \(items.count) images of \(imageSize) pixels")
-    self.classes = classes
-    self.items = items
+    classes = folder.classes
+    items = folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
     self.imageSize = imageSize
     self.normalization = normalization
     self.damaged = damaged
-    self.ignored = ignored
-    self.contents = contents
+    ignored = folder.ignored
+    contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
   }
 
   /// The same with the classes in another order.
   /// - Precondition: the names are the same.
   public func labelled(inOrderOf names: [String]) -> PhotographDataset {
     let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
-    let relabelled = items.map { item in
+    var copy = self
+    copy.classes = names
+    copy.items = items.map { item in
       guard let label = labels[classes[Int(item.label)]] else { preconditionFailure("[PhotographDataset] classes \(names)") }
       return ImageItem(path: item.path, label: label, sample: item.sample)
     }
-    return PhotographDataset(
-      classes: names, items: relabelled, imageSize: imageSize, normalization: normalization, damaged: damaged, ignored: ignored,
-      contents: contents)
+    return copy
   }
 
   public func prefix(_ count: Int) -> PhotographDataset {
@@ -73,10 +63,9 @@ public struct PhotographDataset: StreamedImages {
       defer { turns[Int(item.label)] += 1 }
       return (turn: turns[Int(item.label)], item: item)
     }
-    let chosen = ranked.sorted { ($0.turn, $0.item.label) < ($1.turn, $1.item.label) }.prefix(count).map(\.item)
-    return PhotographDataset(
-      classes: classes, items: chosen, imageSize: imageSize, normalization: normalization, damaged: damaged, ignored: ignored,
-      contents: contents)
+    var copy = self
+    copy.items = ranked.sorted { ($0.turn, $0.item.label) < ($1.turn, $1.item.label) }.prefix(count).map(\.item)
+    return copy
   }
 
   public func loader(

@@ -49,16 +49,16 @@ extension ResNet {
   /// - Throws: as ``ParameterStore/load(_:)``.
   public func load(pretrained weights: [String: HostTensor], takingHead: Bool = true) throws -> Bool {
     let isOfHead = { (name: String) in name.hasPrefix("\(Self.head).") }
-    let own = Dictionary(
-      uniqueKeysWithValues: try store.stateDictionary().filter { isOfHead($0.name) }.map { ($0.name, $0.tensor) })
-    let fits = own.allSatisfy { weights[$0.key]?.shape == $0.value.shape }
+    let fits = store.entries.allSatisfy { !isOfHead($0.name) || weights[$0.name]?.shape == $0.torchShape }
     // [classes, features]: of other features it is another network's.
     let weight = "\(Self.head).weight"
-    let isForeign = weights[weight].map { $0.shape.rank != 2 || $0.shape[1] != own[weight]?.shape[1] } ?? false
+    let isForeign = weights[weight].map { $0.shape.rank != 2 || $0.shape[1] != store[weight]?.torchShape[1] } ?? false
     if isForeign || (fits && takingHead) {
       try store.load(weights)
       return true
     }
+    let own = Dictionary(
+      uniqueKeysWithValues: try store.stateDictionary().filter { isOfHead($0.name) }.map { ($0.name, $0.tensor) })
     try store.load(weights.filter { !isOfHead($0.key) }.merging(own) { $1 })
     return false
   }

@@ -61,7 +61,7 @@ struct BenchLoaderCommand: ParsableCommand {
         loading.append(pipeline.counters.loading / Double(items.count))
       }
     }
-    for failure in failures { printError("left out: \(failure)") }
+    failures.forEach(LeftOutImages().add)
     if json {
       return printJSON(
         .members([

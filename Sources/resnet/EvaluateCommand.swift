@@ -76,21 +76,18 @@ struct EvaluateCommand: ParsableCommand {
     let classifier = try checkpoint.classifier(
       on: device, tuning, images: [min(batchSize, validation.count), size.height, size.width, size.channels], precision: precision
     )
-    var damaged = 0
+    let leftOut = LeftOutImages()
     let evaluation = try classifier.evaluate(
       images, known, precision: precision, progress: { _ in Signals.pending == nil },
-      onDamage: { failure in
-        damaged += 1
-        printError("left out: \(failure)")
-      })
+      onDamage: leftOut.add)
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
     }
     // Foreign networks number their classes only.
     if validation.classes.count == evaluation.classes.count { evaluation.classes = validation.classes }
-    if json { printJSON(evaluation.json(damaged: damaged)) } else { print(evaluation.text) }
-    if damaged > 0 { printError("images that could not be decoded and were left out: \(grouped(damaged))") }
+    if json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
+    leftOut.finish()
     if let confusion { try evaluation.writeConfusion(to: confusion) }
   }
 

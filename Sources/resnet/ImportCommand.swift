@@ -50,12 +50,19 @@ struct ImportCommand: ParsableCommand {
     description.imageSize = imageSize.map { [$0, $0] } ?? description.imageSize
     try weights.write(model, description, to: output)
     print(describe(model, output))
-    if weights.description == nil, let size = description.imageSize {
-      let kind = description.normalization == .imageNet ? "as for torchvision's models" : "as --mean and --std say"
-      print(
-        "its images are \(size[0])×\(size[1]) pixels, normalised \(description.normalization == nil ? "in a way not known" : kind)"
-      )
-    }
+    if weights.description == nil { describeImages(description) }
+  }
+
+  /// Says what was assumed or given of the images, as the weights do not tell.
+  private func describeImages(_ description: Weights.Description) {
+    guard let size = description.imageSize else { return }
+    let manner =
+      switch description.normalization {
+      case nil: "in a way not known"
+      case .imageNet: "as for torchvision's models"
+      default: "as --mean and --std say"
+      }
+    print("its images are \(size[0])×\(size[1]) pixels, normalised \(manner)")
   }
 
   /// Beside the input.

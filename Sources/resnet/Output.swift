@@ -24,6 +24,19 @@ func printError(_ line: String) {
 /// Where standard error is closed or full, nobody is left to tell.
 func writeToStandardError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
+/// Names images that cannot be decoded on standard error, as they are left out, and counts them.
+final class LeftOutImages {
+  private(set) var count = 0
+
+  func add(_ failure: Failure) {
+    count += 1
+    printError("left out: \(failure)")
+  }
+
+  /// Says how many there were, if there were any.
+  func finish() { if count > 0 { printError("images that could not be decoded and were left out: \(grouped(count))") } }
+}
+
 /// Says on standard error, once, which files of a folder of photographs are passed over.
 func reportIgnored(_ images: (any LabelledImages)...) {
   let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }

@@ -77,16 +77,12 @@ struct TrainCommand: ParsableCommand {
       if let resume { RunFolder(existing: resume) } else {
         try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
       }
-    var damaged = 0
+    let leftOut = LeftOutImages()
     let trainer: Trainer
     do {
       trainer = try Trainer(
         configuration, splits, on: backend, folder: folder, resuming: resume != nil, initialWeights: initialWeights,
-        logEvery: logEvery,
-        onDamage: { failure in
-          damaged += 1
-          printError("left out: \(failure)")
-        })
+        logEvery: logEvery, onDamage: leftOut.add)
     } catch {
       folder.discardIfUnused()
       throw error
@@ -99,7 +95,8 @@ struct TrainCommand: ParsableCommand {
           + "with --init \(folder.lastPath)")
     }
     let (ending, profiled) = try train(trainer, on: backend)
-    try report(trainer, profiled, damaged: damaged)
+    try report(trainer, profiled)
+    leftOut.finish()
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
@@ -107,7 +104,7 @@ struct TrainCommand: ParsableCommand {
 
   private func writeSheet(_ configuration: RunConfiguration, _ images: any LabelledImages, to path: String) throws {
     try AtomicFile.requireWritable(path)
-    let sheet = try ContactSheet(configuration, images, on: CPUBackend(), onDamage: { printError("left out: \($0)") })
+    let sheet = try ContactSheet(configuration, images, on: CPUBackend(), onDamage: LeftOutImages().add)
     try sheet.image.writePNG(to: path)
     print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
   }
@@ -170,8 +167,8 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  /// Prints where the time went, and what was left out.
-  private func report(_ trainer: Trainer, _ profiled: Profile, damaged: Int) throws {
+  /// Prints where the time went, and how many steps were left out.
+  private func report(_ trainer: Trainer, _ profiled: Profile) throws {
     let timing = trainer.timing
     if profile && timing.steps > 0 {
       print("\n" + StepProfile(profile: profiled, steps: timing.steps, host: timing.host, wall: timing.wall).text)
@@ -186,7 +183,6 @@ struct TrainCommand: ParsableCommand {
         "\(grouped(skipped)) of \(grouped(trainer.step)) steps were left out, whose gradients overflowed in "
           + "\(trainer.configuration.precision ?? .fp32) while the loss scale was too large for them")
     }
-    if damaged > 0 { printError("images that could not be decoded and were left out: \(grouped(damaged))") }
   }
 
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
