@@ -13,8 +13,9 @@
 //   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
 //                   a vector with one instruction
 //   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
-//   PREFETCH(p)     asks for the line of global memory at p, where the compiler knows how; -D"PREFETCH(p)=" turns it off
+//   PREFETCH(p)     asks for the line of global memory at p, with -DPREFETCHES=1; else does nothing
 //   UNROLL          for loops over compile-time bounds whose index selects registers
+//   INLINE          for functions: an array that a function gets by its address would lie in memory and not in registers
 #ifndef VW
 #define VW 4
 #endif
@@ -22,6 +23,7 @@
 #define ALIGNED 0
 #endif
 
+#define INLINE __attribute__((always_inline))
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -107,8 +109,8 @@ typedef JOIN(uint, VW) uintv;
 // To nearest, ties to even; a NaN stays one, whatever its payload. `bits` are those of v.
 #define ROUNDED_TO_BFLOAT16(v, bits) ((v) == (v) ? ((bits) + 0x7fffu + ((bits) >> 16 & 1u)) >> 16 : (bits) >> 16 | 0x40u)
 
-uint one_rounded_to_bfloat16(float v) { return ROUNDED_TO_BFLOAT16(v, as_uint(v)); }
-uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UINTV(v)); }
+INLINE uint one_rounded_to_bfloat16(float v) { return ROUNDED_TO_BFLOAT16(v, as_uint(v)); }
+INLINE uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UINTV(v)); }
 
 #if ALIGNED && VW > 1
 #define LOAD_BITS(p) (*(__global const JOIN(ushort, VW) *)(p))
@@ -136,12 +138,14 @@ uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UINTV(v))
 #define FMA(a, b, c) mad(a, b, c)
 #endif
 
-#if !defined(PREFETCH) && defined(__has_builtin)
-#if __has_builtin(__builtin_prefetch)
+// Only where the program says so (KernelSources.swift): NVIDIA's compiler refuses this builtin for a pointer to global memory, Intel's
+// has no translation of it for GPUs, and Mesa's ends the process.
+#ifndef PREFETCHES
+#define PREFETCHES 0
+#endif
+#if PREFETCHES
 #define PREFETCH(p) __builtin_prefetch((const __global void *)(p))
-#endif
-#endif
-#ifndef PREFETCH
+#else
 #define PREFETCH(p)
 #endif
 

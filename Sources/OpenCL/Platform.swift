@@ -29,6 +29,8 @@ public struct Platform: Hashable, @unchecked Sendable {
 
   public var name: String { get throws(OpenCLError) { try string(CL_PLATFORM_NAME) } }
   public var version: String { get throws(OpenCLError) { try string(CL_PLATFORM_VERSION) } }
+  /// Whether it is PoCL, which keeps what it compiles on disk by itself and runs on the processor.
+  public var isPoCL: Bool { get throws(OpenCLError) { try name == "Portable Computing Language" } }
 
   /// Every device of the platform.
   public func devices() throws(OpenCLError) -> [Device] {

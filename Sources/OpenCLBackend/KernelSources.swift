@@ -17,8 +17,18 @@ struct KernelSources {
   init(device: Device, folder: String? = nil) throws(OpenCLError) {
     let (major, minor) = try device.languageVersion
     // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
-    options = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
+    let language = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
+    // Of the compilers for CPUs, PoCL's is known to build the prefetch and to gain from it.
+    let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
+    let prefetches = kind == .cpu && isPoCL
+    options = prefetches ? "\(language) -DPREFETCHES=1" : language
     self.folder = folder ?? ProcessInfo.processInfo.environment["RESNET_KERNELS"]
+  }
+
+  /// The sources for a compiler of which nothing is known but that it takes OpenCL C 1.2.
+  init(folder: String? = nil) {
+    options = "-cl-std=CL1.2"
+    self.folder = folder
   }
 
   /// The source with its headers in place, so that no include path is needed.
