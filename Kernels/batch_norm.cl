@@ -47,7 +47,7 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 
 // Merges the chunks of M rows: their mean, and Σ(x−mean)². partial at the item's channels; every item of a group must come to
 // the call.
-void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
+INLINE void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
   // Relative to the first chunk's mean, so that a large mean costs no digits.
   const floatv origin = LOAD(partial);
   floatv offset = (floatv)(0.0f);
@@ -110,7 +110,7 @@ __kernel void fold(__global const float *restrict mean, __global const float *re
 }
 
 // The normalised value before residual and ReLU. Forward and backward share it, so that both find the same signs.
-floatv normalised(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
+INLINE floatv normalised(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
                   __global const float *bias, int c) {
   return FMA(x - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
 }

@@ -71,7 +71,7 @@
 // One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at
 // y[at].
 // A filter row is `segments` runs of `length` factors, PITCH terms apart in x.
-void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
+INLINE void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
           int yRow, int yColumn, int pOwn, int qOwn) {
   floatv sum[TP][TQ][TC], total[TP][TQ][TC];
   EACH sum[i][j][t] = (floatv)(0.0f);

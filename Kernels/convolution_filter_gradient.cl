@@ -40,7 +40,7 @@
 #define EACH UNROLL for (int i = 0; i < TI; i++) UNROLL for (int t = 0; t < TC; t++)
 
 // to [TI][K] (+)= Σ x ⊗ g over rows × columns factors.
-void tile(__local const factor *x, __local const factor *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
+INLINE void tile(__local const factor *x, __local const factor *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
           int gPitch, int isFirst) {
   floatv sum[TI][TC];
   EACH sum[i][t] = (floatv)(0.0f);

@@ -29,7 +29,7 @@
 #endif
 
 // Where the row of a result of P·Q pixels an image begins.
-size_t row_start(int row, int P, int Q, int K, int yImage, int yRow, int yColumn, int yStart) {
+INLINE size_t row_start(int row, int P, int Q, int K, int yImage, int yRow, int yColumn, int yStart) {
 #if DENSE
   return (size_t)row * K;
 #else

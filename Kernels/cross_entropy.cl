@@ -27,14 +27,14 @@
 #define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
 
 // The largest logit of this work-item's share; of its own if there is none, which changes nothing.
-float share_maximum(__global const float *row, int K) {
+INLINE float share_maximum(__global const float *row, int K) {
   float top = row[min(GROUP_ROW, K - 1)];
   EACH_CLASS top = fmax(top, row[k]);
   return top;
 }
 
 // to = exp(row − top); returns the sum of the share.
-float share_exponentials(__global const float *restrict row, __global float *restrict to, float top, int K) {
+INLINE float share_exponentials(__global const float *restrict row, __global float *restrict to, float top, int K) {
   float sum = 0.0f;
   EACH_CLASS {
     to[k] = exp(row[k] - top);

@@ -27,7 +27,7 @@ typedef struct {
 } epilogue_t;
 
 // Asks for what `finish` will read or write, long before it does.
-void expect(epilogue_t to, size_t at) {
+INLINE void expect(epilogue_t to, size_t at) {
 #if ACCUMULATE || PAIRS
   // With pairs the sums are there so soon that even stores would wait for their lines.
   PREFETCH(to.y + at);
@@ -38,7 +38,7 @@ void expect(epilogue_t to, size_t at) {
 }
 
 // Stores channels k … k + VW of a pixel, which begin at y[at].
-void finish(epilogue_t to, size_t at, int k, floatv sum) {
+INLINE void finish(epilogue_t to, size_t at, int k, floatv sum) {
 #if ACCUMULATE
   sum += LOAD_REAL(to.y + at);
 #endif

@@ -24,7 +24,7 @@ typedef int factor;
 typedef intv factorv;
 typedef int16 factor16;
 
-floatv MULTIPLY_ADD(factorv a, factorv b, floatv sum) {
+INLINE floatv MULTIPLY_ADD(factorv a, factorv b, floatv sum) {
   __asm__("vdpbf16ps %1, %2, %0" : "+v"(sum) : "v"(a), "v"(b));
   return sum;
 }
@@ -37,8 +37,8 @@ JOIN(ushort, VW) rounded(floatv v) {
 }
 
 // Each lane's pair (a, b).
-factorv pairs(floatv a, floatv b) { return JOIN(as_int, VW)(upsample(rounded(b), rounded(a))); }
-factor pair(float a, float b) { return pairs((floatv)(a), (floatv)(b)).s0; }
+INLINE factorv pairs(floatv a, floatv b) { return JOIN(as_int, VW)(upsample(rounded(b), rounded(a))); }
+INLINE factor pair(float a, float b) { return pairs((floatv)(a), (floatv)(b)).s0; }
 
 // The pairs of neighbours in a, then those in b.
 int16 neighbours(float16 a, float16 b) {

@@ -38,7 +38,7 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
 #define IN_BOX(box, p, q) ((uint)((p) - (box)[0]) < (uint)(box)[2] && (uint)((q) - (box)[1]) < (uint)(box)[3])
 
 // What a view has in channel c of pixel (p, q).
-float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
+INLINE float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
                  int q, int c, int H, int W, int C, int Q) {
   const int h = view[1] + p, w = view[2] + (view[3] ? Q - 1 - q : q);
   const int inside = h >= 0 && h < H && w >= 0 && w < W;

@@ -6,7 +6,7 @@
 //
 // Two passes, so that they are exact however far the mean is from zero; the rows should stay in a core's cache. What rounding
 // has left of Σ(x−mean) mends both results (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
-void moments(__global const real *x, int rows, int depth, __global float *to) {
+INLINE void moments(__global const real *x, int rows, int depth, __global float *to) {
   // Four sums that take turns, so that no addition waits for the one before it.
   floatv s[4], e[4];
   UNROLL for (int i = 0; i < 4; i++) s[i] = e[i] = (floatv)(0.0f);
@@ -42,7 +42,7 @@ typedef struct {
 
 // What this work-item of a group has of the rows of x [rows,depth]. Read once: AT_ONCE of them stay in registers for both
 // passes, and what comes of them joins what was there by Chan's formula.
-moments_t moments_of_share(__global const real *x, int rows, int depth) {
+INLINE moments_t moments_of_share(__global const real *x, int rows, int depth) {
   moments_t all = {(floatv)(0.0f), (floatv)(0.0f), 0.0f};
   for (int m = GROUP_ROW; m < rows; m += AT_ONCE * ROWS) {
     const int count = min(AT_ONCE, (rows - m + ROWS - 1) / ROWS);

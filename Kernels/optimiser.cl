@@ -24,7 +24,7 @@
 
 // What gradients are multiplied by: `factor`, without the loss scale, and less where their norm would be above `largest`.
 // norms[0] is the sum of the squares of all gradients as they are stored.
-float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
+INLINE float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
   if (SCALED) factor /= scale[CURRENT];
   return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
 }

@@ -1,7 +1,7 @@
 // A strip of an image's rows in local memory, as factors, with the zeros of its border. Needs vector.h and factors.h.
 
 // run [count] = the factors of a run of terms at `source`, zeros in place of those not in [first, last).
-void pack_run(__global const real *source, __local factor *run, int count, int first, int last) {
+INLINE void pack_run(__global const real *source, __local factor *run, int count, int first, int last) {
   const int begin = min(count, FACTORS(first)), end = min(count, last / TERMS);
   int i = 0;
   for (; i < begin; i++) run[i] = (i + 1) * TERMS <= first ? 0 : READ_FACTOR(source, i * TERMS, first, last);
@@ -12,7 +12,7 @@ void pack_run(__global const real *source, __local factor *run, int count, int f
 // strip [rows][row] = every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth], the first C channels of
 // each, zero outside the image. Pixels are `pitch` terms apart, rows `row` factors. What lies between C and the pitch is left
 // alone.
-void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
+INLINE void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
           int sample) {
   for (int i = 0; i < rows; i++) {
     const int h = h0 + i * sample;
@@ -33,7 +33,7 @@ void pack(__global const real *image, __local factor *strip, int h0, int rows, i
 
 #if PAIRS
 // VW terms from source[i] on, zeros in place of those not in [first, last).
-floatv terms(__global const real *source, int i, int first, int last) {
+INLINE floatv terms(__global const real *source, int i, int first, int last) {
   if (i >= first && i + VW <= last) return LOAD_REAL(source + i);
   if (i + VW <= first || i >= last) return (floatv)(0.0f);
   float lanes[VW];
@@ -43,7 +43,7 @@ floatv terms(__global const real *source, int i, int first, int last) {
 
 // strip [rows][columns][pitch] = channel by channel, every columnStep-th pixel of a row paired with the one `distance` to its
 // right; otherwise as above.
-void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
+INLINE void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
                       int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
   // Pixels that lie side by side here and there, and have few channels, are taken in one piece.
   const int isJoined = C < VW && pitch == C && depth == C && columnStep == 1;

@@ -89,8 +89,6 @@
 #define B_TILE (WORDS * B_PITCH)
 #define TILE_WORDS (2 * (A_TILE + B_TILE) + (MATRIX && MATRIX_EMULATED ? 6 * ITEMS : 0))
 #define TILE_ALIGNED __attribute__((aligned(16)))
-// An array that a function gets by its address would lie in memory and not in registers.
-#define INLINE __attribute__((always_inline))
 
 // What one item loads of a slice: units of one or two parts, a part being one load.
 #if TRANSPOSED

@@ -16,7 +16,7 @@
 #endif
 
 // The moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] at its first channel.
-void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
+INLINE void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
   // A sum for each column of a tile, so that no addition waits for the one before it.
   floatv mean[TC], sum[TC][M], squares[TC][M];
 #define EACH UNROLL for (int t = 0; t < TC; t++) UNROLL for (int j = 0; j < M; j++)

@@ -78,7 +78,7 @@
 #if M == 2
 
 // o = Bᵀ d, four vectors to four.
-void input_transform(const floatv *d, floatv *o) {
+INLINE void input_transform(const floatv *d, floatv *o) {
   o[0] = d[2] - d[0];
   o[1] = d[2] + d[1];
   o[2] = d[2] - d[1];
@@ -86,13 +86,13 @@ void input_transform(const floatv *d, floatv *o) {
 }
 
 // o = Aᵀ d, four vectors to two.
-void output_transform(const floatv *d, floatv *o) {
+INLINE void output_transform(const floatv *d, floatv *o) {
   o[0] = d[0] + (d[1] + d[2]);
   o[1] = (d[1] - d[2]) + d[3];
 }
 
 // o = A d, two vectors to four.
-void gradient_transform(const floatv *d, floatv *o) {
+INLINE void gradient_transform(const floatv *d, floatv *o) {
   o[0] = d[0];
   o[1] = d[0] + d[1];
   o[2] = d[0] - d[1];
@@ -100,7 +100,7 @@ void gradient_transform(const floatv *d, floatv *o) {
 }
 
 // o = G d, three vectors to four.
-void filter_transform(const floatv *d, floatv *o) {
+INLINE void filter_transform(const floatv *d, floatv *o) {
   const floatv a = 0.5f * (d[0] + d[2]), b = 0.5f * d[1];
   o[0] = -d[0];
   o[1] = a + b;
@@ -109,7 +109,7 @@ void filter_transform(const floatv *d, floatv *o) {
 }
 
 // o = Gᵀ d, four vectors to three.
-void filter_gradient_transform(const floatv *d, floatv *o) {
+INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
   const floatv a = 0.5f * (d[1] + d[2]);
   o[0] = a - d[0];
   o[1] = 0.5f * (d[1] - d[2]);
@@ -128,7 +128,7 @@ void filter_gradient_transform(const floatv *d, floatv *o) {
 #define SCALED(factor, a, b) FMA((floatv)(factor), a, b)  // factor·a + b
 
 // o = Bᵀ d, six vectors to six.
-void input_transform(const floatv *d, floatv *o) {
+INLINE void input_transform(const floatv *d, floatv *o) {
   const floatv a = SCALED(-B2, d[2], d[4]), b = A1 * SCALED(-B2, d[1], d[3]);
   const floatv e = SCALED(-A2, d[2], d[4]), f = B1 * SCALED(-A2, d[1], d[3]);
   o[0] = SCALED(A2 * B2, d[0], SCALED(-A2 - B2, d[2], d[4]));
@@ -140,7 +140,7 @@ void input_transform(const floatv *d, floatv *o) {
 }
 
 // o = Aᵀ d, six vectors to four.
-void output_transform(const floatv *d, floatv *o) {
+INLINE void output_transform(const floatv *d, floatv *o) {
   const floatv a = d[1] + d[2], b = d[1] - d[2], e = d[3] + d[4], f = d[3] - d[4];
   o[0] = d[0] + a + e;
   o[1] = SCALED(A1, b, B1 * f);
@@ -149,7 +149,7 @@ void output_transform(const floatv *d, floatv *o) {
 }
 
 // o = A d, four vectors to six.
-void gradient_transform(const floatv *d, floatv *o) {
+INLINE void gradient_transform(const floatv *d, floatv *o) {
   const floatv a = SCALED(A2, d[2], d[0]), b = A1 * SCALED(A2, d[3], d[1]);
   const floatv e = SCALED(B2, d[2], d[0]), f = B1 * SCALED(B2, d[3], d[1]);
   o[0] = d[0];
@@ -161,7 +161,7 @@ void gradient_transform(const floatv *d, floatv *o) {
 }
 
 // o = G d, three vectors to six.
-void filter_transform(const floatv *d, floatv *o) {
+INLINE void filter_transform(const floatv *d, floatv *o) {
   const floatv a = FA * SCALED(A2, d[2], d[0]), b = (FA * A1) * d[1];
   const floatv e = FB * SCALED(B2, d[2], d[0]), f = (FB * B1) * d[1];
   o[0] = F0 * d[0];
@@ -173,7 +173,7 @@ void filter_transform(const floatv *d, floatv *o) {
 }
 
 // o = Gᵀ d, six vectors to three.
-void filter_gradient_transform(const floatv *d, floatv *o) {
+INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
   const floatv a = FA * (d[1] + d[2]), b = FA * (d[1] - d[2]), e = FB * (d[3] + d[4]), f = FB * (d[3] - d[4]);
   o[0] = SCALED(F0, d[0], a + e);
   o[1] = SCALED(A1, b, B1 * f);
@@ -187,14 +187,14 @@ typedef struct {
   int n, row, column;
 } place_t;
 
-place_t place(int tile, int down, int across) {
+INLINE place_t place(int tile, int down, int across) {
   const place_t at = {tile / (down * across), tile / across % down * M, tile % across * M};
   return at;
 }
 
 // Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x
 // [N,H,W,depth].
-void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
+INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
     const place_t at = place(first + i / M, down, across);
@@ -204,12 +204,12 @@ void expect_tiles(__global const real *x, int p, int first, int tiles, int H, in
 }
 
 // VW channels of pixel (h, w) of an image [H,W,depth], zero outside.
-floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) {
+INLINE floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) {
   return h >= 0 && h < H && w >= 0 && w < W ? LOAD_REAL(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
 }
 
 // o = Bᵀ d B, VW channels from x [N,H,W,C] at the first.
-void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, floatv o[T][T]) {
+INLINE void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, floatv o[T][T]) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const real *image = x + (size_t)at.n * H * W * C;
@@ -228,7 +228,7 @@ void input_points(__global const real *x, place_t at, int H, int W, int padTop, 
 }
 
 // o = A dy Aᵀ, VW channels from dy [N,P,Q,K] at the first.
-void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o[T][T]) {
+INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o[T][T]) {
   __global const real *image = dy + (size_t)at.n * P * Q * K;
   floatv t[T][M];
   UNROLL for (int j = 0; j < M; j++) {
@@ -244,7 +244,7 @@ void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o
 
 // v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for
 // tiles that there are not.
-void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
+INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
                 int across, int tiles, int channels) {
   for (int c = 0; c < channels; c += VW) {
     floatv o[SLOT][T][T];
@@ -265,7 +265,7 @@ void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step
 }
 
 // The same for output gradients: g[position][·].
-void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
+INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
                    int channels) {
   for (int k = 0; k < channels; k += VW) {
     floatv o[TERMS][T][T];
@@ -282,7 +282,7 @@ void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t 
 }
 
 // m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u; `step` floats between slots of m.
-void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step) {
+INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -301,7 +301,7 @@ void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *
 // y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between
 // positions of m.
 // What lies beyond the last row or column is dropped.
-void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels) {
+INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels) {
   const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
   const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
   for (int k = 0; k < channels; k += VW) {
@@ -323,7 +323,7 @@ void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step
 
 // sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
 // are `channels` long.
-void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst) {
+INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -344,7 +344,7 @@ void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __globa
 
 // u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step`
 // factors between positions.
-void load_filter(__global const float *w, __global factor *u, size_t step) {
+INLINE void load_filter(__global const float *w, __global factor *u, size_t step) {
   floatv o[TERMS][T][T];
   UNROLL for (int term = 0; term < TERMS; term++) {
     floatv t[T][3];
@@ -361,7 +361,7 @@ void load_filter(__global const float *w, __global factor *u, size_t step) {
 
 // dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order;
 // `step` floats between positions of the sums, T·T·step between splits.
-void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
+INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {
     floatv d[T], o[3];
