@@ -28,6 +28,8 @@ extension CPUBackend {
 
   public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int { geometry.filter.count }
 
+  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int { geometry.filter.count }
+
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) {
     copy(filter, into: prepared)
   }

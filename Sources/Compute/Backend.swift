@@ -67,7 +67,10 @@ public protocol Backend: AnyObject {
   /// panels, or transformed. prepared [``preparedFilterCount(_:_:)``].
   func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws
   /// Elements of a prepared filter.
-  func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int
+  /// - Throws: where the device's compiler refuses all kernels for this convolution.
+  func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int
+  /// ``preparedFilterCount(_:_:)`` as it is planned, without building a kernel: for dry runs.
+  func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int
   /// The gradient with respect to x, or added to what dx holds. dy [N,P,Q,K], filter [R,S,C,K], dx [N,H,W,C].
   func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
   /// The gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].

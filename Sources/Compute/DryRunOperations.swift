@@ -85,8 +85,10 @@ extension DryRunBackend {
     }
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
-    modelled?.preparedFilterCount(geometry, storage) ?? geometry.filter.count
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int { plannedFilterCount(geometry, storage) }
+
+  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+    modelled?.plannedFilterCount(geometry, storage) ?? geometry.filter.count
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) {

@@ -22,6 +22,12 @@ public enum Conformance {
       message: comparisons.compactMap(\.complaint).joined(separator: "; "))
   }
 
+  /// Runs the case and compares nothing: for backends that only take note of what they would do.
+  /// - Throws: what the backend throws.
+  public static func run(_ subject: Case, on backend: any Backend) throws {
+    try subject.prepare(on: backend, asReference: false, sharingOut: false).run()
+  }
+
   private static func outputs(
     of subject: Case, on backend: any Backend, asReference: Bool = false, sharingOut: Bool = false
   ) throws -> [(name: String, values: HostTensor)] {
@@ -43,6 +49,15 @@ public struct Outcome: Sendable {
   /// What is wrong, or empty.
   public let message: String
   public var passed: Bool { message.isEmpty }
+
+  init(name: String, error: Double, maximumError: Double, bound: Double, message: String) {
+    (self.name, self.error, self.maximumError, self.bound, self.message) = (name, error, maximumError, bound, message)
+  }
+
+  /// A kernel that the device's compiler refuses, so that another one had to do its work.
+  public init(refused name: String, log: String) {
+    self.init(name: name, error: .infinity, maximumError: .infinity, bound: 0, message: log)
+  }
 }
 
 /// One output beside the reference's.

@@ -76,6 +76,23 @@ public struct Summary {
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
+  /// Runs two training steps and two batches of inference on memory as it comes, so that a device builds its kernels, or a list of
+  /// them is made.
+  /// - Parameters:
+  ///   - images: [N,H,W,C].
+  ///   - training: false for inference alone.
+  /// - Throws: ``Failure`` for a network that is none; what the backend throws.
+  public static func rehearse(
+    _ configuration: ModelConfiguration, images: Shape, _ options: TrainingOptions, training: Bool = true, on backend: any Backend
+  ) throws {
+    if training {
+      let model = try ResNet(configuration)
+      try model.store.freeze(options.frozen)
+      _ = try train(model, images, options, on: backend)
+    }
+    _ = try infer(configuration, images, options.precision, on: backend)
+  }
+
   /// Two steps of training.
   /// - Parameter onStep: called before the first, and after each.
   /// - Returns: what each device's memory pool has done.
@@ -92,7 +109,8 @@ public struct Summary {
     onStep()
     for _ in 0..<2 {
       let batch = try (
-        images: backend.batchTensor(images, precision.storage(on: backend)), labels: backend.batchTensor([images[0]], .int32),
+        images: backend.batchTensor(images, precision.storage(on: backend)),
+        labels: backend.uploadBatch(HostTensor(shape: [images[0]], type: .int32, bytes: [UInt8](repeating: 0, count: images[0] * 4))),
         metrics: backend.tensor([3])
       )
       try withExtendedLifetime(batch) {

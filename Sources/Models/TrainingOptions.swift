@@ -2,7 +2,7 @@ import Compute
 import NN
 
 /// How a network is trained, as far as it decides what memory that takes.
-public struct TrainingOptions: Hashable, Sendable {
+public struct TrainingOptions: Hashable, Codable, Sendable {
   /// Whether activations are computed again instead of being kept; see ``ResNet/callAsFunction(_:_:recompute:)``.
   public var recompute: Bool
   /// How activations are stored.

@@ -14,7 +14,7 @@ public final class Optimiser {
   }
 
   /// Everything about the steps that stays the same over a run.
-  public struct Options: Hashable, Sendable {
+  public struct Options: Hashable, Codable, Sendable {
     /// How weights follow gradients.
     public var kind: Kind
     /// Of ``Kind/sgd`` and ``Kind/lars``; see ``SGDRule``.

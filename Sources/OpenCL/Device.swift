@@ -25,6 +25,10 @@ public struct Device: Hashable, @unchecked Sendable {
 
   /// As the driver calls it.
   public var name: String { get throws(OpenCLError) { try string(CL_DEVICE_NAME) } }
+  /// The vendor's number on the PCI bus, which drivers of GPUs and Intel's of CPUs give; others give what they like.
+  public var vendorID: UInt32 { get throws(OpenCLError) { try value(CL_DEVICE_VENDOR_ID, cl_uint(0)) } }
+  /// Intel's ``vendorID``.
+  public static let intel: UInt32 = 0x8086
   /// The driver's own version, in its own form.
   public var driverVersion: String { get throws(OpenCLError) { try string(CL_DRIVER_VERSION) } }
   /// For example `OpenCL 3.0 PoCL`.

@@ -54,7 +54,7 @@ public final class Kernel {
   }
 
   private struct BufferUse: Hashable {
-    let buffer: cl_mem
+    let buffer: cl_mem?
     let isConstant: Bool
   }
 

@@ -7,7 +7,7 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    try planning(ConvolutionWork(.forward, geometry, x.type)) { try forward(x, filter, geometry, Ending(into: y)) }
+    try executing(ConvolutionWork(.forward, geometry, x.type)) { try forward(x, filter, geometry, Ending(into: y)) }
   }
 
   public func convolution(
@@ -23,7 +23,7 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
       "[convolution] \(x.shape) ∗ \(filter.shape) → \(y.shape), expected \(geometry)")
-    return try planning(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
+    return try executing(ConvolutionWork(.forwardWithStatistics, geometry, x.type)) {
       let chunks = chunksInEpilogue(geometry, x.type)
       let partial = try tensor([chunks ?? momentChunks(rows: y.count / geometry.k, channels: geometry.k), 3, geometry.k])
       try forward(x, filter, geometry, Ending(into: y, moments: chunks == nil ? nil : partial))
@@ -59,7 +59,7 @@ extension OpenCLBackend {
   public func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
-    try planning(ConvolutionWork(.inference, geometry, x.type)) {
+    try executing(ConvolutionWork(.inference, geometry, x.type)) {
       let (problem, method, filterCount) = inference(geometry, x.type)
       precondition(
         x.shape == geometry.input && prepared.count == filterCount && y.shape == geometry.output,
@@ -68,7 +68,12 @@ extension OpenCLBackend {
     }
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int {
+    try requireKernels(for: ConvolutionWork(.inference, geometry, storage))
+    return plannedFilterCount(geometry, storage)
+  }
+
+  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
     planning(ConvolutionWork(.inference, geometry, storage)) { inference(geometry, storage).filterCount }
   }
 
@@ -88,7 +93,7 @@ extension OpenCLBackend {
   }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
-    try planning(ConvolutionWork(.inference, geometry, storage)) {
+    try executing(ConvolutionWork(.inference, geometry, storage)) {
       let (problem, method, filterCount) = inference(geometry, storage)
       precondition(
         filter.shape == geometry.filter && prepared.count == filterCount,
@@ -109,7 +114,7 @@ extension OpenCLBackend {
     precondition(
       dy.shape == geometry.output && filter.shape == geometry.filter && dx.shape == geometry.input,
       "[convolutionInputGradient] \(dy.shape), \(filter.shape) → \(dx.shape), expected \(geometry)")
-    try planning(ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate)) {
+    try executing(ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate)) {
       let g = geometry.flattened
       let phases = inputGradientPhases(g, dy.type)
       if phases.map(\.method) == [.product] {
@@ -179,7 +184,7 @@ extension OpenCLBackend {
     precondition(
       x.shape == geometry.input && dy.shape == geometry.output && dw.shape == geometry.filter,
       "[convolutionFilterGradient] \(x.shape), \(dy.shape) → \(dw.shape), expected \(geometry)")
-    try planning(ConvolutionWork(.filterGradient, geometry, x.type)) {
+    try executing(ConvolutionWork(.filterGradient, geometry, x.type)) {
       let g = geometry.flattened
       switch method(filterGradient: g, x.type) {
       case .product: try multiplyPixels(x, dy, g, .filterGradient, into: dw)

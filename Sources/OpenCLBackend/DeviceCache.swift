@@ -6,6 +6,7 @@ import OpenCL
 /// What is kept on disk about one device, driver and set of kernels: the tuner's choices and compiled programs.
 ///
 ///     FOLDER/1f…9a/tuning            a ``TuningTable``
+///     FOLDER/1f…9a/kernels           checksums of the kernels that the driver has built before
 ///     FOLDER/1f…9a/03…7c.program     a binary of the driver
 ///
 /// The name of the inner folder is the checksum of the ``identity``. Each file begins with a line that holds the format's version
@@ -73,6 +74,25 @@ public final class DeviceCache {
       return merged
     }
   }
+
+  // MARK: Kernels
+
+  private var kernelsPath: String { "\(path)/kernels" }
+
+  /// The kernels that ``remember(_:)`` was told of, by ``key(of:)``.
+  package func knownKernels() -> Set<String> {
+    Set(read(kernelsPath).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) } ?? [])
+  }
+
+  /// Notes that the driver has built these kernels, or all of the work with such a name.
+  package func remember(_ keys: [String]) {
+    guard makeFolder() else { return }
+    let all = knownKernels().union(keys)
+    write(Array(all.sorted().joined(separator: "\n").utf8), to: kernelsPath)
+  }
+
+  /// The name of a kernel among ``knownKernels()``.
+  package static func key(of kernel: KernelBuild) -> String { Checksum.of("\(kernel)".utf8) }
 
   // MARK: Programs
 
@@ -169,7 +189,7 @@ public enum CacheFolder {
   public static func clear(_ folder: String) throws {
     for name in try Folder.entries(folder) where isOurs(name) {
       for file in try Folder.entries("\(folder)/\(name)")
-      where file == "tuning" || file.hasSuffix(".program") || file.hasPrefix(".tmp-") {
+      where ["tuning", "kernels"].contains(file) || file.hasSuffix(".program") || file.hasPrefix(".tmp-") {
         try remove("\(folder)/\(name)/\(file)", unlink)
       }
       try remove("\(folder)/\(name)", rmdir)

@@ -75,7 +75,8 @@ final class DeviceStorage: Storage {
     loan = (piece, memory)
   }
 
-  fileprivate init(_ buffer: Buffer) {
+  /// A buffer that belongs to no pool.
+  init(_ buffer: Buffer) {
     self.buffer = buffer
     loan = nil
   }

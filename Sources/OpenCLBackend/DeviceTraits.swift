@@ -42,6 +42,9 @@ package struct DeviceTraits {
   package var largestGroup: Int
   /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
   package var groupLimit = Int.max
+  /// Registers that a work-item of a tiled product may take, by the estimate of `TiledPlan.Tile.registers`, before it spills. Intel's
+  /// GPUs have 128 in all, others twice that.
+  package var tileRegisters: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
   /// Bytes of the largest buffer.
@@ -64,15 +67,26 @@ package struct DeviceTraits {
 
   /// - Parameter kernelClass: which kernels serve; nil for those that suit the device.
   package init(_ device: Device, kernelClass: KernelClass? = nil) throws(OpenCLError) {
-    isCPU = try device.kind == .cpu
+    let (kind, vendor) = (try device.kind, try device.vendorID)
+    self.init(
+      isCPU: kind == .cpu, kernelClass,
+      matrixInstructions: try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none,
+      computeUnits: max(1, try device.computeUnits), largestGroup: try device.maxWorkGroupSize,
+      localMemory: try device.localMemory, largestBuffer: try device.maxAllocation, nativeWidth: try device.nativeVectorWidth,
+      isIntelGPU: kind == .gpu && vendor == Device.intel)
+  }
+
+  /// - Parameter nativeWidth: floats in the widest vector of the hardware.
+  init(
+    isCPU: Bool, _ kernelClass: KernelClass? = nil, matrixInstructions: MatrixInstructions, computeUnits: Int, largestGroup: Int,
+    localMemory: Int, largestBuffer: Int, nativeWidth: Int, isIntelGPU: Bool = false
+  ) {
+    tileRegisters = isIntelGPU ? 80 : 120
+    (self.isCPU, self.matrixInstructions, self.computeUnits) = (isCPU, matrixInstructions, computeUnits)
+    (self.largestGroup, self.localMemory, self.largestBuffer) = (largestGroup, localMemory, largestBuffer)
     self.kernelClass = kernelClass ?? (isCPU ? .registerTiled : .localTiled)
-    matrixInstructions = try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none
-    largestGroup = try device.maxWorkGroupSize
-    computeUnits = max(1, try device.computeUnits)
-    localMemory = try device.localMemory
-    largestBuffer = try device.maxAllocation
     // A CPU that tries a GPU's kernels takes a GPU's vectors too.
-    let native = isCPU && self.kernelClass == .localTiled ? 1 : try device.nativeVectorWidth
+    let native = isCPU && self.kernelClass == .localTiled ? 1 : nativeWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
     multipliesPairs = isCPU && vectorWidth == 16 && HostProcessor.has("avx512_bf16")

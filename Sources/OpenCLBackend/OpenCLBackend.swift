@@ -8,22 +8,24 @@ public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int
-  /// What the device is, for reports and plans.
-  public let device: Device
-  /// What plans are made for. Its choice is set while a convolution is enqueued.
+  /// The device as plans see it. Its choice is set while a convolution is enqueued.
   var traits: DeviceTraits
-  let queue: Queue
-  private let deviceMemory: DeviceMemory
-  private let programs: ProgramCache
-  private let tuning: TuningTable
-  /// What was chosen for the work met so far.
+  private let executor: any Executor
+  let tuning: TuningTable
+  /// Choices for the work met so far.
   private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
-  /// While ``startProfile()`` is in force.
-  private(set) var profiler: Profiler?
+  /// Work whose kernels are known to build.
+  var checked: Set<CheckedWork> = []
+  /// Convolutions that another algorithm computes, as a kernel of the wanted one does not build.
+  public internal(set) var fallbacks: [ConvolutionFallback] = []
+  /// Whether a convolution whose kernels do not build is computed in another way, or is an error: the tuner wants to know.
+  package var fallsBack = true
+  /// Told of each of ``fallbacks`` as it is found.
+  public var onFallback: ((ConvolutionFallback) -> Void)?
 
-  public var memory: MemoryUse { deviceMemory.use }
-  public var memoryLimit: Int { deviceMemory.limit }
-  public var largestBlock: Int { deviceMemory.largestBlock }
+  public var memory: MemoryUse { executor.memory }
+  public var memoryLimit: Int { executor.memoryLimit }
+  public var largestBlock: Int { executor.largestBlock }
 
   /// - Parameters:
   ///   - device: where to run.
@@ -50,7 +52,7 @@ public final class OpenCLBackend: ShardBackend {
     programs: DeviceCache?
   ) throws {
     // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
-    let disk = try device.platform.name == "Portable Computing Language" ? nil : programs
+    let disk = try device.platform.isPoCL ? nil : programs
     var traits = try DeviceTraits(device, kernelClass: kernelClass)
     traits.math = math
     try self.init(
@@ -59,33 +61,41 @@ public final class OpenCLBackend: ShardBackend {
 
   /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
   /// the choices for other devices, and kernels that are wrong.
-  package init(
+  package convenience init(
     device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
     programs: DeviceCache? = nil, kernels: String? = nil, separateBuffers: Bool = false
   ) throws {
-    self.tuning = tuning
-    let context = try Context(device: device)
-    self.device = device
-    name = try device.name
-    self.traits = traits
-    // At least a cache line, so that slices do not share one.
-    alignment = max(64, try device.baseAddressAlignment)
-    canProfile = profiling
-    queue = try Queue(context: context, profiling: profiling)
-    deviceMemory = try DeviceMemory(queue: queue, granularity: alignment, isSeparate: separateBuffers)
-    self.programs = ProgramCache(
-      context: context, try KernelSources(device: device, folder: kernels), disk: programs, describing: profiling)
+    var traits = traits
     if traits.math == .fast && traits.multipliesPairs {
-      self.traits.multipliesPairs = try Self.multipliesPairs(device, kernels: kernels)
+      traits.multipliesPairs = try Self.multipliesPairs(device, kernels: kernels)
     }
+    // At least a cache line, so that slices do not share one.
+    let alignment = max(64, try device.baseAddressAlignment)
+    let executor = try DeviceExecutor(
+      device, traits, KernelSources(device: device, folder: kernels), granularity: alignment, disk: programs,
+      profiling: profiling, separateBuffers: separateBuffers)
+    if traits.math == .fast, traits.matrixInstructions == .ptx, try !Self.buildsMatrixInstructions(executor, traits) {
+      traits.matrixInstructions = .none
+    }
+    self.init(try device.name, traits, executor, alignment: alignment, tuning: tuning)
   }
+
+  /// - Parameter executor: where commands go.
+  init(
+    _ name: String, _ traits: DeviceTraits, _ executor: any Executor, alignment: Int, tuning: TuningTable = TuningTable()
+  ) {
+    (self.name, self.traits, self.executor, self.alignment, self.tuning) = (name, traits, executor, alignment, tuning)
+  }
+
+  /// The device behind; nil where kernels are only listed.
+  var deviceExecutor: DeviceExecutor? { executor as? DeviceExecutor }
 
   // MARK: Memory
 
-  public func allocate(byteCount: Int) throws -> any Storage { try deviceMemory.allocate(byteCount: byteCount) }
+  public func allocate(byteCount: Int) throws -> any Storage { try executor.allocate(byteCount: byteCount) }
 
   /// Gives the blocks that no tensor uses back to the driver.
-  public func releaseFreeMemory() { deviceMemory.drain() }
+  public func releaseFreeMemory() { executor.releaseFreeMemory() }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
     guard let parent = storage as? DeviceStorage else {
@@ -97,48 +107,29 @@ public final class OpenCLBackend: ShardBackend {
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
     precondition(bytes.count == tensor.byteCount, "[write] \(bytes.count) bytes to \(tensor.shape) of \(tensor.type)")
-    try queue.write(bytes, to: tensor.buffer)
+    try executor.write(bytes, to: tensor)
   }
 
   public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
     precondition(bytes.count == tensor.byteCount, "[read] \(tensor.shape) of \(tensor.type) into \(bytes.count) bytes")
-    try queue.read(tensor.buffer, into: bytes)
+    try executor.read(tensor, into: bytes)
   }
 
-  public func readLater(_ tensor: Tensor) throws -> any Readback {
-    let readback = try DeviceReadback(tensor, queue: queue)
-    try queue.flush()
-    return readback
-  }
+  public func readLater(_ tensor: Tensor) throws -> any Readback { try executor.readLater(tensor) }
 
   public func fill(_ tensor: Tensor, with value: Double) throws {
-    let count = tensor.byteCount
-    if count == 0 { return }
-    let isProfiled = profiler != nil
-    let event =
-      switch tensor.type {
-      case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: count, event: isProfiled)
-      case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: count, event: isProfiled)
-      case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: count, event: isProfiled)
-      case .float16: try queue.fill(tensor.buffer, with: Float16(value), byteCount: count, event: isProfiled)
-      case .bfloat16: try queue.fill(tensor.buffer, with: Float(value).bfloat16, byteCount: count, event: isProfiled)
-      case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
-      }
-    if let event { try profiler?.add(.command("fill"), bytes: count, event) }
+    if tensor.byteCount > 0 { try executor.fill(tensor, with: value) }
   }
 
   public func copy(_ source: Tensor, into destination: Tensor) throws {
     precondition(
       source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
-    if source.byteCount == 0 { return }
-    let event = try queue.copy(
-      source.buffer, to: destination.buffer, byteCount: source.byteCount, event: profiler != nil)
-    if let event { try profiler?.add(.command("copy"), bytes: 2 * source.byteCount, event) }
+    if source.byteCount > 0 { try executor.copy(source, into: destination) }
   }
 
-  public func flush() throws { try queue.flush() }
+  public func flush() throws { try executor.flush() }
 
-  public func finish() throws { try queue.finish() }
+  public func finish() throws { try executor.finish() }
 
   // MARK: Choices
 
@@ -148,6 +139,12 @@ public final class OpenCLBackend: ShardBackend {
     let choice = tuning[work, traits.math]?.choice
     choices[work] = .some(choice)
     return choice
+  }
+
+  /// Plans that `body` makes follow what was chosen for this work, whose kernels are known to build.
+  func executing<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) throws -> Result {
+    try requireKernels(for: work)
+    return try planning(work, body)
   }
 
   /// Plans that `body` makes follow what was chosen for this work.
@@ -176,14 +173,9 @@ public final class OpenCLBackend: ShardBackend {
     _ specialisation: Specialisation, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
     moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
   ) throws {
-    let kernel = try programs.kernel(specialisation)
-    try kernel.set(arguments)
     let isAlone = groupsOfOne || traits.kernelClass == .registerTiled
     let local = local ?? (isAlone ? [Int](repeating: 1, count: global.count) : nil)
-    let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
-    if let profiler, let event {
-      try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
-    }
+    try executor.launch(specialisation, global: global, local: local, moving: bytes(), arguments)
   }
 
   /// Enqueues a kernel that includes `group.h`.
@@ -198,24 +190,25 @@ public final class OpenCLBackend: ShardBackend {
 
   /// Work-items that a work-group of this kernel may have.
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
-    min(traits.groupLimit, try programs.kernel(specialisation).maxWorkGroupSize)
+    min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: specialisation))
+  }
+
+  /// c (+)= a·b by CLBlast.
+  func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool = false, into c: Tensor) throws {
+    try executor.multiplyByCLBlast(a, b, product, accumulate: accumulate, into: c)
   }
 
   // MARK: Profile
 
   /// Whether the device was opened for ``startProfile()``.
-  public let canProfile: Bool
+  public var canProfile: Bool { deviceExecutor?.canProfile ?? false }
 
   /// Starts to time every command. Needs `profiling` at creation.
   public func startProfile() {
     precondition(canProfile, "[startProfile] the backend was made without profiling")
-    profiler = Profiler()
+    deviceExecutor?.startProfile()
   }
 
   /// Waits for the device and ends the profile.
-  public func endProfile() throws -> Profile {
-    try finish()
-    defer { profiler = nil }
-    return try profiler?.result() ?? Profile()
-  }
+  public func endProfile() throws -> Profile { try deviceExecutor?.endProfile() ?? Profile() }
 }

@@ -6,32 +6,6 @@ import Synchronization
 
 /// Matrix products: by CLBlast, or, on CPUs, as convolutions of a single tap.
 extension OpenCLBackend {
-  /// c (+)= a·b through CLBlast, whose own scratch memory is not the pool's.
-  func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool = false, into c: Tensor) throws {
-    try CLBlastParameters.prepare(device, traits)
-    let (m, n, k) = (product.m, product.n, product.k)
-    // Of the kernels that CLBlast runs, the event is the last one's.
-    let before = try profiler == nil ? nil : queue.marker()
-    var handle: cl_command_queue? = queue.handle
-    var event: cl_event?
-    let status = withUnsafeMutablePointer(to: &event) {
-      CLBlastSgemm(
-        CLBlastLayoutRowMajor, product.transposedA ? CLBlastTransposeYes : CLBlastTransposeNo,
-        product.transposedB ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1, a.buffer.handle, 0,
-        product.transposedA ? m : k,
-        b.buffer.handle, 0, product.transposedB ? k : n, accumulate ? 1 : 0, c.buffer.handle, 0, n, &handle,
-        profiler == nil ? nil : $0)
-    }
-    guard status == CLBlastSuccess else {
-      throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")
-    }
-    if let event {
-      try profiler?.add(
-        .command("CLBlastSgemm"), bytes: a.byteCount + b.byteCount + c.byteCount * (accumulate ? 2 : 1), after: before,
-        Event(handle: event))
-    }
-  }
-
   /// Does something as exact mathematics would: products of matrices keep float32, few as they are.
   func exactly<Result>(_ body: () throws -> Result) rethrows -> Result {
     let math = traits.math

@@ -3,6 +3,15 @@ import Formats
 import Kernels
 import OpenCL
 
+/// A kernel that the driver's compiler refuses.
+struct KernelBuildFailure: Error, CustomStringConvertible {
+  let file, device, advice: String
+  /// The failed call with the compiler's output.
+  let log: String
+
+  var description: String { "kernel \(file) does not build for \(device): \(advice)\n\(log)" }
+}
+
 /// Builds each program once a run, and each kernel once; where the driver keeps no binaries of its own, also once a machine.
 final class ProgramCache {
   private struct ProgramKey: Hashable {
@@ -63,7 +72,7 @@ final class ProgramCache {
       let advice =
         sources.folder.map { "mend \($0)/\(source.fileName), or unset RESNET_KERNELS" }
         ?? "try another --device or a newer driver, and report this with the output of `resnet devices`"
-      throw Failure("kernel \(source.fileName) does not build for \(device): \(advice)\n\(error)")
+      throw KernelBuildFailure(file: source.fileName, device: device, advice: advice, log: "\(error)")
     }
   }
 }

@@ -88,7 +88,7 @@ struct TiledPlan: Hashable {
     var best: (cost: Double, tile: Tile, splits: Int)?
     for (tile, efficiency) in candidates.isEmpty ? Self.tiles : candidates {
       let tile = tile.rounding(factors)
-      guard tile.suits(factors, traits) else { continue }
+      guard tile.suits(factors, traits), tile.registers(inputWidth, factors) <= traits.tileRegisters else { continue }
       let (cost, splits) = cost(tile, efficiency)
       if cost < best?.cost ?? .infinity { best = (cost, tile, splits) }
     }
@@ -109,7 +109,7 @@ struct TiledPlan: Hashable {
   private static let tiles: [(tile: Tile, efficiency: Double)] = [
     (Tile(128, 128, 8, 8, 8), 1), (Tile(128, 64, 8, 8, 8), 0.9), (Tile(64, 128, 8, 8, 8), 0.9), (Tile(64, 64, 8, 4, 8), 0.75),
     (Tile(128, 32, 8, 8, 4), 0.65), (Tile(64, 32, 16, 4, 4), 0.55), (Tile(32, 64, 16, 4, 4), 0.55),
-    (Tile(32, 32, 16, 4, 4), 0.45), (Tile(128, 16, 16, 8, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
+    (Tile(32, 32, 16, 4, 4), 0.45), (Tile(128, 16, 8, 4, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
   ]
 
   /// The time that the product takes, in multiply-adds of one compute unit, and how many parts of the depth make it least.
@@ -147,6 +147,7 @@ struct TiledPlan: Hashable {
   func withGroups(of items: Int, _ traits: DeviceTraits) -> TiledPlan? {
     let smaller = Self.tiles.map { $0.tile.rounding(factors) }.first {
       $0.items <= items && part % $0.depth == 0 && $0.suits(factors, traits)
+        && $0.registers(inputWidth, factors) <= traits.tileRegisters
     }
     guard let smaller else { return nil }
     var plan = self
@@ -182,6 +183,15 @@ extension TiledPlan.Tile {
   func rounding(_ factors: TiledPlan.Factors) -> Self {
     guard case .rounded(let perWord, _) = factors else { return self }
     return Self(rows, columns, 16 * perWord, itemRows, itemColumns)
+  }
+
+  /// An estimate of the registers that an item's sums and the loads of the next slice take, from what compilers of GPUs make of the
+  /// kernel. Matrix instructions have tiles that were tried by themselves.
+  /// - Parameter inputWidth: values of x loaded at a time.
+  func registers(_ inputWidth: Int, _ factors: TiledPlan.Factors) -> Int {
+    guard factors == .float32 else { return 0 }
+    let loads = rows * depth / inputWidth / items
+    return itemRows * itemColumns + loads * (inputWidth == 1 ? 8 : 24)
   }
 
   /// Bytes of local memory.

@@ -18,7 +18,7 @@ extension ParallelBackend {
       let epilogue = ConvolutionEpilogue(
         scale: part(epilogue.scale), bias: part(epilogue.bias), residual: epilogue.residual.map(part), relu: epilogue.relu)
       try device.convolution(
-        part(x), prepared: own(part(prepared), device.preparedFilterCount(geometry, x.type)), geometry, epilogue, into: part(y))
+        part(x), prepared: own(part(prepared), device.plannedFilterCount(geometry, x.type)), geometry, epilogue, into: part(y))
     }
   }
 
@@ -33,9 +33,20 @@ extension ParallelBackend {
     }
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
-    zip(members, split.shares(of: geometry.n)).map { device, share in
-      share.isEmpty ? 0 : device.preparedFilterCount(geometry.batch(of: share.count), storage)
+  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int {
+    try largestShare(of: geometry) { device, share in try device.preparedFilterCount(share, storage) }
+  }
+
+  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+    largestShare(of: geometry) { device, share in device.plannedFilterCount(share, storage) }
+  }
+
+  /// The largest count that a device has for its share of a batch.
+  private func largestShare(
+    of geometry: Conv2D, _ count: (any ShardBackend, Conv2D) throws -> Int
+  ) rethrows -> Int {
+    try zip(members, split.shares(of: geometry.n)).map { device, share in
+      share.isEmpty ? 0 : try count(device, geometry.batch(of: share.count))
     }.max() ?? 0
   }
 

@@ -23,6 +23,7 @@ public final class Tuner {
     _ backend: OpenCLBackend, reference: any Backend, candidates: ((ConvolutionWork) -> [ConvolutionChoice])? = nil
   ) {
     (self.backend, self.reference) = (backend, reference)
+    backend.fallsBack = false
     self.candidates = candidates ?? { backend.candidates(for: $0) }
   }
 

@@ -88,6 +88,10 @@ struct VerifyCommand: ParsableCommand {
       note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors(.float32)))
     }
 
+    for fallback in (backend as? OpenCLBackend)?.fallbacks ?? [] {
+      note(Outcome(refused: "\(fallback)", log: fallback.log))
+    }
+
     let failed = outcomes.count { !$0.passed }
     if json {
       printJSON(

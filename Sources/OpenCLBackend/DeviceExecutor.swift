@@ -1,0 +1,151 @@
+import CCLBlast
+import Compute
+import OpenCL
+
+/// Carries commands out on one device, through one in-order queue.
+final class DeviceExecutor: Executor {
+  /// When profiles can be taken, every command has an event.
+  let canProfile: Bool
+  private let device: Device
+  private let traits: DeviceTraits
+  private let queue: Queue
+  private let deviceMemory: DeviceMemory
+  private let programs: ProgramCache
+  /// Non-nil while a profile is taken.
+  private var profiler: Profiler?
+
+  /// - Parameters:
+  ///   - granularity: bytes at whose multiples slices may begin.
+  ///   - disk: keeps compiled programs; nil where the driver does so itself.
+  ///   - separateBuffers: gives every tensor a buffer of its own, of exactly its size, so that memory checkers see where it ends.
+  /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
+  init(
+    _ device: Device, _ traits: DeviceTraits, _ sources: KernelSources, granularity: Int, disk: DeviceCache?, profiling: Bool,
+    separateBuffers: Bool
+  ) throws {
+    (self.device, self.traits, canProfile) = (device, traits, profiling)
+    let context = try Context(device: device)
+    queue = try Queue(context: context, profiling: profiling)
+    deviceMemory = try DeviceMemory(queue: queue, granularity: granularity, isSeparate: separateBuffers)
+    programs = ProgramCache(context: context, sources, disk: disk, describing: profiling)
+  }
+
+  // MARK: Memory
+
+  var memory: MemoryUse { deviceMemory.use }
+  var memoryLimit: Int { deviceMemory.limit }
+  var largestBlock: Int { deviceMemory.largestBlock }
+
+  func allocate(byteCount: Int) throws -> DeviceStorage { try deviceMemory.allocate(byteCount: byteCount) }
+
+  func releaseFreeMemory() { deviceMemory.drain() }
+
+  func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws { try queue.write(bytes, to: tensor.buffer) }
+
+  func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws { try queue.read(tensor.buffer, into: bytes) }
+
+  func readLater(_ tensor: Tensor) throws -> any Readback {
+    let readback = try DeviceReadback(tensor, queue: queue)
+    try queue.flush()
+    return readback
+  }
+
+  func fill(_ tensor: Tensor, with value: Double) throws {
+    if onlyBuilds != nil { return }
+    let count = tensor.byteCount
+    let isProfiled = profiler != nil
+    let event =
+      switch tensor.type {
+      case .float32: try queue.fill(tensor.buffer, with: Float(value), byteCount: count, event: isProfiled)
+      case .int32: try queue.fill(tensor.buffer, with: Int32(value), byteCount: count, event: isProfiled)
+      case .uint8: try queue.fill(tensor.buffer, with: UInt8(value), byteCount: count, event: isProfiled)
+      case .float16: try queue.fill(tensor.buffer, with: Float16(value), byteCount: count, event: isProfiled)
+      case .bfloat16: try queue.fill(tensor.buffer, with: Float(value).bfloat16, byteCount: count, event: isProfiled)
+      case .float64, .int64: preconditionFailure("[fill] no kernel uses \(tensor.type)")
+      }
+    if let event { try profiler?.add(.command("fill"), bytes: count, event) }
+  }
+
+  func copy(_ source: Tensor, into destination: Tensor) throws {
+    if onlyBuilds != nil { return }
+    let event = try queue.copy(
+      source.buffer, to: destination.buffer, byteCount: source.byteCount, event: profiler != nil)
+    if let event { try profiler?.add(.command("copy"), bytes: 2 * source.byteCount, event) }
+  }
+
+  func flush() throws { try queue.flush() }
+
+  func finish() throws { try queue.finish() }
+
+  // MARK: Kernels
+
+  /// Told of each kernel before its first launch. While it is set, that launch is waited for, since a driver may build only then.
+  var onBuild: ((KernelBuild) -> Void)?
+  private var launched: Set<Specialisation> = []
+  /// When set, only these kernels are built and launched, once each, and no other command is carried out but writes.
+  var onlyBuilds: Set<KernelBuild>?
+
+  /// Builds a kernel that is going to be launched.
+  /// - Throws: ``KernelBuildFailure`` where the driver's compiler refuses it.
+  func build(_ specialisation: Specialisation) throws {
+    if let onlyBuilds, !onlyBuilds.contains(KernelBuild(specialisation)) { return }
+    _ = try programs.kernel(specialisation)
+  }
+
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
+    try programs.kernel(specialisation).maxWorkGroupSize
+  }
+
+  func launch(
+    _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ arguments: [Kernel.Argument]
+  ) throws {
+    let isFirst = onBuild != nil && launched.insert(specialisation).inserted
+    if let onlyBuilds, !isFirst || !onlyBuilds.contains(KernelBuild(specialisation)) { return }
+    if isFirst { onBuild?(KernelBuild(specialisation)) }
+    let kernel = try programs.kernel(specialisation)
+    try kernel.set(arguments)
+    let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
+    if let profiler, let event {
+      try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
+    }
+    if isFirst { try queue.finish() }
+  }
+
+  /// Multiplies through CLBlast, whose own scratch memory is not the pool's.
+  func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) throws {
+    try CLBlastParameters.prepare(device, traits)
+    let (m, n, k) = (product.m, product.n, product.k)
+    // Of the kernels that CLBlast runs, the event is the last one's.
+    let before = try profiler == nil ? nil : queue.marker()
+    var handle: cl_command_queue? = queue.handle
+    var event: cl_event?
+    let status = withUnsafeMutablePointer(to: &event) {
+      CLBlastSgemm(
+        CLBlastLayoutRowMajor, product.transposedA ? CLBlastTransposeYes : CLBlastTransposeNo,
+        product.transposedB ? CLBlastTransposeYes : CLBlastTransposeNo, m, n, k, 1, a.buffer.handle, 0,
+        product.transposedA ? m : k,
+        b.buffer.handle, 0, product.transposedB ? k : n, accumulate ? 1 : 0, c.buffer.handle, 0, n, &handle,
+        profiler == nil ? nil : $0)
+    }
+    guard status == CLBlastSuccess else {
+      throw OpenCLError(call: "CLBlastSgemm", code: status.rawValue, detail: "m \(m), n \(n), k \(k)")
+    }
+    if let event {
+      try profiler?.add(
+        .command("CLBlastSgemm"), bytes: a.byteCount + b.byteCount + c.byteCount * (accumulate ? 2 : 1), after: before,
+        Event(handle: event))
+    }
+  }
+
+  // MARK: Profile
+
+  func startProfile() { profiler = Profiler() }
+
+  /// Waits for the device and ends the profile.
+  func endProfile() throws -> Profile {
+    try finish()
+    defer { profiler = nil }
+    return try profiler?.result() ?? Profile()
+  }
+}

@@ -1,0 +1,67 @@
+import Compute
+import OpenCL
+
+/// One kernel as a compiler has to build it: the file in `Kernels/`, the function, and the `-D` options.
+public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
+  public let file, kernel, options: String
+
+  init(_ specialisation: Specialisation) {
+    file = specialisation.source.fileName
+    kernel = specialisation.kernel
+    options = specialisation.options
+  }
+
+  /// For example `winograd.cl winograd -DVW=16 -DM=4`.
+  public var description: String { "\(file) \(kernel) \(options)" }
+}
+
+/// Takes note of the kernels that commands would need, and carries nothing out: tensors have no memory, and reading gives zeros.
+final class KernelLister: Executor {
+  /// Kernels in the order of their first launch.
+  private(set) var specialisations: [Specialisation] = []
+  private var known: Set<Specialisation> = []
+  /// Answers how large work-groups may be; nil to take every group for possible.
+  private let device: DeviceExecutor?
+
+  init(for device: DeviceExecutor? = nil) { self.device = device }
+
+  let memory = MemoryUse()
+  var memoryLimit: Int { .max }
+  var largestBlock: Int { .max }
+
+  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
+    try device?.maxWorkGroupSize(of: specialisation) ?? .max
+  }
+
+  func allocate(byteCount: Int) -> DeviceStorage { DeviceStorage(Buffer(placeholder: byteCount)) }
+  func releaseFreeMemory() {}
+  func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) {}
+  func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) { bytes.initializeMemory(as: UInt8.self, repeating: 0) }
+  func readLater(_ tensor: Tensor) -> any Readback { Zeros(tensor) }
+  func fill(_ tensor: Tensor, with value: Double) {}
+  func copy(_ source: Tensor, into destination: Tensor) {}
+  func flush() {}
+  func finish() {}
+
+  func launch(
+    _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ arguments: [Kernel.Argument]
+  ) {
+    if known.insert(specialisation).inserted { specialisations.append(specialisation) }
+  }
+
+  /// Nothing of it is ours to build.
+  func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) {}
+
+  private final class Zeros: Readback {
+    private let shape: Shape
+    private let type: DataType
+
+    init(_ tensor: Tensor) { (shape, type) = (tensor.shape, tensor.type) }
+
+    var isReady: Bool { true }
+    func wait() -> HostTensor {
+      HostTensor(shape: shape, type: type, bytes: [UInt8](repeating: 0, count: shape.count * type.byteCount))
+    }
+  }
+}
