@@ -16,17 +16,30 @@ struct StepCollector {
 
   private let logEvery, epoch: Int
   private var expected: [Expected] = []
-  private var since = (steps: 0, images: 0, lossSum: 0.0, hits: 0.0, start: ContinuousClock.now)
+  private var since = (images: 0, timedImages: 0, lossSum: 0.0, hits: 0.0, start: ContinuousClock.now)
+  /// Images of the epoch's steps, and when these began.
   private var images = 0
   private let start = ContinuousClock.now
+  /// The same of the steps after the first of a run.
+  private var warm: (images: Int, start: ContinuousClock.Instant)?
 
   init(logEvery: Int, epoch: Int) {
     self.logEvery = logEvery
     self.epoch = epoch
   }
 
-  /// Over the whole epoch so far.
-  var imagesPerSecond: Double { Double(images) / (ContinuousClock.now - start).seconds }
+  /// The first step of a run is over, in which kernels were built: rates count from here on.
+  mutating func restartClock() {
+    let now = ContinuousClock.now
+    warm = (0, now)
+    (since.timedImages, since.start) = (0, now)
+  }
+
+  /// Over the whole epoch so far, without a run's first step where others followed.
+  var imagesPerSecond: Double {
+    let counted = warm.flatMap { $0.images > 0 ? $0 : nil } ?? (images: images, start: start)
+    return Double(counted.images) / (ContinuousClock.now - counted.start).seconds
+  }
 
   mutating func expect(_ readback: any Readback, step: Int, images: Int, rate: Double) {
     expected.append(Expected(readback: readback, step: step, images: images, rate: rate))
@@ -43,7 +56,8 @@ struct StepCollector {
   /// Adds a step, and returns a record where one is due.
   mutating func add(_ done: Done) -> StepRecord? {
     images += done.images
-    since.steps += 1
+    warm?.images += done.images
+    since.timedImages += done.images
     since.images += done.images
     since.lossSum += done.lossSum
     since.hits += done.hits
@@ -52,6 +66,6 @@ struct StepCollector {
     defer { since = (0, 0, 0, 0, now) }
     return StepRecord(
       epoch: epoch, step: done.step, loss: since.lossSum / Double(since.images), accuracy: since.hits / Double(since.images),
-      learningRate: done.rate, imagesPerSecond: Double(since.images) / (now - since.start).seconds)
+      learningRate: done.rate, imagesPerSecond: Double(since.timedImages) / (now - since.start).seconds)
   }
 }

@@ -80,9 +80,12 @@ public final class Trainer {
   /// - Parameters:
   ///   - initialWeights: what the file of ``RunConfiguration/initialWeights`` holds, where it was read already.
   ///   - onDamage: told of images that cannot be decoded and are left out.
+  ///   - onChecked: called with the shape of a batch [N,H,W,C] when options, images and memory are known to be right, before anything
+  ///     is allocated. What it throws ends the initializer.
   public init(
     _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder,
-    resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
+    resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
+    onChecked: (Shape) throws -> Void = { _ in }
   ) throws {
     try configuration.validate()
     lock = try folder.lock()
@@ -105,6 +108,7 @@ public final class Trainer {
       notes.append("frozen: \(options.frozen.joined(separator: ", ")); \(moving) of the parameters are trained")
     }
     try Self.check(configuration, train, splits.validation, on: backend)
+    try onChecked([min(configuration.batchSize, train.count), train.shape[1], train.shape[2], train.shape[3]])
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
     if !resuming, let path = configuration.initialWeights {
@@ -216,6 +220,7 @@ public final class Trainer {
       try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
       if !isWarm {
         isWarm = true
+        collector.restartClock()
         (start, waited) = (ContinuousClock.now, loaded.waited)
         try onTiming?(true)
       }

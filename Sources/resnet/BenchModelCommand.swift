@@ -47,12 +47,14 @@ struct BenchModelCommand: ParsableCommand {
     let precision = precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
     let sharing = Sharing(configuration: configuration, images: shape, recompute: recompute, precision: precision)
-    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
+    let options = TrainingOptions(recompute: recompute, precision: precision)
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing, buildsSample: false) {
       try convolutions(of: configuration, images: shape, precision: precision)
     }
     if Signals.pending != nil { throw Signals.exitCode }
-    let options = TrainingOptions(recompute: recompute, precision: precision)
     try Summary(configuration, images: shape, options, on: backend).requireMemoryForTraining(on: backend)
+    try device.buildKernels(
+      of: KernelJob(configuration, images: shape, options, training: true), for: backend, isTuned: tuning.isTuned)
     let trial = try ModelTrial(configuration, images: shape, options, on: backend)
     let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld

@@ -90,10 +90,12 @@ struct Checkpoint {
     case .resNet(let weights, let model):
       let configuration = model.configuration
       let sharing = Sharing(configuration: configuration, images: images, precision: precision, isTraining: false)
+      let job = KernelJob(configuration, images: images, TrainingOptions(precision: precision), training: false)
       let backend =
-        try tuning?.backend(device, sharing: sharing) {
+        try tuning?.backend(device, sharing: sharing, buildsSample: false) {
           try convolutions(of: configuration, images: images, precision: precision, training: false)
-        } ?? device.backend(sharing: sharing)
+        } ?? device.backend(sharing: sharing, buildsSample: false)
+      try device.buildKernels(of: job, for: backend, isTuned: tuning?.isTuned ?? true)
       if Signals.pending != nil { throw Signals.exitCode }
       return try about(path) {
         try ResNetClassifier(weights, model, classes: classes, normalization: normalization, on: backend)

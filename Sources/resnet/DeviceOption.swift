@@ -94,22 +94,53 @@ struct DeviceOption: ParsableArguments {
   ///   - sharing: how several devices share a batch; nil for equal shares.
   ///   - kernelClass: which kernels serve; nil for those that suit the device.
   ///   - separateBuffers: gives every tensor a buffer of its own, so that checkers of memory see where it ends.
+  ///   - buildsSample: tries a device that was never used with a few kernels first; false where ``buildKernels(of:for:isTuned:)`` follows.
   func backend(
     profiling: Bool = false, table: TuningTable? = nil, sharing: Sharing? = nil, kernelClass: KernelClass? = nil,
-    separateBuffers: Bool = false
+    separateBuffers: Bool = false, buildsSample: Bool = true
   ) throws -> any Backend {
     if isReference { return CPUBackend() }
-    let open = { (device: Device) in
-      let cache = try userCache(of: device)
-      return try OpenCLBackend(
-        device: device, math: math ?? .exact, kernelClass: kernelClass, separateBuffers: separateBuffers, profiling: profiling,
-        tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
-    }
     let devices = try openCLDevices()
+    if buildsSample || isSeveral {
+      for (device, selector) in zip(devices, selectors) where try userCache(of: device)?.knownKernels().isEmpty == true {
+        try builder(device, selector, isTuned: true).build(.sample, for: openCLBackend(device))
+      }
+    }
+    let open = {
+      try openCLBackend(
+        $0, table: table, profiling: profiling, kernelClass: kernelClass, separateBuffers: separateBuffers)
+    }
     if !isSeveral { return try open(devices[0]) }
     let split = try sharing?.split(devices, open) ?? BatchSplit(devices: devices.count)
     return ParallelBackend(try devices.map(open), split: split)
   }
+
+  /// Opens one device; nothing is built yet.
+  func openCLBackend(
+    _ device: Device, table: TuningTable? = nil, profiling: Bool = false, kernelClass: KernelClass? = nil,
+    separateBuffers: Bool = false
+  ) throws -> OpenCLBackend {
+    let cache = try userCache(of: device)
+    let backend = try OpenCLBackend(
+      device: device, math: math ?? .exact, kernelClass: kernelClass, separateBuffers: separateBuffers, profiling: profiling,
+      tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
+    backend.onFallback = { printError("warning: \($0); `resnet verify` shows what its compiler says") }
+    return backend
+  }
+
+  /// Builds the kernels of one device's work ahead of it, in processes of their own.
+  /// - Parameter isTuned: whether the work follows what the tuner has found.
+  /// - Throws: ``Failure`` where the driver ends such a process; an exit code after a signal.
+  func buildKernels(of job: KernelJob, for backend: any Backend, isTuned: Bool) throws {
+    guard let backend = backend as? OpenCLBackend else { return }
+    try builder(openCLDevices()[0], selectors[0], isTuned: isTuned).build(job, for: backend)
+  }
+
+  private func builder(_ device: Device, _ selector: DeviceSelector, isTuned: Bool) throws -> KernelBuilder {
+    KernelBuilder(
+      device: device, selector: selector.device, math: math ?? .exact, isTuned: isTuned, cache: try userCache(of: device))
+  }
+
   /// What fast mathematics comes to on these devices, for a run's header; nil where it was not asked for.
   func describeMath(on backend: any Backend, _ precision: Precision) -> String? {
     guard math == .fast else { return nil }

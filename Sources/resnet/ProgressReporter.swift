@@ -3,17 +3,17 @@ import Training
 
 /// Shows a run's progress: one line that is written over on a terminal, a line now and then elsewhere.
 final class ProgressReporter {
-  private let epochs, stepsPerEpoch, totalSteps, firstStep: Int
+  private let epochs, stepsPerEpoch, totalSteps: Int
   private let isTerminal = isatty(STDOUT_FILENO) == 1
-  private let start = ContinuousClock.now
+  /// The first step that was reported: what came before, kernels that were built above all, says nothing of the steps to come.
+  private var first: (step: Int, time: ContinuousClock.Instant)?
   private var lastLine = ContinuousClock.now
   private var lineIsOpen = false
 
-  init(stepsPerEpoch: Int, totalSteps: Int, done: Int) {
+  init(stepsPerEpoch: Int, totalSteps: Int) {
     self.epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
     self.stepsPerEpoch = stepsPerEpoch
     self.totalSteps = totalSteps
-    firstStep = done
   }
 
   func report(_ event: TrainingEvent) {
@@ -31,15 +31,17 @@ final class ProgressReporter {
 
   private func report(_ record: StepRecord) {
     let now = ContinuousClock.now
+    let first = first ?? (record.step, now)
+    self.first = first
     // A log file gets a line every ten seconds.
     guard isTerminal || (now - lastLine).seconds >= 10 else { return }
     lastLine = now
     let inEpoch = record.step - (record.epoch - 1) * stepsPerEpoch
-    let elapsed = (now - start).seconds
-    let left = elapsed / Double(record.step - firstStep) * Double(totalSteps - record.step)
+    let left = (now - first.time).seconds / Double(record.step - first.step) * Double(totalSteps - record.step)
     let text =
       "epoch \(record.epoch)/\(epochs)  step \(inEpoch)/\(stepsPerEpoch)  loss \(fixed(record.loss, 4))  "
-      + "accuracy \(fixed(record.accuracy * 100, 1)) %  \(fixed(record.imagesPerSecond, 0)) images/s  ETA \(clock(left))"
+      + "accuracy \(fixed(record.accuracy * 100, 1)) %  \(fixed(record.imagesPerSecond, 0)) images/s"
+      + (record.step > first.step ? "  ETA \(clock(left))" : "")
     write(text, open: isTerminal)
   }
 

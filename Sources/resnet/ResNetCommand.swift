@@ -10,7 +10,7 @@ struct ResNetCommand: ParsableCommand {
     subcommands: [
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ImportCommand.self, ExportCommand.self,
       SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
-      RunGraphCommand.self, KernelsCommand.self,
+      RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self,
     ])
 
   static func main() {

@@ -82,7 +82,11 @@ struct TrainCommand: ParsableCommand {
     do {
       trainer = try Trainer(
         configuration, splits, on: backend, folder: folder, resuming: resume != nil, initialWeights: initialWeights,
-        logEvery: logEvery, onDamage: leftOut.add)
+        logEvery: logEvery, onDamage: leftOut.add
+      ) { batch in
+        let job = KernelJob(configuration.model, images: batch, configuration.trainingOptions, training: true)
+        try device.buildKernels(of: job, for: backend, isTuned: tuning.isTuned)
+      }
     } catch {
       folder.discardIfUnused()
       throw error
@@ -117,7 +121,7 @@ struct TrainCommand: ParsableCommand {
     let sharing = Sharing(
       configuration: model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
       known: configuration.shares)
-    let backend = try tuning.backend(device, profiling: profile, sharing: sharing) {
+    let backend = try tuning.backend(device, profiling: profile, sharing: sharing, buildsSample: false) {
       try convolutions(of: model, images: batch, precision: precision)
     }
     if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
@@ -154,11 +158,17 @@ struct TrainCommand: ParsableCommand {
     if profile, let backend = backend as? OpenCLBackend {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
-    let progress = ProgressReporter(
-      stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps, done: trainer.step)
+    let progress = ProgressReporter(stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps)
+    // Kernels that were not built ahead are built in the first steps.
+    let builds = KernelProgress()
+    (backend as? OpenCLBackend)?.watchBuilds { _ in builds.advance() }
     do {
       defer { progress.finish() }
-      return (try trainer.run(shouldStop: { Signals.pending != nil }, report: progress.report), profiled)
+      let ending = try trainer.run(shouldStop: { Signals.pending != nil }) { event in
+        builds.finish()
+        progress.report(event)
+      }
+      return (ending, profiled)
     } catch let divergence as Divergence {
       throw divergence  // It would come again.
     } catch {

@@ -19,6 +19,9 @@ struct TuneOption: ParsableArguments {
       """)
   var tune: Mode?
 
+  /// Whether work follows what the tuner has found.
+  var isTuned: Bool { tune != .off }
+
   func validate(_ device: DeviceOption) throws {
     if let tune, tune != .off, device.isReference {
       throw ValidationError("--tune \(tune.rawValue) needs an OpenCL device, not --device cpu")
@@ -31,9 +34,10 @@ struct TuneOption: ParsableArguments {
   /// Opens the device, or several.
   /// - Parameters:
   ///   - sharing: how several share a batch.
+  ///   - buildsSample: see ``DeviceOption/backend(profiling:table:sharing:kernelClass:separateBuffers:buildsSample:)``.
   ///   - weights: what is going to be computed, and its multiply-accumulates.
   func backend(
-    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, for weights: () throws -> [ConvolutionWork: Double]
+    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, buildsSample: Bool = true, for weights: () throws -> [ConvolutionWork: Double]
   ) throws -> any Backend {
     var table: TuningTable?
     if let tune, !device.isReference {
@@ -44,7 +48,7 @@ struct TuneOption: ParsableArguments {
           try weights(), on: entry, math: device.math ?? .exact, try userCache(of: entry), budget: tune == .fast ? 30 : nil)
       }
     }
-    return try device.backend(profiling: profiling, table: table, sharing: sharing)
+    return try device.backend(profiling: profiling, table: table, sharing: sharing, buildsSample: buildsSample)
   }
 }
 

@@ -1,0 +1,190 @@
+import ArgumentParser
+import Compute
+import Foundation
+import OpenCL
+import OpenCLBackend
+
+/// Builds kernels that a driver has not built before in processes of their own: a driver that ends the process while it compiles ends
+/// none that holds anything, and of a CPU's driver, which compiles one kernel at a time, several work side by side.
+struct KernelBuilder {
+  /// What a process of ``BuildKernelsCommand`` is told.
+  struct Order: Codable {
+    let job: KernelJob
+    let isTuned: Bool
+    /// Which of the new kernels are its own: every `parts`-th from `part` on.
+    let part, parts: Int
+  }
+
+  let device: Device
+  /// The device's name on the command line, and how exact its factors are.
+  let selector: String
+  let math: MathMode
+  let isTuned: Bool
+  let cache: DeviceCache?
+
+  /// Builds what is new of a job's kernels.
+  /// - Parameter backend: the device, opened as the command will use it.
+  /// - Throws: ``Failure`` where the driver ends the process; the exit code of a signal that came meanwhile.
+  func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
+    let known = cache?.knownKernels() ?? []
+    // To list the kernels of a deep network takes a while, so that of known work nothing is listed.
+    let key = try job.key(on: backend)
+    if known.contains(key) { return }
+    let kernels = try backend.kernels(of: job.run)
+    let new = kernels.filter { !known.contains(DeviceCache.key(of: $0)) }
+    // Without a cache nobody knows what is new; a driver that keeps nothing by itself would then build everything twice.
+    guard try cache != nil || device.platform.isPoCL else { return }
+    if !new.isEmpty { try build(new, of: job, for: backend) }
+    cache?.remember(new.map(DeviceCache.key) + [key])
+  }
+
+  private func build(_ new: [KernelBuild], of job: KernelJob, for backend: OpenCLBackend) throws {
+    let parts = try device.kind == .cpu ? max(1, min(device.computeUnits, new.count / 4, 16)) : 1
+    let order = try job.smallest(on: backend)
+    var workers = Workers(count: new.count, on: backend.name)
+    for part in 0..<parts { try workers.start(Order(job: order, isTuned: isTuned, part: part, parts: parts), selector, math) }
+    try workers.wait()
+  }
+
+  /// The kernels of an order, in a process of its own.
+  static func kernels(of order: Order, on backend: OpenCLBackend, _ cache: DeviceCache?) throws -> Set<KernelBuild> {
+    let known = cache?.knownKernels() ?? []
+    let new = try backend.kernels(of: order.job.run).filter { !known.contains(DeviceCache.key(of: $0)) }
+    return Set(new.enumerated().filter { $0.offset % order.parts == order.part }.map(\.element))
+  }
+}
+
+/// Processes that build kernels, and what they say of it.
+private struct Workers {
+  private let count: Int
+  private let device: String
+  private let said = Pipe()
+  private var processes: [(process: Process, errors: FileHandle)] = []
+
+  init(count: Int, on device: String) { (self.count, self.device) = (count, device) }
+
+  mutating func start(_ order: KernelBuilder.Order, _ selector: String, _ math: MathMode) throws {
+    let (process, input) = (Process(), Pipe())
+    process.executableURL = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+    process.arguments = ["build-kernels", "--device", selector, "--math", math.rawValue]
+    guard let file = tmpfile() else { throw Failure("cannot make a temporary file: \(String(cString: strerror(errno)))") }
+    let errors = FileHandle(fileDescriptor: dup(fileno(file)), closeOnDealloc: true)
+    fclose(file)
+    // Foundation closes the pipe that it is given, so each process gets a descriptor of its own.
+    let output = FileHandle(fileDescriptor: dup(said.fileHandleForWriting.fileDescriptor), closeOnDealloc: true)
+    (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
+    try process.run()
+    try output.close()
+    try input.fileHandleForWriting.write(contentsOf: JSONEncoder().encode(order))
+    try input.fileHandleForWriting.close()
+    processes.append((process, errors))
+  }
+
+  /// Waits for all, and shows how far they are.
+  func wait() throws {
+    try said.fileHandleForWriting.close()
+    let progress = KernelProgress(total: count)
+    var rest = ""
+    var (current, ended): ([Int: String], Set<Int>) = ([:], [])
+    while case let data = said.fileHandleForReading.availableData, !data.isEmpty {
+      if Signals.pending != nil { for (process, _) in processes { process.terminate() } }
+      rest += String(decoding: data, as: UTF8.self)
+      var lines = rest.split(separator: "\n", omittingEmptySubsequences: false)
+      rest = String(lines.removeLast())
+      for line in lines {
+        let words = line.split(separator: " ", maxSplits: 1)
+        guard words.count == 2, let part = Int(words[0]) else { continue }
+        if words[1] == BuildKernelsCommand.end {
+          ended.insert(part)
+        } else {
+          current[part] = String(words[1])
+          progress.advance()
+        }
+      }
+    }
+    progress.finish()
+    for (process, _) in processes { process.waitUntilExit() }
+    if Signals.pending != nil { throw Signals.exitCode }
+    for (part, worker) in processes.enumerated() where !ended.contains(part) { throw death(of: worker, at: current[part]) }
+  }
+
+  /// What to say of a process that the driver has ended.
+  private func death(of worker: (process: Process, errors: FileHandle), at kernel: String?) -> Failure {
+    let code = worker.process.terminationStatus
+    let how =
+      worker.process.terminationReason == .uncaughtSignal
+      ? "ended the process (signal \(code), \(String(cString: strsignal(code))))" : "ended the process (exit code \(code))"
+    try? worker.errors.seek(toOffset: 0)
+    let text = String(decoding: (try? worker.errors.readToEnd()) ?? Data(), as: UTF8.self)
+    let last = text.split(separator: "\n").suffix(5).map { "\n    \($0)" }.joined()
+    return Failure(
+      "\(device): the driver \(how) while it compiled \(kernel ?? "its first kernel"): try another --device or a newer driver, and "
+        + "report this with the output of `resnet devices`\(last)")
+  }
+}
+
+/// Builds a part of a job's kernels: the other side of ``KernelBuilder``.
+struct BuildKernelsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "build-kernels", abstract: "Build kernels as standard input says.", shouldDisplay: false)
+
+  /// The last line of a process that has come to its end.
+  static let end = "end"
+
+  @OptionGroup var device: DeviceOption
+
+  func run() throws {
+    // Ctrl-C is for the process that waits.
+    signal(SIGINT, SIG_IGN)
+    let order = try JSONDecoder().decode(
+      KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())
+    let place = try device.openCLDevices()[0]
+    let backend = try device.openCLBackend(place, table: order.isTuned ? nil : TuningTable())
+    let cache = try userCache(of: place)
+    do {
+      try backend.build(KernelBuilder.kernels(of: order, on: backend, cache), of: order.job.run) { kernel in
+        print("\(order.part) \(kernel)")
+      }
+      try backend.finish()
+    } catch {
+      // The process that waits meets the same, and says it.
+      printError("\(error)")
+    }
+    print("\(order.part) \(Self.end)")
+  }
+}
+
+/// Tells how many kernels are built, on standard error: on a terminal in a line that is written over, elsewhere in one every ten seconds.
+final class KernelProgress {
+  private let total: Int?
+  private var done = 0
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private var next = ContinuousClock.now
+  private var isShown = false
+
+  /// - Parameter total: nil where nobody knows.
+  init(total: Int? = nil) {
+    self.total = total
+    next += pause
+  }
+
+  /// Between two lines, and before the first: what is over at once is not worth one.
+  private var pause: Duration { isTerminal ? .milliseconds(isShown ? 100 : 500) : .seconds(10) }
+
+  /// One more is being built.
+  func advance() {
+    done += 1
+    let now = ContinuousClock.now
+    guard now >= next else { return }
+    isShown = true
+    next = now + pause
+    let text = "compiling kernels for this device: \(done)\(total.map { " of \($0)" } ?? "")"
+    writeToStandardError(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
+  }
+
+  /// Clears the line.
+  func finish() {
+    if isTerminal && isShown { writeToStandardError("\r\u{1B}[K") }
+    isShown = false
+  }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+/// Kernels are built before a run begins, in processes that a driver may end.
+@Suite struct KernelBuildTests {
+  private static let train = [
+    "train", "--model", "resnet8", "--dataset", "synthetic", "--limit-train", "4", "--batch-size", "2", "--max-steps", "1",
+  ]
+
+  /// The repository's kernels, with a line added to one file.
+  private func withKernels<Result>(_ file: String, adding line: String, _ body: (String) throws -> Result) throws -> Result {
+    try withTemporaryFolder { folder in
+      let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
+      let kernels = "\(folder)/Kernels"
+      try FileManager.default.copyItem(atPath: sources, toPath: kernels)
+      let text = try String(contentsOfFile: "\(kernels)/\(file)", encoding: .utf8)
+      try "\(text)\n\(line)\n".write(toFile: "\(kernels)/\(file)", atomically: true, encoding: .utf8)
+      return try body(kernels)
+    }
+  }
+
+  @Test func driverThatEndsTheProcessIsReported() throws {
+    // Clang ends the process over this line: PoCL's compiler is part of it.
+    try withKernels("cross_entropy.cl", adding: "#pragma clang __debug crash") { kernels in
+      try withTemporaryFolder { folder in
+        let result = try Program.run(Self.train, environment: ["RESNET_KERNELS": kernels], in: folder)
+        #expect(result.code == 1 && !result.wasKilled)
+        #expect(result.complaint.contains("the driver ended the process (signal"), "\(result.err)")
+        #expect(result.complaint.contains("while it compiled cross_entropy.cl"), "\(result.err)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty, "nothing was begun")
+        // The same for a command whose kernels are not known in advance.
+        let verified = try Program.run(
+          ["verify", "--quick", "--filter", "relu"], environment: ["RESNET_KERNELS": kernels], in: folder)
+        #expect(verified.code == 1 && verified.complaint.contains("the driver ended the process"), "\(verified.err)")
+      }
+    }
+  }
+
+  @Test func kernelsAreCountedAsTheyAreBuiltAndThenKnown() throws {
+    try withTemporaryFolder { folder in
+      // Both caches are new.
+      let environment = ["XDG_CACHE_HOME": "\(folder)/cache", "POCL_CACHE_DIR": "\(folder)/pocl"]
+      try FileManager.default.createDirectory(atPath: "\(folder)/pocl", withIntermediateDirectories: true)
+      // On a terminal, which `script` makes.
+      let variables = environment.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+      let line = "\(variables) script -qefc \"$0 \(Self.train.joined(separator: " "))\" /dev/null </dev/null"
+      let first = try Program.shell(line, in: folder)
+      #expect(first.code == 0, "\(first.out)")
+      #expect(first.out.contains("compiling kernels for this device: ") && first.out.contains(" of "), "\(first.out)")
+      let second = try Program.run(Self.train, environment: environment, in: folder)
+      #expect(second.code == 0 && second.err.isEmpty, "\(second.err)")
+    }
+  }
+
+  @Test func refusedKernelIsReplacedAndSaid() throws {
+    try withKernels("winograd.cl", adding: "#error refused by a test") { kernels in
+      try withTemporaryFolder { folder in
+        let result = try Program.run(
+          ["verify", "--quick", "--filter", "2×8×8×64"], environment: ["RESNET_KERNELS": kernels], in: folder)
+        #expect(result.code == 1)
+        #expect(result.errorLines.contains { $0.contains("warning: winograd.cl does not build for") }, "\(result.err)")
+        // The cases pass all the same; the refusal is what fails, with the compiler's log.
+        let failures = result.out.split(separator: "\n").filter { $0.hasPrefix("FAILED") }
+        #expect(!failures.isEmpty && failures.allSatisfy { $0.contains("winograd.cl does not build for") }, "\(result.out)")
+        #expect(result.out.contains("refused by a test"))
+      }
+    }
+  }
+
+  @Test func kernelsOfGPUsAreListed() throws {
+    try withTemporaryFolder { folder in
+      let result = try Program.run(["kernels", "dg2", "--output", "\(folder)/kernels"])
+      #expect(result.code == 0, "\(result.err)")
+      let lines = try String(contentsOfFile: "\(folder)/kernels/list.txt", encoding: .utf8).split(separator: "\n")
+      #expect(lines.count > 100 && Set(lines).count == lines.count)
+      for line in lines {
+        let file = String(line.prefix { $0 != " " })
+        #expect(FileManager.default.fileExists(atPath: "\(folder)/kernels/\(file)"), "\(line)")
+      }
+      #expect(lines.contains { $0.hasPrefix("convolution_tiled.cl ") && $0.contains("-DRESIDUAL=1") })
+      // Headers are in place.
+      let text = try String(contentsOfFile: "\(folder)/kernels/convolution_tiled.cl", encoding: .utf8)
+      #expect(!text.contains("#include"))
+    }
+  }
+}
