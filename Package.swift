@@ -26,7 +26,13 @@ let package = Package(
     // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    // The other formats that folders of photographs have, each by the library that is made for it. Libraries for all formats depend on a
+    // desktop's, change pixels of 16 bits and with alpha, or are not made for files from strangers. BMP is read without a library.
+    .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
+    .systemLibrary(name: "CGIF", providers: [.apt(["libgif-dev"])]),
+    .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4", providers: [.apt(["libtiff-dev"])]),
     .target(name: "PNGCodec", dependencies: ["CPNG"]),
+    .target(name: "TIFFCodec", dependencies: ["CTIFF"]),
 
     .target(name: "Compute"),
     .target(name: "CPUBackend", dependencies: ["Compute"]),
@@ -52,7 +58,9 @@ let package = Package(
     .target(name: "Models", dependencies: ["NN"]),
     .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
-    .target(name: "Images", dependencies: ["Compute", "CTurboJPEG", "Formats", "PNGCodec"]),
+    .target(
+      name: "Images",
+      dependencies: ["CGIF", "CTurboJPEG", "CWebP", "CZlib", "Compute", "Formats", "PNGCodec", "TIFFCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
     // Made from onnx.proto by Scripts/generate-onnx-proto.
     .target(

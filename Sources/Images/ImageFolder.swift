@@ -26,7 +26,7 @@ public struct ImageFolder: Sendable, Hashable {
   public let ignored: [String]
 
   /// What images are called, in any case; which of these formats a file has its first bytes say.
-  public static let extensions = ["jpg", "jpeg", "jpe", "jfif", "png"]
+  public static let extensions = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
   init(path: String, classes: [String], samples: [Sample], ignored: [String]) {
     self.path = path

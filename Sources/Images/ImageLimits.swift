@@ -2,8 +2,8 @@
 public struct ImageLimits: Hashable, Sendable {
   /// Pixels along either side.
   public var side: Int
-  /// Pixels in all, which take three bytes each, and while it is decoded a progressive JPEG six more, or one in CMYK twelve: of that
-  /// only half as many are allowed.
+  /// Pixels in all, which take three bytes each, and while they are decoded up to six more; of a JPEG in CMYK twelve: of that only half
+  /// as many are allowed.
   public var pixels: Int
   /// Bytes of the file.
   public var byteCount: Int

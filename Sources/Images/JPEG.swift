@@ -16,7 +16,7 @@ enum JPEG {
     guard width > 0, height > 0 else { throw Failure("\(name): corrupt JPEG, there is no image in it") }
     let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
     return ImageHeader(
-      format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes) ?? .topLeft)
+      format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes))
   }
 
   /// - Parameter reduction: 1, 2, 4 or 8: both sides are divided by this and rounded up.
@@ -68,16 +68,17 @@ enum JPEG {
     return bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xD9 }.map { $0 >= scan } ?? false
   }
 
-  /// That of the first EXIF segment before the image's data.
-  private static func orientation(_ bytes: [UInt8]) -> Orientation? {
-    let identifier = Array("Exif\0\0".utf8)
-    var found: Orientation?
+  /// What the first EXIF segment before the image's data says, or the last one of XMP.
+  private static func orientation(_ bytes: [UInt8]) -> Orientation {
+    let packet = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
+    var (exif, xmp): (ArraySlice<UInt8>?, ArraySlice<UInt8>?)
     segments(bytes) { marker, content in
-      guard marker == 0xE1, content.starts(with: identifier) else { return true }
-      found = EXIF.orientation(content.dropFirst(identifier.count))
-      return false
+      guard marker == 0xE1 else { return true }
+      if exif == nil, content.starts(with: EXIF.identifier) { exif = content }
+      if content.starts(with: packet) { xmp = content.dropFirst(packet.count) }
+      return true
     }
-    return found
+    return Orientation(exif: exif, xmp: xmp)
   }
 
   /// Goes through the segments before the image's data, as far as `isNext` says.

@@ -3,6 +3,14 @@ public enum Orientation: Int, CaseIterable, Sendable {
   case topLeft = 1
   case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
+  /// What a file's descriptions say, as Pillow's `exif_transpose` reads them: XMP counts where EXIF data have no such tag.
+  /// - Parameters:
+  ///   - exif: the EXIF data; nil where there are none.
+  ///   - xmp: the XMP packet; nil where there is none.
+  init(exif: ArraySlice<UInt8>?, xmp: ArraySlice<UInt8>?) {
+    self = Orientation(rawValue: exif.flatMap(EXIF.orientation) ?? xmp.flatMap(XMP.orientation) ?? 1) ?? .topLeft
+  }
+
   /// Whether rows become columns.
   public var isTransposed: Bool { rawValue >= 5 }
 
@@ -39,34 +47,5 @@ public enum Orientation: Int, CaseIterable, Sendable {
         }
       }
     }
-  }
-}
-
-/// The orientation in EXIF data, a TIFF structure (TIFF 6.0, section 2).
-enum EXIF {
-  private static let orientationTag = 0x0112
-  private static let shortType = 3
-
-  /// - Parameter bytes: from the TIFF header on, `II` or `MM`.
-  /// - Returns: nil where there is none, or none that makes sense: other EXIF data are often damaged, and the image whole.
-  static func orientation(_ bytes: ArraySlice<UInt8>) -> Orientation? {
-    let isLittle: Bool
-    switch bytes.prefix(4) {
-    case [0x49, 0x49, 42, 0]: isLittle = true
-    case [0x4D, 0x4D, 0, 42]: isLittle = false
-    default: return nil
-    }
-    func number(_ offset: Int, _ count: Int) -> Int? {
-      guard offset <= bytes.count - count else { return nil }
-      let part = bytes[(bytes.startIndex + offset)..<(bytes.startIndex + offset + count)]
-      return isLittle ? part.reversed().reduce(0) { $0 << 8 | Int($1) } : part.reduce(0) { $0 << 8 | Int($1) }
-    }
-    guard let directory = number(4, 4), let count = number(directory, 2) else { return nil }
-    for entry in 0..<count {
-      let offset = directory + 2 + 12 * entry
-      guard let tag = number(offset, 2), let type = number(offset + 2, 2), let value = number(offset + 8, 2) else { return nil }
-      if tag == orientationTag { return type == shortType ? Orientation(rawValue: value) : nil }
-    }
-    return nil
   }
 }

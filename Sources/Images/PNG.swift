@@ -12,7 +12,7 @@ enum PNG {
     func number(_ offset: Int) -> Int { bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) } }
     var offset = magic.count
     var size: (height: Int, width: Int)?
-    var orientation: Orientation?
+    var (exif, profile, xmp): (ArraySlice<UInt8>?, ArraySlice<UInt8>?, ArraySlice<UInt8>?)
     // Length, type, data, checksum.
     while offset + 12 <= bytes.count {
       let length = number(offset)
@@ -22,42 +22,39 @@ enum PNG {
         guard type == "IHDR", length == 13 else { throw Failure("\(name): corrupt PNG, it does not begin with a header") }
         size = (height: number(offset + 12), width: number(offset + 8))
       }
-      if type == "eXIf" { orientation = EXIF.orientation(bytes[offset + 8..<offset + 8 + length]) }
+      let content = bytes[offset + 8..<offset + 8 + length]
+      if type == "eXIf" {
+        exif = content
+      } else if let text = PNGText(type, content) {
+        if text.keyword == PNGText.exifProfile { profile = text.profile }
+        if text.keyword == PNGText.xmpPacket { xmp = text.text }
+      }
       if type == "IEND" { break }
       offset += 12 + length
     }
     guard let size else { throw Failure("\(name): truncated PNG, it ends within its header") }
-    return ImageHeader(format: .png, height: size.height, width: size.width, orientation: orientation ?? .topLeft)
+    return ImageHeader(
+      format: .png, height: size.height, width: size.width, orientation: Orientation(exif: exif ?? profile, xmp: xmp))
   }
 
   static func decode(_ image: EncodedImage) throws -> RGBImage {
     let (height, width) = (image.storedHeight, image.storedWidth)
     return try RGBImage(height: height, width: width) { pixels in
-      var message = noMessage
+      var message = CMessage(Int(PNG_CODEC_MESSAGE))
       let status = image.bytes.withUnsafeBufferPointer {
-        png_codec_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message)
+        png_codec_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message.characters)
       }
-      guard status == 0 else {
-        throw Failure("\(image.name): corrupt PNG, \(text(message))")
-      }
+      guard status == 0 else { throw Failure("\(image.name): corrupt PNG, \(message)") }
     }
   }
 
   /// - Throws: a ``Failure`` where there is not enough memory, or the image is too large for the format.
   static func encode(_ image: RGBImage) throws -> [UInt8] {
-    var (message, bytes, count) = (noMessage, UnsafeMutablePointer<UInt8>?.none, 0)
-    let status = png_codec_encode(image.pixels, UInt32(image.width), UInt32(image.height), &bytes, &count, &message)
-    guard status == 0 else {
-      throw Failure("cannot make a PNG of \(image.height)×\(image.width) pixels: \(text(message))")
-    }
+    var (message, bytes, count) = (CMessage(Int(PNG_CODEC_MESSAGE)), UnsafeMutablePointer<UInt8>?.none, 0)
+    let status = png_codec_encode(image.pixels, UInt32(image.width), UInt32(image.height), &bytes, &count, &message.characters)
+    guard status == 0 else { throw Failure("cannot make a PNG of \(image.height)×\(image.width) pixels: \(message)") }
     defer { free(bytes) }
     return Array(UnsafeBufferPointer(start: bytes, count: count))
-  }
-
-  private static let noMessage = [CChar](repeating: 0, count: Int(PNG_CODEC_MESSAGE))
-
-  private static func text(_ message: [CChar]) -> String {
-    String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 }
 

@@ -9,11 +9,16 @@
 struct source {
   const uint8_t *next;
   size_t left;
+  /* Whether more was wanted than there is. */
+  int ended;
 };
 
 static void read_bytes(png_structp png, png_bytep destination, size_t count) {
   struct source *source = png_get_io_ptr(png);
-  if (count > source->left) png_error(png, "the file ends early");
+  if (count > source->left) {
+    source->ended = 1;
+    png_error(png, "the file ends early");
+  }
   memcpy(destination, source->next, count);
   source->next += count;
   source->left -= count;
@@ -30,10 +35,15 @@ static void ignore(png_structp png, png_const_charp reason) {
   (void)reason;
 }
 
-int png_codec_decode(
-    const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]) {
+/* Whether all pixels have been written: libpng counts a row, and the pass that it ends, once it has. */
+static int is_whole(png_const_structp png, png_const_infop info, uint32_t height) {
+  if (png_get_interlace_type(png, info) == PNG_INTERLACE_NONE) return png_get_current_row_number(png) >= height;
+  return png_get_current_pass_number(png) >= PNG_INTERLACE_ADAM7_PASSES;
+}
+
+static int decode(
+    struct source *source, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]) {
   snprintf(message, PNG_CODEC_MESSAGE, "not enough memory");
-  struct source source = {bytes, count};
   /* Volatile: assigned between setjmp and longjmp. */
   png_structp volatile png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, fail, ignore);
   png_infop volatile info = NULL;
@@ -45,7 +55,7 @@ int png_codec_decode(
     info = png_create_info_struct(png);
     rows = malloc(height * sizeof *rows);
     if (info == NULL || rows == NULL) png_error(png, "not enough memory");
-    png_set_read_fn(png, &source, read_bytes);
+    png_set_read_fn(png, source, read_bytes);
     png_set_user_limits(png, width, height);
     /* Text and profiles inflate; nothing here needs them. */
     png_set_chunk_malloc_max(png, 8 << 20);
@@ -68,10 +78,19 @@ int png_codec_decode(
     png_read_image(png, rows);
     png_read_end(png, NULL);
     status = 0;
+  } else if (source->ended && info != NULL && is_whole(png, info, height)) {
+    /* Only what follows the pixels is missing. */
+    status = 0;
   }
   free(rows);
   png_infop described = info;
   png_structp reader = png;
   png_destroy_read_struct(&reader, &described, NULL);
   return status;
+}
+
+int png_codec_decode(
+    const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]) {
+  struct source source = {bytes, count, 0};
+  return decode(&source, pixels, width, height, message);
 }

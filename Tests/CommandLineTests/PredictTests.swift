@@ -67,7 +67,7 @@ import Testing
       try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/val/bee/0.png"))
       let text = try run(
         "predict --checkpoint run/last.safetensors --top 1 data/val/ant/1.png data/val/bee --batch-size 1", in: folder)
-      #expect(text.code == 1 && text.errorLines.count == 1 && text.complaint.contains("data/val/bee/0.png: neither"))
+      #expect(text.code == 1 && text.errorLines.count == 1 && text.complaint.contains("data/val/bee/0.png: not an image"))
       let lines = text.out.split(separator: "\n")
       #expect(lines.count == 10 && lines[0] == "data/val/ant/1.png" && lines[1].contains(" %  "), "\(text.out)")
       let table = try run("evaluate --checkpoint run/last.safetensors --data data --damaged skip", in: folder)

@@ -2,7 +2,7 @@ import Images
 import Testing
 
 @Suite struct DecodingTests {
-  /// The same library, the same settings: JPEG as well as PNG come out as Pillow's do, byte for byte.
+  /// All formats come out as Pillow's do, byte for byte, turned as it turns them.
   @Test(arguments: Fixtures.pictures) func asPillow(_ name: String) throws {
     let expected = try Fixtures.image(name)
     let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
@@ -58,6 +58,18 @@ import Testing
     for (_, change) in faults { change(&damaged) }
     damaged.removeLast(damaged.count / 4)
     #expect(failureMessage { _ = try EncodedImage(damaged, name: "it").decoded() }.hasPrefix("it: corrupt JPEG"))
+  }
+
+  /// What follows the pixels may be missing: the end of a PNG and its checksum, the end of a GIF's blocks.
+  @Test(arguments: [
+    ("rgb.png", 12), ("rgb.png", 16), ("rgba-interlaced.png", 16), ("grey1.png", 12), ("one-pixel.png", 14),
+    ("palette.gif", 1), ("interlaced.gif", 2),
+  ]) func whatEndsBehindItsPixelsIsWhole(_ name: String, missing: Int) throws {
+    let bytes = try Fixtures.bytes(name)
+    let decoded = try EncodedImage(Array(bytes.dropLast(missing)), name: name).decoded()
+    #expect(decoded == (try Fixtures.image(name)))
+    let damaged = Array(bytes.dropLast(missing + 12))
+    _ = failureMessage { _ = try EncodedImage(damaged, name: name).decoded() }
   }
 
   @Test func extensionsAreHints() throws {

@@ -9,6 +9,16 @@ import Testing
     for name in names { try write([], to: "\(folder)/\(name)") }
   }
 
+  /// All formats that are read, by their usual names in any case.
+  @Test func allFormatsAreListed() throws {
+    try withTemporaryFolder { folder in
+      let names = ["a.jpg", "b.jpeg", "c.png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF"]
+      try make("\(folder)/class", names + ["i.heic"])
+      #expect(try ImageFolder(folder).samples.map(\.path) == names.map { "\(folder)/class/\($0)" })
+      #expect(try ImageFiles.find([folder]).images.count == names.count)
+    }
+  }
+
   @Test func orderAndLabels() throws {
     try withTemporaryFolder { folder in
       try make(

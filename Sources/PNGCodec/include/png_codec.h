@@ -9,7 +9,7 @@
 
 /* Decodes a PNG to 8-bit RGB [height,width,3]: palettes and fewer bits expanded, of 16 bits the upper eight, alpha and tRNS
    dropped, gamma and colour profiles not applied.
-   pixels has room for height*width*3 bytes, and the image must be of that size.
+   pixels has room for height*width*3 bytes, and the image must be of that size. A file that ends behind its image data is taken.
    Returns 0, or 1 with what is wrong in message. */
 int png_codec_decode(
     const uint8_t *bytes, size_t count, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]);

@@ -1,0 +1,220 @@
+import Compute
+
+/// BMP files of Windows and OS/2 (Microsoft, "Bitmap Storage"), read here: no kept library of Debian reads them that does not bring a
+/// desktop along, and the format is a header before plain or run-length coded rows.
+///
+/// Palettes of 1, 4 and 8 bits, also run-length coded; 16, 24 and 32 bits with any fields of bits; alpha is dropped.
+enum BMP {
+  private static let magic = Array("BM".utf8)
+  /// Bytes before the header that is read here: the magic, the file's size, and where the pixels begin.
+  private static let fileHeader = 14
+  /// Bytes of the headers of OS/2 and of all versions of Windows.
+  private static let (oldHeader, headers) = (12, [12, 40, 52, 56, 64, 108, 124])
+
+  private enum Compression: Int {
+    case none, rle8, rle4, bitFields
+  }
+
+  static func isBMP(_ bytes: [UInt8]) -> Bool {
+    bytes.starts(with: magic) && number(bytes, fileHeader, 4).map(headers.contains) ?? false
+  }
+
+  /// - Throws: a ``Failure`` where the header is damaged or of a kind that is not supported.
+  static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
+    let layout = try Layout(bytes, name)
+    return ImageHeader(format: .bmp, height: layout.height, width: layout.width, orientation: .topLeft)
+  }
+
+  static func decode(_ image: EncodedImage) throws -> RGBImage {
+    let layout = try Layout(image.bytes, image.name)
+    let (height, width) = (layout.height, layout.width)
+    let indices =
+      layout.compression == .rle8 || layout.compression == .rle4 ? try runs(image.bytes, layout, image.name) : nil
+    if indices == nil { try layout.requireRows(of: image.bytes, image.name) }
+    return RGBImage(height: height, width: width) { pixels in
+      for row in 0..<height {
+        var target = (layout.isTopDown ? row : height - 1 - row) * width * 3
+        for column in 0..<width {
+          let color: SIMD3<UInt8> =
+            if let indices { layout.palette[Int(indices[row * width + column])] } else {
+              layout.color(image.bytes, row: row, column: column)
+            }
+          (pixels[target], pixels[target + 1], pixels[target + 2]) = (color.x, color.y, color.z)
+          target += 3
+        }
+      }
+    }
+  }
+
+  /// A number of so many bytes, the least significant first; nil beyond the end.
+  private static func number(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> Int? {
+    guard offset >= 0, offset <= bytes.count - count else { return nil }
+    return bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | Int($1) }
+  }
+
+  /// The values of a run-length coded image, [height,width], row by row as they are stored. What an early end leaves out is 0.
+  private static func runs(_ bytes: [UInt8], _ layout: Layout, _ name: String) throws -> [UInt8] {
+    let (width, count, isHalf) = (layout.width, layout.height * layout.width, layout.compression == .rle4)
+    var values = [UInt8](repeating: 0, count: count)
+    var (place, next) = (layout.pixels, 0)
+    func byte() throws -> UInt8 {
+      guard place < bytes.count else { throw Failure("\(name): corrupt BMP, it ends within its pixels") }
+      defer { place += 1 }
+      return bytes[place]
+    }
+    while next < count {
+      let (length, value) = (Int(try byte()), try byte())
+      if length > 0 {
+        // No further than the row goes.
+        for index in 0..<min(length, width - next % width) {
+          values[next + index] = isHalf ? (index.isMultiple(of: 2) ? value >> 4 : value & 15) : value
+        }
+        next += min(length, width - next % width)
+        continue
+      }
+      switch value {
+      case 0: next = (next + width - 1) / width * width  // The end of a row.
+      case 1: return values
+      case 2:
+        let (right, rows) = (Int(try byte()), Int(try byte()))
+        next += right + rows * width
+      default:
+        let literals = min(Int(value), count - next)
+        var pair: UInt8 = 0
+        for index in 0..<literals {
+          if !isHalf || index.isMultiple(of: 2) { pair = try byte() }
+          values[next + index] = isHalf ? (index.isMultiple(of: 2) ? pair >> 4 : pair & 15) : pair
+        }
+        next += literals
+        // They end at an even place.
+        if !place.isMultiple(of: 2) { place += 1 }
+      }
+    }
+    return values
+  }
+
+  /// What the header says.
+  private struct Layout {
+    let height, width: Int
+    let isTopDown: Bool
+    let bits: Int
+    let compression: Compression
+    /// Where the pixels begin.
+    let pixels: Int
+    /// Of 256 values; black for those that the file's lacks. Empty for more than 8 bits.
+    let palette: [SIMD3<UInt8>]
+    /// The bits of red, green and blue.
+    let fields: [BitField]
+
+    /// Bytes from one row to the next.
+    private var stride: Int { (width * bits + 31) / 32 * 4 }
+
+    init(_ bytes: [UInt8], _ name: String) throws {
+      func damaged(_ what: String) -> Failure { Failure("\(name): corrupt BMP, \(what)") }
+      func read(_ offset: Int, _ count: Int) throws -> Int {
+        guard let value = number(bytes, offset, count) else { throw damaged("it ends within its header") }
+        return value
+      }
+      let begin = BMP.fileHeader
+      let size = try read(begin, 4)
+      let isOld = size == BMP.oldHeader
+      width = try isOld ? read(begin + 4, 2) : read(begin + 4, 4)
+      let rows = try isOld ? read(begin + 6, 2) : read(begin + 8, 4)
+      // Of 32 bits with a sign: below zero where the upper row comes first.
+      isTopDown = !isOld && rows >= 1 << 31
+      height = isTopDown ? 1 << 32 - rows : rows
+      bits = try isOld ? read(begin + 10, 2) : read(begin + 14, 2)
+      let code = try isOld ? 0 : read(begin + 16, 4)
+      guard let compression = Compression(rawValue: code) else {
+        throw Failure("\(name): a BMP of compression \(code), which is not supported")
+      }
+      let isRight =
+        switch compression {
+        case .none: [1, 4, 8, 16, 24, 32].contains(bits)
+        case .rle8: bits == 8
+        case .rle4: bits == 4
+        case .bitFields: [16, 24, 32].contains(bits)
+        }
+      guard isRight else { throw damaged("\(bits) bits a pixel do not go with compression \(code)") }
+      self.compression = compression
+      var end = begin + size
+      var fields = BitField.usual(bits)
+      if compression == .bitFields {
+        // In the header from its second version on, else behind it.
+        let masks = try (0..<3).map { try read(begin + 40 + 4 * $0, 4) }
+        if size == 40 { end += 12 }
+        if masks != [0, 0, 0] {
+          let found = masks.compactMap(BitField.init)
+          let most = 1 << bits
+          guard found.count == 3, masks.allSatisfy({ $0 < most }) else { throw damaged("its fields of bits make no sense") }
+          fields = found
+        }
+      }
+      self.fields = fields
+      (palette, end) = Self.palette(bytes, at: end, bits: bits, count: isOld ? 0 : try read(begin + 32, 4), isOld: isOld)
+      let told = try read(10, 4)
+      // Some programs tell nothing, or where the palette begins.
+      pixels = told == 0 || (told == begin + size && bits <= 8) ? end : told
+    }
+
+    /// - Returns: the colors, and where they end in the file.
+    private static func palette(
+      _ bytes: [UInt8], at begin: Int, bits: Int, count: Int, isOld: Bool
+    ) -> ([SIMD3<UInt8>], Int) {
+      guard bits <= 8 else { return ([], begin) }
+      let (stored, entry) = (count == 0 ? 1 << bits : count, isOld ? 3 : 4)
+      var colors = [SIMD3<UInt8>](repeating: SIMD3(), count: 256)
+      for index in 0..<min(stored, 256) {
+        let place = begin + index * entry
+        guard place + 3 <= bytes.count else { break }
+        colors[index] = SIMD3(bytes[place + 2], bytes[place + 1], bytes[place])
+      }
+      return (colors, begin + stored * entry)
+    }
+
+    /// - Throws: a ``Failure`` where the file ends before the last pixel.
+    func requireRows(of bytes: [UInt8], _ name: String) throws {
+      guard pixels + (height - 1) * stride + (width * bits + 7) / 8 <= bytes.count else {
+        throw Failure("\(name): corrupt BMP, it ends within its pixels")
+      }
+    }
+
+    /// The color of a pixel of a stored row.
+    func color(_ bytes: [UInt8], row: Int, column: Int) -> SIMD3<UInt8> {
+      let begin = pixels + row * stride
+      switch bits {
+      case 1...8:
+        let bit = column * bits
+        return palette[Int(bytes[begin + bit / 8] >> (8 - bits - bit % 8)) & (1 << bits - 1)]
+      case 24 where compression == .none:
+        return SIMD3(bytes[begin + 3 * column + 2], bytes[begin + 3 * column + 1], bytes[begin + 3 * column])
+      default:
+        let place = begin + column * bits / 8
+        var value = 0
+        for byte in 0..<bits / 8 { value |= Int(bytes[place + byte]) << (8 * byte) }
+        return SIMD3(fields[0].byte(value), fields[1].byte(value), fields[2].byte(value))
+      }
+    }
+  }
+
+  /// Neighboring bits of a pixel that are one color.
+  private struct BitField {
+    private let shift, most: Int
+
+    /// - Returns: nil for bits that are none, or no neighbors.
+    init?(mask: Int) {
+      guard mask > 0 else { return nil }
+      shift = mask.trailingZeroBitCount
+      most = mask >> shift
+      if most & (most + 1) != 0 { return nil }
+    }
+
+    /// Those of pixels that have no masks of their own.
+    static func usual(_ bits: Int) -> [BitField] {
+      (bits == 16 ? [0x7C00, 0x3E0, 0x1F] : [0xFF0000, 0xFF00, 0xFF]).compactMap(BitField.init)
+    }
+
+    /// The color in eight bits.
+    func byte(_ value: Int) -> UInt8 { UInt8((value >> shift & most) * 255 / most) }
+  }
+}
