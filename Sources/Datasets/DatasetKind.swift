@@ -25,17 +25,21 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - path: the data set's file or folder; nil for the place where the system keeps it. For ``folder`` that of the classes' folders.
   ///   - imageSize: height and width of the images that come from ``folder``; the others have their own.
+  ///   - evaluation: how the images of ``folder`` are prepared where they are not cropped at random; nil for the usual manner.
   ///   - normalization: of the images of ``folder``, which become grey where it is of one channel; nil for ImageNet's.
   ///   - damaged: what happens to images of ``folder`` that cannot be decoded.
   /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
   public func open(
-    from path: String?, imageSize: Int, normalization: Normalization? = nil, damaged: DamagedImages = .fail
+    from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
+    damaged: DamagedImages = .fail
   ) throws -> LabelledSplits {
     if let path { try requireKind(of: path) }
     guard self == .folder else { return LabelledSplits(try load(from: path)) }
+    let evaluation = try evaluation?.transform(crop: imageSize)
     let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
-      PhotographDataset(folder, imageSize: imageSize, normalization: normalization ?? .imageNet, damaged: damaged)
+      PhotographDataset(
+        folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
     }
     return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation))
   }

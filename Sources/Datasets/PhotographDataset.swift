@@ -10,6 +10,8 @@ public struct PhotographDataset: StreamedImages {
   public private(set) var items: [ImageItem]
   /// Height and width of what the network sees.
   public let imageSize: Int
+  /// How images are prepared that are not cropped at random.
+  public let evaluation: EvaluationTransform
   /// What happens to images that cannot be decoded.
   public let damaged: DamagedImages
   /// Files that are not called images, and are passed over.
@@ -21,9 +23,12 @@ public struct PhotographDataset: StreamedImages {
   public let normalization: Normalization
   public var shape: Shape { [items.count, imageSize, imageSize, normalization.mean.count] }
 
-  /// - Precondition: the folder has images, the size is positive, and the normalisation is of one channel or three.
+  /// - Parameter evaluation: how images are prepared that are not cropped at random; nil for the usual manner.
+  /// - Precondition: the folder has images, the size is positive and that of `evaluation`'s crop, and the normalisation is of one channel
+  ///   or three.
   public init(
-    _ folder: ImageFolder, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
+    _ folder: ImageFolder, imageSize: Int, evaluation: EvaluationTransform? = nil, normalization: Normalization = .imageNet,
+    damaged: DamagedImages = .fail
   ) {
     precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
     precondition(
@@ -36,6 +41,8 @@ public struct PhotographDataset: StreamedImages {
     classes = folder.classes
     items = folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
     self.imageSize = imageSize
+    self.evaluation = evaluation ?? .usual(crop: imageSize)
+    precondition(self.evaluation.crop == imageSize, "[PhotographDataset] \(self.evaluation) for images of \(imageSize) pixels")
     self.normalization = normalization
     self.damaged = damaged
     ignored = folder.ignored
@@ -78,7 +85,7 @@ public struct PhotographDataset: StreamedImages {
       } else if let augmentation, augmentation.padding > 0 || augmentation.flip {
         PaddedCropTransform(size: imageSize, augmentation: augmentation, seed: seed, epoch: epoch)
       } else {
-        EvaluationTransform.usual(crop: imageSize)
+        evaluation
       }
     let changes = augmentation?.pixelAugmentation(seed: seed, epoch: epoch)
     let loader = FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)

@@ -17,7 +17,8 @@ public struct FiveCrops: ImageTransform, Hashable {
     // Each by itself: all of a very long picture would be too much.
     for (index, area) in Self.areas(height: height, width: width, of: evaluation.crop, evaluation.crop).enumerated() {
       let target = UnsafeMutableBufferPointer(rebasing: pixels[index * cropBytes..<(index + 1) * cropBytes])
-      decoded.resize(decoded.area, nil, Resampled(height: height, width: width, window: area), into: target)
+      let result = Resampled(height: height, width: width, window: area, interpolation: evaluation.interpolation)
+      decoded.resize(decoded.area, nil, result, into: target)
     }
   }
 

@@ -24,20 +24,23 @@ extension ImageTransform {
 public struct EvaluationTransform: ImageTransform, Hashable {
   /// Pixels of the shorter side before the crop, and of the crop's sides.
   public let resize, crop: Int
+  /// How the image is resized.
+  public let interpolation: Interpolation
 
   public var height: Int { crop }
   public var width: Int { crop }
 
   /// - Precondition: the crop is positive and no larger than what it is cut from.
-  public init(resize: Int = 256, crop: Int = 224) {
+  public init(resize: Int = 256, crop: Int = 224, interpolation: Interpolation = .bilinear) {
     precondition(crop > 0 && crop <= resize, "[EvaluationTransform] \(crop) of \(resize)")
     self.resize = resize
     self.crop = crop
+    self.interpolation = interpolation
   }
 
   /// The proportion of He et al. 2015: 256 for crops of 224.
-  public static func usual(crop: Int) -> EvaluationTransform {
-    EvaluationTransform(resize: Int((Double(crop) * 256 / 224).rounded()), crop: crop)
+  public static func usual(crop: Int, interpolation: Interpolation = .bilinear) -> EvaluationTransform {
+    EvaluationTransform(resize: Int((Double(crop) * 256 / 224).rounded()), crop: crop, interpolation: interpolation)
   }
 
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
@@ -60,7 +63,8 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     let (height, width) = Self.resizedSize(of: image, shorter: resize)
     let window = PixelArea(
       top: Self.centre(height - crop), left: Self.centre(width - crop), height: crop, width: crop)
-    image.resize(image.area, nil, Resampled(height: height, width: width, window: window), into: pixels)
+    let result = Resampled(height: height, width: width, window: window, interpolation: interpolation)
+    image.resize(image.area, nil, result, into: pixels)
   }
 
   /// Half of what a crop leaves, as torchvision rounds it.

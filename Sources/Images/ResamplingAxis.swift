@@ -1,8 +1,8 @@
-/// Which source pixels make up each pixel of a result along one axis, and by what weights: the triangle filter, widened by the
-/// reduction so that nothing aliases.
+/// Which source pixels make up each pixel of a result along one axis, and by what weights: a filter f, widened by the reduction so that
+/// nothing aliases.
 ///
-/// A result of n pixels from a source interval of length L has the scale s = L/n and the support r = max(s, 1): its pixel i, whose
-/// centre lies at c = begin + (i + ½)s, is the weighted mean of the source pixels j around c by max(0, 1 − |j + ½ − c|/r). Weights are
+/// A result of n pixels from a source interval of length L has the scale s = L/n, and the filter is widened by r = max(s, 1): the pixel i,
+/// whose centre lies at c = begin + (i + ½)s, is the weighted mean of the source pixels j around c by f((j + ½ − c)/r). Weights are
 /// rounded to integers of 22 fractional bits, as Pillow does it, so that results are equal to the last bit.
 struct ResamplingAxis {
   /// Fractional bits of the weights: 8 bits of a pixel and these leave 2 of 32 to spare.
@@ -30,9 +30,13 @@ struct ResamplingAxis {
   ///   - count: pixels of the whole result.
   ///   - window: those that are wanted.
   ///   - reversed: whether the wanted ones come last to first.
-  init(sourceCount: Int, begin: Float, end: Float, count: Int, window: Range<Int>, reversed: Bool = false) {
+  init(
+    _ interpolation: Interpolation, sourceCount: Int, begin: Float, end: Float, count: Int, window: Range<Int>,
+    reversed: Bool = false
+  ) {
     let scale = Double(end - begin) / Double(count)
-    let support = max(scale, 1)
+    let support = max(scale, 1) * interpolation.support
+    let inverse = 1 / max(scale, 1)
     pixels.reserveCapacity(window.count)
     taps.reserveCapacity(window.count * (2 * Int(support) + 2))
     for offset in 0..<window.count {
@@ -40,12 +44,12 @@ struct ResamplingAxis {
       let centre = Double(begin) + (Double(index) + 0.5) * scale
       let first = max(0, Int(centre - support + 0.5))
       let last = min(sourceCount, Int(centre + support + 0.5))
-      let inverse = 1 / support
-      let weights = (first..<last).map { max(0, 1 - abs((Double($0) - centre + 0.5) * inverse)) }
+      let weights = (first..<last).map { interpolation.weight(at: (Double($0) - centre + 0.5) * inverse) }
       let sum = weights.reduce(0, +)
       pixels.append(Pixel(first: first, tap: taps.count, count: weights.count))
       for weight in weights {
-        let fixed = Int(weight / sum * Double(1 << Self.fractionBits) + 0.5)
+        // To the nearest, halves away from zero.
+        let fixed = Int(weight / sum * Double(1 << Self.fractionBits) + (weight < 0 ? -0.5 : 0.5))
         taps.append(Tap(low: Int16(fixed & (1 << Self.lowBits - 1)), high: Int16(fixed >> Self.lowBits)))
       }
     }

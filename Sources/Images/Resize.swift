@@ -13,14 +13,17 @@ public struct SourceBox: Hashable, Sendable {
 }
 
 extension RGBImage {
-  /// The image in another size, by an antialiased triangle filter: byte for byte what `resize(…, BILINEAR, box)` of Pillow 13 gives, and so
-  /// torchvision's transforms on its images. Earlier versions of Pillow differ by 1 where the height shrinks far more than the width.
+  /// The image in another size, by an antialiased filter: byte for byte what `resize(…, BILINEAR, box)` or `BICUBIC` of Pillow 13 gives,
+  /// and so torchvision's transforms on its images. Earlier versions of Pillow differ by 1 where the height shrinks far more than the
+  /// width.
   /// - Parameters:
   ///   - box: what becomes the whole result; nil for all of it. Pixels beside it take part, where the filter reaches them.
   ///   - window: the part of the result that is wanted; nil for all of it.
   /// - Precondition: the sizes are positive, the box lies within the image and the window within the result, and neither is empty.
-  public func resized(height: Int, width: Int, from box: SourceBox? = nil, window: PixelArea? = nil) -> RGBImage {
-    let result = Resampled(height: height, width: width, window: window)
+  public func resized(
+    height: Int, width: Int, from box: SourceBox? = nil, window: PixelArea? = nil, _ interpolation: Interpolation = .bilinear
+  ) -> RGBImage {
+    let result = Resampled(height: height, width: width, window: window, interpolation: interpolation)
     return RGBImage(height: result.window.height, width: result.window.width) { resize(area, box, result, into: $0) }
   }
 
@@ -40,10 +43,10 @@ extension RGBImage {
       window.fits(height: result.height, width: result.width) && target.count == window.height * window.width * 3,
       "[resize] \(window) of \(result.height)×\(result.width) into \(target.count) bytes")
     let columns = ResamplingAxis(
-      sourceCount: area.width, begin: box.left, end: box.right, count: result.width,
+      result.interpolation, sourceCount: area.width, begin: box.left, end: box.right, count: result.width,
       window: window.left..<window.left + window.width, reversed: result.isFlipped)
     let rows = ResamplingAxis(
-      sourceCount: area.height, begin: box.top, end: box.bottom, count: result.height,
+      result.interpolation, sourceCount: area.height, begin: box.top, end: box.bottom, count: result.height,
       window: window.top..<window.top + window.height)
     pixels.withUnsafeBufferPointer { source in
       guard let bytes = source.baseAddress, let target = target.baseAddress else { return }
@@ -87,13 +90,17 @@ struct Resampled {
   /// The part that is wanted.
   let window: PixelArea
   /// Whether the part is mirrored left to right.
-  var isFlipped = false
+  let isFlipped: Bool
+  let interpolation: Interpolation
 
-  init(height: Int, width: Int, window: PixelArea? = nil, isFlipped: Bool = false) {
+  init(
+    height: Int, width: Int, window: PixelArea? = nil, isFlipped: Bool = false, interpolation: Interpolation = .bilinear
+  ) {
     self.height = height
     self.width = width
     self.window = window ?? PixelArea(top: 0, left: 0, height: height, width: width)
     self.isFlipped = isFlipped
+    self.interpolation = interpolation
   }
 }
 

@@ -1,16 +1,19 @@
 /// All of an image, brought to one size whatever its own proportions.
 public struct WholeImageTransform: ImageTransform, Hashable {
   public let height, width: Int
+  /// How the image is resized.
+  public let interpolation: Interpolation
 
-  /// - Precondition: both are positive.
-  public init(height: Int, width: Int) {
+  /// - Precondition: both sides are positive.
+  public init(height: Int, width: Int, interpolation: Interpolation = .bilinear) {
     precondition(height > 0 && width > 0, "[WholeImageTransform] \(height)×\(width)")
     self.height = height
     self.width = width
+    self.interpolation = interpolation
   }
 
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     let decoded = try image.decoded()
-    decoded.resize(decoded.area, nil, Resampled(height: height, width: width), into: pixels)
+    decoded.resize(decoded.area, nil, Resampled(height: height, width: width, interpolation: interpolation), into: pixels)
   }
 }

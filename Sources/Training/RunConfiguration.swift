@@ -59,6 +59,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var randomCrop: RandomResizedCrop?
   /// Height and width to which photographs are brought; nil for data sets that have a size of their own.
   public var imageSize: Int?
+  /// How photographs are prepared where they are not cropped at random; nil for the usual manner, as in runs from before this option.
+  public var evaluation: EvaluationRecipe?
   /// How photographs become the network's input; nil for ImageNet's.
   public var normalization: Normalization?
   /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
@@ -145,6 +147,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(
       imageSize.map { (1...Self.largestImage).contains($0) } ?? true,
       "--image-size \(imageSize ?? 0): it must be from 1 to \(Self.largestImage)")
+    if let evaluation, let imageSize { _ = try evaluation.transform(crop: imageSize) }
     try demand(
       normalization?.fits(channels: model.channels) ?? true,
       "normalization: a finite mean and a deviation above 0 are needed for each of \(model.channels) channels")

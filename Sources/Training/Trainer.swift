@@ -122,7 +122,7 @@ public final class Trainer {
       of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
       on: backend, onDamage: onDamage)
     validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
-    description = Weights.Description(model: configuration.model, dataset: train)
+    description = Weights.Description(model: configuration.model, dataset: train, evaluation: configuration.evaluation)
 
     let epochSteps = EpochSteps(images: train.count, configuration)
     (stepsPerEpoch, batchesPerStep) = (epochSteps.count, epochSteps.batchesPerStep)

@@ -2,6 +2,7 @@ import Compute
 import Datasets
 import Formats
 import Foundation
+import Images
 import Models
 import NN
 
@@ -24,14 +25,17 @@ public struct Weights {
     public var dataset: String?
     /// [height, width] of the images it was trained on; nil where they are not known.
     public var imageSize: [Int]?
+    /// How photographs are prepared for it; nil for the usual manner, and where that is not known.
+    public var evaluation: EvaluationRecipe?
 
     /// Of a network that is trained on a data set.
-    public init(model: ModelConfiguration, dataset: some LabelledImages) {
+    public init(model: ModelConfiguration, dataset: some LabelledImages, evaluation: EvaluationRecipe? = nil) {
       self.model = model
       classes = dataset.classes
       normalization = dataset.normalization
       self.dataset = dataset.name
       imageSize = [dataset.shape[1], dataset.shape[2]]
+      self.evaluation = evaluation
     }
 
     /// What a file's metadata says; nil where this project did not write it.
@@ -44,6 +48,9 @@ public struct Weights {
       let sides = 1...RunConfiguration.largestImage
       guard imageSize.map({ $0.count == 2 && $0.allSatisfy(sides.contains) }) ?? true else {
         throw Failure("its metadata '\(Weights.key)' is damaged: no images have the size \(imageSize ?? [])")
+      }
+      guard evaluation?.isPossible ?? true else {
+        throw Failure("its metadata '\(Weights.key)' is damaged: it describes a resize of images that is impossible")
       }
       guard normalization?.fits(channels: model.channels) ?? true else {
         throw Failure("its metadata '\(Weights.key)' is damaged: its normalization does not fit \(model.channels) channels")

@@ -42,6 +42,8 @@ struct Checkpoint {
   let dataset: String?
   /// Whether the file itself tells size and normalisation of the images.
   let tellsImages: Bool
+  /// How photographs are prepared for it; nil where that is not known.
+  let evaluation: EvaluationRecipe?
   /// Height and width of the images that it is meant for, and whether it takes no others.
   let imageSize: (height: Int, width: Int)
   let isSizeFixed: Bool
@@ -62,6 +64,7 @@ struct Checkpoint {
       (normalization, dataset) = (known.training?.normalization, known.training?.dataset)
       (imageSize, isSizeFixed) = (known.fixedSize ?? size ?? (224, 224), known.fixedSize != nil)
       tellsImages = known.training != nil
+      evaluation = known.training?.evaluation
       network = .onnx(model)
       return
     }
@@ -75,6 +78,7 @@ struct Checkpoint {
     imageSize = known.imageSize.map { ($0[0], $0[1]) } ?? (usual, usual)
     isSizeFixed = false
     tellsImages = weights.description != nil
+    evaluation = known.evaluation
     network = .resNet(weights, model)
   }
 
@@ -121,16 +125,29 @@ struct Checkpoint {
 
   /// How image files come to the size that the network takes: as in training where that was on photographs, and as usual with
   /// these for networks from elsewhere that take larger images; small pictures were seen whole.
-  /// - Parameter size: height and width, where others than ``imageSize`` are asked for.
-  /// - Throws: ``Failure`` for a size that the network does not take.
-  func preparation(size: Int?) throws -> ImagePreparation {
+  /// - Parameters:
+  ///   - size: height and width, where others than ``imageSize`` are asked for.
+  ///   - options: how photographs are resized, where that is asked for: whether their center is cut out then follows from it.
+  /// - Throws: ``Failure`` for a size that the network does not take; a usage error for options that are impossible with it.
+  func preparation(size: Int?, _ options: ResizeOptions) throws -> ImagePreparation {
     if let size, isSizeFixed, imageSize != (size, size) {
       throw Failure("\(path): \(name) takes images of \(imageSize.height)×\(imageSize.width) only, not --image-size \(size)")
     }
     let (height, width) = size.map { ($0, $0) } ?? imageSize
     let isPhotographic = dataset.map { $0 == DatasetKind.folder.rawValue } ?? (min(height, width) >= Self.leastPhotograph)
-    return isPhotographic && height == width
-      ? .centre(.usual(crop: height)) : .whole(WholeImageTransform(height: height, width: width))
+    if height != width, options.resize != nil || options.cropFraction != nil {
+      throw usageError(
+        "\(path): \(name) takes images of \(height)×\(width), which are resized as a whole: leave \(options.given ?? "") out")
+    }
+    let known = try about(path) {
+      try options.recipe(completedBy: evaluation, trainedOn: [imageSize.height], crop: height)
+    }
+    let recipe = known ?? EvaluationRecipe()
+    guard height == width, isPhotographic || recipe.saysSize else {
+      return .whole(
+        WholeImageTransform(height: height, width: width, interpolation: recipe.interpolation ?? .bilinear))
+    }
+    return .centre(try recipe.transform(crop: height))
   }
 
   /// - Throws: ``Failure`` where a data set's images or labels are not what the network is built for.

@@ -23,6 +23,8 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "Height and width of the images of 'folder'. Default: those of training, else what is usual for the network.")
   var imageSize: Int?
 
+  @OptionGroup var resizing: ResizeOptions
+
   @OptionGroup var normalization: NormalizationOptions
 
   @Option(help: "Whether images of 'folder' that cannot be decoded end it or are left out: fail or skip. Default: fail.")
@@ -59,7 +61,8 @@ struct EvaluateCommand: ParsableCommand {
     guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
-    let aboutPhotographs = imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : normalization.given
+    let aboutPhotographs =
+      imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : resizing.given ?? normalization.given
     if dataset != .folder, let option = aboutPhotographs {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
@@ -99,7 +102,7 @@ struct EvaluateCommand: ParsableCommand {
         cropSize: checkpoint.imageSize)
     case let photographs as PhotographDataset:
       return try DecodedImages(
-        photographs.items, try checkpoint.preparation(size: imageSize), channels: checkpoint.channels == 1 ? 1 : 3,
+        photographs.items, try checkpoint.preparation(size: imageSize, resizing), channels: checkpoint.channels == 1 ? 1 : 3,
         batchSize: batchSize, augmentation: augmentation.tta, damaged: photographs.damaged)
     default: throw Failure("the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Formats
+import Images
 import Models
 import ONNX
 import Training
@@ -22,6 +23,8 @@ struct ImportCommand: ParsableCommand {
 
   @Option(help: "Height and width of the images that the weights were trained on. Default: 224 for the ImageNet family.")
   var imageSize: Int?
+
+  @OptionGroup var resizing: ResizeOptions
 
   @OptionGroup var classNames: ClassNamesOption
 
@@ -47,14 +50,28 @@ struct ImportCommand: ParsableCommand {
       }
       description.normalization = given
     }
+    description.evaluation = try evaluation(of: description)
     description.imageSize = imageSize.map { [$0, $0] } ?? description.imageSize
     try weights.write(model, description, to: output)
     print(describe(model, output))
-    if weights.description == nil { describeImages(description) }
+    if weights.description == nil { try describeImages(description) }
+  }
+
+  /// How photographs are prepared for the network, as the options say, or else as the weights do.
+  private func evaluation(of description: Weights.Description) throws -> EvaluationRecipe? {
+    guard let size = imageSize.map({ [$0, $0] }) ?? description.imageSize else {
+      guard let option = resizing.given else { return description.evaluation }
+      throw usageError("\(option) needs --image-size: \(input) does not say how large its images are")
+    }
+    if size[0] != size[1], let option = resizing.given {
+      throw usageError(
+        "\(option): images of \(size[0])×\(size[1]) are not cut from photographs: leave it out, or add --image-size")
+    }
+    return try resizing.recipe(completedBy: description.evaluation, trainedOn: description.imageSize, crop: size[0])
   }
 
   /// Says what was assumed or given of the images, as the weights do not tell.
-  private func describeImages(_ description: Weights.Description) {
+  private func describeImages(_ description: Weights.Description) throws {
     guard let size = description.imageSize else { return }
     let manner =
       switch description.normalization {
@@ -62,7 +79,14 @@ struct ImportCommand: ParsableCommand {
       case .imageNet: "as for torchvision's models"
       default: "as --mean and --std say"
       }
-    print("its images are \(size[0])×\(size[1]) pixels, normalised \(manner)")
+    var parts = ["its images are \(size[0])×\(size[1]) pixels", "normalised \(manner)"]
+    if let recipe = description.evaluation {
+      if let interpolation = recipe.interpolation { parts.insert("resized with \(interpolation) interpolation", at: 1) }
+      if recipe.saysSize {
+        parts.insert("the center of photographs whose shorter side has \(try recipe.transform(crop: size[0]).resize)", at: 1)
+      }
+    }
+    print(parts.joined(separator: ", "))
   }
 
   /// Beside the input.

@@ -43,6 +43,8 @@ struct PredictCommand: ParsableCommand {
   @Option(help: "Height and width that the network sees. Default: those of training, else what is usual for the network.")
   var imageSize: Int?
 
+  @OptionGroup var resizing: ResizeOptions
+
   @OptionGroup var normalization: NormalizationOptions
 
   @OptionGroup var classNames: ClassNamesOption
@@ -71,7 +73,8 @@ struct PredictCommand: ParsableCommand {
     if tensors != nil {
       let ofImages: [(String, Bool)] = [
         ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
-        ("--image-size", imageSize != nil), (normalization.given ?? "", normalization.given != nil),
+        ("--image-size", imageSize != nil), (resizing.given ?? "", resizing.given != nil),
+        (normalization.given ?? "", normalization.given != nil),
         ("--class-names", classNames.classNames != nil), ("--json", json),
       ]
       if let option = ofImages.first(where: \.1) {
@@ -100,7 +103,7 @@ struct PredictCommand: ParsableCommand {
     reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
     let batches = try DecodedImages(
-      items, try checkpoint.preparation(size: imageSize), channels: checkpoint.channels, batchSize: batchSize,
+      items, try checkpoint.preparation(size: imageSize, resizing), channels: checkpoint.channels, batchSize: batchSize,
       augmentation: augmentation.tta, damaged: .skip)
     let (precision, size) = (precision.precision ?? .fp32, batches.viewShape)
     let classifier = try checkpoint.classifier(

@@ -55,6 +55,7 @@ struct RunOptions: ParsableArguments {
   var data: String?
   @Option(help: "Height and width of the images of 'folder'. Default: 224 for the ImageNet family, 32 for the other.")
   var imageSize: Int?
+  @OptionGroup var resizing: ResizeOptions
   @Option(help: "Whether images of 'folder' that cannot be decoded end the run or are left out: fail or skip. Default: fail.")
   var damaged: DamagedImages?
   @Option(help: "Passes over the training images. Default: \(defaults.epochs).")
@@ -138,13 +139,14 @@ struct RunOptions: ParsableArguments {
       ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
       ("--shuffle/--no-shuffle", shuffle != nil),
     ]
-    return all.filter(\.1).map(\.0) + augmentation.given
+    return all.filter(\.1).map(\.0) + [resizing.given].compactMap(\.self) + augmentation.given
   }
 
   /// - Throws: a usage error where an option of a new run has nothing to do with its data set.
   func requirePhotographs() throws {
-    if dataset != .folder, let option = [("--image-size", imageSize != nil), ("--damaged", damaged != nil)].first(where: \.1) {
-      throw ValidationError("\(option.0) is about photographs: it needs --dataset folder")
+    let option = imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : resizing.given
+    if dataset != .folder, let option {
+      throw ValidationError("\(option) is about photographs: it needs --dataset folder")
     }
   }
 

@@ -209,8 +209,8 @@ struct TrainCommand: ParsableCommand {
       return (
         configuration,
         try kind.open(
-          from: configuration.data, imageSize: configuration.imageSize ?? 224, normalization: configuration.normalization,
-          damaged: configuration.damaged ?? .fail), nil
+          from: configuration.data, imageSize: configuration.imageSize ?? 224, evaluation: configuration.evaluation,
+          normalization: configuration.normalization, damaged: configuration.damaged ?? .fail), nil
       )
     }
     let kind = options.dataset ?? RunOptions.defaultDataset
@@ -223,12 +223,17 @@ struct TrainCommand: ParsableCommand {
     let side = try options.imageSize ?? initial?.imageSize?[0] ?? ModelConfiguration.usualInput(of: name).side
     // The same pixels are to be the same input as before.
     let normalization = kind == .folder ? initial.flatMap(Self.normalization) : nil
+    let evaluation =
+      kind == .folder
+      ? try options.resizing.recipe(completedBy: initial?.evaluation, trainedOn: initial?.imageSize, crop: side) : nil
     let splits = try kind.open(
-      from: options.data, imageSize: side, normalization: normalization, damaged: options.damaged ?? .fail)
+      from: options.data, imageSize: side, evaluation: evaluation, normalization: normalization,
+      damaged: options.damaged ?? .fail)
     let model = modelOptions.configuration(
       name, classes: splits.train.classes.count, channels: splits.train.shape[3], like: initial?.model)
     var run = options.configuration(model, kind, imageSize: side)
     run.normalization = normalization
+    run.evaluation = evaluation
     try usage { try run.checkLayers() }
     return (run, splits, weights)
   }

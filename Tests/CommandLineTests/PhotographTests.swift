@@ -46,7 +46,72 @@ import Testing
         try Data().write(to: URL(fileURLWithPath: "\(folder)/data/\(name)"))
       }
       let passed = try run("\(checkpoint) --damaged skip", in: folder).errorLines.filter { $0.hasPrefix("passed over: ") }
-      #expect(passed.count == 1 && passed[0].contains("4 files") && passed[0].contains("val/ant/b.webp"), "\(passed)")
+      #expect(passed.count == 1 && passed[0].contains("4 files") && passed[0].contains("val/ant/b.heic"), "\(passed)")
+    }
+  }
+
+  /// How photographs are resized for validation stays with the run and with its weights, and may be told for others.
+  @Test func resizesAreKept() throws {
+    try withTemporaryFolder { folder in
+      try writePhotographs("\(folder)/data", train: 3, validation: 3)
+      let other = "--crop-fraction 0.8 --interpolation bicubic"
+      let train = "train --dataset folder --data data --model resnet8 --image-size 16 --batch-size 9 --epochs 2 --warmup-epochs 0"
+      #expect(try run("\(train) --max-steps 1 \(other) --output a", in: folder).code == 0)
+      #expect(try run("\(train) --max-steps 1 --output b", in: folder).code == 0)
+      func text(_ path: String) throws -> String { try String(contentsOfFile: "\(folder)/\(path)", encoding: .utf8) }
+      #expect(try text("a/config.json").contains("\"cropFraction\"") && text("a/config.json").contains("bicubic"))
+      // As before this option.
+      #expect(try !text("b/config.json").contains("evaluation"))
+      func loss(_ line: String) throws -> JSON? {
+        let result = try run("evaluate --data data --json --checkpoint \(line)", in: folder)
+        #expect(result.code == 0, "\(line): \(result.err)")
+        return try JSON(parsing: String(result.out.dropLast()))["loss"]
+      }
+      let (own, usual) = (try loss("a/last.safetensors"), try loss("b/last.safetensors"))
+      // The same weights after one step of the same crops: only what they are measured on differs.
+      #expect(own != usual && own != nil)
+      #expect(try loss("b/last.safetensors \(other)") == own)
+      #expect(try loss("b/last.safetensors --resize 20 --interpolation bicubic") == own)
+      #expect(try loss("a/last.safetensors --resize 18 --interpolation bilinear") == usual)
+      #expect(try loss("a/last.safetensors --interpolation bilinear") != own)
+
+      // A run that goes on validates as it began.
+      let unfinished = try text("a/config.json").replacing(/\n *"maxSteps" : 1,/, with: "")
+      try Data(unfinished.utf8).write(to: URL(fileURLWithPath: "\(folder)/a/config.json"))
+      #expect(try run("train --resume a", in: folder).code == 0)
+      let rows = try text("a/metrics.jsonl").split(separator: "\n").map { try JSON(parsing: String($0))["validation_loss"] }
+      guard rows.count > 1, case .number(let last)? = rows.last.flatMap(\.self),
+        case .number(let measured)? = try loss("a/last.safetensors"),
+        case .number(let otherwise)? = try loss("a/last.safetensors --resize 18 --interpolation bilinear")
+      else { throw Surprise("no losses: \(rows)") }
+      #expect(abs(last - measured) < 1e-5 && abs(last - otherwise) > 1e-4)
+
+      // Weights that come from elsewhere, and models for others.
+      #expect(try run("export b/last.safetensors --output plain.safetensors", in: folder).code == 0)
+      let normalization = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
+      let imported = try run(
+        "import plain.safetensors --model resnet8 --image-size 16 \(normalization) \(other) --output c.safetensors", in: folder)
+      #expect(imported.code == 0 && imported.out.contains("shorter side has 20, resized with bicubic"), "\(imported)")
+      #expect(try loss("c.safetensors --dataset folder") == own)
+      #expect(try run("export c.safetensors --output c.onnx", in: folder).code == 0)
+      #expect(try run("export plain.safetensors --model resnet8 --output plain.onnx", in: folder).code == 0)
+      func predictions(_ line: String) throws -> String {
+        let result = try run("predict --json data/val --checkpoint \(line)", in: folder)
+        #expect(result.code == 0, "\(line): \(result.err)")
+        return result.out
+      }
+      let kept = try predictions("c.onnx")
+      #expect(try predictions("b/last.safetensors") != predictions("c.safetensors"))
+      #expect(try kept != predictions("c.onnx --resize 18 --interpolation bilinear"))
+      #expect(try kept == predictions("plain.onnx --image-size 16 \(normalization) \(other)"))
+
+      // What weights say is what they are trained on with, in proportion for another size.
+      let begun = try run(
+        "\(train.replacing("--image-size 16", with: "--image-size 24")) --init c.safetensors --output d --max-steps 1", in: folder
+      )
+      #expect(try begun.code == 0 && text("d/config.json").contains("\"cropFraction\""), "\(begun.err)")
+      let refused = try run("train --resume a --interpolation bilinear", in: folder)
+      #expect(refused.code == 64 && refused.complaint.contains("leave --interpolation out"), "\(refused.err)")
     }
   }
 
@@ -66,7 +131,10 @@ import Testing
   }
 
   static let wrong: [Wrong] = [
-    Wrong("train --image-size 32", 64, "--image-size", "--dataset folder"), Wrong("train --damaged skip", 64, "--damaged"),
+    Wrong("train --image-size 32", 64, "--image-size", "--dataset folder"),
+    Wrong("train --resize 40", 64, "--resize", "--dataset folder"),
+    Wrong("train --dataset folder --data x --image-size 32 --resize 31", 64, "--resize", "a crop of 32 pixels"),
+    Wrong("train --damaged skip", 64, "--damaged"),
     Wrong("train --dataset folder --damaged perhaps", 64, "'perhaps'"),
     Wrong("train --dataset folder --data x --image-size 0", 64, "--image-size"),
     Wrong("train --dataset folder --output refused", 1, "--data", "train/CLASS"),

@@ -152,6 +152,8 @@ enum Samples {
     for (name, known, other) in [
       ("no-size", "[8,8]", "[0,8]"), ("three-sizes", "[8,8]", "[8,8,8]"), ("two-means", "\"mean\":[0]", "\"mean\":[0,0]"),
       ("no-deviation", "\"deviation\":[1]", "\"deviation\":[0]"),
+      ("no-resize", "[8,8]", "[8,8],\"evaluation\":{\"cropFraction\":-1}"),
+      ("small-resize", "[8,8]", "[8,8],\"evaluation\":{\"resize\":4}"),
     ] {
       guard description.contains(known) else { throw Surprise("the description has no \(known): \(description)") }
       try save(name, metadata: ["resnet": description.replacingOccurrences(of: known, with: other)])
@@ -173,6 +175,7 @@ enum Samples {
     try copy("run-text", configuration, "not JSON")
     try copy("run-model", "\"resnet8\"", "\"resnet14\"")
     try copy("run-sizeless", "\"labelSmoothing\"", "\"imageSize\" : 0, \"labelSmoothing\"")
+    try copy("run-resize", "\"labelSmoothing\"", "\"imageSize\" : 8, \"evaluation\" : {\"resize\" : 4}, \"labelSmoothing\"")
     try copy("run-bf16", "\"labelSmoothing\"", "\"precision\" : \"bf16\", \"labelSmoothing\"")
     try copy("run-batch", "\"batchSize\" : 4", "\"batchSize\" : -4")
     try copy("run-words", "\"tensors\"", "\"words\"")

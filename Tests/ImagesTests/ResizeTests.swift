@@ -2,14 +2,15 @@ import Images
 import Testing
 
 @Suite struct ResizeTests {
-  /// `resize H W top left bottom right`.
-  static let cases = Fixtures.expected.keys.filter { $0.hasPrefix("resize ") }.sorted()
+  /// `resize H W top left bottom right`, and `bicubic` with the same.
+  static let cases = Fixtures.expected.keys.filter { $0.hasPrefix("resize ") || $0.hasPrefix("bicubic ") }.sorted()
 
   @Test(arguments: cases) func asPillow(_ name: String) throws {
     let numbers = name.split(separator: " ").dropFirst().compactMap { Float($0) }
     let box = SourceBox(top: numbers[2], left: numbers[3], bottom: numbers[4], right: numbers[5])
     let source = try EncodedImage(contentsOf: Fixtures.path("photo.png")).decoded()
-    let result = source.resized(height: Int(numbers[0]), width: Int(numbers[1]), from: box)
+    let interpolation: Interpolation = name.hasPrefix("bicubic") ? .bicubic : .bilinear
+    let result = source.resized(height: Int(numbers[0]), width: Int(numbers[1]), from: box, interpolation)
     #expect(result == (try Fixtures.image(name)))
   }
 
@@ -20,7 +21,8 @@ import Testing
   }
 
   /// The sizes of real use, by checksum.
-  @Test func largeImages() throws {
+  @Test(arguments: [("checksums", Interpolation.bilinear), ("checksums bicubic", .bicubic)])
+  func largeImages(_ name: String, _ interpolation: Interpolation) throws {
     let cases: [(Int, Int, Int, Int, SourceBox)] = [
       (375, 500, 256, 341, SourceBox(top: 0, left: 0, bottom: 375, right: 500)),
       (375, 500, 224, 224, SourceBox(top: 17, left: 33, bottom: 300, right: 401)),
@@ -29,9 +31,9 @@ import Testing
       (40, 30, 224, 224, SourceBox(top: 3, left: 4, bottom: 39, right: 29)),
       (3000, 2, 1, 1, SourceBox(top: 0, left: 0, bottom: 3000, right: 2)),
     ]
-    let expected = try #require(Fixtures.expected["checksums"]).elements(as: Int64.self)
+    let expected = try #require(Fixtures.expected[name]).elements(as: Int64.self)
     for ((height, width, rows, columns, box), sum) in zip(cases, expected) {
-      let result = computedImage(height, width).resized(height: rows, width: columns, from: box)
+      let result = computedImage(height, width).resized(height: rows, width: columns, from: box, interpolation)
       #expect(crc32(result.pixels) == Int(sum), "\(height)×\(width) to \(rows)×\(columns)")
     }
   }

@@ -11,6 +11,46 @@ import Testing
     #expect(EvaluationTransform.usual(crop: 224) == EvaluationTransform())
   }
 
+  /// timm's recipe: the crop's share of the shorter side, rounded down, bicubic; and a whole image.
+  @Test func otherRecipes() throws {
+    let image = try EncodedImage(contentsOf: Fixtures.path("photo.png"))
+    let recipe = EvaluationRecipe(cropFraction: 0.95, interpolation: .bicubic)
+    let transform = try recipe.transform(crop: 28)
+    #expect(transform == EvaluationTransform(resize: 29, crop: 28, interpolation: .bicubic))
+    #expect(try transform.apply(image) == (try Fixtures.image("evaluation 0.95 28 bicubic")))
+    let whole = WholeImageTransform(height: 20, width: 12, interpolation: .bicubic)
+    #expect(try whole.apply(image) == (try Fixtures.image("whole 20 12 bicubic")))
+    // The centre of five crops, of which each has 28·28·3 values.
+    let crops = try FiveCrops(transform).apply(image)
+    #expect(crops.cropped(to: PixelArea(top: 4 * 28, left: 0, height: 28, width: 28)) == (try transform.apply(image)))
+  }
+
+  @Test func recipes() throws {
+    func side(_ recipe: EvaluationRecipe, _ crop: Int) throws -> Int { try recipe.transform(crop: crop).resize }
+    #expect(try EvaluationRecipe().transform(crop: 96) == .usual(crop: 96))
+    #expect(try EvaluationRecipe(interpolation: .bicubic).transform(crop: 224).resize == 256)
+    #expect(try side(EvaluationRecipe(resize: 232), 224) == 232)
+    // math.floor(crop / fraction) of Python.
+    for (crop, fraction, expected) in [(224, 0.95, 235), (224, 0.875, 256), (288, 0.96, 300), (176, 0.9, 195), (224, 1, 224)] {
+      #expect(try side(EvaluationRecipe(cropFraction: fraction), crop) == expected)
+    }
+    let known = EvaluationRecipe(resize: 232, interpolation: .bicubic)
+    #expect(EvaluationRecipe().completed(by: known) == known)
+    #expect(
+      EvaluationRecipe(interpolation: .bilinear).completed(by: known) == EvaluationRecipe(resize: 232, interpolation: .bilinear))
+    let fraction = EvaluationRecipe(cropFraction: 0.9, interpolation: .bicubic)
+    #expect(EvaluationRecipe(cropFraction: 0.9).completed(by: known) == fraction)
+    #expect(known.scaled(from: 224, to: 288).resize == 298 && fraction.scaled(from: 224, to: 288) == fraction)
+    for (recipe, crop) in [
+      (EvaluationRecipe(resize: 223), 224), (EvaluationRecipe(cropFraction: 0.001), 224),
+      (EvaluationRecipe(cropFraction: .nan), 8),
+      (EvaluationRecipe(resize: 9, cropFraction: 0.9), 8), (EvaluationRecipe(cropFraction: 1.5), 8),
+      (EvaluationRecipe(resize: 0), 8),
+    ] {
+      _ = failureMessage { _ = try recipe.transform(crop: crop) }
+    }
+  }
+
   /// A crop is the resize of what is cut out, mirrored where it is drawn so.
   @Test func training() throws {
     for name in ["photo.png", "444.jpg", "orientation-6.jpg"] {
