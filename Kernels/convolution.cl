@@ -24,8 +24,8 @@
 //
 // The host chooses: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop,
 // a larger one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of
-// their own: STEP·PITCH is a multiple of TERMS. PITCH and ROW are constants because a tile's many addresses then need one
-// register.
+// their own: STEP·PITCH is a multiple of TERMS. With constants for STRIDE, SAMPLE, PITCH and ROW a tile's many addresses need
+// one register. Without, the arguments of that name count, and many shapes share a kernel.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
@@ -33,10 +33,10 @@
 #include "moments.h"
 
 #ifndef STRIDE
-#define STRIDE 1
+#define STRIDE stride
 #endif
 #ifndef SAMPLE
-#define SAMPLE 1
+#define SAMPLE sample
 #endif
 #ifndef TP
 #define TP 1      // tile: output rows
@@ -55,13 +55,13 @@
 #define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [blocks·N][3][K]
 #endif
 #ifndef GROUPS
-#define GROUPS 1
+#define GROUPS groups
 #endif
 #ifndef PITCH
-#define PITCH 1       // terms between neighbouring pixels of the strip
+#define PITCH pitch   // terms between neighbouring pixels of the strip
 #endif
 #ifndef ROW
-#define ROW 1         // factors between its rows
+#define ROW row       // factors between its rows
 #endif
 
 #define KB (VW * TC)
@@ -72,7 +72,7 @@
 // y[at].
 // A filter row is `segments` runs of `length` factors, PITCH terms apart in x.
 INLINE void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
-          int yRow, int yColumn, int pOwn, int qOwn) {
+          int yRow, int yColumn, int pOwn, int qOwn, int stride, int sample, int pitch, int row) {
   floatv sum[TP][TQ][TC], total[TP][TQ][TC];
   EACH sum[i][j][t] = (floatv)(0.0f);
 
@@ -121,7 +121,8 @@ INLINE void tile(__local const factor *x, __global const factor *w, epilogue_t t
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void convolution(__global const real *restrict x, __global const factor *restrict w, __global real *y, __global const float *scale,
                  __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict strip,
-                 int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart) {
+                 int wStart, int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn, int yStart,
+                 int stride, int groups, int sample, int pitch, int row) {
   const int blocks = get_global_size(0), block = get_global_id(0), n = get_global_id(1);
   const int p0 = block * P / blocks, p1 = (block + 1) * P / blocks;
   const int groupC = C / GROUPS, groupK = K / GROUPS, isJoined = GROUPS == 1 && PITCH == C;
@@ -137,7 +138,7 @@ void convolution(__global const real *restrict x, __global const factor *restric
         const size_t at = yStart + (size_t)n * yImage + (size_t)(p0 + pTile) * yRow + (size_t)qTile * yColumn + k;
         const int channel = GROUPS == 1 ? 0 : k / groupK * groupC;
         tile(strip + pTile * STEP * ROW + (qTile * STEP * PITCH + channel) / TERMS, w + wStart + (size_t)k * R * segments * length, to, at, k, R,
-             segments, length, yRow, yColumn, p - pTile, q - qTile);
+             segments, length, yRow, yColumn, p - pTile, q - qTile, stride, sample, pitch, row);
       }
     }
 #if STATISTICS
@@ -151,7 +152,7 @@ void convolution(__global const real *restrict x, __global const factor *restric
 __kernel void convolution_plain(__global const real *restrict x, __global const float *restrict w, __global real *y,
                                 __global const float *scale, __global const float *bias, __global const real *residual, int wStart,
                                 int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow,
-                                int yColumn, int yStart) {
+                                int yColumn, int yStart, int stride, int groups) {
   const int q = get_global_id(0), p = get_global_id(1), n = get_global_id(2);
   const int h0 = p * STRIDE - padTop, w0 = q * STRIDE - padLeft;
   const int s0 = max(0, -w0), s1 = min(S, W - w0);

@@ -14,16 +14,17 @@
 // x, STRIDE apart, that one tap meets there.
 //
 // The host chooses: VW·TC divides depth and K/GROUPS, depth divides K; TI divides C/GROUPS, or without groups S·C where the
-// pitch of x is C, which joins S and C.
+// pitch of x is C, which joins S and C. Without constants for STRIDE, SAMPLE and GROUPS the arguments of that name count, and
+// many shapes share a kernel.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
 
 #ifndef STRIDE
-#define STRIDE 1
+#define STRIDE stride
 #endif
 #ifndef SAMPLE
-#define SAMPLE 1  // STRIDE with a filter of one tap, where only the pixels that it meets are copied
+#define SAMPLE sample  // STRIDE with a filter of one tap, where only the pixels that it meets are copied
 #endif
 #ifndef TI
 #define TI 1      // tile: input channels
@@ -33,7 +34,7 @@
 #endif
 
 #ifndef GROUPS
-#define GROUPS 1
+#define GROUPS groups
 #endif
 
 #define STEP (STRIDE / SAMPLE)
@@ -41,7 +42,7 @@
 
 // to [TI][K] (+)= Σ x ⊗ g over rows × columns factors.
 INLINE void tile(__local const factor *x, __local const factor *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
-          int gPitch, int isFirst) {
+          int gPitch, int isFirst, int stride, int sample) {
   floatv sum[TI][TC];
   EACH sum[i][t] = (floatv)(0.0f);
   for (int p = 0; p < rows; p++)
@@ -64,7 +65,7 @@ INLINE void tile(__local const factor *x, __local const factor *g, __global floa
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                      __local factor *restrict xs, __local factor *restrict gs, int N, int H, int W, int C, int K, int P, int Q, int R, int S,
-                     int pad, int depth, int rows, int xPitch, int gPitch) {
+                     int pad, int stride, int groups, int depth, int rows, int xPitch, int gPitch, int sample) {
   const int first = get_global_id(0) * depth, split = get_global_id(1), splits = get_global_size(1);
   const int begin = (int)((long)N * P * split / splits), end = (int)((long)N * P * (split + 1) / splits);
   const int columns = (Q - 1) * STEP + S, xRow = columns * xPitch;
@@ -89,14 +90,15 @@ void filter_gradient(__global const real *restrict x, __global const real *restr
           const int channel = GROUPS == 1 ? 0 : (first + k) / groupK * groupC;
           for (int c = 0; c < length; c += TI)
             tile(xs + r * xRow + segment * xPitch + channel + c, gs + k, sums + ((size_t)(r * segments + segment) * length + c) * K + k, count,
-                 FACTORS(Q), K, xPitch, xRow, gPitch, row == begin);
+                 FACTORS(Q), K, xPitch, xRow, gPitch, row == begin, stride, sample);
         }
   }
 }
 
 // The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C/GROUPS, R·S).
 __kernel void filter_gradient_plain(__global const real *restrict x, __global const real *restrict dy, __global float *restrict dw,
-                                    int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad) {
+                                    int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad, int stride,
+                                    int groups) {
   const int k = get_global_id(0) * VW, c = get_global_id(1), tap = get_global_id(2);
   const int r = tap / S, s = tap % S, channel = GROUPS == 1 ? c : k / (K / GROUPS) * (C / GROUPS) + c;
   floatv total = (floatv)(0.0f);

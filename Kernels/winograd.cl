@@ -16,7 +16,8 @@
 #endif
 
 // The moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] at its first channel.
-INLINE void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, __global float *to) {
+INLINE void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, sizes_t sizes,
+                  __global float *to) {
   // A sum for each column of a tile, so that no addition waits for the one before it.
   floatv mean[TC], sum[TC][M], squares[TC][M];
 #define EACH UNROLL for (int t = 0; t < TC; t++) UNROLL for (int j = 0; j < M; j++)
@@ -57,22 +58,23 @@ INLINE void tile_moments(__global const real *y, int first, int count, int P, in
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd(__global const real *restrict x, __global const factor *restrict u, __global real *y, __global const float *scale,
               __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict v,
-              __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles) {
+              __local float *restrict m, int H, int W, int P, int Q, int padTop, int padLeft, int down, int across, int tiles, SIZES) {
+  TAKE_SIZES;
   const int first = get_global_id(0) * TB, count = min(TB, tiles - first);
   const epilogue_t to = {y, scale, bias, residual};
   for (int i = 0; i < (count + TR - 1) / TR * TR; i++)
-    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
+    load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C, sizes);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++) {
       // The neighbour to the right comes next, and probably on this core.
-      if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across);
+      if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across, sizes);
       for (int i = 0; i < count; i += TR)
-        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * FACTORS(C), m + (i * T * T + p) * KB, T * T * KB);
+        multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * FACTORS(C), m + (i * T * T + p) * KB, T * T * KB, sizes);
     }
-    for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB);
+    for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB, sizes);
 #if STATISTICS
     // What was just written is still in a core's own cache.
-    tile_moments(y + k, first, count, P, Q, down, across, partial + get_global_id(0) * 3 * K + k);
+    tile_moments(y + k, first, count, P, Q, down, across, sizes, partial + get_global_id(0) * 3 * K + k);
 #endif
   }
 }
@@ -83,38 +85,42 @@ void winograd(__global const real *restrict x, __global const factor *restrict u
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                               __local factor *restrict v, __local factor *restrict g, int H, int W, int P, int Q, int padTop,
-                              int padLeft, int down, int across, int tiles) {
+                              int padLeft, int down, int across, int tiles, SIZES) {
+  TAKE_SIZES;
   const int split = get_global_id(0), splits = get_global_size(0), slots = FACTORS(tiles);
   const int begin = (int)((long)slots * split / splits), end = (int)((long)slots * (split + 1) / splits);
   for (int first = begin; first < end; first += TB) {
     const int count = min(TB, end - first);
     for (int i = 0; i < count; i++) {
-      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C);
-      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles, K);
+      load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C, sizes);
+      load_gradient(dy, g + i * GPITCH, first + i, TB * GPITCH, P, Q, down, across, tiles, K, sizes);
     }
     for (int p = 0; p < T * T; p++) {
       const int next = (first + TB) * TERMS, last = min(tiles, end * TERMS);
-      expect_tiles(x, p, next, last, H, W, C, down, across);
-      expect_tiles(dy, p, next, last, P, Q, K, down, across);
+      expect_tiles(x, p, next, last, H, W, C, down, across, sizes);
+      expect_tiles(dy, p, next, last, P, Q, K, down, across, sizes);
       for (int c = 0; c < C; c += TI)
         for (int k = 0; k < K; k += KB)
           multiply_gradient(v + p * TB * PITCH + c, g + p * TB * GPITCH + k, partial + (((size_t)split * T * T + p) * C + c) * K + k, K,
-                            count, first == begin);
+                            count, first == begin, sizes);
     }
   }
 }
 
 // u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels,
 // FACTORS(C)).
-__kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0) {
+__kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0, SIZES) {
+  TAKE_SIZES;
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
   for (int i = 0; i < KB; i += VW)
-    load_filter(w + (size_t)c * TERMS * K + k0 + first + i, u + (size_t)first * FACTORS(C) + c * KB + i, (size_t)channels * FACTORS(C));
+    load_filter(w + (size_t)c * TERMS * K + k0 + first + i, u + (size_t)first * FACTORS(C) + c * KB + i, (size_t)channels * FACTORS(C), sizes);
 }
 
 // dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on; partial [splits][T·T][C][channels].
 // Work-items: (channels/VW, C).
-__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits, int k0) {
+__kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits, int k0,
+                                             SIZES) {
+  TAKE_SIZES;
   const int k = get_global_id(0) * VW, c = get_global_id(1), channels = get_global_size(0) * VW;
-  store_filter_gradient(partial + (size_t)c * channels + k, dw + (size_t)c * K + k0 + k, (size_t)C * channels, splits);
+  store_filter_gradient(partial + (size_t)c * channels + k, dw + (size_t)c * K + k0 + k, (size_t)C * channels, splits, sizes);
 }

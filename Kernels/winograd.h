@@ -55,20 +55,28 @@
 #ifndef GRADIENT
 #define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles and not channels
 #endif
-#ifndef TB
-#define TB 4      // slots that a work-item holds at a time
-#endif
+
+// The numbers of the shape are arguments of every kernel, SIZES. Where the host defines them too, the constants count.
+typedef struct {
+  int c, k, pitch, gradientPitch, slots;
+} sizes_t;
+#define SIZES int givenC, int givenK, int givenPitch, int givenGradientPitch, int givenSlots
+#define TAKE_SIZES const sizes_t sizes = {givenC, givenK, givenPitch, givenGradientPitch, givenSlots}
+
 #ifndef C
-#define C 16      // input channels
+#define C sizes.c               // input channels
 #endif
 #ifndef K
-#define K 16      // output channels
+#define K sizes.k               // output channels
 #endif
 #ifndef PITCH
-#define PITCH C   // factors between neighbouring slots of the transformed inputs
+#define PITCH sizes.pitch       // factors between neighbouring slots of the transformed inputs
 #endif
 #ifndef GPITCH
-#define GPITCH K  // the same for output gradients
+#define GPITCH sizes.gradientPitch  // the same for output gradients
+#endif
+#ifndef TB
+#define TB sizes.slots          // slots that a work-item holds at a time
 #endif
 
 #define KB (VW * TC)
@@ -194,7 +202,7 @@ INLINE place_t place(int tile, int down, int across) {
 
 // Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x
 // [N,H,W,depth].
-INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across) {
+INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across, sizes_t sizes) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
     const place_t at = place(first + i / M, down, across);
@@ -209,7 +217,7 @@ INLINE floatv pixel(__global const real *image, int h, int w, int H, int W, int 
 }
 
 // o = Bᵀ d B, VW channels from x [N,H,W,C] at the first.
-INLINE void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, floatv o[T][T]) {
+INLINE void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, sizes_t sizes, floatv o[T][T]) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const real *image = x + (size_t)at.n * H * W * C;
@@ -228,7 +236,7 @@ INLINE void input_points(__global const real *x, place_t at, int H, int W, int p
 }
 
 // o = A dy Aᵀ, VW channels from dy [N,P,Q,K] at the first.
-INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, floatv o[T][T]) {
+INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, sizes_t sizes, floatv o[T][T]) {
   __global const real *image = dy + (size_t)at.n * P * Q * K;
   floatv t[T][M];
   UNROLL for (int j = 0; j < M; j++) {
@@ -245,13 +253,13 @@ INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, f
 // v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for
 // tiles that there are not.
 INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
-                int across, int tiles, int channels) {
+                int across, int tiles, int channels, sizes_t sizes) {
   for (int c = 0; c < channels; c += VW) {
     floatv o[SLOT][T][T];
     UNROLL for (int term = 0; term < SLOT; term++) {
       const int tile = slot * SLOT + term;
       if (tile < tiles) {
-        input_points(x + c, place(tile, down, across), H, W, padTop, padLeft, o[term]);
+        input_points(x + c, place(tile, down, across), H, W, padTop, padLeft, sizes, o[term]);
       } else {
         EACH_POINT o[term][i][j] = (floatv)(0.0f);
       }
@@ -266,13 +274,13 @@ INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size
 
 // The same for output gradients: g[position][·].
 INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
-                   int channels) {
+                   int channels, sizes_t sizes) {
   for (int k = 0; k < channels; k += VW) {
     floatv o[TERMS][T][T];
     UNROLL for (int term = 0; term < TERMS; term++) {
       const int tile = slot * TERMS + term;
       if (tile < tiles) {
-        gradient_points(dy + k, place(tile, down, across), P, Q, o[term]);
+        gradient_points(dy + k, place(tile, down, across), P, Q, sizes, o[term]);
       } else {
         EACH_POINT o[term][i][j] = (floatv)(0.0f);
       }
@@ -282,7 +290,7 @@ INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, 
 }
 
 // m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u; `step` floats between slots of m.
-INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step) {
+INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step, sizes_t sizes) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -301,7 +309,8 @@ INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH 
 // y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between
 // positions of m.
 // What lies beyond the last row or column is dropped.
-INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels) {
+INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels,
+                  sizes_t sizes) {
   const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
   const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
   for (int k = 0; k < channels; k += VW) {
@@ -323,7 +332,8 @@ INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size
 
 // sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
 // are `channels` long.
-INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst) {
+INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst,
+                       sizes_t sizes) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -344,7 +354,7 @@ INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, 
 
 // u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step`
 // factors between positions.
-INLINE void load_filter(__global const float *w, __global factor *u, size_t step) {
+INLINE void load_filter(__global const float *w, __global factor *u, size_t step, sizes_t sizes) {
   floatv o[TERMS][T][T];
   UNROLL for (int term = 0; term < TERMS; term++) {
     floatv t[T][3];
@@ -361,7 +371,7 @@ INLINE void load_filter(__global const float *w, __global factor *u, size_t step
 
 // dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order;
 // `step` floats between positions of the sums, T·T·step between splits.
-INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits) {
+INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits, sizes_t sizes) {
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {
     floatv d[T], o[3];

@@ -1,5 +1,6 @@
 import Compute
 import Kernels
+import OpenCL
 
 /// How Winograd's convolution of stride 1, or its filter gradient, runs as a batch of products, one for each point of a transformed tile
 /// (`winograd_batched.cl`, `batched_product.cl`): the form for GPUs.
@@ -81,6 +82,9 @@ struct BatchedPlan: Hashable {
 
   /// What the kernels of the transforms are specialised by.
   var defines: KeyValuePairs<String, Int> { ["VW": width, "M": side, "C": c, "K": k] }
+
+  /// The numbers of the shape as arguments of the kernels.
+  var sizes: [Kernel.Argument] { [c, k, c, k, 1].map { .int($0) } }
 }
 
 extension OpenCLBackend {
@@ -88,7 +92,7 @@ extension OpenCLBackend {
   func transform(_ filter: Tensor, _ plan: BatchedPlan, into transformed: Tensor) throws {
     try launch(
       Specialisation(.winogradBatched, "load_filters", plan.defines), on: grid(plan.c, plan.k, plan),
-      [.buffer(filter.buffer), .buffer(transformed.buffer)])
+      [.buffer(filter.buffer), .buffer(transformed.buffer)] + plan.sizes)
   }
 
   /// y = x ∗ filter through the transformed domain.
@@ -108,7 +112,7 @@ extension OpenCLBackend {
       on: grid(plan.tiles, plan.k, plan), moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across), .int(plan.tiles),
-      ])
+      ] + plan.sizes)
   }
 
   /// dw through the transformed domain.
@@ -124,12 +128,12 @@ extension OpenCLBackend {
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),
-      ])
+      ] + plan.sizes)
     try multiplyBatch(inputs, gradients, plan, into: sums)
     try launch(
       Specialisation(.winogradBatched, "store_filter_gradients", plan.defines),
       on: grid(plan.c, plan.k, plan),
-      [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.product.splits)])
+      [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.product.splits)] + plan.sizes)
   }
 
   /// Work-items for the vectors of a matrix at one position. Transforms take up to 180 registers an item.
@@ -146,7 +150,7 @@ extension OpenCLBackend {
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
         .int(plan.down), .int(plan.across), .int(plan.tiles),
-      ])
+      ] + plan.sizes)
     return inputs
   }
 

@@ -196,15 +196,14 @@ extension OpenCLBackend {
         let width = traits.vectorWidth(dividing: g.groupK)
         try launch(
           Specialisation(
-            .convolutionFilterGradient, "filter_gradient_plain", ["VW": width, "STRIDE": g.stride], groups(g.groups),
-            x.type.storage),
+            .convolutionFilterGradient, "filter_gradient_plain", ["VW": width], x.type.storage),
           global: [g.k / width, g.groupC, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes(g))
       }
     }
   }
 
   private func sizes(_ g: Conv2D) -> [Argument] {
-    [g.n, g.h, g.w, g.c, g.k, g.p, g.q, g.r, g.s, g.padding].map { .int($0) }
+    [g.n, g.h, g.w, g.c, g.k, g.p, g.q, g.r, g.s, g.padding, g.stride, g.groups].map { .int($0) }
   }
 
   /// The direct filter gradient.
@@ -213,13 +212,12 @@ extension OpenCLBackend {
     try launch(
       Specialisation(
         .convolutionFilterGradient, "filter_gradient",
-        [
-          "VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors, "STRIDE": g.stride, "SAMPLE": plan.sample,
-        ], pairs(plan.terms), groups(g.groups), x.type.storage),
+        ["VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors], plan.constants(g), pairs(plan.terms),
+        x.type.storage),
       global: [g.k / plan.depth, plan.splits], groupsOfOne: true,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(plan.inputBytes), .local(plan.gradientBytes),
-      ] + sizes(g) + [.int(plan.depth), .int(plan.rows), .int(plan.inputPitch), .int(plan.gradientPitch)])
+      ] + sizes(g) + [plan.depth, plan.rows, plan.inputPitch, plan.gradientPitch, plan.sample].map { .int($0) })
     if plan.splits == 1 { return }
     try launch(
       Specialisation(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
@@ -327,27 +325,28 @@ extension OpenCLBackend {
       .int(problem.wStart), .int(problem.h), .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q),
       .int(problem.r), .int(problem.s), .int(problem.padTop), .int(problem.padLeft),
     ]
-    let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
+    let strides: [Argument] = [
+      .int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart), .int(problem.stride),
+      .int(problem.groups),
+    ]
     // What an epilogue reads besides.
     let moved = problem.traffic(x.type) + (ending.accumulate ? problem.written(x.type) : 0) + ending.otherBytes
     guard let plan else {
       let width = traits.vectorWidth(dividing: problem.groupK)
       return try launch(
         Specialisation(
-          .convolution, "convolution_plain", ["VW": width, "STRIDE": problem.stride], groups(problem.groups), ending.defines,
-          x.type.storage),
+          .convolution, "convolution_plain", ["VW": width], ending.defines, x.type.storage),
         global: [problem.q, problem.p, problem.n], moving: moved,
         operands + sizes + strides)
     }
     try launch(
       Specialisation(
         .convolution, "convolution",
-        [
-          "VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns, "STRIDE": problem.stride,
-          "SAMPLE": plan.sample, "PITCH": plan.pitch, "ROW": plan.row,
-        ], pairs(plan.terms), groups(problem.groups), ending.defines, x.type.storage),
+        ["VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns], plan.constants(problem),
+        pairs(plan.terms), ending.defines, x.type.storage),
       global: [plan.blocks, problem.n], groupsOfOne: true, moving: moved,
-      operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides)
+      operands + [ending.momentsArgument, .local(plan.stripBytes)] + sizes + strides
+        + [.int(plan.sample), .int(plan.pitch), .int(plan.row)])
   }
 }
 

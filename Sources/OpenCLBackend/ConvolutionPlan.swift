@@ -38,6 +38,9 @@ struct ConvolutionProblem: Hashable {
   /// Whether the filter is a single tap that meets every pixel.
   var isPlain: Bool { groups == 1 && r == 1 && s == 1 && stride == 1 && padTop == 0 && padLeft == 0 && p == h && q == w }
 
+  /// Whether it takes less than a thousandth of the time in which a kernel for it is compiled: some two million multiply-adds.
+  var isSmall: Bool { n * p * q * r * s * groupC * k <= 2_000_000 }
+
   /// Bytes of the output: of dx only the phase's own pixels.
   func written(_ storage: DataType) -> Int { storage.byteCount * n * p * q * k }
 
@@ -86,6 +89,8 @@ struct ConvolutionPlan: Hashable {
   let terms: Int
   /// Terms between neighbouring pixels and factors between rows of a strip.
   let pitch, row: Int
+  /// Whether many shapes share the kernel: their numbers are arguments, and the tile is one of a few.
+  let isShared: Bool
   /// Bytes of the strip of the largest block.
   let stripBytes: Int
   /// What the packed filter consists of.
@@ -99,18 +104,21 @@ struct ConvolutionPlan: Hashable {
     // Two vectors of channels use each input value twice; more leave too few pixels a tile.
     channelVectors = traits.chosen("TC") { (1...8).contains($0) && vectors % $0 == 0 } ?? (vectors % 2 == 0 ? 2 : 1)
     let pixels = max(1, traits.accumulators / channelVectors)
+    let isShared = problem.isSmall
+    self.isShared = isShared
+    func tile(_ side: Int) -> Int { isShared ? side.powerOfTwo : side }
     // Tiles of up to 14 or 16 pixels that cut the row evenly; where no such length is worth it, the last tile overlaps the one before.
     let longest = min(pixels, channelVectors == 1 ? 16 : 14, problem.q)
     let tiles = (problem.q + longest - 1) / longest
     tileColumns =
       traits.chosen("TQ") { (1...min(pixels, problem.q)).contains($0) }
-      ?? (min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles
+      ?? tile((min(6, longest)...longest).last { problem.q % $0 == 0 } ?? (problem.q + tiles - 1) / tiles)
     // Eight sums in flight hide the latency of a multiply-add, and sixteen spread the load of a filter's only vector; rows make up for
     // short columns.
     let sums = channelVectors == 1 ? 16 : 8
     let wanted = (sums + tileColumns * channelVectors - 1) / (tileColumns * channelVectors)
     let mostRows = max(1, min(problem.p, pixels / tileColumns))
-    tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? min(wanted, mostRows)
+    tileRows = traits.chosen("TP") { (1...mostRows).contains($0) } ?? tile(min(wanted, mostRows))
 
     // A group begins with a whole factor.
     terms = problem.groupC % 2 == 0 || problem.groups == 1 ? traits.terms(width: width) : 1
@@ -128,6 +136,11 @@ struct ConvolutionPlan: Hashable {
     blocks = count
     stripBytes = strip.byteCount(rows: rows(count))
     if stripBytes > traits.localMemory { return nil }
+  }
+
+  /// The numbers of the shape that are constants of the kernel.
+  func constants(_ problem: ConvolutionProblem) -> KeyValuePairs<String, Int> {
+    isShared ? [:] : ["STRIDE": problem.stride, "SAMPLE": sample, "PITCH": pitch, "ROW": row, "GROUPS": problem.groups]
   }
 }
 
@@ -206,6 +219,8 @@ struct FilterGradientPlan: Hashable {
   let inputPitch, gradientPitch, inputBytes, gradientBytes: Int
   /// Groups of output rows, each with its own partial sum.
   let splits: Int
+  /// Whether many shapes share the kernel: their numbers are arguments, and the tile is one of a few.
+  let isShared: Bool
 
   /// Nil where the strips of one row do not fit into local memory and the plain kernel must serve.
   init?(_ g: Conv2D, _ traits: DeviceTraits) {
@@ -217,13 +232,15 @@ struct FilterGradientPlan: Hashable {
       traits.chosen("TC") { (1...8).contains($0) && g.groupK % ($0 * width) == 0 }
       ?? [4, 2].first { g.groupK % ($0 * width) == 0 } ?? 1
     let panel = width * channelVectors
-    let strip = Strip(ConvolutionProblem(forward: g), tileStep: g.stride)
-    (sample, inputPitch) = (strip.sample, strip.pitch)
+    let problem = ConvolutionProblem(forward: g)
+    let (strip, isShared) = (Strip(problem, tileStep: g.stride), problem.isSmall)
+    (sample, inputPitch, self.isShared) = (strip.sample, strip.pitch, isShared)
     // Where S and C are one loop, tiles may cross from one tap to the next.
     let length = g.groups == 1 && inputPitch == g.c ? g.s * g.c : g.groupC
     let most = min(16, max(1, traits.accumulators / channelVectors), length)
     inputChannels =
-      traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 } ?? (1...most).last { length % $0 == 0 } ?? 1
+      traits.chosen("TI") { (1...most).contains($0) && length % $0 == 0 }
+      ?? (1...most).last { length % $0 == 0 && (!isShared || $0 == $0.powerOfTwo) } ?? 1
 
     // Each further part of the output channels copies x once more: 256 make up for that many times over.
     func largestDepth(_ panels: Int) -> Int { ((1...max(1, panels)).last { k % ($0 * panel) == 0 } ?? 1) * panel }
@@ -244,6 +261,11 @@ struct FilterGradientPlan: Hashable {
     splits =
       traits.chosen("SPLITS") { (1...mostSplits).contains($0) }
       ?? max(1, min(mostSplits, wanted, max(affordable, traits.computeUnits * depth / k)))
+  }
+
+  /// The numbers of the shape that are constants of the kernel.
+  func constants(_ g: Conv2D) -> KeyValuePairs<String, Int> {
+    isShared ? [:] : ["STRIDE": g.stride, "SAMPLE": sample, "GROUPS": g.groups]
   }
 
   /// Bytes of the partial sums; none where one split writes the result itself.

@@ -1,5 +1,6 @@
 import Compute
 import Kernels
+import OpenCL
 
 /// How `winograd.cl` or `winograd_staged.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
 struct WinogradPlan: Hashable {
@@ -25,6 +26,8 @@ struct WinogradPlan: Hashable {
   /// Factors between neighbouring slots of the transformed inputs and output gradients: pixels a large power of two apart would all
   /// want the same few lines of the first cache.
   let inputPitch, gradientPitch: Int
+  /// Whether many shapes share the kernels: their numbers are arguments.
+  let isShared: Bool
   /// Bytes of local memory: transformed inputs, and products or transformed output gradients.
   let inputBytes, otherBytes: Int
 
@@ -45,7 +48,7 @@ struct WinogradPlan: Hashable {
     guard traits.allows(.winograd), traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1,
       problem.groups == 1
     else { return nil }
-    self.isGradient = isGradient
+    (self.isGradient, isShared) = (isGradient, problem.isSmall)
     width = traits.vectorWidth
     terms = traits.terms(width: width)
     // The transforms of larger tiles would enlarge the rounding errors of factors of 16 bits until little of these is left.
@@ -105,10 +108,21 @@ struct WinogradPlan: Hashable {
 
   /// What all kernels of a plan are specialised by, so that they share a program.
   func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
-    [
+    if isShared {
+      return [
+        "VW": width, "M": side, "TR": tileRows, "TC": channelVectors, "TI": inputChannels, "PAIRS": terms - 1,
+        "GRADIENT": isGradient ? 1 : 0,
+      ]
+    }
+    return [
       "VW": width, "M": side, "C": c, "K": k, "PITCH": inputPitch, "GPITCH": gradientPitch, "TB": tilesAtOnce, "TR": tileRows,
       "TC": channelVectors, "TI": inputChannels, "PAIRS": terms - 1, "GRADIENT": isGradient ? 1 : 0,
     ]
+  }
+
+  /// The numbers of the shape as arguments.
+  func sizes(_ c: Int, _ k: Int) -> [Kernel.Argument] {
+    [c, k, inputPitch, gradientPitch, tilesAtOnce].map { .int($0) }
   }
 
   /// Output channels that lie side by side in the transformed filter.
@@ -152,7 +166,7 @@ extension OpenCLBackend {
     try launch(
       Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
       global: [channels.count / plan.panel, problem.c / plan.terms],
-      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)])
+      [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)] + plan.sizes(problem.c, problem.k))
   }
 
   /// y = x ∗ filter through the transformed domain.
@@ -162,7 +176,7 @@ extension OpenCLBackend {
   func winograd(
     _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
-    let defines = plan.defines(problem.c, problem.k)
+    let (defines, sizes) = (plan.defines(problem.c, problem.k), plan.sizes(problem.c, problem.k))
     let step = isTransformed ? problem.k : plan.channelsAtOnce(problem.c, problem.k)
     let transformed = isTransformed ? filter : try tensor([plan.preparedCount(problem.c, step)])
     guard plan.isStaged else {
@@ -171,7 +185,7 @@ extension OpenCLBackend {
         Specialisation(.winograd, "winograd", defines, ending.defines, x.type.storage), global: [plan.items], groupsOfOne: true,
         moving: x.byteCount + transformed.byteCount + ending.bytes,
         [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument]
-          + onePassArguments(problem, plan))
+          + onePassArguments(problem, plan) + sizes)
     }
     let inputs = try loadInputs(x, problem, plan)
     let products = try tensor([plan.slots, plan.positions, problem.k])
@@ -180,14 +194,14 @@ extension OpenCLBackend {
       try launch(
         Specialisation(.winogradStaged, "products", defines),
         global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, step / plan.panel, plan.positions],
-        [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)])
+        [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)] + sizes)
     }
     try launch(
       Specialisation(.winogradStaged, "store_outputs", defines, ending.defines, x.type.storage), global: [plan.tiles],
       moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
-      ])
+      ] + sizes)
   }
 
   /// The transformed inputs of all tiles, [positions, slots, pitch].
@@ -198,24 +212,24 @@ extension OpenCLBackend {
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
         .int(plan.down), .int(plan.across), .int(plan.tiles),
-      ])
+      ] + plan.sizes(problem.c, problem.k))
     return inputs
   }
 
   /// dw through the transformed domain.
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
     let problem = ConvolutionProblem(forward: g)
-    let defines = plan.defines(g.c, g.k)
+    let (defines, sizes) = (plan.defines(g.c, g.k), plan.sizes(g.c, g.k))
     let sums = try tensor([plan.filterCount(g.c, g.k)])
     func transformBack(_ channels: Range<Int>) throws {
       try launch(
         Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [channels.count / plan.width, g.c],
-        [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits), .int(channels.lowerBound)])
+        [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits), .int(channels.lowerBound)] + sizes)
     }
     guard plan.isStaged else {
       try launch(
         Specialisation(.winograd, "winograd_filter_gradient", defines, x.type.storage), global: [plan.splits], groupsOfOne: true,
-        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan))
+        [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan) + sizes)
       return try transformBack(0..<g.k)
     }
     let inputs = try loadInputs(x, problem, plan)
@@ -225,13 +239,13 @@ extension OpenCLBackend {
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),
-      ])
+      ] + sizes)
     let step = plan.channelsAtOnce(g.c, g.k)
     for first in stride(from: 0, to: g.k, by: step) {
       try launch(
         Specialisation(.winogradStaged, "filter_gradient_products", defines),
         global: [step / plan.panel, plan.positions],
-        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)])
+        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)] + sizes)
       try transformBack(first..<first + step)
     }
   }
