@@ -26,7 +26,7 @@ public enum JSON: Sendable, Equatable {
   /// The value of an object's member; nil where there is none, or where this is not an object.
   public subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
+    return members.first { Name($0.key) == Name(key) }?.value
   }
 }
 

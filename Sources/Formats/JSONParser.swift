@@ -70,11 +70,11 @@ private struct JSONParser {
     skipSpace()
     if skip("}") { return .object([]) }
     var members: [JSON.Member] = []
-    var keys: Set<String> = []
+    var keys: Set<Name> = []
     repeat {
       skipSpace()
       let key = try string()
-      guard keys.insert(key).inserted else { throw failure("the name \(JSON.string(key).shortened) is there twice") }
+      guard keys.insert(Name(key)).inserted else { throw failure("the name \(JSON.string(key).shortened) is there twice") }
       skipSpace()
       try expect(":")
       members.append(JSON.Member(key, try value(depth: depth + 1)))

@@ -1,3 +1,5 @@
+import Compute
+
 /// A text without what would end the line or change the terminal: control characters escaped.
 package func printable(_ text: String) -> String {
   func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.generalCategory == .control }
@@ -9,4 +11,86 @@ package func printable(_ text: String) -> String {
 package func shortened(_ name: String) -> String {
   let text = printable(name)
   return text.count <= 60 ? text : text.prefix(59) + "…"
+}
+
+/// A name as files and folders have it: two are the same where their bytes are, and sort as these do.
+///
+/// `String` takes the Unicode forms of a text for equal, the composed é and the decomposed one for example, which files do not.
+package struct Name: Hashable, Comparable {
+  package let text: String
+
+  package init(_ text: String) { self.text = text }
+
+  package static func == (a: Name, b: Name) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+
+  package static func < (a: Name, b: Name) -> Bool { a.text.utf8.lexicographicallyPrecedes(b.text.utf8) }
+
+  package func hash(into hasher: inout Hasher) {
+    for byte in text.utf8 { hasher.combine(byte) }
+    hasher.combine(text.utf8.count)
+  }
+}
+
+/// Finds names in a table that another system may have written: the same bytes, or else the same text in another Unicode form where
+/// only one name on either side can be meant.
+/// - Returns: the place of each name in the table; nil for a name that it does not have.
+package func places(of names: [String], in table: [String]) -> [Int?] {
+  let exact = Dictionary(table.enumerated().map { (Name($1), $0) }) { first, _ in first }
+  var places = names.map { exact[Name($0)] }
+  let taken = Set(places.compactMap { $0 })
+  // The keys are strings, so that all forms of a text are one key.
+  let free = Dictionary(grouping: table.indices.filter { !taken.contains($0) }) { table[$0] }
+  let sought = Dictionary(grouping: names.indices.filter { places[$0] == nil }) { names[$0] }
+  for (name, indices) in sought {
+    if indices.count == 1, let found = free[name], found.count == 1 { places[indices[0]] = found[0] }
+  }
+  return places
+}
+
+/// The names that look like another one: the same text in another Unicode form, each spelled in ASCII.
+package func lookalikes(among names: [String]) -> [String] {
+  Dictionary(grouping: Set(names.map(Name.init)).sorted()) { $0.text }.values.filter { $0.count > 1 }
+    .flatMap { $0.map { spelled($0.text) } }.sorted()
+}
+
+/// A name in ASCII, for example `caf\u{00E9}`, which tells its Unicode form.
+package func spelled(_ name: String) -> String { name.unicodeScalars.map { $0.escaped(asASCII: true) }.joined() }
+
+/// Refuses tensors that could not be told apart by name.
+/// - Throws: a ``Failure`` that names the file and the tensors.
+package func requireDistinctTensors(_ names: [String], in path: String) throws {
+  var seen: [String: String] = [:]
+  for name in names {
+    guard let twin = seen.updateValue(name, forKey: name) else { continue }
+    if Name(twin) == Name(name) { throw Failure("\(path): tensor '\(shortened(name))' is there twice") }
+    throw Failure(
+      "\(path): the names of the tensors '\(shortened(spelled(twin)))' and '\(shortened(spelled(name)))' are one text in two "
+        + "Unicode forms: rename one of them")
+  }
+}
+
+/// The order of names that are all numbers, for example `0`, `1`, `10`, `2`: the places of the names, the least number first.
+/// - Returns: nil where a name is no number.
+package func orderByNumber(_ names: [String]) -> [Int]? {
+  let numbers = names.map { name in name.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(name) : nil }
+  let known = numbers.compactMap { $0 }
+  guard known.count == names.count else { return nil }
+  return known.indices.sorted { (known[$0], $0) < (known[$1], $1) }
+}
+
+/// The first of some names, for a message: `ant, bee, cat, …`.
+package func listed(_ names: [String], atMost count: Int = 5) -> String {
+  names.prefix(count).map(shortened).joined(separator: ", ") + (names.count > count ? ", …" : "")
+}
+
+/// The lines of a text file in UTF-8, without a byte order mark at its beginning and without their ends.
+/// - Returns: nil where it is no such text.
+package func textLines(_ bytes: [UInt8]) -> [String]? {
+  let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+  let rest = bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes[...]
+  guard let text = String(validating: rest, as: UTF8.self) else { return nil }
+  var lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
+  // The last line ends like the others.
+  if lines.last == "" { lines.removeLast() }
+  return lines
 }

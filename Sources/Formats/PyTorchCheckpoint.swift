@@ -83,7 +83,6 @@ public enum PyTorchCheckpoint {
         break nested
       }
     }
-    var names: Set<String> = []
     var tensors: [(name: String, tensor: PyTorchTensor)] = []
     for (key, value) in entries {
       guard case .string(let name) = key else { throw Failure("\(path): its dictionary has \(key.kind) as a key, not a name") }
@@ -93,9 +92,9 @@ public enum PyTorchCheckpoint {
           "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under "
             + known)
       }
-      guard names.insert(name).inserted else { throw Failure("\(path): tensor '\(shortened(name))' is there twice") }
       tensors.append((name, pickle.tensors[index]))
     }
+    try requireDistinctTensors(tensors.map(\.name), in: path)
     let isWrapped = { (prefix: String) in !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) } }
     while let prefix = wrapperPrefixes.first(where: isWrapped) {
       tensors = tensors.map { (String($0.name.dropFirst(prefix.count)), $0.tensor) }
@@ -135,11 +134,11 @@ public enum PyTorchCheckpoint {
   ) throws -> [String: HostTensor] {
     var decoded: [String: HostTensor] = [:]
     // Tensors that share a storage follow each other, so that it is read once and held only as long.
-    let sorted = tensors.sorted { $0.tensor.storage.key < $1.tensor.storage.key }
-    var (key, bytes): (String?, [UInt8]) = (nil, [])
+    let sorted = tensors.sorted { Name($0.tensor.storage.key) < Name($1.tensor.storage.key) }
+    var (key, bytes): (Name?, [UInt8]) = (nil, [])
     for (name, tensor) in sorted {
-      if tensor.storage.key != key {
-        (key, bytes) = (tensor.storage.key, try archive.read("\(prefix)data/\(tensor.storage.key)"))
+      if key != Name(tensor.storage.key) {
+        (key, bytes) = (Name(tensor.storage.key), try archive.read("\(prefix)data/\(tensor.storage.key)"))
       }
       decoded[name] = tensor.decode(bytes)
     }

@@ -29,11 +29,15 @@ public enum Safetensors {
 
   /// Writes the file atomically and reproducibly: the tensors in the order given, the metadata sorted by key, the header padded
   /// with spaces to a multiple of eight bytes.
-  /// - Precondition: no name occurs twice, and none is `__metadata__`.
-  /// - Throws: a ``Failure`` that names the file and the system's reason; the file is then as it was before.
+  /// - Throws: a ``Failure`` that names the file and the system's reason, or a name that occurs twice or is `__metadata__`; the file is
+  ///   then as it was before.
   public static func write(
     _ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], to path: String
   ) throws {
+    guard !tensors.contains(where: { Name($0.name) == Name(metadataKey) }) else {
+      throw Failure("\(path): a tensor cannot be called \(metadataKey), which is the name of a part of the file")
+    }
+    try requireDistinctTensors(tensors.map(\.name), in: path)
     let header = header(tensors, metadata: metadata)
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
     try AtomicFile.write(to: path) { output in
@@ -43,8 +47,6 @@ public enum Safetensors {
   }
 
   private static func header(_ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String]) -> [UInt8] {
-    precondition(
-      Set(tensors.map(\.name)).union([metadataKey]).count == tensors.count + 1, "[safetensors] a tensor's name is taken")
     var members: [JSON.Member] = []
     if !metadata.isEmpty {
       let sorted = metadata.sorted { $0.key < $1.key }

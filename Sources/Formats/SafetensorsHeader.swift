@@ -31,6 +31,7 @@ struct SafetensorsHeader {
         entries.append(try Self.entry(member, path))
       }
     }
+    try requireDistinctTensors(entries.map(\.name), in: path)
     entries.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
     try checkPlaces(dataByteCount: file.byteCount - dataOffset, path)
   }
@@ -60,14 +61,15 @@ struct SafetensorsHeader {
 
   private static func metadata(_ json: JSON, _ path: String) throws -> [String: String] {
     guard case .object(let members) = json else { throw Failure("\(path): __metadata__ is not a JSON object") }
-    return try Dictionary(
-      uniqueKeysWithValues: members.map { member in
-        guard case .string(let value) = member.value else {
-          let key = JSON.string(member.key).shortened
-          throw Failure("\(path): __metadata__ has \(member.value.shortened) for \(key), not a string")
-        }
-        return (member.key, value)
-      })
+    let pairs = try members.map { member in
+      guard case .string(let value) = member.value else {
+        let key = JSON.string(member.key).shortened
+        throw Failure("\(path): __metadata__ has \(member.value.shortened) for \(key), not a string")
+      }
+      return (member.key, value)
+    }
+    // Keys of this project are ASCII; of other keys that differ only in Unicode form the first is kept.
+    return Dictionary(pairs) { first, _ in first }
   }
 
   private static func entry(_ member: JSON.Member, _ path: String) throws -> Entry {

@@ -20,7 +20,7 @@ struct ZipArchive: ~Copyable {
   let records: [Record]
   /// Where the directory begins; records end before it.
   private let directoryOffset: Int
-  private let indices: [String: Int]
+  private let indices: [Name: Int]
 
   private static let maximumRecords = 1 << 20
   private static let localHeaderByteCount = 30
@@ -47,8 +47,8 @@ struct ZipArchive: ~Copyable {
     return records.sorted { $0.headerOffset < $1.headerOffset }
   }
 
-  private static func indices(_ records: [Record], _ path: String) throws -> [String: Int] {
-    try Dictionary(records.enumerated().map { ($1.name, $0) }) { _, index in
+  private static func indices(_ records: [Record], _ path: String) throws -> [Name: Int] {
+    try Dictionary(records.enumerated().map { (Name($1.name), $0) }) { _, index in
       throw Failure("\(path): the zip record '\(shortened(records[index].name))' is there twice")
     }
   }
@@ -56,7 +56,7 @@ struct ZipArchive: ~Copyable {
   /// The contents of a record, checked against its checksum.
   /// - Throws: a ``Failure`` where there is no such record, or it is damaged.
   func read(_ name: String) throws -> [UInt8] {
-    guard let index = indices[name] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
+    guard let index = indices[Name(name)] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
     let record = records[index]
     let place = "\(file.path): the zip record '\(shortened(name))'"
     // A record ends where the next one begins, or before.
@@ -83,7 +83,7 @@ struct ZipArchive: ~Copyable {
   }
 
   /// The size of a record's contents; nil where there is none.
-  func byteCount(of name: String) -> Int? { indices[name].map { records[$0].byteCount } }
+  func byteCount(of name: String) -> Int? { indices[Name(name)].map { records[$0].byteCount } }
 
   /// One entry of the directory (APPNOTE 4.3.12).
   private static func record(_ fields: inout ByteFields, _ path: String) throws -> Record {
