@@ -11,7 +11,7 @@ enum CIFAR {
       Files(
         name: "cifar10", train: (1...5).map { "data_batch_\($0).bin" }, test: "test_batch.bin", classNames: "batches.meta.txt",
         labelBytes: 1),
-      classes: names, Normalization(mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]))
+      classes: 10, names: names, Normalization(mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]))
   }
 
   /// With the hundred fine classes.
@@ -19,7 +19,7 @@ enum CIFAR {
     try load(
       folder, subfolder: "cifar-100-binary",
       Files(name: "cifar100", train: ["train.bin"], test: "test.bin", classNames: "fine_label_names.txt", labelBytes: 2),
-      classes: Dataset.numberedClasses(100),
+      classes: 100, names: nil,
       Normalization(mean: [0.5071, 0.4865, 0.4409], deviation: [0.2673, 0.2564, 0.2762]))
   }
 
@@ -35,9 +35,12 @@ enum CIFAR {
   private static let channels = 3
   private static var pixels: Int { side * side }
 
-  /// - Parameter subfolder: the folder that the published archive unpacks to, looked into as well.
+  /// - Parameters:
+  ///   - subfolder: the folder that the published archive unpacks to, looked into as well.
+  ///   - count: the number of classes.
+  ///   - names: of the classes, where the folder has no file of them; nil where they have none then.
   private static func load(
-    _ folder: String, subfolder: String, _ files: Files, classes: [String], _ normalization: Normalization
+    _ folder: String, subfolder: String, _ files: Files, classes count: Int, names: [String]?, _ normalization: Normalization
   ) throws -> DatasetSplits {
     let unpacked = "\(folder)/\(subfolder)"
     let folder = InputFile.exists(unpacked) ? unpacked : folder
@@ -46,15 +49,17 @@ enum CIFAR {
       throw Failure(
         "\(folder): no \(missing.joined(separator: ", ")); name the folder of \(files.name)'s binary version with --data")
     }
-    let classes = try classNames("\(folder)/\(files.classNames)", count: classes.count) ?? classes
+    let classNames = try classNames("\(folder)/\(files.classNames)", count: count) ?? names
+    let classes = classNames ?? Dataset.numberedClasses(count)
     func split(_ names: [String]) throws -> Dataset {
       var (images, labels) = ([UInt8](), [Int32]())
       for name in names {
-        try read("\(folder)/\(name)", labelBytes: files.labelBytes, classes: classes.count, images: &images, labels: &labels)
+        try read("\(folder)/\(name)", labelBytes: files.labelBytes, classes: count, images: &images, labels: &labels)
       }
       return Dataset(
         name: files.name, images: HostTensor(images, shape: [labels.count, side, side, channels]),
-        labels: HostTensor(labels, shape: [labels.count]), classes: classes, normalization: normalization)
+        labels: HostTensor(labels, shape: [labels.count]), classes: classes, namesClasses: classNames != nil,
+        normalization: normalization)
     }
     return DatasetSplits(train: try split(files.train), validation: try split([files.test]))
   }
@@ -90,10 +95,10 @@ enum CIFAR {
   private static func classNames(_ path: String, count: Int) throws -> [String]? {
     guard InputFile.exists(path) else { return nil }
     let file = try InputFile(path)
-    guard file.byteCount <= 1 << 16, let text = String(validating: try file.read(), as: UTF8.self) else {
+    guard file.byteCount <= 1 << 16, let lines = textLines(try file.read()) else {
       throw Failure("\(path): not a list of class names")
     }
-    let names = text.split(whereSeparator: \.isNewline).map(String.init)
+    let names = lines.filter { !$0.isEmpty }
     guard names.count == count else { throw Failure("\(path): \(names.count) class names instead of \(count)") }
     return names
   }

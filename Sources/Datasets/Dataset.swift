@@ -9,6 +9,8 @@ public protocol LabelledImages: Sendable {
   var shape: Shape { get }
   /// The classes' names in the order of their labels.
   var classes: [String] { get }
+  /// Whether ``classes`` are names; false where they are made up, the labels' numbers.
+  var namesClasses: Bool { get }
   var normalization: Normalization { get }
 
   /// What tells the images from others, where they may change between two runs; nil for images that are in memory.
@@ -24,6 +26,8 @@ extension LabelledImages {
   public var count: Int { shape[0] }
 
   public var contents: DatasetContents? { nil }
+
+  public var namesClasses: Bool { true }
 }
 
 /// What tells a folder's images from those of another time.
@@ -61,11 +65,16 @@ public struct Dataset: LabelledImages {
   public let labels: HostTensor
   /// The classes' names in the order of their labels; their numbers where the data set names none.
   public let classes: [String]
+  /// Whether the data set names its classes itself.
+  public let namesClasses: Bool
   /// How pixels become the network's input.
   public let normalization: Normalization
 
   /// - Precondition: the shapes and types are as the properties say, and N, H, W and C are positive.
-  public init(name: String, images: HostTensor, labels: HostTensor, classes: [String], normalization: Normalization) {
+  public init(
+    name: String, images: HostTensor, labels: HostTensor, classes: [String], namesClasses: Bool = true,
+    normalization: Normalization
+  ) {
     precondition(
       images.shape.rank == 4 && images.count > 0 && (images.type == .uint8 || images.type == .float32),
       "[Dataset] images \(images.shape) of \(images.type)")
@@ -79,6 +88,7 @@ public struct Dataset: LabelledImages {
     self.images = images
     self.labels = labels
     self.classes = classes
+    self.namesClasses = namesClasses
     self.normalization = normalization
   }
 
@@ -94,7 +104,19 @@ public struct Dataset: LabelledImages {
       name: name,
       images: HostTensor(shape: shape, type: images.type, bytes: Array(images.bytes.prefix(shape.count * images.type.byteCount))),
       labels: HostTensor(shape: [count], type: .int32, bytes: Array(labels.bytes.prefix(4 * count))),
-      classes: classes, normalization: normalization)
+      classes: classes, namesClasses: namesClasses, normalization: normalization)
+  }
+
+  /// What to tell of classes that no image has; nil where each has one, or where the classes have names of their own.
+  var emptyClassesNote: String? {
+    if namesClasses { return nil }
+    let found = Set(labels.elements(as: Int32.self))
+    let empty = classes.indices.filter { !found.contains(Int32($0)) }
+    if empty.isEmpty { return nil }
+    let shown = empty.prefix(5).map(String.init).joined(separator: ", ") + (empty.count > 5 ? ", …" : "")
+    return empty == [0]
+      ? "no image to train on has the label 0, and the class 0 stays empty: labels count from 0, these seem to count from 1"
+      : "no image to train on has the label \(shown): of \(classes.count) classes \(empty.count) stay empty"
   }
 
   /// `0`, `1` … for a data set that does not name its classes.
@@ -119,15 +141,20 @@ public struct DatasetSplits: Sendable {
 public struct LabelledSplits: Sendable {
   /// What is trained on, and what is measured on.
   public var train, validation: any LabelledImages
+  /// What the user should know of them: which images were taken, and what is odd about the labels.
+  public var notes: [String]
 
   /// - Precondition: both are of the same size and have the same classes.
-  public init(train: any LabelledImages, validation: any LabelledImages) {
+  public init(train: any LabelledImages, validation: any LabelledImages, notes: [String] = []) {
     self.train = train
     self.validation = validation
+    self.notes = notes
   }
 
   /// Images in memory.
-  public init(_ splits: DatasetSplits) { self.init(train: splits.train, validation: splits.validation) }
+  public init(_ splits: DatasetSplits) {
+    self.init(train: splits.train, validation: splits.validation, notes: splits.train.emptyClassesNote.map { [$0] } ?? [])
+  }
 }
 
 /// How a stored pixel becomes the network's input: x = (pixel / range − mean[c]) / deviation[c].

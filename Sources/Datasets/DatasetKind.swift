@@ -36,12 +36,29 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     if let path { try requireKind(of: path) }
     guard self == .folder else { return LabelledSplits(try load(from: path)) }
     let evaluation = try evaluation?.transform(crop: imageSize)
+    if let channels = normalization?.mean.count, ![1, 3].contains(channels) {
+      throw Failure("photographs have one channel or three, and cannot be normalised as images of \(channels)")
+    }
     let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
     }
-    return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation))
+    return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
+  }
+
+  /// Finds the images that a network is measured on: the data set's test images; of ``folder`` all images of a folder of classes' folders,
+  /// or the part of a data set that is there for it, without need of one to train on.
+  /// - Parameters: as of ``open(from:imageSize:normalization:damaged:)``.
+  /// - Returns: the images; and of ``folder`` which they are.
+  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  public func openForMeasuring(
+    from path: String?, imageSize: Int, damaged: DamagedImages = .fail
+  ) throws -> (images: any LabelledImages, source: MeasuredFolder?) {
+    if let path { try requireKind(of: path) }
+    guard self == .folder else { return (try load(from: path).validation, nil) }
+    let source = try MeasuredFolder(try needed(path, Self.folderContents))
+    return (PhotographDataset(source.folder, imageSize: imageSize, damaged: damaged), source)
   }
 
   /// Reads the data set into memory.

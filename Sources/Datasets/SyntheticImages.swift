@@ -53,7 +53,7 @@ public struct SyntheticImages: Hashable, Sendable {
     return Dataset(
       name: "synthetic", images: HostTensor(pixels, shape: [samples.count, size, size, channels]),
       labels: HostTensor(samples.map { Int32($0 % classes) }, shape: [samples.count]),
-      classes: Dataset.numberedClasses(classes),
+      classes: Dataset.numberedClasses(classes), namesClasses: false,
       normalization: Normalization(
         mean: [Float](repeating: 0.5, count: channels), deviation: [Float](repeating: 0.25, count: channels)))
   }

@@ -39,6 +39,11 @@ enum TensorFile {
       guard images.shape.rank == 4, images.type == .uint8 || images.type == .float32 else {
         throw Failure("\(path): \(imagesName) are \(images.shape) of \(images.type), not [N, H, W, C] of uint8 or float32")
       }
+      guard !hasChannelsFirst(images.shape) else {
+        throw Failure(
+          "\(path): \(imagesName) are \(images.shape), which looks like [N, C, H, W]: [N, H, W, C] is wanted, "
+            + "as images.transpose(0, 2, 3, 1) of numpy makes it")
+      }
       guard images.count > 0 else { throw Failure("\(path): \(imagesName) are empty, \(images.shape)") }
       guard images.isFinite else { throw Failure("\(path): \(imagesName) hold values that are not finite numbers") }
       guard labels.shape == [images.shape[0]], labels.type == .int32 || labels.type == .int64 else {
@@ -55,8 +60,16 @@ enum TensorFile {
 
     func dataset(_ classes: [String]) -> Dataset {
       Dataset(
-        name: "tensors", images: images, labels: HostTensor(labels, shape: [labels.count]), classes: classes,
+        name: "tensors", images: images, labels: HostTensor(labels, shape: [labels.count]), classes: classes, namesClasses: false,
         normalization: .none(channels: images.shape[3]))
     }
   }
+}
+
+/// Whether images look like [N,C,H,W]: one to four rows of pixels with more than four channels each, and three rows or square so.
+///
+/// Signals of one row, [N,1,W,C], are not meant, nor are small maps of many channels.
+package func hasChannelsFirst(_ shape: Shape) -> Bool {
+  guard shape.rank == 4, (1...4).contains(shape[1]), shape[3] > 4, shape[2] > shape[1] else { return false }
+  return shape[1] == 3 || shape[2] == shape[3]
 }

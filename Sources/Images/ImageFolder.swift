@@ -56,12 +56,51 @@ public struct ImageFolder: Sendable, Hashable {
     self.init(path: path, classes: classes, samples: samples, ignored: ignored)
   }
 
+  /// The same images with another folder's numbers of the classes, which the other may have in another order: names go by bytes, and
+  /// the two may have been written by systems with different Unicode forms.
+  /// - Throws: a ``Failure`` that names a class that only one of them has.
+  func labelled(like known: ImageFolder) throws -> ImageFolder {
+    let numbers = places(of: classes, in: known.classes)
+    let twins = lookalikes(among: classes + known.classes)
+    func named(_ name: String) -> String { twins.contains(spelled(name)) ? spelled(name) : name }
+    let found = Set(numbers.compactMap { $0 })
+    if let missing = known.classes.indices.first(where: { !found.contains($0) }) {
+      throw Failure(
+        "\(path): no folder for the class '\(named(known.classes[missing]))' of \(known.path); both need the same classes")
+    }
+    let samples = try samples.map { sample in
+      let name = classes[Int(sample.label)]
+      guard let number = numbers[Int(sample.label)] else {
+        throw Failure("\(path): the class '\(named(name))' is not in \(known.path); both need the same classes")
+      }
+      return Sample(path: sample.path, label: Int32(number))
+    }
+    // Stable: equal labels keep their order.
+    let sorted = samples.enumerated().sorted { ($0.element.label, $0.offset) < ($1.element.label, $1.offset) }.map(\.element)
+    return ImageFolder(path: path, classes: known.classes, samples: sorted, ignored: ignored)
+  }
+
+  /// Whether there is an image in a folder or below it.
+  static func holdsImages(_ path: String) throws -> Bool {
+    var (folders, seen) = ([path], Set<Identity>())
+    while let folder = folders.popLast() {
+      guard seen.insert(try status(folder).identity).inserted else { continue }
+      let names = try Folder.entries(folder).filter { !isHidden($0) && InputFile.isText($0) }
+      if names.contains(where: isCalledImage) { return true }
+      folders += try names.map { "\(folder)/\($0)" }.filter { try status($0).isFolder }
+    }
+    return false
+  }
+
   /// The visible folders in one, by name.
   static func folders(_ path: String) throws -> [String] {
     guard InputFile.exists(path) else { throw Failure("\(path): there is no such folder") }
     guard InputFile.isFolder(path) else { throw Failure("\(path): a file, not a folder with a folder of images for each class") }
-    return sorted(try Folder.entries(path).filter { try !$0.hasPrefix(".") && status("\(path)/\($0)").isFolder })
+    return sorted(try Folder.entries(path).filter { try !isHidden($0) && status("\(path)/\($0)").isFolder })
   }
+
+  /// Whether a name begins with a dot, whatever follows it.
+  private static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
 
   static func isCalledImage(_ path: String) -> Bool {
     guard let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return false }
@@ -70,7 +109,7 @@ public struct ImageFolder: Sendable, Hashable {
 
   /// By bytes, which is by code points as well.
   private static func sorted(_ names: [String]) -> [String] {
-    names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    names.sorted { Name($0) < Name($1) }
   }
 
   /// The visible files in a folder and those below, folder by folder. One to which several links lead counts once.
@@ -78,7 +117,7 @@ public struct ImageFolder: Sendable, Hashable {
     var folders: [(path: String, files: [String])] = []
     var seen: Set<Identity> = []
     try collect(path, within: [], &seen, &folders)
-    folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+    folders.sort { Name($0.path) < Name($1.path) }
     files += folders.flatMap { folder in sorted(folder.files).map { "\(folder.path)/\($0)" } }
   }
 
@@ -90,7 +129,7 @@ public struct ImageFolder: Sendable, Hashable {
     guard seen.insert(identity).inserted else { return }
     var files: [String] = []
     // In the order of the names, so that it is always the same of several links that counts.
-    for name in sorted(try Folder.entries(path)) where !name.hasPrefix(".") {
+    for name in sorted(try Folder.entries(path)) where !isHidden(name) {
       // A name that is no text cannot be looked up: as a file, it is one that cannot be read, which is said when it is wanted.
       if InputFile.isText(name), try status("\(path)/\(name)").isFolder {
         try collect("\(path)/\(name)", within: above.union([identity]), &seen, &folders)

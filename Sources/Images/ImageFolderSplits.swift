@@ -1,17 +1,18 @@
 import Compute
+import Formats
 
 /// Images to train on and images to measure on, of the same classes.
 public struct ImageFolderSplits: Sendable, Hashable {
-  /// The images to train on, and those to measure on.
+  /// The images to train on, and those to measure on, with the same numbers for the classes.
   public let train, validation: ImageFolder
+  /// What was taken and what was not, for the user.
+  public let notes: [String]
 
-  /// Where the images to measure on may be; the first that is there counts.
-  static let validationNames = ["val", "validation", "test"]
-  private static let trainName = "train"
   private static let stream: UInt32 = 0x1A00_0002
 
-  /// Finds `PATH/train/CLASS/…` and one of `PATH/val/CLASS/…`, `PATH/validation/CLASS/…`, `PATH/test/CLASS/…`. Where only the former
-  /// is there, or the classes' folders are in `PATH` itself, part of every class is set apart.
+  /// Finds `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, under all their usual names; where no images to measure on are there,
+  /// `PATH/test/CLASS/…` serves. Where only the first is there, or the classes' folders are in `PATH` itself, part of every class is set
+  /// apart.
   /// - Parameters:
   ///   - share: what part of each class is set apart, at least one image.
   ///   - seed: decides which; the same images give the same parts.
@@ -19,29 +20,40 @@ public struct ImageFolderSplits: Sendable, Hashable {
   /// - Precondition: `share` is above 0 and below 1.
   public init(_ path: String, share: Double = 0.1, seed: UInt64 = 0) throws {
     precondition(share > 0 && share < 1, "[ImageFolderSplits] share \(share)")
-    let trainPath = "\(path)/\(Self.trainName)"
-    // A class may be called train as well; but then there are images in it, not folders.
-    let names = try ImageFolder.folders(path)
-    guard names.contains(Self.trainName), try !ImageFolder.folders(trainPath).isEmpty else {
-      if let name = Self.validationNames.first(where: names.contains), try !ImageFolder.folders("\(path)/\(name)").isEmpty {
-        throw Failure("\(path): \(name) is there, but no folder \(Self.trainName) beside it")
+    let layout = try ImageFolderLayout(path)
+    let measured = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }
+    guard let name = layout.parts[.train] else {
+      if let measured, let name = layout.parts[measured] {
+        throw Failure(
+          "\(path): \(name) is there, but no folder train beside it\(layout.rest(besides: [measured])): to train on all of these "
+            + "images, name \(path)/\(name)")
       }
       (train, validation) = try Self.split(try ImageFolder(path), share: share, seed: seed)
+      notes = Self.notes(train, "to validate on: \(Self.describe(share)) of each class, set apart" + layout.rest(besides: []))
       return
     }
-    guard let name = Self.validationNames.first(where: names.contains) else {
-      (train, validation) = try Self.split(try ImageFolder(trainPath), share: share, seed: seed)
+    let folder = try ImageFolder("\(path)/\(name)")
+    guard let measured, let other = layout.parts[measured] else {
+      (train, validation) = try Self.split(folder, share: share, seed: seed)
+      notes = Self.notes(
+        train,
+        "to train on: \(name); to validate on: \(Self.describe(share)) of each class of it, set apart"
+          + layout.rest(besides: [.train]))
       return
     }
-    train = try ImageFolder(trainPath)
-    validation = try ImageFolder("\(path)/\(name)")
-    let (known, found) = (Set(train.classes), Set(validation.classes))
-    if let missing = train.classes.first(where: { !found.contains($0) }) {
-      throw Failure("\(validation.path): no folder for the class '\(missing)' of \(trainPath); both need the same classes")
-    }
-    if let unknown = validation.classes.first(where: { !known.contains($0) }) {
-      throw Failure("\(validation.path): the class '\(unknown)' is not in \(trainPath); both need the same classes")
-    }
+    train = folder
+    validation = try ImageFolder("\(path)/\(other)").labelled(like: folder)
+    notes = Self.notes(
+      train,
+      "to train on: \(name); to validate on: \(other)" + (measured == .test ? ", as no other part is there" : "")
+        + layout.rest(besides: [.train, measured]))
+  }
+
+  private static func describe(_ share: Double) -> String { share == 0.1 ? "a tenth" : "a share of \(share)" }
+
+  private static func notes(_ folder: ImageFolder, _ taken: String) -> [String] {
+    let twins = lookalikes(among: folder.classes)
+    return [taken] + (twins.isEmpty ? [] : ["classes that look alike, in different Unicode forms: \(listed(twins, atMost: 4))"])
   }
 
   private static func split(

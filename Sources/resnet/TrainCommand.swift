@@ -92,7 +92,7 @@ struct TrainCommand: ParsableCommand {
       throw error
     }
     initialWeights = nil  // They are on the device.
-    describe(trainer, images, splits.validation, on: backend)
+    describe(trainer, images, splits, on: backend)
     guard !trainer.isFinished else {
       return print(
         "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
@@ -130,20 +130,20 @@ struct TrainCommand: ParsableCommand {
 
   /// Prints what is going to be trained, on what, and what the user should know of it.
   private func describe(
-    _ trainer: Trainer, _ images: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
+    _ trainer: Trainer, _ images: any LabelledImages, _ splits: LabelledSplits, on backend: any Backend
   ) {
     let (configuration, size) = (trainer.configuration, images.shape)
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
-        + "\(grouped(validation.count)) to validate on; run in \(trainer.folder.path)")
+        + "\(grouped(splits.validation.count)) to validate on; run in \(trainer.folder.path)")
     if configuration.dataset == DatasetKind.folder.rawValue {
       let names = images.classes
       print(
         "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))\(names.count > 5 ? ", …" : "")"
       )
     }
-    for note in trainer.notes { print(note) }
+    for note in splits.notes + trainer.notes { print(printable(note)) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
       print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
     }

@@ -24,7 +24,7 @@ import Testing
     let splits = try load([("images", Self.images), ("labels", Self.labels)])
     #expect(splits.train.images == Self.images && splits.train.labels == Self.labels)
     #expect(splits.validation.images == Self.images && splits.validation.labels == Self.labels)
-    #expect(splits.train.classes == ["0", "1", "2"])
+    #expect(splits.train.classes == ["0", "1", "2"] && !splits.train.namesClasses && !splits.train.prefix(1).namesClasses)
     #expect(splits.train.normalization == .none(channels: 2))
   }
 
@@ -79,6 +79,35 @@ import Testing
   @Test(arguments: cases) func malformed(_ item: Case) throws {
     let message = try #require(failureMessage { _ = try load(item.tensors) })
     expect(message, says: ["/data.safetensors: "] + item.says)
+  }
+
+  /// [N,C,H,W], as PyTorch has images, would be images of few rows and many channels.
+  @Test func channelsAreLast() throws {
+    for (shape, isRefused) in [
+      ([1, 3, 8, 8], true), ([1, 3, 6, 9], true), ([1, 1, 7, 7], true), ([1, 4, 5, 5], true), ([1, 8, 8, 3], false),
+      ([1, 1, 40, 12], false), ([1, 4, 4, 16], false), ([1, 3, 3, 8], false), ([1, 3, 7, 4], false),
+    ] as [(Shape, Bool)] {
+      let images = HostTensor([UInt8](repeating: 1, count: shape.count), shape: shape)
+      let tensors: Tensors = [("images", images), ("labels", Self.long([0]))]
+      guard isRefused else {
+        #expect(try load(tensors).train.shape == shape)
+        continue
+      }
+      let message = try #require(failureMessage { _ = try load(tensors) })
+      expect(message, says: ["images are \(shape)", "looks like [N, C, H, W]", "transpose(0, 2, 3, 1)"])
+    }
+  }
+
+  @Test func classesWithoutImagesAreNoted() throws {
+    func notes(_ labels: [Int64]) throws -> [String] {
+      let images = HostTensor([Float](repeating: 1, count: labels.count), shape: [labels.count, 1, 1, 1])
+      return LabelledSplits(try load([("images", images), ("labels", Self.long(labels))])).notes
+    }
+    #expect(try notes([0, 1, 2]).isEmpty)
+    let fromOne = try notes([1, 2, 3])
+    #expect(fromOne.count == 1 && fromOne[0].contains("class 0 stays empty") && fromOne[0].contains("count from 1"), "\(fromOne)")
+    let gaps = try notes([0, 3, 4])
+    #expect(gaps == ["no image to train on has the label 1, 2: of 5 classes 2 stay empty"])
   }
 
   @Test func noSuchFile() throws {

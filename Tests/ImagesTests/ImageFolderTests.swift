@@ -41,12 +41,93 @@ import Testing
     }
   }
 
-  @Test(arguments: ["val", "validation", "test"]) func splitFolders(_ name: String) throws {
+  @Test(
+    arguments: ["val", "validation", "valid", "dev", "test", "testing", "Val", "VALID", "Test"],
+    ["train", "Train", "training", "TRAINING"])
+  func splitFolders(_ name: String, _ train: String) throws {
     try withTemporaryFolder { folder in
-      try make(folder, ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "\(name)/a/3.jpg", "\(name)/b/4.jpg"])
+      try make(folder, ["\(train)/a/1.jpg", "\(train)/a/2.jpg", "\(train)/b/1.jpg", "\(name)/a/3.jpg", "\(name)/b/4.jpg"])
       let splits = try ImageFolderSplits(folder)
       #expect(splits.train.samples.count == 3 && splits.validation.samples.map(\.label) == [0, 1])
       #expect(splits.validation.samples[1].path == "\(folder)/\(name)/b/4.jpg")
+      #expect(splits.notes.count == 1 && splits.notes[0].hasPrefix("to train on: \(train); to validate on: \(name)"))
+      #expect(splits.notes[0].hasSuffix("as no other part is there") == name.lowercased().hasPrefix("test"))
+    }
+  }
+
+  /// What is for the last test chooses no weights where there is something else.
+  @Test(arguments: ["val", "valid", "validation", "dev"]) func testImagesAreLeftAlone(_ name: String) throws {
+    try withTemporaryFolder { folder in
+      try make(folder, ["train/a/1.jpg", "train/b/1.jpg", "extra/1.jpg", "notes/1.txt"])
+      for part in [name, "test"] { try make(folder, ["\(part)/a/1.jpg", "\(part)/b/1.jpg"]) }
+      let splits = try ImageFolderSplits(folder)
+      #expect(splits.validation.path == "\(folder)/\(name)")
+      #expect(splits.notes == ["to train on: train; to validate on: \(name); not used: extra, test"])
+    }
+  }
+
+  @Test func imagesToBePredictedAreNoPart() throws {
+    try withTemporaryFolder { folder in
+      try make(folder, ["train/a/1.jpg", "train/a/2.jpg", "train/b/1.jpg", "train/b/2.jpg", "test/1.jpg"])
+      let splits = try ImageFolderSplits(folder)
+      #expect(splits.train.classes == ["a", "b"] && splits.validation.path == "\(folder)/train")
+      #expect(splits.notes[0].hasSuffix("; not used: test (no folders of classes in it)"), "\(splits.notes)")
+    }
+  }
+
+  /// Bytes sort a decomposed é before the z and a composed one after it: labels go by names, not by places.
+  @Test(arguments: [("caf\u{E9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{E9}")])
+  func labelsOfValidationAreThoseOfTraining(_ train: String, _ validation: String) throws {
+    try withTemporaryFolder { folder in
+      let measured = ["val/\(validation)/1.jpg", "val/cafz/1.jpg", "val/cafz/2.jpg"]
+      try make(folder, ["train/\(train)/1.jpg", "train/cafz/1.jpg"] + measured)
+      let splits = try ImageFolderSplits(folder)
+      let z = splits.train.classes.firstIndex(of: "cafz") ?? 2
+      #expect(splits.validation.classes.map { Array($0.utf8) } == splits.train.classes.map { Array($0.utf8) })
+      for sample in splits.validation.samples {
+        #expect(sample.label == Int32(sample.path.contains("cafz") ? z : 1 - z), "\(sample)")
+      }
+      #expect(splits.validation.samples.map(\.label) == (z == 0 ? [0, 0, 1] : [0, 1, 1]))
+    }
+  }
+
+  @Test func twoFormsOfANameAreTwoClasses() throws {
+    try withTemporaryFolder { folder in
+      let names = ["cafe\u{301}", "caf\u{E9}"]
+      try make(folder, ["train", "val"].flatMap { part in names.map { "\(part)/\($0)/1.jpg" } })
+      let splits = try ImageFolderSplits(folder)
+      #expect(splits.train.classes.count == 2 && splits.validation.samples.map(\.label) == [0, 1])
+      let note = splits.notes.last ?? ""
+      #expect(note.contains("look alike") && note.contains("caf\\u{00E9}, cafe\\u{0301}"), "\(splits.notes)")
+      try FileManager.default.removeItem(atPath: "\(folder)/val/\(names[0])")
+      let message = failureMessage { _ = try ImageFolderSplits(folder) }
+      #expect(message.hasPrefix("\(folder)/val: no folder for the class 'cafe\\u{0301}'"), "\(message)")
+    }
+  }
+
+  /// All of a tree, or the part of a data set that is there to measure on.
+  @Test func measuredImages() throws {
+    try withTemporaryFolder { folder in
+      for (part, count) in [("train", 10), ("val", 3), ("test", 2)] {
+        try make(folder, ["a", "b"].flatMap { name in (0..<count).map { "\(part)/\(name)/\($0).jpg" } })
+      }
+      func measured(_ place: String = "") throws -> (count: Int, description: String, mayHaveBeenTrainedOn: Bool) {
+        let found = try MeasuredFolder(folder + place)
+        return (found.folder.samples.count, found.description, found.mayHaveBeenTrainedOn)
+      }
+      #expect(
+        try measured() == (6, "all 6 images of \(folder)/val, the validation part of \(folder); not used: test, train", false))
+      #expect(try measured("/val") == (6, "all 6 images of \(folder)/val", false))
+      #expect(try measured("/test") == (4, "all 4 images of \(folder)/test", false))
+      #expect(try measured("/train") == (20, "all 20 images of \(folder)/train", true))
+      try FileManager.default.removeItem(atPath: folder + "/val")
+      #expect(try measured().description.contains("/test, the test part of \(folder), as none for validation is there"))
+      try FileManager.default.removeItem(atPath: folder + "/test")
+      let apart = try measured()
+      #expect(apart.count == 2 && apart.description.hasSuffix("/train, the tenth of each class that training sets apart"))
+      #expect(try MeasuredFolder(folder).folder == ImageFolderSplits(folder).validation)
+      try FileManager.default.moveItem(atPath: folder + "/train", toPath: folder + "/dev")
+      #expect(try measured().count == 20)
     }
   }
 
@@ -73,6 +154,14 @@ import Testing
     (["train/a/1.jpg", "val/a/1.txt"], "/val/a", ["no images in it"]),
     (["train/a/1.jpg", "val/1.jpg"], "/val", ["no folders in it"]),
     (["val/a/1.jpg"], "", ["val is there, but no folder train"]),
+    (["Valid/a/1.jpg", "train/1.jpg"], "", ["Valid is there, but no folder train", "not used: train (no folders"]),
+    (["a/1.jpg", "b/1.jpg", "test/1.jpg"], "", ["test is called like a part", "classes' folders, such as a"]),
+    (["car/1.jpg", "bus/1.jpg", "train/steam/1.jpg"], "", ["train is called like a part", "bus beside it holds images"]),
+    (["train/a/1.jpg", "train/val/a/1.jpg", "val/a/1.jpg"], "/train", ["val is called like a part", "a beside it"]),
+    (["train/a/1.jpg", "train/b/1.jpg", "train/dev/1.jpg", "val/a/1.jpg"], "/train", ["dev is called like a part"]),
+    (["train/train/a/1.jpg", "val/a/1.jpg"], "/train", ["called like parts of a data set"]),
+    (["train/a/1.jpg", "Training/a/1.jpg"], "", ["both train and Training"]),
+    (["train/1.jpg", "test/1.jpg"], "/test", ["no folders in it"]),
   ]
 
   @Test(arguments: wrong) func isRefused(_ names: [String], _ place: String, _ says: [String]) throws {

@@ -1,0 +1,102 @@
+import Compute
+import Formats
+
+/// A part of a data set that a folder may be.
+enum ImageFolderPart: CaseIterable, Hashable {
+  case train, validation, test
+
+  /// What such a folder is called, in any case; of several the first counts.
+  var names: [String] {
+    switch self {
+    case .train: ["train", "training"]
+    case .validation: ["val", "valid", "validation", "dev"]
+    case .test: ["test", "testing"]
+    }
+  }
+
+  init?(calledLike folder: String) {
+    guard let part = Self.allCases.first(where: { $0.names.contains(folder.lowercased()) }) else { return nil }
+    self = part
+  }
+
+  /// The place of a name among ``names``.
+  func rank(_ folder: String) -> Int { names.firstIndex(of: folder.lowercased()) ?? names.count }
+}
+
+/// How a folder of images is laid out: folders of the parts of a data set with the classes' folders in them, or the classes' folders.
+struct ImageFolderLayout {
+  let path: String
+  /// The name of each part's folder; empty where the classes' folders are in the folder itself.
+  private(set) var parts: [ImageFolderPart: String] = [:]
+  /// What else holds images, each with the reason why it is not a part, or without one.
+  private var others: [(name: String, reason: String)] = []
+
+  /// Reads the names in a folder, and in those that are called like parts.
+  /// - Throws: a ``Failure`` that names the folder that is missing or cannot be read, and where parts and classes are mixed up.
+  init(_ path: String) throws {
+    self.path = path
+    let names = try ImageFolder.folders(path)
+    let called = names.filter { ImageFolderPart(calledLike: $0) != nil }
+    let trees = try called.filter { try !ImageFolder.folders("\(path)/\($0)").isEmpty }
+    let classes = names.filter { !called.contains($0) }
+    if trees.isEmpty {
+      try checkClasses(classes, calledLikeParts: called)
+      return
+    }
+    var pictures: [String] = []
+    for name in classes {
+      do {
+        if try ImageFolder.holdsImages("\(path)/\(name)") { pictures.append(name) }
+      } catch let failure as Failure {
+        // A disk has folders of its own, which need not be readable.
+        others.append((name, " (\(failure))"))
+      }
+    }
+    if trees.count == 1, let first = pictures.first {
+      throw Failure(
+        "\(path): \(trees[0]) is called like a part of a data set, and \(first) beside it holds images too: rename \(trees[0]) if it is "
+          + "a class like \(first), or else move \(first) away or name \(path)/\(trees[0])")
+    }
+    others += pictures.map { ($0, "") }
+    for part in ImageFolderPart.allCases { try choose(part, among: trees, called) }
+  }
+
+  /// Takes the folder of a part.
+  private mutating func choose(_ part: ImageFolderPart, among trees: [String], _ called: [String]) throws {
+    let own = called.filter { ImageFolderPart(calledLike: $0) == part }
+      .sorted { (part.rank($0), Name($0)) < (part.rank($1), Name($1)) }
+    let (full, flat) = (own.filter(trees.contains), own.filter { !trees.contains($0) })
+    if part == .train, full.count > 1 {
+      throw Failure("\(path): both \(full[0]) and \(full[1]) are called like the images to train on: rename or move one")
+    }
+    guard let name = full.first else {
+      // Images to be predicted come in one folder; images to measure on have classes.
+      if part == .validation, let name = flat.first { _ = try ImageFolder("\(path)/\(name)") }
+      others += flat.map { ($0, " (no folders of classes in it)") }
+      return
+    }
+    guard try ImageFolderLayout("\(path)/\(name)").parts.isEmpty else {
+      throw Failure("\(path)/\(name): holds folders that are called like parts of a data set: name the folder of one data set")
+    }
+    parts[part] = name
+    others += (full.dropFirst() + flat).map { ($0, "") }
+  }
+
+  /// - Throws: a ``Failure`` where folders that are called like parts, with images and no folders in them, are not classes for sure.
+  private func checkClasses(_ classes: [String], calledLikeParts called: [String]) throws {
+    // A train is a vehicle.
+    guard let part = called.first(where: { $0.lowercased() != "train" || classes.isEmpty }) else { return }
+    throw Failure(
+      classes.isEmpty
+        ? "\(path)/\(part): no folders in it, of which each class needs one"
+        : "\(path): \(part) is called like a part of a data set and stands among the classes' folders, such as \(classes[0]): "
+          + "move it away, or rename it if it is a class")
+  }
+
+  /// What there is besides some parts, for a message: `; not used: test`, or nothing.
+  func rest(besides used: [ImageFolderPart]) -> String {
+    let unused = parts.filter { !used.contains($0.key) }.map { (name: $0.value, reason: "") } + others
+    if unused.isEmpty { return "" }
+    return "; not used: " + unused.map { printable($0.name) + $0.reason }.sorted().joined(separator: ", ")
+  }
+}

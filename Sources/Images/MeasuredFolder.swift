@@ -1,0 +1,36 @@
+import Compute
+
+/// The images of a folder that a network is measured on.
+public struct MeasuredFolder: Sendable, Hashable {
+  public let folder: ImageFolder
+  /// Which they are, for the user: `all 30 images of flowers/val`.
+  public let description: String
+  /// Whether a run that was trained on the same path may have been trained on some of them.
+  public let mayHaveBeenTrainedOn: Bool
+
+  /// Takes all images of a folder of classes' folders; of one with the parts of a data set in it, the validation part, or else the test
+  /// part. Of one with images to train on alone, the part of every class that ``ImageFolderSplits`` sets apart.
+  /// - Throws: a ``Failure`` that names the folder that is missing, or has no classes or images.
+  public init(_ path: String) throws {
+    let layout = try ImageFolderLayout(path)
+    let part = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }
+    if let part, let name = layout.parts[part] {
+      folder = try ImageFolder("\(path)/\(name)")
+      let place = part == .validation ? "validation part of \(path)" : "test part of \(path), as none for validation is there"
+      description = "all \(folder.samples.count) images of \(folder.path), the \(place)\(layout.rest(besides: [part]))"
+      mayHaveBeenTrainedOn = false
+    } else if layout.parts[.train] != nil {
+      folder = try ImageFolderSplits(path).validation
+      description =
+        "\(folder.samples.count) images of \(folder.path), the tenth of each class that training sets apart"
+        + layout.rest(besides: [.train])
+      mayHaveBeenTrainedOn = false
+    } else {
+      folder = try ImageFolder(path)
+      description = "all \(folder.samples.count) images of \(path)"
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      let called = ImageFolderPart(calledLike: name)
+      mayHaveBeenTrainedOn = called == nil || called == .train
+    }
+  }
+}
