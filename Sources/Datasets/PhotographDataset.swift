@@ -49,16 +49,17 @@ public struct PhotographDataset: StreamedImages {
     contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
   }
 
-  /// The same with the classes in another order.
-  /// - Precondition: the names are the same.
-  public func labelled(inOrderOf names: [String]) -> PhotographDataset {
-    let labels = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
+  /// The same with other numbers for the classes.
+  /// - Parameters:
+  ///   - numbers: the new number of each class.
+  ///   - names: of the classes, in the order of the new numbers.
+  /// - Precondition: every number occurs once.
+  public func renumbered(_ numbers: [Int], names: [String]) -> PhotographDataset {
+    precondition(
+      numbers.sorted() == Array(classes.indices) && names.count == classes.count, "[PhotographDataset] class numbers \(numbers)")
     var copy = self
     copy.classes = names
-    copy.items = items.map { item in
-      guard let label = labels[classes[Int(item.label)]] else { preconditionFailure("[PhotographDataset] classes \(names)") }
-      return ImageItem(path: item.path, label: label, sample: item.sample)
-    }
+    copy.items = items.map { ImageItem(path: $0.path, label: Int32(numbers[Int($0.label)]), sample: $0.sample) }
     return copy
   }
 

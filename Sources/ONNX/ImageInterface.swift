@@ -75,6 +75,8 @@ public struct ONNXDescription: Sendable {
   public let fixedSize: (height: Int, width: Int)?
   /// In the order of the outputs; numbers where the file names none.
   public let classes: [String]
+  /// Whether the file names them.
+  public let namesClasses: Bool
   /// What the file says of itself, where this project wrote it.
   public let training: Weights.Description?
 }
@@ -88,11 +90,11 @@ extension ONNXModel {
       let training = try Weights.Description(metadata: metadata)
       let size = images.size ?? training?.imageSize.map { ($0[0], $0[1]) } ?? (224, 224)
       let (_, count) = try plan(images, [images.batch ?? 1, size.0, size.1, images.channels])
-      let named = training.flatMap { $0.classes.count == count ? $0.classes : nil }
+      let named = training?.classes.flatMap { $0.count == count ? $0 : nil }
       let file = path.split(separator: "/").last ?? "model"
       return ONNXDescription(
         name: shortened(String(file.hasSuffix(".onnx") ? file.dropLast(5) : file)), channels: images.channels,
-        fixedSize: images.size, classes: named ?? (0..<count).map(String.init), training: training)
+        fixedSize: images.size, classes: named ?? (0..<count).map(String.init), namesClasses: named != nil, training: training)
     }
   }
 

@@ -112,7 +112,7 @@ public final class Trainer {
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
     if !resuming, let path = configuration.initialWeights {
-      notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, classes: train.classes)
+      notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, for: train)
     }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
     state = RunFolder.State(store: model.store, optimiser: optimiser, average: average)
@@ -141,19 +141,27 @@ public final class Trainer {
   /// Loads the weights that a run starts from. The last layer starts anew where it tells other classes apart.
   /// - Parameters:
   ///   - path: the file that they are from, for messages.
-  ///   - classes: names of the data set's.
+  ///   - images: what is trained on.
   /// - Returns: what to tell the user.
-  private static func load(_ weights: Weights, from path: String, into model: ResNet, classes: [String]) throws -> [String] {
-    func isNumbered(_ names: [String]) -> Bool { names == names.indices.map(String.init) }
+  private static func load(
+    _ weights: Weights, from path: String, into model: ResNet, for images: any LabelledImages
+  ) throws -> [String] {
+    let classes = images.classes
     let known = weights.description?.classes ?? []
-    let areOthers = known.count == classes.count && known != classes && !isNumbered(known) && !isNumbered(classes)
+    let order = Array(classes.indices)
+    let areOthers = images.namesClasses && known.count == classes.count && places(of: classes, in: known) != order
     do {
-      if try model.load(pretrained: weights.tensors, takingHead: !areOthers) { return [] }
+      if try model.load(pretrained: weights.tensors, takingHead: !areOthers) {
+        guard images.namesClasses, known.isEmpty, let byNumber = orderByNumber(classes), byNumber != order else { return [] }
+        return [
+          "\(path) does not name its classes: they are taken for yours in the order of their names as text, \(listed(classes))"
+        ]
+      }
     } catch let failure as Failure { throw Failure("\(path): \(failure)") }
     let weight = "\(ResNet.head).weight"
     let found =
       areOthers
-      ? "is for others: \(known.prefix(3).joined(separator: ", "))\(known.count > 3 ? ", …" : "")"
+      ? "is for others: \(listed(known, atMost: 3))"
       : weights.tensors[weight].map { "is for \($0.shape[0]) classes" } ?? "is missing or of another form"
     if model.store.entries.contains(where: { $0.isFrozen && $0.name.hasPrefix("\(ResNet.head).") }) {
       throw Failure("--freeze \(ResNet.head): it has to start anew and be trained, since in \(path) it \(found)")

@@ -17,8 +17,8 @@ public struct Weights {
   public struct Description: Hashable, Codable, Sendable {
     /// How the network is built.
     public var model: ModelConfiguration
-    /// Class names in the order of the logits; their numbers where nothing names them.
-    public var classes: [String]
+    /// Class names in the order of the logits; nil where nothing names them.
+    public var classes: [String]?
     /// Nil where it is not known.
     public var normalization: Normalization?
     /// The data set that the network was trained on; nil for weights from elsewhere.
@@ -31,7 +31,7 @@ public struct Weights {
     /// Of a network that is trained on a data set.
     public init(model: ModelConfiguration, dataset: some LabelledImages, evaluation: EvaluationRecipe? = nil) {
       self.model = model
-      classes = dataset.classes
+      classes = dataset.namesClasses ? dataset.classes : nil
       normalization = dataset.normalization
       self.dataset = dataset.name
       imageSize = [dataset.shape[1], dataset.shape[2]]
@@ -65,7 +65,6 @@ public struct Weights {
     /// - Throws: ``Failure`` for an unknown model.
     public init(imported model: ModelConfiguration) throws {
       self.model = model
-      classes = (0..<model.classes).map(String.init)
       let (side, usualClasses) = try ModelConfiguration.usualInput(of: model.name)
       if usualClasses == 1000 && model.channels == 3 {
         normalization = .imageNet
@@ -81,7 +80,7 @@ public struct Weights {
   public func description(as model: ModelConfiguration) throws -> Description {
     let imported = try Description(imported: model)
     guard var known = description else { return imported }
-    if known.classes.count != model.classes { known.classes = imported.classes }
+    if known.classes?.count != model.classes { known.classes = nil }
     if known.model.channels != model.channels { known.normalization = imported.normalization }
     known.model = model
     return known

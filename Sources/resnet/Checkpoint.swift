@@ -36,6 +36,8 @@ struct Checkpoint {
   let channels: Int
   /// In the order of the outputs; numbers where the file names none.
   let classes: [String]
+  /// Whether the file names them.
+  let namesClasses: Bool
   /// How pixels become the network's input; nil where it is not known.
   let normalization: Normalization?
   /// The data set that it was trained on; nil for networks from elsewhere.
@@ -60,7 +62,7 @@ struct Checkpoint {
       let model = try ONNXModel(contentsOf: path)
       let known = try model.description()
       let size = known.training?.imageSize.map { ($0[0], $0[1]) }
-      (name, channels, classes) = (known.name, known.channels, known.classes)
+      (name, channels, classes, namesClasses) = (known.name, known.channels, known.classes, known.namesClasses)
       (normalization, dataset) = (known.training?.normalization, known.training?.dataset)
       (imageSize, isSizeFixed) = (known.fixedSize ?? size ?? (224, 224), known.fixedSize != nil)
       tellsImages = known.training != nil
@@ -74,7 +76,9 @@ struct Checkpoint {
     let known = try weights.description(as: configuration)
     let usual = try ModelConfiguration.usualInput(of: configuration.name).side
     (name, channels) = (configuration.name, configuration.channels)
-    (classes, normalization, dataset) = (known.classes, known.normalization, known.dataset)
+    (normalization, dataset) = (known.normalization, known.dataset)
+    classes = known.classes ?? (0..<configuration.classes).map(String.init)
+    namesClasses = known.classes != nil
     imageSize = known.imageSize.map { ($0[0], $0[1]) } ?? (usual, usual)
     isSizeFixed = false
     tellsImages = weights.description != nil
@@ -164,18 +168,5 @@ struct Checkpoint {
         "\(path): \(name) is built for \(classes.count) classes, \(place ?? dataset.name) has \(known): for others it is to be trained "
           + "again, by resnet train --init")
     }
-  }
-
-  /// Photographs whose labels are numbers of this network's outputs: by the names of the folders, where it knows these names, else in
-  /// their order.
-  /// - Throws: ``Failure`` where it knows some of the names, or was trained on a folder, and others are there.
-  func labelled(_ photographs: PhotographDataset, at place: String?) throws -> PhotographDataset {
-    let (own, found) = (Set(classes), Set(photographs.classes))
-    if own == found { return photographs.labelled(inOrderOf: classes) }
-    guard dataset == photographs.name || !own.isDisjoint(with: found) else { return photographs }
-    let difference = own.symmetricDifference(found).sorted().prefix(3).joined(separator: ", ")
-    throw Failure(
-      "\(path) is for other classes than the folders of \(place ?? photographs.name): only one of them has \(difference); "
-        + "every class needs its folder, and there may be no other")
   }
 }

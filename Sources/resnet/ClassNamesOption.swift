@@ -16,23 +16,20 @@ struct ClassNamesOption: ParsableArguments {
   func validate() throws { try requirePaths(["--class-names": classNames]) }
 
   /// The names in the file; nil where none was given.
-  /// - Parameter known: what the classes are called without it.
+  /// - Parameter count: the number of classes.
   /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
-  func names(insteadOf known: [String]) throws -> [String]? {
+  func names(ofClasses count: Int) throws -> [String]? {
     guard let path = classNames else { return nil }
     let file = try InputFile(path)
-    guard file.byteCount <= known.count * (Self.longestName + 2) else {
-      throw Failure("\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(known.count)) classes")
+    guard file.byteCount <= count * (Self.longestName + 2) else {
+      throw Failure("\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(count)) classes")
     }
-    guard let text = String(validating: try file.read(), as: UTF8.self) else {
+    guard let names = textLines(try file.read()) else {
       throw Failure("\(path) is not a text file in UTF-8: one class name a line is needed")
     }
-    var names = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
-    // The last line ends like the others.
-    if names.last == "" { names.removeLast() }
-    guard names.count == known.count else {
+    guard names.count == count else {
       throw Failure(
-        "\(path) names \(grouped(names.count)) classes, one a line, and the network has \(grouped(known.count))")
+        "\(path) names \(grouped(names.count)) classes, one a line, and the network has \(grouped(count))")
     }
     if let line = names.firstIndex(where: { $0.allSatisfy(\.isWhitespace) }) {
       throw Failure("\(path): line \(line + 1) is empty, and class \(line) needs a name")

@@ -45,16 +45,17 @@ extension Evaluation {
     var table = Table(["class", "images", "right", "most often taken for"], lastIsText: true)
     for record in shown {
       table.add([
-        record.name, String(record.images), record.accuracy.map { fixed($0 * 100, 2) + " %" } ?? "–",
-        record.confusion.map { "\($0.name) (\($0.images))" } ?? "",
+        printable(record.name), String(record.images), record.accuracy.map { fixed($0 * 100, 2) + " %" } ?? "–",
+        record.confusion.map { "\(printable($0.name)) (\($0.images))" } ?? "",
       ])
     }
     return title + table.text
   }
 
   private var matrixTable: String {
-    var table = Table([""] + classes)
-    for (label, name) in classes.enumerated() {
+    let names = classes.map(printable)
+    var table = Table([""] + names)
+    for (label, name) in names.enumerated() {
       table.add([name] + classes.indices.map { String(self[label, $0]) })
     }
     return table.text

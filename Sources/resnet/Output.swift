@@ -44,7 +44,7 @@ func reportIgnored(_ images: (any LabelledImages)...) {
 }
 
 func reportIgnored(_ files: [String]) {
-  let distinct = Set(files).sorted()
+  let distinct = Set(files.map(Name.init)).sorted().map(\.text)
   guard !distinct.isEmpty else { return }
   let examples = distinct.prefix(3).joined(separator: ", ") + (distinct.count > 3 ? " …" : "")
   printError(

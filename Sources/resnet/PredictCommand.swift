@@ -98,7 +98,7 @@ struct PredictCommand: ParsableCommand {
 
   private func classify(_ checkpoint: Checkpoint) throws {
     let normalization = try normalization(of: checkpoint)
-    let classes = try classNames.names(insteadOf: checkpoint.classes) ?? checkpoint.classes
+    let classes = try classNames.names(ofClasses: checkpoint.classes.count) ?? checkpoint.classes
     let (paths, ignored) = try ImageFiles.find(images)
     reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
@@ -150,8 +150,10 @@ struct PredictCommand: ParsableCommand {
     }
     guard !images.shape.dimensions.contains(0) else { throw Failure("\(path): images \(images.shape) are none") }
     guard images.shape[3] == checkpoint.channels else {
+      let hint = hasChannelsFirst(images.shape) ? ": \(images.shape) looks like [N, C, H, W], and [N, H, W, C] is wanted" : ""
       throw Failure(
-        "\(path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, these have \(images.shape[3])")
+        "\(path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, these have \(images.shape[3])"
+          + hint)
     }
     guard images.isFinite else { throw Failure("\(path): images have values that are not finite numbers") }
     return images

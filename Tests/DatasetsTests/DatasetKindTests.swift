@@ -33,6 +33,18 @@ import Testing
       let photographs = try #require(splits.train.prefix(100) as? PhotographDataset)
       #expect(photographs.items.map(\.label) == [0, 0, 1] && photographs.items.map(\.sample) == [0, 1, 2])
       #expect(photographs.damaged == .skip)
+      let turned = photographs.renumbered([1, 0], names: ["b", "a"])
+      #expect(turned.classes == ["b", "a"] && turned.items.map(\.label) == [1, 1, 0])
+      #expect(turned.items.map(\.sample) == [0, 1, 2])
+      let two = failureMessage {
+        _ = try DatasetKind.folder.open(from: folder, imageSize: 24, normalization: .none(channels: 2))
+      }
+      expect(try #require(two), says: ["one channel or three", "images of 2"])
+
+      // What is measured on needs nothing to train on.
+      try FileManager.default.removeItem(atPath: folder + "/train")
+      let (images, source) = try DatasetKind.folder.openForMeasuring(from: folder, imageSize: 24)
+      #expect(images.shape == [2, 24, 24, 3] && source?.description.hasPrefix("all 2 images of \(folder)/val") == true)
     }
     #expect(DatasetKind.folder.defaultCrop(imageSize: 24)?.size == 24 && DatasetKind.mnist.defaultCrop(imageSize: 24) == nil)
   }

@@ -158,10 +158,11 @@ import Training
   /// As many classes, but others: what told ants from bees does not tell lions from tigers.
   @Test func aLastLayerForOtherNamesStartsAnew() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    func named(_ names: [String]) -> DatasetSplits {
+    func named(_ names: [String], areNames: Bool = true) -> DatasetSplits {
       func dataset(_ known: Dataset) -> Dataset {
         Dataset(
-          name: known.name, images: known.images, labels: known.labels, classes: names, normalization: known.normalization)
+          name: known.name, images: known.images, labels: known.labels, classes: names, namesClasses: areNames,
+          normalization: known.normalization)
       }
       return DatasetSplits(train: dataset(splits.train), validation: dataset(splits.validation))
     }
@@ -172,16 +173,27 @@ import Training
     _ = try first.run()
     run.initialWeights = first.folder.lastPath
     let old = try Weights(contentsOf: first.folder.lastPath).tensors
-    // Numbers may stand for any names.
-    for (path, names, isTaken) in [
-      ("same", animals, true), ("numbers", ["0", "1", "2", "3"], true), ("others", ["ant", "bee", "cat", "eel"], false),
-      ("turned", ["bee", "ant", "cat", "dog"], false),
+    let numbers = ["0", "1", "2", "3"]
+    for (path, names, areNames, isTaken) in [
+      ("same", animals, true, true), ("nameless", numbers, false, true), ("numbers", numbers, true, false),
+      ("others", ["ant", "bee", "cat", "eel"], true, false), ("turned", ["bee", "ant", "cat", "dog"], true, false),
     ] {
-      let second = try Trainer(run, named(names), on: device(), folder: RunFolder(creating: "\(folder)/\(path)"))
+      let data = named(names, areNames: areNames)
+      let second = try Trainer(run, data, on: device(), folder: RunFolder(creating: "\(folder)/\(path)"))
       let new = Dictionary(uniqueKeysWithValues: try second.model.store.stateDictionary().map { ($0.name, $0.tensor) })
       #expect((new["fc.weight"] == old["fc.weight"]) == isTaken && new["conv1.weight"] == old["conv1.weight"], "\(path)")
       #expect(second.notes.count == (isTaken ? 0 : 1), "\(second.notes)")
       if !isTaken { #expect(second.notes[0].contains("fc, starts anew") && second.notes[0].contains("ant, bee, cat, …")) }
+    }
+    // Weights without names are for any classes of their number; of numbers it is said in which order.
+    try Safetensors.write(old.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: "\(folder)/bare")
+    var bare = run
+    bare.initialWeights = "\(folder)/bare"
+    for (names, says) in [(animals, ""), (["0", "1", "10", "2"], "in the order of their names as text, 0, 1, 10, 2")] {
+      let third = try Trainer(bare, named(names), on: device(), folder: RunFolder(creating: "\(folder)/bare-\(says.count)"))
+      #expect(third.notes.isEmpty == says.isEmpty && third.notes.allSatisfy { $0.contains(says) }, "\(third.notes)")
+      let tensors = try third.model.store.stateDictionary()
+      #expect(tensors.first { $0.name == "fc.weight" }?.tensor == old["fc.weight"])
     }
     // It would stay as it was drawn.
     run.frozen = ["fc"]

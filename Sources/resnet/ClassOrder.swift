@@ -1,0 +1,87 @@
+import ArgumentParser
+import Compute
+import Datasets
+import Formats
+
+/// The order in which folders called by numbers are the outputs of a network.
+enum ClassOrder: String, CaseIterable, ExpressibleByArgument {
+  /// 0, 1, 10, 11, 2: as torchvision's `ImageFolder` has it.
+  case text
+  /// 0, 1, 2, 10, 11.
+  case number
+}
+
+extension Checkpoint {
+  /// Photographs whose labels are numbers of this network's outputs: by the names of the folders, where those of the outputs are known,
+  /// else in the folders' order. What was guessed is said on standard error.
+  /// - Parameters:
+  ///   - place: the path of the folder, for messages.
+  ///   - names: those of `--class-names`, in the order of the outputs; nil for those of the checkpoint, if it has any.
+  ///   - order: that of `--class-order`, for networks whose outputs have no names.
+  /// - Throws: ``Failure`` where the names are others than the folders'; a usage error for an order that does not apply.
+  func labelled(
+    _ photographs: PhotographDataset, at place: String, names given: [String]?, order: ClassOrder?
+  ) throws -> PhotographDataset {
+    guard let names = given ?? (namesClasses ? classes : nil) else { return try inOrder(photographs, order) }
+    // Names that are the outputs' numbers may have been made up by whoever wrote the file.
+    let areNumbers = given == nil && names == names.indices.map(String.init)
+    if order != nil {
+      guard areNumbers else {
+        let source = given == nil ? path : "--class-names"
+        throw usageError("--class-order is for networks that do not name their classes, and \(source) does: leave it out")
+      }
+      return try inOrder(photographs, order)
+    }
+    let numbers = places(of: photographs.classes, in: names)
+    let found = Set(numbers.compactMap { $0 })
+    if found.count == names.count, numbers.count == names.count {
+      if areNumbers, numbers != Array(names.indices) {
+        printError(
+          "the folders are taken by their names, the numbers that \(path) calls its classes by: \(listed(names)); "
+            + "--class-order text takes \(listed(photographs.classes)), as torchvision's ImageFolder does")
+      }
+      return photographs.renumbered(numbers.compactMap { $0 }, names: names)
+    }
+    guard found.isEmpty, dataset != photographs.name else { throw otherClasses(photographs, at: place, names, numbers) }
+    if !areNumbers {
+      printError(
+        "no folder of \(place) has the name of a class: they are taken in their order for \(listed(names)); --class-names says "
+          + "otherwise")
+    }
+    return try inOrder(photographs, nil)
+  }
+
+  /// In the order of the folders' names as text, unless that of numbers is asked for.
+  private func inOrder(_ photographs: PhotographDataset, _ order: ClassOrder?) throws -> PhotographDataset {
+    let folders = photographs.classes
+    guard let byNumber = orderByNumber(folders) else {
+      guard order != .number else {
+        throw usageError("--class-order number: the folders' names are not all numbers: \(listed(folders))")
+      }
+      return photographs
+    }
+    let numbered = byNumber.map { folders[$0] }
+    if order == nil, byNumber != Array(folders.indices) {
+      printError(
+        "\(path) does not name its classes: the folders are taken in the order of their names as text, \(listed(folders)), as "
+          + "torchvision's ImageFolder does; --class-order number takes \(listed(numbered)), --class-names FILE any order")
+    }
+    guard order == .number else { return photographs }
+    var numbers = [Int](repeating: 0, count: folders.count)
+    for (number, folder) in byNumber.enumerated() { numbers[folder] = number }
+    return photographs.renumbered(numbers, names: numbered)
+  }
+
+  private func otherClasses(
+    _ photographs: PhotographDataset, at place: String, _ names: [String], _ numbers: [Int?]
+  ) -> Failure {
+    let found = Set(numbers.compactMap { $0 })
+    let unknown = zip(photographs.classes, numbers).filter { $1 == nil }.map(\.0)
+    let others = unknown + names.indices.filter { !found.contains($0) }.map { names[$0] }
+    let twins = lookalikes(among: photographs.classes + names)
+    let difference = others.sorted { Name($0) < Name($1) }.map { twins.contains(spelled($0)) ? spelled($0) : $0 }
+    return Failure(
+      "\(path) is for other classes than the folders of \(place): only one of them has \(listed(difference, atMost: 3)); "
+        + "every class needs its folder, and there may be no other")
+  }
+}
