@@ -74,6 +74,7 @@ enum Samples {
       ("nan", [("images", images(8, first: .nan)), ("labels", eight)]),
       ("infinite", [("images", images(8, first: .infinity)), ("labels", eight)]),
       ("flat", [("images", good.reshaped([8, 64])), ("labels", eight)]),
+      ("channels-first", [("images", good.reshaped([8, 1, 8, 8])), ("labels", eight)]),
       ("no-images", [("images", HostTensor([Float](), shape: [0, 8, 8, 1])), ("labels", labels([]))]),
       ("integers", [("images", HostTensor([Int32](repeating: 1, count: 512), shape: [8, 8, 8, 1])), ("labels", eight)]),
       ("half-validation", [("images", good), ("labels", eight), ("validation_images", good)]),

@@ -78,6 +78,7 @@ extension WrongInvocationTests {
     Wrong("predict --checkpoint x --tensors x --output y --device gpu", 64, "--device"),
     Wrong("predict --checkpoint x --tensors x --output y --precision bf16 --device cpu", 64, "--precision bf16"),
     prediction("missing.safetensors", "No such file"), prediction("run/last.safetensors", "images [N, H, W, C]"),
+    prediction("channels-first.safetensors", "[8, 1, 8, 8] looks like [N, C, H, W]"),
     prediction("colour.safetensors", "3"), prediction("flat.safetensors", "[8, 64]"),
     prediction("integers.safetensors", "int32"),
     prediction("no-images.safetensors", "[0, 8, 8, 1]"), prediction("nan.safetensors", "finite"),
