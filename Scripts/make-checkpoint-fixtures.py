@@ -7,11 +7,15 @@ Needs torch, numpy and safetensors (made with torch 2.13). Seeds are fixed. NAME
 to Tests/FormatsTests/Fixtures; a network with images and PyTorch's logits to Tests/CommandLineTests/Fixtures.
 """
 
+import argparse
+import collections
+import datetime
 import os
 import pathlib
 import sys
 from collections import OrderedDict
 
+import numpy
 import torch
 from safetensors.torch import save_file
 
@@ -110,6 +114,19 @@ def network():
     return weights, {"images": images.permute(0, 2, 3, 1).contiguous(), "logits": logits}
 
 
+def unknown_objects():
+    """A checkpoint whose weights stand beside objects of many kinds, and one that is a command."""
+    tensors = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.5, -2.5])}
+    return tensors, {
+        "weights": tensors, "arguments": argparse.Namespace(lr=0.1, data="/x"), "milestones": collections.Counter([30, 60, 30]),
+        "scalar": numpy.float64(0.7), "array": numpy.arange(5.0), "path": pathlib.PurePosixPath("/x"),
+        "date": datetime.datetime(2024, 1, 1), "seen": collections.defaultdict(int, a=1), "random": torch.get_rng_state(),
+        "set": {"a", "b"}, "frozen": frozenset([1]), "bytes": b"abc", "complex": 1 + 2j, "big": 10**30, "slice": slice(1, 2),
+        "complexTensor": torch.zeros(2, dtype=torch.complex64), "type": numpy.dtype("float32"), "code": Malicious(),
+        "bool": numpy.bool_(True),
+    }
+
+
 class Malicious:
     """What it is unpickled by: a command of the shell."""
 
@@ -127,9 +144,22 @@ def main():
         checkpoint |= {"bytes": b"\0\xff"} | ({"set": {1, 2}} if protocol > 3 else {})
         torch.save(checkpoint | {"model_state_dict": weights}, formats / f"protocol{protocol}.pth", pickle_protocol=protocol)
     torch.save(views(), formats / "legacy.pth", _use_new_zipfile_serialization=False)
+    tensors, checkpoint = unknown_objects()
+    save(formats, "unknown-objects", checkpoint, tensors)
+    torch.save(checkpoint, formats / "unknown-objects-legacy.pth", _use_new_zipfile_serialization=False)
     weights, results = network()
     save(commands, "resnet8", {"model": weights}, results)
+    # Beside the weights, and among them.
     torch.save({"model": weights, "epoch": Malicious()}, commands / "malicious.pth")
+    torch.save({"model": weights | {"fc.bias": Malicious()}}, commands / "malicious-inside.pth")
+    # A program's weights, their moving average, and a loss with a weight of its own.
+    twins = {
+        "epoch": 3,
+        "state_dict": {f"model.{name}": tensor for name, tensor in weights.items()} | {"criterion.weight": torch.ones(5)},
+        "ema": {"decay": 0.999, "shadow": weights | {"fc.bias": weights["fc.bias"].float() + 1}},
+        "optimizer": {"state": {}, "param_groups": []},
+    }
+    torch.save(twins, commands / "twins.pth")
 
 
 if __name__ == "__main__":

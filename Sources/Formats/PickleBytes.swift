@@ -2,25 +2,33 @@ import Compute
 
 /// The bytes of a pickle, read from front to back: opcodes and what follows each.
 struct PickleBytes {
+  /// Thrown where more bytes are needed than there are: a reader that has not passed on all of a file may try again with more.
+  struct EndsEarly: Error { let failure: Failure }
+
   private let bytes: [UInt8]
   private let place: String
-  private var position = 0
+  /// Where the next opcode begins.
+  private(set) var position: Int
   /// Where the opcode under way begins.
-  private var start = 0
+  private var start: Int
 
-  init(_ bytes: [UInt8], place: String) {
+  /// - Parameter offset: where in the bytes the pickle begins, at most at their end.
+  init(_ bytes: [UInt8], from offset: Int = 0, place: String) {
     self.bytes = bytes
     self.place = place
+    (position, start) = (offset, offset)
   }
 
   var isAtEnd: Bool { position == bytes.count }
+
+  private func endsEarly(_ reason: String) -> EndsEarly { EndsEarly(failure: failure(reason)) }
 
   /// What is wrong at the opcode under way.
   func failure(_ reason: String) -> Failure { Failure("\(place), byte \(start): \(reason)") }
 
   mutating func opcode() throws -> UInt8 {
     start = position
-    guard !isAtEnd else { throw failure("it ends early, without a STOP") }
+    guard !isAtEnd else { throw endsEarly("it ends early, without a STOP") }
     defer { position += 1 }
     return bytes[position]
   }
@@ -28,7 +36,7 @@ struct PickleBytes {
   mutating func bytes(_ count: Int) throws -> ArraySlice<UInt8> {
     let left = bytes.count - position
     // Eight bytes with the highest bit set come as a negative count.
-    guard count >= 0, count <= left else { throw failure("it ends early, \(left) bytes are left") }
+    guard count >= 0, count <= left else { throw endsEarly("it ends early, \(left) bytes are left") }
     defer { position += count }
     return bytes[position..<position + count]
   }
@@ -36,24 +44,21 @@ struct PickleBytes {
   /// An unsigned little-endian number.
   mutating func integer(_ byteCount: Int) throws -> Int { try bytes(byteCount).reversed().reduce(0) { $0 << 8 | Int($1) } }
 
-  mutating func string(_ byteCount: Int) throws -> String {
-    guard let string = String(validating: try bytes(byteCount), as: UTF8.self) else {
-      throw failure("a string that is not UTF-8")
-    }
-    return string
-  }
+  /// Nil for a string that is not UTF-8.
+  mutating func string(_ byteCount: Int) throws -> String? { String(validating: try bytes(byteCount), as: UTF8.self) }
 
   /// Up to the end of the line.
   mutating func line() throws -> String {
-    guard let end = bytes[position...].firstIndex(of: 0x0A) else { throw failure("it ends within a name") }
+    guard let end = bytes[position...].firstIndex(of: 0x0A) else { throw endsEarly("it ends within a name") }
     defer { position += 1 }
-    return try string(end - position)
+    guard let name = try string(end - position) else { throw failure("a name that is not UTF-8") }
+    return name
   }
 
   /// A frame only tells how much to read at once.
   mutating func checkFrame() throws {
     let (count, left) = (try integer(8), bytes.count - position)
-    guard count >= 0, count <= left else { throw failure("a frame of which only \(left) bytes are there") }
+    guard count >= 0, count <= left else { throw endsEarly("a frame of which only \(left) bytes are there") }
   }
 
   /// For an opcode that nothing here needs.
@@ -66,9 +71,8 @@ struct PickleBytes {
 
   /// The rest of Python's opcodes.
   private static let refused: [UInt8: String] = [
-    0x46: "FLOAT", 0x49: "INT", 0x4C: "LONG", 0x50: "PERSID", 0x53: "STRING", 0x54: "BINSTRING",
-    0x55: "SHORT_BINSTRING", 0x56: "UNICODE", 0x64: "DICT", 0x67: "GET", 0x69: "INST", 0x6C: "LIST", 0x6F: "OBJ", 0x70: "PUT",
-    0x80: "a second PROTO", 0x81: "NEWOBJ", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x91: "FROZENSET", 0x92: "NEWOBJ_EX",
-    0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
+    0x46: "FLOAT", 0x49: "INT", 0x4C: "LONG", 0x50: "PERSID", 0x53: "STRING", 0x56: "UNICODE", 0x64: "DICT", 0x67: "GET",
+    0x6C: "LIST", 0x70: "PUT", 0x80: "a second PROTO", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x97: "NEXT_BUFFER",
+    0x98: "READONLY_BUFFER",
   ]
 }

@@ -1,62 +1,53 @@
 import Compute
 
-/// Checkpoints as `torch.save` writes them (`.pt`, `.pth`), since PyTorch 1.6: a zip archive of a pickle, `data.pkl`, and a
-/// record of elements for each storage, `data/0`, `data/1` …
+/// A file of `torch.save` (`.pt`, `.pth`), opened: what it holds is known, and no element is read yet.
 ///
-/// Nothing in the file is run: see ``Unpickler``. Only the tensors of the state dictionary are read, one storage after another.
-public enum PyTorchCheckpoint {
-  /// Where a training program may keep the state dictionary among other things, the first that is there.
-  public static let stateDictionaryKeys = ["state_dict", "model", "model_state_dict"]
-  /// What wrappers of modules put before every name: DataParallel, and torch.compile.
-  public static let wrapperPrefixes = ["module.", "_orig_mod."]
+/// Since PyTorch 1.6 it is a zip archive of a pickle, `data.pkl`, and a record of elements for each storage; before, it was one stream:
+/// see ``PyTorchStream``. Nothing in the file is run: see ``Unpickler``.
+final class PyTorchCheckpoint: TensorSource {
+  private let pickle: Pickle
+  /// The pickle's dictionaries that ``dictionaries`` are made of.
+  private let indices: [Int]
+  private let storages: any PyTorchStorages
+  let dictionaries: [TensorDictionary]
 
-  private static let maximumPickleByteCount = 1 << 24
+  private static let maximumPickleByteCount = 1 << 28
+  /// Keys that lead to a dictionary, at most.
+  private static let maximumDepth = 8
 
-  /// Whether the file begins as one, of the present format or the one before.
-  /// - Throws: a ``Failure`` where the file cannot be read.
-  public static func isCheckpoint(_ path: String) throws -> Bool {
-    let file = try InputFile(path)
-    let start = try file.read(min(8, file.byteCount), at: 0)
-    return start.starts(with: [0x50, 0x4B]) || isPickle(start)
-  }
-
-  /// Reads the state dictionary: the file's dictionary, or the one in it under ``stateDictionaryKeys``. Where all names begin
-  /// with one of ``wrapperPrefixes``, it is left out. float16 and bfloat16 become float32, the integers of 8 and 16 bits int32,
-  /// but for uint8, and booleans uint8.
-  /// - Throws: a ``Failure`` that names the file, the tensor or the place in the pickle, and what is wrong.
-  public static func read(_ path: String) throws -> [String: HostTensor] {
-    let file = try InputFile(path)
-    if isPickle(try file.read(min(8, file.byteCount), at: 0)) {
-      throw Failure(
-        "\(path): a PyTorch file of the format before PyTorch 1.6: load it there and save it again by torch.save of "
-          + "PyTorch 1.6 or later")
+  /// - Throws: a ``Failure`` that names the file and the place in it, and says what is wrong.
+  init(_ pickle: Pickle, _ root: PickleValue, _ storages: any PyTorchStorages) throws {
+    let found = Self.dictionaries(of: pickle, root)
+    guard !found.isEmpty else {
+      throw Failure("\(storages.path): holds \(root.kind), not a state dictionary: save model.state_dict()")
     }
-    let archive = try ZipArchive(file)
-    let prefix = try prefix(archive)
-    let tensors = try tensors(archive, "\(prefix)data.pkl")
-    try checkSizes(tensors, archive, prefix)
-    return try decode(tensors, archive, prefix)
+    dictionaries = found.map { key, index in Self.dictionary(key, pickle, index) }
+    indices = found.map(\.index)
+    self.pickle = pickle
+    self.storages = storages
   }
 
-  /// A pickle begins with its protocol. So may the length of a safetensors header, of which then the upper half is zero.
-  private static func isPickle(_ start: [UInt8]) -> Bool {
-    start.count >= 8 && start[0] == 0x80 && (2...5).contains(start[1]) && start[4...].contains { $0 != 0 }
+  /// Opens a zip archive.
+  convenience init(archive file: consuming InputFile) throws {
+    let archive = try ZipArchive(file)
+    let folder = try Self.folder(of: archive)
+    let (pickle, root) = try Unpickler.read(
+      try archive.read("\(folder)data.pkl"), place: "\(archive.file.path): data.pkl")
+    try self.init(pickle, root, PyTorchArchiveStorages(archive, folder: folder))
   }
 
   /// The folder within the archive, with its slash.
-  private static func prefix(_ archive: borrowing ZipArchive) throws -> String {
+  private static func folder(of archive: borrowing ZipArchive) throws -> String {
     let path = archive.file.path
-    let pickles = archive.records.map(\.name).filter { $0.hasSuffix("/data.pkl") }
-    guard pickles.count == 1, let name = pickles.first else {
-      let reason = pickles.isEmpty ? "no record data.pkl" : "\(pickles.count) records data.pkl"
-      throw Failure("\(path): a zip archive with \(reason), so not what torch.save writes")
-    }
-    let prefix = String(name.dropLast("data.pkl".count))
-    if archive.byteCount(of: prefix + "constants.pkl") != nil {
+    let names = archive.records.map(\.name)
+    let pickles = names.filter { $0.hasSuffix("/data.pkl") }
+    guard pickles.count == 1, let name = pickles.first else { throw Failure("\(path): \(describe(names, pickles.count))") }
+    let folder = String(name.dropLast("data.pkl".count))
+    if archive.byteCount(of: folder + "constants.pkl") != nil {
       throw Failure("\(path): a TorchScript program: save the model's state_dict() by torch.save instead")
     }
-    if archive.byteCount(of: prefix + "byteorder") != nil {
-      let order = String(decoding: try archive.read(prefix + "byteorder"), as: UTF8.self)
+    if archive.byteCount(of: folder + "byteorder") != nil {
+      let order = String(decoding: try archive.read(folder + "byteorder"), as: UTF8.self)
       guard order == "little" else {
         throw Failure("\(path): its byte order is '\(shortened(order))': save it again on a little-endian machine")
       }
@@ -64,61 +55,95 @@ public enum PyTorchCheckpoint {
     guard let byteCount = archive.byteCount(of: name), byteCount <= maximumPickleByteCount else {
       throw Failure("\(path): data.pkl has more than \(maximumPickleByteCount) bytes, too many for a state dictionary")
     }
-    return prefix
+    return folder
   }
 
-  /// The state dictionary, by name, without wrappers' prefixes.
-  private static func tensors(
-    _ archive: borrowing ZipArchive, _ record: String
-  ) throws -> [(name: String, tensor: PyTorchTensor)] {
-    let path = archive.file.path
-    let (pickle, root) = try Unpickler.read(try archive.read(record), place: "\(path): data.pkl")
-    guard case .dictionary(let index) = root else {
-      throw Failure("\(path): holds \(root.kind), not a state dictionary: save model.state_dict()")
+  /// What a zip archive is that `torch.save` did not write.
+  private static func describe(_ names: [String], _ pickles: Int) -> String {
+    if pickles > 1 { return "a zip archive with \(pickles) records data.pkl, so not what torch.save writes" }
+    let save = "save the weights as safetensors, or a model's state_dict() by torch.save"
+    if names.contains("model.weights.h5") { return "this is a Keras model, not weights of PyTorch: \(save)" }
+    if !names.isEmpty, names.allSatisfy({ $0.hasSuffix(".npy") }) { return "these are NumPy arrays (.npz), not weights: \(save)" }
+    let first = names.first.map { ", but '\(shortened($0))'\(names.count > 1 ? " and others" : "")" } ?? ""
+    return "a zip archive with no record data.pkl\(first), so not what torch.save writes: unpack it first"
+  }
+
+  // MARK: Dictionaries
+
+  /// All dictionaries that keys and places in lists lead to from the root, the nearest first.
+  private static func dictionaries(of pickle: Pickle, _ root: PickleValue) -> [(key: String, index: Int)] {
+    var found: [(key: String, index: Int)] = []
+    var (seenDictionaries, seenLists, seenTuples) = (Set<Int>(), Set<Int>(), Set<Int>())
+    var level = [(key: "", value: root)]
+    for _ in 0...maximumDepth {
+      var next: [(key: String, value: PickleValue)] = []
+      for (key, value) in level {
+        let inside = { (name: String) in key.isEmpty ? name : "\(key).\(name)" }
+        switch value {
+        case .dictionary(let index) where seenDictionaries.insert(index).inserted:
+          found.append((key, index))
+          for case (.string(let name), let value) in pickle.dictionaries[index] where value.isContainer {
+            next.append((inside(name), value))
+          }
+        case .list(let index) where seenLists.insert(index).inserted:
+          for (place, value) in pickle.lists[index].enumerated() where value.isContainer {
+            next.append((inside("\(place)"), value))
+          }
+        case .tuple(let index) where seenTuples.insert(index).inserted:
+          for (place, value) in pickle.tuples[index].enumerated() where value.isContainer {
+            next.append((inside("\(place)"), value))
+          }
+        default: break
+        }
+      }
+      level = next
     }
-    var entries = pickle.dictionaries[index]
-    nested: for key in stateDictionaryKeys {
-      for case (.string(key), .dictionary(let inner)) in entries {
-        entries = pickle.dictionaries[inner]
-        break nested
+    return found
+  }
+
+  private static func dictionary(_ key: String, _ pickle: Pickle, _ index: Int) -> TensorDictionary {
+    var dictionary = TensorDictionary(key: key)
+    for (key, value) in pickle.dictionaries[index] {
+      guard case .string(let name) = key else {
+        dictionary.unnamed = dictionary.unnamed ?? key.kind
+        continue
+      }
+      if case .tensor(let index) = value {
+        dictionary.entries.append((name, .tensor(Shape(pickle.tensors[index].shape))))
+      } else {
+        dictionary.entries.append((name, .other(value.kind)))
       }
     }
-    var tensors: [(name: String, tensor: PyTorchTensor)] = []
-    for (key, value) in entries {
-      guard case .string(let name) = key else { throw Failure("\(path): its dictionary has \(key.kind) as a key, not a name") }
-      guard case .tensor(let index) = value else {
-        let known = stateDictionaryKeys.joined(separator: ", ")
-        throw Failure(
-          "\(path): '\(shortened(name))' is \(value.kind), not a tensor, so this is no state dictionary, and none is under "
-            + known)
+    return dictionary
+  }
+
+  // MARK: Tensors
+
+  /// float16 and bfloat16 become float32, the integers of 8 and 16 bits int32, but for uint8, and booleans uint8.
+  func read(_ entries: [Int], of dictionary: Int) throws -> [HostTensor] {
+    let all = pickle.dictionaries[indices[dictionary]].filter { if case .string = $0.key { true } else { false } }
+    let tensors = entries.map { entry -> (name: String, tensor: PyTorchTensor) in
+      guard case .string(let name) = all[entry].key, case .tensor(let index) = all[entry].value else {
+        preconditionFailure("[PyTorchCheckpoint] entry \(entry) is no tensor")
       }
-      tensors.append((name, pickle.tensors[index]))
+      return (name, pickle.tensors[index])
     }
-    try requireDistinctTensors(tensors.map(\.name), in: path)
-    let isWrapped = { (prefix: String) in !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) } }
-    while let prefix = wrapperPrefixes.first(where: isWrapped) {
-      tensors = tensors.map { (String($0.name.dropFirst(prefix.count)), $0.tensor) }
-    }
-    return tensors
+    try checkSizes(tensors)
+    return try decode(tensors)
   }
 
   /// Before anything is allocated: storages have the size that the pickle announces, and views of them, which may show the same
   /// elements over and over, take no more than a few times the file.
-  private static func checkSizes(
-    _ tensors: [(name: String, tensor: PyTorchTensor)], _ archive: borrowing ZipArchive, _ prefix: String
-  ) throws {
-    let path = archive.file.path
-    let limit = max(1 << 20, archive.file.byteCount * 8)
+  private func checkSizes(_ tensors: [(name: String, tensor: PyTorchTensor)]) throws {
+    let path = storages.path
+    let limit = max(1 << 20, storages.fileByteCount * 8)
     var total = 0
     for (name, tensor) in tensors {
-      let record = "\(prefix)data/\(tensor.storage.key)"
-      guard let byteCount = archive.byteCount(of: record) else {
-        throw Failure("\(path): tensor '\(shortened(name))': the zip record '\(shortened(record))' is missing")
-      }
+      let place = "\(path): tensor '\(shortened(name))'"
+      let byteCount: Int
+      do { byteCount = try storages.byteCount(of: tensor.storage.key) } catch { throw Failure("\(place): \(error)") }
       guard byteCount == tensor.storage.byteCount else {
-        throw Failure(
-          "\(path): tensor '\(shortened(name))': its storage of \(tensor.storage.count) elements is \(byteCount) bytes in "
-            + "the file")
+        throw Failure("\(place): its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file")
       }
       let (bytes, overflow) = tensor.count.multipliedReportingOverflow(by: tensor.element.decodedType.byteCount)
       guard !overflow, bytes <= limit - total else {
@@ -129,19 +154,26 @@ public enum PyTorchCheckpoint {
     try requireMemory(total, for: path)
   }
 
-  private static func decode(
-    _ tensors: [(name: String, tensor: PyTorchTensor)], _ archive: borrowing ZipArchive, _ prefix: String
-  ) throws -> [String: HostTensor] {
-    var decoded: [String: HostTensor] = [:]
+  private func decode(_ tensors: [(name: String, tensor: PyTorchTensor)]) throws -> [HostTensor] {
+    var decoded = [HostTensor?](repeating: nil, count: tensors.count)
     // Tensors that share a storage follow each other, so that it is read once and held only as long.
-    let sorted = tensors.sorted { Name($0.tensor.storage.key) < Name($1.tensor.storage.key) }
+    let order = tensors.indices.sorted { Name(tensors[$0].tensor.storage.key) < Name(tensors[$1].tensor.storage.key) }
     var (key, bytes): (Name?, [UInt8]) = (nil, [])
-    for (name, tensor) in sorted {
-      if key != Name(tensor.storage.key) {
-        (key, bytes) = (Name(tensor.storage.key), try archive.read("\(prefix)data/\(tensor.storage.key)"))
-      }
-      decoded[name] = tensor.decode(bytes)
+    for index in order {
+      let tensor = tensors[index].tensor
+      if key != Name(tensor.storage.key) { (key, bytes) = (Name(tensor.storage.key), try storages.read(tensor.storage.key)) }
+      decoded[index] = tensor.decode(bytes)
     }
-    return decoded
+    return decoded.compactMap { $0 }
+  }
+}
+
+extension PickleValue {
+  /// Whether it may hold a dictionary.
+  fileprivate var isContainer: Bool {
+    switch self {
+    case .dictionary, .list, .tuple: true
+    default: false
+    }
   }
 }

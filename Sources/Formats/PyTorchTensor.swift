@@ -60,13 +60,15 @@ enum PyTorchElement: String, CaseIterable {
   }
 }
 
-/// Elements that tensors are views of, a record of the archive.
+/// Elements that tensors are views of.
 struct PyTorchStorage {
   let key: String
   /// Nil for plain bytes.
   let element: PyTorchElement?
   /// Elements, or plain bytes.
   let count: Int
+  /// The elements that tensors are views of; nil for all of them. Only PyTorch before 1.6 names a part.
+  var part: Range<Int>?
 
   /// Its size in bytes; nil where that does not fit.
   var byteCount: Int? {
@@ -75,7 +77,7 @@ struct PyTorchStorage {
   }
 }
 
-/// A view of a storage: element [i, j, …] is number offset + i·strides[0] + j·strides[1] + … of the storage.
+/// A view of a storage: element [i, j, …] is number offset + i·strides[0] + j·strides[1] + … of the whole storage.
 struct PyTorchTensor {
   let storage: PyTorchStorage
   let element: PyTorchElement
@@ -98,7 +100,7 @@ struct PyTorchTensor {
     guard offset >= 0 else { throw wrong("begins at element \(offset)") }
     if let size = shape.first(where: { $0 < 0 }) { throw wrong("has a negative size, \(size)") }
     if let step = strides.first(where: { $0 < 0 }) { throw wrong("has a negative stride, \(step)") }
-    guard let bytes = storage.byteCount else { throw wrong("has a storage of \(storage.count) elements") }
+    guard storage.byteCount != nil else { throw wrong("has a storage of \(storage.count) elements") }
     guard let count = Shape(shape).count(within: .max / 16) else { throw wrong("is too large") }
     var last = (partialValue: offset, overflow: false)
     for (size, step) in zip(shape, strides) where count > 0 {
@@ -106,12 +108,17 @@ struct PyTorchTensor {
       let next = last.partialValue.addingReportingOverflow(reach)
       last = (next.partialValue, last.overflow || overflow || next.overflow)
     }
-    let room = bytes / element.byteCount
+    // In elements of the tensor: a storage may hold plain bytes.
+    let (start, end) = (storage.part?.lowerBound ?? 0, storage.part?.upperBound ?? storage.count)
+    let unit = storage.element?.byteCount ?? 1
+    let room = (end - start) * unit / element.byteCount
+    guard start * unit % element.byteCount == 0 else { throw wrong("begins within an element of its storage") }
     guard count == 0 || (!last.overflow && last.partialValue < room) else {
       let place = last.overflow ? "" : ", \(last.partialValue),"
       throw wrong("reaches an element\(place) past the end of its storage of \(room)")
     }
-    (self.storage, self.element, self.offset, self.shape, self.count) = (storage, element, offset, shape, count)
+    (self.storage, self.element, self.shape, self.count) = (storage, element, shape, count)
+    self.offset = start * unit / element.byteCount + (count == 0 ? 0 : offset)
     // A dimension of one element is never stepped over, however far its stride would lead.
     self.strides = zip(shape, strides).map { $0 > 1 ? $1 : 0 }
   }

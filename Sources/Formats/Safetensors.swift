@@ -20,11 +20,22 @@ public enum Safetensors {
     let header = try SafetensorsHeader(file)
     try requireMemory(file.byteCount, for: path)
     var tensors: [String: HostTensor] = [:]
-    for entry in header.entries {
-      let bytes = try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin)
-      tensors[entry.name] = entry.type.decode(bytes, shape: Shape(entry.shape))
-    }
+    for entry in header.entries { tensors[entry.name] = try read(entry, file, header) }
     return SafetensorsFile(tensors: tensors, metadata: header.metadata)
+  }
+
+  /// - Throws: a ``Failure`` for a type that is not read.
+  static func read(
+    _ entry: SafetensorsHeader.Entry, _ file: borrowing InputFile, _ header: SafetensorsHeader
+  ) throws -> HostTensor {
+    guard let type = entry.type else {
+      let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure(
+        "\(file.path): tensor \(JSON.string(entry.name).shortened) has dtype \(JSON.string(entry.typeName).shortened); known ones are "
+          + known)
+    }
+    return type.decode(
+      try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin), shape: Shape(entry.shape))
   }
 
   /// Writes the file atomically and reproducibly: the tensors in the order given, the metadata sorted by key, the header padded

@@ -4,7 +4,10 @@ import Compute
 struct SafetensorsHeader {
   struct Entry {
     let name: String
-    let type: SafetensorsType
+    /// As the file calls it.
+    let typeName: String
+    /// Nil for a type that is not read.
+    let type: SafetensorsType?
     let shape: [Int]
     /// The bytes begin ..< end, counted from the end of the header.
     let begin, end: Int
@@ -38,14 +41,11 @@ struct SafetensorsHeader {
 
   private static func bytes(_ file: borrowing InputFile) throws -> [UInt8] {
     let path = file.path
+    if let kind = try FileKind(of: file), kind != .safetensors { throw Failure("\(path): \(kind.refusal(.tensors))") }
     guard file.byteCount >= 8 else {
       throw Failure("\(path): \(file.byteCount) bytes are too few for a safetensors file; it is truncated or another format")
     }
     let start = try file.read(8, at: 0)
-    // A zip archive's first bytes.
-    if start.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
-      throw Failure("\(path): a zip archive, as PyTorch's .pt and .pth files are: save it by safetensors.torch.save_file instead")
-    }
     let length = start.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
     guard length <= maximumByteCount else {
       throw Failure("\(path): a safetensors header of \(length) bytes is over \(maximumByteCount); the file is of another format")
@@ -79,17 +79,14 @@ struct SafetensorsHeader {
       throw Failure("\(place) has an unknown field \(JSON.string(other.key).shortened)")
     }
     guard case .string(let name) = member.value["dtype"] else { throw Failure("\(place) has no dtype") }
-    guard let type = SafetensorsType(rawValue: name) else {
-      let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure("\(place) has dtype \(JSON.string(name).shortened); known ones are \(known)")
-    }
+    let type = SafetensorsType(rawValue: name)
     let shape = try sizes(member.value["shape"], "shape", place)
     let offsets = try sizes(member.value["data_offsets"], "data_offsets", place)
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
       throw Failure("\(place) has data_offsets \(member.value["data_offsets"]?.shortened ?? ""), not a begin and an end")
     }
     // Zeros count as ones here, so that no order of the same sizes overflows.
-    let bound = shape.reduce((partialValue: type.byteCount, overflow: false)) { product, size in
+    let bound = shape.reduce((partialValue: type?.byteCount ?? 1, overflow: false)) { product, size in
       let next = product.partialValue.multipliedReportingOverflow(by: max(size, 1))
       return (next.partialValue, product.overflow || next.overflow)
     }
@@ -97,10 +94,10 @@ struct SafetensorsHeader {
     guard !bound.overflow else { throw Failure("\(place) has shape \(shapeText), which is too large") }
     let byteCount = shape.contains(0) ? 0 : bound.partialValue
     let room = offsets[1] - offsets[0]
-    guard room == byteCount else {
+    guard room == byteCount || type == nil else {
       throw Failure("\(place): shape \(shapeText) of \(name) takes \(byteCount) bytes, but data_offsets give it \(room)")
     }
-    return Entry(name: member.key, type: type, shape: shape, begin: offsets[0], end: offsets[1])
+    return Entry(name: member.key, typeName: name, type: type, shape: shape, begin: offsets[0], end: offsets[1])
   }
 
   private static func sizes(_ json: JSON?, _ field: String, _ place: String) throws -> [Int] {

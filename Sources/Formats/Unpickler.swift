@@ -1,7 +1,8 @@
 import Compute
 
-/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing: the names that a pickle refers to
-/// are looked up in ``PyTorchGlobal``, and any other, as any opcode that `torch.save` has no use for, ends it with an error.
+/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing and builds nothing: the names that a pickle
+/// refers to are looked up in ``PyTorchGlobal``, and what any other would make is carried as a value of which only its kind is known.
+/// An opcode that `torch.save` has no use for ends it with an error.
 ///
 /// The time and memory that it takes are in proportion to the pickle, whatever is in it.
 struct Unpickler {
@@ -10,19 +11,35 @@ struct Unpickler {
   /// Heights of the stack at the marks.
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
-  /// Elements of all tuples and entries of all dictionaries.
+  /// Elements of all tuples and lists and entries of all dictionaries.
   private var elementCount = 0
   var pickle = Pickle()
 
   /// ResNet-1202's state dictionary takes some 60,000 of what takes the most.
   private static let maximumCount = 1 << 20
 
+  /// Reads a pickle that fills the bytes.
   /// - Parameter place: what messages begin with, the file's and the record's name.
   /// - Returns: all that the pickle describes, and the value that it is about.
   /// - Throws: a ``Failure`` that gives the byte and what is wrong there.
   static func read(_ bytes: [UInt8], place: String) throws -> (pickle: Pickle, root: PickleValue) {
     var unpickler = Unpickler(input: PickleBytes(bytes, place: place))
+    do {
+      let root = try unpickler.run()
+      guard unpickler.input.isAtEnd else { throw unpickler.input.failure("bytes follow its end") }
+      return (unpickler.pickle, root)
+    } catch let early as PickleBytes.EndsEarly { throw early.failure }
+  }
+
+  /// Reads a pickle that others may follow.
+  /// - Parameter offset: where it begins; after it, where what follows begins.
+  /// - Throws: as above; ``PickleBytes/EndsEarly`` where the bytes do not reach to its end.
+  static func read(
+    _ bytes: [UInt8], from offset: inout Int, place: String
+  ) throws -> (pickle: Pickle, root: PickleValue) {
+    var unpickler = Unpickler(input: PickleBytes(bytes, from: offset, place: place))
     let root = try unpickler.run()
+    offset = unpickler.input.position
     return (unpickler.pickle, root)
   }
 
@@ -37,19 +54,18 @@ struct Unpickler {
       if opcode == UInt8(ascii: ".") { break }
       guard try atom(opcode) || compound(opcode) || recall(opcode) || call(opcode) else { throw input.refusal(of: opcode) }
       guard stack.count <= Self.maximumCount, memo.count <= Self.maximumCount, marks.count <= Self.maximumCount,
-        pickle.tuples.count + pickle.dictionaries.count + pickle.tensors.count <= Self.maximumCount,
+        pickle.tuples.count + pickle.lists.count + pickle.dictionaries.count + pickle.tensors.count <= Self.maximumCount,
         elementCount <= 4 * Self.maximumCount
       else { throw input.failure("more than \(Self.maximumCount) values, which no checkpoint of a network has") }
     }
     let root = try pop()
     guard stack.isEmpty && marks.isEmpty else { throw input.failure("it stops with \(stack.count) values too many") }
-    guard input.isAtEnd else { throw input.failure("bytes follow its end") }
     return root
   }
 
   // MARK: The stack
 
-  private mutating func pop() throws -> PickleValue {
+  mutating func pop() throws -> PickleValue {
     guard let value = stack.last, stack.count > marks.last ?? 0 else {
       throw input.failure("a value is taken that is not there")
     }
@@ -57,11 +73,11 @@ struct Unpickler {
     return value
   }
 
-  private mutating func pop(_ count: Int) throws -> [PickleValue] {
+  mutating func pop(_ count: Int) throws -> [PickleValue] {
     try (0..<count).map { _ in try pop() }.reversed()
   }
 
-  private mutating func popToMark() throws -> [PickleValue] {
+  mutating func popToMark() throws -> [PickleValue] {
     guard let height = marks.popLast() else { throw input.failure("a mark is taken that is not there") }
     defer { stack.removeLast(stack.count - height) }
     return Array(stack[height...])
@@ -73,9 +89,10 @@ struct Unpickler {
     elementCount += values.count
   }
 
-  mutating func pushDictionary() {
+  mutating func pushDictionary(_ entries: [(key: PickleValue, value: PickleValue)] = []) {
     stack.append(.dictionary(pickle.dictionaries.count))
-    pickle.dictionaries.append([])
+    pickle.dictionaries.append(entries)
+    elementCount += entries.count
   }
 
   // MARK: Opcodes, by Python's names for them
@@ -93,10 +110,12 @@ struct Unpickler {
     case 0x8B: stack.append(try long(try input.integer(4)))  // LONG4
     case UInt8(ascii: "G"):  // BINFLOAT
       _ = try input.bytes(8)
-      stack.append(.other("a number"))
-    case 0x8C: stack.append(.string(try input.string(try input.integer(1))))  // SHORT_BINUNICODE
-    case UInt8(ascii: "X"): stack.append(.string(try input.string(try input.integer(4))))  // BINUNICODE
-    case 0x8D: stack.append(.string(try input.string(try input.integer(8))))  // BINUNICODE8
+      stack.append(.opaque("a number"))
+    case 0x8C: try string(1)  // SHORT_BINUNICODE
+    case UInt8(ascii: "X"): try string(4)  // BINUNICODE
+    case 0x8D: try string(8)  // BINUNICODE8
+    case UInt8(ascii: "U"): try string(1)  // SHORT_BINSTRING, of Python 2
+    case UInt8(ascii: "T"): try string(4)  // BINSTRING, of Python 2
     case UInt8(ascii: "C"): try bytes(1)  // SHORT_BINBYTES
     case UInt8(ascii: "B"): try bytes(4)  // BINBYTES
     case 0x8E, 0x96: try bytes(8)  // BINBYTES8, BYTEARRAY8
@@ -108,13 +127,17 @@ struct Unpickler {
 
   private mutating func bytes(_ width: Int) throws {
     _ = try input.bytes(try input.integer(width))
-    stack.append(.other("bytes"))
+    stack.append(.opaque("bytes"))
+  }
+
+  private mutating func string(_ width: Int) throws {
+    stack.append(try input.string(try input.integer(width)).map(PickleValue.string) ?? .opaque("a string that is not UTF-8"))
   }
 
   /// Two's complement, little-endian.
   private mutating func long(_ count: Int) throws -> PickleValue {
     let bytes = try input.bytes(count)
-    guard bytes.count <= 8 else { return .other("an integer of more than 64 bits") }
+    guard bytes.count <= 8 else { return .opaque("an integer of more than 64 bits") }
     let sign = bytes.last.map { $0 >= 0x80 } ?? false
     return .integer(bytes.reversed().reduce(sign ? -1 : 0) { $0 << 8 | Int($1) })
   }
@@ -126,11 +149,16 @@ struct Unpickler {
     case UInt8(ascii: ")"): push(tuple: [])  // EMPTY_TUPLE
     case 0x85, 0x86, 0x87: push(tuple: try pop(Int(opcode) - 0x84))  // TUPLE1 … TUPLE3
     case UInt8(ascii: "t"): push(tuple: try popToMark())  // TUPLE
-    case UInt8(ascii: "]"): stack.append(.other("a list"))  // EMPTY_LIST
-    case 0x8F: stack.append(.other("a set"))  // EMPTY_SET
-    case UInt8(ascii: "a"): try add(1, to: "a list", try pop(1))  // APPEND
-    case UInt8(ascii: "e"): try add(1, to: "a list", try popToMark())  // APPENDS
-    case 0x90: try add(1, to: "a set", try popToMark())  // ADDITEMS
+    case UInt8(ascii: "]"):  // EMPTY_LIST
+      stack.append(.list(pickle.lists.count))
+      pickle.lists.append([])
+    case 0x8F: stack.append(.opaque(Self.set))  // EMPTY_SET
+    case 0x91:  // FROZENSET
+      _ = try popToMark()
+      stack.append(.opaque(Self.set))
+    case UInt8(ascii: "a"): try append(try pop(1))  // APPEND
+    case UInt8(ascii: "e"): try append(try popToMark())  // APPENDS
+    case 0x90: try addItems(try popToMark())  // ADDITEMS
     case UInt8(ascii: "}"): pushDictionary()  // EMPTY_DICT
     case UInt8(ascii: "s"): try setItems(try pop(2))  // SETITEM
     case UInt8(ascii: "u"): try setItems(try popToMark())  // SETITEMS
@@ -139,21 +167,39 @@ struct Unpickler {
     return true
   }
 
-  /// Lists and sets are passed over; only that there is one is checked.
-  private mutating func add(_ count: Int, to kind: String, _: [PickleValue]) throws {
-    let target = try pop(count)[0]
-    guard case .other(kind) = target else { throw input.failure("values are added to \(target.kind) as if it were \(kind)") }
+  private static let set = "a set"
+
+  private mutating func append(_ values: [PickleValue]) throws {
+    let target = try pop()
+    switch target {
+    case .list(let index):
+      pickle.lists[index] += values
+      elementCount += values.count
+    case .opaque: break
+    default: throw input.failure("values are added to \(target.kind) as if it were a list")
+    }
+    stack.append(target)
+  }
+
+  /// The values of a set are passed over; only that there is one is checked.
+  private mutating func addItems(_: [PickleValue]) throws {
+    let target = try pop()
+    guard case .opaque = target else { throw input.failure("values are added to \(target.kind) as if it were \(Self.set)") }
     stack.append(target)
   }
 
   private mutating func setItems(_ items: [PickleValue]) throws {
     let target = try pop()
-    guard case .dictionary(let index) = target, items.count % 2 == 0 else {
-      throw input.failure("\(items.count) values are set as keys and values of \(target.kind)")
-    }
-    elementCount += items.count / 2
-    for item in stride(from: 0, to: items.count, by: 2) {
-      pickle.dictionaries[index].append((items[item], items[item + 1]))
+    var wrong: Failure { input.failure("\(items.count) values are set as keys and values of \(target.kind)") }
+    guard items.count % 2 == 0 else { throw wrong }
+    switch target {
+    case .dictionary(let index):
+      elementCount += items.count / 2
+      for item in stride(from: 0, to: items.count, by: 2) {
+        pickle.dictionaries[index].append((items[item], items[item + 1]))
+      }
+    case .opaque: break
+    default: throw wrong
     }
     stack.append(target)
   }
@@ -185,43 +231,5 @@ struct Unpickler {
   private mutating func recall(number: Int) throws {
     guard let value = memo[number] else { throw input.failure("value \(number) of the memo is used, which is not there") }
     stack.append(value)
-  }
-
-  /// Names, and what is made by them.
-  private mutating func call(_ opcode: UInt8) throws -> Bool {
-    switch opcode {
-    case UInt8(ascii: "c"): try pushGlobal(module: try input.line(), name: try input.line())  // GLOBAL
-    case 0x93:  // STACK_GLOBAL
-      let names = try pop(2)
-      guard case .string(let module) = names[0], case .string(let name) = names[1] else {
-        throw input.failure("a name is \(names[0].kind) and \(names[1].kind), not two strings")
-      }
-      try pushGlobal(module: module, name: name)
-    case UInt8(ascii: "Q"): stack.append(.storage(try storage(try pop())))  // BINPERSID
-    case UInt8(ascii: "R"):  // REDUCE
-      let call = try pop(2)
-      guard case .global(let global) = call[0], case .tuple(let index) = call[1] else {
-        throw input.failure("\(call[0].kind) is called with \(call[1].kind)")
-      }
-      try make(global, pickle.tuples[index])
-    case UInt8(ascii: "b"):  // BUILD
-      // PyTorch hangs the versions of its modules on a state dictionary: of no use here.
-      let values = try pop(2)
-      guard case .dictionary = values[0], case .dictionary = values[1] else {
-        throw input.failure("\(values[0].kind) is given a state")
-      }
-      stack.append(values[0])
-    default: return false
-    }
-    return true
-  }
-
-  private mutating func pushGlobal(module: String, name: String) throws {
-    guard let global = PyTorchGlobal(module: module, name: name) else {
-      throw input.failure(
-        "it refers to '\(shortened("\(module).\(name)"))', and only tensors, numbers, strings and containers of them are read: "
-          + "save model.state_dict() by itself")
-    }
-    stack.append(.global(global))
   }
 }

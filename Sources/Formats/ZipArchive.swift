@@ -3,8 +3,8 @@ import Compute
 
 /// A zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored, not compressed, as PyTorch writes them.
 ///
-/// The whole directory is checked when the archive is opened: no record is compressed, encrypted or there twice; each record's
-/// place when it is read: it ends before the next begins, so that what is read is never more than the file.
+/// The whole directory is checked when the archive is opened: no record is there twice; each record when it is read: it is neither
+/// compressed nor encrypted, and ends before the next begins, so that what is read is never more than the file.
 struct ZipArchive: ~Copyable {
   struct Record {
     let name: String
@@ -13,6 +13,8 @@ struct ZipArchive: ~Copyable {
     let byteCount: Int
     /// Where its local header begins.
     let headerOffset: Int
+    /// Why it cannot be read; nil where it can.
+    let hindrance: String?
   }
 
   let file: InputFile
@@ -59,6 +61,7 @@ struct ZipArchive: ~Copyable {
     guard let index = indices[Name(name)] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
     let record = records[index]
     let place = "\(file.path): the zip record '\(shortened(name))'"
+    if let hindrance = record.hindrance { throw Failure("\(place) \(hindrance)") }
     // A record ends where the next one begins, or before.
     let limit = index + 1 < records.count ? records[index + 1].headerOffset : directoryOffset
     let left = limit - record.headerOffset - Self.localHeaderByteCount
@@ -113,14 +116,14 @@ struct ZipArchive: ~Copyable {
       if storedByteCount == 0xFFFF_FFFF && field.left >= 8 { storedByteCount = field.integer(8) }
       if headerOffset == 0xFFFF_FFFF && field.left >= 8 { headerOffset = field.integer(8) }
     }
-    let place = "\(path): the zip record '\(shortened(name))'"
-    guard flags & 1 == 0 else { throw Failure("\(place) is encrypted") }
-    guard method == 0, storedByteCount == byteCount else {
-      throw Failure("\(place) is compressed, which PyTorch never does: save the file again by torch.save")
-    }
+    let isStored = method == 0 && storedByteCount == byteCount
+    let hindrance =
+      flags & 1 != 0
+      ? "is encrypted" : isStored ? nil : "is compressed, which PyTorch never does: save the file again by torch.save"
     // Negative where the Zip64 field had the highest bit set.
     guard byteCount >= 0, byteCount < 1 << 62, headerOffset >= 0, headerOffset < 1 << 62 else { throw damaged }
-    return Record(name: name, checksum: checksum, byteCount: byteCount, headerOffset: headerOffset)
+    return Record(
+      name: name, checksum: checksum, byteCount: byteCount, headerOffset: headerOffset, hindrance: hindrance)
   }
 }
 

@@ -59,7 +59,8 @@ public struct EncodedImage: Sendable {
     if GIF.magics.contains(where: bytes.starts) { return try GIF.header(bytes, name) }
     if TIFF.magics.contains(where: bytes.starts) { return try TIFF.header(bytes, name) }
     if BMP.isBMP(bytes) { return try BMP.header(bytes, name) }
-    throw Failure("\(name): not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)\(guess(bytes))")
+    let kind = FileKind(start: Array(bytes.prefix(512))).map { ": this is \($0.told(where: .image))" }
+    throw Failure("\(name): not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)\(kind ?? "")")
   }
 
   /// The whole image, turned as its EXIF orientation says.
@@ -89,13 +90,6 @@ public struct EncodedImage: Sendable {
   public func reduction(keeping minimum: (height: Int, width: Int)) -> Int {
     guard format.isJPEG else { return 1 }
     return [8, 4, 2].first { (height + $0 - 1) / $0 >= minimum.height && (width + $0 - 1) / $0 >= minimum.width } ?? 1
-  }
-
-  /// Names a few other formats that are met in folders of images.
-  private static func guess(_ bytes: [UInt8]) -> String {
-    let known: [(String, String)] = [("<", "text"), ("%PDF", "PDF")]
-    guard let format = known.first(where: { bytes.starts(with: $0.0.utf8) }) else { return "" }
-    return ": it looks like \(format.1)"
   }
 }
 

@@ -13,13 +13,7 @@ public struct ONNXModel {
   public static func isModel(_ path: String) throws -> Bool {
     if InputFile.isFolder(path) { return false }
     if path.hasSuffix(".onnx") { return true }
-    let file = try InputFile(path)
-    guard file.byteCount > 16 else { return false }
-    let head = try file.read(9, at: 0)
-    // The version of the format, a small number, and the tag of one of the fields that programs write next; in a safetensors
-    // file the ninth byte opens the header.
-    let isNext = [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42].contains(head[2])
-    return head[0] == 0x08 && (3...32).contains(head[1]) && isNext && head[8] != 0x7B
+    return try FileKind(of: try InputFile(path)) == .onnx
   }
 
   /// Reads and checks a model.
@@ -27,6 +21,7 @@ public struct ONNXModel {
   public init(contentsOf path: String) throws {
     self.path = path
     let file = try InputFile(path)
+    if let kind = try FileKind(of: file), kind != .onnx { throw Failure("\(path): \(kind.refusal(.model))") }
     // The bytes, the messages made of them, and the constants made of these.
     try requireMemory(3 * file.byteCount, for: path)
     let bytes = try file.read()

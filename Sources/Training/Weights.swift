@@ -12,6 +12,28 @@ public struct Weights {
   public let tensors: [String: HostTensor]
   /// The network and the images' normalisation, where this project wrote the file.
   public let description: Description?
+  /// Where in the file they stood.
+  public let origin: Origin
+
+  /// Where weights stood in a file that holds more.
+  public struct Origin: Sendable {
+    /// Where they stood.
+    public let place: WeightsPlace
+    /// Where weights of other networks, or others of this, stand.
+    public let others: [WeightsPlace]
+    /// What else is in the weights' dictionary, and not taken.
+    public let leftOut: [String]
+    /// What the file calls the last layer, where that does not stand among the others.
+    public let head: String?
+
+    init(_ choice: WeightsChoice, of all: [WeightsChoice], _ file: WeightsFile) {
+      place = choice.place
+      others = all.map(\.place).filter { $0 != choice.place }
+      let taken = Set(all.filter { $0.dictionary == choice.dictionary }.flatMap(\.names.keys))
+      leftOut = file.dictionaries[choice.dictionary].entries.map(\.name).filter { !taken.contains($0) }
+      head = choice.head
+    }
+  }
 
   /// What a checkpoint says of itself, in a safetensors file's metadata.
   public struct Description: Hashable, Codable, Sendable {
@@ -86,20 +108,23 @@ public struct Weights {
     return known
   }
 
-  /// Reads a safetensors file or a checkpoint of `torch.save`, whatever the path ends in.
-  /// - Throws: ``Failure`` where the file cannot be read, is damaged, or holds a NaN or an infinity.
-  public init(contentsOf path: String) throws {
-    var metadata: [String: String] = [:]
-    if try PyTorchCheckpoint.isCheckpoint(path) {
-      tensors = try PyTorchCheckpoint.read(path)
-    } else {
-      let file = try Safetensors.read(path)
-      (tensors, metadata) = (file.tensors, file.metadata)
-    }
-    if RunFolder.isState(metadata) {
+  /// Reads a network's weights from a safetensors file, a checkpoint of `torch.save` or an index of several files, whatever the path
+  /// ends in. Names of other programs become torchvision's, see ``TensorNames``.
+  /// - Parameter place: where they stand in the file; by default wherever a network's weights are.
+  /// - Throws: ``Failure`` where the file cannot be read, is damaged, holds no residual network's weights, or these hold a NaN or an
+  ///   infinity; ``WeightsAmbiguity`` where it holds several.
+  public init(contentsOf path: String, at place: WeightsPlace = WeightsPlace()) throws {
+    let file = try WeightsFile(path)
+    if RunFolder.isState(file.metadata) {
       throw Failure("\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
     }
-    if tensors.isEmpty { throw Failure("\(path): there are no tensors in it") }
+    let choices = WeightsChoice.all(in: file, at: place)
+    let choice = try WeightsChoice.chosen(among: choices, in: file, at: place)
+    let read = try file.read(choice.dictionary) { choice.names[$0] != nil }
+    tensors = try Dictionary(read.map { (choice.names[$0] ?? $0, $1) }) { _, _ in
+      throw Failure("\(path): two of its tensors have the same name in torchvision, so which is meant is not known")
+    }
+    origin = Origin(choice, of: choices, file)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       // float64 may hold more than the networks here do.
       guard tensor.isFinite, tensor.type != .float64 || tensor.converted(to: .float32).isFinite else {
@@ -111,7 +136,9 @@ public struct Weights {
         throw Failure("\(path): tensor '\(shortened(name))' has negative variances: it is damaged")
       }
     }
-    do { description = try Description(metadata: metadata) } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+    do { description = try Description(metadata: file.metadata) } catch let failure as Failure {
+      throw Failure("\(path): \(failure)")
+    }
   }
 
   /// Writes a model's weights and running estimates.

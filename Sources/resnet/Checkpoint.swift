@@ -59,6 +59,9 @@ struct Checkpoint {
       if options.model != nil {
         throw usageError("\(path) is an ONNX model, which says itself what network it is: leave --model out")
       }
+      if let option = options.place.given.first {
+        throw usageError("\(path) is an ONNX model, which holds one network's weights: leave \(option) out")
+      }
       let model = try ONNXModel(contentsOf: path)
       let known = try model.description()
       let size = known.training?.imageSize.map { ($0[0], $0[1]) }

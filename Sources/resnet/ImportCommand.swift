@@ -10,8 +10,8 @@ struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Make a checkpoint of weights from elsewhere.",
     discussion: """
-      Reads what torch.save wrote of a state dictionary (.pth, .pt) and safetensors, with torchvision's names, checks it against \
-      the network, and writes a checkpoint that says which network it is for.
+      Reads what torch.save wrote of a state dictionary (.pth, .pt), alone or among other things, and safetensors, with the names of \
+      torchvision, timm or transformers, checks it against the network, and writes a checkpoint that says which network it is for.
       """)
 
   @Argument(help: ArgumentHelp("The weights.", valueName: "file"))

@@ -119,6 +119,7 @@ struct RunOptions: ParsableArguments {
       "Start from weights, a safetensors file or a checkpoint of torch.save; the last layer starts anew for another number of classes.",
       valueName: "file"))
   var initialWeights: String?
+  @OptionGroup var place: WeightsPlaceOptions
   @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "A new order each epoch. Default: yes.")
   var shuffle: Bool?
@@ -139,7 +140,7 @@ struct RunOptions: ParsableArguments {
       ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
       ("--shuffle/--no-shuffle", shuffle != nil),
     ]
-    return all.filter(\.1).map(\.0) + [resizing.given].compactMap(\.self) + augmentation.given
+    return all.filter(\.1).map(\.0) + [resizing.given].compactMap(\.self) + place.given + augmentation.given
   }
 
   /// - Throws: a usage error where an option of a new run has nothing to do with its data set.
@@ -154,6 +155,9 @@ struct RunOptions: ParsableArguments {
   func validate() throws {
     try requirePaths(["--data": data, "--init": initialWeights])
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    if initialWeights == nil, let option = place.given.first {
+      throw ValidationError("\(option) says where in a file the weights to start from are: it needs --init")
+    }
     if optimizer == .adamW, let option = [("--momentum", momentum != nil), ("--nesterov", nesterov)].first(where: \.1) {
       throw ValidationError("\(option.0) is of sgd and lars: leave it out with --optimizer adamw")
     }

@@ -214,7 +214,7 @@ struct TrainCommand: ParsableCommand {
       )
     }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    let weights = try options.initialWeights.map(WeightsOptions.weights)
+    let weights = try options.initialWeights.map(options.place.weights)
     let initial = try weights.flatMap(initialNetwork)
     let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel
     if kind == .folder, options.imageSize == nil, let trained = initial?.imageSize, trained[0] != trained[1] {

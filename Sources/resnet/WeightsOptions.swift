@@ -12,6 +12,8 @@ struct WeightsOptions: ParsableArguments {
 
   @OptionGroup var options: ModelOptions
 
+  @OptionGroup var place: WeightsPlaceOptions
+
   func validate() throws {
     if options.zeroInit {
       throw ValidationError("--zero-init says how training starts, and these weights are there already: leave it out")
@@ -26,19 +28,8 @@ struct WeightsOptions: ParsableArguments {
   /// Classes and channels are read off the tensors where `--model` is given or there is no description.
   /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
-    let weights = try Self.weights(path)
+    let weights = try place.weights(path)
     return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
-  }
-
-  /// - Throws: ``Failure`` for what is no file of weights.
-  static func weights(_ path: String) throws -> Weights {
-    if InputFile.isFolder(path) {
-      let best = RunFolder(existing: path).bestPath
-      throw Failure(
-        "\(path) is a folder: name a file with weights" + (InputFile.exists(best) ? ", for example \(best)" : ""))
-    }
-    try refuseONNX(path)
-    return try Weights(contentsOf: path)
   }
 
   private func configuration(_ weights: Weights, _ path: String) throws -> ModelConfiguration {
@@ -74,6 +65,65 @@ struct WeightsOptions: ParsableArguments {
       names.isEmpty
         ? "\(path) does not hold the tensors of a network that is known here: if it is one of them after all, add --model"
         : "\(path) does not say which network it is for, and its tensors fit \(names): add --model")
+  }
+}
+
+/// The options that say where in a file the weights stand.
+struct WeightsPlaceOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The dictionary of the file that holds the weights, for example state_dict_ema. Default: the only one that does.",
+      valueName: "name"))
+  var key: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What stands before the names of the network's tensors, for example model. Default: whatever does.", valueName: "name"))
+  var prefix: String?
+
+  /// The names of the options that were given.
+  var given: [String] { [("--key", key != nil), ("--prefix", prefix != nil)].filter(\.1).map(\.0) }
+
+  private var place: WeightsPlace {
+    WeightsPlace(key: key, prefix: prefix.map { $0.isEmpty || $0.hasSuffix(".") ? $0 : "\($0)." })
+  }
+
+  /// Reads a file of weights, and says what was taken where there is something else in it.
+  /// - Throws: ``Failure`` for what is no file of weights; a usage error where an option is needed.
+  func weights(_ path: String) throws -> Weights {
+    if InputFile.isFolder(path) {
+      let usual = ["best.safetensors", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
+      let found = usual.map { "\(path)/\($0)" }.first(where: InputFile.exists)
+      throw Failure("\(path) is a folder: name a file with weights" + (found.map { ", for example \($0)" } ?? ""))
+    }
+    try refuseONNX(path)
+    do {
+      let weights = try Weights(contentsOf: path, at: place)
+      report(weights.origin, path)
+      return weights
+    } catch let ambiguity as WeightsAmbiguity {
+      let options = ambiguity.places.map(Self.options).joined(separator: ", or ")
+      throw usageError("\(ambiguity): say which are meant by \(options)")
+    }
+  }
+
+  /// The options that name a place.
+  private static func options(for place: WeightsPlace) -> String {
+    "--key '\(printable(place.key ?? ""))' --prefix '\(printable(place.prefix ?? ""))'"
+  }
+
+  private func report(_ origin: Weights.Origin, _ path: String) {
+    if !origin.others.isEmpty && given.isEmpty {
+      printError(
+        "\(path): the weights \(origin.place) are taken; others are \(origin.others.map(\.description).joined(separator: "; ")): "
+          + "\(Self.options(for: origin.others[0])) would take \(origin.others.count == 1 ? "these" : "the first of these")")
+    }
+    if let head = origin.head { printError("\(path): the last layer is taken from '\(printable(head))'") }
+    if !origin.leftOut.isEmpty {
+      let names = origin.leftOut.prefix(3).map { "'\(printable($0))'" }.joined(separator: ", ")
+      let more = origin.leftOut.count > 3 ? " and \(grouped(origin.leftOut.count - 3)) more" : ""
+      printError("\(path): the weights \(origin.place) are taken; left out beside them: \(names)\(more)")
+    }
   }
 }
 

@@ -10,6 +10,12 @@ import Testing
     return try #require(Bundle.module.path(forResource: "Fixtures/\(parts[0])", ofType: parts[1]))
   }
 
+  /// Those under `model`.
+  private static func tensors(_ path: String) throws -> [String: HostTensor] {
+    let file = try WeightsFile(path)
+    return try file.read(try #require(file.dictionaries.firstIndex { $0.key == "model" }))
+  }
+
   private func resnet(_ line: String, in folder: String) throws -> Program.Result {
     let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
     #expect(result.code == 0 && result.err.isEmpty, "\(line): \(result.err)")
@@ -38,7 +44,7 @@ import Testing
       _ = try resnet("export a.b.safetensors --output c.safetensors", in: folder)
       let (plain, own) = (try Safetensors.read("\(folder)/c.safetensors"), try Safetensors.read("\(folder)/a.b.safetensors"))
       #expect(plain.tensors == own.tensors && plain.metadata == ["format": "pt"])
-      let original = try PyTorchCheckpoint.read("\(folder)/a.b.pth").filter { !$0.key.hasSuffix("num_batches_tracked") }
+      let original = try Self.tensors("\(folder)/a.b.pth").filter { !$0.key.hasSuffix("num_batches_tracked") }
       #expect(plain.tensors == original)
     }
   }
@@ -94,7 +100,7 @@ import Testing
       let options = "--model resnet8 --epochs 1 --batch-size 5 --learning-rate 0"
       _ = try resnet("train \(data) \(options) --init \(start) --output run", in: folder)
       let trained = try Safetensors.read("\(folder)/run/last.safetensors").tensors
-      let original = try PyTorchCheckpoint.read(start)
+      let original = try Self.tensors(start)
       #expect(trained["conv1.weight"] == original["conv1.weight"] && trained["fc.bias"] == original["fc.bias"])
       // At a rate that does not lose them.
       let usual = try resnet(
@@ -115,16 +121,79 @@ import Testing
     }
   }
 
+  /// Nothing of a file is run: code beside the weights is passed over, code among them is refused.
   @Test func maliciousWeightsRunNothing() throws {
     try withTemporaryFolder { folder in
-      let path = try Self.fixture("malicious.pth")
+      let (outside, inside) = (try Self.fixture("malicious.pth"), try Self.fixture("malicious-inside.pth"))
+      _ = try resnet("import \(outside) --model resnet8 --output x", in: folder)
+      _ = try resnet("import \(try Self.fixture("resnet8.pth")) --model resnet8 --output y", in: folder)
+      #expect(try contents("\(folder)/x") == contents("\(folder)/y"))
       for line in [
-        "import \(path) --output x", "evaluate --checkpoint \(path) --model resnet8", "export \(path) --output x.safetensors",
+        "import \(inside) --output z", "evaluate --checkpoint \(inside) --model resnet8",
+        "export \(inside) --output z.safetensors",
+        "train --init \(inside) --output z",
       ] {
         let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
         #expect(result.code == 1 && result.errorLines.count == 1)
-        #expect(result.complaint.contains(path) && result.complaint.contains("'posix.system'"), "\(result.complaint)")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        #expect(result.complaint.contains("\(inside): 'fc.bias' is what 'posix.system' would make"), "\(result.complaint)")
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["x", "y"])
+    }
+  }
+
+  /// Of several networks' weights in a file one is taken, and `--key` and `--prefix` choose others, in every command alike.
+  @Test func keyAndPrefixChooseWeights() throws {
+    try withTemporaryFolder { folder in
+      try FileManager.default.copyItem(atPath: try Self.fixture("twins.pth"), toPath: "\(folder)/twins.pth")
+      func bias(_ line: String, says: String...) throws -> [Double] {
+        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        #expect(result.code == 0, "\(result.err)")
+        #expect(says.isEmpty ? result.err.isEmpty : says.allSatisfy(result.err.contains), "\(result.err)")
+        return try #require(try Safetensors.read("\(folder)/x").tensors["fc.bias"]).doubles
+      }
+      let start = "import twins.pth --model resnet8 --output x"
+      let plain = try bias(
+        start, says: "under 'state_dict', named 'model.…' are taken", "under 'ema.shadow'", "'criterion.weight'")
+      let average = try bias(start + " --key ema.shadow")
+      #expect(plain.map { $0 + 1 } == average)
+      #expect(try bias(start + " --prefix model", says: "'criterion.weight'") == plain)
+      for (line, code, says) in [
+        (start + " --key nothing", 1, "no dictionary is under 'nothing': there are 'state_dict', "),
+        (start + " --prefix net", 1, "no tensor is named 'net.…'"),
+        (
+          "predict --checkpoint twins.pth --model resnet8 --key optimizer --tensors a --output b", 1, "there are no tensors in it"
+        ),
+        ("train --init twins.pth --model resnet8 --key nothing --output run", 1, "no dictionary is under 'nothing'"),
+        ("train --key state_dict", 64, "--key"), ("evaluate --checkpoint a.onnx --prefix x", 64, "--prefix"),
+      ] {
+        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        #expect(result.code == code && result.err.contains(says), "\(line): \(result.err)")
+      }
+    }
+  }
+
+  /// A file of another kind is named before any reader guesses.
+  @Test func otherFilesAreNamed() throws {
+    try withTemporaryFolder { folder in
+      let pointer =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "4d7a", count: 16))\nsize 102540417\n"
+      for ending in ["safetensors", "pth", "onnx", "jpg"] {
+        try pointer.write(toFile: "\(folder)/lfs.\(ending)", atomically: true, encoding: .utf8)
+      }
+      let weights = "--checkpoint \(try Self.fixture("resnet8.pth")) --model resnet8"
+      for (line, says) in [
+        ("import lfs.safetensors", "lfs.safetensors: this is a git-lfs pointer"),
+        ("import lfs.pth", "not weights: it stands for a file that was not fetched: do so with git lfs pull"),
+        ("predict --checkpoint lfs.onnx lfs.jpg", "lfs.onnx: this is a git-lfs pointer"),
+        ("train --init lfs.pth", "lfs.pth: this is a git-lfs pointer"),
+        (
+          "predict --checkpoint \(Samples.folder)/run/last.safetensors --mean 0 --std 1 lfs.jpg",
+          "(JPEG, PNG, WebP, GIF, BMP, TIFF): this is a git-lfs pointer: it stands for"
+        ),
+        ("predict \(weights) --tensors lfs.safetensors --output o", "not a safetensors file: it stands for"),
+      ] {
+        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        #expect(result.code == 1 && result.errorLines.count == 1 && result.complaint.contains(says), "\(line): \(result.err)")
       }
     }
   }

@@ -182,7 +182,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   static let weights = [
     initial("missing.safetensors", "No such file"), initial("nothing", "folder"), initial("empty"),
     initial("garbage.safetensors"),
-    initial("truncated.safetensors", "truncated"), initial("weights.pth", "zip"), initial("images.safetensors", "model"),
+    initial("truncated.safetensors", "truncated"), initial("weights.pth", "zip"), initial("images.safetensors", "conv1.weight"),
     initial("lacking.safetensors", "layer1.0.bn1.weight"), initial("surplus.safetensors", "layer9.weight"),
     initial("width.safetensors", "fc.weight", "[1, 32]"), initial("not-finite.safetensors", "fc.bias"),
     initial("integer-weights.safetensors", "fc.bias", "int32"),

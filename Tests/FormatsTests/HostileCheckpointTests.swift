@@ -27,12 +27,12 @@ struct Hostile: CustomTestStringConvertible, Sendable {
 
 /// Each ends in one line that names the file and what is wrong with it; nothing is run, and nothing large is allocated.
 @Suite struct HostileCheckpointTests {
-  @Test(arguments: archives + pickles + calls + tensors + dictionaries)
+  @Test(arguments: archives + pickles + calls + tensors + dictionaries + streams)
   func isRefused(_ hostile: Hostile) throws {
     try withTemporaryFolder { folder in
       let path = folder + "/model.pth"
       try AtomicFile.write(hostile.bytes, to: path)
-      let message = try #require(failureMessage { _ = try PyTorchCheckpoint.read(path) })
+      let message = try #require(failureMessage { _ = try WeightsFile(path).read(0) })
       #expect(
         message.hasPrefix(path + ": ") && !message.contains("\n") && message.utf8.count < path.utf8.count + 300, "\(message)")
       for part in hostile.says { #expect(message.contains(part), "\(message)") }
@@ -43,9 +43,9 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   private static let p = Pickled.self
 
   static let archives = [
-    Hostile("nothing", bytes: [], "truncated"),
+    Hostile("nothing", bytes: [], "empty"),
     Hostile("a magic number alone", bytes: [0x50, 0x4B, 3, 4], "truncated"),
-    Hostile("other bytes", bytes: [UInt8](repeating: 7, count: 500), "without its end"),
+    Hostile("other bytes", bytes: [UInt8](repeating: 7, count: 500), "of another format"),
     Hostile("an end without a directory", bytes: Array(good.bytes.suffix(22)), "outside the file"),
     Hostile("bytes after the end", bytes: good.bytes + [0], "without its end"),
     Hostile("no data.pkl", good.changed { $0.records.removeFirst() }, "no record data.pkl"),
@@ -87,8 +87,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("big-endian", good.changed { $0.records[1].contents = p.text("big") }, "byte order is 'big'"),
     Hostile(
       "TorchScript", good.changed { $0.records.append(.init(name: "archive/constants.pkl", contents: [])) }, "TorchScript"),
-    Hostile("a huge pickle", [UInt8](repeating: 0x4E, count: (1 << 24) + 1), "data.pkl has more than 16777216 bytes"),
-    Hostile("the format before", bytes: [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20], "before PyTorch 1.6"),
+    Hostile(
+      "another pickle", bytes: [0x80, 2, 0x8A, 10] + [UInt8](repeating: 1, count: 10), "a Python pickle that torch.save did not"),
   ]
 
   static let pickles = [
@@ -118,6 +118,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("a frame of 2^62 bytes", p.whole([0x95] + little(1 << 62, 8)), "frame"),
     Hostile("a string that is not UTF-8", p.whole([0x8C, 2, 0xFF, 0xFE]), "UTF-8"),
     Hostile("a name without an end", [0x80, 2] + p.text("cos\nsystem"), "within a name"),
+    Hostile("a frozen set of nothing", p.whole([0x91]), "a mark is taken"),
+    Hostile("items of an integer", p.whole(p.integer(1) + p.text("(") + p.none + [0x90]), "an integer as if it were a set"),
     Hostile("an unknown opcode", p.whole([0xFF]), "byte 2", "0xFF"),
     Hostile("opcode INT", p.whole(p.text("I123456789012345678901234567890\n")), "0x49, INT"),
     Hostile("opcode LONG", p.whole(p.text("L1L\n")), "0x4C, LONG"),
@@ -146,7 +148,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   }
 
   static let calls = [
-    Hostile("os.system", value: run("os", "system"), "'os.system'", "state_dict()"),
+    Hostile("os.system", value: run("os", "system"), "'os.system'", "if it were run"),
     Hostile("posix.system", value: run("posix", "system"), "'posix.system'"),
     Hostile("nt.system", value: run("nt", "system"), "'nt.system'"),
     Hostile("builtins.eval", value: run("builtins", "eval"), "'builtins.eval'"),
@@ -154,24 +156,51 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("subprocess.Popen", value: run("subprocess", "Popen"), "'subprocess.Popen'"),
     Hostile("torch.load", value: run("torch", "load"), "'torch.load'"),
     Hostile("torch._utils.anything", value: run("torch._utils", "_import_dotted_name"), "_import_dotted_name"),
-    Hostile("a whole module", value: run("torchvision.models.resnet", "ResNet"), "torchvision.models.resnet.ResNet", "save"),
+    Hostile("a whole module", value: run("torchvision.models.resnet", "ResNet"), "torchvision.models.resnet.ResNet"),
+    Hostile(
+      "a module instead of a dictionary", p.whole(run("torchvision.models.resnet", "ResNet")), "torchvision.models.resnet.ResNet",
+      "save model.state_dict()"),
     Hostile("a name as it may be hidden", value: run("collections", "OrderedDict\u{0}"), "OrderedDict\\0"),
     Hostile("a name by STACK_GLOBAL", value: p.string("os") + p.string("system") + [0x93], "'os.system'"),
     Hostile("STACK_GLOBAL of numbers", value: p.integer(1) + p.integer(2) + [0x93], "an integer and an integer"),
     Hostile("a name of 100,000 letters", value: run(String(repeating: "x", count: 100_000), "y"), "xxx…"),
     Hostile("a complex tensor", value: p.tensor(p.storage("ComplexFloatStorage")), "torch.ComplexFloatStorage"),
-    Hostile("opcode INST", value: p.text("(ios\nsystem\n"), "INST"),
-    Hostile("opcode OBJ", value: p.text("(") + p.global("torch", "Size") + p.text("o"), "OBJ"),
-    Hostile("opcode NEWOBJ", value: p.global("collections", "OrderedDict") + p.tuple() + [0x81], "NEWOBJ"),
-    Hostile("opcode NEWOBJ_EX", value: p.global("torch", "Size") + p.tuple() + p.text("}") + [0x92], "NEWOBJ_EX"),
+    Hostile("opcode INST", value: p.text("(ios\nsystem\n"), "'os.system'"),
+    Hostile("opcode INST without a mark", value: p.text("ios\nsystem\n"), "a mark is taken"),
+    Hostile("opcode OBJ", value: p.text("(") + p.global("os", "system") + p.string("touch hostile") + p.text("o"), "'os.system'"),
+    Hostile("opcode OBJ of nothing", value: p.text("(o"), "a class is taken"),
+    Hostile("opcode NEWOBJ", value: p.global("os", "system") + p.tuple(p.string("touch hostile")) + [0x81], "'os.system'"),
+    Hostile(
+      "opcode NEWOBJ of a dictionary", value: p.global("collections", "OrderedDict") + p.tuple() + [0x81], "'w' is a dictionary"),
+    Hostile(
+      "opcode NEWOBJ_EX", value: p.global("os", "system") + p.tuple(p.string("touch hostile")) + p.text("}") + [0x92],
+      "'os.system'"),
+    Hostile(
+      "a state of what is not run", value: run("os", "system") + p.text("}") + p.string("x") + p.none + p.text("sb"),
+      "'os.system'"),
+    Hostile("a call of what is not run", value: run("os", "system") + p.tuple() + p.reduce, "'os.system'"),
+    Hostile(
+      "descriptions of descriptions",
+      value: run("os", "system")
+        + (0..<10_000).flatMap { _ in
+          p.text("q\u{1}0") + p.global("torch._tensor", "_rebuild_from_type_v2")
+            + p.tuple(p.text("h\u{1}"), p.none, p.tuple(), p.none)
+            + p.reduce
+        }, "a tensor made by a tensor made by"),
     Hostile("BUILD on a tensor", value: p.tensor() + p.text("}b"), "a tensor is given a state"),
     Hostile("BUILD on a number", value: p.integer(1) + p.text("}b"), "an integer is given a state"),
-    Hostile("BUILD by a tuple", value: p.dictionary + p.tuple(p.none, p.text("}")) + p.text("b"), "given a state"),
+    Hostile("BUILD on a dictionary", value: p.dictionary + p.tuple(p.none, p.text("}")) + p.text("b"), "'w' is a dictionary"),
+    Hostile(
+      "BUILD on a tensor by its parts", value: p.tensor() + p.tuple(p.integer(1)) + p.text("b"), "a tensor is given a state"),
     Hostile("a call of a number", value: p.integer(1) + p.tuple() + p.reduce, "an integer is called"),
     Hostile("a call without a tuple", value: p.global("torch", "Size") + p.text("]") + p.reduce, "called with a list"),
     Hostile("a call of a class", value: p.global("torch", "FloatStorage") + p.tuple() + p.reduce, "FloatStorage is called"),
     Hostile(
-      "an OrderedDict of something", value: p.global("collections", "OrderedDict") + p.tuple(p.text("]")) + p.reduce,
+      "an OrderedDict of a number", value: p.global("collections", "OrderedDict") + p.tuple(p.integer(1)) + p.reduce,
+      "collections.OrderedDict is given an integer"),
+    Hostile(
+      "an OrderedDict of something else than pairs",
+      value: p.global("collections", "OrderedDict") + p.tuple(p.text("]") + p.tuple(p.none) + p.text("a")) + p.reduce,
       "collections.OrderedDict is given a list"),
     Hostile("a Size of a number", value: p.global("torch", "Size") + p.tuple(p.integer(3)) + p.reduce, "torch.Size is given"),
     Hostile(
@@ -236,13 +265,79 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   static let dictionaries = [
     Hostile("a tensor alone", p.whole(p.tensor()), "holds a tensor"),
     Hostile("a list", p.whole(p.text("]")), "holds a list"),
-    Hostile("a number", value: p.integer(1), "'w' is an integer", "model_state_dict"),
+    Hostile("a number", value: p.integer(1), "'w' is an integer"),
     Hostile("a key that is no name", p.whole(p.text("}") + p.integer(1) + p.tensor() + p.text("s")), "an integer as a key"),
     Hostile(
       "a name twice", p.whole(p.text("}(") + p.string("w") + p.tensor() + p.string("w") + p.tensor() + p.text("u")),
       "'w' is there twice"),
     Hostile(
       "a number in the inner dictionary",
-      p.whole(p.text("}") + p.string("model") + p.text("}") + p.string("x\n") + p.none + p.text("ss")), "'x\\n' is None"),
+      p.whole(p.text("}") + p.string("model") + p.text("}") + p.string("x\n") + p.none + p.text("ss")), "'model' is a dictionary"),
+    Hostile("a name for the terminal", p.whole(p.text("}") + p.string("x\n") + p.none + p.text("s")), "'x\\n' is None"),
+  ]
+
+  private static let stream = TorchStream()
+  private static func stream(_ change: (inout TorchStream) -> Void) -> [UInt8] {
+    var changed = stream
+    change(&changed)
+    return changed.bytes
+  }
+
+  /// Of the format before PyTorch 1.6.
+  static let streams = [
+    Hostile("a magic number alone", bytes: TorchStream.magic, "ends early"),
+    Hostile("a stream of version 1002", bytes: stream { $0.version = p.whole(p.integer(1002)) }, "a version that is not known"),
+    Hostile("a stream of no version", bytes: stream { $0.version = p.whole(p.none) }, "a version that is not known"),
+    Hostile("a stream of no machine", bytes: stream { $0.system = p.whole(p.text("]")) }, "the machine"),
+    Hostile(
+      "a big-endian stream",
+      bytes: stream { $0.system = p.whole(p.text("}") + p.string("little_endian") + [0x89] + p.text("s")) },
+      "big-endian"),
+    Hostile("a pickle without an end", bytes: stream { $0.root = [0x80, 2] + p.text("X") + little(1 << 30, 4) }, "ends early"),
+    Hostile(
+      "a list of tensors in a stream", bytes: stream { $0.root = p.whole(p.text("]") + p.tensor() + p.text("a")) }, "holds a list"
+    ),
+    Hostile("no keys of storages", bytes: stream { $0.keys = p.whole(p.none) }, "None where its storages' keys"),
+    Hostile(
+      "a key that is a number", bytes: stream { $0.keys = p.whole(p.text("]") + p.integer(0) + p.text("a")) }, "is no string"),
+    Hostile("a storage too few", bytes: stream { $0.keys = p.whole(p.text("]")) }, "32 bytes follow its last storage"),
+    Hostile(
+      "a storage that nothing refers to", bytes: stream { $0.keys = TorchStream.list("7") }, "'7'", "a type that is not read"),
+    Hostile(
+      "a key in another Unicode form",
+      bytes: stream { ($0.root, $0.keys) = (p.checkpoint(p.tensor(p.storage(key: "\u{E9}"))), TorchStream.list("e\u{301}")) },
+      "a type that is not read"),
+    Hostile(
+      "a storage twice", bytes: stream { ($0.keys, $0.storages) = (TorchStream.list("0", "0"), $0.storages + $0.storages) },
+      "twice"),
+    Hostile("a storage without a size", bytes: stream { $0.storages = little(6, 4) }, "'0' is not there; the file is truncated"),
+    Hostile(
+      "2^61 elements", bytes: stream { $0.storages.replaceSubrange(..<8, with: little(1 << 61, 8)) },
+      "2305843009213693952 elements"),
+    Hostile("2^62 elements", bytes: stream { $0.storages.replaceSubrange(..<8, with: little(1 << 62, 8)) }, "only 24 bytes"),
+    Hostile("-1 elements", bytes: stream { $0.storages.replaceSubrange(..<8, with: little(-1, 8)) }, "-1 elements"),
+    Hostile("seven elements", bytes: stream { $0.storages.replaceSubrange(..<8, with: little(7, 8)) }, "truncated or damaged"),
+    Hostile("five elements", bytes: stream { $0.storages.replaceSubrange(..<8, with: little(5, 8)) }, "4 bytes follow"),
+    Hostile("bytes after a stream", bytes: stream.bytes + [0], "1 bytes follow its last storage"),
+    Hostile(
+      "a storage of two types",
+      bytes: stream {
+        $0.root = p.whole(
+          p.text("}(") + p.string("w") + p.tensor() + p.string("x") + p.storage("DoubleStorage") + p.text("u"))
+      }, "as of two types"),
+    Hostile(
+      "a part past the end", bytes: stream { $0.root = p.checkpoint(p.tensor(p.storage(part: (4, 3)))) }, "not referred to"),
+    Hostile(
+      "a part before the beginning", bytes: stream { $0.root = p.checkpoint(p.tensor(p.storage(part: (-1, 3)))) },
+      "not referred to"),
+    Hostile(
+      "a part of 2^63 - 1", bytes: stream { $0.root = p.checkpoint(p.tensor(p.storage(part: (1, .max)))) }, "not referred to"),
+    Hostile(
+      "a tensor longer than its part", bytes: stream { $0.root = p.checkpoint(p.tensor(p.storage(part: (1, 5)))) }, "storage of 5"
+    ),
+    Hostile(
+      "code in a stream",
+      bytes: stream { ($0.root, $0.keys, $0.storages) = (p.checkpoint(run("os", "system")), TorchStream.list(), []) },
+      "'os.system'"),
   ]
 }

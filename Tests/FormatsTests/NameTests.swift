@@ -82,7 +82,7 @@ import Testing
     func read(_ file: TorchFile) throws -> [String: HostTensor] {
       try withTemporaryFolder { folder in
         try AtomicFile.write(file.bytes, to: folder + "/x.pth")
-        return try PyTorchCheckpoint.read(folder + "/x.pth")
+        return try WeightsFile(folder + "/x.pth").read(0)
       }
     }
     func file(_ entries: [(name: String, storage: String)]) -> TorchFile {

@@ -10,33 +10,103 @@ import Testing
   }
 
   @Test(arguments: [
-    ("element-types", "element-types"), ("views", "views"), ("containers", "containers"), ("protocol3", "containers"),
-    ("protocol4", "containers"), ("protocol5", "containers"),
+    ("element-types", "", "element-types"), ("views", "", "views"), ("legacy", "", "views"),
+    ("containers", "state_dict", "containers"),
+    ("protocol3", "model_state_dict", "containers"), ("protocol4", "model_state_dict", "containers"),
+    ("protocol5", "model_state_dict", "containers"), ("unknown-objects", "weights", "unknown-objects"),
+    ("unknown-objects-legacy", "weights", "unknown-objects"),
   ])
-  func tensorsAreRead(name: String, expected: String) throws {
-    let path = try Self.fixture(name, "pth")
-    #expect(try PyTorchCheckpoint.isCheckpoint(path))
-    let tensors = try PyTorchCheckpoint.read(path)
+  func tensorsAreRead(name: String, key: String, expected: String) throws {
+    let file = try WeightsFile(try Self.fixture(name, "pth"))
+    let index = try #require(file.dictionaries.firstIndex { $0.key == key })
+    let prefix = expected == "containers" ? "_orig_mod.module." : ""
+    let tensors = try file.read(index)
     let wanted = try Safetensors.read(try Self.fixture(expected, "safetensors")).tensors
-    #expect(tensors.keys.sorted() == wanted.keys.sorted())
-    for (name, tensor) in wanted { #expect(tensors[name] == tensor, "\(name)") }
+    #expect(tensors.keys.sorted() == wanted.keys.map { prefix + $0 }.sorted())
+    for (name, tensor) in wanted { #expect(tensors[prefix + name] == tensor, "\(name)") }
   }
 
-  @Test func theFormatBeforeIsNamed() throws {
-    let path = try Self.fixture("legacy", "pth")
-    #expect(try PyTorchCheckpoint.isCheckpoint(path))
-    let message = try #require(failureMessage { _ = try PyTorchCheckpoint.read(path) })
-    #expect(message.hasPrefix(path + ": ") && message.contains("before PyTorch 1.6") && message.contains("torch.save"))
+  /// Each of the values beside the weights is carried by its kind, and none is built.
+  @Test(arguments: ["unknown-objects", "unknown-objects-legacy"])
+  func unknownObjectsAreCarried(name: String) throws {
+    let file = try WeightsFile(try Self.fixture(name, "pth"))
+    let entries = file.dictionaries[0].entries
+    func kind(_ name: String) -> String {
+      guard case .other(let kind)? = entries.first(where: { $0.name == name })?.value else { return "missing" }
+      return kind
+    }
+    for (name, word) in [
+      ("arguments", "'argparse.Namespace'"), ("milestones", "'collections.Counter'"), ("path", "PosixPath'"),
+      ("date", "'datetime.datetime'"),
+      ("complex", "complex'"), ("set", "set'"), ("code", "'posix.system'"), ("complexTensor", "'torch.ComplexFloatStorage'"),
+    ] {
+      #expect(kind(name).contains(word), "\(name): \(kind(name))")
+    }
+    #expect(entries.count == 19)
+    #expect(!FileManager.default.fileExists(atPath: "malicious-was-run"))
+    let message = try #require(failureMessage { _ = try file.read(0) })
+    #expect(message.contains("weights are tensors of"))
+  }
+
+  @Test func dictionariesAreFoundWhereverTheyStand() throws {
+    let p = Pickled.self
+    let weights = p.text("}") + p.string("w") + p.tensor() + p.text("s")
+    let root =
+      p.text("}(") + p.string("list") + p.text("](") + p.none + weights + p.text("e")
+      + p.string("pair") + p.tuple(p.integer(1), weights) + p.string("a") + p.text("}") + p.string("b") + weights + p.text("su")
+    try withTemporaryFolder { folder in
+      try AtomicFile.write(TorchFile(p.whole(root)).bytes, to: folder + "/x")
+      let file = try WeightsFile(folder + "/x")
+      #expect(file.dictionaries.map(\.key) == ["", "a", "list.1", "pair.1", "a.b"])
+      for key in ["list.1", "pair.1", "a.b"] {
+        let index = try #require(file.dictionaries.firstIndex { $0.key == key })
+        #expect(try file.read(index) == ["w": HostTensor(TorchFile.elements, shape: [2, 3])])
+      }
+    }
+  }
+
+  /// What Python 2 and PyTorch before 0.4 wrote: strings without an encoding, dictionaries as lists of pairs, parameters by their class.
+  @Test func whatPython2WroteIsRead() throws {
+    let p = Pickled.self
+    func short(_ text: String) -> [UInt8] { [UInt8(ascii: "U"), UInt8(text.utf8.count)] + p.text(text) }
+    let old =
+      p.global("torch._utils", "_rebuild_tensor")
+      + p.tuple(p.storage(), p.integer(0), p.integers([2, 3]), p.integers([3, 1])) + p.reduce
+    let parameter =
+      p.global("torch.nn.parameter", "Parameter") + p.tuple(old) + p.reduce + p.tuple([0x88], [0x89], p.dictionary) + p.text("b")
+    let pairs = p.text("](](") + short("w") + parameter + p.text("e](") + short("v") + old + p.text("ee")
+    let root = p.global("collections", "OrderedDict") + p.tuple(pairs) + p.reduce
+    var stream = TorchStream()
+    stream.root = p.whole(root)
+    let tensor = HostTensor(TorchFile.elements, shape: [2, 3])
+    for bytes in [stream.bytes, TorchFile(p.whole(root)).bytes] { #expect(try read(bytes) == ["w": tensor, "v": tensor]) }
+  }
+
+  @Test func partsOfStoragesAreRead() throws {
+    var stream = TorchStream()
+    stream.root = Pickled.checkpoint(Pickled.tensor(Pickled.storage(part: (2, 4)), offset: 1, shape: [3], strides: [1]))
+    #expect(try read(stream.bytes) == ["w": HostTensor(Array(TorchFile.elements[3...]), shape: [3])])
+  }
+
+  /// The pickles of a stream are read in growing parts.
+  @Test func longPicklesOfStreamsAreRead() throws {
+    var stream = TorchStream()
+    let long = [UInt8(ascii: "B")] + little(3 << 20, 4) + [UInt8](repeating: 1, count: 3 << 20)
+    stream.root = Pickled.whole(
+      Pickled.text("}(") + Pickled.string("history") + long + Pickled.string("weights") + Pickled.text("}") + Pickled.string("w")
+        + Pickled.tensor() + Pickled.text("su"))
+    try withTemporaryFolder { folder in
+      try AtomicFile.write(stream.bytes, to: folder + "/x")
+      #expect(try WeightsFile(folder + "/x").read(1) == ["w": HostTensor(TorchFile.elements, shape: [2, 3])])
+    }
   }
 
   @Test func safetensorsAreNoCheckpoint() throws {
-    #expect(try !PyTorchCheckpoint.isCheckpoint(try Self.fixture("views", "safetensors")))
     try withTemporaryFolder { folder in
       // A header of 0x280 bytes begins as a pickle does.
       let header = Array("{}".utf8) + [UInt8](repeating: 0x20, count: 638)
       try AtomicFile.write(little(0x280, 8) + header, to: folder + "/x")
-      #expect(try !PyTorchCheckpoint.isCheckpoint(folder + "/x"))
-      #expect(try Safetensors.read(folder + "/x").tensors.isEmpty)
+      #expect(try WeightsFile(folder + "/x").read(0).isEmpty)
     }
   }
 
@@ -45,7 +115,7 @@ import Testing
   private func read(_ bytes: [UInt8]) throws -> [String: HostTensor] {
     try withTemporaryFolder { folder in
       try AtomicFile.write(bytes, to: folder + "/model.pth")
-      return try PyTorchCheckpoint.read(folder + "/model.pth")
+      return try WeightsFile(folder + "/model.pth").read(0)
     }
   }
 
@@ -72,24 +142,13 @@ import Testing
     #expect(try read(TorchFile(Pickled.whole(Pickled.text("}"))).bytes).isEmpty)
   }
 
-  @Test func wrappersArePrefixesOfAllNamesOnly() throws {
-    func names(_ names: [String]) throws -> [String] {
-      let entries = names.flatMap { Pickled.string($0) + Pickled.tensor() }
-      let pickle = Pickled.whole(Pickled.text("}(") + entries + Pickled.text("u"))
-      return try read(TorchFile(pickle).bytes).keys.sorted()
-    }
-    #expect(try names(["module.a", "module.b"]) == ["a", "b"])
-    #expect(try names(["module._orig_mod.a"]) == ["a"])
-    #expect(try names(["module.a", "b"]) == ["b", "module.a"])
-  }
-
   @Test func everyTruncationIsFound() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/x"
-      for bytes in [Self.good.bytes, Self.good.changed { $0.isZip64 = true }.bytes] {
+      for bytes in [Self.good.bytes, Self.good.changed { $0.isZip64 = true }.bytes, TorchStream().bytes] {
         for count in bytes.indices {
           try AtomicFile.write(Array(bytes[..<count]), to: path)
-          let message = failureMessage { _ = try PyTorchCheckpoint.read(path) }
+          let message = failureMessage { _ = try WeightsFile(path).read(0) }
           #expect(message?.hasPrefix(path + ": ") == true, "\(count) bytes: \(message ?? "")")
         }
       }
@@ -107,7 +166,25 @@ import Testing
           var damaged = bytes
           damaged[place] ^= mask
           try AtomicFile.write(damaged, to: path)
-          do { #expect(try PyTorchCheckpoint.read(path) == expected, "byte \(place)") } catch {
+          do { #expect(try WeightsFile(path).read(0) == expected, "byte \(place)") } catch {
+            #expect((error as? Failure)?.description.hasPrefix(path + ": ") == true, "byte \(place): \(error)")
+          }
+        }
+      }
+    }
+  }
+
+  /// The same for a stream, which has no checksums: what is read may differ then.
+  @Test func everyDamagedByteOfAStreamIsSurvived() throws {
+    let bytes = TorchStream().bytes
+    try withTemporaryFolder { folder in
+      let path = folder + "/x"
+      for place in bytes.indices {
+        for byte: UInt8 in [0, 0x28, 0x2E, 0x52, 0x7D, 0x80, 0x8A, bytes[place] ^ 1, bytes[place] ^ 0x80, 0xFF] {
+          var damaged = bytes
+          damaged[place] = byte
+          try AtomicFile.write(damaged, to: path)
+          do { _ = try WeightsFile(path).read(0) } catch {
             #expect((error as? Failure)?.description.hasPrefix(path + ": ") == true, "byte \(place): \(error)")
           }
         }
@@ -125,7 +202,7 @@ import Testing
           var damaged = pickle
           damaged[place] = byte
           try AtomicFile.write(TorchFile(damaged).bytes, to: path)
-          do { _ = try PyTorchCheckpoint.read(path) } catch {
+          do { _ = try WeightsFile(path).read(0) } catch {
             #expect((error as? Failure)?.description.hasPrefix(path + ": ") == true, "byte \(place): \(error)")
           }
         }

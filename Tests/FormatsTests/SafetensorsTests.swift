@@ -131,7 +131,7 @@ import Testing
 
   @Test(
     arguments: [
-      ([], ["0 bytes are too few"]),
+      ([], ["an empty file"]),
       ([2, 0, 0, 0, 0, 0, 0], ["7 bytes are too few"]),
       ([3, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x7D], ["header has 3 bytes", "only 2 follow", "truncated"]),
       ([1, 0, 0, 1, 0, 0, 0, 0, 0x7B, 0x7D], ["16777217 bytes is over 16777216"]),

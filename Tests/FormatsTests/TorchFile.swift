@@ -15,8 +15,12 @@ enum Pickled {
   static func tuple(_ parts: [UInt8]...) -> [UInt8] { text("(") + parts.flatMap { $0 } + text("t") }
   static func integers(_ values: [Int]) -> [UInt8] { text("(") + values.flatMap(integer) + text("t") }
 
-  static func storage(_ type: String = "FloatStorage", key: String = "0", count: Int = 6) -> [UInt8] {
-    tuple(string("storage"), global("torch", type), string(key), string("cpu"), integer(count)) + text("Q")
+  /// - Parameter part: its first element and their count, as PyTorch before 1.6 may name a part of a storage.
+  static func storage(
+    _ type: String = "FloatStorage", key: String = "0", count: Int = 6, part: (offset: Int, count: Int)? = nil
+  ) -> [UInt8] {
+    let view = part.map { tuple(string("1"), integer($0.offset), integer($0.count)) } ?? []
+    return tuple(string("storage"), global("torch", type), string(key), string("cpu"), integer(count), view) + text("Q")
   }
 
   static func tensor(
@@ -35,6 +39,24 @@ enum Pickled {
 /// The low `count` bytes of a number, little-endian.
 func little(_ value: Int, _ count: Int) -> [UInt8] {
   (0..<count).map { $0 < 8 ? UInt8(truncatingIfNeeded: value >> (8 * $0)) : 0 }
+}
+
+/// A file as torch.save laid it out before PyTorch 1.6, part by part.
+struct TorchStream {
+  static let magic = Pickled.whole([0x8A, 10] + [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19])
+
+  var version = Pickled.whole(Pickled.integer(1001))
+  var system = Pickled.whole(Pickled.text("}") + Pickled.string("little_endian") + [0x88] + Pickled.text("s"))
+  var root = Pickled.checkpoint(Pickled.tensor())
+  var keys = list("0")
+  /// A count and the elements of each.
+  var storages = little(6, 8) + TorchFile.elements.withUnsafeBytes { Array($0) }
+
+  static func list(_ keys: String...) -> [UInt8] {
+    Pickled.whole(Pickled.text("](") + keys.flatMap(Pickled.string) + Pickled.text("e"))
+  }
+
+  var bytes: [UInt8] { Self.magic + version + system + root + keys + storages }
 }
 
 /// A zip archive as torch.save lays it out, and every part of it as a hostile file may have it.

@@ -27,7 +27,7 @@ import Testing
   static let cases: [Case] = [
     Case("nothing", "empty") { [] },
     Case("one byte", "not an image in a format that is read here") { [0xFF] },
-    Case("text", "it looks like text") { Array("<!DOCTYPE html>".utf8) },
+    Case("text", "an HTML page") { Array("<!DOCTYPE html>".utf8) },
     Case("zeros", "not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)") {
       [UInt8](repeating: 0, count: 100)
     },

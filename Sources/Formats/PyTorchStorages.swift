@@ -1,0 +1,66 @@
+import Compute
+
+/// Where a file of `torch.save` keeps the elements of its storages, by their keys.
+protocol PyTorchStorages: AnyObject {
+  var path: String { get }
+  var fileByteCount: Int { get }
+
+  /// The size of a storage in the file.
+  /// - Throws: a ``Failure``, without the file's name, where there is no such storage.
+  func byteCount(of key: String) throws -> Int
+
+  /// The bytes of a storage.
+  /// - Throws: a ``Failure`` where there is no such storage, or it is damaged.
+  func read(_ key: String) throws -> [UInt8]
+}
+
+/// Records of a zip archive, `data/0`, `data/1` … in a folder: since PyTorch 1.6.
+final class PyTorchArchiveStorages: PyTorchStorages {
+  private let archive: ZipArchive
+  private let folder: String
+
+  init(_ archive: consuming ZipArchive, folder: String) {
+    self.archive = archive
+    self.folder = folder
+  }
+
+  var path: String { archive.file.path }
+  var fileByteCount: Int { archive.file.byteCount }
+
+  private func record(_ key: String) -> String { "\(folder)data/\(key)" }
+
+  func byteCount(of key: String) throws -> Int {
+    guard let count = archive.byteCount(of: record(key)) else {
+      throw Failure("the zip record '\(shortened(record(key)))' is missing")
+    }
+    return count
+  }
+
+  func read(_ key: String) throws -> [UInt8] { try archive.read(record(key)) }
+}
+
+/// One after another in the file, behind the pickles: before PyTorch 1.6.
+final class PyTorchStreamStorages: PyTorchStorages {
+  private let file: InputFile
+  private let places: [Name: Range<Int>]
+
+  init(_ file: consuming InputFile, _ places: [Name: Range<Int>]) {
+    self.file = file
+    self.places = places
+  }
+
+  var path: String { file.path }
+  var fileByteCount: Int { file.byteCount }
+
+  private func place(_ key: String) throws -> Range<Int> {
+    guard let place = places[Name(key)] else { throw Failure("its storage '\(shortened(key))' is missing") }
+    return place
+  }
+
+  func byteCount(of key: String) throws -> Int { try place(key).count }
+
+  func read(_ key: String) throws -> [UInt8] {
+    let place = try place(key)
+    return try file.read(place.count, at: place.lowerBound)
+  }
+}

@@ -1,0 +1,46 @@
+/// The names that programs give the tensors of residual networks, made torchvision's.
+///
+/// Known are torchvision's, which timm has too; those of Hugging Face's transformers (`modeling_resnet.py`); and those that programs
+/// for CIFAR often have, `shortcut` for `downsample` and `linear` for `fc`.
+public enum TensorNames {
+  /// Tensors that every network has under the names of torchvision, and of transformers.
+  static let landmarks = [
+    ["conv1.weight", "layer1.0.conv1.weight"],
+    ["embedder.embedder.convolution.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight"],
+  ]
+
+  /// What the last layer is called, with the dot; torchvision's name first.
+  public static let heads = ["fc.", "linear.", "classifier.1.", "classifier.", "head.fc.", "head."]
+
+  /// What stands before the names of a residual network's tensors, wherever one is among the names; empty for nothing.
+  /// - Returns: each once, sorted.
+  public static func prefixes(in names: Set<String>) -> [String] {
+    let found = landmarks.flatMap { landmark in
+      names.lazy.filter { $0 == landmark[0] || $0.hasSuffix(".\(landmark[0])") }
+        .map { String($0.dropLast(landmark[0].count)) }
+        .filter { prefix in landmark.allSatisfy { names.contains(prefix + $0) } }
+    }
+    return Set(found).sorted()
+  }
+
+  /// torchvision's name for a tensor; the name itself where it is none of another program's.
+  /// - Parameter name: without what stands before all names.
+  public static func torchvision(_ name: String) -> String {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    let kinds = ["convolution": "conv", "normalization": "bn"]
+    switch parts.first {
+    case "embedder" where parts.count == 4 && parts[1] == "embedder":
+      return kinds[parts[2]].map { "\($0)1.\(parts[3])" } ?? name
+    case "encoder" where parts.count >= 8 && parts[1] == "stages" && parts[3] == "layers":
+      guard let stage = Int(parts[2]), (0..<1000).contains(stage), let kind = kinds[parts[parts.count - 2]], let last = parts.last
+      else { return name }
+      let block = "layer\(stage + 1).\(parts[4])"
+      if parts.count == 8, parts[5] == "shortcut" { return "\(block).downsample.\(kind == "conv" ? 0 : 1).\(last)" }
+      guard parts.count == 9, parts[5] == "layer", let number = Int(parts[6]), (0..<1000).contains(number) else { return name }
+      return "\(block).\(kind)\(number + 1).\(last)"
+    case let part? where part.hasPrefix("layer") && parts.count == 5 && parts[2] == "shortcut":
+      return ([part, parts[1], "downsample"] + parts[3...]).joined(separator: ".")
+    default: return name
+    }
+  }
+}
