@@ -30,6 +30,12 @@ enum ElementType: Int32 {
   }
 
   var isFloatingPoint: Bool { [.float, .float16, .bfloat16, .double].contains(self) }
+
+  /// Whether values of this type are computed with: all of them in float32, which holds each of these exactly.
+  var isComputedWith: Bool { [.float, .float16, .bfloat16].contains(self) }
+
+  /// For messages.
+  static let computedWith = "FLOAT, FLOAT16 and BFLOAT16"
 }
 
 /// A tensor whose values are known before anything runs: an initializer, or what follows from initializers alone.
@@ -74,21 +80,43 @@ final class Constant: Sendable {
   func transposed(_ permutation: [Int]) -> Constant {
     let strides = StridedCopy.rowMajorStrides(shape)
     let target = permutation.map { shape[$0] }
-    let steps = permutation.map { strides[$0] }
-    var (index, place) = ([Int](repeating: 0, count: shape.count), 0)
-    let places = (0..<count).map { _ in
+    return picking(Self.places(target, permutation.map { strides[$0] }), shape: target)
+  }
+
+  /// The elements repeated along dimensions of one element, and new ones in front, until they have this shape.
+  /// - Precondition: that can be.
+  func repeated(to target: [Int]) -> Constant {
+    picking(Self.places(target, steps(to: target)), shape: target)
+  }
+
+  /// What stands at each place of some dimensions of a value of that shape, where this constant is the same all along the others.
+  /// - Precondition: it can be repeated to that shape, and has one element along the others.
+  func floats(along dimensions: [Int], of target: [Int]) -> [Float] {
+    let (steps, floats) = (steps(to: target), floats)
+    return Self.places(dimensions.map { target[$0] }, dimensions.map { steps[$0] }).map { floats[$0] }
+  }
+
+  /// The steps between elements along the dimensions of a shape to which this constant can be repeated; 0 where it is.
+  private func steps(to target: [Int]) -> [Int] {
+    let strides = zip(shape, StridedCopy.rowMajorStrides(shape)).map { size, stride in size == 1 ? 0 : stride }
+    return [Int](repeating: 0, count: target.count - shape.count) + strides
+  }
+
+  /// The places of all elements of a block, its last dimension fastest, with so many elements and such a step along each.
+  private static func places(_ extents: [Int], _ steps: [Int]) -> [Int] {
+    var (index, place) = ([Int](repeating: 0, count: extents.count), 0)
+    return (0..<(extents.contains(0) ? 0 : extents.reduce(1, *))).map { _ in
       defer {
-        for i in target.indices.reversed() {
+        for i in extents.indices.reversed() {
           index[i] += 1
           place += steps[i]
-          if index[i] < target[i] { break }
-          place -= target[i] * steps[i]
+          if index[i] < extents[i] { break }
+          place -= extents[i] * steps[i]
           index[i] = 0
         }
       }
       return place
     }
-    return picking(places, shape: target)
   }
 
   /// The elements as another type, as ONNX's Cast has it: towards zero from a float to an integer.
@@ -115,7 +143,7 @@ final class Constant: Sendable {
 
 extension ElementType {
   /// A float as this floating-point type has it.
-  fileprivate func rounded(_ value: Float) -> Float {
+  func rounded(_ value: Float) -> Float {
     switch self {
     case .float16: Float(Float16(value))
     case .bfloat16: Float(bitPattern: UInt32(value.bfloat16) << 16)
@@ -123,19 +151,22 @@ extension ElementType {
     }
   }
 
+  /// The values of this integer type.
+  var range: ClosedRange<Int64> {
+    switch self {
+    case .uint8: 0...255
+    case .int8: -128...127
+    case .uint16: 0...65535
+    case .int16: -32768...32767
+    case .int32: Int64(Int32.min)...Int64(Int32.max)
+    case .uint32: 0...Int64(UInt32.max)
+    case .uint64: 0...Int64.max
+    default: Int64.min...Int64.max
+    }
+  }
+
   /// - Throws: ``Failure`` for a value that this integer type cannot hold.
   fileprivate func checked(_ value: Int64) throws -> Int64 {
-    let range: ClosedRange<Int64> =
-      switch self {
-      case .uint8: 0...255
-      case .int8: -128...127
-      case .uint16: 0...65535
-      case .int16: -32768...32767
-      case .int32: Int64(Int32.min)...Int64(Int32.max)
-      case .uint32: 0...Int64(UInt32.max)
-      case .uint64: 0...Int64.max
-      default: Int64.min...Int64.max
-      }
     guard range.contains(value) else { throw Failure("\(value) cannot be cast to \(name)") }
     return value
   }

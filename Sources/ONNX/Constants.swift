@@ -58,7 +58,9 @@ extension Operator {
       try planner.count(constant)
       planner.define(node, try constant.cast(to: type))
     case .computed(let x):
-      guard type == .float else { throw Failure("it casts what is computed to \(type.name), and only FLOAT is supported") }
+      guard type.isComputedWith else {
+        throw Failure("it casts what is computed to \(type.name), and only \(ElementType.computedWith) are supported")
+      }
       planner.define(node, x)
     }
   }

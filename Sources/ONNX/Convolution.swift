@@ -2,7 +2,7 @@ import Compute
 import Formats
 
 extension Operator {
-  /// A convolution, along with the batch normalisation, the sum and the ReLU that follow it.
+  /// A convolution, along with the batch normalisation, the arithmetic with a number a channel, the sum and the ReLU that follow it.
   static func convolution(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     let filter = try planner.constant(node, 1)
@@ -25,11 +25,10 @@ extension Operator {
     let y = try windows.output(of: x, channels: outputs, planner)
 
     var name = node.outputs[0]
-    let norm = planner.takeNorm(after: &name, channels: outputs)
     let shape = windows.result(y).shape
+    let scales = planner.scales(bias, after: &name, shape: shape)
     let residual = try planner.takeSum(after: &name, shape: shape).map { try windows.images($0, planner) }
-    let ending = Ending(
-      channels: planner.scales(bias, norm, channels: outputs), residual: residual, relu: planner.takeRelu(after: &name))
+    let ending = Ending(channels: scales, residual: residual, relu: planner.takeRelu(after: &name))
     let convolution = Convolution(
       windows: windows, groups: groups, filter: try planner.filter(filter), ending: ending)
     try convolution.lay(x, y, planner)
@@ -191,30 +190,37 @@ extension Planner {
     let image = constant.shape.count == 3 ? constant.reshaped(constant.shape[..<2] + [1] + constant.shape[2...]) : constant
     try count(image)
     let own = image.transposed([2, 3, 1, 0])
-    guard case .floats(let values) = own.elements, constant.type != .double else {
-      throw Failure("its filter is of \(constant.type.name), and only FLOAT is supported")
+    guard case .floats(let values) = own.elements, constant.type.isComputedWith else {
+      throw Failure("its filter is of \(constant.type.name), and only \(ElementType.computedWith) are supported")
     }
     return Convolution.Filter(original: constant, elements: HostTensor(values, shape: Shape(own.shape)))
   }
 
-  /// The parameter that is the factor and the summand of each channel that a convolution's bias and the batch normalisation of
-  /// its result come to.
-  fileprivate func scales(_ bias: Constant?, _ norm: Norm?, channels: Int) -> Int {
-    func ones() -> [Float] { [Float](repeating: 1, count: channels) }
+  /// Takes over the batch normalisation of a convolution's result [N,K,…], and the arithmetic with a number a channel before and
+  /// after it.
+  /// - Returns: the parameter that is the factor and the summand of each channel that they and the bias come to.
+  fileprivate func scales(_ bias: Constant?, after name: inout String, shape: [Int]) -> Int {
+    let channels = shape[1]
+    let before = takeChanges(after: &name, shape: shape, along: [1])
+    let norm = before.allSatisfy(\.isShift) ? takeNorm(after: &name, channels: channels) : nil
+    let after = norm == nil ? [] : takeChanges(after: &name, shape: shape, along: [1])
+    let constants = (bias.map { [$0] } ?? []) + before.map(\.constant) + (norm?.constants ?? []) + after.map(\.constant)
+    let form =
+      "\(channels) channels, \(bias == nil ? "" : "bias ")\(before.map(\.form)) \(norm?.epsilon ?? 0) \(after.map(\.form))"
     func upload(_ values: [Float], _ backend: any Backend) throws -> Tensor {
       try backend.upload(HostTensor(values, shape: [channels]))
     }
-    let biases = bias.map(\.floats) ?? [Float](repeating: 0, count: channels)
-    guard let norm else {
-      return parameter(bias.map { [$0] } ?? [], "bias of \(channels)") { [try upload(ones(), $0), try upload(biases, $0)] }
-    }
-    return parameter((bias.map { [$0] } ?? []) + norm.constants, "folded \(norm.epsilon)") { backend in
+    return parameter(constants, form) { backend in
+      let (factors, summands) = before.folded(along: [1], of: shape, summands: bias?.floats)
+      guard let norm else { return [try upload(factors, backend), try upload(summands, backend)] }
       let folded = try [0, 0].map { try upload([Float](repeating: $0, count: channels), backend) }
-      // Normalising y + b is normalising y with the mean less b.
-      let mean = zip(norm.mean.floats, biases).map { $0 - $1 }
+      // Normalising y + b is normalising y with the mean less b; a factor of the result is one of its scale and its bias.
+      let mean = zip(norm.mean.floats, summands).map { $0 - $1 }
+      let (scale, shift) = after.folded(along: [1], of: shape)
       let estimates = BatchNormEstimates(
         mean: try upload(mean, backend), variance: try upload(norm.variance.floats, backend),
-        scale: try upload(norm.scale.floats, backend), bias: try upload(norm.bias.floats, backend))
+        scale: try upload(zip(norm.scale.floats, scale).map { $0 * $1 }, backend),
+        bias: try upload(zip(norm.bias.floats, zip(scale, shift)).map { $0 * $1.0 + $1.1 }, backend))
       try backend.foldBatchNorm(estimates, epsilon: Double(norm.epsilon), scale: folded[0], bias: folded[1])
       return folded
     }

@@ -25,9 +25,12 @@ extension Operator {
     planner.define(node, y)
   }
 
-  /// Add and Sum of any number of values, along with the ReLU that follows.
+  /// Sum of any number of values, along with the ReLU that follows.
   static func sum(_ node: Node, _ planner: Planner) throws {
-    let terms = try node.inputs.indices.map { try planner.computed(node, $0) }
+    try sum(node, of: try node.inputs.indices.map { try planner.computed(node, $0) }, planner)
+  }
+
+  static func sum(_ node: Node, of terms: [Computed], _ planner: Planner) throws {
     guard terms.count > 1 else { return planner.define(node, terms[0]) }
     let shape = try terms.dropFirst().reduce(terms[0].shape) { try broadcast($0, $1.shape) }
     let order = terms.first { $0.shape == shape }?.order ?? Array(shape.indices)
@@ -51,7 +54,7 @@ extension Operator {
     return try (0..<rank).map { i in
       let (x, y) = (size(a, i), size(b, i))
       guard x == y || x == 1 || y == 1 else { throw Failure("\(describe(a)) and \(describe(b)) do not go together") }
-      return max(x, y)
+      return x == 1 ? y : x
     }
   }
 }

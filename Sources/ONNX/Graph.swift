@@ -4,6 +4,8 @@ import ONNXProto
 
 /// A model's graph, of which everything has been checked that does not depend on shapes: every operator is known, every value
 /// has one origin, and nodes follow what they read.
+///
+/// Nodes and initializers that no result depends on are left out, whatever they are.
 struct Graph {
   struct Input {
     let name: String
@@ -40,19 +42,43 @@ struct Graph {
     let graph = model.graph
     guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
     // First what is refused without much memory.
-    nodes = try graph.node.enumerated().map { try Node($0.element, index: $0.offset, opset: Int(version), in: folder) }
+    nodes = try Self.needed(graph).enumerated().map { index, number in
+      try Node(graph.node[number], index: index, number: number, opset: Int(version), in: folder)
+    }
     try Self.checkOperators(nodes)
-    initializers = try Self.initializers(graph, in: folder)
-    inputs = try graph.input.filter { [initializers] in initializers[$0.name] == nil }.map(Self.input)
     outputs = graph.output.map(\.name)
+    initializers = try Self.initializers(graph, read: Set(nodes.flatMap(\.inputs) + outputs), in: folder)
+    let initialized = Set(graph.initializer.map(\.name))
+    inputs = try graph.input.filter { !initialized.contains($0.name) }.map(Self.input)
     consumers = try Self.consumers(inputs, initializers, nodes, outputs)
   }
 
-  private static func initializers(_ graph: Onnx_GraphProto, in folder: String) throws -> [String: Constant] {
-    var constants: [String: Constant] = [:]
+  /// The numbers of the nodes that a result depends on, in the file's order.
+  private static func needed(_ graph: Onnx_GraphProto) -> [Int] {
+    var makers: [String: [Int]] = [:]
+    for (number, node) in graph.node.enumerated() {
+      for name in node.output where !name.isEmpty { makers[name, default: []].append(number) }
+    }
+    var (found, open) = (Set<Int>(), graph.output.map(\.name))
+    while let name = open.popLast() {
+      for number in makers.removeValue(forKey: name) ?? [] where found.insert(number).inserted {
+        open += graph.node[number].input
+      }
+    }
+    return found.sorted()
+  }
+
+  /// The initializers that something reads. The others may be of any type, and their values anywhere.
+  private static func initializers(
+    _ graph: Onnx_GraphProto, read: Set<String>, in folder: String
+  ) throws -> [String: Constant] {
+    var (constants, names) = ([String: Constant](), Set<String>())
     for tensor in graph.initializer {
       let what = "initializer '\(shortened(tensor.name))'"
-      guard !tensor.name.isEmpty, constants[tensor.name] == nil else { throw Failure("\(what) is there twice or has no name") }
+      guard !tensor.name.isEmpty, names.insert(tensor.name).inserted else {
+        throw Failure("\(what) is there twice or has no name")
+      }
+      guard read.contains(tensor.name) else { continue }
       do { constants[tensor.name] = try Constant(tensor, in: folder) } catch let failure as Failure {
         throw Failure("\(what): \(failure)")
       }
@@ -66,8 +92,8 @@ struct Graph {
       throw Failure("\(what) is not a tensor of known rank")
     }
     let tensor = info.type.tensorType
-    guard tensor.elemType == ElementType.float.rawValue else {
-      throw Failure("\(what) is of type \(ElementType.name(tensor.elemType)), and only FLOAT is supported")
+    guard ElementType(rawValue: tensor.elemType)?.isComputedWith == true else {
+      throw Failure("\(what) is of type \(ElementType.name(tensor.elemType)), and only \(ElementType.computedWith) are supported")
     }
     let shape = try tensor.shape.dim.map { dimension -> Int? in
       // Some programs write 0 or -1 for a dimension that is not fixed.

@@ -28,23 +28,58 @@ struct ImageInterface {
     guard shape.count == 4 else {
       throw Failure("input '\(shortened(input.name))' has \(shape.count) dimensions: images have four")
     }
-    isChannelsLast = Self.isChannelsLast(input.name, graph)
+    let firsts = Self.firstNodes(behind: input.name, graph) { !Self.keepingChannels.contains($0.op) }
+    isChannelsLast = firsts.contains(where: Self.bringsChannelsFirst)
     let (c, h, w) = isChannelsLast ? (shape[3], shape[1], shape[2]) : (shape[1], shape[2], shape[3])
-    guard let c else { throw Failure("input '\(shortened(input.name))' does not say how many channels images have") }
+    guard let c = try c ?? Self.channelsOfConvolutions(input.name, graph) else {
+      throw Failure(
+        "input '\(shortened(input.name))' does not say how many channels images have, and no convolution that reads it does")
+    }
     (channels, batch) = (c, shape[0])
     size = (h ?? w).flatMap { height in (w ?? h).map { (height, $0) } }
     givesProbabilities = Self.endsWithSoftmax(output, graph)
   }
 
-  /// Whether the first thing of consequence is that channels are moved to the front.
-  private static func isChannelsLast(_ input: String, _ graph: Graph) -> Bool {
-    var name = input
-    while let next = graph.consumers[name]?.first.map({ graph.nodes[$0] }) {
-      if next.op == "Transpose" { return (try? next.ints("perm")) == [0, 3, 1, 2] }
-      guard ["Identity", "Cast", "Add", "Sum", "Pad", "Clip", "Dropout"].contains(next.op) else { return false }
-      name = next.outputs[0]
+  /// Operators that leave channels where they are and as many.
+  private static let keepingChannels: Set = [
+    "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Sum", "Pad", "Clip", "Dropout", "BatchNormalization", "Relu",
+  ]
+
+  private static func bringsChannelsFirst(_ node: Node) -> Bool {
+    node.op == "Transpose" && (try? node.ints("perm")) == [0, 3, 1, 2]
+  }
+
+  /// On each way from a value the first node that `isFirst` holds for.
+  private static func firstNodes(behind value: String, _ graph: Graph, where isFirst: (Node) -> Bool) -> [Node] {
+    var (found, seen, open) = ([Node](), Set<Int>(), [value])
+    while let name = open.popLast() {
+      for node in (graph.consumers[name] ?? []).map({ graph.nodes[$0] }) where seen.insert(node.index).inserted {
+        if isFirst(node) { found.append(node) } else { open.append(node.outputs[0]) }
+      }
     }
-    return false
+    return found
+  }
+
+  /// The channels that the first convolution of the images takes; nil where there is none with a filter that is known.
+  private static func channelsOfConvolutions(_ input: String, _ graph: Graph) throws -> Int? {
+    let firsts = firstNodes(behind: input, graph) { !keepingChannels.contains($0.op) && !bringsChannelsFirst($0) }
+    let convolution = firsts.first { $0.op == "Conv" }
+    guard let convolution, let filter = shape(of: convolution.inputs[1], graph), filter.count == 4 else { return nil }
+    let (channels, overflows) = filter[1].multipliedReportingOverflow(by: try convolution.int("group", default: 1))
+    return overflows || channels < 1 ? nil : channels
+  }
+
+  /// The shape of a constant, or of one that is handed on as it is; nil for what is computed.
+  private static func shape(of constant: String, _ graph: Graph) -> [Int]? {
+    let makers = Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
+    var name = constant
+    while true {
+      if let known = graph.initializers[name] { return known.shape }
+      guard let maker = makers[name] else { return nil }
+      if case .tensor(let constant)? = maker.attributes["value"], maker.op == "Constant" { return constant.shape }
+      guard ["Identity", "Cast"].contains(maker.op) else { return nil }
+      name = maker.inputs[0]
+    }
   }
 
   private static func endsWithSoftmax(_ output: String, _ graph: Graph) -> Bool {

@@ -4,8 +4,10 @@ import ONNXProto
 
 /// One operation of a graph.
 struct Node {
-  /// In the file's order.
+  /// The place among the graph's nodes.
   let index: Int
+  /// The place among the file's nodes, for messages.
+  private let number: Int
   let op: String
   let name: String
   /// Names of values; empty for one that is left out.
@@ -28,12 +30,12 @@ struct Node {
 
   /// - Parameter folder: where the files are that tensors may be in.
   /// - Throws: ``Failure`` for an attribute that is damaged.
-  init(_ proto: Onnx_NodeProto, index: Int, opset: Int, in folder: String) throws {
-    (self.index, self.opset) = (index, opset)
+  init(_ proto: Onnx_NodeProto, index: Int, number: Int, opset: Int, in folder: String) throws {
+    (self.index, self.number, self.opset) = (index, number, opset)
     let isStandard = proto.domain.isEmpty || proto.domain == "ai.onnx"
     op = isStandard ? proto.opType : "\(proto.domain).\(proto.opType)"
     (name, inputs, outputs) = (proto.name, proto.input, proto.output)
-    let place = Self.describe(name, op, index, proto.output)
+    let place = Self.describe(name, op, number, proto.output)
     var attributes: [String: Attribute] = [:]
     for attribute in proto.attribute {
       let what = "\(place): attribute '\(shortened(attribute.name))'"
@@ -61,11 +63,11 @@ struct Node {
   }
 
   /// For messages, for example `node 'conv1' (Conv)`, or `node 12 (Conv, of 'y')` where it has no name.
-  var description: String { Self.describe(name, op, index, outputs) }
+  var description: String { Self.describe(name, op, number, outputs) }
 
-  private static func describe(_ name: String, _ op: String, _ index: Int, _ outputs: [String]) -> String {
+  private static func describe(_ name: String, _ op: String, _ number: Int, _ outputs: [String]) -> String {
     if !name.isEmpty { return "node '\(shortened(name))' (\(shortened(op)))" }
-    return "node \(index) (\(shortened(op))" + (outputs.first.map { ", of '\(shortened($0))'" } ?? "") + ")"
+    return "node \(number) (\(shortened(op))" + (outputs.first.map { ", of '\(shortened($0))'" } ?? "") + ")"
   }
 
   func failure(_ message: String) -> Failure { Failure("\(description): \(message)") }

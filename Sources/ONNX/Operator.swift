@@ -32,7 +32,10 @@ struct Operator: Sendable {
     "BatchNormalization": Operator(
       5...5, outputs: 1...5, ["epsilon", "momentum", "spatial", "training_mode"], batchNormalization),
     "Relu": Operator(1...1, [], relu),
-    "Add": Operator(2...2, [], sum),
+    "Add": Operator(2...2, [], arithmetic),
+    "Sub": Operator(2...2, [], arithmetic),
+    "Mul": Operator(2...2, [], arithmetic),
+    "Div": Operator(2...2, [], arithmetic),
     "Sum": Operator(1...(1 << 16), [], sum),
     "Clip": Operator(1...3, ["max", "min"], clip),
     "Softmax": Operator(1...1, ["axis"], softmax),

@@ -73,8 +73,8 @@ final class Planner {
     switch value {
     case .computed(let computed): return computed
     case .constant(let constant):
-      guard case .floats(let elements) = constant.elements, constant.type != .double else {
-        throw Failure("it computes with \(constant.type.name), and only FLOAT is supported")
+      guard case .floats(let elements) = constant.elements, constant.type.isComputedWith else {
+        throw Failure("it computes with \(constant.type.name), and only \(ElementType.computedWith) are supported")
       }
       let computed = try new(constant.shape)
       plan.constants[computed.buffer] = parameter([constant], "as it is") { backend in
@@ -127,6 +127,9 @@ final class Planner {
   func define(_ node: Node, _ constant: Constant) { define(node.outputs[0], .constant(constant)) }
 
   func define(_ name: String, _ value: Value) { values[name] = value }
+
+  /// What is known of a value so far; nil where nothing has made it yet.
+  func value(of name: String) -> Value? { values[name] }
 
   /// - Throws: ``Failure`` where the graph would take memory without end for its constants.
   func count(_ constant: Constant) throws { try count(folded: constant.count, constant.type) }
@@ -225,12 +228,15 @@ final class Planner {
   // MARK: What follows
 
   /// The only node that reads a value, where there is one and the value is not a result of the graph.
-  private func onlyConsumer(of name: String) -> Node? {
+  func onlyConsumer(of name: String) -> Node? {
     guard let consumers = graph.consumers[name], consumers.count == 1, !graph.outputs.contains(name),
       !done.contains(consumers[0])
     else { return nil }
     return graph.nodes[consumers[0]]
   }
+
+  /// Notes that another node does this one's work along with its own.
+  func take(_ node: Node) { done.insert(node.index) }
 
   /// The batch normalisation that alone reads a value of so many channels, which the caller does from now on.
   func takeNorm(after name: inout String, channels: Int) -> Norm? {
@@ -238,7 +244,7 @@ final class Planner {
       // One that is wrong fails in its own turn.
       let norm = try? Norm(next, self, channels: channels)
     else { return nil }
-    done.insert(next.index)
+    take(next)
     name = next.outputs[0]
     return norm
   }
@@ -248,7 +254,7 @@ final class Planner {
     guard let next = onlyConsumer(of: name), next.op == "Add" || next.op == "Sum", next.inputs.count == 2,
       let other = next.inputs.first(where: { $0 != name }), case .computed(let residual)? = values[other], residual.shape == shape
     else { return nil }
-    done.insert(next.index)
+    take(next)
     name = next.outputs[0]
     return residual
   }
@@ -256,7 +262,7 @@ final class Planner {
   /// Whether ReLU follows, which the caller does from now on.
   func takeRelu(after name: inout String) -> Bool {
     guard let next = onlyConsumer(of: name), next.op == "Relu" else { return false }
-    done.insert(next.index)
+    take(next)
     name = next.outputs[0]
     return true
   }

@@ -104,7 +104,7 @@ extension Planner {
   }
 
   /// factor·x.
-  fileprivate func scaled(_ x: Computed, _ factor: Float) throws -> Computed {
+  func scaled(_ x: Computed, _ factor: Float) throws -> Computed {
     if factor == 1 { return x }
     let y = try new(x.shape, order: x.order)
     let constants = parameter([], "factor \(factor.bitPattern)") { backend in

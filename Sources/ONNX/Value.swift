@@ -13,7 +13,7 @@ enum Value {
   }
 }
 
-/// A float32 tensor that is computed on the device.
+/// A tensor that is computed on the device, in float32 whatever its type in the file.
 ///
 /// ONNX's dimensions need not lie in memory in their order: `order` names them outermost first, so that an image [N,C,H,W] is
 /// stored [N,H,W,C] with the order 0, 2, 3, 1, and transposing is but another order.

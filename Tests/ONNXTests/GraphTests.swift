@@ -163,6 +163,41 @@ import Testing
     }
   }
 
+  /// What no result depends on may be of any type, operator and place.
+  @Test func whatIsNotUsedIsNotLookedAt() throws {
+    let model = try TestModel().input("x", [1, 2]).floats("texts", [1], [1]).floats("elsewhere", [], [9]).floats(
+      "w", [1, 2], [2]
+    )
+    .node("LSTM", ["x", "texts"], "other").node("Add", ["x", "w"], "y").node("Relu", ["other"], "z").output("y").changed {
+      $0.graph.initializer[0].dataType = 8
+      $0.graph.initializer[1].dataLocation = 1
+      $0.graph.initializer[1].externalData = [.with { ($0.key, $0.value) = ("location", "gone.bin") }]
+    }.model()
+    let y = try model.run(["x": HostTensor([10, 20] as [Float], shape: [1, 2])], on: CPUBackend())[0].tensor
+    #expect(y.floats == [11, 22])
+  }
+
+  /// Where the input says nothing of its sizes, its first convolution knows the channels.
+  @Test func channelsAreThoseOfTheFirstConvolution() throws {
+    func network(_ model: TestModel, _ first: String, _ group: Int) -> TestModel {
+      model.floats("half", [0.5], []).floats("w", [Float](repeating: 1, count: 16), [4, 4 / group, 1, group])
+        .node("Mul", [first, "half"], "b").node("Identity", ["w"], "filter")
+        .node("Conv", ["b", "filter"], "c", ["group": .int(group)]).node("GlobalAveragePool", ["c"], "d")
+        .node("Flatten", ["d"], "y").output("y")
+    }
+    let free = [-1, -1, -1, -1]
+    let plain = network(TestModel().input("x", free), "x", 1)
+    let grouped = network(TestModel().input("x", free), "x", 2)
+    let last = network(TestModel().input("x", free).node("Transpose", ["x"], "a", ["perm": .ints([0, 3, 1, 2])]), "a", 1)
+    for model in [plain, grouped, last] {
+      let description = try model.model().description()
+      #expect(description.channels == 4 && description.fixedSize == nil && description.classes.count == 4)
+    }
+    let none = try TestModel().input("x", free).node("GlobalAveragePool", ["x"], "d").node("Flatten", ["d"], "y").output("y")
+      .model()
+    #expect(throws: Failure.self) { try none.description() }
+  }
+
   /// Before version 13 softmax was over all dimensions from its axis on, before 11 bounds and padding were attributes.
   @Test func operatorsMeanWhatTheirVersionSays() throws {
     let old = try TestModel().changed { $0.opsetImport[0].version = 9 }.input("x", [1, 2, 2])

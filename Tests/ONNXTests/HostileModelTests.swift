@@ -45,7 +45,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   }
 
   private static func initializer(_ change: @Sendable (inout Onnx_TensorProto) -> Void) -> TestModel {
-    good.floats("w", [1, 2, 3, 4], [4]).changed { change(&$0.graph.initializer[0]) }
+    input.floats("w", [1, 2, 3, 4], [4]).node("Add", ["x", "w"], "y").output("y")
+      .changed { change(&$0.graph.initializer[0]) }
   }
 
   private static func external(_ entries: KeyValuePairs<String, String>) -> TestModel {
@@ -111,7 +112,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("a node without inputs", input.node("Relu", [], "y").output("y"), "0 inputs"),
     Hostile("a node of three inputs", input.node("Relu", ["x", "x", "x"], "y").output("y"), "3 inputs"),
     Hostile("an input that is left out", input.node("Add", ["x", ""], "y").output("y"), "input 1 is missing"),
-    Hostile("a node without outputs", good.changed { $0.graph.node[0].output = [] }, "0 outputs"),
+    Hostile("a node without outputs", good.changed { $0.graph.node[0].output = [] }, "nothing makes the output 'y'"),
     Hostile("an unknown operator", input.node("LSTM", ["x"], "y").output("y"), "'the LSTM'", "operator LSTM", "Conv"),
     Hostile("a control character", input.node("L\u{1B}[2J\nSTM", ["x"], "y").output("y"), "L\\u{1B}[2J\\nSTM"),
     Hostile("a name of 100,000 letters", input.node(String(repeating: "x", count: 100_000), ["x"], "y").output("y"), "xxx…"),
@@ -226,6 +227,24 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("a shape of floats", input.floats("s", [48], [1]).node("Reshape", ["x", "s"], "y").output("y"), "FLOAT"),
     Hostile(
       "matrices that do not fit", input.floats("w", [1, 2], [2, 1]).node("MatMul", ["x", "w"], "y").output("y"), "[2, 1]"),
+    Hostile("a product of what is computed", input.node("Mul", ["x", "x"], "y").output("y"), "'the Mul'", "are computed"),
+    Hostile(
+      "a quotient by what is computed", input.floats("w", [1], []).node("Div", ["w", "x"], "y").output("y"), "'the Div'",
+      "divides by what is computed"),
+    Hostile("a division by zero", numbers("Div", [1], [0]), "'the Div'", "Div of 1 and 0"),
+    Hostile("the largest number and one", numbers("Add", [.max], [1]), "Add of 9223372036854775807 and 1"),
+    Hostile("the smallest number by -1", numbers("Div", [.min], [-1]), "Div of -9223372036854775808 and -1"),
+    Hostile(
+      "constants of two types", input.floats("f", [1], [1]).integers("i", [1]).node("Mul", ["f", "i"], "y").output("y"), "INT64"),
+    Hostile(
+      "constants that do not go together", numbers("Sub", [1, 2], [1, 2, 3]), "'the Sub'", "[2] and [3]"),
+    Hostile(
+      "a table of products",
+      input.integers("a", [Int](repeating: 1, count: 1 << 11)).changed { model in
+        var column = model.graph.initializer[0]
+        (column.name, column.dims) = ("b", [1 << 11, 1])
+        model.graph.initializer.append(column)
+      }.node("Mul", ["a", "b"], "y").output("y"), "INT64 are worked out"),
     Hostile("shapes that do not go together", input.floats("w", [1, 2], [2]).node("Add", ["x", "w"], "y").output("y"), "[2]"),
     Hostile(
       "a sum of integers", input.integers("w", [1, 2]).node("Add", ["x", "w"], "y").output("y"), "'the Add'", "INT64"),
@@ -261,6 +280,10 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("a cast to nothing", input.node("Cast", ["x"], "y", ["to": .int(1 << 40)]).output("y"), "cast to"),
   ]
 
+  private static func numbers(_ op: String, _ a: [Int], _ b: [Int]) -> TestModel {
+    input.integers("a", a).integers("b", b).node(op, ["a", "b"], "y").output("y")
+  }
+
   /// x and a constant of so many elements.
   private static func filled(_ count: Int) -> TestModel {
     input.integers("s", [count]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y")
@@ -273,7 +296,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   static let sizes = [
     Hostile("a constant of 2^62 elements", filled(1 << 62), "'the ConstantOfShape'"),
     Hostile("a constant of 2^35 elements", filled(1 << 35), "34359738368 elements"),
-    Hostile("a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v"), "1572858 elements", "1048576"),
+    Hostile(
+      "a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v").output("v60"), "1572858 elements", "1048576"),
     Hostile(
       "a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'",
       "2147483647"),

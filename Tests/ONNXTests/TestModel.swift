@@ -39,6 +39,19 @@ struct TestModel {
     }
   }
 
+  /// As float16.
+  func halves(_ name: String, _ values: [Float16], _ shape: [Int]) -> TestModel {
+    changed {
+      $0.graph.initializer.append(
+        .with {
+          $0.name = name
+          $0.dims = shape.map(Int64.init)
+          $0.dataType = 10
+          $0.rawData = values.withUnsafeBytes { Data($0) }
+        })
+    }
+  }
+
   func integers(_ name: String, _ values: [Int]) -> TestModel {
     changed {
       $0.graph.initializer.append(
