@@ -20,6 +20,8 @@ public protocol Backend: AnyObject {
   var memory: MemoryUse { get }
   /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
   var memoryLimit: Int { get }
+  /// What would raise the limit, for messages; nil where nothing is known.
+  var memoryAdvice: String? { get }
   /// Bytes that the driver gives in one block at most.
   var largestBlock: Int { get }
   /// The devices that share the work, each with memory of its own; by itself it is one.
@@ -286,6 +288,8 @@ public struct BatchNormChannels {
 
 extension Backend {
   public var devices: [any Backend] { [self] }
+
+  public var memoryAdvice: String? { nil }
 
   public func dryRun() -> any Backend { DryRunBackend(modelling: self, isLogging: false) }
 

@@ -8,10 +8,13 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - wanted: the bytes of the block that cannot be had.
   ///   - reason: what the driver says, if it was the driver that refused.
-  public static func outOfMemory(wanted: Int, _ use: MemoryUse, limit: Int, reason: String? = nil) -> Failure {
+  ///   - advice: what would raise the limit; nil where nothing is known.
+  public static func outOfMemory(
+    wanted: Int, _ use: MemoryUse, limit: Int, reason: String? = nil, advice: String? = nil
+  ) -> Failure {
     Failure(
       "out of device memory: \(rounded(bytes: wanted)) more are wanted, \(rounded(bytes: use.bytesHeld)) of \(rounded(bytes: limit)) are taken"
-        + (reason.map { " (\($0))" } ?? "") + ": use a smaller --batch-size or model")
+        + (reason.map { " (\($0))" } ?? "") + ": use a smaller --batch-size or model" + (advice.map { "; \($0)" } ?? ""))
   }
 }
 

@@ -10,6 +10,9 @@ public enum HostMemory {
     return bytes == .max ? bytes : bytes / 20 * 19
   }
 
+  /// Bytes that the machine has; nil where the system does not tell.
+  public static func total() -> Int? { field("MemTotal:", of: "/proc/meminfo").map { $0 * 1024 } }
+
   /// The most bytes of the machine's memory that this process has held at a time so far; nil where the system does not tell.
   public static func residentPeak() -> Int? { field("VmHWM:", of: "/proc/self/status").map { $0 * 1024 } }
 

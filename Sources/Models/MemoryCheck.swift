@@ -11,7 +11,7 @@ extension Summary {
       if needed <= member.memoryLimit { continue }
       throw Failure(
         "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has \(rounded(bytes: member.memoryLimit)) "
-          + "free: " + (try advice(on: device, otherBytes: otherBytes)))
+          + "free: " + (try advice(on: device, otherBytes: otherBytes)) + (member.memoryAdvice.map { "; \($0)" } ?? ""))
     }
   }
 

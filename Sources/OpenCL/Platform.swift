@@ -12,6 +12,7 @@ public struct Platform: Hashable, @unchecked Sendable {
   private static let found = Result { () throws(OpenCLError) in try find() }
 
   private static func find() throws(OpenCLError) -> [Platform] {
+    _ = PoCLCache.replacement  // Before PoCL is loaded.
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
     if code == platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }

@@ -35,6 +35,7 @@ final class DeviceExecutor: Executor {
   var memory: MemoryUse { deviceMemory.use }
   var memoryLimit: Int { deviceMemory.limit }
   var largestBlock: Int { deviceMemory.largestBlock }
+  var memoryAdvice: String? { deviceMemory.advice }
 
   func allocate(byteCount: Int) throws -> DeviceStorage { try deviceMemory.allocate(byteCount: byteCount) }
 

@@ -74,17 +74,39 @@ public enum DeviceList {
   /// The device that a selector names: `opencl` or `opencl:P.D`.
   public static func find(_ selector: String) throws -> DeviceEntry {
     let entries = try all()
-    guard let best = try best(of: entries) else {
-      throw Failure(
-        "no OpenCL device on this machine: install a driver (Debian: pocl-opencl-icd runs on any CPU, mesa-opencl-icd, "
-          + "intel-opencl-icd or the vendor's for a GPU), or use --device cpu")
-    }
+    guard let best = try best(of: entries) else { throw Failure(try missingDevice() + ", or use --device cpu") }
     if selector == "opencl" { return best }
     guard let entry = entries.first(where: { $0.selector == selector }) else {
       let known = entries.map(\.selector).joined(separator: ", ")
       throw Failure("no OpenCL device '\(selector)': this machine has \(known); `resnet devices` describes them")
     }
     return entry
+  }
+
+  /// Why there is no device, and what to do, where there is none.
+  public static func missingDevice() throws -> String {
+    let drivers = try Platform.all()
+    if drivers.isEmpty {
+      return "no OpenCL device on this machine: install a driver (Debian: pocl-opencl-icd runs on any CPU, mesa-opencl-icd, "
+        + "intel-opencl-icd or the vendor's for a GPU)"
+    }
+    if try drivers.contains(where: { try $0.isPoCL }), let cache = PoCLCache.replacement, cache.own == nil {
+      return
+        "PoCL offers no device, as it cannot write to \(cache.usual): set \(PoCLCache.variable) to a folder that can be written"
+    }
+    let names = try drivers.map { try $0.name }.joined(separator: ", ")
+    return
+      "no OpenCL device on this machine, though there is a driver (\(names)): install another (Debian: pocl-opencl-icd runs on "
+      + "any CPU)"
+  }
+
+  /// Where PoCL, if one of the devices is its own, keeps what it compiles, and why; nil where that is its usual place.
+  public static func movedCache(of devices: [Device]) throws -> String? {
+    guard let cache = PoCLCache.replacement, let own = cache.own, try devices.contains(where: { try $0.platform.isPoCL }) else {
+      return nil
+    }
+    return
+      "PoCL keeps what it compiles in \(own), as \(cache.usual) cannot be written: \(PoCLCache.variable) names another folder"
   }
 
   /// The devices that selectors name, in their order.

@@ -8,6 +8,8 @@ final class DeviceMemory {
   private let queue: Queue
   /// Bytes that the pool may hold: the device's memory, or a part's share of it; where that is the machine's own, no more than is free.
   let limit: Int
+  /// What would raise the limit; nil where nothing is known.
+  let advice: String?
   private var pool: Pool<Buffer>
   /// Every storage has a buffer of its own, of exactly its size, so that checkers of memory see where it ends. These are not counted.
   private let isSeparate: Bool
@@ -21,6 +23,7 @@ final class DeviceMemory {
     let device = queue.context.device
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
+    advice = try WithheldMemory.advice(device)
     limit = (try device.sharesHostMemory ? min(memory, HostMemory.available()) : memory) / device.partsOfWhole
   }
 
@@ -29,7 +32,7 @@ final class DeviceMemory {
     guard wanted <= largestBlock else {
       throw Failure(
         "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: largestBlock))): "
-          + "use a smaller --batch-size or --limit-train")
+          + "use a smaller --batch-size or --limit-train" + (advice.map { "; \($0)" } ?? ""))
     }
     if isSeparate { return DeviceStorage(try Buffer(context: queue.context, byteCount: max(1, byteCount))) }
     let piece: Pool<Buffer>.Piece
@@ -50,9 +53,9 @@ final class DeviceMemory {
       if !givenUp.isEmpty { try queue.finish() }
       use.bytesHeld -= givenUp.reduce(0) { $0 + $1.size }
       givenUp = []
-      guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
+      guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit, advice: advice) }
       do { return try Buffer(context: queue.context, byteCount: size) } catch {
-        throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: "\(error)")
+        throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: "\(error)", advice: advice)
       }
     }
   }

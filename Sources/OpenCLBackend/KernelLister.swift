@@ -28,6 +28,7 @@ final class KernelLister: Executor {
   let memory = MemoryUse()
   var memoryLimit: Int { .max }
   var largestBlock: Int { .max }
+  var memoryAdvice: String? { nil }
 
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
     try device?.maxWorkGroupSize(of: specialisation) ?? .max

@@ -25,6 +25,7 @@ public final class OpenCLBackend: ShardBackend {
 
   public var memory: MemoryUse { executor.memory }
   public var memoryLimit: Int { executor.memoryLimit }
+  public var memoryAdvice: String? { executor.memoryAdvice }
   public var largestBlock: Int { executor.largestBlock }
 
   /// - Parameters:

@@ -86,7 +86,11 @@ struct DeviceOption: ParsableArguments {
   }
 
   /// The OpenCL devices, in the order in which they were named.
-  func openCLDevices() throws -> [Device] { try DeviceList.find(selectors) }
+  func openCLDevices() throws -> [Device] {
+    let devices = try DeviceList.find(selectors)
+    if let moved = try DeviceList.movedCache(of: devices) { printError("warning: \(moved)") }
+    return devices
+  }
 
   /// Opens the device, or several that share every batch.
   /// - Parameters:

@@ -34,9 +34,8 @@ struct DevicesCommand: ParsableCommand {
           + "\(bytes(try device.localMemory)) of local memory")
       if try OpenCLBackend.multipliesPairs(device) { print("            --math fast multiplies pairs of bfloat16") }
     }
-    if entries.isEmpty {
-      print("No OpenCL device: install a driver; on Debian `apt-get install pocl-opencl-icd` runs on any CPU.")
-    }
+    if entries.isEmpty { print(try DeviceList.missingDevice()) }
+    if let moved = try DeviceList.movedCache(of: entries.map(\.device)) { print(moved) }
   }
 
   private var reference: JSON {

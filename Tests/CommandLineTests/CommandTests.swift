@@ -30,6 +30,28 @@ import Testing
     #expect(text.code == 0 && text.out.contains("(default)"))
   }
 
+  /// PoCL offers no device where it cannot make its usual folder: it gets one of this user's own.
+  @Test func pocLHasAFolderOfItsOwn() throws {
+    try withTemporaryFolder { folder in
+      try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
+      // Nobody can make a folder in a file, not even the superuser.
+      let usual = "\(folder)/file/cache"
+      let result = try Program.run(["devices"], environment: ["POCL_CACHE_DIR": usual, "TMPDIR": folder])
+      #expect(result.code == 0 && result.out.contains("(default)"), "\(result.out)")
+      let own = "\(folder)/resnet-pocl-\(geteuid())"
+      #expect(result.out.contains("PoCL keeps what it compiles in \(own), as \(usual) cannot be written"), "\(result.out)")
+      #expect(try FileManager.default.attributesOfItem(atPath: own)[.posixPermissions] as? Int == 0o700)
+    }
+  }
+
+  @Test func memoryThatPoCLHoldsBack() throws {
+    let line = ["bench", "model", "resnet20", "--batch-size", "1000000"]
+    let result = try Program.run(line, environment: ["POCL_MEMORY_LIMIT": "1"])
+    #expect(result.code == 1 && result.errorLines.count == 1)
+    #expect(result.complaint.contains("; PoCL offers 1074 MB of this machine's "), "\(result.err)")
+    #expect(result.complaint.contains("as POCL_MEMORY_LIMIT=1 says: raise it, or unset it"), "\(result.err)")
+  }
+
   @Test func withoutADriverTheReferenceIsLeft() throws {
     let environment = ["OCL_ICD_VENDORS": "/nonexistent", "OPENCL_VENDOR_PATH": "/nonexistent"]
     let result = try Program.run(["devices"], environment: environment)

@@ -1,0 +1,34 @@
+import Compute
+import Glibc
+import OpenCL
+
+/// Memory of the machine that PoCL, whose devices are the machine's own processors, does not offer.
+package enum WithheldMemory {
+  /// What makes PoCL offer more; nil where it is not what sets the limit, and for other drivers.
+  static func advice(_ device: Device) throws(OpenCLError) -> String? {
+    let offered = try device.globalMemory
+    guard try device.platform.isPoCL, try device.sharesHostMemory, offered < HostMemory.available(),
+      let machine = HostMemory.total()
+    else { return nil }
+    return advice(
+      offered: offered, machine: machine, units: try device.computeUnits * device.partsOfWhole,
+      limit: getenv("POCL_MEMORY_LIMIT").flatMap { Int(String(cString: $0)) })
+  }
+
+  /// - Parameters:
+  ///   - offered: bytes that the device has, as PoCL says.
+  ///   - machine: bytes that the machine has.
+  ///   - units: its processors.
+  ///   - limit: what `POCL_MEMORY_LIMIT` says, in units of 2^30 bytes; nil where it says nothing.
+  package static func advice(offered: Int, machine: Int, units: Int, limit: Int?) -> String? {
+    // PoCL leaves 2^31 bytes to others, or a quarter on machines of less than 7 · 2^30.
+    let usual = machine > 7 << 30 ? machine - 1 << 31 : machine / 4 * 3
+    guard offered < usual / 20 * 19 else { return nil }
+    let begin = "PoCL offers \(rounded(bytes: offered)) of this machine's \(rounded(bytes: machine))"
+    if let limit, limit > 0, offered == limit << 30 {
+      return "\(begin), as POCL_MEMORY_LIMIT=\(limit) says: raise it, or unset it"
+    }
+    // It takes what hwloc tells, which on some virtual machines is too little, and hwloc can be told.
+    return "\(begin): set HWLOC_SYNTHETIC='[numa(memory=\(machine / 1_000_000_000)GB)] pu:\(units)' to let it know of all"
+  }
+}
