@@ -3,6 +3,7 @@ import Datasets
 import Formats
 import Foundation
 import Images
+import Synchronization
 
 /// Prints a value as one line.
 func printJSON(_ value: JSON) { print(value) }
@@ -21,8 +22,19 @@ func printError(_ line: String) {
   writeToStandardError(cut + "\n")
 }
 
-/// Where standard error is closed or full, nobody is left to tell.
-func writeToStandardError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+/// Where standard error is closed or full, nobody is left to tell, but the exit code.
+func writeToStandardError(_ text: String) {
+  do { try FileHandle.standardError.write(contentsOf: Data(text.utf8)) } catch { StandardError.lose() }
+}
+
+/// Whether anything that was written to standard error is lost.
+enum StandardError {
+  private static let lost = Atomic(false)
+
+  static var isLost: Bool { lost.load(ordering: .relaxed) }
+
+  static func lose() { lost.store(true, ordering: .relaxed) }
+}
 
 /// Names images that cannot be decoded on standard error, as they are left out, and counts them.
 final class LeftOutImages {

@@ -128,10 +128,10 @@ import Testing
     #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
   }
 
-  /// The file that takes the number of a closed output must not get what is printed.
+  /// The file that takes the number of a closed stream must not get what is printed.
   @Test func closedStreamsAreNotTakenForFiles() throws {
     let name = UUID().uuidString
-    let result = try Program.shell("\"$0\" \(Self.steady) --output \(name) <&- >&- 2>&-", in: Self.reference)
+    let result = try Program.shell("\"$0\" \(Self.steady) --output \(name) <&- 2>&-", in: Self.reference)
     #expect(result.code == 0)
     for file in ["last.safetensors", "resume.safetensors", "config.json"] {
       #expect(
@@ -171,7 +171,24 @@ import Testing
     #expect(again.code == 1 && again.complaint.contains("another --output"), "its weights are not overwritten: \(again.err)")
   }
 
-  @Test(arguments: ["devices --json", "summary resnet152 --json"]) func outputThatCannotBeWrittenIsReported(line: String) throws {
+  /// Nothing is begun whose results nobody would see.
+  @Test(arguments: ["\(steady) --output closed", "devices", "summary resnet20", "--help", "train --help", "cache list"])
+  func aClosedOutputIsAnError(line: String) throws {
+    let result = try Program.shell("\"$0\" \(line) >&-", in: Self.reference)
+    #expect(result.code == 1 && result.errorLines.count == 1, "\(result.err)")
+    #expect(result.complaint.contains("standard output is closed"), "\(result.err)")
+    #expect(try Program.shell("\"$0\" \(line) >&- 2>&-", in: Self.reference).code == 1)
+    #expect(!exists("\(Self.reference)/closed"))
+  }
+
+  /// A reader that has gone is nobody to complain to, also where the caller ignores the signal.
+  @Test func aBrokenPipeIsQuiet() throws {
+    let result = try Program.shell("{ trap '' PIPE; sleep 0.2; \"$0\" summary resnet20; echo $? >&2; } | true")
+    #expect(result.err == "\(128 + SIGPIPE)\n")
+  }
+
+  @Test(arguments: ["devices --json", "summary resnet152 --json", "--help", "bench model --help"])
+  func outputThatCannotBeWrittenIsReported(line: String) throws {
     let result = try Program.shell("\"$0\" \(line) >/dev/full")
     #expect(result.code == 1 && result.errorLines.count == 1 && result.complaint.contains("No space left"), "\(result.err)")
   }

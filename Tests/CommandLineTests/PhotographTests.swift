@@ -47,6 +47,11 @@ import Testing
       }
       let passed = try run("\(checkpoint) --damaged skip", in: folder).errorLines.filter { $0.hasPrefix("passed over: ") }
       #expect(passed.count == 1 && passed[0].contains("4 files") && passed[0].contains("val/ant/b.heic"), "\(passed)")
+      // Of what nobody could read the exit code tells.
+      for stream in ["2>&-", "2>/dev/full"] {
+        let unsaid = try Program.shell("\"$0\" \(checkpoint) --damaged skip \(stream)", in: folder)
+        #expect(unsaid.code == 1 && unsaid.out.hasPrefix("{"), "\(unsaid.out)")
+      }
     }
   }
 
