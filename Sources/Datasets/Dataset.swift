@@ -1,4 +1,5 @@
 import Compute
+import Formats
 import Images
 
 /// Labelled images, wherever they are kept.
@@ -13,7 +14,7 @@ public protocol LabelledImages: Sendable {
   var namesClasses: Bool { get }
   var normalization: Normalization { get }
 
-  /// What tells the images from others, where they may change between two runs; nil for images that are in memory.
+  /// What tells the images from those of another time, as files may change between two runs; nil where nothing is known.
   var contents: DatasetContents? { get }
 
   /// The first `count` samples, or all where there are fewer; where they come class by class, the first of each class in turns.
@@ -30,11 +31,11 @@ extension LabelledImages {
   public var namesClasses: Bool { true }
 }
 
-/// What tells a folder's images from those of another time.
+/// What tells a data set's images from those of another time.
 public struct DatasetContents: Hashable, Codable, Sendable {
   /// The number of images.
   public var count: Int
-  /// Of their paths within the folder and their labels, in order.
+  /// Of their paths within the folder and their labels, in order; of images in memory the labels and the first images.
   public var checksum: String
 }
 
@@ -93,6 +94,13 @@ public struct Dataset: LabelledImages {
   }
 
   public var shape: Shape { images.shape }
+
+  public var contents: DatasetContents? {
+    var checksum = Checksum()
+    checksum.add(labels.bytes)
+    checksum.add(images.bytes.prefix(1 << 16))
+    return DatasetContents(count: count, checksum: checksum.text)
+  }
 
   /// The first `count` samples, or all where there are fewer.
   /// - Precondition: `count` is positive.

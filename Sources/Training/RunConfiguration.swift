@@ -65,7 +65,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var normalization: Normalization?
   /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
   public var damaged: DamagedImages?
-  /// What the folders of photographs held when the run began; nil for data sets in memory, and in runs from before this was kept.
+  /// What the data set held when the run began; nil in runs from before this was kept.
   public var contents: SplitContents?
   /// Decides initial weights, order and augmentation.
   public var seed: UInt64

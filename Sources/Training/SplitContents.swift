@@ -6,7 +6,7 @@ public struct SplitContents: Hashable, Codable, Sendable {
   /// To train on, and to measure on.
   public var train, validation: DatasetContents
 
-  /// Nil for images in memory.
+  /// Nil for images that do not tell.
   init?(_ splits: LabelledSplits) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)
@@ -17,7 +17,8 @@ public struct SplitContents: Hashable, Codable, Sendable {
     for (what, old, new) in [("train", known.train, train), ("measure", known.validation, validation)] where old != new {
       let change =
         old.count == new.count
-        ? "some of the \(new.count) images to \(what) on have other names" : "\(new.count) images to \(what) on, not \(old.count)"
+        ? "some of the \(new.count) images to \(what) on have other names or labels, or are others"
+        : "\(new.count) images to \(what) on, not \(old.count)"
       throw Failure("\(data) has changed since the run began: \(change); restore it, or begin a new run")
     }
   }

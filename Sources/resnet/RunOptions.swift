@@ -124,6 +124,9 @@ struct RunOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "A new order each epoch. Default: yes.")
   var shuffle: Bool?
 
+  /// The place of the data set, absolute, so that the run can be resumed from anywhere.
+  var absoluteData: String? { data.map { URL(fileURLWithPath: $0).path } }
+
   /// The names of the options that were given.
   var given: [String] {
     let all: [(String, Bool)] = [
@@ -166,8 +169,7 @@ struct RunOptions: ParsableArguments {
 
   func configuration(_ model: ModelConfiguration, _ kind: DatasetKind, imageSize: Int? = nil) -> RunConfiguration {
     var run = RunConfiguration(model: model, dataset: kind.rawValue)
-    // Absolute, so that the run can be resumed from anywhere.
-    run.data = data.map { URL(fileURLWithPath: $0).path }
+    run.data = absoluteData
     run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
     run.limitTrain = limitTrain
     if kind == .folder {

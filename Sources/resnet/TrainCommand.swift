@@ -57,7 +57,8 @@ struct TrainCommand: ParsableCommand {
       return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
     }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    if let option = (options.given + modelOptions.given).first {
+    // The data set may have moved.
+    if let option = (options.given + modelOptions.given).first(where: { $0 != "--data" }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
   }
@@ -201,7 +202,11 @@ struct TrainCommand: ParsableCommand {
   private func prepare() throws -> (RunConfiguration, LabelledSplits, Weights?) {
     if let resume {
       let folder = RunFolder(existing: resume)
-      let configuration = try folder.configuration()
+      var configuration = try folder.configuration()
+      configuration.data = options.absoluteData ?? configuration.data
+      if let data = configuration.data, !InputFile.exists(data) {
+        throw Failure("\(data), the run's data set, is not there: where it has moved to, --data says")
+      }
       let kind = try about(folder.configurationPath) {
         try configuration.checkLayers()
         return try DatasetKind(named: configuration.dataset)

@@ -21,6 +21,7 @@ import Testing
     do {
       try FileManager.default.createDirectory(atPath: "\(path)/work", withIntermediateDirectories: true)
       try write("small", training: 16, validation: 4)
+      try write("moving", training: 16, validation: 4)
       try write("checked", training: 8, validation: 6000)
       for (line, name) in [(steady, "steady"), (checking, "checking"), (large, "large")] {
         let result = try Program.run(split(line) + ["--output", name], in: "\(path)/work")
@@ -169,6 +170,24 @@ import Testing
     #expect(result.complaint.contains("\(name)/resume.safetensors: File too large"), "\(result.err)")
     let again = try Program.run(Self.split(Self.large) + ["--output", name], in: Self.reference)
     #expect(again.code == 1 && again.complaint.contains("another --output"), "its weights are not overwritten: \(again.err)")
+  }
+
+  /// A data set in memory that has moved is named anew; another of the same size is not taken for it.
+  @Test func aDataSetThatHasMoved() throws {
+    let (program, folder) = try start(Self.steady.replacingOccurrences(of: "small", with: "moving"))
+    try program.wait(for: "the third step") { self.log(folder).contains("\"step\":3,") }
+    program.send(SIGTERM)
+    #expect(try program.end().code == 143)
+    let files = FileManager.default
+    try files.moveItem(atPath: "\(Self.path)/moving.safetensors", toPath: "\(Self.path)/moved.safetensors")
+    func resume(_ options: String...) throws -> Program.Result {
+      try Program.run(["train", "--resume", folder] + options, in: Self.reference)
+    }
+    #expect(try resume().complaint.contains("/moving.safetensors, the run's data set, is not there"))
+    let other = try resume("--data", "../checked.safetensors")
+    #expect(other.code == 1 && other.complaint.contains("checked.safetensors has changed since the run began"), "\(other.err)")
+    #expect(try resume("--data", "../moved.safetensors").code == 0)
+    #expect(try contents("\(folder)/last.safetensors") == contents("\(Self.reference)/steady/last.safetensors"))
   }
 
   /// Nothing is begun whose results nobody would see.

@@ -34,12 +34,25 @@ import Testing
       let changed = try run("train --resume b --damaged fail", in: folder)
       #expect(changed.code == 64 && changed.complaint.contains("leave --damaged out"), "\(changed.err)")
 
+      // The data set has moved; the run keeps its new place.
+      try FileManager.default.moveItem(atPath: "\(folder)/data", toPath: "\(folder)/elsewhere")
+      let lost = try run("train --resume b", in: folder)
+      #expect(lost.code == 1 && lost.complaint.contains("/data, the run's data set") && lost.complaint.contains("--data"))
+      for line in ["train --resume b --data elsewhere", "train --resume b"] {
+        let found = try run(line, in: folder)
+        #expect(found.code == 0 && found.out.contains("this run is finished"), "\(found.err)")
+      }
+      try writePhotographs("\(folder)/other", train: 2, validation: 2)
+      let other = try run("train --resume b --data other", in: folder)
+      #expect(other.code == 1 && other.complaint.contains("other has changed since the run began: 6 images"), "\(other.err)")
+      try FileManager.default.moveItem(atPath: "\(folder)/elsewhere", toPath: "\(folder)/data")
+
       // Labels are numbers: among other classes they would mean something else.
       for split in ["train", "val"] {
         try FileManager.default.moveItem(atPath: "\(folder)/data/\(split)/cat", toPath: "\(folder)/data/\(split)/tiger")
       }
-      let other = try run("\(checkpoint) --damaged skip", in: folder)
-      #expect(other.code == 1 && other.complaint.contains("cat, tiger"), "\(other.err)")
+      let renamed = try run("\(checkpoint) --damaged skip", in: folder)
+      #expect(renamed.code == 1 && renamed.complaint.contains("cat, tiger"), "\(renamed.err)")
 
       // Files of other kinds are named once.
       for name in ["val/ant/a.mp4", "val/ant/b.heic", "val/ant/c", "val/bee/d.txt"] {
