@@ -152,8 +152,9 @@ public struct ResNet {
     }
   }
 
-  /// Whether the last stage has at least two pixels in all. images [N,H,W,C].
-  func canTrain(on images: Shape) -> Bool {
+  /// Whether batch normalisation has at least two values of each channel in every layer: whether the last stage has two pixels in
+  /// all. images [N,H,W,C].
+  public func canTrain(on images: Shape) -> Bool {
     // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
     let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
     return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2

@@ -36,6 +36,9 @@ public final class Trainer {
   public func skippedSteps() throws -> Int {
     try optimiser.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
   }
+  /// Batches that were passed over since this trainer was made: so many of their images could not be decoded that those left have
+  /// no statistics, as ``ResNet/canTrain(on:)`` has it.
+  public private(set) var passedOver = 0
   /// Where the time of the steps so far went.
   public private(set) var timing = StepTiming()
   /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
@@ -259,8 +262,12 @@ public final class Trainer {
     var images = 0
     try backend.fill(metrics, with: 0)
     for index in first..<min(first + batchesPerStep, loaded.batches.count) {
-      // Left out where none or one of its images can be decoded: one alone has no statistics.
-      guard let (x, labels) = try loaded.batch(index), x.shape[0] > 1 || loaded.batches[index].count == 1 else { continue }
+      // Nil where none of its images can be decoded.
+      guard let (x, labels) = try loaded.batch(index) else { continue }
+      guard model.canTrain(on: x.shape) else {
+        passedOver += 1
+        continue
+      }
       images += x.shape[0]
       try model.accumulateGradients(
         images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,

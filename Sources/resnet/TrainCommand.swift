@@ -102,6 +102,11 @@ struct TrainCommand: ParsableCommand {
     let (ending, profiled) = try train(trainer, on: backend)
     try report(trainer, profiled)
     leftOut.finish()
+    if trainer.passedOver > 0 {
+      printError(
+        "\(grouped(trainer.passedOver)) \(trainer.passedOver == 1 ? "batch was" : "batches were") passed over, as only one image was "
+          + "left: batch normalization needs two values a channel, and the last stage has one pixel an image")
+    }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode

@@ -133,6 +133,22 @@ import Testing
     }
   }
 
+  /// Where the last stage has one pixel an image, one image alone has no statistics: its batch is passed over, which is said.
+  @Test(arguments: ["opencl", "opencl/2"]) func aBatchOfOneImageIsPassedOver(device: String) throws {
+    try withTemporaryFolder { folder in
+      try writePhotographs("\(folder)/data", train: 2, validation: 1)
+      try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/train/cat/1.png"))
+      let line =
+        "train --dataset folder --data data --model resnet8 --batch-size 2 --epochs 2 --no-augment --damaged skip --device"
+      let small = try run("\(line) \(device) --image-size 4 --output small", in: folder)
+      #expect(
+        small.code == 0 && small.errorLines.last?.hasPrefix("2 batches were passed over, as only one image") == true,
+        "\(small.err)")
+      let large = try run("\(line) \(device) --image-size 8 --output large", in: folder)
+      #expect(large.code == 0 && !large.err.contains("passed over"), "\(large.err)")
+    }
+  }
+
   @Test func loaderIsMeasured() throws {
     try withTemporaryFolder { folder in
       try writePhotographs("\(folder)/data", train: 3, validation: 1)
