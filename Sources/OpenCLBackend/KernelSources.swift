@@ -22,13 +22,15 @@ struct KernelSources {
     let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
     let prefetches = kind == .cpu && isPoCL
     options = prefetches ? "\(language) -DPREFETCHES=1" : language
-    self.folder = folder ?? ProcessInfo.processInfo.environment["RESNET_KERNELS"]
+    self.folder = folder ?? Self.namedFolder
   }
+
+  private static var namedFolder: String? { ProcessInfo.processInfo.environment["RESNET_KERNELS"] }
 
   /// The sources for a compiler of which nothing is known but that it takes OpenCL C 1.2.
   init(folder: String? = nil) {
     options = "-cl-std=CL1.2"
-    self.folder = folder
+    self.folder = folder ?? Self.namedFolder
   }
 
   /// The source with its headers in place, so that no include path is needed.

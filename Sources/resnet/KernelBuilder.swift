@@ -86,9 +86,14 @@ private struct Workers {
     let progress = KernelProgress(total: count)
     var rest = ""
     var (current, ended): ([Int: String], Set<Int>) = ([:], [])
-    while case let data = said.fileHandleForReading.availableData, !data.isEmpty {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while case let count = read(said.fileHandleForReading.fileDescriptor, &buffer, buffer.count), count != 0 {
       if Signals.pending != nil { for (process, _) in processes { process.terminate() } }
-      rest += String(decoding: data, as: UTF8.self)
+      if count < 0 {
+        guard errno == EINTR else { break }
+        continue
+      }
+      rest += String(decoding: buffer[..<count], as: UTF8.self)
       var lines = rest.split(separator: "\n", omittingEmptySubsequences: false)
       rest = String(lines.removeLast())
       for line in lines {

@@ -166,15 +166,16 @@ struct TrainCommand: ParsableCommand {
     }
     let progress = ProgressReporter(stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps)
     // Kernels that were not built ahead are built in the first steps.
-    let builds = KernelProgress()
-    (backend as? OpenCLBackend)?.watchBuilds { _ in builds.advance() }
+    let (builds, device) = (KernelProgress(), backend as? OpenCLBackend)
+    device?.watchBuilds { _ in builds.advance() }
+    func report(_ event: TrainingEvent) {
+      device?.watchBuilds(nil)
+      builds.finish()
+      progress.report(event)
+    }
     do {
       defer { progress.finish() }
-      let ending = try trainer.run(shouldStop: { Signals.pending != nil }) { event in
-        builds.finish()
-        progress.report(event)
-      }
-      return (ending, profiled)
+      return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
     } catch let divergence as Divergence {
       throw divergence  // It would come again.
     } catch {

@@ -1,8 +1,7 @@
 import Compute
+import Formats
 import Foundation
 import Testing
-
-@testable import Formats
 
 /// Names that look alike in two Unicode forms.
 @Suite struct NameTests {
