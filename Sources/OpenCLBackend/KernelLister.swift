@@ -12,7 +12,7 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// For example `winograd.cl winograd -DVW=16 -DM=4`.
-  public var description: String { "\(file) \(kernel) \(options)" }
+  public var description: String { [file, kernel, options].filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
 /// Takes note of the kernels that commands would need, and carries nothing out: tensors have no memory, and reading gives zeros.

@@ -106,8 +106,9 @@ struct DeviceOption: ParsableArguments {
     if isReference { return CPUBackend() }
     let devices = try openCLDevices()
     if buildsSample || isSeveral {
-      for (device, selector) in zip(devices, selectors) where try userCache(of: device)?.knownKernels().isEmpty == true {
-        try builder(device, selector, isTuned: true).build(.sample, for: openCLBackend(device))
+      for (device, selector) in zip(devices, selectors) {
+        guard let cache = try userCache(of: device), cache.knownKernels().isEmpty else { continue }
+        try builder(device, selector, cache, isTuned: false).build(.sample, for: openCLBackend(device, table: TuningTable()))
       }
     }
     let open = {
@@ -137,12 +138,12 @@ struct DeviceOption: ParsableArguments {
   /// - Throws: ``Failure`` where the driver ends such a process; an exit code after a signal.
   func buildKernels(of job: KernelJob, for backend: any Backend, isTuned: Bool) throws {
     guard let backend = backend as? OpenCLBackend else { return }
-    try builder(openCLDevices()[0], selectors[0], isTuned: isTuned).build(job, for: backend)
+    let device = try openCLDevices()[0]
+    try builder(device, selectors[0], try userCache(of: device), isTuned: isTuned).build(job, for: backend)
   }
 
-  private func builder(_ device: Device, _ selector: DeviceSelector, isTuned: Bool) throws -> KernelBuilder {
-    KernelBuilder(
-      device: device, selector: selector.device, math: math ?? .exact, isTuned: isTuned, cache: try userCache(of: device))
+  private func builder(_ device: Device, _ selector: DeviceSelector, _ cache: DeviceCache?, isTuned: Bool) -> KernelBuilder {
+    KernelBuilder(device: device, selector: selector.device, math: math ?? .exact, isTuned: isTuned, cache: cache)
   }
 
   /// What fast mathematics comes to on these devices, for a run's header; nil where it was not asked for.

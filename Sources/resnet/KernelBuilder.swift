@@ -67,6 +67,8 @@ private struct Workers {
     let (process, input) = (Process(), Pipe())
     process.executableURL = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
     process.arguments = ["build-kernels", "--device", selector, "--math", math.rawValue]
+    // What the driver says last is not to drown in Swift's own report.
+    process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     guard let file = tmpfile() else { throw Failure("cannot make a temporary file: \(String(cString: strerror(errno)))") }
     let errors = FileHandle(fileDescriptor: dup(fileno(file)), closeOnDealloc: true)
     fclose(file)
@@ -121,7 +123,7 @@ private struct Workers {
       ? "ended the process (signal \(code), \(String(cString: strsignal(code))))" : "ended the process (exit code \(code))"
     try? worker.errors.seek(toOffset: 0)
     let text = String(decoding: (try? worker.errors.readToEnd()) ?? Data(), as: UTF8.self)
-    let last = text.split(separator: "\n").suffix(5).map { "\n    \($0)" }.joined()
+    let last = text.split(separator: "\n").last.map { "; its last words: \($0)" } ?? ""
     return Failure(
       "\(device): the driver \(how) while it compiled \(kernel ?? "its first kernel"): try another --device or a newer driver, and "
         + "report this with the output of `resnet devices`\(last)")
