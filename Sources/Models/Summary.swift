@@ -110,7 +110,7 @@ public struct Summary {
     for _ in 0..<2 {
       let batch = try (
         images: backend.batchTensor(images, precision.storage(on: backend)),
-        labels: backend.uploadBatch(HostTensor(shape: [images[0]], type: .int32, bytes: [UInt8](repeating: 0, count: images[0] * 4))),
+        labels: backend.uploadBatch(HostTensor([Int32](repeating: 0, count: images[0]), shape: [images[0]])),
         metrics: backend.tensor([3])
       )
       try withExtendedLifetime(batch) {

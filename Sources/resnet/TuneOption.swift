@@ -34,7 +34,7 @@ struct TuneOption: ParsableArguments {
   /// Opens the device, or several.
   /// - Parameters:
   ///   - sharing: how several share a batch.
-  ///   - buildsSample: see ``DeviceOption/backend(profiling:table:sharing:kernelClass:separateBuffers:buildsSample:)``.
+  ///   - buildsSample: false where the work's kernels are built ahead; see ``DeviceOption``.
   ///   - weights: what is going to be computed, and its multiply-accumulates.
   func backend(
     _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, buildsSample: Bool = true, for weights: () throws -> [ConvolutionWork: Double]

@@ -28,8 +28,8 @@ import Testing
         _ = try ConvolutionRun.results(of: ConvolutionWork(.forward, Self.geometry), on: backend)
       }.contains { $0.options.contains("-DMATRIX=1") }
     }
-    #expect(try usesThem(.sm_90, .fast))
-    #expect(try !usesThem(.sm_90, .exact))
+    #expect(try usesThem(.sm90, .fast))
+    #expect(try !usesThem(.sm90, .exact))
     #expect(try !usesThem(.gfx1100, .fast))
   }
 
