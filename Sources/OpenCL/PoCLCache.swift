@@ -19,7 +19,7 @@ public enum PoCLCache {
     let usual = usualFolder { name in getenv(name).map { String(cString: $0) } }
     if isUsable(usual) { return nil }
     let places = [getenv("TMPDIR").map { String(cString: $0) }, "/tmp", "/var/tmp", "/dev/shm"]
-    let own = places.lazy.compactMap { $0.flatMap { privateFolder(in: $0) } }.first
+    let own = places.lazy.compactMap { $0.flatMap { $0.isEmpty ? nil : privateFolder(in: $0) } }.first
     if let own { setenv(variable, own, 1) }
     return Replacement(usual: usual, own: own)
   }()

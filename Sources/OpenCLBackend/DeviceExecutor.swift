@@ -80,8 +80,10 @@ final class DeviceExecutor: Executor {
 
   // MARK: Kernels
 
-  /// Told of each kernel before its first launch. While it is set, that launch is waited for, since a driver may build only then.
+  /// Called with each kernel before it is built. While it is set, each kernel's first launch is waited for: a driver may build only
+  /// then.
   var onBuild: ((KernelBuild) -> Void)?
+  private var announced: Set<Specialisation> = []
   private var launched: Set<Specialisation> = []
   /// When set, only these kernels are built and launched, once each, and no other command is carried out but writes.
   var onlyBuilds: Set<KernelBuild>?
@@ -90,11 +92,20 @@ final class DeviceExecutor: Executor {
   /// - Throws: ``KernelBuildFailure`` where the driver's compiler refuses it.
   func build(_ specialisation: Specialisation) throws {
     if let onlyBuilds, !onlyBuilds.contains(KernelBuild(specialisation)) { return }
+    announce(specialisation)
     _ = try programs.kernel(specialisation)
   }
 
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
-    try programs.kernel(specialisation).maxWorkGroupSize
+    announce(specialisation)
+    return try programs.kernel(specialisation).maxWorkGroupSize
+  }
+
+  /// Tells of a kernel, once, before the driver builds it: a driver that ends the process then leaves its name behind.
+  private func announce(_ specialisation: Specialisation) {
+    guard let onBuild, announced.insert(specialisation).inserted else { return }
+    let build = KernelBuild(specialisation)
+    if onlyBuilds?.contains(build) ?? true { onBuild(build) }
   }
 
   func launch(
@@ -103,7 +114,7 @@ final class DeviceExecutor: Executor {
   ) throws {
     let isFirst = onBuild != nil && launched.insert(specialisation).inserted
     if let onlyBuilds, !isFirst || !onlyBuilds.contains(KernelBuild(specialisation)) { return }
-    if isFirst { onBuild?(KernelBuild(specialisation)) }
+    if isFirst { announce(specialisation) }
     let kernel = try programs.kernel(specialisation)
     try kernel.set(arguments)
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)

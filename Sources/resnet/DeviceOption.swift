@@ -86,10 +86,11 @@ struct DeviceOption: ParsableArguments {
   }
 
   /// The OpenCL devices, in the order in which they were named.
-  func openCLDevices() throws -> [Device] {
-    let devices = try DeviceList.find(selectors)
+  func openCLDevices() throws -> [Device] { try DeviceList.find(selectors) }
+
+  /// Says where PoCL keeps what it compiles, where that is not its usual place.
+  func tellMovedCache(of devices: [Device]) throws {
     if let moved = try DeviceList.movedCache(of: devices) { printError("warning: \(moved)") }
-    return devices
   }
 
   /// Opens the device, or several that share every batch.
@@ -105,8 +106,11 @@ struct DeviceOption: ParsableArguments {
   ) throws -> any Backend {
     if isReference { return CPUBackend() }
     let devices = try openCLDevices()
+    try tellMovedCache(of: devices)
     if buildsSample || isSeveral {
-      for (device, selector) in zip(devices, selectors) {
+      // A device that is cut has several places in the list.
+      let names = selectors.flatMap { [DeviceSelector](repeating: $0, count: $0.parts) }
+      for (device, selector) in zip(devices, names) {
         guard let cache = try userCache(of: device), cache.knownKernels().isEmpty else { continue }
         try builder(device, selector, cache, isTuned: false).build(.sample, for: openCLBackend(device, table: TuningTable()))
       }

@@ -22,10 +22,10 @@ struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict", abstract: "Tell what a checkpoint's network takes images for.",
     discussion: """
-      Image files (JPEG, PNG, WebP, GIF, BMP, TIFF), and folders of them, as evaluate prepares them: the shorter side resized and the centre cut out where the \
-      network was trained on photographs, or comes from elsewhere and takes 64 pixels or more; else the whole image resized to the \
-      size of the training images; grey for networks of one channel. Damaged images are named, the others go on, and the exit code is 1. \
-      With --tensors the network is run on tensors as they are.
+      Image files (JPEG, PNG, WebP, GIF, BMP, TIFF), and folders of them, as evaluate prepares them: the shorter side resized and \
+      the centre cut out where the network was trained on photographs, or comes from elsewhere and takes 64 pixels or more; else \
+      the whole image resized to the size of the training images; grey for networks of one channel. Damaged images are named, the \
+      others go on, and the exit code is 1. With --tensors the network is run on tensors as they are.
       """)
 
   @OptionGroup var device: DeviceOption

@@ -54,7 +54,9 @@ struct TuneCommand: ParsableCommand {
     let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
     let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
-    let device = try device.openCLDevices()[0]
+    let devices = try self.device.openCLDevices()
+    try self.device.tellMovedCache(of: devices)
+    let device = devices[0]
     let weights = try convolutions(of: configuration, images: shape, precision: precision)
     try Summary(configuration, images: shape, TrainingOptions(precision: precision)).requireMemoryForTraining(
       on: OpenCLBackend(device: device, math: math))

@@ -88,7 +88,7 @@ struct VerifyCommand: ParsableCommand {
       note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors(.float32)))
     }
 
-    for fallback in (backend as? OpenCLBackend)?.fallbacks ?? [] {
+    for fallback in backend.devices.compactMap({ $0 as? OpenCLBackend }).flatMap(\.fallbacks) {
       note(Outcome(refused: "\(fallback)", log: fallback.log))
     }
 
