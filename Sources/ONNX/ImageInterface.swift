@@ -71,7 +71,7 @@ struct ImageInterface {
 
   /// The shape of a constant, or of one that is handed on as it is; nil for what is computed.
   private static func shape(of constant: String, _ graph: Graph) -> [Int]? {
-    let makers = Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
+    let makers = makers(graph)
     var name = constant
     while true {
       if let known = graph.initializers[name] { return known.shape }
@@ -82,8 +82,13 @@ struct ImageInterface {
     }
   }
 
+  /// The node that makes each value.
+  private static func makers(_ graph: Graph) -> [String: Node] {
+    Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
+  }
+
   private static func endsWithSoftmax(_ output: String, _ graph: Graph) -> Bool {
-    let makers = Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
+    let makers = makers(graph)
     var name = output
     while let node = makers[name] {
       if node.op == "Softmax" { return true }

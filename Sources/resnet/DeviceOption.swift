@@ -107,14 +107,7 @@ struct DeviceOption: ParsableArguments {
     if isReference { return CPUBackend() }
     let devices = try openCLDevices()
     try tellMovedCache(of: devices)
-    if buildsSample || isSeveral {
-      // A device that is cut has several places in the list.
-      let names = selectors.flatMap { [DeviceSelector](repeating: $0, count: $0.parts) }
-      for (device, selector) in zip(devices, names) {
-        guard let cache = try userCache(of: device), cache.knownKernels().isEmpty else { continue }
-        try builder(device, selector, cache, isTuned: false).build(.sample, for: openCLBackend(device, table: TuningTable()))
-      }
-    }
+    if buildsSample || isSeveral { try buildSample(on: devices) }
     let open = {
       try openCLBackend(
         $0, table: table, profiling: profiling, kernelClass: kernelClass, separateBuffers: separateBuffers)
@@ -122,6 +115,18 @@ struct DeviceOption: ParsableArguments {
     if !isSeveral { return try open(devices[0]) }
     let split = try sharing?.split(devices, open) ?? BatchSplit(devices: devices.count)
     return ParallelBackend(try devices.map(open), split: split)
+  }
+
+  /// Tries devices that were never used with a few kernels, in processes of their own.
+  /// - Parameter devices: those of ``openCLDevices()``.
+  /// - Throws: ``Failure`` where a driver ends such a process; an exit code after a signal.
+  func buildSample(on devices: [Device]) throws {
+    // A device that is cut has several places in the list.
+    let names = selectors.flatMap { [DeviceSelector](repeating: $0, count: $0.parts) }
+    for (device, selector) in zip(devices, names) {
+      guard let cache = try userCache(of: device), cache.knownKernels().isEmpty else { continue }
+      try builder(device, selector, cache, isTuned: false).build(.sample, for: openCLBackend(device, table: TuningTable()))
+    }
   }
 
   /// Opens one device; nothing is built yet.

@@ -69,7 +69,10 @@ private struct Workers {
     process.arguments = ["build-kernels", "--device", selector, "--math", math.rawValue]
     // What the driver says last is not to drown in Swift's own report.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
-    guard let file = tmpfile() else { throw Failure("cannot make a temporary file: \(String(cString: strerror(errno)))") }
+    // Without a place for temporary files only the driver's last words are lost.
+    guard let file = tmpfile() ?? fopen("/dev/null", "r+") else {
+      throw Failure("cannot open /dev/null: \(String(cString: strerror(errno)))")
+    }
     let errors = FileHandle(fileDescriptor: dup(fileno(file)), closeOnDealloc: true)
     fclose(file)
     // Foundation closes the pipe that it is given, so each process gets a descriptor of its own.
@@ -90,11 +93,9 @@ private struct Workers {
     var (current, ended): ([Int: String], Set<Int>) = ([:], [])
     var buffer = [UInt8](repeating: 0, count: 4096)
     while case let count = read(said.fileHandleForReading.fileDescriptor, &buffer, buffer.count), count != 0 {
+      if count < 0 && errno != EINTR { break }
       if Signals.pending != nil { for (process, _) in processes { process.terminate() } }
-      if count < 0 {
-        guard errno == EINTR else { break }
-        continue
-      }
+      if count < 0 { continue }
       rest += String(decoding: buffer[..<count], as: UTF8.self)
       var lines = rest.split(separator: "\n", omittingEmptySubsequences: false)
       rest = String(lines.removeLast())

@@ -174,7 +174,10 @@ struct TrainCommand: ParsableCommand {
       progress.report(event)
     }
     do {
-      defer { progress.finish() }
+      defer {
+        builds.finish()
+        progress.finish()
+      }
       return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
     } catch let divergence as Divergence {
       throw divergence  // It would come again.

@@ -56,6 +56,7 @@ struct TuneCommand: ParsableCommand {
     let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
     let devices = try self.device.openCLDevices()
     try self.device.tellMovedCache(of: devices)
+    try self.device.buildSample(on: devices)
     let device = devices[0]
     let weights = try convolutions(of: configuration, images: shape, precision: precision)
     try Summary(configuration, images: shape, TrainingOptions(precision: precision)).requireMemoryForTraining(

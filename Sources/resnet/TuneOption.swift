@@ -43,7 +43,9 @@ struct TuneOption: ParsableArguments {
     if let tune, !device.isReference {
       table = TuningTable()
       if tune != .off {
-        let entry = try device.openCLDevices()[0]
+        let devices = try device.openCLDevices()
+        try device.buildSample(on: devices)
+        let entry = devices[0]
         table = try fillTable(
           try weights(), on: entry, math: device.math ?? .exact, try userCache(of: entry), budget: tune == .fast ? 30 : nil)
       }
