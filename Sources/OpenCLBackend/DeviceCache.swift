@@ -18,8 +18,6 @@ public final class DeviceCache {
   public let path: String
   private let warn: (String) -> Void
   private var isWritable = true
-  /// Damaged files that ``warn`` was told of.
-  private var refused: Set<String> = []
 
   /// - Parameters:
   ///   - folder: for all devices, for example ``userFolder(_:)``; made where it is missing, with the first write.
@@ -109,7 +107,7 @@ public final class DeviceCache {
   private func read(_ file: String) -> [UInt8]? {
     guard InputFile.exists(file) else { return nil }
     do { return try CacheFile.body(of: InputFile(file).read(), identity) } catch {
-      if refused.insert(file).inserted { warn("\(file) is not used: \(error)") }
+      warn("\(file) is not used: \(error)")
       return nil
     }
   }

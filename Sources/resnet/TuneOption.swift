@@ -6,6 +6,7 @@ import Glibc
 import Models
 import OpenCL
 import OpenCLBackend
+import Synchronization
 import Tuning
 
 /// `--tune`.
@@ -57,9 +58,14 @@ struct TuneOption: ParsableArguments {
 /// The cache of the user who runs this; nil where he has no home.
 func userCache(of device: Device) throws -> DeviceCache? {
   try DeviceCache.userFolder(ProcessInfo.processInfo.environment).map {
-    try DeviceCache($0, device: device) { printError("warning: \($0)") }
+    try DeviceCache($0, device: device) { problem in
+      if cacheProblems.withLock({ $0.insert(problem).inserted }) { printError("warning: \(problem)") }
+    }
   }
 }
+
+/// Problems of caches that were told already: a command opens its cache several times.
+private let cacheProblems = Mutex<Set<String>>([])
 
 /// The convolutions of a training step and of inference, or of inference alone, and the multiply-accumulates spent on each.
 func convolutions(
