@@ -20,7 +20,7 @@ public protocol Backend: AnyObject {
   var memory: MemoryUse { get }
   /// Bytes that the memory pool may hold at most; ``allocate(byteCount:)`` refuses what would pass them.
   var memoryLimit: Int { get }
-  /// What would raise the limit, for messages; nil where nothing is known.
+  /// Advice that raises the limit, for messages; nil where none is known.
   var memoryAdvice: String? { get }
   /// Bytes that the driver gives in one block at most.
   var largestBlock: Int { get }

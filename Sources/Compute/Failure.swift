@@ -8,7 +8,7 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   /// - Parameters:
   ///   - wanted: the bytes of the block that cannot be had.
   ///   - reason: what the driver says, if it was the driver that refused.
-  ///   - advice: what would raise the limit; nil where nothing is known.
+  ///   - advice: tells how the limit is raised; nil where nothing is known.
   public static func outOfMemory(
     wanted: Int, _ use: MemoryUse, limit: Int, reason: String? = nil, advice: String? = nil
   ) -> Failure {

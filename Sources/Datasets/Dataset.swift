@@ -14,7 +14,7 @@ public protocol LabelledImages: Sendable {
   var namesClasses: Bool { get }
   var normalization: Normalization { get }
 
-  /// What tells the images from those of another time, as files may change between two runs; nil where nothing is known.
+  /// A fingerprint of the images, as files may change between two runs; nil where there is none.
   var contents: DatasetContents? { get }
 
   /// The first `count` samples, or all where there are fewer; where they come class by class, the first of each class in turns.
@@ -31,11 +31,11 @@ extension LabelledImages {
   public var namesClasses: Bool { true }
 }
 
-/// What tells a data set's images from those of another time.
+/// A fingerprint of a data set's images, which shows whether they have changed.
 public struct DatasetContents: Hashable, Codable, Sendable {
   /// The number of images.
   public var count: Int
-  /// Of their paths within the folder and their labels, in order; of images in memory the labels and the first images.
+  /// Checksum of their paths within the folder and their labels, in order; for images in memory, of the labels and the first images.
   public var checksum: String
 }
 
@@ -115,7 +115,7 @@ public struct Dataset: LabelledImages {
       classes: classes, namesClasses: namesClasses, normalization: normalization)
   }
 
-  /// What to tell of classes that no image has; nil where each has one, or where the classes have names of their own.
+  /// A note about classes that no image has; nil where each has one, or where the classes have names of their own.
   var emptyClassesNote: String? {
     if namesClasses { return nil }
     let found = Set(labels.elements(as: Int32.self))
@@ -149,7 +149,7 @@ public struct DatasetSplits: Sendable {
 public struct LabelledSplits: Sendable {
   /// What is trained on, and what is measured on.
   public var train, validation: any LabelledImages
-  /// What the user should know of them: which images were taken, and what is odd about the labels.
+  /// Notes for the user: which images were taken, and what is odd about the labels.
   public var notes: [String]
 
   /// - Precondition: both are of the same size and have the same classes.

@@ -10,7 +10,7 @@ public struct PhotographDataset: StreamedImages {
   public private(set) var items: [ImageItem]
   /// Height and width of what the network sees.
   public let imageSize: Int
-  /// How images are prepared that are not cropped at random.
+  /// Preparation of images that are not cropped at random.
   public let evaluation: EvaluationTransform
   /// What happens to images that cannot be decoded.
   public let damaged: DamagedImages
@@ -49,7 +49,7 @@ public struct PhotographDataset: StreamedImages {
     contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
   }
 
-  /// The same with other numbers for the classes.
+  /// Gives the classes other numbers.
   /// - Parameters:
   ///   - numbers: the new number of each class.
   ///   - names: of the classes, in the order of the new numbers.

@@ -1,7 +1,7 @@
 import Compute
 
-/// What a file is by its contents, whatever it is called. Every reader looks here before it reads, so that a file of another kind is
-/// named and not taken for a damaged one.
+/// Kinds of files, told by their contents, whatever they are called. Every reader looks here before it reads, so that a file of another
+/// kind is named and not taken for a damaged one.
 public enum FileKind: Sendable, CaseIterable {
   case empty, lfsPointer, html, xml, json, text, pdf
   case zip, gzip, bzip2, xz, zstandard, sevenZip, rar, tar
@@ -9,7 +9,7 @@ public enum FileKind: Sendable, CaseIterable {
   case tensorFlowModel, tensorFlowIndex, tensorFlowLite, gguf
   case jpeg, png, gif, bmp, tiff, webP
 
-  /// What a reader looks for.
+  /// Kinds that a reader looks for.
   public enum Wanted: String, Sendable {
     case weights
     case tensors = "a safetensors file"
@@ -17,7 +17,7 @@ public enum FileKind: Sendable, CaseIterable {
     case image = "an image"
   }
 
-  /// What is said of a file of this kind, with its article.
+  /// Name of a file of this kind, with its article.
   public var name: String {
     switch self {
     case .empty: "an empty file"
@@ -54,7 +54,7 @@ public enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// What to do with a file of this kind; nil where nothing is known to help.
+  /// Advice for a file of this kind; nil where nothing is known to help.
   private func advice(_ wanted: Wanted) -> String? {
     switch self {
     case .empty: "download the file again"

@@ -7,7 +7,7 @@ struct PickleBytes {
 
   private let bytes: [UInt8]
   private let place: String
-  /// Where the next opcode begins.
+  /// Offset at which the next opcode begins.
   private(set) var position: Int
   /// Where the opcode under way begins.
   private var start: Int
@@ -44,7 +44,7 @@ struct PickleBytes {
   /// An unsigned little-endian number.
   mutating func integer(_ byteCount: Int) throws -> Int { try bytes(byteCount).reversed().reduce(0) { $0 << 8 | Int($1) } }
 
-  /// Nil for a string that is not UTF-8.
+  /// Reads a string; nil for one that is not UTF-8.
   mutating func string(_ byteCount: Int) throws -> String? { String(validating: try bytes(byteCount), as: UTF8.self) }
 
   /// Up to the end of the line.

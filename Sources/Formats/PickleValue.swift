@@ -19,7 +19,7 @@ enum PickleValue {
   /// A value of a kind that is described by that of another, cut so that such descriptions do not grow.
   static func unread(_ kind: String) -> PickleValue { .opaque(String(kind.prefix(160))) }
 
-  /// What something that means nothing here would make, if it were run.
+  /// Stands for the result of a call that is never made.
   static func made(by name: String) -> PickleValue { .unread("what '\(name)' would make if it were run") }
 
   /// The kind, for messages.

@@ -52,8 +52,8 @@ extension Unpickler {
     }
   }
 
-  /// Of no use here: PyTorch hangs the versions of its modules on a state dictionary, and before 0.4 (requires_grad, …) on a
-  /// parameter.
+  /// Passes over a state, which is of no use here: PyTorch hangs the versions of its modules on a state dictionary, and before 0.4
+  /// (requires_grad, …) on a parameter.
   /// - Parameter values: what is given a state, and the state.
   private mutating func build(_ values: [PickleValue]) throws {
     switch values[0] {
@@ -121,7 +121,7 @@ extension Unpickler {
       guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7) else { throw wrong }
       for value in [arguments[0]] + (version == 3 ? [arguments[6]] : []) {
         switch value {
-        // Of a type that is not read.
+        // Its type is not read.
         case .opaque, .unknown: return stack.append(.unread("a tensor made of \(value.kind)"))
         default: break
         }

@@ -58,7 +58,7 @@ final class PyTorchCheckpoint: TensorSource {
     return folder
   }
 
-  /// What a zip archive is that `torch.save` did not write.
+  /// Describes a zip archive that `torch.save` did not write.
   private static func describe(_ names: [String], _ pickles: Int) -> String {
     if pickles > 1 { return "a zip archive with \(pickles) records data.pkl, so not what torch.save writes" }
     let save = "save the weights as safetensors, or a model's state_dict() by torch.save"
@@ -70,7 +70,7 @@ final class PyTorchCheckpoint: TensorSource {
 
   // MARK: Dictionaries
 
-  /// All dictionaries that keys and places in lists lead to from the root, the nearest first.
+  /// Finds all dictionaries to which keys and places in lists lead from the root, the nearest first.
   private static func dictionaries(of pickle: Pickle, _ root: PickleValue) -> [(key: String, index: Int)] {
     var found: [(key: String, index: Int)] = []
     var (seenDictionaries, seenLists, seenTuples) = (Set<Int>(), Set<Int>(), Set<Int>())

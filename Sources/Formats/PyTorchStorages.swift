@@ -1,6 +1,6 @@
 import Compute
 
-/// Where a file of `torch.save` keeps the elements of its storages, by their keys.
+/// Elements of the storages in a file of `torch.save`, by the storages' keys.
 protocol PyTorchStorages: AnyObject {
   var path: String { get }
   var fileByteCount: Int { get }
@@ -39,7 +39,7 @@ final class PyTorchArchiveStorages: PyTorchStorages {
   func read(_ key: String) throws -> [UInt8] { try archive.read(record(key)) }
 }
 
-/// One after another in the file, behind the pickles: before PyTorch 1.6.
+/// Storages one after another in the file, behind the pickles: before PyTorch 1.6.
 final class PyTorchStreamStorages: PyTorchStorages {
   private let file: InputFile
   private let places: [Name: Range<Int>]

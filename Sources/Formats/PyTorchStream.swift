@@ -7,7 +7,7 @@ import Compute
 /// order in which they follow: each as a count of elements in eight bytes, little-endian, and the elements.
 enum PyTorchStream {
   private static let version = 1001
-  /// What is read first of the file, for the pickles; more where they do not end there.
+  /// Bytes of the file that are read first, for the pickles; more follow where these do not end there.
   private static let firstByteCount = 1 << 20
   private static let maximumPickleByteCount = 1 << 28
 
@@ -15,7 +15,7 @@ enum PyTorchStream {
     var pickle: Pickle
     var root: PickleValue
     var keys: [String]
-    /// Where the storages begin.
+    /// Offset at which the storages begin.
     var end: Int
   }
 

@@ -108,7 +108,7 @@ struct PyTorchTensor {
       let next = last.partialValue.addingReportingOverflow(reach)
       last = (next.partialValue, last.overflow || overflow || next.overflow)
     }
-    // In elements of the tensor: a storage may hold plain bytes.
+    // Counts are in elements of the tensor: a storage may hold plain bytes.
     let (start, end) = (storage.part?.lowerBound ?? 0, storage.part?.upperBound ?? storage.count)
     let unit = storage.element?.byteCount ?? 1
     let room = (end - start) * unit / element.byteCount

@@ -4,9 +4,9 @@ import Compute
 struct SafetensorsHeader {
   struct Entry {
     let name: String
-    /// As the file calls it.
+    /// Type as the file calls it.
     let typeName: String
-    /// Nil for a type that is not read.
+    /// Type; nil for one that is not read.
     let type: SafetensorsType?
     let shape: [Int]
     /// The bytes begin ..< end, counted from the end of the header.

@@ -2,7 +2,7 @@ import Compute
 
 /// A dictionary of a file, by name: what may be a network's weights, and whatever else is beside it.
 public struct TensorDictionary: Sendable {
-  /// What stands for a name.
+  /// Value that a name stands for.
   public enum Value: Sendable {
     /// A tensor of this shape that can be read.
     case tensor(Shape)
@@ -12,7 +12,7 @@ public struct TensorDictionary: Sendable {
 
   /// The keys that lead to it, joined by dots; empty for the file's own.
   public let key: String
-  /// In the order of the file.
+  /// Entries in the order of the file.
   public internal(set) var entries: [(name: String, value: Value)] = []
   /// The kind of a key that is no name; nil where all are.
   public internal(set) var unnamed: String?
@@ -20,7 +20,7 @@ public struct TensorDictionary: Sendable {
   init(key: String) { self.key = key }
 }
 
-/// What tensors are read from.
+/// A file that tensors are read from.
 protocol TensorSource {
   var dictionaries: [TensorDictionary] { get }
 

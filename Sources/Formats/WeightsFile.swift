@@ -3,11 +3,11 @@ import Compute
 /// A file of tensors, opened: a checkpoint of `torch.save`, a safetensors file, or an index of several of either. What it holds is
 /// known, and no tensor is read yet.
 public struct WeightsFile {
-  /// As it was given.
+  /// Path as it was given.
   public let path: String
-  /// All that the file holds, the nearest to its root first; one for a safetensors file.
+  /// Dictionaries of the file, the nearest to its root first; one for a safetensors file.
   public let dictionaries: [TensorDictionary]
-  /// A safetensors file's, empty for others.
+  /// Metadata of a safetensors file; empty for others.
   public let metadata: [String: String]
   private let source: any TensorSource
 

@@ -65,7 +65,7 @@ enum BMP {
     while next < count {
       let (length, value) = (Int(try byte()), try byte())
       if length > 0 {
-        // No further than the row goes.
+        // A run ends with its row.
         for index in 0..<min(length, width - next % width) {
           values[next + index] = isHalf ? (index.isMultiple(of: 2) ? value >> 4 : value & 15) : value
         }
@@ -93,15 +93,15 @@ enum BMP {
     return values
   }
 
-  /// What the header says.
+  /// Contents of the header.
   private struct Layout {
     let height, width: Int
     let isTopDown: Bool
     let bits: Int
     let compression: Compression
-    /// Where the pixels begin.
+    /// Offset at which the pixels begin.
     let pixels: Int
-    /// Of 256 values; black for those that the file's lacks. Empty for more than 8 bits.
+    /// Colors of 256 values; black where the file has none. Empty for more than 8 bits.
     let palette: [SIMD3<UInt8>]
     /// The bits of red, green and blue.
     let fields: [BitField]
@@ -120,7 +120,7 @@ enum BMP {
       let isOld = size == BMP.oldHeader
       width = try isOld ? read(begin + 4, 2) : read(begin + 4, 4)
       let rows = try isOld ? read(begin + 6, 2) : read(begin + 8, 4)
-      // Of 32 bits with a sign: below zero where the upper row comes first.
+      // The height has 32 bits and a sign: it is below zero where the upper row comes first.
       isTopDown = !isOld && rows >= 1 << 31
       height = isTopDown ? 1 << 32 - rows : rows
       bits = try isOld ? read(begin + 10, 2) : read(begin + 14, 2)
@@ -140,7 +140,7 @@ enum BMP {
       var end = begin + size
       var fields = BitField.usual(bits)
       if compression == .bitFields {
-        // In the header from its second version on, else behind it.
+        // The masks are in the header from its second version on, else behind it.
         let masks = try (0..<3).map { try read(begin + 40 + 4 * $0, 4) }
         if size == 40 { end += 12 }
         if masks != [0, 0, 0] {
@@ -209,7 +209,7 @@ enum BMP {
       if most & (most + 1) != 0 { return nil }
     }
 
-    /// Those of pixels that have no masks of their own.
+    /// Fields of pixels that have no masks of their own.
     static func usual(_ bits: Int) -> [BitField] {
       (bits == 16 ? [0x7C00, 0x3E0, 0x1F] : [0xFF0000, 0xFF00, 0xFF]).compactMap(BitField.init)
     }

@@ -1,6 +1,6 @@
 /// The orientation in EXIF data, a TIFF structure (TIFF 6.0, section 2).
 enum EXIF {
-  /// What may stand before the structure, and in JPEG files does.
+  /// Bytes that may stand before the structure, and in JPEG files do.
   static let identifier = Array("Exif\0\0".utf8)
 
   private static let orientationTag = 0x0112
@@ -30,7 +30,7 @@ enum EXIF {
       guard tag == orientationTag else { continue }
       // A tag that makes no sense is there all the same: it means that the image stays as it is.
       guard values > 0, let width = widths[type] else { return 0 }
-      // Of several values, which there should not be, the first counts; more than four bytes lie elsewhere.
+      // The first of several values counts, though there should be one; more than four bytes lie elsewhere.
       let isHere = values <= 4 / width
       return (isHere ? offset + 8 : number(offset + 8, 4)).flatMap { number($0, width) } ?? 0
     }

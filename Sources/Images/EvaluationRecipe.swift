@@ -1,13 +1,13 @@
 import Compute
 
-/// What the recipes by which photographs are measured differ in: how large they are before the crop of the center, and how they are
+/// A recipe by which photographs are prepared for measuring: how large they are before the crop of the center, and how they are
 /// resized. Where it says nothing, the usual holds: 256 pixels for a crop of 224, or in that proportion, and bilinear.
 public struct EvaluationRecipe: Hashable, Codable, Sendable {
   /// Pixels of the shorter side before the crop, torchvision's `resize_size`; nil for the usual proportion or ``cropFraction``.
   public var resize: Int?
   /// The crop's side over the shorter side, timm's `crop_pct`; nil where ``resize`` or the usual proportion says it.
   public var cropFraction: Double?
-  /// Nil for bilinear.
+  /// Manner of resizing; nil for bilinear.
   public var interpolation: Interpolation?
 
   /// The most that a shorter side may be, in pixels.
@@ -27,14 +27,14 @@ public struct EvaluationRecipe: Hashable, Codable, Sendable {
       && (resize == nil || cropFraction == nil)
   }
 
-  /// What is said here, and of what is not said here what another recipe says.
+  /// This recipe, with what another says where this one says nothing.
   public func completed(by other: EvaluationRecipe) -> EvaluationRecipe {
     var recipe = saysSize ? self : EvaluationRecipe(resize: other.resize, cropFraction: other.cropFraction)
     recipe.interpolation = interpolation ?? other.interpolation
     return recipe
   }
 
-  /// The same for another crop: pixels before the crop change in proportion, rounded.
+  /// This recipe for another crop: pixels before the crop change in proportion, rounded.
   public func scaled(from crop: Int, to other: Int) -> EvaluationRecipe {
     var recipe = self
     recipe.resize = resize.map { crop == other ? $0 : Int((Double($0) * Double(other) / Double(crop)).rounded()) }

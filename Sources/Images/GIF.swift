@@ -38,15 +38,15 @@ enum GIF {
     }
   }
 
-  /// Where a frame lies on the screen, and what its values mean.
+  /// A frame's place on the screen, and the meaning of its values.
   private struct Frame {
     let top, left, height, width: Int
-    /// Of the screen, made larger where the frame reaches out of it.
+    /// Size of the screen, made larger where the frame reaches out of it.
     let screenHeight, screenWidth: Int
     let isInterlaced: Bool
     /// The value whose pixels are transparent.
     let transparent: UInt8?
-    /// Of 256 values; black for those that the palette lacks.
+    /// Colors of 256 values; black for those that the palette lacks.
     let colors: [SIMD3<UInt8>]
 
     /// The rows in the order in which they are stored.
@@ -83,7 +83,7 @@ enum GIF {
     }
 
     private func copy(_ count: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
-      // Behind the end there are no more blocks: that is no fault where the pixels are all there.
+      // A file may lack the end of its blocks: that is no fault where the pixels are all there.
       if count == 1 && place == bytes.count {
         target.pointee = 0
         return 1

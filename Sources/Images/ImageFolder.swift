@@ -56,7 +56,7 @@ public struct ImageFolder: Sendable, Hashable {
     self.init(path: path, classes: classes, samples: samples, ignored: ignored)
   }
 
-  /// The same images with another folder's numbers of the classes, which the other may have in another order: names go by bytes, and
+  /// Gives the classes another folder's numbers, which the other may have in another order: names go by bytes, and
   /// the two may have been written by systems with different Unicode forms.
   /// - Throws: a ``Failure`` that names a class that only one of them has.
   func labelled(like known: ImageFolder) throws -> ImageFolder {

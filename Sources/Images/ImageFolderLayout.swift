@@ -5,7 +5,7 @@ import Formats
 enum ImageFolderPart: CaseIterable, Hashable {
   case train, validation, test
 
-  /// What such a folder is called, in any case; of several the first counts.
+  /// Usual names of such a folder, in any case; of several the first counts.
   var names: [String] {
     switch self {
     case .train: ["train", "training"]
@@ -23,12 +23,12 @@ enum ImageFolderPart: CaseIterable, Hashable {
   func rank(_ folder: String) -> Int { names.firstIndex(of: folder.lowercased()) ?? names.count }
 }
 
-/// How a folder of images is laid out: folders of the parts of a data set with the classes' folders in them, or the classes' folders.
+/// The layout of a folder of images: folders of the parts of a data set with the classes' folders in them, or the classes' folders.
 struct ImageFolderLayout {
   let path: String
   /// The name of each part's folder; empty where the classes' folders are in the folder itself.
   private(set) var parts: [ImageFolderPart: String] = [:]
-  /// What else holds images, each with the reason why it is not a part, or without one.
+  /// Other folders with images, each with the reason why it is not a part, or without one.
   private var others: [(name: String, reason: String)] = []
 
   /// Reads the names in a folder, and in those that are called like parts.
@@ -84,7 +84,7 @@ struct ImageFolderLayout {
 
   /// - Throws: a ``Failure`` where folders that are called like parts, with images and no folders in them, are not classes for sure.
   private func checkClasses(_ classes: [String], calledLikeParts called: [String]) throws {
-    // A train is a vehicle.
+    // A class may be called train, which is a vehicle too.
     guard let part = called.first(where: { $0.lowercased() != "train" || classes.isEmpty }) else { return }
     throw Failure(
       classes.isEmpty
@@ -93,7 +93,7 @@ struct ImageFolderLayout {
           + "move it away, or rename it if it is a class")
   }
 
-  /// What there is besides some parts, for a message: `; not used: test`, or nothing.
+  /// Names the folders besides some parts, for a message: `; not used: test`, or nothing.
   func rest(besides used: [ImageFolderPart]) -> String {
     let unused = parts.filter { !used.contains($0.key) }.map { (name: $0.value, reason: "") } + others
     if unused.isEmpty { return "" }

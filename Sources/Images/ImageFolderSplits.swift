@@ -5,7 +5,7 @@ import Formats
 public struct ImageFolderSplits: Sendable, Hashable {
   /// The images to train on, and those to measure on, with the same numbers for the classes.
   public let train, validation: ImageFolder
-  /// What was taken and what was not, for the user.
+  /// Notes for the user: which folders were taken and which were not.
   public let notes: [String]
 
   private static let stream: UInt32 = 0x1A00_0002

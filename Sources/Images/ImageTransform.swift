@@ -24,7 +24,7 @@ extension ImageTransform {
 public struct EvaluationTransform: ImageTransform, Hashable {
   /// Pixels of the shorter side before the crop, and of the crop's sides.
   public let resize, crop: Int
-  /// How the image is resized.
+  /// Manner of resizing.
   public let interpolation: Interpolation
 
   public var height: Int { crop }

@@ -1,11 +1,11 @@
-/// How the values between pixels are found when an image is resized, by the names that Pillow and torchvision use.
+/// Ways to find the values between pixels when an image is resized, by the names that Pillow and torchvision use.
 public enum Interpolation: String, CaseIterable, Codable, Sendable {
   /// The triangle filter.
   case bilinear
   /// Cubic convolution (Keys 1981) with a = −½.
   case bicubic
 
-  /// How far the filter reaches from its center, in pixels.
+  /// Reach of the filter from its center, in pixels.
   var support: Double {
     switch self {
     case .bilinear: 1

@@ -68,7 +68,7 @@ enum JPEG {
     return bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xD9 }.map { $0 >= scan } ?? false
   }
 
-  /// What the first EXIF segment before the image's data says, or the last one of XMP.
+  /// Orientation by the first EXIF segment before the image's data, or else by the last one of XMP.
   private static func orientation(_ bytes: [UInt8]) -> Orientation {
     let packet = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
     var (exif, xmp): (ArraySlice<UInt8>?, ArraySlice<UInt8>?)

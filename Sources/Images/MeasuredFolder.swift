@@ -2,8 +2,9 @@ import Compute
 
 /// The images of a folder that a network is measured on.
 public struct MeasuredFolder: Sendable, Hashable {
+  /// The folder that holds them, with its classes.
   public let folder: ImageFolder
-  /// Which they are, for the user: `all 30 images of flowers/val`.
+  /// Description of them for the user: `all 30 images of flowers/val`.
   public let description: String
   /// Whether a run that was trained on the same path may have been trained on some of them.
   public let mayHaveBeenTrainedOn: Bool

@@ -3,7 +3,7 @@ public enum Orientation: Int, CaseIterable, Sendable {
   case topLeft = 1
   case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
-  /// What a file's descriptions say, as Pillow's `exif_transpose` reads them: XMP counts where EXIF data have no such tag.
+  /// Reads what a file says, as Pillow's `exif_transpose` does: XMP counts where EXIF data have no such tag.
   /// - Parameters:
   ///   - exif: the EXIF data; nil where there are none.
   ///   - xmp: the XMP packet; nil where there is none.

@@ -1,4 +1,4 @@
-/// Which source pixels make up each pixel of a result along one axis, and by what weights: a filter f, widened by the reduction so that
+/// Source pixels that make up each pixel of a result along one axis, and their weights: a filter f, widened by the reduction so that
 /// nothing aliases.
 ///
 /// A result of n pixels from a source interval of length L has the scale s = L/n, and the filter is widened by r = max(s, 1): the pixel i,
@@ -48,7 +48,7 @@ struct ResamplingAxis {
       let sum = weights.reduce(0, +)
       pixels.append(Pixel(first: first, tap: taps.count, count: weights.count))
       for weight in weights {
-        // To the nearest, halves away from zero.
+        // Rounds to the nearest integer, halves away from zero.
         let fixed = Int(weight / sum * Double(1 << Self.fractionBits) + (weight < 0 ? -0.5 : 0.5))
         taps.append(Tap(low: Int16(fixed & (1 << Self.lowBits - 1)), high: Int16(fixed >> Self.lowBits)))
       }

@@ -1,7 +1,7 @@
 /// All of an image, brought to one size whatever its own proportions.
 public struct WholeImageTransform: ImageTransform, Hashable {
   public let height, width: Int
-  /// How the image is resized.
+  /// Manner of resizing.
   public let interpolation: Interpolation
 
   /// - Precondition: both sides are positive.

@@ -9,10 +9,10 @@ public enum TensorNames {
     ["embedder.embedder.convolution.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight"],
   ]
 
-  /// What the last layer is called, with the dot; torchvision's name first.
+  /// Names of the last layer, with the dot; torchvision's first.
   public static let heads = ["fc.", "linear.", "classifier.1.", "classifier.", "head.fc.", "head."]
 
-  /// What stands before the names of a residual network's tensors, wherever one is among the names; empty for nothing.
+  /// Finds the prefix of each residual network among the names of tensors; empty for none.
   /// - Returns: each once, sorted.
   public static func prefixes(in names: Set<String>) -> [String] {
     let found = landmarks.flatMap { landmark in

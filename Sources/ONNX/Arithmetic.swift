@@ -14,7 +14,7 @@ struct Change {
   /// Tells changes by the same constants apart.
   var form: String { isReversed ? "reversed \(op)" : op }
 
-  /// What this makes of factor·x + summand.
+  /// Applies this to factor·x + summand.
   func apply(_ constant: Float, _ line: inout (factor: Double, summand: Double)) {
     let c = Double(constant)
     switch op {
@@ -27,7 +27,7 @@ struct Change {
 }
 
 extension [Change] {
-  /// All changes, one after another, as one factor and one summand for each place of some dimensions of a value of that shape.
+  /// Joins all changes, one after another, to a factor and a summand for each place of some dimensions of a value of that shape.
   /// - Parameter summands: what was added before; nil for nothing.
   func folded(
     along dimensions: [Int], of shape: [Int], summands: [Float]? = nil

@@ -34,7 +34,7 @@ enum ElementType: Int32 {
   /// Whether values of this type are computed with: all of them in float32, which holds each of these exactly.
   var isComputedWith: Bool { [.float, .float16, .bfloat16].contains(self) }
 
-  /// For messages.
+  /// Names of these types, for messages.
   static let computedWith = "FLOAT, FLOAT16 and BFLOAT16"
 }
 
@@ -89,7 +89,7 @@ final class Constant: Sendable {
     picking(Self.places(target, steps(to: target)), shape: target)
   }
 
-  /// What stands at each place of some dimensions of a value of that shape, where this constant is the same all along the others.
+  /// Elements at each place of some dimensions of a value of that shape, where this constant is the same all along the others.
   /// - Precondition: it can be repeated to that shape, and has one element along the others.
   func floats(along dimensions: [Int], of target: [Int]) -> [Float] {
     let (steps, floats) = (steps(to: target), floats)

@@ -49,7 +49,7 @@ struct ImageInterface {
     node.op == "Transpose" && (try? node.ints("perm")) == [0, 3, 1, 2]
   }
 
-  /// On each way from a value the first node that `isFirst` holds for.
+  /// Finds the first node, on each way from a value, that `isFirst` holds for.
   private static func firstNodes(behind value: String, _ graph: Graph, where isFirst: (Node) -> Bool) -> [Node] {
     var (found, seen, open) = ([Node](), Set<Int>(), [value])
     while let name = open.popLast() {

@@ -128,7 +128,7 @@ final class Planner {
 
   func define(_ name: String, _ value: Value) { values[name] = value }
 
-  /// What is known of a value so far; nil where nothing has made it yet.
+  /// Looks up a value by name; nil where nothing has made it yet.
   func value(of name: String) -> Value? { values[name] }
 
   /// - Throws: ``Failure`` where the graph would take memory without end for its constants.

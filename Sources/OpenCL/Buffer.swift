@@ -2,7 +2,7 @@ import COpenCL
 
 /// Owns a `cl_mem`: memory of the device, or a part of another buffer.
 public final class Buffer {
-  /// Nil for a placeholder, which OpenCL takes for a null pointer.
+  /// OpenCL's object; nil for a placeholder, which OpenCL takes for a null pointer.
   public let handle: cl_mem?
   public let byteCount: Int
   /// Kept so that a sub-buffer never outlives the memory it views; never a sub-buffer itself, as OpenCL demands.

@@ -5,7 +5,7 @@ public enum PoCLCache {
   /// The variable of the environment that names the folder.
   public static let variable = "POCL_CACHE_DIR"
 
-  /// What was done about a folder that is of no use.
+  /// The replacement of a folder that is of no use.
   public struct Replacement: Sendable {
     /// The folder that PoCL would have taken.
     public let usual: String
@@ -13,7 +13,7 @@ public enum PoCLCache {
     public let own: String?
   }
 
-  /// Nil where PoCL's usual folder will do. Otherwise gives PoCL a folder that this user alone can write to. It happens once, before
+  /// Gives PoCL a folder that this user alone can write to, unless its usual folder will do: then it is nil. This happens once, before
   /// any driver is loaded: PoCL reads the variable then.
   public static let replacement: Replacement? = {
     let usual = usualFolder { name in getenv(name).map { String(cString: $0) } }

@@ -3,10 +3,11 @@ import OpenCL
 
 /// A convolution that another algorithm computes, since the driver refuses a kernel of the wanted one.
 public struct ConvolutionFallback: Sendable, CustomStringConvertible {
+  /// The convolution.
   public let work: ConvolutionWork
   /// The file of the refused kernel, for example `convolution_tiled.cl`.
   public let file: String
-  /// What computes the convolution instead.
+  /// The algorithm that computes the convolution instead.
   public let choice: ConvolutionChoice
   /// The failed call, the compiler's options and its output.
   public let log: String

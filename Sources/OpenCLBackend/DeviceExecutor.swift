@@ -4,7 +4,7 @@ import OpenCL
 
 /// Carries commands out on one device, through one in-order queue.
 final class DeviceExecutor: Executor {
-  /// When profiles can be taken, every command has an event.
+  /// Whether profiles can be taken; every command has an event then.
   let canProfile: Bool
   private let device: Device
   private let traits: DeviceTraits
@@ -85,7 +85,7 @@ final class DeviceExecutor: Executor {
   var onBuild: ((KernelBuild) -> Void)?
   private var announced: Set<Specialisation> = []
   private var launched: Set<Specialisation> = []
-  /// When set, only these kernels are built and launched, once each, and no other command is carried out but writes.
+  /// Kernels that alone are built and launched, once each; fills and copies are left out then. Nil for all.
   var onlyBuilds: Set<KernelBuild>?
 
   /// Builds a kernel that is going to be launched.

@@ -100,7 +100,7 @@ public enum DeviceList {
       + "any CPU)"
   }
 
-  /// Where PoCL, if one of the devices is its own, keeps what it compiles, and why; nil where that is its usual place.
+  /// Tells where PoCL, if one of the devices is its own, keeps what it compiles, and why; nil where that is its usual place.
   public static func movedCache(of devices: [Device]) throws -> String? {
     guard let cache = PoCLCache.replacement, let own = cache.own, try devices.contains(where: { try $0.platform.isPoCL }) else {
       return nil

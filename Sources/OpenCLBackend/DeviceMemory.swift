@@ -8,7 +8,7 @@ final class DeviceMemory {
   private let queue: Queue
   /// Bytes that the pool may hold: the device's memory, or a part's share of it; where that is the machine's own, no more than is free.
   let limit: Int
-  /// What would raise the limit; nil where nothing is known.
+  /// Advice that raises the limit; nil where none is known.
   let advice: String?
   private var pool: Pool<Buffer>
   /// Every storage has a buffer of its own, of exactly its size, so that checkers of memory see where it ends. These are not counted.

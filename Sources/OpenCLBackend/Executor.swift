@@ -7,7 +7,7 @@ protocol Executor: AnyObject {
   /// Bytes that may be allocated in all, and in one block.
   var memoryLimit: Int { get }
   var largestBlock: Int { get }
-  /// What lets a batch fit that is too large for the device's memory; nil for nothing.
+  /// Advice for a batch that is too large for the device's memory; nil for none.
   var memoryAdvice: String? { get }
   /// The work-items that a work-group of this kernel may have, once it is built.
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int

@@ -12,7 +12,7 @@ extension OpenCLBackend {
     return lister.specialisations.map(KernelBuild.init)
   }
 
-  /// The same on this device, with its tuning.
+  /// The kernels that work would need on this device, with its tuning.
   package func kernels(of work: (OpenCLBackend) throws -> Void) rethrows -> [KernelBuild] {
     let lister = KernelLister()
     try work(OpenCLBackend(name, traits, lister, alignment: alignment, tuning: tuning))

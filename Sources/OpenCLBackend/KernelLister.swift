@@ -3,6 +3,7 @@ import OpenCL
 
 /// One kernel as a compiler has to build it: the file in `Kernels/`, the function, and the `-D` options.
 public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
+  /// The file, the function, and the options.
   public let file, kernel, options: String
 
   init(_ specialisation: Specialisation) {
@@ -51,7 +52,7 @@ final class KernelLister: Executor {
     if known.insert(specialisation).inserted { specialisations.append(specialisation) }
   }
 
-  /// Nothing of it is ours to build.
+  /// Lists nothing: CLBlast builds its kernels itself.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) {}
 
   private final class Zeros: Readback {

@@ -18,7 +18,7 @@ struct KernelSources {
     let (major, minor) = try device.languageVersion
     // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
     let language = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
-    // Of the compilers for CPUs, PoCL's is known to build the prefetch and to gain from it.
+    // PoCL's compiler, alone of those for CPUs, is known to build the prefetch and to gain from it.
     let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
     let prefetches = kind == .cpu && isPoCL
     options = prefetches ? "\(language) -DPREFETCHES=1" : language

@@ -4,7 +4,7 @@ import OpenCL
 
 /// Memory of the machine that PoCL, whose devices are the machine's own processors, does not offer.
 package enum WithheldMemory {
-  /// What makes PoCL offer more; nil where it is not what sets the limit, and for other drivers.
+  /// Advice that makes PoCL offer more; nil where PoCL does not set the limit, and for other drivers.
   static func advice(_ device: Device) throws(OpenCLError) -> String? {
     let offered = try device.globalMemory
     guard try device.platform.isPoCL, try device.sharesHostMemory, offered < HostMemory.available(),
@@ -28,7 +28,7 @@ package enum WithheldMemory {
     if let limit, limit > 0, offered == limit << 30 {
       return "\(begin), as POCL_MEMORY_LIMIT=\(limit) says: raise it, or unset it"
     }
-    // It takes what hwloc tells, which on some virtual machines is too little, and hwloc can be told.
+    // PoCL asks hwloc, which knows too little on some virtual machines; a variable tells hwloc more.
     return "\(begin): set HWLOC_SYNTHETIC='[numa(memory=\(machine / 1_000_000_000)GB)] pu:\(units)' to let it know of all"
   }
 }

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the samples of an image are stored, and what they mean. */
+/* Storage of an image's samples, and their meaning. */
 struct layout {
   uint32_t width, height;
   uint16_t bits, samples, photometric, planes, compression;
-  /* Those that make a color; the next one is associated alpha, where there is such. */
+  /* Samples that make a color; the next one is associated alpha, where there is such. */
   uint16_t colors;
   int is_premultiplied;
-  /* Of palettes, 16 bits each. */
+  /* Columns of the palette, 16 bits each. */
   const uint16_t *red, *green, *blue;
 };
 
@@ -28,7 +28,7 @@ static int fail(char message[TIFF_CODEC_MESSAGE], const char *reason) {
   return 1;
 }
 
-/* What libtiff complained about. */
+/* Fails with libtiff's complaint. */
 static int refuse(const tiff_codec *codec, char message[TIFF_CODEC_MESSAGE]) {
   return fail(message, codec->error[0] != 0 ? codec->error : "its data cannot be decoded");
 }
@@ -85,7 +85,7 @@ static int read_layout(TIFF *tiff, struct layout *layout, char message[TIFF_CODE
   return 0;
 }
 
-/* One sample: of 16 bits, in this machine's order, the upper eight. */
+/* Reads one sample; the upper eight bits of one of 16, which is in this machine's order. */
 static inline unsigned sample(const uint8_t *row, size_t index, unsigned bits) {
   if (bits == 8) return row[index];
   if (bits == 16) {
@@ -96,7 +96,7 @@ static inline unsigned sample(const uint8_t *row, size_t index, unsigned bits) {
   return row[index * bits / 8] >> (8 - bits - index * bits % 8) & ((1u << bits) - 1);
 }
 
-/* One pixel of samples that are widened to eight bits, those of palettes apart, to RGB. */
+/* Converts one pixel to RGB. Its samples are widened to eight bits, unless they are places in a palette. */
 static inline void convert(const struct layout *layout, const uint8_t *values, uint8_t *pixel) {
   switch (layout->photometric) {
     case PHOTOMETRIC_PALETTE:
@@ -200,14 +200,14 @@ static void put_plane(void *to, uint16_t plane, const struct piece *piece) {
   }
 }
 
-/* What libtiff itself makes of chroma that is stored at fewer places, and of JPEG in its first form, in any planes. */
+/* Lets libtiff itself decode chroma that is stored at fewer places, and JPEG in its first form, in any planes. */
 static int decode_as_rgba(tiff_codec *codec, const struct layout *layout, uint8_t *pixels, char message[TIFF_CODEC_MESSAGE]) {
   uint16_t orientation = ORIENTATION_TOPLEFT;
   TIFFGetFieldDefaulted(codec->tiff, TIFFTAG_ORIENTATION, &orientation);
   size_t count = (size_t)layout->width * layout->height;
   uint32_t *raster = malloc(count * sizeof *raster);
   if (raster == NULL) return fail(message, "not enough memory");
-  /* In the orientation that it has, so that nothing is turned. */
+  /* Asks for the orientation that it has, so that nothing is turned. */
   int status = TIFFReadRGBAImageOriented(codec->tiff, layout->width, layout->height, raster, orientation, 1) == 1
                    ? 0
                    : refuse(codec, message);
@@ -248,6 +248,6 @@ int tiff_codec_decode(tiff_codec *codec, uint8_t *pixels, char message[TIFF_CODE
     status = read_pieces(codec, &layout, 0, put_together, &target, message);
   }
   free(target.values);
-  /* Damage that libtiff reads over. */
+  /* Damage that libtiff reads over is an error as well. */
   return status == 0 && codec->error[0] != 0 ? refuse(codec, message) : status;
 }

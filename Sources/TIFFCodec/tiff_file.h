@@ -10,6 +10,6 @@ struct tiff_codec {
   const uint8_t *bytes;
   uint64_t count, place;
   TIFF *tiff;
-  /* What libtiff complained about first; empty for nothing. */
+  /* The first complaint of libtiff; empty for none. */
   char error[TIFF_CODEC_MESSAGE];
 };

@@ -59,13 +59,13 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var randomCrop: RandomResizedCrop?
   /// Height and width to which photographs are brought; nil for data sets that have a size of their own.
   public var imageSize: Int?
-  /// How photographs are prepared where they are not cropped at random; nil for the usual manner, as in runs from before this option.
+  /// Preparation of photographs that are not cropped at random; nil for the usual manner, as in runs from before this option.
   public var evaluation: EvaluationRecipe?
   /// How photographs become the network's input; nil for ImageNet's.
   public var normalization: Normalization?
   /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
   public var damaged: DamagedImages?
-  /// What the data set held when the run began; nil in runs from before this was kept.
+  /// Fingerprint of the data set when the run began; nil in runs from before this was kept.
   public var contents: SplitContents?
   /// Decides initial weights, order and augmentation.
   public var seed: UInt64

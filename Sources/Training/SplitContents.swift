@@ -6,7 +6,7 @@ public struct SplitContents: Hashable, Codable, Sendable {
   /// To train on, and to measure on.
   public var train, validation: DatasetContents
 
-  /// Nil for images that do not tell.
+  /// Takes the fingerprints of both; nil where images have none.
   init?(_ splits: LabelledSplits) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)

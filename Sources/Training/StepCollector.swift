@@ -20,7 +20,7 @@ struct StepCollector {
   /// Images of the epoch's steps, and when these began.
   private var images = 0
   private let start = ContinuousClock.now
-  /// The same of the steps after the first of a run.
+  /// Images of the steps after the first of a run, and when these began.
   private var warm: (images: Int, start: ContinuousClock.Instant)?
 
   init(logEvery: Int, epoch: Int) {

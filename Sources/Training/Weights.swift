@@ -12,18 +12,18 @@ public struct Weights {
   public let tensors: [String: HostTensor]
   /// The network and the images' normalisation, where this project wrote the file.
   public let description: Description?
-  /// Where in the file they stood.
+  /// Their place in the file.
   public let origin: Origin
 
-  /// Where weights stood in a file that holds more.
+  /// The place of weights in a file that holds more.
   public struct Origin: Sendable {
-    /// Where they stood.
+    /// Their place.
     public let place: WeightsPlace
-    /// Where weights of other networks, or others of this, stand.
+    /// Places of other networks' weights, or of others of this one.
     public let others: [WeightsPlace]
-    /// What else is in the weights' dictionary, and not taken.
+    /// Names in the weights' dictionary that are not taken.
     public let leftOut: [String]
-    /// What the file calls the last layer, where that does not stand among the others.
+    /// The file's name of the last layer, where that does not stand among the others.
     public let head: String?
 
     init(_ choice: WeightsChoice, of all: [WeightsChoice], _ file: WeightsFile) {
@@ -47,7 +47,7 @@ public struct Weights {
     public var dataset: String?
     /// [height, width] of the images it was trained on; nil where they are not known.
     public var imageSize: [Int]?
-    /// How photographs are prepared for it; nil for the usual manner, and where that is not known.
+    /// Preparation of photographs for it; nil for the usual manner, and where that is not known.
     public var evaluation: EvaluationRecipe?
 
     /// Of a network that is trained on a data set.

@@ -2,17 +2,17 @@ import Compute
 import Formats
 import Models
 
-/// Where in a file a network's weights stand.
+/// The place of a network's weights in a file.
 public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
   /// The keys that lead to their dictionary, joined by dots; empty for the file's own. Nil for wherever they are.
   public var key: String?
-  /// What stands before all names, with its dot; empty for nothing. Nil for whatever it is.
+  /// The prefix of all names, with its dot; empty for none. Nil for whatever it is.
   public var prefix: String?
 
-  /// Anywhere, unless it is said.
+  /// A place; by default anywhere.
   public init(key: String? = nil, prefix: String? = nil) { (self.key, self.prefix) = (key, prefix) }
 
-  /// For example `under 'state_dict', named 'model.…'`.
+  /// Words for messages, for example `under 'state_dict', named 'model.…'`.
   public var description: String {
     let parts = [
       key.map { $0.isEmpty ? "" : "under '\(shortened($0))'" }, prefix.map { $0.isEmpty ? "" : "named '\(shortened($0))…'" },
@@ -25,7 +25,7 @@ public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
 public struct WeightsAmbiguity: Error, CustomStringConvertible {
   /// The file.
   public let path: String
-  /// Where the weights stand.
+  /// Places of the weights.
   public let places: [WeightsPlace]
 
   public var description: String {
@@ -35,14 +35,14 @@ public struct WeightsAmbiguity: Error, CustomStringConvertible {
 
 /// Tensors of a file that may be a network's.
 struct WeightsChoice {
-  /// Of the file's dictionaries.
+  /// Number of the dictionary among the file's.
   let dictionary: Int
   let place: WeightsPlace
   /// torchvision's names by those of the file.
   let names: [String: String]
-  /// Of tensors that can be read, by torchvision's names.
+  /// Shapes of the tensors that can be read, by torchvision's names.
   let shapes: [String: Shape]
-  /// What the file calls the last layer, where that does not stand among the other layers.
+  /// The file's name of the last layer, where that does not stand among the other layers.
   let head: String?
 
   /// Words in keys and names that tell moving averages of weights and networks that only help in training.
@@ -60,7 +60,7 @@ struct WeightsChoice {
       let found = TensorNames.prefixes(in: names)
       let wanted = place.prefix.map { prefix in names.contains { $0.hasPrefix(prefix) } ? [prefix] : [] } ?? found
       return wanted.map { prefix in
-        // What stands within it and is a network of its own is not this one's.
+        // A network of its own within this one is not part of it.
         let inner = found.filter { $0.count > prefix.count && $0.hasPrefix(prefix) }
         return WeightsChoice(dictionary, index, names, prefix: prefix, without: inner)
       }

@@ -44,7 +44,7 @@ struct Checkpoint {
   let dataset: String?
   /// Whether the file itself tells size and normalisation of the images.
   let tellsImages: Bool
-  /// How photographs are prepared for it; nil where that is not known.
+  /// Preparation of photographs for it; nil where that is not known.
   let evaluation: EvaluationRecipe?
   /// Height and width of the images that it is meant for, and whether it takes no others.
   let imageSize: (height: Int, width: Int)

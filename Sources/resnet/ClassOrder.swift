@@ -51,7 +51,7 @@ extension Checkpoint {
     return try inOrder(photographs, nil)
   }
 
-  /// In the order of the folders' names as text, unless that of numbers is asked for.
+  /// Takes the folders in the order of their names as text, unless that of numbers is asked for.
   private func inOrder(_ photographs: PhotographDataset, _ order: ClassOrder?) throws -> PhotographDataset {
     let folders = photographs.classes
     guard let byNumber = orderByNumber(folders) else {

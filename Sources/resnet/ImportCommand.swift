@@ -57,7 +57,7 @@ struct ImportCommand: ParsableCommand {
     if weights.description == nil { try describeImages(description) }
   }
 
-  /// How photographs are prepared for the network, as the options say, or else as the weights do.
+  /// Preparation of photographs for the network, as the options say, or else as the weights do.
   private func evaluation(of description: Weights.Description) throws -> EvaluationRecipe? {
     guard let size = imageSize.map({ [$0, $0] }) ?? description.imageSize else {
       guard let option = resizing.given else { return description.evaluation }

@@ -7,11 +7,11 @@ import OpenCLBackend
 /// Builds kernels that a driver has not built before in processes of their own: a driver that ends the process while it compiles ends
 /// none that holds anything, and of a CPU's driver, which compiles one kernel at a time, several work side by side.
 struct KernelBuilder {
-  /// What a process of ``BuildKernelsCommand`` is told.
+  /// The order to a process of ``BuildKernelsCommand``.
   struct Order: Codable {
     let job: KernelJob
     let isTuned: Bool
-    /// Which of the new kernels are its own: every `parts`-th from `part` on.
+    /// Its share of the new kernels: every `parts`-th from `part` on.
     let part, parts: Int
   }
 
@@ -27,7 +27,7 @@ struct KernelBuilder {
   /// - Throws: ``Failure`` where the driver ends the process; the exit code of a signal that came meanwhile.
   func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
     let known = cache?.knownKernels() ?? []
-    // To list the kernels of a deep network takes a while, so that of known work nothing is listed.
+    // Listing the kernels of a deep network takes a while: for known work nothing is listed.
     let key = try job.key(on: backend)
     if known.contains(key) { return }
     let kernels = try backend.kernels(of: job.run)
@@ -67,7 +67,7 @@ private struct Workers {
     let (process, input) = (Process(), Pipe())
     process.executableURL = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
     process.arguments = ["build-kernels", "--device", selector, "--math", math.rawValue]
-    // What the driver says last is not to drown in Swift's own report.
+    // Without Swift's own report the driver's last words are the last.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     // Without a place for temporary files only the driver's last words are lost.
     guard let file = tmpfile() ?? fopen("/dev/null", "r+") else {
@@ -116,7 +116,7 @@ private struct Workers {
     for (part, worker) in processes.enumerated() where !ended.contains(part) { throw death(of: worker, at: current[part]) }
   }
 
-  /// What to say of a process that the driver has ended.
+  /// Describes the end of a process that the driver has ended.
   private func death(of worker: (process: Process, errors: FileHandle), at kernel: String?) -> Failure {
     let code = worker.process.terminationStatus
     let how =
@@ -179,7 +179,7 @@ final class KernelProgress {
   /// Between two lines, and before the first: what is over at once is not worth one.
   private var pause: Duration { isTerminal ? .milliseconds(isShown ? 100 : 500) : .seconds(10) }
 
-  /// One more is being built.
+  /// Counts one more that is being built.
   func advance() {
     done += 1
     let now = ContinuousClock.now

@@ -32,7 +32,7 @@ struct KernelJob: Codable {
     try Summary.rehearse(model, images: Shape(images), options, training: training, on: backend)
   }
 
-  /// The same for as few images as need the same kernels: it takes less memory, and less time.
+  /// This job for as few images as need the same kernels: it takes less memory, and less time.
   func smallest(on backend: OpenCLBackend) throws -> KernelJob {
     let wanted = Set(try backend.kernels(of: run))
     var count = 2

@@ -30,7 +30,7 @@ struct KernelsCommand: ParsableCommand {
       traits.math = math
       builds += try OpenCLBackend.kernels(on: traits, of: networks)
     }
-    // Of operations on odd shapes one way each: sizes of work-groups change nothing about what a compiler makes of a kernel.
+    // One way is enough for each operation on odd shapes: sizes of work-groups change nothing about what a compiler makes of a kernel.
     var known = Set(builds.map(Self.kind))
     builds += try OpenCLBackend.kernels(on: gpu.traits, of: otherOperations).filter { known.insert(Self.kind($0)).inserted }
     let lines = Dictionary(grouping: builds) { "\($0.file) \($0.options)" }.values.map { same in
@@ -65,7 +65,7 @@ struct KernelsCommand: ParsableCommand {
     }
   }
 
-  /// All operations besides convolutions.
+  /// Runs all operations besides convolutions.
   private func otherOperations(on backend: OpenCLBackend) throws {
     for subject in Catalogue.small + Catalogue.half where subject.convolution == nil { try Conformance.run(subject, on: backend) }
   }

@@ -22,7 +22,7 @@ func printError(_ line: String) {
   writeToStandardError(cut + "\n")
 }
 
-/// Where standard error is closed or full, nobody is left to tell, but the exit code.
+/// Writes to standard error. Where that is closed or full, only the exit code can tell.
 func writeToStandardError(_ text: String) {
   do { try FileHandle.standardError.write(contentsOf: Data(text.utf8)) } catch { StandardError.lose() }
 }

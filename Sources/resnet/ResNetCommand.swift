@@ -61,7 +61,7 @@ struct ResNetCommand: ParsableCommand {
   private static func requireWrittenOutput() throws {
     var reason = fflush(stdout) == 0 ? 0 : errno
     if reason == 0 && ferror(stdout) != 0 {
-      // It failed earlier, and does so again unless there is room by now.
+      // A write has failed earlier, and fails again unless there is room by now.
       reason = write(STDOUT_FILENO, "\n", 1) == 1 ? EIO : errno
     }
     if reason == EPIPE { Glibc.exit(128 + SIGPIPE) }

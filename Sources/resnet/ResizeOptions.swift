@@ -29,12 +29,12 @@ struct ResizeOptions: ParsableArguments {
     if !recipe.isPossible { throw ValidationError("--crop-fraction \(cropFraction ?? 0): it must be above 0 and at most 1") }
   }
 
-  /// What the options say.
+  /// The recipe of the options.
   private var recipe: EvaluationRecipe {
     EvaluationRecipe(resize: resize, cropFraction: cropFraction, interpolation: interpolation)
   }
 
-  /// What the options say, and where they do not, what is known of a network.
+  /// The recipe of the options, and where they say nothing, the one that is known of a network.
   /// - Parameters:
   ///   - known: how its photographs are prepared; nil where nothing says it.
   ///   - trained: height and width of its images; nil where they are not known.

@@ -38,7 +38,8 @@ struct TuneOption: ParsableArguments {
   ///   - buildsSample: false where the work's kernels are built ahead; see ``DeviceOption``.
   ///   - weights: what is going to be computed, and its multiply-accumulates.
   func backend(
-    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, buildsSample: Bool = true, for weights: () throws -> [ConvolutionWork: Double]
+    _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, buildsSample: Bool = true,
+    for weights: () throws -> [ConvolutionWork: Double]
   ) throws -> any Backend {
     var table: TuningTable?
     if let tune, !device.isReference {

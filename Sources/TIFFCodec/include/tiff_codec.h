@@ -10,7 +10,7 @@
 /* A TIFF file in memory, at its first image. */
 typedef struct tiff_codec tiff_codec;
 
-/* What a file says of its first image. */
+/* A file's description of its first image. */
 struct tiff_codec_header {
   uint32_t width, height;
   /* Tag 274; 0 where there is none. */
