@@ -24,6 +24,12 @@ public enum PoCLCache {
     return Replacement(usual: usual, own: own)
   }()
 
+  /// The folder that PoCL takes.
+  package static var folder: String {
+    _ = replacement
+    return usualFolder { name in getenv(name).map { String(cString: $0) } }
+  }
+
   /// The folder that PoCL takes by itself, from 1.0 on.
   /// - Parameter environment: the value of a variable; nil where it is not set.
   package static func usualFolder(_ environment: (String) -> String?) -> String {

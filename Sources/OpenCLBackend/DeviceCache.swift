@@ -75,6 +75,9 @@ public final class DeviceCache {
     }
   }
 
+  /// Whether anything can be kept; a warning says why not.
+  package var canKeep: Bool { makeFolder() }
+
   // MARK: Kernels
 
   private var kernelsPath: String { "\(path)/kernels" }

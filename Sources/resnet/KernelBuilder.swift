@@ -1,5 +1,6 @@
 import ArgumentParser
 import Compute
+import Formats
 import Foundation
 import OpenCL
 import OpenCLBackend
@@ -11,8 +12,10 @@ struct KernelBuilder {
   struct Order: Codable {
     let job: KernelJob
     let isTuned: Bool
-    /// Its share of the new kernels: every `parts`-th from `part` on.
-    let part, parts: Int
+    /// The number of the process.
+    let part: Int
+    /// The kernels that it builds, as ``DeviceCache`` names them.
+    let kernels: [String]
   }
 
   let device: Device
@@ -26,31 +29,34 @@ struct KernelBuilder {
   /// - Parameter backend: the device, opened as the command will use it.
   /// - Throws: ``Failure`` where the driver ends the process; the exit code of a signal that came meanwhile.
   func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
-    let known = cache?.knownKernels() ?? []
+    // Where nothing can be kept nobody knows what is new; a driver that keeps nothing by itself would then build everything twice.
+    let isPoCL = try device.platform.isPoCL
+    guard isPoCL || cache?.canKeep == true else { return }
+    // PoCL's own files may have been cleared.
+    let known = isPoCL && !InputFile.exists(PoCLCache.folder) ? [] : cache?.knownKernels() ?? []
     // Listing the kernels of a deep network takes a while: for known work nothing is listed.
     let key = try job.key(on: backend)
     if known.contains(key) { return }
     let kernels = try backend.kernels(of: job.run)
     let new = kernels.filter { !known.contains(DeviceCache.key(of: $0)) }
-    // Without a cache nobody knows what is new; a driver that keeps nothing by itself would then build everything twice.
-    guard try cache != nil || device.platform.isPoCL else { return }
-    if !new.isEmpty { try build(new, of: job, for: backend) }
-    cache?.remember(new.map(DeviceCache.key) + [key])
+    if try new.isEmpty || build(new, of: job, for: backend) { cache?.remember(new.map(DeviceCache.key) + [key]) }
   }
 
-  private func build(_ new: [KernelBuild], of job: KernelJob, for backend: OpenCLBackend) throws {
-    let parts = try device.kind == .cpu ? max(1, min(device.computeUnits, new.count / 4, 16)) : 1
+  /// An estimate of the memory of a compiler, bytes.
+  private static let bytesOfCompiler = 512 << 20
+
+  /// - Returns: whether all were built.
+  private func build(_ new: [KernelBuild], of job: KernelJob, for backend: OpenCLBackend) throws -> Bool {
+    let most = max(1, min(new.count / 4, 16, HostMemory.available() / Self.bytesOfCompiler))
+    let parts = try device.kind == .cpu ? min(device.computeUnits, most) : 1
     let order = try job.smallest(on: backend)
+    let keys = new.map(DeviceCache.key)
     var workers = Workers(count: new.count, on: backend.name)
-    for part in 0..<parts { try workers.start(Order(job: order, isTuned: isTuned, part: part, parts: parts), selector, math) }
-    try workers.wait()
-  }
-
-  /// The kernels of an order, in a process of its own.
-  static func kernels(of order: Order, on backend: OpenCLBackend, _ cache: DeviceCache?) throws -> Set<KernelBuild> {
-    let known = cache?.knownKernels() ?? []
-    let new = try backend.kernels(of: order.job.run).filter { !known.contains(DeviceCache.key(of: $0)) }
-    return Set(new.enumerated().filter { $0.offset % order.parts == order.part }.map(\.element))
+    for part in 0..<parts {
+      let own = keys.enumerated().filter { $0.offset % parts == part }.map(\.element)
+      try workers.start(Order(job: order, isTuned: isTuned, part: part, kernels: own), selector, math)
+    }
+    return try workers.wait()
   }
 }
 
@@ -78,23 +84,35 @@ private struct Workers {
     // Foundation closes the pipe that it is given, so each process gets a descriptor of its own.
     let output = FileHandle(fileDescriptor: dup(said.fileHandleForWriting.fileDescriptor), closeOnDealloc: true)
     (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
-    try process.run()
-    try output.close()
-    try input.fileHandleForWriting.write(contentsOf: JSONEncoder().encode(order))
-    try input.fileHandleForWriting.close()
-    processes.append((process, errors))
+    do {
+      try process.run()
+      processes.append((process, errors))
+      try output.close()
+      try input.fileHandleForWriting.write(contentsOf: JSONEncoder().encode(order))
+      try input.fileHandleForWriting.close()
+    } catch {
+      terminate()
+      throw Failure("cannot start a process to build kernels in: \(error)")
+    }
   }
 
+  private func terminate() { for (process, _) in processes where process.isRunning { process.terminate() } }
+
   /// Waits for all, and shows how far they are.
-  func wait() throws {
+  /// - Returns: whether each built all its kernels; what kept one from it, the program meets again by itself.
+  func wait() throws -> Bool {
     try said.fileHandleForWriting.close()
     let progress = KernelProgress(total: count)
     var rest = ""
-    var (current, ended): ([Int: String], Set<Int>) = ([:], [])
+    var (current, ended, failed): ([Int: String], Set<Int>, Bool) = ([:], [], false)
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while case let count = read(said.fileHandleForReading.fileDescriptor, &buffer, buffer.count), count != 0 {
-      if count < 0 && errno != EINTR { break }
-      if Signals.pending != nil { for (process, _) in processes { process.terminate() } }
+    var waiting = pollfd(fd: said.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+    while true {
+      if Signals.pending != nil { terminate() }
+      // A signal is noticed within a fifth of a second, however long a kernel takes.
+      if poll(&waiting, 1, 200) <= 0 { continue }
+      let count = read(waiting.fd, &buffer, buffer.count)
+      if count == 0 || (count < 0 && errno != EINTR) { break }
       if count < 0 { continue }
       rest += String(decoding: buffer[..<count], as: UTF8.self)
       var lines = rest.split(separator: "\n", omittingEmptySubsequences: false)
@@ -102,8 +120,9 @@ private struct Workers {
       for line in lines {
         let words = line.split(separator: " ", maxSplits: 1)
         guard words.count == 2, let part = Int(words[0]) else { continue }
-        if words[1] == BuildKernelsCommand.end {
+        if words[1] == BuildKernelsCommand.end || words[1] == BuildKernelsCommand.failure {
           ended.insert(part)
+          failed = failed || words[1] == BuildKernelsCommand.failure
         } else {
           current[part] = String(words[1])
           progress.advance()
@@ -114,6 +133,7 @@ private struct Workers {
     for (process, _) in processes { process.waitUntilExit() }
     if Signals.pending != nil { throw Signals.exitCode }
     for (part, worker) in processes.enumerated() where !ended.contains(part) { throw death(of: worker, at: current[part]) }
+    return !failed
   }
 
   /// Describes the end of a process that the driver has ended.
@@ -136,8 +156,8 @@ struct BuildKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "build-kernels", abstract: "Build kernels as standard input says.", shouldDisplay: false)
 
-  /// The last line of a process that has come to its end.
-  static let end = "end"
+  /// The last line of a process: it has built all its kernels, or something kept it from that.
+  static let (end, failure) = ("end", "failure")
 
   @OptionGroup var device: DeviceOption
 
@@ -148,17 +168,17 @@ struct BuildKernelsCommand: ParsableCommand {
       KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())
     let place = try device.openCLDevices()[0]
     let backend = try device.openCLBackend(place, table: order.isTuned ? nil : TuningTable())
-    let cache = try userCache(of: place)
     do {
-      try backend.build(KernelBuilder.kernels(of: order, on: backend, cache), of: order.job.run) { kernel in
-        print("\(order.part) \(kernel)")
-      }
+      let wanted = Set(order.kernels)
+      let kernels = try backend.kernels(of: order.job.run).filter { wanted.contains(DeviceCache.key(of: $0)) }
+      try backend.build(Set(kernels), of: order.job.run) { print("\(order.part) \($0)") }
       try backend.finish()
+      print("\(order.part) \(Self.end)")
     } catch {
       // The process that waits meets the same, and says it.
       printError("\(error)")
+      print("\(order.part) \(Self.failure)")
     }
-    print("\(order.part) \(Self.end)")
   }
 }
 
