@@ -1,4 +1,5 @@
 import COpenCL
+import Glibc
 
 /// An OpenCL implementation installed on this machine, for example PoCL or a vendor's driver.
 public struct Platform: Hashable, @unchecked Sendable {
@@ -13,6 +14,8 @@ public struct Platform: Hashable, @unchecked Sendable {
 
   private static func find() throws(OpenCLError) -> [Platform] {
     _ = PoCLCache.replacement  // Before PoCL is loaded.
+    // PoCL's compiler looks for the linker there, and ends the process where it finds none.
+    setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 0)
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
     if code == platformNotFound || (code == CL_SUCCESS && count == 0) { return [] }

@@ -45,6 +45,8 @@ package struct DeviceTraits {
   /// Registers that a work-item of a tiled product may take, by the estimate of `TiledPlan.Tile.registers`, before it spills. Intel's
   /// GPUs have 128 in all, others twice that.
   package var tileRegisters: Int
+  /// Registers that a sum takes, by the same estimate, where activations are float16: Intel's compiler needs more to convert them.
+  package var halfSumRegisters: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
   /// Bytes of the largest buffer.
@@ -82,6 +84,7 @@ package struct DeviceTraits {
     localMemory: Int, largestBuffer: Int, nativeWidth: Int, isIntelGPU: Bool = false
   ) {
     tileRegisters = isIntelGPU ? 80 : 120
+    halfSumRegisters = isIntelGPU ? 2 : 1
     (self.isCPU, self.matrixInstructions, self.computeUnits) = (isCPU, matrixInstructions, computeUnits)
     (self.largestGroup, self.localMemory, self.largestBuffer) = (largestGroup, localMemory, largestBuffer)
     self.kernelClass = kernelClass ?? (isCPU ? .registerTiled : .localTiled)

@@ -45,6 +45,8 @@ struct TiledPlan: Hashable {
   let isPlain: Bool
   /// Whether the rows of the result follow one another.
   let isDense: Bool
+  /// Registers that a sum takes, by the estimate of `Tile.registers`.
+  let sumRegisters: Int
   /// Groups that share the depth, and how much of it each takes: a multiple of the tile's.
   let splits, part: Int
 
@@ -74,6 +76,7 @@ struct TiledPlan: Hashable {
     self.isTransposed = isTransposed
     width = columns % 4 == 0 ? 4 : 1
     inputWidth = problem.groupC % 4 == 0 ? width : 1
+    sumRegisters = storage == .float16 ? traits.halfSumRegisters : 1
     isPlain = problem.isPlain
     isDense = isTransposed || problem.isDense
 
@@ -88,7 +91,8 @@ struct TiledPlan: Hashable {
     var best: (cost: Double, tile: Tile, splits: Int)?
     for (tile, efficiency) in candidates.isEmpty ? Self.tiles : candidates {
       let tile = tile.rounding(factors)
-      guard tile.suits(factors, traits), tile.registers(inputWidth, factors) <= traits.tileRegisters else { continue }
+      guard tile.suits(factors, traits), tile.registers(inputWidth, factors, sumRegisters) <= traits.tileRegisters
+      else { continue }
       let (cost, splits) = cost(tile, efficiency)
       if cost < best?.cost ?? .infinity { best = (cost, tile, splits) }
     }
@@ -147,7 +151,7 @@ struct TiledPlan: Hashable {
   func withGroups(of items: Int, _ traits: DeviceTraits) -> TiledPlan? {
     let smaller = Self.tiles.map { $0.tile.rounding(factors) }.first {
       $0.items <= items && part % $0.depth == 0 && $0.suits(factors, traits)
-        && $0.registers(inputWidth, factors) <= traits.tileRegisters
+        && $0.registers(inputWidth, factors, sumRegisters) <= traits.tileRegisters
     }
     guard let smaller else { return nil }
     var plan = self
@@ -187,11 +191,13 @@ extension TiledPlan.Tile {
 
   /// An estimate of the registers that an item's sums and the loads of the next slice take, from what compilers of GPUs make of the
   /// kernel. Matrix instructions have tiles that were tried by themselves.
-  /// - Parameter inputWidth: values of x loaded at a time.
-  func registers(_ inputWidth: Int, _ factors: TiledPlan.Factors) -> Int {
+  /// - Parameters:
+  ///   - inputWidth: values of x loaded at a time.
+  ///   - sumRegisters: registers that a sum takes.
+  func registers(_ inputWidth: Int, _ factors: TiledPlan.Factors, _ sumRegisters: Int) -> Int {
     guard factors == .float32 else { return 0 }
     let loads = rows * depth / inputWidth / items
-    return itemRows * itemColumns + loads * (inputWidth == 1 ? 8 : 24)
+    return itemRows * itemColumns * sumRegisters + loads * (inputWidth == 1 ? 8 : 24)
   }
 
   /// Bytes of local memory.

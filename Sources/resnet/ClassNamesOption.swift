@@ -24,9 +24,10 @@ struct ClassNamesOption: ParsableArguments {
     guard file.byteCount <= count * (Self.longestName + 2) else {
       throw Failure("\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(count)) classes")
     }
-    guard let names = textLines(try file.read()) else {
+    guard var names = textLines(try file.read()) else {
       throw Failure("\(path) is not a text file in UTF-8: one class name a line is needed")
     }
+    while names.count > count, names.last?.allSatisfy(\.isWhitespace) == true { names.removeLast() }
     guard names.count == count else {
       throw Failure(
         "\(path) names \(grouped(names.count)) classes, one a line, and the network has \(grouped(count))")

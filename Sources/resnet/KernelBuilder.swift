@@ -164,8 +164,13 @@ struct BuildKernelsCommand: ParsableCommand {
   func run() throws {
     // Ctrl-C is for the process that waits.
     signal(SIGINT, SIG_IGN)
-    let order = try JSONDecoder().decode(
-      KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())
+    let order: KernelBuilder.Order
+    do {
+      order = try JSONDecoder().decode(KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())
+    } catch { throw Failure("standard input is no order to build kernels: `resnet train` and others give it by themselves") }
+    guard order.job.images.count == 4, order.job.images.allSatisfy({ (1...1 << 20).contains($0) }) else {
+      throw Failure("images of \(order.job.images) are no batch [N,H,W,C]")
+    }
     let place = try device.openCLDevices()[0]
     let backend = try device.openCLBackend(place, table: order.isTuned ? nil : TuningTable())
     do {

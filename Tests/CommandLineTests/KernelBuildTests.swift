@@ -19,14 +19,14 @@ import Testing
     }
   }
 
-  @Test func driverThatEndsTheProcessIsReported() throws {
+  @Test(arguments: ["cross_entropy.cl", "convolution.cl"]) func driverThatEndsTheProcessIsReported(file: String) throws {
     // Clang ends the process over this line: PoCL's compiler is part of it.
-    try withKernels("cross_entropy.cl", adding: "#pragma clang __debug crash") { kernels in
+    try withKernels(file, adding: "#pragma clang __debug crash") { kernels in
       try withTemporaryFolder { folder in
         let result = try Program.run(Self.train, environment: ["RESNET_KERNELS": kernels], in: folder)
         #expect(result.code == 1 && !result.wasKilled)
         #expect(result.complaint.contains("the driver ended the process (signal"), "\(result.err)")
-        #expect(result.complaint.contains("while it compiled cross_entropy.cl"), "\(result.err)")
+        #expect(result.complaint.contains("while it compiled \(file)"), "\(result.err)")
         #expect(result.err.split(separator: "\n").count == 1, "\(result.err)")
         #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).allSatisfy { $0 == "runs" }, "nothing was begun")
         // The same for a command whose kernels are not known in advance.
