@@ -163,7 +163,7 @@ import Testing
     try withTemporaryFolder { folder in
       for name in [
         "train/a/1.jpg", "train/a/2.png", "train/a/3.jpg", "train/b/1.jpg", "train/c/1.jpg", "train/c/2.jpg", "val/a/1.jpg",
-        "val/b/1.jpg", "val/c/1.jpg", "train/b/1.gif",
+        "val/b/1.jpg", "val/c/1.jpg", "train/b/1.heic",
       ] {
         let path = "\(folder)/\(name)"
         try FileManager.default.createDirectory(
@@ -177,7 +177,7 @@ import Testing
       #expect(
         photographs.prefix(4).items.map(\.label) == [0, 1, 2, 0] && photographs.prefix(4).items.map(\.sample) == [0, 3, 4, 1])
       #expect(photographs.prefix(5).items.map(\.sample) == [0, 3, 4, 1, 5] && photographs.prefix(6).items == photographs.items)
-      #expect(photographs.ignored == ["\(folder)/train/b/1.gif"])
+      #expect(photographs.ignored == ["\(folder)/train/b/1.heic"])
       // What the folder holds is told by names and labels, whatever part of it is used and wherever it lies.
       let contents = try #require(photographs.contents)
       #expect(contents.count == 6 && photographs.prefix(2).contents == contents)
