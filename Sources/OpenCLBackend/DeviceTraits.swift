@@ -83,7 +83,7 @@ package struct DeviceTraits {
     isCPU: Bool, _ kernelClass: KernelClass? = nil, matrixInstructions: MatrixInstructions, computeUnits: Int, largestGroup: Int,
     localMemory: Int, largestBuffer: Int, nativeWidth: Int, isIntelGPU: Bool = false
   ) {
-    tileRegisters = isIntelGPU ? 80 : 120
+    tileRegisters = isIntelGPU ? 72 : 120
     halfSumRegisters = isIntelGPU ? 2 : 1
     (self.isCPU, self.matrixInstructions, self.computeUnits) = (isCPU, matrixInstructions, computeUnits)
     (self.largestGroup, self.localMemory, self.largestBuffer) = (largestGroup, localMemory, largestBuffer)
