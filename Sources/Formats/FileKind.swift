@@ -70,7 +70,7 @@ public enum FileKind: Sendable, CaseIterable {
   /// The message for a file of this kind where another is wanted, without the file's name.
   public func refusal(_ wanted: Wanted) -> String { "this is \(told(where: wanted, not: wanted.rawValue))" }
 
-  /// Its name and what to do, for example `a tar archive: unpack it first`.
+  /// The name of the kind and what to do, for example `a tar archive: unpack it first`.
   /// - Parameters:
   ///   - wanted: what is looked for.
   ///   - other: what it is not, where that is to be said.

@@ -121,7 +121,7 @@ extension Unpickler {
       guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7) else { throw wrong }
       for value in [arguments[0]] + (version == 3 ? [arguments[6]] : []) {
         switch value {
-        // Its type is not read.
+        // The tensor is of a type that is not read.
         case .opaque, .unknown: return stack.append(.unread("a tensor made of \(value.kind)"))
         default: break
         }

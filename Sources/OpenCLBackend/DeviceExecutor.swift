@@ -128,7 +128,7 @@ final class DeviceExecutor: Executor {
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) throws {
     try CLBlastParameters.prepare(device, traits)
     let (m, n, k) = (product.m, product.n, product.k)
-    // Of the kernels that CLBlast runs, the event is the last one's.
+    // CLBlast runs several kernels and gives the event of the last one.
     let before = try profiler == nil ? nil : queue.marker()
     var handle: cl_command_queue? = queue.handle
     var event: cl_event?

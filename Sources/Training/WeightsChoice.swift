@@ -131,7 +131,7 @@ struct WeightsChoice {
         + "'layer1.0.conv1.weight' … were expected, those of torchvision, timm or transformers, whatever stands before them")
   }
 
-  /// What is there, where no tensors are.
+  /// A description of a place that holds no tensors.
   private static func other(_ dictionaries: [TensorDictionary]) -> String {
     let found = dictionaries.flatMap(\.entries).compactMap { entry -> String? in
       if case .other(let kind) = entry.value { "'\(shortened(entry.name))' is \(kind)" } else { nil }

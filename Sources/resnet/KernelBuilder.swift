@@ -29,7 +29,7 @@ struct KernelBuilder {
   /// - Parameter backend: the device, opened as the command will use it.
   /// - Throws: ``Failure`` where the driver ends the process; the exit code of a signal that came meanwhile.
   func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
-    // Where nothing can be kept nobody knows what is new; a driver that keeps nothing by itself would then build everything twice.
+    // A driver that keeps nothing by itself would build everything twice where this program can keep nothing either.
     let isPoCL = try device.platform.isPoCL
     guard isPoCL || cache?.canKeep == true else { return }
     // PoCL's own files may have been cleared.
