@@ -26,9 +26,16 @@ extension OpenCLBackend {
   /// Makes sure that a convolution's kernels build. Where one does not, simpler kernels take over for good.
   /// - Throws: ``KernelBuildFailure`` where not even the simplest build.
   func requireKernels(for work: ConvolutionWork) throws {
-    guard let device = deviceExecutor, fallsBack else { return }
+    guard fallsBack else { return }
     let wanted = choice(for: work)
-    if checked.contains(CheckedWork(work: work, choice: wanted, math: traits.math)) { return }
+    let key = CheckedWork(work: work, choice: wanted, math: traits.math)
+    if checked.contains(key) { return }
+    guard let device = deviceExecutor else {
+      // Enqueuing it asks for the same kernels again.
+      checked.insert(key)
+      if listsTrials { try enqueue(work) }
+      return
+    }
     let simpler = [traits.kernelClass == .localTiled ? .tiled : .direct, .plain].map { ConvolutionChoice($0) }
     var refusal: KernelBuildFailure?
     for choice in [wanted, nil] + simpler where choice != wanted || refusal == nil {

@@ -14,7 +14,7 @@ extension OpenCLBackend {
 
   /// The kernels that work would need on this device, with its tuning.
   package func kernels(of work: (OpenCLBackend) throws -> Void) rethrows -> [KernelBuild] {
-    let lister = KernelLister()
+    let lister = KernelLister(listsTrials: true)
     try work(OpenCLBackend(name, traits, lister, alignment: alignment, tuning: tuning))
     return lister.specialisations.map(KernelBuild.init)
   }

@@ -24,7 +24,10 @@ final class KernelLister: Executor {
   /// Answers how large work-groups may be; nil to take every group for possible.
   private let device: DeviceExecutor?
 
-  init(for device: DeviceExecutor? = nil) { self.device = device }
+  /// Whether kernels are listed that a device builds only to find out whether it can.
+  let listsTrials: Bool
+
+  init(for device: DeviceExecutor? = nil, listsTrials: Bool = false) { (self.device, self.listsTrials) = (device, listsTrials) }
 
   let memory = MemoryUse()
   var memoryLimit: Int { .max }

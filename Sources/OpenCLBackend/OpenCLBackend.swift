@@ -91,6 +91,9 @@ public final class OpenCLBackend: ShardBackend {
   /// The device behind; nil where kernels are only listed.
   var deviceExecutor: DeviceExecutor? { executor as? DeviceExecutor }
 
+  /// Whether commands go to a list that has the kernels of trials, too.
+  var listsTrials: Bool { (executor as? KernelLister)?.listsTrials == true }
+
   // MARK: Memory
 
   public func allocate(byteCount: Int) throws -> any Storage { try executor.allocate(byteCount: byteCount) }
