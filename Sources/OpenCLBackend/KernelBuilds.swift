@@ -7,7 +7,7 @@ extension OpenCLBackend {
   package static func kernels(
     on traits: DeviceTraits, of work: (OpenCLBackend) throws -> Void
   ) rethrows -> [KernelBuild] {
-    let lister = KernelLister()
+    let lister = KernelLister(listsTrials: true)
     try work(OpenCLBackend("list of kernels", traits, lister, alignment: 128))
     return lister.specialisations.map(KernelBuild.init)
   }
