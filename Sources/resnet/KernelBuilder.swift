@@ -52,13 +52,24 @@ struct KernelBuilder {
     let most = max(1, min(new.count / 4, 16, HostMemory.available() / Self.bytesOfCompiler))
     let parts = try device.kind == .cpu ? min(device.computeUnits, most) : 1
     let order = try job.smallest(on: backend)
-    let keys = new.map(DeviceCache.key)
     var workers = Workers(count: new.count, on: backend.name)
-    for part in 0..<parts {
-      let own = keys.enumerated().filter { $0.offset % parts == part }.map(\.element)
-      try workers.start(Order(job: order, isTuned: isTuned, part: part, kernels: own), selector, math)
+    for (part, kernels) in Self.shares(of: new, parts).enumerated() {
+      let order = Order(job: order, isTuned: isTuned, part: part, kernels: kernels.map(DeviceCache.key))
+      try workers.start(order, selector, math)
     }
     return try workers.wait()
+  }
+
+  /// Deals kernels out to processes, about as many to each. Kernels of one program stay together, so that it is compiled once.
+  static func shares(of kernels: [KernelBuild], _ parts: Int) -> [[KernelBuild]] {
+    var shares = [[KernelBuild]](repeating: [], count: parts)
+    let programs = Dictionary(grouping: kernels.indices) { [kernels[$0].file, kernels[$0].options] }
+    // The largest first; among equals the order of the list, so that the result is always the same.
+    for program in programs.values.sorted(by: { ($1.count, $0[0]) < ($0.count, $1[0]) }) {
+      let part = shares.indices.min { shares[$0].count < shares[$1].count }!
+      shares[part] += program.map { kernels[$0] }
+    }
+    return shares.filter { !$0.isEmpty }
   }
 }
 
