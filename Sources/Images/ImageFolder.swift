@@ -39,6 +39,9 @@ public struct ImageFolder: Sendable, Hashable {
   /// - Throws: a ``Failure`` that names the folder that is missing, cannot be read, has no classes, or is of a class without images.
   public init(_ path: String) throws {
     let classes = try Self.folders(path)
+    if let lost = Self.sorted(try Folder.entries(path)).first(where: { !Self.isHidden($0) && Self.leadsNowhere("\(path)/\($0)") }) {
+      throw Failure("\(path)/\(lost): a symbolic link that leads nowhere, perhaps a class: mend it or remove it")
+    }
     guard !classes.isEmpty else { throw Failure("\(path): no folders in it, of which each class needs one") }
     var (samples, ignored) = ([Sample](), [String]())
     for (label, name) in classes.enumerated() {
@@ -143,6 +146,12 @@ public struct ImageFolder: Sendable, Hashable {
   /// What tells a folder from every other.
   struct Identity: Hashable {
     let device, file: UInt
+  }
+
+  /// Whether a path is that of a symbolic link to what is not there.
+  private static func leadsNowhere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK && access(path, F_OK) != 0 && errno == ENOENT
   }
 
   private static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {

@@ -190,6 +190,17 @@ import Testing
     }
   }
 
+  /// A class that is a link to what is no longer there does not vanish from the others' numbers.
+  @Test func aClassThatLeadsNowhereIsRefused() throws {
+    try withTemporaryFolder { folder in
+      try make(folder, ["set/a/0.jpg", "set/c/2.jpg"])
+      try FileManager.default.createSymbolicLink(atPath: folder + "/set/b", withDestinationPath: folder + "/elsewhere")
+      #expect(failureMessage { _ = try ImageFolder(folder + "/set") }.contains("/set/b: a symbolic link that leads nowhere"))
+      try make(folder, ["elsewhere/1.jpg"])
+      #expect(try ImageFolder(folder + "/set").classes == ["a", "b", "c"])
+    }
+  }
+
   /// 2³⁰ ways lead to the last of these folders.
   @Test func foldersThatAreReachedAgainCountOnce() throws {
     try withTemporaryFolder { folder in
