@@ -15,10 +15,24 @@ struct ClassNamesOption: ParsableArguments {
 
   func validate() throws { try requirePaths(["--class-names": classNames]) }
 
+  /// The names in the file; nil where none was given. Standard error tells where they replace others.
+  /// - Parameters:
+  ///   - count: the number of classes.
+  ///   - known: what the weights call their classes; nil where they do not tell.
+  ///   - path: the file of the weights.
+  /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
+  func names(ofClasses count: Int, insteadOf known: [String]?, of path: String) throws -> [String]? {
+    let names = try names(ofClasses: count)
+    if let names, let known, known.map(Name.init) != names.map(Name.init) {
+      printError("\(path) calls its classes \(listed(known)): --class-names calls them \(listed(names))")
+    }
+    return names
+  }
+
   /// The names in the file; nil where none was given.
   /// - Parameter count: the number of classes.
   /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
-  func names(ofClasses count: Int) throws -> [String]? {
+  private func names(ofClasses count: Int) throws -> [String]? {
     guard let path = classNames else { return nil }
     let file = try InputFile(path)
     guard file.byteCount <= count * (Self.longestName + 2) else {

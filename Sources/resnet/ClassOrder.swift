@@ -12,6 +12,11 @@ enum ClassOrder: String, CaseIterable, ExpressibleByArgument {
 }
 
 extension Checkpoint {
+  /// The classes' names that an option gives; nil where it gives none.
+  func names(from option: ClassNamesOption) throws -> [String]? {
+    try option.names(ofClasses: classes.count, insteadOf: namesClasses ? classes : nil, of: path)
+  }
+
   /// Photographs whose labels are numbers of this network's outputs: by the names of the folders, where those of the outputs are known,
   /// else in the folders' order. What was guessed is said on standard error.
   /// - Parameters:

@@ -113,7 +113,7 @@ struct EvaluateCommand: ParsableCommand {
       from: data, imageSize: imageSize ?? checkpoint.imageSize.height, damaged: damaged ?? .fail)
     reportIgnored(images)
     try checkpoint.check(images, at: data)
-    let names = try classNames.names(ofClasses: checkpoint.classes.count)
+    let names = try checkpoint.names(from: classNames)
     if let photographs = images as? PhotographDataset, let source {
       let labelled = try checkpoint.labelled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
       let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue

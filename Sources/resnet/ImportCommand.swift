@@ -42,7 +42,8 @@ struct ImportCommand: ParsableCommand {
     try requireOther("--output", output, than: [input, classNames.classNames])
     try about(input) { try model.store.check(weights.tensors) }
     var description = try weights.description(as: model.configuration)
-    description.classes = try classNames.names(ofClasses: model.configuration.classes) ?? description.classes
+    description.classes =
+      try classNames.names(ofClasses: model.configuration.classes, insteadOf: description.classes, of: input) ?? description.classes
     if let given = try normalization.normalization() {
       guard given.fits(channels: model.configuration.channels) else {
         throw usageError(

@@ -98,7 +98,7 @@ struct PredictCommand: ParsableCommand {
 
   private func classify(_ checkpoint: Checkpoint) throws {
     let normalization = try normalization(of: checkpoint)
-    let classes = try classNames.names(ofClasses: checkpoint.classes.count) ?? checkpoint.classes
+    let classes = try checkpoint.names(from: classNames) ?? checkpoint.classes
     let (paths, ignored) = try ImageFiles.find(images)
     reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }

@@ -148,6 +148,12 @@ import Testing
         "import plain.safetensors --model resnet8 --class-names names.txt --output named.safetensors", in: folder)
       #expect(imported.code == 0 && imported.err.isEmpty, "\(imported.err)")
       #expect(try classes("--checkpoint named.safetensors") == names.map(JSON.string))
+      // Other names than those that are known are taken, and it is said.
+      try Data("x\ny\nz\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/other.txt"))
+      let renamed = try run(
+        "import named.safetensors --class-names other.txt --output renamed.safetensors", in: folder)
+      #expect(renamed.code == 0 && renamed.complaint.contains("--class-names calls them x, y, z"), "\(renamed.err)")
+      #expect(try classes("--checkpoint renamed.safetensors") == ["x", "y", "z"].map(JSON.string))
       #expect(try run("export named.safetensors --output named.onnx", in: folder).code == 0)
       #expect(try classes("--checkpoint named.onnx") == names.map(JSON.string))
 
