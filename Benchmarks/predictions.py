@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Whether `resnet predict` says of photographs what PyTorch does: a network of torchvision with random weights and torchvision's
-evaluation transform on Pillow, against the same weights in this project, with every test-time augmentation.
+"""Checks that `resnet predict` classifies photographs as PyTorch does. A network of torchvision with random weights and
+torchvision's evaluation transform on Pillow are compared with the same weights in this project, for every test-time augmentation.
 
-Photographs are made as in loader.py, in several sizes. Prints the largest difference of a probability and the largest probability,
-for each augmentation; the exit code is 1 where a difference is above 0.001.
+Photographs are made as in loader.py, in several sizes. For each augmentation, the script prints the largest difference of a
+probability and the largest probability. The exit code is 1 if a difference is above 0.001.
 Needs: pip install torch torchvision
 """
 
@@ -30,7 +30,8 @@ NORMALISE = transforms.Compose(
 
 
 def network(name, images):
-    """Random weights, statistics of these images, and logits that are neither all alike nor far apart."""
+    """Returns a network with random weights, running statistics of these images, and logits that are neither all alike nor
+    far apart."""
     torch.manual_seed(0)
     model = torchvision.models.get_model(name, weights=None)
     randomise_normalisation(model, images)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What the kernels cost on an NVIDIA GPU before any of them runs: registers, spills, local memory and occupancy, without a GPU.
+"""Reports the kernels' registers, spills, local memory and occupancy on an NVIDIA GPU, before any of them runs and without a GPU.
 
-Compiles OpenCL C to PTX with clang and libclc, and that to machine code with ptxas. The driver's own compiler is another one, but it
-ends in the same ptxas: expect the same magnitudes and not the same numbers. A PROFILE is what `resnet bench model … --profile --json`
-printed, or the file of gpu_check.py: the kernels of a training step as they were specialised. A kernel can also be named with its
-constants, 'batch_norm.cl normalise -DVW=4 -DRELU=1'; without arguments, every kernel is compiled with its defaults. RESNET_KERNELS names
-another folder of kernels.
+Compiles OpenCL C to PTX with clang and libclc, and PTX to machine code with ptxas. The driver has another compiler, but it
+ends in the same ptxas: expect the same magnitudes, not the same numbers. A PROFILE is the output of
+`resnet bench model … --profile --json`, or the file of gpu_check.py; it contains the kernels of a training step as they were
+specialized. A kernel can also be named with its constants: 'batch_norm.cl normalise -DVW=4 -DRELU=1'. Without arguments,
+every kernel is compiled with its defaults. RESNET_KERNELS names another folder of kernels.
 
 Needs: apt-get install clang-15 libclc-15 (or a later pair); pip install nvidia-cuda-nvcc-cu12
 """
@@ -24,19 +24,19 @@ import sys
 import sysconfig
 import tempfile
 
-# As for `resnet`, kernels may come from another folder.
+# RESNET_KERNELS selects another folder of kernels, as it does for `resnet`.
 KERNELS = pathlib.Path(os.environ.get("RESNET_KERNELS", pathlib.Path(__file__).resolve().parent.parent / "Kernels"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Multiprocessor:
-    """What one multiprocessor shares among its work-groups. CUDA C++ programming guide, "Compute capabilities"."""
+    """Resources that one multiprocessor shares among its work-groups. CUDA C++ programming guide, "Compute capabilities"."""
 
     registers: int
     shared: int  # bytes
     threads: int
     groups: int
-    reserved: int = 1024  # bytes of shared memory that each work-group costs besides its own
+    reserved: int = 1024  # bytes of shared memory that each work-group takes in addition to its own
 
 
 MULTIPROCESSORS = {
@@ -53,9 +53,9 @@ def round_up(value, unit):
 
 
 def occupancy(unit, registers, shared, threads):
-    """(work-groups of one multiprocessor, share of its threads, what limits them)."""
+    """Returns (work-groups of one multiprocessor, share of its threads, limiting resource)."""
     warps = -(-threads // 32)
-    # Registers are given to warps, 256 at a time, and four warps at a time, one in each quarter of a multiprocessor.
+    # Registers are allocated per warp, in units of 256, and for four warps at a time, one in each quarter of a multiprocessor.
     by_registers = unit.registers // round_up(max(registers, 1) * 32, 256) // 4 * 4 // warps
     limits = {
         "groups": unit.groups,
@@ -75,7 +75,7 @@ class Specialisation:
 
 
 def source_of(kernel):
-    """The file that has the kernel."""
+    """Returns the name of the file that contains the kernel."""
     for path in sorted(KERNELS.glob("*.cl")):
         if kernel in kernels_of(path):
             return path.name
@@ -83,19 +83,20 @@ def source_of(kernel):
 
 
 def kernels_of(path):
-    """The names of a file's kernels, in its order."""
+    """Returns the names of a file's kernels, in the order of the file."""
     return re.findall(r"__kernel\b[^{;]*?\bvoid\s+(\w+)\s*\(", path.read_text())
 
 
 def parse(text):
-    """A specialisation from 'batch_norm.cl normalise -DVW=4'; the file may be left out, for the first that has the kernel."""
+    """Parses a specialization such as 'batch_norm.cl normalise -DVW=4'. Without a file, the first one that has the kernel
+    is used."""
     words = text.split()
     source = words.pop(0) if words[0].endswith(".cl") else source_of(words[0])
     return Specialisation(source, words[0], tuple(words[1:]))
 
 
 def profiles(value):
-    """Every list of kernels in a JSON value: that of a profile, or of all profiles in a longer report."""
+    """Yields every list of kernels in a JSON value: that of a profile, or those of all profiles in a longer report."""
     if isinstance(value, dict):
         if isinstance(value.get("profile"), dict):
             yield value["profile"]["kernels"]
@@ -107,7 +108,8 @@ def profiles(value):
 
 
 def of_profiles(path):
-    """Name → seconds a step in the profiles of a file, longest first; commands of the driver and of CLBlast left out."""
+    """Returns specialization → seconds per step for the profiles of a file, longest first, without commands of the driver
+    and CLBlast."""
     seconds = {}
     for kernels in profiles(json.loads(pathlib.Path(path).read_text())):
         for kernel in kernels:
@@ -119,12 +121,12 @@ def of_profiles(path):
 
 
 class Tools:
-    """The compilers, and how to call them."""
+    """The compilers and their command lines."""
 
     def __init__(self, options):
         self.arch = options.arch
         found = filter(None, (shutil.which(name) for name in ("clang", *(f"clang-{n}" for n in range(30, 13, -1)))))
-        # Swift's clang, for one, knows no such target.
+        # Some clangs, for example Swift's, lack this target.
         self.clang = options.clang or next((path for path in found if "nvptx64" in run([path, "--print-targets"])), None)
         self.library = next((p for p in glob.glob("/usr/*/clc/nvptx64--nvidiacl.bc")), None)
         wheel = pathlib.Path(sysconfig.get_path("purelib")) / "nvidia"
@@ -135,8 +137,8 @@ class Tools:
                 sys.exit(f"no {name}: {package}")
 
     def front(self, specialisation, *more):
-        """Runs clang. Speed of fma is what the driver's compiler says of itself."""
-        # The newest of its targets that this clang surely knows; ptxas gets the one asked for.
+        """Runs clang. FP_FAST_FMAF is defined because the driver's compiler defines it too."""
+        # sm_80 is the newest target that this clang knows for certain; ptxas gets the requested one.
         command = [
             self.clang, "-x", "cl", "-cl-std=CL1.2", "-target", "nvptx64-nvidia-nvcl", "-Xclang", "-finclude-default-header",
             "-Xclang", "-target-cpu", "-Xclang", "sm_80", "-Xclang", "-target-feature", "-Xclang", "+ptx75", "-O3", "-w",
@@ -144,10 +146,11 @@ class Tools:
         return run(command)
 
     def ptx(self, specialisation, size):
-        """The program as PTX for `arch`; the kernel says how large its work-groups are, as the driver's compiler has it say."""
+        """Returns the program as PTX for `arch`. The kernel declares its work-group size, as the driver's compiler makes it
+        declare it."""
         text = self.front(
             specialisation, "-S", "-o", "-", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", self.library,
-            # The driver's compiler leaves no call.
+            # Everything is inlined, because the driver's compiler leaves no call.
             "-mllvm", "-inline-threshold=1000000")
         text = re.sub(r"^\.version .*", ".version 8.0", text, count=1, flags=re.M)
         text = re.sub(r"^\.target .*", f".target {self.arch}, texmode_independent", text, count=1, flags=re.M)
@@ -157,14 +160,14 @@ class Tools:
         return text
 
     def group(self, specialisation):
-        """The work-group size that the kernel demands, or None."""
+        """Returns the work-group size that the kernel requires, or None."""
         text = self.front(specialisation, "-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes", "-o", "-")
         node = re.search(rf"^define [^\n]*@{specialisation.kernel}\([^\n]*!reqd_work_group_size (!\d+)", text, re.M)
         sizes = node and re.search(rf"^{node[1]} = !{{i32 (\d+), i32 (\d+), i32 (\d+)}}", text, re.M)
         return tuple(map(int, sizes.groups())) if sizes else None
 
     def account(self, specialisation, threads):
-        """What ptxas says of the kernel. `threads`: of a work-group where the kernel demands none."""
+        """Returns the figures that ptxas reports for the kernel. `threads`: work-group size if the kernel requires none."""
         size = self.group(specialisation)
         ptx = self.ptx(specialisation, size)
         with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +189,7 @@ class Tools:
 
 
 def run(command, errors=False):
-    """Standard output, or with `errors` standard error, of a command that must succeed."""
+    """Runs a command that must succeed. Returns its standard output, or its standard error with `errors`."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{os.path.basename(command[0])}: {done.stderr.strip()[:2000]}")
@@ -205,7 +208,7 @@ def table(rows):
             name, str(row["registers"]), str(row["spill_store_bytes"] + row["spill_load_bytes"]), str(row["stack_bytes"]),
             str(row["local_bytes"]), f"{row['group']}{'' if row['demanded'] else '?'}", str(row["groups"]),
             f"{row['occupancy'] * 100:.0f} %", row["limited_by"]])
-    # An error takes the rest of its line.
+    # An error message takes the rest of its line, so it does not widen the columns.
     widths = [max(len(line[i]) for line in cells if line[-1]) for i in range(len(header))]
     widths[0] = max(len(line[0]) for line in cells)
     return "\n".join("  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]).rstrip()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Throughput and memory of `resnet` and of PyTorch (both memory layouts) in turns, so that what else the machine does meets all alike.
+"""Measures throughput and memory of `resnet` and of PyTorch (both memory layouts) in turns, so that other load affects all alike.
 
-Each round runs each contender once, in a process of its own; the table gives medians over the rounds, in images a second, and
-ratios to the better of PyTorch's two layouts. Memory is the most that a process has held resident (VmHWM), training and inference
-together. A case is MODEL:BATCH:SIZE; without any, the four in the README.
+Each round runs each contender once, in a process of its own. The table gives medians over the rounds, in images per second,
+and ratios to the better of PyTorch's two layouts. Memory is the peak resident memory of a process (VmHWM), training and
+inference together. A case is MODEL:BATCH:SIZE; the default cases are the four in the README.
 Needs: pip install torch
 """
 
@@ -24,7 +24,7 @@ FIGURES = (*SPEEDS, "resident_peak_bytes")
 
 
 def case(text):
-    """("resnet20", 128, 32) from "resnet20:128:32"."""
+    """Parses a case: "resnet20:128:32" gives ("resnet20", 128, 32)."""
     model, batch, size = text.split(":")
     if int(batch) < 1 or int(size) < 1:
         raise ValueError(text)
@@ -32,7 +32,7 @@ def case(text):
 
 
 def commands(model, batch, size, options):
-    """Name → command that prints one JSON object."""
+    """Returns name → command; each command prints one JSON object."""
     sizes = [model, "--batch-size", str(batch), "--image-size", str(size), "--steps", str(options.steps)]
     ours = [str(options.binary), "bench", "model", *sizes, "--device", options.device, "--json"]
     peer = [sys.executable, str(HERE / "torch_throughput.py"), *sizes, *(["--fold"] if options.fold else [])]
@@ -51,11 +51,11 @@ def measure(command):
 
 
 def measure_case(model, batch, size, options):
-    """All rounds of one case, their medians, and the ratios to PyTorch's better layout."""
+    """Returns all rounds of one case, their medians, and the ratios to PyTorch's better layout."""
     contenders = list(commands(model, batch, size, options).items())
     rounds = []
     for number in range(options.rounds):
-        # Each begins a round in its turn.
+        # The contenders take turns in going first.
         start = number % len(contenders)
         rounds.append({name: measure(command) for name, command in contenders[start:] + contenders[:start]})
         print(f"{model}: round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
@@ -65,7 +65,7 @@ def measure_case(model, batch, size, options):
 
 
 def table(results):
-    """Rows of text in columns."""
+    """Formats the results as rows of text in aligned columns."""
     header = ["", *(f"{what} {name}" for what in ("train", "infer") for name in (OURS, *LAYOUTS, "ratio")),
               *(f"MB {name}" for name in (OURS, *LAYOUTS))]
     rows = [header]
@@ -99,7 +99,7 @@ def main():
     for model, batch, size in options.cases:
         results.append(measure_case(model, batch, size, options))
         if options.json:
-            # After each case, so that an interruption loses none that is done.
+            # Writes the file after each case, so that an interruption loses no finished case.
             report = {"machine": platform.machine(), "cpus": os.cpu_count(), "cases": results}
             options.json.write_text(json.dumps(report, indent=2) + "\n")
     first = results[0]["rounds"][0]

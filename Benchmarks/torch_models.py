@@ -1,7 +1,7 @@
-"""The project's networks in PyTorch, under torchvision's parameter names: the yardstick for parity and the peer for speed.
+"""Defines the project's networks in PyTorch under torchvision's parameter names: the reference for parity and the peer for speed.
 
-He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", and 2016, "Identity mappings in deep residual networks";
-Xie et al. 2017 (ResNeXt); Zagoruyko and Komodakis 2016 (wide). Needs nothing but `torch`.
+He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", and 2016, "Identity mappings in deep residual
+networks"; Xie et al. 2017 (ResNeXt); Zagoruyko and Komodakis 2016 (wide). Requires only `torch`.
 """
 
 import torch
@@ -13,7 +13,7 @@ IMAGENET = {
     18: ("basic", (2, 2, 2, 2)), 34: ("basic", (3, 4, 6, 3)), 50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)), 152: ("bottleneck", (3, 8, 36, 3)),
 }
-# The depth, how many times as many channels the 3×3 convolutions have, and in how many groups.
+# Name → (depth, width multiplier of the 3×3 convolutions, number of their groups).
 VARIANTS = {
     "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
     "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
@@ -21,7 +21,8 @@ VARIANTS = {
 
 
 class ZeroPadding(nn.Module):
-    """Shortcut A (section 3.3): every stride-th pixel, zero channels on both sides, the smaller half first. No parameters."""
+    """Shortcut A (section 3.3): takes every stride-th pixel and adds zero channels on both sides, the smaller half first.
+    No parameters."""
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -33,9 +34,10 @@ class ZeroPadding(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolutions, each with its batch normalisation, and a shortcut around them; ReLU after all but before the sum's own.
+    """Convolutions, each with its batch normalization, and a shortcut around them. ReLU follows each batch normalization
+    but the last, and follows the sum.
 
-    `convolutions`: a (window, outputs, stride, groups) each. `shortcut`: "A", "B", or None for a plain network.
+    `convolutions`: one (window, outputs, stride, groups) each. `shortcut`: "A", "B", or None for a plain network.
     """
 
     def __init__(self, inputs, convolutions, shortcut):
@@ -66,7 +68,8 @@ class Block(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """The same with batch normalisation and ReLU before each convolution; where the shape changes, the shortcut starts behind the first."""
+    """Pre-activation block: batch normalization and ReLU precede each convolution. If the shape changes, the shortcut
+    starts after the first batch normalization and ReLU."""
 
     def __init__(self, inputs, convolutions, shortcut):
         super().__init__()
@@ -132,8 +135,8 @@ class ResNet(nn.Module):
 
 
 def build(name, classes=None, channels=3, shortcut=None):
-    """`resnet20`, `plain56`, `resnet50`, …; by default 10 classes and shortcut A (B with pre-activation) for small images, 1000 and B
-    for ImageNet's."""
+    """Builds `resnet20`, `plain56`, `resnet50`, …. Networks for small images have 10 classes and shortcut A by default (B
+    with pre-activation); those for ImageNet have 1000 classes and shortcut B."""
     if name in VARIANTS:
         depth, widening, groups = VARIANTS[name]
         kind, counts = IMAGENET[depth]
@@ -157,15 +160,15 @@ def build(name, classes=None, channels=3, shortcut=None):
 
 
 def fold_batch_norms(model):
-    """Folds each batch normalisation of a model in inference mode into the convolution before it, in place. Not with pre-activation,
-    where some follow a sum."""
+    """Folds each batch normalization of a model in inference mode into the convolution before it, in place. Raises an error
+    for pre-activation, where some batch normalizations follow a sum."""
     if model.bn is not None:
         raise ValueError("batch normalisation before a convolution cannot be folded")
     for module in model.modules():
         parts = dict(module.named_children())
         for name, norm in parts.items():
             if isinstance(norm, nn.BatchNorm2d):
-                # bn1 follows conv1; in a sequence, 1 follows 0.
+                # bn1 follows conv1; in a Sequential, 1 follows 0.
                 before = name.replace("bn", "conv") if name.startswith("bn") else str(int(name) - 1)
                 setattr(module, before, fuse_conv_bn_eval(parts[before], norm))
                 setattr(module, name, nn.Identity())
@@ -173,10 +176,11 @@ def fold_batch_norms(model):
 
 
 def randomise_normalisation(model, images=None):
-    """Scales and biases that are not those of a new network, and running estimates of these images, or drawn; for inference from then on."""
+    """Sets scales and biases unlike those of a new network, and running statistics that are estimated from these images, or
+    drawn. Puts the model into inference mode."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # The mean over all batches.
+            module.momentum = None  # Running statistics are the mean over all batches.
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, 0, 0.2)
             if images is None:

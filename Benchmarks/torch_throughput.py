@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""PyTorch's throughput in training and inference, one JSON object on a line for each precision.
+"""Measures PyTorch's throughput in training and inference. Prints one line with a JSON object for each precision.
 
-On a CPU all cores, a fused optimiser, inference_mode; with --fold also batch normalisation folded into the convolutions for inference,
-which PyTorch does not do by itself. On an NVIDIA GPU (--device cuda) also cuDNN's choice of the fastest algorithms. fp32 multiplies
-in float32, tf32 lets convolutions and products round their factors, fp16 and bf16 are automatic mixed precision, fp16 with its scaled
-loss. Each step is waited for.
+A CPU run uses all cores, a fused optimizer and inference_mode; with --fold, batch normalization is also folded into the
+convolutions for inference, which PyTorch does not do by itself. A run on an NVIDIA GPU (--device cuda) also lets cuDNN
+choose the fastest algorithms. fp32 multiplies in float32, tf32 lets convolutions and matrix products round their factors,
+fp16 and bf16 are automatic mixed precision, and fp16 scales the loss. The script waits for each step.
 Needs: pip install torch
 """
 
@@ -25,7 +25,7 @@ PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 
 
 def median_seconds(work, steps, device):
-    """The median time of `steps` calls, after two that do not count."""
+    """Returns the median time of `steps` calls, after two warm-up calls."""
     times = []
     for _ in range(steps + 2):
         start = time.perf_counter()
@@ -37,13 +37,13 @@ def median_seconds(work, steps, device):
 
 
 def resident_peak():
-    """The most bytes that this process has held in memory. `ru_maxrss` would begin with what the caller held."""
+    """Returns the peak resident memory of this process in bytes. `ru_maxrss` would start from the caller's memory."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
 def measure(options, precision):
-    """The figures of one precision."""
+    """Measures one precision and returns its figures."""
     device, layout = options.device, torch.channels_last if options.layout == "channels_last" else torch.contiguous_format
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"

@@ -1,4 +1,4 @@
-/// The OpenCL C files, one case a file, embedded in the binary.
+/// The OpenCL C files, one case per file, embedded in the binary.
 ///
 /// Each file also compiles on its own, with this folder on the include path.
 public enum KernelSource: String, CaseIterable, Sendable {
@@ -18,10 +18,10 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case winogradBatched = "winograd_batched.cl"
   case winogradStaged = "winograd_staged.cl"
 
-  /// The name of the file in `Kernels/`.
+  /// Name of the file in `Kernels/`.
   public var fileName: String { rawValue }
 
-  /// The source as embedded, with its `#include` lines still in place.
+  /// Embedded source, with its `#include` lines still in place.
   public var embedded: String {
     let bytes: [UInt8] =
       switch self {
@@ -44,7 +44,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// A file that kernels include. In the order in which they are put in place: each may include those after it.
+  /// A file that kernels include. The cases are in the order in which headers are inlined: each may include those after it.
   public enum Header: String, CaseIterable, Sendable {
     case winograd = "winograd.h"
     case strip = "strip.h"
@@ -57,9 +57,9 @@ public enum KernelSource: String, CaseIterable, Sendable {
     case group = "group.h"
     case vector = "vector.h"
 
-    /// The name of the file in `Kernels/`.
+    /// Name of the file in `Kernels/`.
     public var fileName: String { rawValue }
-    /// The line that asks for it.
+    /// Line that includes the header.
     public var includeLine: String { "#include \"\(rawValue)\"" }
 
     public var embedded: String {

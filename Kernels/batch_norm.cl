@@ -1,19 +1,20 @@
-// Batch normalisation over x [M,C], M = N·H·W, each channel on its own.
+// Batch normalization over x [M,C], M = N·H·W, each channel separately.
 //
 //   mean = Σx/M    variance = Σ(x−mean)²/M    inverse = 1/√(variance + epsilon)
 //   y = (x−mean)·inverse·scale + bias (+ residual), then max(·, 0) with RELU
 //
-// Statistics come in chunks of rows (moments.h), from a kernel here or from the convolution that wrote x, and are merged in
+// Statistics are computed for chunks of rows (moments.h), by a kernel here or by the convolution that wrote x. They are merged in
 // order with Chan's formula
 //   Σ(x−mean)² = Σ_chunk [m2 + rows·(chunkMean−mean)²].
 //
-// In groups (group.h), LANES work-items stand for each C/VW below, rounded up, and ROWS for each chunk or for all of them.
+// In work-groups (group.h), the number C/VW of work-items below is rounded up to a multiple of LANES, and ROWS work-items share
+// each chunk or all chunks.
 #include "vector.h"
 #include "group.h"
 #include "moments.h"
 
 #ifndef RELU
-#define RELU 0        // backward: 1 where y tells what passed, 2 where it is worked out again from x
+#define RELU 0        // backward: 1 if y tells which gradients passed, 2 if this is recomputed from x
 #endif
 #ifndef RESIDUAL
 #define RESIDUAL 0    // 1: a residual is added (forward); its gradient is written (backward)
@@ -23,7 +24,7 @@
 #define CHUNK(i, chunks) \
   const int first = (int)((long)M * (i) / (chunks)), last = (int)((long)M * ((i) + 1) / (chunks))
 
-// partial [chunks][3][C]: mean, Σ(x−mean)² and number of rows of each chunk. Work-items: (C/VW, chunks).
+// Computes partial [chunks][3][C]: mean, Σ(x−mean)² and number of rows of each chunk. Work-items: (C/VW, chunks).
 __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __global float *restrict partial, int M, int C) {
   SHARED
   const int c = COLUMN(C);
@@ -32,7 +33,7 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
   partial += (size_t)BLOCK * 3 * C + c;
 #if LANES
   const moments_t mine = moments_of_share(x, last - first, C);
-  // Merged as chunks are, below.
+  // The shares are merged as chunks are in `merged`.
   const float rows = (float)(last - first);
   const floatv mean = TOTAL(mine.mean * (mine.rows / rows)), d = mine.mean - mean;
   const floatv m2 = TOTAL(FMA(d * d, (floatv)(mine.rows), mine.m2));
@@ -45,10 +46,10 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 #endif
 }
 
-// Merges the chunks of M rows: their mean, and Σ(x−mean)². partial at the item's channels; every item of a group must come to
-// the call.
+// Merges the chunks of M rows: computes their mean and Σ(x−mean)². partial is at the work-item's channels. Every work-item of a
+// work-group must reach the call.
 INLINE void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
-  // Relative to the first chunk's mean, so that a large mean costs no digits.
+  // The sum is relative to the first chunk's mean, so that a large mean costs no digits.
   const floatv origin = LOAD(partial);
   floatv offset = (floatv)(0.0f);
   for (int i = GROUP_ROW; i < chunks; i += ROWS) {
@@ -66,7 +67,8 @@ INLINE void merged(__global const float *restrict partial, int M, int C, int chu
   *mean = origin + offset;
 }
 
-// mean and inverse [C]; running estimates as PyTorch keeps them, the variance unbiased. Work-items: (C/VW).
+// Computes mean and inverse [C], and updates the running statistics as PyTorch does, with the unbiased variance. Work-items:
+// (C/VW).
 __kernel IN_GROUPS void statistics(__global const float *restrict partial, __global float *restrict mean, __global float *restrict inverse,
                                    __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C,
                                    int chunks, float epsilon, float momentum) {
@@ -81,7 +83,7 @@ __kernel IN_GROUPS void statistics(__global const float *restrict partial, __glo
   STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(M - 1) * momentum, runningVariance + c);
 }
 
-// The chunks of one device's share as one: to [3][C]. Work-items: (C/VW).
+// Merges the chunks of one device's share into one chunk: to [3][C]. Work-items: (C/VW).
 __kernel IN_GROUPS void merge_chunks(__global const float *restrict partial, __global float *restrict to, int M, int C, int chunks) {
   SHARED
   const int c = COLUMN(C);
@@ -93,13 +95,13 @@ __kernel IN_GROUPS void merge_chunks(__global const float *restrict partial, __g
   STORE((floatv)((float)M), to + 2 * C + c);
 }
 
-// inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
+// Computes inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
 __kernel void inverse_deviation(__global const float *restrict variance, __global float *restrict inverse, float epsilon) {
   const int c = get_global_id(0) * VW;
   STORE(1.0f / sqrt(LOAD(variance + c) + epsilon), inverse + c);
 }
 
-// Known statistics as one factor and one summand a channel, [C]. Work-items: (C/VW).
+// Folds known statistics into one factor and one summand per channel, [C]. Work-items: (C/VW).
 __kernel void fold(__global const float *restrict mean, __global const float *restrict variance, __global const float *restrict scale,
                    __global const float *restrict bias, __global float *restrict foldedScale, __global float *restrict foldedBias,
                    float epsilon) {
@@ -109,20 +111,21 @@ __kernel void fold(__global const float *restrict mean, __global const float *re
   STORE(LOAD(bias + c) - LOAD(mean + c) * factor, foldedBias + c);
 }
 
-// The normalised value before residual and ReLU. Forward and backward share it, so that both find the same signs.
+// Returns the normalized value before residual and ReLU. The forward and backward passes share it, so that both find the same
+// signs.
 INLINE floatv normalised(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
                   __global const float *bias, int c) {
   return FMA(x - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
 }
 
-// What of dy passed ReLU: where y > 0 with RELU 1, where the normalised value of x is with RELU 2.
+// Part of the gradient dy that passed ReLU: where y > 0 with RELU 1, where the normalized value of x is > 0 with RELU 2.
 #define PASSED(g, at, c)                                                                                              \
   (RELU == 1   ? (LOAD_REAL(y + (at)) > 0.0f ? (g) : (floatv)(0.0f))                                                  \
    : RELU == 2 ? (normalised(LOAD_REAL(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))       \
                : (g))
 
-// Runs the statement that follows for each vector, at c of row m, that is this work-item's of [M,C]: all of a chunk's rows, one
-// after the other; in groups every ROWS-th row's c-th channels.
+// Runs the following statement for each vector of [M,C], at channel c of row m, that belongs to this work-item. These are all
+// rows of a chunk, one after the other; in work-groups they are the c-th channels of every ROWS-th row.
 #if LANES
 #define EACH_VECTOR                                               \
   const int c = COLUMN(C), end = IS_COLUMN(C) ? M : 0;            \
@@ -135,8 +138,8 @@ INLINE floatv normalised(floatv x, __global const float *mean, __global const fl
     for (int c = 0; c < C; c += VW)
 #endif
 
-// Not restrict: y may be x or residual. Without RESIDUAL the host passes x in its place, unread. Work-items: (1, chunks), in
-// groups (C/VW, chunks).
+// Normalizes x, with residual and ReLU. Pointers are not restrict, because y may be x or residual. Without RESIDUAL the host
+// passes x in place of the residual, which is not read. Work-items: (1, chunks), in work-groups (C/VW, chunks).
 __kernel IN_GROUPS void normalise(__global const real *x, __global const float *restrict mean, __global const float *restrict inverse,
                                   __global const float *restrict scale, __global const float *restrict bias,
                                   __global const real *residual, __global real *y, int M, int C) {
@@ -153,8 +156,8 @@ __kernel IN_GROUPS void normalise(__global const real *x, __global const float *
   }
 }
 
-// With g = what of dy passed ReLU: partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk; g goes to dresidual
-// with RESIDUAL. Not restrict: dresidual may be dy. Work-items: (C/VW, chunks).
+// Computes partial [chunks][2][C] = Σg, Σg·(x−mean) of each chunk, where g is the part of dy that passed ReLU. With RESIDUAL g is
+// stored to dresidual. Pointers are not restrict, because dresidual may be dy. Work-items: (C/VW, chunks).
 __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __global const real *x, __global const real *y,
                                                 __global const float *restrict mean, __global const float *restrict inverse,
                                                 __global const float *restrict scale, __global const float *restrict bias,
@@ -172,7 +175,7 @@ __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __globa
     sg[i] += g;                                                       \
     sgx[i] = FMA(g, LOAD_REAL(x + at) - mu, sgx[i]);                  \
   }
-  // Lanes beyond the last column must not read what the lane before them may be writing.
+  // Lanes beyond the last column must not read memory that the lane before them may be writing.
   int m = IS_COLUMN(C) ? first + GROUP_ROW : last;
   for (; m + ROWS < last; m += 2 * ROWS) {
     ROW(0, m)
@@ -186,7 +189,7 @@ __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __globa
   STORE(product, to + C);
 }
 
-// dbias = Σg, dscale = Σg·(x−mean)·inverse. Work-items: (C/VW).
+// Computes dbias = Σg, dscale = Σg·(x−mean)·inverse. Work-items: (C/VW).
 __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __global const float *restrict inverse,
                                       __global float *restrict dscale, __global float *restrict dbias, int C, int chunks) {
   SHARED
@@ -203,9 +206,9 @@ __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __
   STORE(sgx * LOAD(inverse + c), dscale + c);
 }
 
-// dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows); the sums are over `rows` rows, of which these M may be
-// some. Where the sums have stored the masked gradient, it is passed as dy, and RELU is 0. Not restrict: dx may be dy or x.
-// Work-items: (1, chunks), in groups (C/VW, chunks).
+// Computes dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows). The sums are over `rows` rows, of which these M
+// may be a part. If the kernel of the sums has stored the masked gradient, it is passed as dy, and RELU is 0. Pointers are not
+// restrict, because dx may be dy or x. Work-items: (1, chunks), in work-groups (C/VW, chunks).
 __kernel IN_GROUPS void gradient(__global const real *dy, __global const real *x, __global const real *y,
                                  __global const float *restrict mean, __global const float *restrict inverse,
                                  __global const float *restrict scale, __global const float *restrict bias,

@@ -1,11 +1,10 @@
-// A batch of products of matrices by work-groups (tiled_product.h), with X [batch][pixels][C]:
+// Batch of matrix products by work-groups (tiled_product.h), with X [batch][pixels][C]:
 //
 //   m[b] = X[b] · w[b]              TRANSPOSED 0: w [batch][C][K], m [batch][pixels][K]
 //   m[split,b] = Σ X[b]ᵀ · w[b]     TRANSPOSED 1: w [batch][pixels][K], m [splits][batch][C][K], each sum over `part` pixels
 //
-// Work-items: (ITEMS · row blocks · column blocks, splits, batch), ITEMS to a work-group, which owns BM rows and BN columns of
-// a result.
-// `part` is a multiple of BK.
+// Work-items: (ITEMS · row blocks · column blocks, splits, batch), ITEMS per work-group. A work-group owns BM rows and BN columns
+// of a result. `part` is a multiple of BK.
 #ifndef TAPS
 #define TAPS 0
 #endif

@@ -1,31 +1,31 @@
-// Direct convolution, register-tiled: the shape of kernel for CPU devices, right on any.
+// Direct convolution, register-tiled. This form of kernel is for CPUs, but correct on any device.
 //
 //   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c] · w[r,s,c,k]
 //
-// or with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of y belong to.
+// With GROUPS, c runs over the C/GROUPS channels of x in the group of k, which has K/GROUPS channels of y.
 //
 //   x [N,H,W,C], zero outside its borders
-//   w in panels of KB = VW·TC output channels, factors (factors.h) that pack_filter.cl makes: w[r,s,c,k] lies at
+//   w in panels of KB = VW·TC output channels, as factors (factors.h) that pack_filter.cl writes. w[r,s,c,k] lies at
 //     ((k/KB)·R·S·C + (r·S + s)·C + c)·KB + k mod KB after wStart (C of one group), so that a tile reads its panel from one end
-//     to the other; with PAIRS two of c, or of (s, c) where PITCH is C, are one factor
+//     to the other. With PAIRS two neighboring c form one factor, or two neighboring (s, c) if PITCH is C.
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
-//     convolution too; epilogue.h says what is stored
+//     convolution too. epilogue.h defines the stored value.
 //
 // Work-items: (row blocks, N), each its own work-group. A work-item owns output rows [p0, p1) of one image, all columns and all
-// channels. It first copies the input rows that these need into local memory, zeros where the border is, so that the loops that
-// follow ask no questions:
+// channels. It first copies the input rows that these need into local memory, zero-padded, so that the inner loops need no bounds
+// checks:
 //
 //          column −padLeft … (Q−1)·STRIDE + S − 1 − padLeft
 //   strip  [rows of x][columns][PITCH ≥ C], factors
 //
-// With a filter of one tap (SAMPLE = STRIDE, else 1) it takes only the pixels that this tap meets. Then it computes tiles of
-// TP×TQ pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores
+// With a filter of one tap (SAMPLE = STRIDE, otherwise 1) it copies only the pixels that this tap meets. Then it computes tiles
+// of TP×TQ pixels by KB channels in registers. A tile that would pass the end of the rows or columns is moved back, and stores
 // only the pixels that no other tile owns.
 //
-// The host chooses: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows; a PITCH of C joins S and C to one loop,
-// a larger one keeps pixels of many channels from meeting in the same lines of a cache, or each pixel's terms in factors of
-// their own: STEP·PITCH is a multiple of TERMS. With constants for STRIDE, SAMPLE, PITCH and ROW a tile's many addresses need
-// one register. Without, the arguments of that name count, and many shapes share a kernel.
+// Constraints on the host's choice: KB divides K/GROUPS; TQ ≤ Q; every row block has at least TP rows. A PITCH of C joins S and C
+// to one loop. A larger PITCH keeps pixels with many channels from competing for the same cache lines, or keeps the terms of each
+// pixel in factors of their own: STEP·PITCH is a multiple of TERMS. With constants for STRIDE, SAMPLE, PITCH and ROW the many
+// addresses of a tile need one register. Without them the arguments of these names are used, and many shapes share a kernel.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
@@ -48,7 +48,7 @@
 #define TC 1      // tile: vectors of output channels
 #endif
 #ifndef FOLD
-#define FOLD 128      // factors that are summed up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
+#define FOLD 128      // factors that are added up before they join the total: rounding errors grow with √FOLD + √(R·S·C/FOLD)
 #endif
 
 #ifndef STATISTICS
@@ -58,18 +58,18 @@
 #define GROUPS groups
 #endif
 #ifndef PITCH
-#define PITCH pitch   // terms between neighbouring pixels of the strip
+#define PITCH pitch   // terms between neighboring pixels of the strip
 #endif
 #ifndef ROW
-#define ROW row       // factors between its rows
+#define ROW row       // factors between rows of the strip
 #endif
 
 #define KB (VW * TC)
-#define STEP (STRIDE / SAMPLE)      // pixels of the strip between neighbouring outputs
+#define STEP (STRIDE / SAMPLE)      // pixels of the strip between neighboring outputs
 #define EACH UNROLL for (int i = 0; i < TP; i++) UNROLL for (int j = 0; j < TQ; j++) UNROLL for (int t = 0; t < TC; t++)
 
-// One tile: x at its first pixel's first tap, w its panel; stores pixels [pOwn, TP) × [qOwn, TQ), the first of the tile at
-// y[at].
+// Computes one tile. x is at the first tap of the tile's first pixel, w at the tile's panel. Stores pixels [pOwn, TP) × [qOwn,
+// TQ); the first pixel of the tile is stored at y[at].
 // A filter row is `segments` runs of `length` factors, PITCH terms apart in x.
 INLINE void tile(__local const factor *x, __global const factor *w, epilogue_t to, size_t at, int k, int R, int segments, int length,
           int yRow, int yColumn, int pOwn, int qOwn, int stride, int sample, int pitch, int row) {
@@ -83,7 +83,7 @@ INLINE void tile(__local const factor *x, __global const factor *w, epilogue_t t
     for (int segment = 0; segment < segments; segment++)
       for (int begin = 0; begin < length; begin += FOLD) {
         if (terms >= FOLD) {
-          // Two branches and not a total that starts at zero: that would be kept up, from memory, in every tile.
+          // Two branches instead of a total that starts at zero: such a total would be updated, from memory, in every tile.
           if (isFolded) {
             EACH total[i][j][t] += sum[i][j][t];
           } else {
@@ -142,13 +142,13 @@ void convolution(__global const real *restrict x, __global const factor *restric
       }
     }
 #if STATISTICS
-  // What was just written is still in a core's own cache.
+  // The values that were just written are still in a core's own cache.
   for (int k = 0; k < K; k += VW)
     moments(y + ((size_t)n * P + p0) * Q * K + k, (p1 - p0) * Q, K, partial + ((size_t)n * blocks + block) * 3 * K + k);
 #endif
 }
 
-// The same sum without tiles or local memory, for devices or shapes whose strip does not fit. Work-items: (Q, P, N).
+// Computes the same sum without tiles or local memory, for devices or shapes whose strip does not fit. Work-items: (Q, P, N).
 __kernel void convolution_plain(__global const real *restrict x, __global const float *restrict w, __global real *y,
                                 __global const float *scale, __global const float *bias, __global const real *residual, int wStart,
                                 int H, int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow,

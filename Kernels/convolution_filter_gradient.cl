@@ -1,21 +1,21 @@
-// Filter gradient of a convolution, register-tiled, without atomics: output rows are split over work-items in a fixed way, each
-// writes its own partial sum, and a second kernel adds these in order.
+// Filter gradient of a convolution, register-tiled, without atomics. Output rows are split over work-items in a fixed way. Each
+// work-item writes its own partial sum, and a second kernel adds these in order.
 //
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − pad, q·STRIDE + s − pad, c] · dy[n,p,q,k]
 //
-//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]; with GROUPS, c over the C/GROUPS channels of x that k's K/GROUPS of
-//   dy belong to, and C/GROUPS in place of C in partial
+//   x [N,H,W,C], dy [N,P,Q,K], partial [splits][R,S,C,K]; with GROUPS, c runs over the C/GROUPS channels of x in the group of
+//   k, which has K/GROUPS channels of dy, and partial has C/GROUPS in place of C
 //
-// Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P
-// output rows. It takes blocks of a few rows, copies them and the input rows that they meet into local memory (strip.h), and
-// adds each block's sums to its partial ones, a tile of TI input channels by TC·VW output channels in registers at a time.
-// Adding a block at a time also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS
-// (factors.h) the terms of a factor are neighbouring pixels of an output row, a zero after an odd last one, and the pixels of
-// x, STRIDE apart, that one tap meets there.
+// Work-items: (K/depth, splits), each its own work-group. A work-item owns `depth` output channels and a share of all N·P output
+// rows. It takes blocks of a few rows, and copies them and the input rows that they meet into local memory (strip.h). It adds
+// each block's sums to its partial sums, one tile of TI input channels by TC·VW output channels in registers at a time. Adding
+// block by block also keeps rounding errors small: they grow with √(pixels of a block) + √blocks. With PAIRS (factors.h) the
+// terms of a factor are neighboring pixels of an output row, with a zero after an odd last one, and the pixels of x, STRIDE
+// apart, that one tap meets there.
 //
-// The host chooses: VW·TC divides depth and K/GROUPS, depth divides K; TI divides C/GROUPS, or without groups S·C where the
-// pitch of x is C, which joins S and C. Without constants for STRIDE, SAMPLE and GROUPS the arguments of that name count, and
-// many shapes share a kernel.
+// Constraints on the host's choice: VW·TC divides depth and K/GROUPS; depth divides K; TI divides C/GROUPS, or without groups S·C
+// if the pitch of x is C, which joins S and C. Without constants for STRIDE, SAMPLE and GROUPS the arguments of these names are
+// used, and many shapes share a kernel.
 #include "vector.h"
 #include "factors.h"
 #include "strip.h"
@@ -24,7 +24,7 @@
 #define STRIDE stride
 #endif
 #ifndef SAMPLE
-#define SAMPLE sample  // STRIDE with a filter of one tap, where only the pixels that it meets are copied
+#define SAMPLE sample  // STRIDE with a filter of one tap, for which only the pixels that it meets are copied
 #endif
 #ifndef TI
 #define TI 1      // tile: input channels
@@ -40,7 +40,7 @@
 #define STEP (STRIDE / SAMPLE)
 #define EACH UNROLL for (int i = 0; i < TI; i++) UNROLL for (int t = 0; t < TC; t++)
 
-// to [TI][K] (+)= Σ x ⊗ g over rows × columns factors.
+// Computes to [TI][K] (+)= Σ x ⊗ g over rows × columns factors.
 INLINE void tile(__local const factor *x, __local const factor *g, __global float *to, int rows, int columns, int K, int xPitch, int xRow,
           int gPitch, int isFirst, int stride, int sample) {
   floatv sum[TI][TC];
@@ -95,7 +95,7 @@ void filter_gradient(__global const real *restrict x, __global const real *restr
   }
 }
 
-// The same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C/GROUPS, R·S).
+// Computes the same sum without strips, for devices or shapes whose strips do not fit. Work-items: (K/VW, C/GROUPS, R·S).
 __kernel void filter_gradient_plain(__global const real *restrict x, __global const real *restrict dy, __global float *restrict dw,
                                     int N, int H, int W, int C, int K, int P, int Q, int R, int S, int pad, int stride,
                                     int groups) {
@@ -117,7 +117,7 @@ __kernel void filter_gradient_plain(__global const real *restrict x, __global co
   STORE(total, dw + ((size_t)tap * (C / GROUPS) + c) * K + k);
 }
 
-// dw[i] = Σ_split partial[split][i], in order. Work-items: (count / VW).
+// Computes dw[i] = Σ_split partial[split][i], in order. Work-items: (count / VW).
 __kernel void add_splits(__global const float *restrict partial, __global float *restrict dw, int count, int splits) {
   const int i = get_global_id(0) * VW;
   floatv sum = LOAD(partial + i);

@@ -1,20 +1,20 @@
-// Convolutions as products by work-groups ("implicit GEMM"), local-tiled: the shape of kernel for GPUs, right on any device.
+// Convolutions as matrix products by work-groups (implicit GEMM), local-tiled. This form of kernel is for GPUs, but correct on
+// any device.
 //
 //   y[n,p,q,k] = Σ_{r,s,c} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c + first] · w[r,s,c,k]       TRANSPOSED 0
 //   dw[r,s,c,k] = Σ_{n,p,q} x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c + first] · dy[n,p,q,k]     TRANSPOSED 1
 //
-//   x [N,H,W,C], zero outside its borders; w [R,S,C/GROUPS,K] after wStart; k's group of channels of x begins at `first`
+//   x [N,H,W,C], zero outside its borders; w [R,S,C/GROUPS,K] after wStart; the channel group of k begins in x at `first`
 //   y(n,p,q,k) lies at yStart + n·yImage + p·yRow + q·yColumn + k, so that one phase of a strided input gradient is a
-//   convolution
-//     too; epilogue.h says what is stored
+//     convolution too; epilogue.h defines the stored value
 //
-// As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy. With groups, one product of their channels for
-// each.
+// As matrices (tiled_product.h): y [N·P·Q, K] = X·w, and dw [R·S·C, K] = Xᵀ·dy. With GROUPS there is one product for each channel
+// group.
 //
-// Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS to a work-group. A group owns BM rows and BN columns of the
-// result and the `part` depths of its split, a multiple of BK. Column blocks are those of one group of channels after the other.
-// The work-groups of the same rows are neighbours, so that the rows of x that one reads are still in a cache when the next one
-// wants them. With SPLIT a work-group leaves its sums in partial [splits, rows, K] and add_partials does the rest.
+// Work-items: (ITEMS · row blocks · column blocks, splits), ITEMS per work-group. A work-group owns BM rows and BN columns of the
+// result and the `part` depths of its split, a multiple of BK. The column blocks of one channel group follow those of another.
+// Work-groups of the same rows are neighbors, so that the rows of x that one reads are still in a cache when the next one needs
+// them. With SPLIT a work-group stores its sums to partial [splits, rows, K], and add_partials does the rest.
 #include "tiled_product.h"
 #include "epilogue.h"
 
@@ -22,13 +22,13 @@
 #define SPLIT 0       // 1: sums go to partial
 #endif
 #ifndef GROUPS
-#define GROUPS 1      // of channels
+#define GROUPS 1      // number of channel groups
 #endif
 #ifndef DENSE
-#define DENSE 1       // 0: y's rows do not follow one another: y's strides count
+#define DENSE 1       // 0: the rows of y do not follow one another, and the strides of y are used
 #endif
 
-// Where the row of a result of P·Q pixels an image begins.
+// Returns the offset of a row of a result that has P·Q pixels per image.
 INLINE size_t row_start(int row, int P, int Q, int K, int yImage, int yRow, int yColumn, int yStart) {
 #if DENSE
   return (size_t)row * K;
@@ -80,7 +80,7 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
   }
 }
 
-// The epilogue of Σ_split partial[split], added in order. Work-items: (rows·K / VW).
+// Applies the epilogue to Σ_split partial[split], added in order. Work-items: (rows·K / VW).
 __kernel void add_partials(__global const float *restrict partial, __global real *y, __global const float *scale,
                            __global const float *bias, __global const real *residual, int count, int splits, int P, int Q, int K,
                            int yImage, int yRow, int yColumn, int yStart) {

@@ -3,9 +3,9 @@
 //   loss_n = −Σ_k t_k·log p_k     p = softmax(logits_n)     t = (1−ε)·[k = label] + ε/K
 //   d(mean loss)/d logits = (p − t)/N
 //
-// With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second].
-// With SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that
-// nothing overflows. Work-items: (N), or (N, ROWS) in groups of (1, ROWS), which share a row of logits.
+// With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second]. With
+// SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing
+// overflows. Work-items: (N), or (N, ROWS) in work-groups of (1, ROWS), which share a row of logits.
 #define VW 1
 #include "vector.h"
 #include "group.h"
@@ -18,22 +18,23 @@
 #define MIXED 0
 #endif
 
-// Of row n: its label, or the first and the second, and the first one's share.
+// Labels of row n (the only one, or the first and the second), and the share of the first one.
 #define FIRST(n) labels[(n) * (MIXED ? 3 : 1)]
 #define SECOND(n) labels[(n) * (MIXED ? 3 : 1) + MIXED]
 #define SHARE(n) (MIXED ? (float)labels[(n) * 3 + 2] * 0x1p-24f : 1.0f)
 
-// Runs the statement that follows for each of a row's elements that are this work-item's.
+// Runs the following statement for each element of a row that belongs to this work-item.
 #define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
 
-// The largest logit of this work-item's share; of its own if there is none, which changes nothing.
+// Returns the largest logit of this work-item's share. If the share is empty, it returns some logit of the row, which changes
+// nothing.
 INLINE float share_maximum(__global const float *row, int K) {
   float top = row[min(GROUP_ROW, K - 1)];
   EACH_CLASS top = fmax(top, row[k]);
   return top;
 }
 
-// to = exp(row − top); returns the sum of the share.
+// Computes to = exp(row − top), and returns the sum of this work-item's share.
 INLINE float share_exponentials(__global const float *restrict row, __global float *restrict to, float top, int K) {
   float sum = 0.0f;
   EACH_CLASS {
@@ -52,9 +53,9 @@ __kernel IN_GROUPS void softmax(__global const float *restrict logits, __global 
   EACH_CLASS to[k] /= sum;
 }
 
-// rows [N][3]: loss, 1 if the label ranks first, 1 if it ranks among the first five; of mixed labels their shares. The rank of
-// a label is the number of classes with a larger logit, or an equal one and a lower index; a NaN ranks before it often enough
-// for the row to rank nowhere.
+// Computes rows [N][3]: the loss, 1 if the label ranks first (top-1), and 1 if it ranks among the first five (top-5). Mixed
+// labels count by their shares. The rank of a label is the number of classes with a larger logit, or with an equal one and a
+// lower index. A NaN counts as five such classes, so that no label of the row ranks among the first five.
 #define RANKS_BEFORE(k, v, label, mine) (isnan(v) ? 5 : (v) > (mine) || ((v) == (mine) && (k) < (label)))
 
 __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,
@@ -84,7 +85,7 @@ __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __g
   rows[n * 3 + 2] = (rank < 5.0f ? share : 0.0f) + (rankOfSecond < 5.0f ? 1.0f - share : 0.0f);
 }
 
-// metrics[i] += Σ_n rows[n][i]. Work-items: (3), or one group of (LANES, ROWS).
+// Computes metrics[i] += Σ_n rows[n][i]. Work-items: (3), or one work-group of (LANES, ROWS).
 __kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __global float *restrict metrics, int N) {
   SHARED
   const int i = COLUMN(3);
@@ -94,7 +95,7 @@ __kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __globa
   if (STORES(3)) metrics[i] += sum;
 }
 
-// gradient [N,K] of the mean loss of `images` images, of which these may be some.
+// Computes the gradient [N,K] of the mean loss of `images` images, of which these N may be a part.
 __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
                                                __global const float *restrict scale, __global float *restrict gradient, int images, int K,
                                                float smoothing) {

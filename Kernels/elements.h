@@ -1,9 +1,10 @@
-// Kernels over `vectors` vectors of VW elements, for group.h and vector.h too. Work-items: any number, each of which takes a
-// block of consecutive vectors; in groups each takes every so manieth, so that neighbours take neighbours.
+// Kernels over `vectors` vectors of VW elements. They use group.h and vector.h too. There may be any number of work-items, and
+// each takes a block of consecutive vectors. In work-groups each takes a strided slice of the vectors, so that neighbors take
+// neighbors.
 #include "vector.h"
 #include "group.h"
 
-// Runs the statement that follows for the offset `i` of each vector that is this work-item's.
+// Runs the following statement for the offset `i` of each vector that belongs to this work-item.
 #define ITEM ((long)get_global_id(1) * get_global_size(0) + get_global_id(0))
 #define ITEMS ((long)get_global_size(1) * get_global_size(0))
 #if LANES

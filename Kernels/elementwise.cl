@@ -1,5 +1,5 @@
-// Operations on one element at a time, over `vectors` vectors of VW floats (elements.h); and the two on the rows of a matrix
-// [M,C]. Pointers are not restrict: results may overwrite operands.
+// Operations on one element at a time, over `vectors` vectors of VW floats (elements.h), and two operations on the rows of a
+// matrix [M,C]. Pointers are not restrict, because results may overwrite operands.
 #include "elements.h"
 
 #ifndef RELU
@@ -9,7 +9,7 @@
 #define ACCUMULATE 0
 #endif
 
-// y = a + b, then max(·, 0) with RELU.
+// Computes y = a + b, then max(·, 0) with RELU.
 __kernel IN_GROUPS void add(__global const real *a, __global const real *b, __global real *y, int vectors) {
   EACH_VECTOR {
     floatv v = LOAD_REAL(a + i) + LOAD_REAL(b + i);
@@ -18,7 +18,7 @@ __kernel IN_GROUPS void add(__global const real *a, __global const real *b, __gl
   }
 }
 
-// y = max(x, 0); a NaN stays one.
+// Computes y = max(x, 0); a NaN stays a NaN.
 __kernel IN_GROUPS void relu(__global const real *x, __global real *y, int vectors) {
   EACH_VECTOR {
     const floatv v = LOAD_REAL(x + i);
@@ -26,7 +26,7 @@ __kernel IN_GROUPS void relu(__global const real *x, __global real *y, int vecto
   }
 }
 
-// y = min(max(x, lower), upper); a NaN stays one.
+// Computes y = min(max(x, lower), upper); a NaN stays a NaN.
 __kernel IN_GROUPS void clip(__global const real *x, __global real *y, int vectors, float lower, float upper) {
   EACH_VECTOR {
     floatv v = LOAD_REAL(x + i);
@@ -35,9 +35,9 @@ __kernel IN_GROUPS void clip(__global const real *x, __global real *y, int vecto
   }
 }
 
-// y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices: work-items as for images (group.h), with the first three for the
-// number of the image, the fourth for the row, the fifth for the pixel and the last for the channel. With VW > 1, s5 = t5 = 1,
-// and VW divides all else.
+// Copies y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices. Work-items are as for images (group.h): the first three indices
+// make up the number of the image, the fourth is the row, the fifth the pixel and the last the channel. With VW > 1, s5 = t5 = 1,
+// and VW divides `from`, `to`, extent5 and all other strides.
 __kernel IN_GROUPS void rearrange(__global const float *restrict x, __global float *restrict y, int from, int to, int extent1,
                                   int extent2, int extent4, int extent5, int s0, int s1, int s2, int s3, int s4, int s5, int t0, int t1,
                                   int t2, int t3, int t4, int t5) {
@@ -49,19 +49,19 @@ __kernel IN_GROUPS void rearrange(__global const float *restrict x, __global flo
   }
 }
 
-// dx = dy where y > 0, else 0.
+// Computes dx = dy where y > 0, otherwise 0.
 __kernel IN_GROUPS void relu_gradient(__global const real *dy, __global const real *y, __global real *dx, int vectors) {
   EACH_VECTOR STORE_REAL(LOAD_REAL(y + i) > 0.0f ? LOAD_REAL(dy + i) : (floatv)(0.0f), dx + i);
 }
 
-// y[m,c] += bias[c]. Work-items: (C/VW, M).
+// Computes y[m,c] += bias[c]. Work-items: (C/VW, M).
 __kernel void add_bias(__global const float *bias, __global float *y, int C) {
   const int c = get_global_id(0) * VW;
   const size_t at = (size_t)get_global_id(1) * C + c;
   STORE(LOAD(y + at) + LOAD(bias + c), y + at);
 }
 
-// sum[c] = Σ_m x[m,c], in order of m. Work-items: (C/VW), or groups of (LANES, ROWS) side by side.
+// Computes sum[c] = Σ_m x[m,c], in order of m. Work-items: (C/VW), or work-groups of (LANES, ROWS) side by side.
 __kernel IN_GROUPS void sum_rows(__global const float *restrict x, __global float *restrict sum, int M, int C) {
   SHARED
   const int c = COLUMN(C);

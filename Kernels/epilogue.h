@@ -1,11 +1,11 @@
-// What a convolution does with the sums of VW output channels before it stores them.
+// Epilogue of a convolution: processes the accumulators of VW output channels before it stores them.
 //
 //   ACCUMULATE   y + sum
-//   AFFINE       sum·scale[k] + bias[k], which is batch normalisation with known statistics
-//   RESIDUAL     then + residual, which has y's shape
-//   RELU         then max(·, 0); a NaN stays one
+//   AFFINE       sum·scale[k] + bias[k], which is batch normalization with known statistics
+//   RESIDUAL     then + residual, which has the shape of y
+//   RELU         then max(·, 0); a NaN stays a NaN
 //
-// The host passes y in place of what is not used. Needs vector.h.
+// The host passes y in place of unused arguments. Needs vector.h.
 
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
@@ -26,10 +26,10 @@ typedef struct {
   __global const real *residual;
 } epilogue_t;
 
-// Asks for what `finish` will read or write, long before it does.
+// Prefetches the memory that `finish` will read or write, long before it does.
 INLINE void expect(epilogue_t to, size_t at) {
 #if ACCUMULATE || PAIRS
-  // With pairs the sums are there so soon that even stores would wait for their lines.
+  // With pairs the sums are complete so soon that even stores would wait for their cache lines.
   PREFETCH(to.y + at);
 #endif
 #if RESIDUAL

@@ -1,16 +1,16 @@
-// What the products of a convolution multiply: float32, or with PAIRS bfloat16 two at a time, for CPUs with AVX512-BF16. Its
-// instruction vdpbf16ps adds two products a lane to sums in float32, in the time of one multiply-add. Factors are rounded to
-// nearest; denormal ones count as zero.
+// Factors (operands) of the products in a convolution: float32, or with PAIRS two bfloat16 at a time, for CPUs with
+// AVX512-BF16. The instruction vdpbf16ps adds two products per lane to sums in float32, in the time of one multiply-add. Factors
+// are rounded to nearest; denormal ones count as zero.
 //
-//   TERMS                   terms of a sum in a factor, 1 or 2
-//   factor                  a float, or a pair of bfloat16 for neighbouring terms, the first in the lower half
-//   factorv, factor16       VW and sixteen of them; LOAD and STORE serve them too
-//   FACTORS(n)              factors that n terms take; the last is padded with zero
+//   TERMS                   number of terms of a sum in one factor, 1 or 2
+//   factor                  a float, or a pair of bfloat16 for neighboring terms, the first in the lower half
+//   factorv, factor16       vectors of VW and of sixteen factors; LOAD and STORE move them too
+//   FACTORS(n)              number of factors that n terms take; the last one is padded with zero
 //   MULTIPLY_ADD(a, b, s)   s + a·b, lane by lane, over all terms of a factor
-//   JOIN_TERMS(v, at)       VW factors of the TERMS vectors of floats v[0] at …
-//   STORE_TERMS(v, p)       VW floats as neighbouring terms to p, which is in SCRATCH memory
-//   LOAD_FACTOR16(p)        sixteen factors of neighbouring reals
-//   READ_FACTOR(p, i, first, last)   one of p[i] …, zero in place of those not in [first, last)
+//   JOIN_TERMS(v, at)       VW factors of the TERMS vectors of floats v[0] at …, where `at` is an index such as [i][j]
+//   STORE_TERMS(v, p)       stores VW floats as neighboring terms to p, which is in SCRATCH memory
+//   LOAD_FACTOR16(p)        sixteen factors of neighboring reals
+//   READ_FACTOR(p, i, first, last)   one factor of p[i] …, with zero in place of the terms outside [first, last)
 //
 // Needs vector.h. With PAIRS, VW is 8 or 16.
 #ifndef PAIRS
@@ -29,18 +29,18 @@ INLINE floatv MULTIPLY_ADD(factorv a, factorv b, floatv sum) {
   return sum;
 }
 
-// The upper halves, rounded to nearest.
+// Returns the upper halves, rounded to nearest.
 JOIN(ushort, VW) rounded(floatv v) {
   JOIN(ushort, VW) halves;
   __asm__("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(v));
   return halves;
 }
 
-// Each lane's pair (a, b).
+// Returns the pair (a, b) of each lane.
 INLINE factorv pairs(floatv a, floatv b) { return JOIN(as_int, VW)(upsample(rounded(b), rounded(a))); }
 INLINE factor pair(float a, float b) { return pairs((floatv)(a), (floatv)(b)).s0; }
 
-// The pairs of neighbours in a, then those in b.
+// Returns the pairs of neighbors in a, then the pairs in b.
 int16 neighbours(float16 a, float16 b) {
   int16 pairs;
   __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(pairs) : "v"(a), "v"(b));
@@ -56,7 +56,7 @@ int16 neighbours(float16 a, float16 b) {
 #if STORAGE == 2
 #undef STORE_REAL
 #define STORE_REAL(v, p) STORE_TERMS(v, (__global int *)(p))
-// Bfloat16 already. The processor's loads need no alignment.
+// The elements are bfloat16 already. The processor's loads need no alignment.
 #define LOAD_FACTOR16(p) vload16(0, (const __global int *)(p))
 #else
 #define LOAD_FACTOR16(p) neighbours(LOAD_REAL16(p), LOAD_REAL16((p) + 16))

@@ -1,16 +1,18 @@
-// Builds a batch from a data set in device memory: gather, crop, flip and normalise in one pass.
+// Builds a batch from a data set in device memory: gathers, crops, flips and normalizes images in one pass.
 //
 //   plan [N][4] = (index, top, left, flip)
 //   x[n,p,q,c] = pixel·map[0][c] + map[1][c],  pixel = images[index, top + p, left + (flip ? Q−1−q : q), c], or 0 outside
 //
-// and in gather_mixed erasing and mixing of two views of images as well:
+// The kernel gather_mixed also erases parts of images and mixes two views of images:
 //
-//   plan [N][22] = two views (index, top, left, flip, erased top, left, height, width), box (top, left, height, width), s, label's s
-//   x = s/2^24·first + (1 − s/2^24)·second, in the box second alone; batchLabels [N][3] = (first, second, label's s)
-//   a view is pixel·map[0][c] + map[1][c] as above, and 0 where it is erased
+//   plan [N][22] = two views (index, top, left, flip, erased top, left, height, width), box (top, left, height, width), s,
+//                  label's s
+//   x = s/2^24·first + (1 − s/2^24)·second, and in the box second alone; batchLabels [N][3] = (first, second, label's s)
+//   a view is pixel·map[0][c] + map[1][c] as above, and 0 in its erased rectangle
 //
-//   images [M,H,W,C] of type PIXEL, x [N,P,Q,C], labels [M], batchLabels [N]. Work-items: for the rows of x, as group.h has
-// them.
+//   images [M,H,W,C] of type PIXEL, x [N,P,Q,C], labels [M], batchLabels [N]
+//
+// Work-items are for the rows of x, as in group.h.
 #define VW 1
 #include "vector.h"
 #include "group.h"
@@ -37,7 +39,7 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
 // Whether a pixel lies in the rectangle (top, left, height, width).
 #define IN_BOX(box, p, q) ((uint)((p) - (box)[0]) < (uint)(box)[2] && (uint)((q) - (box)[1]) < (uint)(box)[3])
 
-// What a view has in channel c of pixel (p, q).
+// Returns the value of a view in channel c of pixel (p, q).
 INLINE float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
                  int q, int c, int H, int W, int C, int Q) {
   const int h = view[1] + p, w = view[2] + (view[3] ? Q - 1 - q : q);
@@ -61,7 +63,7 @@ __kernel IN_GROUPS void gather_mixed(__global const PIXEL *restrict images, __gl
   EACH_PIXEL(q, Q, C) {
     const float weight = IN_BOX(box, p, q) ? 0.0f : share;
     EACH_CHANNEL(c, C) {
-      // Most pixels are of one image alone.
+      // Most pixels belong to one image alone.
       const float one = weight > 0.0f ? view_value(images, first, map, p, q, c, H, W, C, Q) : 0.0f;
       const float other = weight < 1.0f ? view_value(images, second, map, p, q, c, H, W, C, Q) : 0.0f;
       WRITE_REAL(weight * one + (1.0f - weight) * other, to + q * C + c);

@@ -1,31 +1,32 @@
-// Work-groups that share the rows of a matrix, for devices whose neighbouring work-items should read neighbouring memory
-// (GPUs).
+// Work-groups that share the rows of a matrix, for devices whose neighboring work-items should read neighboring memory (GPUs).
 //
-//   LANES work-items side by side over its columns, each a vector of VW,
-//   ROWS of them above each other over its rows, which they take in turns: row y takes rows y, y + ROWS, …
+//   LANES work-items lie side by side over the columns, each with a vector of VW columns.
+//   ROWS of them lie above each other over the rows and take turns: row y takes rows y, y + ROWS, …
 //
-// What the rows of a group have summed comes together in local memory, as a tree, so in an order that never changes. Without
-// LANES each work-item is a group of its own that takes all rows. Needs vector.h.
+// The sums of the rows of a work-group are added up in local memory, as a tree, so in an order that never changes. Without
+// LANES each work-item is its own work-group, which takes all rows. Needs vector.h.
 //
-//   GROUP_ROW      the work-item's row in its group
-//   BLOCK, BLOCKS  the group's number in the second dimension, and how many there are
-//   COLUMN(C)      the first channel of its vector; lanes beyond the C-th repeat the last vector, since all must meet at
-//                  barriers
-//   IS_COLUMN(C)   false for those
-//   STORES(C)      whether this work-item stores what its group has found for its column
-//   IN_GROUPS      a kernel's attribute
-//   SHARED         declares what follows need, at a kernel's top
-//   SHARED_PARAMETER, SHARED_ARGUMENT   hand it on to a function, behind its other parameters
-//   TOTAL(v)       Σ over the group's rows, for all of them; MAXIMUM(v) likewise. Only where the whole group comes along
+//   GROUP_ROW      row of the work-item in its work-group
+//   BLOCK, BLOCKS  number of the work-group in the second dimension, and number of such work-groups
+//   COLUMN(C)      first channel of the work-item's vector; lanes beyond the C-th channel repeat the last vector, since all
+//                  must meet at barriers
+//   IS_COLUMN(C)   false for those lanes
+//   STORES(C)      whether this work-item stores the result of its work-group for its column
+//   IN_GROUPS      attribute of a kernel
+//   SHARED         declares the local memory that the macros below need, at the top of a kernel
+//   SHARED_PARAMETER, SHARED_ARGUMENT   pass that memory on to a function, after its other parameters
+//   TOTAL(v)       Σ over the rows of the work-group, for all of them; MAXIMUM(v) likewise. The whole work-group must reach the
+//                  call
 //
-// And for kernels over the rows of images, [N,rows,columns,channels]. Without groups the work-items are (rows, N), and each
-// walks along its row; in groups they are (columns·channels/VW, rounded up to LANES; rows; N).
+// Kernels over the rows of images, [N,rows,columns,channels], have the macros below as well. Without work-groups their
+// work-items are (rows, N), and each walks along its row. In work-groups they are (columns·channels/VW, rounded up to LANES;
+// rows; N).
 //
-//   IMAGE, IMAGE_ROW, IMAGE_ROWS   the image's number, the row's, and how many rows there are
-//   EACH_PIXEL(q, Q, C), then EACH_CHANNEL(c, C)   run the statement that follows for each vector of a row [Q,C] that is this
-//                                                  work-item's, which in groups is one or none
+//   IMAGE, IMAGE_ROW, IMAGE_ROWS   number of the image, number of the row, and number of rows
+//   EACH_PIXEL(q, Q, C), then EACH_CHANNEL(c, C)   run the following statement for each vector of a row [Q,C] that belongs to
+//                                                  this work-item; in work-groups there is one such vector or none
 #ifndef LANES
-#define LANES 0  // 0: no groups
+#define LANES 0  // 0: no work-groups
 #endif
 #ifndef ROWS
 #define ROWS 1   // a power of two

@@ -1,22 +1,22 @@
-// One matrix instruction of a warp of 32 lanes: C [16,8] += A [16,8·n] · B [8·n,8], the sums in float32.
+// Matrix instruction of a warp of 32 lanes: C [16,8] += A [16,8·n] · B [8·n,8], with sums in float32.
 //
 //   STORAGE 0   tf32, n = 1: a word holds one factor of 8 + 10 bits
-//   STORAGE 1   float16, n = 2: a word holds the factors of two neighbouring depths, the first in the low half
-//   STORAGE 2   bfloat16, as float16
+//   STORAGE 1   float16, n = 2: a word holds the factors of two neighboring depths, the first in the low half
+//   STORAGE 2   bfloat16, otherwise like float16
 //
-// Counted in words, all three have the same fragments (PTX ISA, "Warp Level Matrix Multiply-Accumulate Instructions": the
-// sections on fragments of mma.m16n8k8 for .tf32 and of mma.m16n8k16 for .f16 and .bf16). Of lane 4g + t:
+// If sizes are counted in words, all three have the same fragments (PTX ISA, "Warp Level Matrix Multiply-Accumulate
+// Instructions": the sections on fragments of mma.m16n8k8 for .tf32 and of mma.m16n8k16 for .f16 and .bf16). Lane 4g + t holds:
 //
 //   a  words (g, t)  (g + 8, t)  (g, t + 4)  (g + 8, t + 4)  of A's (row, word)
 //   b  words (t, g)  (t + 4, g)                              of B's (word, column)
 //   c  sums  (g, 2t) (g, 2t + 1) (g + 8, 2t) (g + 8, 2t + 1) of C's (row, column)
 //
-// With MATRIX_EMULATED the lanes hold the same, exchange it through local memory, and compute in plain C: for devices without
-// such instructions, so that all that surrounds these can be tested there.
+// With MATRIX_EMULATED the lanes hold the same fragments, exchange them through local memory, and compute in plain C. Devices
+// without such instructions can then test the code around them.
 
 #if !MATRIX_EMULATED
 
-// Rounds to the nearest factor.
+// Rounds to the nearest factors.
 INLINE uint pack_factors(float low, float high) {
   uint word;
 #if STORAGE == 0
@@ -52,7 +52,7 @@ INLINE float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *excha
 #if STORAGE == 0
 
 INLINE uint pack_factors(float low, float high) {
-  // To the nearest, halves away from zero. A NaN must not become anything else.
+  // Rounds to nearest, ties away from zero. A NaN must not become anything else.
   return isnan(low) ? 0x7FFFE000u : (as_uint(low) + 0x1000u) & 0xFFFFE000u;
 }
 
@@ -85,7 +85,7 @@ INLINE float multiply_words(uint a, uint b, float sum) {
 
 #endif
 
-// `exchange`: six words an item. Every item of the group must come to the call.
+// `exchange` has six words per work-item. Every work-item of the work-group must reach the call.
 INLINE float4 multiply_fragments(uint4 a, uint2 b, float4 c, __local uint *exchange) {
   const int g = ITEM % 32 / 4, t = ITEM % 4;
   __local uint *warp = exchange + ITEM / 32 * 32 * 6;

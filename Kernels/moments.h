@@ -1,13 +1,14 @@
-// Mean and squared deviations of a chunk of values a channel, for the statistics of batch normalisation. batch_norm.cl merges
+// Mean and squared deviations of a chunk of values per channel, for the statistics of batch normalization. batch_norm.cl merges
 // chunks.
 // Needs vector.h and, for shares, group.h.
 
-// Rows `first` … of x [rows,depth], VW channels: to[0] their mean, to[depth] Σ(x−mean)², to[2·depth] their number.
+// Computes the moments of `rows` rows of x [rows,depth], VW channels: to[0] is their mean, to[depth] is Σ(x−mean)², to[2·depth]
+// is their number.
 //
-// Two passes, so that they are exact however far the mean is from zero; the rows should stay in a core's cache. What rounding
-// has left of Σ(x−mean) mends both results (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
+// Two passes keep the results exact however far the mean is from zero; the rows should stay in a core's cache. The remainder that
+// rounding leaves of Σ(x−mean) corrects both results (Chan, Golub, LeVeque 1983, the corrected two-pass algorithm).
 INLINE void moments(__global const real *x, int rows, int depth, __global float *to) {
-  // Four sums that take turns, so that no addition waits for the one before it.
+  // Four accumulators take turns, so that no addition waits for the one before it.
   floatv s[4], e[4];
   UNROLL for (int i = 0; i < 4; i++) s[i] = e[i] = (floatv)(0.0f);
   int m = 0;
@@ -40,8 +41,8 @@ typedef struct {
 
 #define AT_ONCE 8
 
-// What this work-item of a group has of the rows of x [rows,depth]. Read once: AT_ONCE of them stay in registers for both
-// passes, and what comes of them joins what was there by Chan's formula.
+// Returns the moments of this work-item's share of the rows of x [rows,depth]. Each row is read once: AT_ONCE of them stay in
+// registers for both passes. Chan's formula then merges their moments with those of the rows before.
 INLINE moments_t moments_of_share(__global const real *x, int rows, int depth) {
   moments_t all = {(floatv)(0.0f), (floatv)(0.0f), 0.0f};
   for (int m = GROUP_ROW; m < rows; m += AT_ONCE * ROWS) {

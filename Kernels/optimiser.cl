@@ -1,37 +1,37 @@
-// What changes weights: steps of optimisers over flat arrays, moving averages, norms and loss scales. Work-items, unless said
-// otherwise: see elements.h.
+// Updates of weights: steps of optimizers over flat arrays, moving averages, norms and loss scales. Work-items are those of
+// elements.h, unless stated otherwise.
 #include "elements.h"
 
 #ifndef SCALED
 #define SCALED 0    // 1: gradients carry a loss scale
 #endif
 #ifndef CLIPPED
-#define CLIPPED 0   // 1: the norm of all gradients is bounded
+#define CLIPPED 0   // 1: the norm of all gradients is clipped
 #endif
 #ifndef ADAPTED
-#define ADAPTED 0   // 1: a tensor's rate depends on its norm and its gradient's (LARS)
+#define ADAPTED 0   // 1: a tensor's learning rate depends on its norm and on its gradient's norm (LARS)
 #endif
 #ifndef NESTEROV
 #define NESTEROV 0
 #endif
 
-// The elements of a loss scale.
-#define NEXT 0       // the factor of the next loss
-#define CURRENT 1    // the factor that the gradients at hand have
-#define IS_FINITE 2  // 1 where these are all finite, else 0
-#define STEPS 3      // steps since the scale last changed
-#define SKIPPED 4    // steps left out since the beginning
+// Indices of the elements of a loss scale.
+#define NEXT 0       // factor of the next loss
+#define CURRENT 1    // factor that the current gradients have
+#define IS_FINITE 2  // 1 if the current gradients are all finite, else 0
+#define STEPS 3      // number of steps since the scale last changed
+#define SKIPPED 4    // number of steps left out since the beginning
 
-// What gradients are multiplied by: `factor`, without the loss scale, and less where their norm would be above `largest`.
-// norms[0] is the sum of the squares of all gradients as they are stored.
+// Returns the number by which gradients are multiplied: `factor`, divided by the loss scale, and reduced if their norm would be
+// above `largest`. norms[0] is the sum of the squares of all gradients as they are stored.
 INLINE float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
   if (SCALED) factor /= scale[CURRENT];
   return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
 }
 
-// g = factor·gradient + decay·w;  v = momentum·v + g;  w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED nothing is done
-// where an infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖), the squares of
-// these norms being norms[at] and norms[at + 1], gradient first; by 1 where one of them is 0.
+// Computes g = factor·gradient + decay·w; v = momentum·v + g; w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED it does
+// nothing if a NaN or an infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖). The
+// squares of these norms are norms[at] for the gradient and norms[at + 1] for w; if one of them is 0, the multiplier is 1.
 __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
                                  __global const float *scale, __global const float *norms, int vectors, float factor,
                                  float largest, float rate, float momentum, float decay, float trust, int at) {
@@ -53,9 +53,9 @@ __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradie
   }
 }
 
-// g = factor·gradient;  m = β1·m + (1−β1)·g;  s = β2·s + (1−β2)·g²;  w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon), where
-// m̂ and ŝ are divided by 1 − βᵗ at the t-th step that is done. log1 and log2 are the logarithms of β1 and β2, rest1 and rest2
-// are 1 − β.
+// Computes g = factor·gradient; m = β1·m + (1−β1)·g; s = β2·s + (1−β2)·g²; w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon). m̂
+// and ŝ are m and s divided by 1 − βᵗ at the t-th step that was not left out. log1 and log2 are the logarithms of β1 and β2;
+// rest1 and rest2 are 1 − β.
 __kernel IN_GROUPS void adamw_step(__global float *w, __global const float *gradient, __global float *mean, __global float *square,
                                    __global const float *scale, __global const float *norms, int vectors, float factor,
                                    float largest, float rate, float decay, float epsilon, float log1, float rest1, float log2,
@@ -63,7 +63,7 @@ __kernel IN_GROUPS void adamw_step(__global float *w, __global const float *grad
   if (SCALED && scale[IS_FINITE] == 0.0f) return;
   factor = gradient_factor(scale, norms, factor, largest);
   const float steps = (float)t - (SCALED ? scale[SKIPPED] : 0.0f);
-  // Not 1 − pow(β, steps), which loses most digits.
+  // 1 − pow(β, steps) would lose most digits.
   const float bias1 = -expm1(steps * log1), bias2 = sqrt(-expm1(steps * log2));
   EACH_VECTOR {
     const floatv g = LOAD(gradient + i) * factor;
@@ -76,7 +76,7 @@ __kernel IN_GROUPS void adamw_step(__global float *w, __global const float *grad
   }
 }
 
-// average += share·(x − average).
+// Computes average += share·(x − average).
 __kernel IN_GROUPS void move_average(__global const float *x, __global float *average, int vectors, float share) {
   EACH_VECTOR {
     const floatv a = LOAD(average + i);
@@ -84,7 +84,8 @@ __kernel IN_GROUPS void move_average(__global const float *x, __global float *av
   }
 }
 
-// partial [blocks,VW]: Σ x² over each block's part, lane by lane. Work-items: (1, blocks), or as many groups of (1, ROWS).
+// Computes partial [blocks,VW]: Σ x² over each block's part, lane by lane. Work-items: (1, blocks), or as many work-groups of (1,
+// ROWS).
 __kernel IN_GROUPS void sum_squares(__global const float *restrict x, __global float *restrict partial, int vectors) {
   SHARED
   floatv sum = (floatv)(0.0f);
@@ -96,7 +97,7 @@ __kernel IN_GROUPS void sum_squares(__global const float *restrict x, __global f
   if (GROUP_ROW == 0) STORE(sum, partial + BLOCK * VW);
 }
 
-// norms[at] = Σ partial. With VW 1. Work-items: (1), or a group of (1, ROWS).
+// Computes norms[at] = Σ partial. Needs VW 1. Work-items: (1), or a work-group of (1, ROWS).
 __kernel IN_GROUPS void add_squares(__global const float *restrict partial, __global float *restrict norms, int count, int at) {
   SHARED
   floatv sum = (floatv)(0.0f);
@@ -105,8 +106,8 @@ __kernel IN_GROUPS void add_squares(__global const float *restrict partial, __gl
   if (GROUP_ROW == 0) STORE(sum, norms + at);
 }
 
-// partial [blocks,VW]: 1 where a block's part of the gradients has a NaN or an infinity, lane by lane, else 0. Work-items: (1,
-// blocks), or as many groups of (1, ROWS).
+// Computes partial [blocks,VW], lane by lane: 1 if a block's part of the gradients has a NaN or an infinity, otherwise 0.
+// Work-items: (1, blocks), or as many work-groups of (1, ROWS).
 __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global float *partial, int vectors) {
   SHARED
   intv found = (intv)(0);
@@ -118,8 +119,8 @@ __kernel IN_GROUPS void find_infinities(__global const float *gradient, __global
   if (GROUP_ROW == 0) STORE(most, partial + BLOCK * VW);
 }
 
-// Takes the next scale into use and chooses the one after it: half where an infinity was found, twice after `interval` steps
-// without. With VW 1. Work-items: (1), or a group of (1, ROWS).
+// Puts the next scale into use and chooses the one after it: half if a NaN or an infinity was found, twice after `interval` steps
+// without one. Needs VW 1. Work-items: (1), or a work-group of (1, ROWS).
 __kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial, __global float *restrict scale, int count,
                                           int interval) {
   SHARED

@@ -1,14 +1,14 @@
-// A filter in the order in which a kernel reads it: panels of KB output channels, one behind the other; in each, for one run of
-// terms after the other (a tap's input channels, or those of a row of taps) and one factor after the other, the KB channels
-// side by side.
+// Filter in the order in which a kernel reads it: panels of KB output channels, one after the other. A panel holds one run of
+// terms after the other (a tap's input channels, or those of a row of taps). A run holds one factor after the other, with the KB
+// channels of each factor side by side.
 #include "vector.h"
 #include "factors.h"
 
 #ifndef KB
-#define KB 1      // divides the number of output channels
+#define KB 1      // must divide the number of output channels
 #endif
 
-// to[j·KB + i] = the j-th factor of the terms at from + i·K, for i and j below 16, in registers.
+// Transposes in registers: to[j·KB + i] is the j-th factor of the terms at from + i·K, for i and j below 16.
 #define ROW(i, from) const factor16 r##i = LOAD_FACTOR16((from) + (size_t)0x##i * K);
 #define COLUMN(j, to)                                                                                                                \
   vstore16((factor16)(r0.s##j, r1.s##j, r2.s##j, r3.s##j, r4.s##j, r5.s##j, r6.s##j, r7.s##j, r8.s##j, r9.s##j, ra.s##j, rb.s##j,  \
@@ -17,7 +17,8 @@
   F(0, p) F(1, p) F(2, p) F(3, p) F(4, p) F(5, p) F(6, p) F(7, p) F(8, p) F(9, p) F(a, p) F(b, p) F(c, p) F(d, p) F(e, p) F(f, p)
 #define TURN(from, to) EACH(ROW, from) EACH(COLUMN, to)
 
-// packed[((k/KB)·runs + run)·FACTORS(C)·KB + (c/TERMS)·KB + k mod KB] = w[run,c,k] for w [runs,C,K]. Work-items: (K/KB, runs).
+// Computes packed[((k/KB)·runs + run)·FACTORS(C)·KB + (c/TERMS)·KB + k mod KB] = w[run,c,k] for w [runs,C,K]. Work-items: (K/KB,
+// runs).
 __kernel void pack_filter(__global const float *restrict w, __global factor *restrict packed, int C, int K) {
   const int panel = get_global_id(0), run = get_global_id(1), runs = get_global_size(1);
   __global const float *from = w + (size_t)run * C * K + panel * KB;
@@ -30,12 +31,13 @@ __kernel void pack_filter(__global const float *restrict w, __global factor *res
     }
 }
 
-// The filter of one phase of an input gradient, packed: taps rowStart, rowStart + stride, … in reverse order, input and output
-// channels exchanged. w [R,S,C,K], C of one group and K of all, `depth` in each; the phase's filter has `depth` input channels
-// for each of its output channels, the C of every group, and begins at `start`. Panels here are of KB of these. Work-items:
-// (panels, rows·columns).
+// Packs the turned filter of one phase of an input gradient: taps rowStart, rowStart + stride, … in reverse order, with input and
+// output channels exchanged. w is [R,S,C,K], with C of one group and K of all groups, `depth` in each. The phase's filter begins
+// at `start`. It has `depth` input channels for each of its output channels, which are the C channels of every group. Panels are
+// of KB of these output channels. Work-items: (panels, rows·columns).
 //
-// Blocks of 16×16 are turned at a time: what is read of one channel's row is a cache line, and so is what is written.
+// Blocks of 16×16 are transposed at a time: the elements of one channel's row that are read are a cache line, and so are those
+// that are written.
 __kernel void pack_turned_filter(__global const float *restrict w, __global factor *restrict packed, int S, int C, int K, int start,
                                  int columns, int rowStart, int columnStart, int stride, int depth) {
   const int panel = get_global_id(0), tap = get_global_id(1), taps = get_global_size(1);
@@ -54,15 +56,15 @@ __kernel void pack_turned_filter(__global const float *restrict w, __global fact
 }
 
 #ifndef GROUPS
-#define GROUPS 1  // of channels
+#define GROUPS 1  // number of channel groups
 #endif
 #ifndef SIDE
-#define SIDE 8    // of the blocks that a work-group turns
+#define SIDE 8    // side of the blocks that a work-group transposes
 #endif
 
-// The same with one panel of the C channels of all GROUPS, by work-groups that turn blocks in local memory, so that neighbours
-// read and write neighbouring memory: for GPUs. Work-items: (C and depth rounded up to whole blocks, rows·columns·GROUPS),
-// SIDE×SIDE to a work-group.
+// Packs the turned filter with one panel of the C channels of all GROUPS, for GPUs. Work-groups transpose blocks in local memory,
+// so that neighbors read and write neighboring memory. Work-items: (C and depth rounded up to whole blocks, rows·columns·GROUPS),
+// SIDE×SIDE per work-group.
 __kernel __attribute__((reqd_work_group_size(SIDE, SIDE, 1)))
 void turn_filter(__global const float *restrict w, __global float *restrict turned, int S, int C, int K, int start, int columns,
                  int rowStart, int columnStart, int stride, int depth) {

@@ -1,17 +1,17 @@
-// What a device can do at most, for the roofline of `resnet bench kernels`.
+// Peak arithmetic and peak copies of a device, for the roofline of `resnet bench kernels`.
 #include "vector.h"
 #include "factors.h"
 
 #ifndef SUMS
-#define SUMS 12    // vectors of sums: enough to hide the latency of a multiply-add, few enough for registers
+#define SUMS 12    // vectors of accumulators: enough to hide the latency of a multiply-add, few enough for registers
 #endif
 #ifndef BLOCKS
 #define BLOCKS 0   // 1: a work-item copies a block of consecutive vectors
 #endif
 
-// SUMS vectors of sums in registers, each step one multiply-add of every vector, nothing read. Each depends on the sum before
-// it, so that the compiler can move no part of it out of the loop. Two floating-point operations a lane, step and term of a
-// factor.
+// Updates SUMS vectors of accumulators in registers. Each step is one multiply-add of every vector, and nothing is read. Each
+// step depends on the sum before it, so that the compiler can move no part of it out of the loop. Two floating-point operations
+// count per lane, step and term of a factor.
 // Work-items: any number.
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void multiply_add(__global float *restrict out, int steps, float factor, float term) {
@@ -29,7 +29,7 @@ void multiply_add(__global float *restrict out, int steps, float factor, float t
   STORE(total, out + get_global_id(0) * VW);
 }
 
-// to = from. Work-items: any number with BLOCKS, which suits CPUs; as many as vectors without.
+// Copies `from` to `to`. Work-items: with BLOCKS, which suits CPUs, any number; without it as many as vectors.
 __kernel void copy(__global const float *restrict from, __global float *restrict to, int vectors) {
 #if BLOCKS
   const long block = get_global_id(0), blocks = get_global_size(0);

@@ -1,5 +1,5 @@
-// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items, unless said
-// otherwise: for the rows of the result, as group.h has them.
+// Pooling over NHWC, and the option-A shortcut, which is a pooling with windows of one pixel. Work-items are for the rows of the
+// result, as in group.h, unless stated otherwise.
 #include "vector.h"
 #include "group.h"
 
@@ -13,7 +13,8 @@
 #define STRIDE 1
 #endif
 
-// The largest value of each window and its position r·window + s; the first of equal ones; a NaN wins and stays.
+// Computes the largest value of each window and its position r·window + s. Of equal values the first one counts. A NaN wins and
+// stays.
 //   x [N,H,W,C] → y [N,P,Q,C], positions [N,P,Q,C]
 __kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions, int H,
                                  int W, int C, int Q, int padding) {
@@ -27,7 +28,7 @@ __kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real 
     EACH_CHANNEL(c, C) {
       floatv best = LOAD_REAL(from + ((long)r0 * W + s0) * C + c);
       intv position = (intv)(r0 * WINDOW + s0);
-// Not "v > best": that would not let a NaN win. Where best is a NaN already, nothing is better.
+// `v > best` would not let a NaN win. If best is a NaN already, nothing is better.
 #define TAKE(r, s)                                                           \
   {                                                                          \
     const floatv v = LOAD_REAL(from + ((long)(r) * W + (s)) * C + c);        \
@@ -48,13 +49,13 @@ __kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real 
   }
 }
 
-// Pooling of any window, for inference. Taps of a window at p·stride − before + r·dilation.
+// Pooling with any window, for inference. The taps of a window are at p·stride − before + r·dilation.
 //   x [N,H,W,C] → y [N,P,Q,C]
 #define WINDOWS                                                                                                                     \
   __global const float *restrict x, __global float *restrict y, int H, int W, int C, int Q, int windowH, int windowW, int strideH, \
       int strideW, int dilationH, int dilationW, int beforeH, int beforeW, int afterH, int afterW
 
-// The largest value; a NaN wins. −∞ where no tap is in the image.
+// Computes the largest value; a NaN wins. The result is −∞ if no tap is in the image.
 __kernel IN_GROUPS void pool_largest(WINDOWS) {
   const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
   EACH_PIXEL(q, Q, C) {
@@ -76,7 +77,8 @@ __kernel IN_GROUPS void pool_largest(WINDOWS) {
   }
 }
 
-// The mean over the taps in the image; with afterH and afterW ≥ 0 over those in the padding too, of which so much follows the image.
+// Computes the mean over the taps in the image. With afterH and afterW ≥ 0 the mean is also over the taps in the padding, of
+// which afterH rows and afterW columns follow the image.
 __kernel IN_GROUPS void pool_average(WINDOWS) {
   const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
   EACH_PIXEL(q, Q, C) {
@@ -102,12 +104,13 @@ __kernel IN_GROUPS void pool_average(WINDOWS) {
   }
 }
 
-// dx[h,w] = Σ of dy over the windows whose largest value was (h,w). Gathered, so that no two work-items write one element.
+// Computes dx[h,w] = Σ of dy over the windows whose largest value was (h,w). The sum is gathered, so that no two work-items write
+// the same element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]
 __kernel IN_GROUPS void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,
                                           __global real *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
   const int h = IMAGE_ROW, n = IMAGE, H = IMAGE_ROWS;
-  // Windows p with p·stride ≤ h + padding ≤ p·stride + window − 1.
+  // Range of the windows p with p·stride ≤ h + padding ≤ p·stride + window − 1.
   const int p0 = max(0, (h + padding - window + stride) / stride), p1 = min(P - 1, (h + padding) / stride);
   EACH_PIXEL(w, W, C) {
     const int q0 = max(0, (w + padding - window + stride) / stride), q1 = min(Q - 1, (w + padding) / stride);
@@ -125,7 +128,7 @@ __kernel IN_GROUPS void max_pool_gradient(__global const real *restrict dy, __gl
   }
 }
 
-// y[n,c] = Σ_m x[n,m,c] / M over the M = H·W pixels. Work-items: (C/VW, N), or groups of (LANES, ROWS) for these.
+// Computes y[n,c] = Σ_m x[n,m,c] / M over the M = H·W pixels. Work-items: (C/VW, N), or work-groups of (LANES, ROWS) for these.
 __kernel IN_GROUPS void global_average_pool(__global const real *restrict x, __global float *restrict y, int M, int C) {
   SHARED
   const int c = COLUMN(C), n = BLOCK;
@@ -135,7 +138,7 @@ __kernel IN_GROUPS void global_average_pool(__global const real *restrict x, __g
   if (STORES(C)) STORE(sum / (float)M, y + (size_t)n * C + c);
 }
 
-// dx[n,m,c] = dy[n,c] / M. Work-items: likewise.
+// Computes dx[n,m,c] = dy[n,c] / M. Work-items: as for global_average_pool.
 __kernel IN_GROUPS void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M, int C) {
   const int c = COLUMN(C), n = BLOCK;
   const floatv v = LOAD(dy + (size_t)n * C + c) / (float)M;
@@ -143,7 +146,7 @@ __kernel IN_GROUPS void global_average_pool_gradient(__global const float *restr
   for (int m = GROUP_ROW; m < M; m += ROWS) STORE_REAL(v, dx + ((size_t)n * M + m) * C + c);
 }
 
-// y[p,q,k] = x[p·stride, q·stride, k − before], zero where that is no channel of x. VW divides C, K and `before`.
+// Computes y[p,q,k] = x[p·stride, q·stride, k − before], or zero where that is not a channel of x. VW divides C, K and `before`.
 //   x [N,H,W,C] → y [N,P,Q,K]
 __kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global real *restrict y, int H, int W, int C, int Q, int K,
                                      int before, int stride) {
@@ -158,7 +161,8 @@ __kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global r
   }
 }
 
-// dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divide, else 0. VW divides C, K and `before`.
+// Computes dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divisions are exact, otherwise 0. VW divides C, K and
+// `before`.
 //   dy [N,P,Q,K] → dx [N,H,W,C]
 __kernel IN_GROUPS void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx, int W, int C, int P, int Q,
                                               int K, int before, int stride) {

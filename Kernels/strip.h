@@ -1,6 +1,7 @@
-// A strip of an image's rows in local memory, as factors, with the zeros of its border. Needs vector.h and factors.h.
+// Strip of an image in local memory, the input tile of a kernel: rows of the image as factors, with the zero padding of its
+// border. Needs vector.h and factors.h.
 
-// run [count] = the factors of a run of terms at `source`, zeros in place of those not in [first, last).
+// Fills run [count] with the factors of a run of terms at `source`, with zeros in place of the terms outside [first, last).
 INLINE void pack_run(__global const real *source, __local factor *run, int count, int first, int last) {
   const int begin = min(count, FACTORS(first)), end = min(count, last / TERMS);
   int i = 0;
@@ -9,9 +10,9 @@ INLINE void pack_run(__global const real *source, __local factor *run, int count
   for (; i < count; i++) run[i] = i * TERMS >= last ? 0 : READ_FACTOR(source, i * TERMS, first, last);
 }
 
-// strip [rows][row] = every sample-th pixel of rows h0 … and columns w0 … of an image [H,W,depth], the first C channels of
-// each, zero outside the image. Pixels are `pitch` terms apart, rows `row` factors. What lies between C and the pitch is left
-// alone.
+// Fills strip [rows][row] with every sample-th pixel of an image [H,W,depth], from row h0 and column w0 on: the first C channels
+// of each pixel, and zeros outside the image. Pixels are `pitch` terms apart, rows are `row` factors apart. Elements between C
+// and the pitch are not written.
 INLINE void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
           int sample) {
   for (int i = 0; i < rows; i++) {
@@ -20,7 +21,7 @@ INLINE void pack(__global const real *image, __local factor *strip, int h0, int 
     __local factor *to = strip + i * row;
     __global const real *from = image + (long)h * W * depth;
     if (sample == 1 && pitch == C && depth == C) {
-      // The row in one piece.
+      // Pack the row in one piece.
       pack_run(from + (long)w0 * C, to, row, max(0, -w0 * C), isRow ? max(0, (W - w0) * C) : 0);
       continue;
     }
@@ -32,7 +33,7 @@ INLINE void pack(__global const real *image, __local factor *strip, int h0, int 
 }
 
 #if PAIRS
-// VW terms from source[i] on, zeros in place of those not in [first, last).
+// Returns VW terms from source[i] on, with zeros in place of the terms outside [first, last).
 INLINE floatv terms(__global const real *source, int i, int first, int last) {
   if (i >= first && i + VW <= last) return LOAD_REAL(source + i);
   if (i + VW <= first || i >= last) return (floatv)(0.0f);
@@ -41,11 +42,11 @@ INLINE floatv terms(__global const real *source, int i, int first, int last) {
   return LOAD(lanes);
 }
 
-// strip [rows][columns][pitch] = channel by channel, every columnStep-th pixel of a row paired with the one `distance` to its
-// right; otherwise as above.
+// Fills strip [rows][columns][pitch]. Channel by channel, every columnStep-th pixel of a row is paired with the pixel that lies
+// `distance` to its right. Otherwise this works like `pack`.
 INLINE void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
                       int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
-  // Pixels that lie side by side here and there, and have few channels, are taken in one piece.
+  // Pixels that lie side by side in both memories, and have few channels, are packed in one piece.
   const int isJoined = C < VW && pitch == C && depth == C && columnStep == 1;
   const int runs = isJoined ? 1 : columns, count = isJoined ? columns * C : C;
   for (int i = 0; i < rows; i++) {

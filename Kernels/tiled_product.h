@@ -1,18 +1,18 @@
-// A product of matrices by work-groups that share tiles in local memory, local-tiled: the shape of kernel for GPUs, right on
+// Matrix product by work-groups that share tiles in local memory (local-tiled). This form of kernel is for GPUs, but correct on
 // any device.
 //
 //   sum[m,n] = Σ_d A[m,d] · B[d,n]        d from `begin` to `end`
 //
 //   B [depth, columns], its rows `pitch` apart
-//   A is an image x [N,H,W,C] as the matrix X that a convolution multiplies by its filter, which is never stored, or Xᵀ:
+//   A is an image x [N,H,W,C], seen as the matrix X that a convolution multiplies by its filter (im2col), or Xᵀ. X is not stored.
 //
 //   X[(n,p,q), (r,s,c)] = x[n, p·STRIDE + r − padTop, q·STRIDE + s − padLeft, c], zero outside the image
 //
-// for c below C: the pixels of x may have more channels than are meant.
+// for c below C: the pixels of x may have more channels than C.
 //
-// With TAPS 0 the filter has a single tap that meets every pixel, and X is x itself, [pixels, C]: a plain matrix.
+// With TAPS 0 the filter is a single tap that meets every pixel, and X is x itself, [pixels, C]: a plain matrix.
 //
-// How to use it. Include it in a file whose host gives the constants below, and in a kernel with
+// Usage: include it in a file whose host defines the constants below, and in a kernel like
 //
 //     __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void name(…) {
 //       __local word tiles[TILE_WORDS] TILE_ALIGNED;
@@ -21,26 +21,27 @@
 //       // A plain matrix [rows,C]: {x, 1, rows, C, C, 1, rows, 1, 0, 0, rows, C}.
 //       product(image, b, columns, pitch, firstRow, firstColumn, begin, end, tiles, sum);
 //
-// after which the work-item owns TM×TN sums: rows firstRow + row_of(i), columns firstColumn + column_of(j) … + 4 in sum[i][4·j
-// …]. A batch of products is a dimension of the NDRange by which the kernel moves the pointers. `begin` is a multiple of BK,
-// the same in all items of a group, as is `end`. Every item of the group must come to the call.
+// The work-item then owns TM×TN sums: sum[i][4·j …] is row firstRow + row_of(i), columns firstColumn + column_of(j) … + 4. For a
+// batch of products the kernel moves the pointers by a dimension of the NDRange. `begin` is a multiple of BK. `begin` and `end`
+// are the same in all work-items of a work-group, and every work-item of it must reach the call.
 //
-// Each slice of BK depths goes through registers into one of two pairs of tiles while the other pair is multiplied: one barrier
-// a slice.
+// Each slice of BK depths goes through registers into one of two pairs of tiles while the other pair is multiplied (double
+// buffering): one barrier per slice.
 //
 //              BN columns                  A word of a tile is a float, or, for matrix instructions on 16-bit
-//            ┌──────────┐                  factors, two neighbouring depths of one row or column.
+//            ┌──────────┐                  factors, two neighboring depths of one row or column.
 //         BK │    B     │
 //            └──────────┘                  tile of A  [WORDS][BM + 8]      tile of B  [WORDS][BN + 8]
 //     BK     ┌──────────┐
-//   ┌────┐   │ ┌──┐     │                  An item reads four rows and four columns at a time. Rows of a tile are 8
-//   │ A  │ BM│ │  │TM   │                  words longer than they need be, and columns of A's are swapped (`a_word`),
-//   └────┘   │ └──┘TN   │                  so that the lanes of a warp meet all 32 banks both when they read and when
-//            └──────────┘                  they write a transposed slice.
+//   ┌────┐   │ ┌──┐     │                  A work-item reads four rows and four columns at a time. Rows of a tile are
+//   │ A  │ BM│ │  │TM   │                  8 words longer than necessary, and columns of A's tile are swapped
+//   └────┘   │ └──┘TN   │                  (`a_word`), so that the lanes of a warp use all 32 banks when they read
+//            └──────────┘                  and also when they write a transposed slice.
 //
-// The host chooses: powers of two; BM a multiple of 32 and BN of 16; TM and TN 4 or 8; BK from 8 to 32; ITEMS a multiple of 32.
-// With MATRIX also TN = 8, BM a multiple of 8·TM, BN one of 32, and BK one of 8 words. VW is 4 where columns and pitch are
-// multiples of four, else 1; VA is VW where C and a pixel's channels are multiples of it too, else 1.
+// Constraints on the host's choice: all sizes are powers of two; BM is a multiple of 32 and BN of 16; TM and TN are 4 or 8; BK
+// is between 8 and 32; ITEMS is a multiple of 32. With MATRIX also TN = 8, BM is a multiple of 8·TM, BN one of 32, and BK one of
+// 8 words. VW is 4 if columns and pitch are multiples of four, otherwise 1. VA is VW if C and the channels of a pixel are
+// multiples of it too, otherwise 1.
 #include "vector.h"
 
 #ifndef STRIDE
@@ -53,33 +54,33 @@
 #define TRANSPOSED 0  // 1: A = Xᵀ, and B is an image too
 #endif
 #ifndef VA
-#define VA 1          // elements of x that are loaded at a time
+#define VA 1          // elements of x in one load
 #endif
 #ifndef BM
-#define BM 64         // a group's rows
+#define BM 64         // rows of a work-group
 #endif
 #ifndef BN
-#define BN 64         // a group's columns
+#define BN 64         // columns of a work-group
 #endif
 #ifndef BK
-#define BK 8          // depths of a slice
+#define BK 8          // depth of a slice
 #endif
 #ifndef TM
-#define TM 4          // an item's rows
+#define TM 4          // rows of a work-item
 #endif
 #ifndef TN
-#define TN 4          // an item's columns
+#define TN 4          // columns of a work-item
 #endif
 #ifndef MATRIX
-#define MATRIX 0      // 1: matrix instructions, whose factors are rounded to tf32, or where x is of 16 bits, to x's type
+#define MATRIX 0      // 1: matrix instructions; factors are rounded to tf32, or to the type of x if it has 16 bits
 #endif
 #ifndef MATRIX_EMULATED
-#define MATRIX_EMULATED 0  // 1: in their place, the same with the same fragments in each lane, in plain C
+#define MATRIX_EMULATED 0  // 1: plain C in place of matrix instructions, with the same fragments in each lane
 #endif
 
 #define ITEMS ((BM / TM) * (BN / TN))
-// An int from the start: Intel's compiler for CPUs takes remainders of the size_t, made vectors and then ints, for consecutive
-// numbers.
+// Converted to an int first: Intel's compiler for CPUs makes vectors of remainders of the size_t, converts them to ints, and then
+// mistakes them for consecutive numbers.
 #define ITEM ((int)get_local_id(0))
 #define PACK (MATRIX && STORAGE != 0 ? 2 : 1)     // depths in a word
 #define WORDS (BK / PACK)                         // words of a slice
@@ -90,7 +91,7 @@
 #define TILE_WORDS (2 * (A_TILE + B_TILE) + (MATRIX && MATRIX_EMULATED ? 6 * ITEMS : 0))
 #define TILE_ALIGNED __attribute__((aligned(16)))
 
-// What one item loads of a slice: units of one or two parts, a part being one load.
+// Loads of one work-item per slice, in units of one or two parts. A part is one load.
 #if TRANSPOSED
 #define A_PARTS PACK                              // PACK depths of VA rows
 #define A_TOTAL (WORDS * (BM / VA))
@@ -104,7 +105,7 @@
 #define B_UNITS ((B_TOTAL + ITEMS - 1) / ITEMS)
 #define IS_UNIT(unit, total) ((total) % ITEMS == 0 || (unit) < (total))
 
-// B is a filter, or with x transposed an image's gradient.
+// B is a filter, or with TRANSPOSED the gradient of an image.
 #if TRANSPOSED
 typedef real factor;
 #define LOAD_FACTORS(p) LOAD_REAL(p)
@@ -134,7 +135,7 @@ typedef uint4 word4;
 #define WORD(low, high) pack_factors(low, high)
 #endif
 
-// A word4 of four depths pairs' words, or of what `low` alone holds where a word is one depth.
+// A word4 of the words of four pairs of depths. If a word is one depth, `low` alone counts.
 #define WORD4(low, high) \
   (word4)(WORD((low).s0, (high).s0), WORD((low).s1, (high).s1), WORD((low).s2, (high).s2), WORD((low).s3, (high).s3))
 
@@ -142,12 +143,12 @@ typedef uint4 word4;
 
 typedef struct {
   __global const real *x;
-  int H, W, channels, C, P, Q, S, padTop, padLeft;    // channels of a pixel, C of them from x on
+  int H, W, channels, C, P, Q, S, padTop, padLeft;    // channels per pixel; C of them are used, from x on
   int pixels, terms;      // N·P·Q and R·S·C: rows and columns of X
 } image_t;
 
-// A number of two steps, (s0·middles + s1)·lows + s2. A pixel is (n,p,q), a term (r,s,c). A vector, as is a place below,
-// because a struct is returned through memory.
+// A number with two steps, (s0·middles + s1)·lows + s2: a pixel is (n,p,q), a term is (r,s,c). It is a vector, like a place
+// below, because a struct would be returned through memory.
 typedef int3 digits_t;
 
 INLINE digits_t digits_of(int value, int middles, int lows) {
@@ -159,7 +160,7 @@ INLINE digits_t digits_of(int value, int middles, int lows) {
 #endif
 }
 
-// A sum without a division.
+// Adds two such numbers without a division.
 INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
   a.s2 += b.s2;
 #if TAPS
@@ -180,10 +181,10 @@ INLINE digits_t add_digits(digits_t a, digits_t b, int middles, int lows) {
 #define PIXEL(image, value) digits_of(value, (image).P, (image).Q)
 #define TERM(image, value) digits_of(value, (image).S, (image).C)
 
-// Where a pixel's first tap lies: its offset in x, its row and its column in the image.
+// Position of a pixel's first tap: its offset in x, its row and its column in the image.
 typedef int3 place_t;
 
-// More than any row, and so outside every image; twice as much is still an int.
+// A number larger than any row, and so outside every image. Twice the number is still an int.
 #define OUTSIDE (1 << 29)
 
 INLINE place_t place_of(image_t image, digits_t pixel, int isPixel) {
@@ -207,7 +208,7 @@ INLINE floata load_image(image_t image, place_t pixel, digits_t term, int isTerm
 
 // MARK: Slices
 
-// What an item loads of A, and of the next slice already has.
+// State of a work-item's loads of A, and the values of the next slice that it has loaded already.
 typedef struct {
 #if TRANSPOSED
   digits_t pixel[A_UNITS][A_PARTS];
@@ -217,13 +218,13 @@ typedef struct {
   place_t place[A_UNITS];
   digits_t term[A_PARTS];
 #endif
-  digits_t step;    // BK
-  int depth;        // of the next slice
+  digits_t step;    // BK, as digits
+  int depth;        // depth of the next slice
   floata values[A_UNITS][A_PARTS];
 } a_slice_t;
 
 typedef struct {
-  int at[B_UNITS];      // of the unit's first part in B
+  int at[B_UNITS];      // offset in B of the unit's first part
   floatv values[B_UNITS][PACK];
 } b_slice_t;
 
@@ -232,7 +233,7 @@ typedef struct {
 #define A_DEPTH(unit) (PACK * ((unit) / (BM / VA)))
 #else
 #define A_ROW(unit) ((unit) / (BK / A_DEPTHS))
-#define A_DEPTH(unit) (A_DEPTHS * ((unit) % (BK / A_DEPTHS)))     // the same for all units of an item, whose distance is ITEMS
+#define A_DEPTH(unit) (A_DEPTHS * ((unit) % (BK / A_DEPTHS)))     // equal for all units of a work-item, which are ITEMS apart
 #endif
 #define B_COLUMN(unit) (VW * ((unit) % (BN / VW)))
 #define B_DEPTH(unit) (PACK * ((unit) / (BN / VW)))
@@ -295,8 +296,8 @@ INLINE void load_b(b_slice_t *slice, __global const factor *b, int columns, int 
   }
 }
 
-// A column of A's tile and a row of words. The lanes of a warp write four depths of 128/BK rows each: swapping columns by the
-// depth spreads these over the banks, and leaves fours of columns together.
+// Returns the index of a row of words and a column of A's tile. The lanes of a warp write four depths of 128/BK rows each.
+// Swapping columns by the depth spreads these writes over the banks, and keeps groups of four columns together.
 INLINE int a_word(int row, int column) { return row * A_PITCH + (TRANSPOSED ? column : column ^ (128 / BK * (row / 4))); }
 
 INLINE void store_a(const a_slice_t *slice, __local word *tile) {
@@ -340,7 +341,8 @@ INLINE void store_b(const b_slice_t *slice, __local word *tile) {
 
 #if !MATRIX
 
-// An item's fours of rows and of columns lie BM·4/TM and BN·4/TN apart, so that neighbouring items read neighbouring fours.
+// The groups of four rows and of four columns of a work-item lie BM·4/TM and BN·4/TN apart, so that neighboring work-items read
+// neighboring groups.
 INLINE int row_of(int row) { return row / 4 * (4 * BM / TM) + ITEM / (BN / TN) * 4 + row % 4; }
 INLINE int column_of(int four) { return four * (4 * BN / TN) + ITEM % (BN / TN) * 4; }
 
@@ -356,9 +358,9 @@ INLINE void multiply(__local const word *a, __local const word *b, __local word 
 
 #else
 
-// A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Which row or column of a fragment
-// stands for which of the tile is free: so that a lane reads fours, rows g and g + 8 of fragment i of a block (g the lane's
-// group, 0 … 7) are its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
+// A warp owns 8·TM rows and 4·TN columns, in blocks of 32×32 of which each lane owns 4×8. Fragment rows and columns may stand for
+// any rows and columns of the tile. They are assigned so that a lane reads groups of four: rows g and g + 8 of fragment i of a
+// block (g is the lane's group, 0 … 7) are its rows 4g + 2i and 4g + 2i + 1, and column g of fragment j is its column 4g + j.
 #define LANE (ITEM % 32)
 #define WARP (ITEM / 32)
 #define WARP_ROW (WARP / (BN / (4 * TN)) * (8 * TM))
@@ -369,7 +371,7 @@ INLINE int column_of(int four) { return WARP_COLUMN + four / 2 * 32 + LANE % 4 *
 
 INLINE void multiply(__local const word *a, __local const word *b, __local word *exchange, float sum[TM][TN]) {
   UNROLL for (int d = 0; d < WORDS; d += 8) {
-    // Words d + t and d + t + 4 (t the lane in its group) of each row and column.
+    // Words d + t and d + t + 4 of each row and column, where t is the lane's number in its group.
     uint u[2][TM], v[2][TN / 2];
     UNROLL for (int second = 0; second < 2; second++) {
       const int at = d + 4 * second + LANE % 4;

@@ -1,21 +1,21 @@
-// Vectors of VW floats, VW one of 1, 2, 4, 8, 16; the host picks a width that divides the channel count.
-//   STORAGE         how activations and their gradients are stored: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in
+// Vectors of VW floats. VW is 1, 2, 4, 8 or 16; the host chooses a width that divides the channel count.
+//   STORAGE         type of stored activations and their gradients: 0 float32, 1 float16, 2 bfloat16; all arithmetic is in
 //                   float32
-//   real            one of them in memory
-//   LOAD_REAL(p)    VW of them from p as a floatv; LOAD_REAL16(p) sixteen as a float16 vector
-//   STORE_REAL(v, p) VW of them to p, rounded to nearest
-//   READ_REAL(p), WRITE_REAL(v, p)   the same for one
-//   floatv          the type
-//   LOAD(p)         VW floats from p, no alignment needed
-//   STORE(v, p)     VW floats to p
-//   intv, ucharv    as many ints and bytes; TO_UCHARV and TO_INTV convert; LOAD_BYTES and STORE_BYTES are for these
+//   real            one stored element in memory
+//   LOAD_REAL(p)    loads VW elements from p as a floatv; LOAD_REAL16(p) loads sixteen as OpenCL's vector type float16
+//   STORE_REAL(v, p) stores VW elements to p, rounded to nearest
+//   READ_REAL(p), WRITE_REAL(v, p)   load and store one element
+//   floatv          vector of VW floats
+//   LOAD(p)         loads VW floats from p; needs no alignment, except with ALIGNED
+//   STORE(v, p)     stores VW floats to p
+//   intv, ucharv    vectors of VW ints and bytes; TO_UCHARV and TO_INTV convert them; LOAD_BYTES and STORE_BYTES move bytes
 //   ANY(v)          whether one of the ints of v is not zero
-//   ALIGNED         1: every pointer to a vector is one to global memory and a multiple of VW elements, which GPUs need to move
+//   ALIGNED         1: every pointer to a vector points to global memory, to a multiple of VW elements; GPUs need this to move
 //                   a vector with one instruction
-//   FMA(a, b, c)    a·b + c: fused where the device does that in one instruction
-//   PREFETCH(p)     asks for the line of global memory at p, with -DPREFETCHES=1; else does nothing
-//   UNROLL          for loops over compile-time bounds whose index selects registers
-//   INLINE          for functions: an array that a function gets by its address would lie in memory and not in registers
+//   FMA(a, b, c)    a·b + c, fused if the device does that in one instruction
+//   PREFETCH(p)     prefetches the line of global memory at p with -DPREFETCHES=1; otherwise does nothing
+//   UNROLL          unrolls loops with compile-time bounds whose index selects registers
+//   INLINE          inlines functions: otherwise an array that is passed by its address would lie in memory, not in registers
 #ifndef VW
 #define VW 4
 #endif
@@ -90,7 +90,7 @@ typedef half real;
 
 #else
 
-// The upper half of a float32.
+// Upper half of a float32.
 typedef ushort real;
 #if VW == 1
 typedef uint uintv;
@@ -106,7 +106,7 @@ typedef JOIN(uint, VW) uintv;
 #define TO_REALV(v) JOIN(convert_ushort, VW)(v)
 #endif
 
-// To nearest, ties to even; a NaN stays one, whatever its payload. `bits` are those of v.
+// Rounds to nearest, ties to even. A NaN stays a NaN, whatever its payload. `bits` are the bits of v.
 #define ROUNDED_TO_BFLOAT16(v, bits) ((v) == (v) ? ((bits) + 0x7fffu + ((bits) >> 16 & 1u)) >> 16 : (bits) >> 16 | 0x40u)
 
 INLINE uint one_rounded_to_bfloat16(float v) { return ROUNDED_TO_BFLOAT16(v, as_uint(v)); }
@@ -117,7 +117,7 @@ INLINE uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UI
 #else
 #define LOAD_BITS(p) LOAD(p)
 #endif
-// What is stored is aligned always; and PoCL's compiler takes a vstore of ushorts apart into single ones.
+// Addresses of stores are always aligned. Besides, PoCL's compiler splits a vstore of ushorts into single stores.
 #if VW > 1
 #define STORE_BITS(v, p) (*(__global JOIN(ushort, VW) *)(p) = (v))
 #else
@@ -131,15 +131,15 @@ INLINE uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UI
 
 #endif
 
-// PoCL does not say that fma is fast; its compiler says what the processor has.
+// PoCL does not report that fma is fast (FP_FAST_FMAF). Its compiler reports the processor's abilities (__FMA__).
 #if defined(FP_FAST_FMAF) || defined(__FMA__)
 #define FMA(a, b, c) fma(a, b, c)
 #else
 #define FMA(a, b, c) mad(a, b, c)
 #endif
 
-// Only where the program says so (KernelSources.swift): NVIDIA's compiler refuses this builtin for a pointer to global memory, Intel's
-// has no translation of it for GPUs, and Mesa's ends the process.
+// PREFETCH works only if the host asks for it (KernelSources.swift). NVIDIA's compiler refuses this builtin for a pointer to
+// global memory, Intel's cannot translate it for GPUs, and Mesa's ends the process.
 #ifndef PREFETCHES
 #define PREFETCHES 0
 #endif
@@ -149,5 +149,5 @@ INLINE uintv rounded_to_bfloat16(floatv v) { return ROUNDED_TO_BFLOAT16(v, AS_UI
 #define PREFETCH(p)
 #endif
 
-// The attribute for this is one of OpenCL C 2.0, and no part of what these kernels are compiled as.
+// The attribute for this belongs to OpenCL C 2.0, but these kernels are compiled as an earlier version.
 #define UNROLL _Pragma("unroll")

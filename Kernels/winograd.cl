@@ -1,24 +1,24 @@
-// Winograd's convolution in one pass (the mathematics is in winograd.h): a work-item owns TB tiles and keeps everything between
-// x and y in local memory, so that only x, the transformed filter and y pass through the caches. For filters that fit a core's
-// own cache.
+// Winograd's convolution in one pass (winograd.h has the mathematics). A work-item owns TB tiles and keeps everything between x
+// and y in local memory, so that only x, the transformed filter and y pass through the caches. This form is for filters that fit
+// into a core's own cache.
 //
 //   v [T·T][TB][PITCH]     transformed inputs, position after position
 //   m [TB][T·T][KB]        products for one panel of output channels
 //
-// For each of the T·T positions the sum over channels is a product of matrices, [TB,C]·[C,K], register-tiled TR×KB.
+// The sum over channels is a matrix product for each of the T·T positions, [TB,C]·[C,K], register-tiled TR×KB.
 //
-// The host chooses: KB divides K, VW divides C, TI divides C, TR divides TB.
+// Constraints on the host's choice: KB divides K, VW divides C, TI divides C, TR divides TB.
 #define SCRATCH __local
 #include "winograd.h"
 
 #ifndef STATISTICS
-#define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [items][3][K], as moments.h has them for rows
+#define STATISTICS 0  // 1: the moments of each work-item's pixels go to partial [items][3][K], in the layout of moments.h
 #endif
 
-// The moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] at its first channel.
+// Computes the moments of KB channels of the pixels of `count` tiles from `first` on; y [N,P,Q,K] is at the first channel.
 INLINE void tile_moments(__global const real *y, int first, int count, int P, int Q, int down, int across, sizes_t sizes,
                   __global float *to) {
-  // A sum for each column of a tile, so that no addition waits for the one before it.
+  // One accumulator for each column of a tile, so that no addition waits for the one before it.
   floatv mean[TC], sum[TC][M], squares[TC][M];
 #define EACH UNROLL for (int t = 0; t < TC; t++) UNROLL for (int j = 0; j < M; j++)
   UNROLL for (int t = 0; t < TC; t++) mean[t] = (floatv)(0.0f);
@@ -54,7 +54,7 @@ INLINE void tile_moments(__global const real *y, int first, int count, int P, in
   }
 }
 
-// x [N,H,W,C], u in panels, y [N,P,Q,K]; the input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
+// Computes y [N,P,Q,K] from x [N,H,W,C] and from u in panels. The input row of output row 0 is −padTop. Work-items: (⌈tiles/TB⌉).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd(__global const real *restrict x, __global const factor *restrict u, __global real *y, __global const float *scale,
               __global const float *bias, __global const real *residual, __global float *partial, __local factor *restrict v,
@@ -66,22 +66,22 @@ void winograd(__global const real *restrict x, __global const factor *restrict u
     load_input(x, v + i * PITCH, first + i, TB * PITCH, H, W, padTop, padLeft, down, across, tiles, C, sizes);
   for (int k = 0; k < K; k += KB) {
     for (int p = 0; p < T * T; p++) {
-      // The neighbour to the right comes next, and probably on this core.
+      // The neighbor to the right comes next, and probably on this core.
       if (k == 0) expect_tiles(x, p, first + TB, tiles, H, W, C, down, across, sizes);
       for (int i = 0; i < count; i += TR)
         multiply(v + (p * TB + i) * PITCH, u + ((size_t)p * K + k) * FACTORS(C), m + (i * T * T + p) * KB, T * T * KB, sizes);
     }
     for (int i = 0; i < count; i++) store_output(m + i * T * T * KB, to, place(first + i, down, across), KB, P, Q, k, KB, sizes);
 #if STATISTICS
-    // What was just written is still in a core's own cache.
+    // The values that were just written are still in a core's own cache.
     tile_moments(y + k, first, count, P, Q, down, across, sizes, partial + get_global_id(0) * 3 * K + k);
 #endif
   }
 }
 
-// The filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each work-item
-// sums over its share of the tiles, TB at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local memory.
-// Work-items: (splits).
+// Computes the filter gradient in the transformed domain: partial [splits][T·T][C][K] = Σ_tiles (Bᵀ d B) ⊗ (A dy Aᵀ). Each
+// work-item sums over its share of the tiles, TB slots at a time, through v [T·T][TB][PITCH] and g [T·T][TB][GPITCH] in local
+// memory. Work-items: (splits).
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void winograd_filter_gradient(__global const real *restrict x, __global const real *restrict dy, __global float *restrict partial,
                               __local factor *restrict v, __local factor *restrict g, int H, int W, int P, int Q, int padTop,
@@ -107,8 +107,8 @@ void winograd_filter_gradient(__global const real *restrict x, __global const re
   }
 }
 
-// u = G g Gᵀ of each (c, k) of w [3,3,C,K] for some of the output channels, from k0 on, in panels. Work-items: (panels,
-// FACTORS(C)).
+// Computes u = G g Gᵀ for each (c, k) of w [3,3,C,K], for some of the output channels, from k0 on, in panels. Work-items:
+// (panels, FACTORS(C)).
 __kernel void winograd_filter(__global const float *restrict w, __global factor *restrict u, int k0, SIZES) {
   TAKE_SIZES;
   const int first = get_global_id(0) * KB, c = get_global_id(1), channels = get_global_size(0) * KB;
@@ -116,7 +116,7 @@ __kernel void winograd_filter(__global const float *restrict w, __global factor 
     load_filter(w + (size_t)c * TERMS * K + k0 + first + i, u + (size_t)first * FACTORS(C) + c * KB + i, (size_t)channels * FACTORS(C), sizes);
 }
 
-// dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on; partial [splits][T·T][C][channels].
+// Computes dw [3,3,C,K] = Gᵀ (Σ_split partial) G for some of the output channels, from k0 on; partial [splits][T·T][C][channels].
 // Work-items: (channels/VW, C).
 __kernel void winograd_filter_gradient_output(__global const float *restrict partial, __global float *restrict dw, int splits, int k0,
                                              SIZES) {

@@ -1,18 +1,18 @@
-// What the two forms of Winograd's convolution share: the transforms, and moving tiles between tensors and scratch memory.
+// Common parts of the forms of Winograd's convolution: the transforms, and moving tiles between tensors and scratch memory.
 //
 // 3×3 convolution of stride 1 by Winograd's minimal filtering F(M×M, 3×3) (Lavin & Gray, "Fast algorithms for convolutional
-// neural networks", CVPR 2016): (M+2)² multiplications a tile of M×M outputs instead of 9·M². M is 2 or 4.
+// neural networks", CVPR 2016): (M+2)² multiplications per tile of M×M outputs instead of 9·M². M is 2 or 4.
 //
 //   Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A       d: T×T inputs, T = M+2, g: 3×3 filter, Y: M×M outputs, summed over input channels
 //
-// The matrices come from Toom and Cook's interpolation, for M = 2 at the points 0, ±1 and infinity:
+// The matrices come from Toom and Cook's interpolation. For M = 2 its points are 0, ±1 and infinity:
 //
 //   Bᵀ = -1  0  1  0     G = -1    0    0      Aᵀ = 1  1  1  0
 //         0  1  1  0         1/2  1/2  1/2          0  1 -1  1
 //         0 -1  1  0         1/2 -1/2  1/2
 //         0 -1  0  1          0    0    1
 //
-// and for M = 4 at 0, ±a, ±b and infinity:
+// For M = 4 its points are 0, ±a, ±b and infinity:
 //
 //   Bᵀ = a²b²   0   −a²−b²    0     1  0     G = 1/a²b²                        Aᵀ = 1  1   1   1   1  0
 //         0   −ab²   −b²      a     1  0         (1,  a, a²) / 2a²(a²−b²)           0  a  −a   b  −b  0
@@ -21,12 +21,12 @@
 //         0    a²b   −a²     −b     1  0         (1, −b, b²) / 2b²(b²−a²)
 //         0   a²b²    0    −a²−b²   0  1          0   0   1
 //
-// Rounding errors over 64 channels: 3e-7 with M = 2, no more than the direct sum's; with M = 4, 8e-7 at a = 3/4 and b = 3/2,
-// half of what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution",
-// 2020).
+// Rounding errors over 64 channels: with M = 2 they are 3e-7, no more than those of the direct sum. For M = 4 the points a = 3/4
+// and b = 3/2 give 8e-7, half of what the usual 1 and 2 give (Barabasz et al., "Error analysis and improving the accuracy of
+// Winograd convolution", 2020).
 //
-// With PAIRS (factors.h) transformed inputs, filters and output gradients are rounded. The terms of a factor are neighbouring
-// channels; in the filter gradient they are those of neighbouring tiles, and a slot is one of TERMS tiles. Rounding errors of
+// With PAIRS (factors.h) the transformed inputs, filters and output gradients are rounded. The terms of a factor are neighboring
+// channels. In the filter gradient they belong to neighboring tiles, and a slot is a group of TERMS tiles. Rounding errors of
 // factors grow by 5/3 with M = 2, and by five with M = 4, which leaves too little of 8 bits.
 //
 // Scratch memory holds the points of all transformed tiles: [T·T][slots][PITCH] for inputs, [T·T][slots][GPITCH] for output
@@ -41,22 +41,23 @@
 #define SCRATCH __global
 #endif
 #ifndef M
-#define M 2       // a tile's side in outputs
+#define M 2       // side of a tile in outputs
 #endif
 #ifndef TR
-#define TR 4      // register tile of the products: tiles
+#define TR 4      // register tile of the products: number of tiles
 #endif
 #ifndef TC
-#define TC 1      // register tile: vectors of output channels
+#define TC 1      // register tile: number of vectors of output channels
 #endif
 #ifndef TI
-#define TI 1      // register tile of the filter gradient: input channels
+#define TI 1      // register tile of the filter gradient: number of input channels
 #endif
 #ifndef GRADIENT
-#define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles and not channels
+#define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles instead of channels
 #endif
 
-// The numbers of the shape are arguments of every kernel, SIZES. Where the host defines them too, the constants count.
+// Every kernel takes the sizes of the shape as arguments, SIZES. If the host defines constants for them too, the constants are
+// used.
 typedef struct {
   int c, k, pitch, gradientPitch, slots;
 } sizes_t;
@@ -70,10 +71,10 @@ typedef struct {
 #define K sizes.k               // output channels
 #endif
 #ifndef PITCH
-#define PITCH sizes.pitch       // factors between neighbouring slots of the transformed inputs
+#define PITCH sizes.pitch       // factors between neighboring slots of the transformed inputs
 #endif
 #ifndef GPITCH
-#define GPITCH sizes.gradientPitch  // the same for output gradients
+#define GPITCH sizes.gradientPitch  // factors between neighboring slots of the transformed output gradients
 #endif
 #ifndef TB
 #define TB sizes.slots          // slots that a work-item holds at a time
@@ -85,7 +86,7 @@ typedef struct {
 
 #if M == 2
 
-// o = Bᵀ d, four vectors to four.
+// Computes o = Bᵀ d, four vectors to four.
 INLINE void input_transform(const floatv *d, floatv *o) {
   o[0] = d[2] - d[0];
   o[1] = d[2] + d[1];
@@ -93,13 +94,13 @@ INLINE void input_transform(const floatv *d, floatv *o) {
   o[3] = d[3] - d[1];
 }
 
-// o = Aᵀ d, four vectors to two.
+// Computes o = Aᵀ d, four vectors to two.
 INLINE void output_transform(const floatv *d, floatv *o) {
   o[0] = d[0] + (d[1] + d[2]);
   o[1] = (d[1] - d[2]) + d[3];
 }
 
-// o = A d, two vectors to four.
+// Computes o = A d, two vectors to four.
 INLINE void gradient_transform(const floatv *d, floatv *o) {
   o[0] = d[0];
   o[1] = d[0] + d[1];
@@ -107,7 +108,7 @@ INLINE void gradient_transform(const floatv *d, floatv *o) {
   o[3] = d[1];
 }
 
-// o = G d, three vectors to four.
+// Computes o = G d, three vectors to four.
 INLINE void filter_transform(const floatv *d, floatv *o) {
   const floatv a = 0.5f * (d[0] + d[2]), b = 0.5f * d[1];
   o[0] = -d[0];
@@ -116,7 +117,7 @@ INLINE void filter_transform(const floatv *d, floatv *o) {
   o[3] = d[2];
 }
 
-// o = Gᵀ d, four vectors to three.
+// Computes o = Gᵀ d, four vectors to three.
 INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
   const floatv a = 0.5f * (d[1] + d[2]);
   o[0] = a - d[0];
@@ -135,7 +136,7 @@ INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
 #define FB (1.0f / (2.0f * B2 * (B2 - A2)))
 #define SCALED(factor, a, b) FMA((floatv)(factor), a, b)  // factor·a + b
 
-// o = Bᵀ d, six vectors to six.
+// Computes o = Bᵀ d, six vectors to six.
 INLINE void input_transform(const floatv *d, floatv *o) {
   const floatv a = SCALED(-B2, d[2], d[4]), b = A1 * SCALED(-B2, d[1], d[3]);
   const floatv e = SCALED(-A2, d[2], d[4]), f = B1 * SCALED(-A2, d[1], d[3]);
@@ -147,7 +148,7 @@ INLINE void input_transform(const floatv *d, floatv *o) {
   o[5] = SCALED(A2 * B2, d[1], SCALED(-A2 - B2, d[3], d[5]));
 }
 
-// o = Aᵀ d, six vectors to four.
+// Computes o = Aᵀ d, six vectors to four.
 INLINE void output_transform(const floatv *d, floatv *o) {
   const floatv a = d[1] + d[2], b = d[1] - d[2], e = d[3] + d[4], f = d[3] - d[4];
   o[0] = d[0] + a + e;
@@ -156,7 +157,7 @@ INLINE void output_transform(const floatv *d, floatv *o) {
   o[3] = SCALED(A1 * A2, b, SCALED(B1 * B2, f, d[5]));
 }
 
-// o = A d, four vectors to six.
+// Computes o = A d, four vectors to six.
 INLINE void gradient_transform(const floatv *d, floatv *o) {
   const floatv a = SCALED(A2, d[2], d[0]), b = A1 * SCALED(A2, d[3], d[1]);
   const floatv e = SCALED(B2, d[2], d[0]), f = B1 * SCALED(B2, d[3], d[1]);
@@ -168,7 +169,7 @@ INLINE void gradient_transform(const floatv *d, floatv *o) {
   o[5] = d[3];
 }
 
-// o = G d, three vectors to six.
+// Computes o = G d, three vectors to six.
 INLINE void filter_transform(const floatv *d, floatv *o) {
   const floatv a = FA * SCALED(A2, d[2], d[0]), b = (FA * A1) * d[1];
   const floatv e = FB * SCALED(B2, d[2], d[0]), f = (FB * B1) * d[1];
@@ -180,7 +181,7 @@ INLINE void filter_transform(const floatv *d, floatv *o) {
   o[5] = d[2];
 }
 
-// o = Gᵀ d, six vectors to three.
+// Computes o = Gᵀ d, six vectors to three.
 INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
   const floatv a = FA * (d[1] + d[2]), b = FA * (d[1] - d[2]), e = FB * (d[3] + d[4]), f = FB * (d[3] - d[4]);
   o[0] = SCALED(F0, d[0], a + e);
@@ -190,7 +191,7 @@ INLINE void filter_gradient_transform(const floatv *d, floatv *o) {
 
 #endif
 
-// Where a tile lies: its image and its first output row and column. Tiles are numbered through images, rows and columns.
+// Position of a tile: its image, and its first output row and column. Tiles are numbered through images, rows and columns.
 typedef struct {
   int n, row, column;
 } place_t;
@@ -200,8 +201,8 @@ INLINE place_t place(int tile, int down, int across) {
   return at;
 }
 
-// Asks for the p-th of T·T shares of the pixels that the tiles of TB slots, from tile `first` on, have for themselves, in x
-// [N,H,W,depth].
+// Prefetches the p-th of T·T shares of those pixels of x [N,H,W,depth] that belong only to the tiles of TB slots, from tile
+// `first` on.
 INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across, sizes_t sizes) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
     if (first + i / M >= tiles) return;
@@ -211,12 +212,12 @@ INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, in
   }
 }
 
-// VW channels of pixel (h, w) of an image [H,W,depth], zero outside.
+// Returns VW channels of pixel (h, w) of an image [H,W,depth], zero outside the image.
 INLINE floatv pixel(__global const real *image, int h, int w, int H, int W, int depth) {
   return h >= 0 && h < H && w >= 0 && w < W ? LOAD_REAL(image + ((size_t)h * W + w) * depth) : (floatv)(0.0f);
 }
 
-// o = Bᵀ d B, VW channels from x [N,H,W,C] at the first.
+// Computes o = Bᵀ d B for VW channels; x [N,H,W,C] is at the first of them.
 INLINE void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, sizes_t sizes, floatv o[T][T]) {
   const int h0 = at.row - padTop, w0 = at.column - padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
@@ -235,7 +236,7 @@ INLINE void input_points(__global const real *x, place_t at, int H, int W, int p
   UNROLL for (int i = 0; i < T; i++) input_transform(t[i], o[i]);
 }
 
-// o = A dy Aᵀ, VW channels from dy [N,P,Q,K] at the first.
+// Computes o = A dy Aᵀ for VW channels; dy [N,P,Q,K] is at the first of them.
 INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, sizes_t sizes, floatv o[T][T]) {
   __global const real *image = dy + (size_t)at.n * P * Q * K;
   floatv t[T][M];
@@ -250,8 +251,8 @@ INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, s
 
 #define EACH_POINT UNROLL for (int i = 0; i < T; i++) UNROLL for (int j = 0; j < T; j++)
 
-// v[position][·] = the points of the first `channels` channels of a slot's tiles, `step` factors between positions; zeros for
-// tiles that there are not.
+// Stores v[position][·]: the points of the first `channels` channels of a slot's tiles, `step` factors between positions, with
+// zeros for tiles that do not exist.
 INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
                 int across, int tiles, int channels, sizes_t sizes) {
   for (int c = 0; c < channels; c += VW) {
@@ -272,7 +273,7 @@ INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size
   }
 }
 
-// The same for output gradients: g[position][·].
+// Stores g[position][·], the same for output gradients.
 INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
                    int channels, sizes_t sizes) {
   for (int k = 0; k < channels; k += VW) {
@@ -289,7 +290,8 @@ INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, 
   }
 }
 
-// m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u; `step` floats between slots of m.
+// Computes m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u, with `step` floats between slots
+// of m.
 INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step, sizes_t sizes) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
@@ -306,9 +308,9 @@ INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH 
     UNROLL for (int t = 0; t < TC; t++) STORE(sum[i][t], m + i * step + t * VW);
 }
 
-// y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, finished as epilogue.h says; `step` floats between
-// positions of m.
-// What lies beyond the last row or column is dropped.
+// Computes y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, and applies the epilogue of epilogue.h. There
+// are `step` floats between positions of m.
+// Outputs beyond the last row or column are dropped.
 INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels,
                   sizes_t sizes) {
   const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
@@ -330,7 +332,7 @@ INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size
   }
 }
 
-// sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors; rows of sums
+// Computes sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors. Rows of sums
 // are `channels` long.
 INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst,
                        sizes_t sizes) {
@@ -352,8 +354,8 @@ INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, 
     }
 }
 
-// u[position] = G g Gᵀ of VW output channels of the TERMS input channels of a factor, which begin at w in [3,3,C,K]; `step`
-// factors between positions.
+// Computes u[position] = G g Gᵀ for VW output channels and the TERMS input channels of a factor, which begin at w in [3,3,C,K],
+// with `step` factors between positions.
 INLINE void load_filter(__global const float *w, __global factor *u, size_t step, sizes_t sizes) {
   floatv o[TERMS][T][T];
   UNROLL for (int term = 0; term < TERMS; term++) {
@@ -369,8 +371,8 @@ INLINE void load_filter(__global const float *w, __global factor *u, size_t step
   EACH_POINT STORE(JOIN_TERMS(o, [i][j]), u + (i * T + j) * step);
 }
 
-// dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]; the splits in order;
-// `step` floats between positions of the sums, T·T·step between splits.
+// Computes dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]. The splits are
+// added in order. There are `step` floats between positions of the sums, and T·T·step between splits.
 INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits, sizes_t sizes) {
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {

@@ -1,22 +1,23 @@
-// Winograd's convolution in four passes that a GPU can spread (the mathematics is in winograd.h): transforms, in which
-// neighbouring work-items take neighbouring channels of a tile, and between them a batch of products of matrices, one for each
-// position (batched_product.cl).
+// Winograd's convolution in four passes that a GPU can spread over its compute units (winograd.h has the mathematics). In the
+// transforms neighboring work-items take neighboring channels of a tile. Between them there is a batch of matrix products, one
+// for each position (batched_product.cl).
 //
 //   u [T·T][C][K]       transformed filter
 //   v [T·T][tiles][C]   transformed inputs
 //   g [T·T][tiles][K]   transformed output gradients
 //   m [T·T][tiles][K]   products v·u
-//   sums [splits][T·T][C][K]   products vᵀ·g, each of a part of the tiles
+//   sums [splits][T·T][C][K]   products vᵀ·g, each over a part of the tiles
 //
-// The host chooses: VW divides C and K. Work-items: one for each vector of a position of the result, in a line.
+// Constraints on the host's choice: VW divides C and K. Work-items: one for each vector of a position of the result, in one
+// dimension.
 #define SCRATCH __global
 #include "winograd.h"
 #include "group.h"
 
-// The row and the first channel of this work-item's vector in a matrix of `columns` columns.
+// Row and first channel of this work-item's vector in a matrix of `columns` columns.
 #define EACH_OF(columns) const int row = (int)get_global_id(0) / ((columns) / VW), channel = (int)get_global_id(0) % ((columns) / VW) * VW
 
-// v from x [N,H,W,C].
+// Computes v from x [N,H,W,C].
 __kernel IN_GROUPS void load_inputs(__global const real *restrict x, __global float *restrict v, int H, int W, int padTop, int padLeft,
                                     int down, int across, int tiles, SIZES) {
   TAKE_SIZES;
@@ -25,7 +26,7 @@ __kernel IN_GROUPS void load_inputs(__global const real *restrict x, __global fl
     load_input(x + channel, v + (size_t)row * C + channel, row, (size_t)tiles * C, H, W, padTop, padLeft, down, across, tiles, VW, sizes);
 }
 
-// g from dy [N,P,Q,K].
+// Computes g from dy [N,P,Q,K].
 __kernel IN_GROUPS void load_gradients(__global const real *restrict dy, __global float *restrict g, int P, int Q, int down, int across,
                                        int tiles, SIZES) {
   TAKE_SIZES;
@@ -34,7 +35,7 @@ __kernel IN_GROUPS void load_gradients(__global const real *restrict dy, __globa
     load_gradient(dy + channel, g + (size_t)row * K + channel, row, (size_t)tiles * K, P, Q, down, across, tiles, VW, sizes);
 }
 
-// y [N,P,Q,K] from m.
+// Computes y [N,P,Q,K] from m.
 __kernel IN_GROUPS void store_outputs(__global const float *restrict m, __global real *y, __global const float *scale,
                                       __global const float *bias, __global const real *residual, int P, int Q, int down, int across,
                                       int tiles, SIZES) {
@@ -45,7 +46,7 @@ __kernel IN_GROUPS void store_outputs(__global const float *restrict m, __global
     store_output(m + (size_t)row * K + channel, to, place(row, down, across), (size_t)tiles * K, P, Q, channel, VW, sizes);
 }
 
-// u from w [3,3,C,K].
+// Computes u from w [3,3,C,K].
 __kernel IN_GROUPS void load_filters(__global const float *restrict w, __global float *restrict u, SIZES) {
   TAKE_SIZES;
   EACH_OF(K);
@@ -53,7 +54,7 @@ __kernel IN_GROUPS void load_filters(__global const float *restrict w, __global 
   if (row < C) load_filter(w + at, u + at, (size_t)C * K, sizes);
 }
 
-// dw [3,3,C,K] from sums.
+// Computes dw [3,3,C,K] from sums.
 __kernel IN_GROUPS void store_filter_gradients(__global const float *restrict sums, __global float *restrict dw, int splits, SIZES) {
   TAKE_SIZES;
   EACH_OF(K);

@@ -1,19 +1,19 @@
-// Winograd's convolution stage by stage (the mathematics is in winograd.h), through buffers: for filters larger than a core's
-// own cache, which are then read once and not once for every few tiles. Also the form in which a GPU can spread each stage.
+// Winograd's convolution stage by stage through buffers (winograd.h has the mathematics). This form is for filters larger than a
+// core's own cache, which are then read once instead of once for every few tiles. A GPU can spread each stage in this form, too.
 //
 //   v [T·T][slots][PITCH]  transformed inputs
 //   m [slots][T·T][K]      products
 //   g [T·T][slots][GPITCH]  transformed output gradients
 //
-// slots: the number of tiles, rounded up to TR. What lies in the last slots beyond the tiles is never stored to y.
+// The number of slots is the number of tiles, rounded up to TR. Values of the last slots beyond the tiles are never stored to y.
 //
-// The host chooses: KB divides K, VW divides C, TI divides C, TR divides slots.
+// Constraints on the host's choice: KB divides K, VW divides C, TI divides C, TR divides slots.
 #define SCRATCH __global
 #include "winograd.h"
 
 #define FOLD 128
 
-// v from x [N,H,W,C]. Work-items: (slots); those without tiles write zeros.
+// Computes v from x [N,H,W,C]. Work-items: (slots); those without tiles write zeros.
 __kernel void load_inputs(__global const real *restrict x, __global factor *restrict v, int H, int W, int padTop, int padLeft, int down,
                           int across, int tiles, SIZES) {
   TAKE_SIZES;
@@ -21,7 +21,7 @@ __kernel void load_inputs(__global const real *restrict x, __global factor *rest
   load_input(x, v + (size_t)slot * PITCH, slot, (size_t)get_global_size(0) * PITCH, H, W, padTop, padLeft, down, across, tiles, C, sizes);
 }
 
-// g from dy [N,P,Q,K]. Work-items: (slots); those without tiles write zeros.
+// Computes g from dy [N,P,Q,K]. Work-items: (slots); those without tiles write zeros.
 __kernel void load_gradients(__global const real *restrict dy, __global factor *restrict g, int P, int Q, int down, int across, int tiles,
                              SIZES) {
   TAKE_SIZES;
@@ -29,8 +29,8 @@ __kernel void load_gradients(__global const real *restrict dy, __global factor *
   load_gradient(dy, g + (size_t)slot * GPITCH, slot, (size_t)get_global_size(0) * GPITCH, P, Q, down, across, tiles, K, sizes);
 }
 
-// m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbours share a panel
-// of u.
+// Computes m from v and u for some panels, from channel k0 on. Work-items: (⌈slots/TB⌉, panels, T·T), so that neighbors share a
+// panel of u.
 __kernel void products(__global const factor *restrict v, __global const factor *restrict u, __global float *restrict m, int slots, int k0, SIZES) {
   TAKE_SIZES;
   const int first = get_global_id(0) * TB, k = get_global_id(1) * KB, p = get_global_id(2), channels = get_global_size(1) * KB;
@@ -39,7 +39,7 @@ __kernel void products(__global const factor *restrict v, __global const factor 
              (size_t)T * T * K, sizes);
 }
 
-// y [N,P,Q,K] from m. Work-items: (tiles).
+// Computes y [N,P,Q,K] from m. Work-items: (tiles).
 __kernel void store_outputs(__global const float *restrict m, __global real *y, __global const float *scale, __global const float *bias,
                             __global const real *residual, int P, int Q, int down, int across, SIZES) {
   TAKE_SIZES;
@@ -48,8 +48,8 @@ __kernel void store_outputs(__global const float *restrict m, __global real *y, 
   store_output(m + (size_t)tile * T * T * K, to, place(tile, down, across), K, P, Q, 0, K, sizes);
 }
 
-// sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding errors
-// grow with √FOLD + √(slots/FOLD). A panel of g stays in the first cache for all of C. Work-items: (channels/KB, T·T).
+// Computes sums [T·T][C][channels] = Σ_slot v ⊗ g for some of the output channels, from k0 on, FOLD slots at a time: rounding
+// errors grow with √FOLD + √(slots/FOLD). A panel of g stays in the L1 cache for all of C. Work-items: (channels/KB, T·T).
 __kernel void filter_gradient_products(__global const factor *restrict v, __global const factor *restrict g,
                                        __global float *restrict sums, int slots, int k0, SIZES) {
   TAKE_SIZES;

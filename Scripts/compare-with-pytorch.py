@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Trains with the command line and with PyTorch from the same weights on the same images, and compares every element.
 
-For each run of training_reference.py this writes the weights and the data as safetensors files, lets `resnet train` and PyTorch in
-float64 and in float32 train on them, and prints the largest distance, and the largest share of its bound that any distance takes:
-of the losses |ours - f64| / |f64|, of each tensor ‖ours - f64‖ / ‖f64‖. A bound is five times the distance of PyTorch's own float32
-run, but at least 1e-5 for losses, 1e-4 for weights and 1e-3 for updates. Exits with 1 where a bound is missed.
+For each run of training_reference.py, the script writes the weights and the data as safetensors files and trains on them
+with `resnet train` and with PyTorch in float64 and in float32. It prints the largest distance, and the largest ratio of a
+distance to its bound. The distance of losses is |ours - f64| / |f64|, that of a tensor ‖ours - f64‖ / ‖f64‖. A bound is
+five times the distance of PyTorch's own float32 run, but at least 1e-5 for losses, 1e-4 for weights and 1e-3 for updates.
+The exit code is 1 if a bound is missed.
 
 Needs: pip install torch numpy safetensors
 """
@@ -26,9 +27,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def train_with_command_line(run, binary, device, initial, folder):
-    """The losses and final weights of `resnet train`."""
+    """Runs `resnet train` and returns its losses and final weights."""
     images, labels = reference.dataset(run)
-    # One image to validate on, since the epoch's validation changes nothing.
+    # One image is enough to validate on: the validation after an epoch does not influence training.
     save_file({"images": images, "labels": labels, "validation_images": images[:1], "validation_labels": labels[:1]},
               folder / "data.safetensors")
     save_file(initial, folder / "initial.safetensors")
@@ -50,7 +51,7 @@ def train_with_command_line(run, binary, device, initial, folder):
 
 
 def compare(run, binary, device):
-    """One row of the table for the losses and one for the tensors; the number of bounds missed."""
+    """Prints one row of the table for the losses and one for the tensors. Returns the number of missed bounds."""
     initial = reference.initial_weights(run)
     with tempfile.TemporaryDirectory() as folder:
         losses, final = train_with_command_line(run, binary, device, initial, pathlib.Path(folder))

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Writes what torchvision's transforms make of pictures, for the tests of Images.
+"""Writes the results of torchvision's transforms on pictures, for the tests of Images.
 
     python3 Scripts/make-augmentation-fixtures.py    Tests/ImagesTests/Fixtures/augmentation.safetensors
 
-Needs torch, torchvision, Pillow, numpy and safetensors (made with torchvision 0.28 and Pillow 13.0). A second run writes the same file.
-Every result is a CRC-32 of the uint8 [H,W,3] picture. Sources are photo.png beside the file, a picture that is computed from its
-pixels' places, and photo.png in grey.
+Needs torch, torchvision, Pillow, numpy and safetensors (made with torchvision 0.28 and Pillow 13.0). A second run writes
+the same file. Every result is a CRC-32 of the uint8 [H,W,3] picture. The sources are photo.png beside the file, a picture
+that is computed from pixel coordinates, and photo.png in gray.
 
-`trivial SOURCE` [14,31,2]: every change of TrivialAugmentWide, in its order, of every strength and either sign.
-`NAME factors` and `NAME SOURCE` [n]: ColorJitter's changes by these factors.
-`linspace LAST` [31]: the strengths themselves.
+`trivial SOURCE` [14,31,2]: every transform of TrivialAugmentWide, in its order, with every strength and either sign.
+`NAME factors` and `NAME SOURCE` [n]: ColorJitter's transforms with these factors.
+`linspace LAST` [31]: the strengths.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "Tests" / "ImagesTes
 
 
 def computed(height, width):
-    """A picture that a test can compute as well. uint8 [H,W,3]."""
+    """Makes a picture that a test can compute as well. uint8 [H,W,3]."""
     h, w, c = numpy.ogrid[0:height, 0:width, 0:3]
     return ((h * 7 + w * 13 + c * 50 + (h * w) % 251) % 256).astype(numpy.uint8)
 
@@ -36,7 +36,7 @@ def checksum(image):
 
 
 def trivial(image):
-    """Of each change, strength and sign."""
+    """Returns the checksums for each transform, strength and sign, [14,31,2]."""
     augment = v2.TrivialAugmentWide()
     sums = numpy.zeros((14, 31, 2), numpy.int64)
     for index, (name, (strengths, signed)) in enumerate(augment._AUGMENTATION_SPACE.items()):

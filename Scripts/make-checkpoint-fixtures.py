@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes small checkpoints as torch.save writes them, and what must be read of them as safetensors.
+"""Writes small checkpoints with torch.save, and the tensors expected from reading them as safetensors.
 
     python3 Scripts/make-checkpoint-fixtures.py
 
-Needs torch, numpy and safetensors (made with torch 2.13). Seeds are fixed. NAME.pth and NAME.safetensors, the expected tensors, go
-to Tests/FormatsTests/Fixtures; a network with images and PyTorch's logits to Tests/CommandLineTests/Fixtures.
+Needs torch, numpy and safetensors (made with torch 2.13). Random seeds are fixed. NAME.pth and the expected tensors,
+NAME.safetensors, go to Tests/FormatsTests/Fixtures. A network with images and PyTorch's logits goes to
+Tests/CommandLineTests/Fixtures.
 """
 
 import argparse
@@ -23,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Benchmarks"))
 import torch_models  # noqa: E402
 
-# What this project keeps elements as, where it is not their own type.
+# Element types after reading, where this project does not keep the type of the file.
 DECODED = {
     torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.int8: torch.int32, torch.int16: torch.int32,
     torch.uint16: torch.int32, torch.bool: torch.uint8,
@@ -43,7 +44,7 @@ def save(folder, name, checkpoint, tensors, **options):
 
 
 def element_types():
-    """Every type at its ends; uint16 is among those that PyTorch keeps in storages without a type."""
+    """Returns every element type at its limits. PyTorch keeps some types, such as uint16, in storages without a type."""
     tensors = {}
     for dtype in [torch.float16, torch.bfloat16, torch.float32, torch.float64]:
         limits = torch.finfo(dtype)
@@ -71,7 +72,7 @@ def views():
 
 
 def containers():
-    """A training program's checkpoint: weights of two wrappers, and much besides."""
+    """Returns a training program's checkpoint: weights under the prefixes of two wrappers, among many other objects."""
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.Linear(3, 2))
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():
@@ -91,7 +92,7 @@ def containers():
 
 
 def network():
-    """ResNet-8, whose tensors are overlapping views of two small storages."""
+    """Returns a ResNet-8 whose tensors are overlapping views of two small storages, and its images and logits."""
     model = torch_models.build("resnet8", classes=5, channels=2)
     generator = torch.Generator().manual_seed(3)
     signed = (torch.randn(4096, generator=generator) * 0.1).bfloat16()
@@ -115,7 +116,7 @@ def network():
 
 
 def unknown_objects():
-    """A checkpoint whose weights stand beside objects of many kinds, and one that is a command."""
+    """Returns a checkpoint whose weights stand beside objects of many kinds, one of them a shell command."""
     tensors = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.5, -2.5])}
     return tensors, {
         "weights": tensors, "arguments": argparse.Namespace(lr=0.1, data="/x"), "milestones": collections.Counter([30, 60, 30]),
@@ -128,7 +129,7 @@ def unknown_objects():
 
 
 class Malicious:
-    """What it is unpickled by: a command of the shell."""
+    """Pickles as a shell command."""
 
     def __reduce__(self):
         return os.system, ("touch malicious-was-run",)
@@ -149,10 +150,10 @@ def main():
     torch.save(checkpoint, formats / "unknown-objects-legacy.pth", _use_new_zipfile_serialization=False)
     weights, results = network()
     save(commands, "resnet8", {"model": weights}, results)
-    # Beside the weights, and among them.
+    # The command stands beside the weights in the first file, and among them in the second.
     torch.save({"model": weights, "epoch": Malicious()}, commands / "malicious.pth")
     torch.save({"model": weights | {"fc.bias": Malicious()}}, commands / "malicious-inside.pth")
-    # A program's weights, their moving average, and a loss with a weight of its own.
+    # This checkpoint has a program's weights, their moving average, and a loss with its own weight.
     twins = {
         "epoch": 3,
         "state_dict": {f"model.{name}": tensor for name, tensor in weights.items()} | {"criterion.weight": torch.ones(5)},

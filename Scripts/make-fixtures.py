@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the fixtures that tests compare with: results of PyTorch, computed in float64 on the CPU.
+"""Writes the fixtures of the tests: results of PyTorch, computed in float64 on the CPU.
 
     python3 Scripts/make-fixtures.py --ops      Tests/CPUBackendTests/Fixtures/*.safetensors
 
-Needs torch, torchvision, numpy and safetensors (made with torch 2.13). Seeds are fixed: a second run writes the same files. Tensors are stored
-in this project's layout, activations [N,H,W,C] and filters [R,S,C,K]; inputs are representable in float32, so that both precisions
-start from the same numbers. A name's part before the dot numbers the configuration, whose options are tensors of one element.
+Needs torch, torchvision, numpy and safetensors (made with torch 2.13). Random seeds are fixed: a second run writes the same
+files. Tensors are stored in this project's layout, activations [N,H,W,C] and filters [R,S,C,K]. Inputs are representable in
+float32, so that both precisions start from the same numbers. The part of a name before the dot is the number of the
+configuration, whose options are tensors of one element.
 """
 
 import argparse
@@ -28,7 +29,8 @@ class Fixture:
         self.tensors = {}
 
     def normal(self, *shape):
-        """Normal numbers in PyTorch's layout, rounded to float32, stored as float64, that require gradients."""
+        """Returns normally distributed numbers in PyTorch's layout, rounded to float32 and stored as float64. They require
+        gradients."""
         values = torch.randn(*shape, generator=self.generator, dtype=torch.float32).double()
         return values.requires_grad_()
 
@@ -80,7 +82,8 @@ def convolution():
 
 
 def batch_norm():
-    """Two training steps of relu(bn(x) + residual), or of bn(x) alone, then one evaluation; PyTorch's defaults of both constants."""
+    """Makes two training steps of relu(bn(x) + residual), or of bn(x) alone, then one evaluation. Both constants have
+    PyTorch's defaults."""
     fixture = Fixture(2)
     for config, fused in enumerate([False, True]):
         n, c, h, w = 3, 5, 4, 3
@@ -105,7 +108,7 @@ def batch_norm():
 
 
 def max_pool():
-    """Indices become positions r·window + s in the window; the second configuration has many equal values."""
+    """Converts indices to positions r·window + s in the window. The second configuration has many equal values."""
     fixture = Fixture(3)
     for config, (window, stride, padding, ties) in enumerate([(3, 2, 1, False), (3, 2, 1, True), (2, 2, 0, False)]):
         x = fixture.normal(2, 3, 7, 8)
@@ -133,7 +136,7 @@ def average_pool():
 
 
 def pad_shortcut():
-    """The option-A shortcut as CIFAR implementations in PyTorch write it."""
+    """Makes option-A shortcuts as CIFAR implementations in PyTorch write them."""
     fixture = Fixture(5)
     for config, (c, k, h, w, stride) in enumerate([(4, 8, 6, 6, 2), (3, 8, 7, 5, 2), (4, 7, 3, 4, 1)]):
         x = fixture.normal(2, c, h, w)
@@ -169,7 +172,7 @@ def cross_entropy():
             config, logits=logits, labels=labels.to(torch.int32), metrics=numpy.array(metrics), gradient=logits.grad,
             probabilities=logits.softmax(dim=1))
         fixture.option(config, smoothing=smoothing)
-    # Of mixed images: (first label, second, the first one's share in 2^24ths), as torchvision's MixUp and CutMix mix labels.
+    # Labels of mixed images: (first label, second, the first one's share in 2^24ths), mixed as by torchvision's MixUp and CutMix.
     for config, (n, k, smoothing) in enumerate([(7, 10, 0.1), (5, 6, 0.0)], 4):
         logits = fixture.normal(n, k)
         labels = torch.randint(k, (n,), generator=fixture.generator)
@@ -190,7 +193,7 @@ def cross_entropy():
 
 
 def gather_batch():
-    """Batches that torchvision's erase, MixUp and CutMix make of cropped and mirrored images, normalised in float64."""
+    """Makes batches of cropped and flipped images with torchvision's erase, MixUp and CutMix, normalized in float64."""
     fixture = Fixture(9)
     draw = lambda bound, *shape: torch.randint(bound, shape, generator=fixture.generator)
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]).double(), torch.tensor([0.229, 0.224, 0.225]).double()
@@ -227,7 +230,7 @@ def gather_batch():
 
 
 def sgd():
-    """Five steps each; gradients [5, count]."""
+    """Makes five steps each; gradients [5, count]."""
     fixture = Fixture(8)
     for config, (momentum, decay, nesterov) in enumerate([(0, 0, False), (0.9, 0, False), (0.9, 0.05, False), (0.9, 0.05, True)]):
         weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
@@ -242,7 +245,7 @@ def sgd():
 
 
 def adamw():
-    """Five steps each; gradients [5, count]."""
+    """Makes five steps each; gradients [5, count]."""
     fixture = Fixture(9)
     for config, (rate, decay) in enumerate([(0.1, 0), (0.01, 0.1)]):
         weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()

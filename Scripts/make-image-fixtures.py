@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the pictures that the tests of Images decode, and what Pillow makes of them.
+"""Writes the pictures that the tests of Images decode, and Pillow's results for them.
 
     python3 Scripts/make-image-fixtures.py    Tests/ImagesTests/Fixtures/*
 
-Needs Pillow 10.2 or later, numpy and safetensors (made with Pillow 13.0, libjpeg-turbo 3.1). A second run writes the same files.
-expected.safetensors holds a uint8 [H,W,3] for each picture under its file's name, as Pillow decodes it to RGB after its EXIF
-orientation; and under `resize H W top left bottom right` and `bicubic H W top left bottom right` what Pillow's bilinear and bicubic
-resize make of that box of photo.png. `checksums` and `checksums bicubic` are a CRC-32 for each of LARGE, of a picture that is computed
-from its pixels' places.
+Needs Pillow 10.2 or later, numpy and safetensors (made with Pillow 13.0, libjpeg-turbo 3.1). A second run writes the same
+files. expected.safetensors contains a uint8 [H,W,3] for each picture under its file name, as Pillow decodes it to RGB and
+applies its EXIF orientation. `resize H W top left bottom right` and `bicubic H W top left bottom right` are the results of
+Pillow's bilinear and bicubic resize of that box of photo.png. `checksums` and `checksums bicubic` have one CRC-32 for each
+entry of LARGE, for a picture that is computed from pixel coordinates.
 """
 
 import io
@@ -33,7 +33,7 @@ LARGE = [
 
 
 def photo(height, width, seed):
-    """Smooth colours, edges and a little noise: what compresses as photographs do. uint8 [H,W,3]."""
+    """Makes a picture of smooth colors, edges and a little noise, which compresses as photographs do. uint8 [H,W,3]."""
     random = numpy.random.Generator(numpy.random.PCG64(seed))
     y, x = numpy.mgrid[0:height, 0:width].astype(numpy.float64)
     y, x = y / height, x / width
@@ -46,7 +46,7 @@ def photo(height, width, seed):
 
 
 def computed(height, width):
-    """A picture that a test can compute as well. uint8 [H,W,3]."""
+    """Makes a picture that a test can compute as well. uint8 [H,W,3]."""
     h, w, c = numpy.ogrid[0:height, 0:width, 0:3]
     return ((h * 7 + w * 13 + c * 50 + (h * w) % 251) % 256).astype(numpy.uint8)
 
@@ -56,7 +56,7 @@ def chunk(kind, data):
 
 
 def png(samples, depth, colour, interlaced=False, chunks=b""):
-    """A PNG of samples [H,W,channels], each below 2^depth; rows take turns in their filters 0 and 2."""
+    """Makes a PNG of samples [H,W,channels], each below 2^depth. The rows alternate between the filters 0 and 2."""
     height, width, channels = samples.shape
 
     def rows(part):
@@ -107,12 +107,12 @@ def jpegs():
         "grey-progressive": jpeg(image.convert("L"), quality=80, progressive=True),
         "rgb": jpeg(image, quality=90, keep_rgb=True),
         "cmyk": cmyk,
-        # The same numbers taken for YCCK.
+        # The same numbers, declared to be YCCK.
         "ycck": cmyk[: adobe + 11] + b"\2" + cmyk[adobe + 12 :],
         "one-pixel": jpeg(image.crop((0, 0, 1, 1)), quality=90),
         "trailing": jpeg(image.crop((0, 0, 16, 8)), quality=90) + b"more than an image",
     }
-    # Decoded at a reduced size it stays the same ramp, wherever pixels end: 8·5 + 1 rows, 8·7 + 3 columns.
+    # A ramp stays the same ramp when it is decoded at a reduced size, wherever pixels end: 8·5 + 1 rows, 8·7 + 3 columns.
     y, x = numpy.mgrid[0:41, 0:59]
     ramp = numpy.stack([5 * y + 20, 4 * x + 10, 220 - 2 * x - 2 * y], -1).astype(numpy.uint8)
     files["ramp"] = jpeg(Image.fromarray(ramp), quality=98, subsampling=0, exif=exif(1))
@@ -161,7 +161,7 @@ def saved(image, kind, **options):
 
 
 def xmp(orientation, element=False):
-    """A packet that says so in an attribute, or in an element."""
+    """Makes an XMP packet that contains the orientation as an attribute or as an element."""
     told = f">{orientation}</tiff:Orientation" if element else f'="{orientation}"'
     space = "xmlns:tiff='http://ns.adobe.com/tiff/1.0/'"
     tag = f"<rdf:Description {space}><tiff:Orientation{told}></rdf:Description>"
@@ -170,22 +170,22 @@ def xmp(orientation, element=False):
 
 
 def tag(order, number, kind, values):
-    """The entry of a TIFF directory that has no other."""
+    """Makes the only entry of a TIFF directory."""
     letter = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}[kind]
     data = struct.pack(f"{order}{len(values)}{letter}", *values)
-    # More than four bytes lie behind the directory of one entry.
+    # A value of more than four bytes lies behind the directory of one entry.
     place = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(f"{order}I", 26) + b"\0\0\0\0" + data
     return struct.pack(f"{order}HHI", number, kind, len(values)) + place
 
 
 def exif_data(kind, values, order="<"):
-    """EXIF data whose orientation is of a type of TIFF."""
+    """Makes EXIF data whose orientation has the given TIFF type."""
     header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, 1)
     return header + tag(order, 0x0112, kind, values) + b"\0\0\0\0"
 
 
 def orientations():
-    """Files that say in other ways than by a SHORT in EXIF data how the camera was held, all of the same pixels."""
+    """Makes files that store the orientation in other ways than as a SHORT in EXIF data. All have the same pixels."""
     small = Image.fromarray(photo(11, 18, 4))
     plain = jpeg(small, quality=90, subsampling=0)
 
@@ -239,7 +239,7 @@ def webps():
     image, alpha = photo(19, 23, 9), random.integers(0, 256, (19, 23, 1), dtype=numpy.uint8)
     picture, other = Image.fromarray(image), Image.fromarray(photo(19, 23, 10))
     moving = saved(picture, "WEBP", lossless=True, save_all=True, append_images=[other], duration=100)
-    # The first frame twelve pixels wide and high, two to the right and four down: offsets count in twos.
+    # The first frame is twelve pixels wide and high, two to the right and four down. Offsets are in units of two pixels.
     part = saved(picture.crop((0, 0, 12, 12)), "WEBP", lossless=True)[12:]
     size = struct.pack("<I", 22)[:3] + struct.pack("<I", 18)[:3]
     frame = bytes([1, 0, 0, 2, 0, 0, 11, 0, 0, 11, 0, 0, 100, 0, 0, 0]) + part
@@ -267,7 +267,7 @@ def gifs():
         "moving": saved(few, "GIF", save_all=True, append_images=[local], duration=50, loop=0),
     }
     plain = saved(few, "GIF", interlace=False)
-    # A screen that is larger than the frame, which lies three to the right and two down; and one that is smaller.
+    # One screen is larger than the frame, which lies three to the right and two down; the other screen is smaller.
     place = plain.index(b",\0\0\0\0" + struct.pack("<HH", 23, 19))
     moved = plain[:place] + b"," + struct.pack("<HH", 3, 2) + plain[place + 5 :]
     files["on-a-screen"] = moved[:6] + struct.pack("<HH", 30, 25) + moved[10:]
@@ -275,7 +275,7 @@ def gifs():
     files["on-a-clear-screen"] = files["on-a-screen"][:place] + clear + files["on-a-screen"][place:]
     files["out-of-its-screen"] = moved
     files["without-its-end"] = plain[:-2]
-    # A palette of the frame's own, and values that it lacks: 16 colors where 64 are named.
+    # The frame has its own palette, once with too few colors: 16 where the pixels use 64.
     begin, count = 13, 3 << (plain[10] & 7) + 1
     colors = plain[begin : begin + count]
     bare = plain[:10] + bytes([plain[10] & 0x70]) + plain[11:begin] + plain[begin + count :]
@@ -287,7 +287,7 @@ def gifs():
 
 
 def bmp(rows, bits, header=40, compression=0, palette=b"", masks=b"", top_down=False, told=None, height=19, width=23):
-    """A BMP of stored rows, or of run-length codes."""
+    """Makes a BMP of stored rows, or of run-length codes."""
     tall = -height if top_down else height
     if header == 12:
         info = struct.pack("<IHHHH", 12, width, height, 1, bits)
@@ -305,7 +305,7 @@ def bmps():
     grey = image[..., 0]
 
     def stored(samples, bits):
-        """Rows of [H,W] numbers, from the lower one up, each to a multiple of four bytes."""
+        """Stores rows of [H,W] numbers, the lowest row first, each padded to a multiple of four bytes."""
         out = b""
         for row in samples[::-1].astype(numpy.int64):
             if bits < 8:
@@ -341,7 +341,7 @@ def bmps():
     }
     for bits in (1, 4, 8):
         files[f"palette{bits}"] = bmp(stored(grey >> (8 - bits), bits), bits, palette=colors[bits])
-    # Two rows of ten: a run, literals, a run beyond the row's end, the end of the row; a jump, literals, the end.
+    # Two rows of ten pixels: a run, literals, a run beyond the row's end, the end of the row; a jump, literals, the end.
     eight = bytes([3, 7, 0, 3, 1, 2, 3, 0, 9, 5, 0, 0, 0, 2, 4, 0, 0, 4, 9, 8, 7, 6, 2, 9, 0, 0, 0, 1])
     four = bytes([3, 0x7A, 0, 3, 0x12, 0x30, 9, 0x56, 0, 0, 0, 2, 4, 0, 0, 4, 0x98, 0x76, 2, 0x9F, 0, 0, 0, 1])
     files["runs8"] = bmp(eight, 8, compression=1, palette=colors[8], height=2, width=10)
@@ -350,7 +350,7 @@ def bmps():
 
 
 def tiff(samples, tags=(), order="<", bits=8, photometric=2, planar=False, tile=None, fill=0):
-    """An uncompressed TIFF of samples [H,W,channels], each below 2^bits."""
+    """Makes an uncompressed TIFF of samples [H,W,channels], each below 2^bits."""
     height, width, channels = samples.shape
     own = {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * channels), 259: (3, [1]), 262: (3, [photometric])}
     own[277] = (3, [channels])
@@ -439,11 +439,11 @@ def tiffs():
 
 def decoded(name, data):
     if name in ("grey16.png", "grey16.tif"):
-        # Here Pillow makes everything from 256 on white; ours is the upper byte.
+        # Pillow turns every value from 256 on into white; our decoder takes the upper byte.
         grey = numpy.asarray(Image.open(io.BytesIO(data))).astype(numpy.uint16) >> 8
         return numpy.repeat(grey[..., None], 3, -1).astype(numpy.uint8)
     if name in ("told-raw-profile-damaged.png", "told-raw-profile-huge.png"):
-        # These Pillow refuses; ours leaves the image as it is.
+        # Pillow refuses these files; our decoder leaves the image as it is.
         return photo(11, 18, 4)
     return numpy.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
 
@@ -472,11 +472,11 @@ def main():
         numbers = f"{height} {width} " + " ".join(str(edge) for edge in box)
         expected[f"resize {numbers}"] = resized(source, height, width, box)
         expected[f"bicubic {numbers}"] = resized(source, height, width, box, Image.Resampling.BICUBIC)
-    # The whole crop first, then its resize: what random crops do. Rectangle (3, 5) … (40, 33).
+    # The crop comes first and then its resize, as in random crops. Rectangle (3, 5) … (40, 33).
     expected["crop then resize"] = resized(source[3:40, 5:33], 16, 16, (0, 0, 37, 28))
-    # torchvision's Resize(32) and CenterCrop(28) of 47×61: the longer side is int(32·61/47) = 41, the crop begins at (2, 6).
+    # torchvision's Resize(32) and CenterCrop(28) of 47×61: the longer side is int(32·61/47) = 41, and the crop begins at (2, 6).
     expected["evaluation 32 28"] = resized(source, 32, 41, whole)[2:30, 6:34]
-    # timm's for a crop of 28 and a fraction of 0.95: 29, the longer side int(29·61/47) = 37, the crop begins at (0, 4).
+    # timm's resize for a crop of 28 and a fraction of 0.95: 29, the longer side int(29·61/47) = 37; the crop begins at (0, 4).
     expected["evaluation 0.95 28 bicubic"] = resized(source, 29, 37, whole, Image.Resampling.BICUBIC)[0:28, 4:32]
     expected["whole 20 12 bicubic"] = resized(source, 20, 12, whole, Image.Resampling.BICUBIC)
     for name, interpolation in (("checksums", Image.Resampling.BILINEAR), ("checksums bicubic", Image.Resampling.BICUBIC)):

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes Tests/TrainingTests/Fixtures: what PyTorch arrives at in the runs of training_reference.py.
+"""Writes Tests/TrainingTests/Fixtures: PyTorch's results for the runs of training_reference.py.
 
-A ReLU whose input is within rounding of 0 passes a gradient in one float32 run and not in another; from there on the two part. Where
-PyTorch's float32 run happens to meet few such places, its distance from float64 does not tell what rounding does. A seed is fair where
-PyTorch's other ways to the same result (channels last, without oneDNN, each batch reversed) stay within the bounds that its default
-way sets. The table counts by how many values they miss them; `--seeds N` prints these counts for the seeds 1 … N and writes nothing.
+A ReLU whose input is within rounding of 0 passes a gradient in one float32 run and not in another, and from there on the
+two runs part. If PyTorch's float32 run happens to meet few such inputs, its distance from float64 does not measure the
+effect of rounding. A random seed is fair if PyTorch's other ways to the same result (channels last, without oneDNN, each
+batch reversed) stay within the bounds that its default way sets. The table counts the values that miss these bounds.
+`--seeds N` prints the counts for the seeds 1 … N and writes nothing.
 Needs: pip install torch numpy safetensors
 """
 
@@ -22,7 +23,7 @@ FOLDER = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "TrainingTests"
 
 
 def fixture(run):
-    """The file's tensors and metadata, and PyTorch's largest distances for the report."""
+    """Returns the file's tensors and metadata, which include PyTorch's largest distances for the report."""
     initial = reference.initial_weights(run)
     losses, final = reference.train(run, torch.float64)
     losses32, final32 = reference.train(run, torch.float32)
@@ -31,12 +32,12 @@ def fixture(run):
     samples = [reference.sample(v) for v in values.values()]
     samples32 = [reference.sample(v) for v in values32.values()]
     arrays = {
-        # [steps]
+        # Shape [steps].
         "losses": losses,
         "torch32_loss_distances": np.abs(losses32 - losses) / losses,
-        # All tensors' samples end to end, in the order of "names".
+        # Samples of all tensors, concatenated in the order of "names".
         "samples": np.concatenate(samples),
-        # [tensors]
+        # Shape [tensors].
         "counts": np.array([v.size for v in values.values()], np.int64),
         "norms": np.array([np.linalg.norm(v.reshape(-1)) for v in values.values()]),
         "torch32_distances": np.array([reference.distance(values32[n], values[n]) for n in values]),
@@ -50,7 +51,7 @@ def fixture(run):
 
 
 def misses(run):
-    """By how many values PyTorch's other ways in float32 miss the bounds that its default way sets."""
+    """Counts the values for which PyTorch's other ways in float32 miss the bounds that its default way sets."""
     initial = reference.initial_weights(run)
     losses, final = reference.train(run, torch.float64)
     values = reference.compared(run, final, initial)

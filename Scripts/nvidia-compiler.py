@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""NVIDIA's OpenCL compiler without a GPU, for Scripts/check-gpu-compilers alone.
+"""Calls NVIDIA's OpenCL compiler without a GPU. Only Scripts/check-gpu-compilers uses this script.
 
     nvidia-compiler.py FOLDER                              fetches compiler and assembler into the folder, once
     nvidia-compiler.py FOLDER ARCH FILE.cl KERNEL|KERNEL… OPTIONS OUT
-                                                           compiles; prints what is wrong with these kernels, or nothing
+                                                           compiles; prints the problems of these kernels, or nothing
 
-The compiler is a library of NVIDIA's driver, which Debian has in its non-free component. Its function NvCliCompileProgram is not
-documented: it takes sources and options and gives a log and PTX. ptxas, from PyPI, then tells the registers that spill. Neither is
-part of this project, or needed to build or run it.
+The compiler is a library of NVIDIA's driver, which Debian has in its non-free component. Its function NvCliCompileProgram
+is not documented: it takes sources and options, and returns a log and PTX. ptxas, from PyPI, then reports register spills.
+Neither is part of this project, or needed to build or run it.
 """
 import ctypes
 import glob

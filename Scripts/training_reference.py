@@ -1,8 +1,8 @@
-"""Training runs whose every number follows from a seed, and the same runs in PyTorch: in float64, the yardstick, and in float32,
-which says how far rounding alone takes one.
+"""Training runs whose every number follows from a random seed, and the same runs in PyTorch: in float64, the reference, and
+in float32, which measures the effect of rounding alone.
 
-Weights, images and labels are too large to keep in files, so they are drawn as the project draws them: Philox4x32-10 (Salmon et
-al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initialiser.swift.
+Weights, images and labels are too large to keep in files, so they are generated as in the project: random numbers by
+Philox4x32-10 (Salmon et al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initialiser.swift.
 Needs: pip install torch numpy safetensors
 """
 
@@ -20,17 +20,17 @@ import torch_models  # noqa: E402
 WEIGHT_STREAM = 0x696E6974
 IMAGE_STREAM = 0x70617269
 SAMPLE = 64
-# A distance may be this many times PyTorch's own in float32, and need never be below the floor.
+# A distance may be this many times PyTorch's own distance in float32. The floor is always allowed.
 SLACK = 5
 FLOORS = {"loss": 1e-5, "weights": 1e-4, "update": 1e-3}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run: batch k holds the images k·batch … of the data set, which is gone through in order again and again."""
+    """One training run. Batch k holds the images k·batch … of the data set, which is repeated in the same order."""
 
     name: str
-    # A fair one: see make-training-fixtures.py.
+    # Fair random seed: see make-training-fixtures.py.
     seed: int
     model: str
     steps: int
@@ -44,12 +44,12 @@ class Run:
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.1
-    # What is compared: the final "weights", or their "update", final - initial.
+    # Compared values: the final "weights", or their "update", final - initial.
     compares: str = "weights"
 
     @property
     def is_quick(self):
-        """Little enough for the CPU reference."""
+        """Whether the run is small enough for the CPU reference."""
         return self.name.endswith(("-small", "-update"))
 
 
@@ -82,7 +82,7 @@ RUNS = [
 # Random numbers
 
 def philox_words(seed, stream, index, count):
-    """The first `count` 32-bit words of `Philox(seed:stream:index:)`."""
+    """Returns the first `count` 32-bit words of `Philox(seed:stream:index:)`."""
     mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     blocks = (count + 3) // 4
     c0 = np.arange(blocks, dtype=np.uint64)
@@ -98,7 +98,8 @@ def philox_words(seed, stream, index, count):
 
 
 def normals(seed, stream, index, count, deviation):
-    """Box and Muller 1958, a pair from each two words; computed in float64, rounded to float32."""
+    """Returns normally distributed numbers: Box and Muller 1958, a pair from two words, computed in float64, rounded to
+    float32."""
     words = philox_words(seed, stream, index, (count + 1) // 2 * 2).reshape(-1, 2).astype(np.float64)
     radius = deviation * np.sqrt(-2 * np.log((words[:, 0] + 0.5) * 2.0**-32))
     angle = 2 * np.pi * words[:, 1] * 2.0**-32
@@ -106,20 +107,20 @@ def normals(seed, stream, index, count, deviation):
 
 
 def uniforms(seed, stream, index, count, bound):
-    """Uniform on [-bound, bound), 24 bits."""
+    """Returns uniformly distributed numbers in [-bound, bound), with 24 random bits."""
     words = philox_words(seed, stream, index, count) >> np.uint64(8)
     return (bound * (2 * (words.astype(np.float64) * 2.0**-24) - 1)).astype(np.float32)
 
 
-# What a run starts from
+# Initial weights and data
 
 def tensors(model):
-    """Weights and running estimates by name, in the order that the project declares them in."""
+    """Returns weights and running statistics by name, in the order in which the project declares them."""
     return {name: t for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
 def initial_weights(run):
-    """Name → float32 array in torchvision's layout."""
+    """Returns name → float32 array in torchvision's layout."""
     result = {}
     model = build(run)
     for index, (name, tensor) in enumerate(tensors(model).items()):
@@ -138,7 +139,8 @@ def initial_weights(run):
 
 
 def dataset(run):
-    """images float32 [N,H,W,3], image i drawn from index i, and labels int32 [N], label i = (classes - 1 - 7·i) mod classes."""
+    """Returns images float32 [N,H,W,3], image i drawn from index i, and labels int32 [N], label i = (classes - 1 - 7·i) mod
+    classes."""
     count = run.size * run.size * 3
     images = np.stack([normals(run.seed, IMAGE_STREAM, i, count, 1.0) for i in range(run.images)])
     labels = (run.classes - 1 - 7 * np.arange(run.images)) % run.classes
@@ -151,12 +153,12 @@ def build(run):
 
 # Running and comparing
 
-# PyTorch's own ways to the same result; in float32 they differ by rounding alone.
+# PyTorch's own ways to the same result. In float32 they differ by rounding alone.
 VARIANTS = ("default", "channels last", "without oneDNN", "batch reversed")
 
 
 def train(run, dtype, variant="default"):
-    """Trains in PyTorch. Returns the loss before each step, and name → float64 array after the last."""
+    """Trains in PyTorch. Returns the loss before each step, and name → float64 array after the last step."""
     with torch.backends.mkldnn.flags(enabled=variant != "without oneDNN"):
         return _train(run, dtype, variant)
 
@@ -186,24 +188,24 @@ def _train(run, dtype, variant):
 
 
 def compared(run, final, initial):
-    """What the run compares of each tensor, in float64."""
+    """Returns the compared values of each tensor, in float64."""
     if run.compares == "weights":
         return final
     return {name: value - initial[name].astype(np.float64) for name, value in final.items()}
 
 
 def distance(value, reference):
-    """‖value - reference‖ / ‖reference‖."""
+    """Returns ‖value - reference‖ / ‖reference‖."""
     return float(np.linalg.norm(np.ravel(value - reference)) / np.linalg.norm(np.ravel(reference)))
 
 
 def bound(torch32, kind):
-    """What a distance may be, given that of PyTorch in float32."""
+    """Returns the bound of a distance, given the distance of PyTorch in float32."""
     return np.maximum(SLACK * np.asarray(torch32), FLOORS[kind])
 
 
 def sample(array):
-    """Up to 64 elements, element i at the flat index ⌊i·count/64⌋ in torchvision's layout; all of a smaller tensor."""
+    """Returns up to 64 elements, element i at the flat index ⌊i·count/64⌋ in torchvision's layout, or all of a smaller tensor."""
     flat = array.reshape(-1)
     picked = min(SAMPLE, flat.size)
     return flat[np.arange(picked) * flat.size // picked]

@@ -60,14 +60,15 @@ extension CPUBackend {
   }
 }
 
-/// Splits [..., C] into M values for each of C channels.
+/// Returns the sizes of x [..., C] as M values in each of C channels.
 private func extent(of x: Tensor, _ operation: StaticString) -> (m: Int, c: Int) {
   precondition(x.shape.rank > 0 && x.count > 0, "[\(operation)] \(x.shape) has no channels")
   let c = x.shape[x.shape.rank - 1]
   return (x.count / c, c)
 }
 
-/// sums [2,C]: the mean of each channel and Σ(x−mean)². Two passes, so that a large mean costs no digits of the variance.
+/// Adds the moments of x to sums [2,C]: the mean of each channel, then Σ(x−mean)². Takes two passes, so that a large mean
+/// does not cost digits of the variance.
 private func addMoments<T: CPUScalar>(_: T.Type, of x: Tensor, to sums: UnsafeMutablePointer<Double>) {
   let (m, c) = extent(of: x, "batchNormStatistics")
   let values = pointer(x, x.shape, "batchNormStatistics", to: T.self)
@@ -82,7 +83,7 @@ private func addMoments<T: CPUScalar>(_: T.Type, of x: Tensor, to sums: UnsafeMu
   }
 }
 
-/// What a batch of m values a channel gives with these sums, as ``addMoments(_:of:to:)`` takes them.
+/// Writes the statistics of a batch with m values per channel, from sums as ``addMoments(_:of:to:)`` computes them.
 private func write<T: CPUScalar>(_: T.Type, _ sums: UnsafePointer<Double>, m: Int, c: Int, to results: BatchNormStatistics) {
   precondition(m > 1, "[batchNormStatistics] one value a channel has no variance")
   let mean = pointer(results.mean, [c], "batchNormStatistics", to: T.self)
@@ -117,7 +118,7 @@ private func shareMoments<T: CPUScalar>(_: T.Type, _ x: Tensor, _ moments: Tenso
   for channel in 0..<c { moments[2 * c + channel] = T(m) }
 }
 
-/// Σ(x−mean)² = Σ_part [m2 + rows·(partMean−mean)²] (Chan, Golub, LeVeque 1983).
+/// Merges the moments of parts: Σ(x−mean)² = Σ_part [m2 + rows·(partMean−mean)²] (Chan, Golub, LeVeque 1983).
 private func merge<T: CPUScalar>(_: T.Type, _ moments: Tensor, _ m: Int, _ results: BatchNormStatistics) {
   let (parts, c) = (moments.shape[0], moments.shape[2])
   let moments = pointer(moments, [parts, 3, c], "mergeMoments", to: T.self)
@@ -179,7 +180,7 @@ private func normalise<T: CPUScalar>(
   }
 }
 
-/// The masked gradient and the normalised value of each element.
+/// The masked gradient g and the normalized value x̂ of each element.
 private struct GradientTerms<T: CPUScalar> {
   let m, c: Int
   let dy, x, mean, inverse, scale, bias: UnsafeMutablePointer<T>
@@ -196,7 +197,7 @@ private struct GradientTerms<T: CPUScalar> {
     (scale, bias) = (channel(channels.scale), channel(channels.bias))
   }
 
-  /// g and x̂.
+  /// Returns g and x̂.
   @inline(__always) func callAsFunction(_ i: Int, _ channel: Int) -> (g: T, normalised: Double) {
     let normalised = (x[i].double - mean[channel].double) * inverse[channel].double
     let passed =
@@ -204,7 +205,7 @@ private struct GradientTerms<T: CPUScalar> {
     return (passed ? dy[i] : 0, normalised)
   }
 
-  /// sums [2,C]: Σg, then Σg·x̂.
+  /// Adds Σg, then Σg·x̂, to sums [2,C].
   @inline(__always) func addSums(to sums: UnsafeMutablePointer<Double>) {
     for row in 0..<m {
       for channel in 0..<c {
@@ -215,7 +216,7 @@ private struct GradientTerms<T: CPUScalar> {
     }
   }
 
-  /// dx, and g where dresidual wants it: element by element, so that both may take the place of what they are made of.
+  /// Writes dx, and g to dresidual if that is given. Works element by element, so that both may be in place of their sources.
   @inline(__always) func write(
     _ sums: UnsafePointer<Double>, rows: Int, dx: UnsafeMutablePointer<T>, dresidual: UnsafeMutablePointer<T>?
   ) {

@@ -1,15 +1,17 @@
 import Compute
 
-/// The reference that every kernel is checked against: plain loops over ordinary memory, sums in Double, correct before fast.
+/// The reference implementation that every kernel is checked against: plain loops over ordinary memory and sums in Double.
+/// Correctness comes before speed.
 ///
-/// Operations are done when the call returns. Results do not depend on the number of threads: each element is summed by one
+/// Operations are complete when the call returns. Results do not depend on the number of threads: each element is summed by one
 /// thread, in a fixed order.
 public final class CPUBackend: ShardBackend {
   public let scalar: DataType
   public let alignment = 64
   private let pool = BlockPool(alignment: 64, limit: HostMemory.available())
 
-  /// - Parameter precision: what tensors hold, ``DataType/float32`` or, for gradient checks, ``DataType/float64``.
+  /// - Parameter precision: element type of floating-point tensors: ``DataType/float32``, or ``DataType/float64`` for gradient
+  ///   checks.
   public init(precision: DataType = .float32) {
     precondition(precision == .float32 || precision == .float64, "[CPUBackend] no kernels for \(precision)")
     scalar = precision
@@ -20,9 +22,9 @@ public final class CPUBackend: ShardBackend {
   public var memoryLimit: Int { pool.limit }
   public var largestBlock: Int { .max }
 
-  /// Chooses between the two specialisations of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.
-  /// Both types are spelled out where the kernel is visible, so that the compiler generates code for each; a generic kernel
-  /// called through a protocol runs about a hundred times slower.
+  /// Whether to choose the Double specialization of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.
+  /// Both types are spelled out where the kernel is visible, so that the compiler generates code for each. A generic kernel that
+  /// is called through a protocol runs about a hundred times slower.
   var isDouble: Bool { scalar == .float64 }
 
   // MARK: Memory

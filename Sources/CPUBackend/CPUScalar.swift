@@ -1,13 +1,13 @@
 import Compute
 import Dispatch
 
-/// An element that kernels read.
+/// An element type that kernels read.
 protocol CPUElement: BitwiseCopyable, Sendable {
   static var type: DataType { get }
   var double: Double { get }
 }
 
-/// What floating-point tensors hold: Float or Double.
+/// An element type of floating-point tensors: Float or Double.
 protocol CPUScalar: CPUElement, BinaryFloatingPoint {}
 
 extension Float: CPUScalar {
@@ -30,17 +30,17 @@ extension UInt8: CPUElement {
   var double: Double { Double(self) }
 }
 
-/// max(x, 0), except that a NaN stays one.
+/// Returns max(x, 0); a NaN stays a NaN.
 @inline(__always) func rectified<T: CPUScalar>(_ x: T) -> T { x <= 0 ? 0 : x }
 
-/// sums += a · x, the inner loop of every matrix product here.
+/// Adds a · x to sums. This is the inner loop of every matrix product here.
 @inline(__always) func addScaled<T: CPUElement>(
   _ a: Double, _ x: UnsafePointer<T>, to sums: UnsafeMutablePointer<Double>, count: Int
 ) {
   for i in 0..<count { sums[i] += a * x[i].double }
 }
 
-/// Lends `count` zeros.
+/// Lends `count` zeros to `body`.
 @inline(__always) func withZeros<Result>(_ count: Int, _ body: (UnsafeMutablePointer<Double>) -> Result) -> Result {
   let zeros = UnsafeMutablePointer<Double>.allocate(capacity: count)
   defer { zeros.deallocate() }
@@ -48,7 +48,7 @@ extension UInt8: CPUElement {
   return body(zeros)
 }
 
-/// Runs the iterations on all cores. Each must write elements of its own, whose values then do not depend on the schedule.
+/// Runs the iterations on all cores. Each must write only elements of its own, so that the values do not depend on the schedule.
 func inParallel(_ iterations: Int, _ body: (Int) -> Void) {
   if iterations == 1 { return body(0) }
   withoutActuallyEscaping(body) { body in

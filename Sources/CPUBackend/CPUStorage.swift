@@ -1,6 +1,6 @@
 import Compute
 
-/// A piece from the pool, or a part of another storage, which it keeps alive.
+/// A piece of the pool, or a part of another storage, which it keeps alive.
 final class CPUStorage: Storage {
   let byteCount: Int
   let base: UnsafeMutableRawPointer
@@ -29,13 +29,13 @@ final class CPUStorage: Storage {
   }
 }
 
-/// The pool that a backend shares with its storages, which may outlive it.
+/// A pool that a backend shares with its storages, which may outlive the backend.
 final class BlockPool {
   typealias Piece = Pool<UnsafeMutableRawPointer>.Piece
 
   private(set) var blocks: Pool<UnsafeMutableRawPointer>
   private let alignment: Int
-  /// Bytes in all.
+  /// Upper bound of the memory of all blocks, in bytes.
   let limit: Int
 
   init(alignment: Int, limit: Int) {
@@ -70,7 +70,8 @@ func memoryBlock(of storage: any Storage, _ operation: StaticString) -> CPUStora
   return storage
 }
 
-/// The elements of a tensor, which must have the type and the shape that the operation needs.
+/// Returns the elements of a tensor.
+/// - Precondition: the tensor has the type and the shape that the operation needs.
 func pointer<T: CPUElement>(
   _ tensor: Tensor, _ shape: Shape, _ operation: StaticString, to _: T.Type = T.self
 ) -> UnsafeMutablePointer<T> {

@@ -50,7 +50,7 @@ extension CPUBackend {
 }
 
 extension Conv2D {
-  /// The output columns q whose tap s lies inside the image: 0 ≤ q·stride + s − padding < W.
+  /// Returns the output columns q whose tap s lies inside the image: 0 ≤ q·stride + s − padding < W.
   fileprivate func columns(tap s: Int) -> Range<Int> {
     let first = max(0, (padding - s + stride - 1) / stride)
     let last = w - 1 + padding - s
@@ -58,7 +58,7 @@ extension Conv2D {
   }
 }
 
-/// One row of output pixels, [Q,K], at a time.
+/// Computes one row of output pixels, [Q,K], per iteration.
 private func forward<T: CPUScalar>(
   _: T.Type, _ x: Tensor, _ filter: Tensor, _ g: Conv2D, _ epilogue: ConvolutionEpilogue?, _ y: Tensor
 ) {
@@ -101,7 +101,7 @@ private func forward<T: CPUScalar>(
   }
 }
 
-/// One row of input pixels, [W,C], at a time: each gathers from the output pixels that it reached.
+/// Computes one row of input pixels, [W,C], per iteration. Each pixel gathers from the output pixels that it contributed to.
 private func inputGradient<T: CPUScalar>(
   _: T.Type, _ dy: Tensor, _ filter: Tensor, _ g: Conv2D, _ accumulate: Bool, _ dx: Tensor
 ) {
@@ -135,7 +135,7 @@ private func inputGradient<T: CPUScalar>(
   }
 }
 
-/// One tap of a few input channels of a group, [≤ 16,K/groups], at a time, over all pixels of all images.
+/// Computes one tap of a few input channels of a group, [≤ 16,K/groups], per iteration, over all pixels of all images.
 private func filterGradient<T: CPUScalar>(_: T.Type, _ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ dw: Tensor) {
   let x = pointer(x, g.input, "convolutionFilterGradient", to: T.self)
   let dy = pointer(dy, g.output, "convolutionFilterGradient", to: T.self)

@@ -15,7 +15,7 @@ extension CPUBackend {
   }
 }
 
-/// log Σ exp(row), with the largest element taken out so that no exponential overflows.
+/// Returns log Σ exp(row). The largest element is factored out, so that no exponential overflows.
 private func logSumExp<T: CPUScalar>(_ row: UnsafePointer<T>, _ count: Int) -> Double {
   var largest = -Double.infinity
   for i in 0..<count where row[i].double > largest { largest = row[i].double }
@@ -36,7 +36,8 @@ private func exponentials<T: CPUScalar>(_: T.Type, _ logits: Tensor, _ probabili
   }
 }
 
-/// The label's place among the logits, 0 for the largest; of equal logits the lower index comes first. Nil for a row with a NaN.
+/// Returns the label's rank among the logits, 0 for the largest; of equal logits, the lower index comes first. Returns nil for a
+/// row with a NaN.
 private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count: Int) -> Int? {
   var rank = 0
   for i in 0..<count {
@@ -61,11 +62,11 @@ private func loss<T: CPUScalar>(
   var (total, top1, top5) = (0.0, 0.0, 0.0)
   for image in 0..<n {
     let row = logits + image * k
-    // Each label and its share of the target.
+    // Pairs of a label and its share of the target.
     let share = columns == 1 ? 1 : Double(labels[image * columns + 2]) / Double(BatchPlan.wholeShare)
     let parts = (columns == 1 ? [1] : [share, 1 - share]).enumerated().map { (Int(labels[image * columns + $0]), $1) }
     let normaliser = logSumExp(row, k)
-    // −Σ target·(x − normaliser), of terms of one sign each.
+    // Adds −Σ target·(x − normaliser), whose terms all have the same sign.
     for (label, share) in parts {
       precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
       total -= share * (1 - smoothing) * (row[label].double - normaliser)

@@ -17,7 +17,7 @@ private struct Batch {
   let images, labels, plan, channelMap, x, batchLabels: Tensor
 }
 
-/// Whether a pixel lies in the rectangle (top, left, height, width).
+/// Returns whether a pixel lies in the rectangle (top, left, height, width).
 private func contains(_ box: UnsafePointer<Int32>, _ row: Int, _ column: Int) -> Bool {
   (row - Int(box[0])) >= 0 && row - Int(box[0]) < Int(box[2]) && column - Int(box[1]) >= 0 && column - Int(box[1]) < Int(box[3])
 }
@@ -38,7 +38,7 @@ private func gather<Pixel: CPUElement, T: CPUScalar>(_: Pixel.Type, _: T.Type, _
   let batchLabels = pointer(
     batch.batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", to: Int32.self)
 
-  /// What a view has in a pixel's channel, before it is erased.
+  /// Returns the value of a view in one channel of a pixel, before erasing.
   func value(_ view: UnsafePointer<Int32>, _ row: Int, _ column: Int, _ channel: Int) -> Double {
     let (y0, x0) = (Int(view[1]) + row, Int(view[2]) + (view[3] != 0 ? q - 1 - column : column))
     let inside = 0 <= y0 && y0 < h && 0 <= x0 && x0 < w

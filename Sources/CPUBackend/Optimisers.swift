@@ -45,7 +45,7 @@ private func update<T: CPUScalar>(_: T.Type, _ lossScale: Tensor, _ gradients: T
   }
 }
 
-/// What the stored gradients are multiplied by, and the steps that were left out so far; nil where this one is.
+/// Returns the factor for the stored gradients and the number of steps skipped so far; nil if this step is skipped.
 private func resolve<T: CPUScalar>(_: T.Type, _ use: GradientUse, _ name: StaticString) -> (factor: Double, skipped: Int)? {
   var (factor, skipped) = (use.factor, 0)
   if let lossScale = use.lossScale {

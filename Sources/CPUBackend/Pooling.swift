@@ -23,7 +23,7 @@ extension CPUBackend {
 }
 
 extension Pool2D {
-  /// The rows or columns of the window at `start` that lie inside an image of `size`.
+  /// Returns the rows or columns of the window at `start` that lie inside an image of `size`.
   fileprivate func inside(_ start: Int, _ size: Int) -> Range<Int> { max(0, -start)..<min(window, size - start) }
 }
 
@@ -54,7 +54,7 @@ private func largest<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: Pool2D, _ y: Ten
 }
 
 extension SlidingAxis {
-  /// The places of a window's taps, some of which may lie outside the input.
+  /// Returns the positions of a window's taps, some of which may lie outside the input.
   fileprivate func taps(_ index: Int) -> [Int] { (0..<window).map { index * stride - before + $0 * dilation } }
 }
 
@@ -74,7 +74,7 @@ private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: T
       for c in 0..<g.c {
         switch g.kind {
         case .largest:
-          // Once a NaN, always one.
+          // A NaN, once found, stays.
           result[c] = pixels.reduce(-T.infinity) { $0.isNaN || x[$1 + c] <= $0 ? $0 : x[$1 + c] }
         case .average(let countingPadding):
           let counted =
@@ -87,7 +87,7 @@ private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: T
   }
 }
 
-/// One image at a time: windows overlap, so that a pixel may be the largest of several.
+/// Sums the gradients of one image at a time: windows overlap, so a pixel may be the largest of several.
 private func scatter<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ positions: Tensor, _ g: Pool2D, _ dx: Tensor) {
   let dy = pointer(dy, g.output, "maxPoolGradient", to: T.self)
   let positions = pointer(positions, g.output, "maxPoolGradient", to: UInt8.self)

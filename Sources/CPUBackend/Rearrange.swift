@@ -14,7 +14,7 @@ private func move<T: CPUScalar>(_: T.Type, _ x: Tensor, _ copy: StridedCopy, _ y
   let last = StridedCopy.rank - 1
   let (width, s, t) = (copy.extents[last], copy.from.strides[last], copy.to.strides[last])
   if width == 0 { return }
-  // One index for each of the dimensions but the last.
+  // `row` combines the indices of all dimensions but the last.
   for row in 0..<copy.count / width {
     var (rest, from, to) = (row, copy.from.start, copy.to.start)
     for j in (0..<last).reversed() {

@@ -1,13 +1,13 @@
-/// One pass of one convolution: all that a device's choice between its kernels may depend on.
+/// One pass of one convolution, with everything that a device's choice between its kernels may depend on.
 public struct ConvolutionWork: Hashable, Sendable, CustomStringConvertible {
-  /// Which pass.
+  /// Pass of the convolution.
   public let pass: ConvolutionPass
-  /// The convolution's sizes.
+  /// Sizes of the convolution.
   public let geometry: Conv2D
-  /// Whether the result is added to what the destination holds; only input gradients can be.
+  /// Whether the result is added to the contents of the destination. Only input gradients can be added.
   public let accumulates: Bool
 
-  /// How activations and their gradients are stored.
+  /// Storage type of activations and their gradients.
   public let storage: DataType
 
   /// - Precondition: only an input gradient accumulates.
@@ -16,12 +16,12 @@ public struct ConvolutionWork: Hashable, Sendable, CustomStringConvertible {
     (self.pass, self.geometry, self.storage, self.accumulates) = (pass, geometry, storage, accumulates)
   }
 
-  /// The work whose choice of kernels serves this one too: statistics change nothing about the convolution that they are taken of.
+  /// The work whose choice of kernels also serves this one. Statistics do not change the convolution from which they are taken.
   public var withoutStatistics: ConvolutionWork {
     pass == .forwardWithStatistics ? ConvolutionWork(.forward, geometry, storage) : self
   }
 
-  /// For example `forward 128×32×32×16 → 32×32×16, 3×3 stride 1 padding 1`; different work has different descriptions.
+  /// For example `forward 128×32×32×16 → 32×32×16, 3×3 stride 1 padding 1`. Different work has different descriptions.
   public var description: String {
     "\(pass.rawValue) \(geometry)\(storage == .float32 ? "" : ", \(storage)")\(accumulates ? ", added" : "")"
   }

@@ -1,14 +1,14 @@
-/// The element types that tensors, data sets and weight files use.
+/// Element types of tensors, data sets and weight files.
 public enum DataType: String, Hashable, Sendable, CaseIterable {
   case float32
-  /// IEEE binary16, in which activations and their gradients can be stored; arithmetic is in float32.
+  /// IEEE binary16, a storage type for activations and their gradients; arithmetic is in float32.
   case float16
-  /// The upper half of a float32, for the same purpose.
+  /// The upper half of a float32, with the same use as ``float16``.
   case bfloat16
-  /// The CPU reference's second precision; gradient checks need it. No OpenCL kernel uses it.
+  /// Second precision of the CPU reference, needed for gradient checks. No OpenCL kernel uses it.
   case float64
   case int32
-  /// Labels in files only; backends take ``int32``.
+  /// Type of labels in files only; backends take ``int32``.
   case int64
   case uint8
 
@@ -42,11 +42,12 @@ public enum DataType: String, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// How training and inference store activations and their gradients. Parameters, statistics, losses and all arithmetic are float32.
+/// Storage of activations and their gradients in training and inference. Parameters, statistics, losses and all arithmetic are
+/// float32.
 public enum Precision: String, Hashable, Sendable, CaseIterable, Codable {
   case fp32, fp16, bf16
 
-  /// The type of activations and their gradients on a backend: full precision is the backend's own.
+  /// Returns the type of activations and their gradients on a backend. For full precision it is the backend's own type.
   public func storage(on backend: any Backend) -> DataType {
     switch self {
     case .fp32: backend.scalar
@@ -55,6 +56,7 @@ public enum Precision: String, Hashable, Sendable, CaseIterable, Codable {
     }
   }
 
-  /// Whether gradients are so small beside the type's smallest numbers that the loss must be scaled (Micikevicius et al. 2018).
+  /// Whether gradients are so small, compared with the type's smallest numbers, that the loss must be scaled (Micikevicius et al.
+  /// 2018).
   public var needsLossScaling: Bool { self == .fp16 }
 }

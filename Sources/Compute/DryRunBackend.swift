@@ -1,13 +1,13 @@
-/// A device without memory or arithmetic: it checks every shape, logs every operation and learns the exact peak of the memory
+/// A device without memory or arithmetic. It checks every shape, logs every operation and learns the exact peak of the memory
 /// pool, so that a model can be examined before anything is launched.
 ///
 /// Tensors read as zeros. A shape, type or overlap that the protocol forbids stops the program, as on a real device.
 public final class DryRunBackend: ShardBackend {
   public let scalar: DataType
   public let alignment: Int
-  /// The operations so far, in order.
+  /// Operations logged so far, in order.
   public private(set) var operations: [OperationRecord] = []
-  /// What the next records name as their layer.
+  /// Layer name for the next records.
   public var layer = ""
 
   let modelled: (any Backend)?
@@ -15,9 +15,10 @@ public final class DryRunBackend: ShardBackend {
   private let pool: DryPool
 
   /// - Parameters:
-  ///   - isLogging: false to learn the memory alone, in a fraction of the time; ``operations`` stays empty.
-  ///   - modelled: the device whose memory is predicted: its element type, its alignment, which is also its pool's
-  ///     granularity, its largest block, and its operations' workspaces. Without one: float32, 128 bytes and no workspaces.
+  ///   - isLogging: false to learn only the memory, in a fraction of the time; ``operations`` then stays empty.
+  ///   - modelled: the device whose memory is predicted. It provides the element type, the alignment (which is also the
+  ///     granularity of its pool), the largest block, and the workspaces of its operations. Without it, these are float32, 128
+  ///     bytes, no limit, and no workspaces.
   public init(modelling modelled: (any Backend)? = nil, isLogging: Bool = true) {
     self.modelled = modelled
     self.isLogging = isLogging
@@ -28,11 +29,11 @@ public final class DryRunBackend: ShardBackend {
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
-  /// None: what does not fit on the modelled device is predicted all the same.
+  /// No limit: the dry run also predicts the memory of models that do not fit on the modelled device.
   public var memoryLimit: Int { .max }
   public var largestBlock: Int { pool.blocks.largestBlock }
 
-  /// Calls, multiply-accumulates and bytes of each kind of operation, by name.
+  /// Totals of each kind of operation, sorted by name: calls, multiply-accumulates and bytes.
   public var totals: [(operation: String, calls: Int, macs: Int, bytes: Int)] {
     Dictionary(grouping: operations, by: \.operation)
       .map { name, records in
@@ -89,15 +90,15 @@ public final class DryRunBackend: ShardBackend {
 
   // MARK: The log
 
-  /// Checks overlaps and writes a record.
+  /// Checks overlaps and appends a record.
   /// - Parameters:
-  ///   - detail: what distinguishes it from other calls of the operation.
-  ///   - inPlace: the sources whose place a destination may take.
+  ///   - detail: distinguishes this call from other calls of the operation.
+  ///   - inPlace: sources whose memory a destination may take over.
   ///   - updates: tensors that are read and written.
-  ///   - workspace: the operation whose scratch memory the modelled device states.
-  ///   - partly: sources of which only so many bytes are read.
-  ///   - integers: a value that all elements of integer operands may have.
-  ///   - call: the operation on `reads`, `updates`, `writes` and what is read partly, in this order.
+  ///   - workspace: the operation whose scratch memory the modelled device reports.
+  ///   - partly: sources of which only `bytes` bytes are read.
+  ///   - integers: a value that is valid for all elements of integer operands.
+  ///   - call: runs the operation on `reads`, `updates`, `writes` and the tensors in `partly`, in this order.
   func log(
     _ operation: String, _ detail: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor],
     macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
@@ -128,7 +129,7 @@ public final class DryRunBackend: ShardBackend {
   }
 
   /// Checks overlaps and borrows the workspace.
-  /// - Returns: whether a destination takes a source's place.
+  /// - Returns: whether a destination takes over a source's memory.
   @discardableResult
   func pass(
     _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], writes: [Tensor], workspace: WorkspaceOperation?
@@ -163,7 +164,7 @@ private final class DryPool {
   init(granularity: Int, largestBlock: Int) { blocks = Pool(granularity: granularity, largestBlock: largestBlock) }
 }
 
-/// A piece of nothing, taken from the pool until the last reference to it is dropped.
+/// A piece of a pool without memory. It returns to the pool when the last reference to it is dropped.
 private final class DryBlock {
   let pool: DryPool
   private let piece: Pool<Void>.Piece

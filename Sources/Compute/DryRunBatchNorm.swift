@@ -1,4 +1,4 @@
-/// Batch normalisation in a dry run.
+/// Batch normalization in a dry run.
 extension DryRunBackend {
   public func batchNormStatistics(
     _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
@@ -83,7 +83,7 @@ extension DryRunBackend {
   }
 }
 
-/// What a device does with its share of a batch. Only the memory counts: the log lists operations on whole batches.
+/// Operations on a device's share of a batch. Only their memory counts: the log lists operations on whole batches.
 extension DryRunBackend {
   public func takeMoments(of x: Tensor, moments: Tensor) {
     let c = channels(of: x, "takeMoments")

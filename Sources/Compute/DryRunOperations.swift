@@ -1,6 +1,6 @@
-/// The operations of a dry run: the shapes that each one promises, and its multiply-accumulates.
+/// Operations of a dry run: the required shapes and the multiply-accumulates of each.
 extension DryRunBackend {
-  /// Requires a tensor of this shape, of the backend's scalar type unless another is named.
+  /// Requires a tensor of the given shape. Its type must be the given one, or the backend's scalar type if none is given.
   func require(_ tensor: Tensor, _ shape: Shape, _ operation: String, _ type: DataType? = nil) {
     let type = type ?? scalar
     precondition(
@@ -8,7 +8,7 @@ extension DryRunBackend {
       "[\(operation)] \(tensor.shape) of \(tensor.type) where \(shape) of \(type) is due")
   }
 
-  /// The type of activations in an operation: that of its first one, ``scalar`` or one of 16 bits.
+  /// Returns the type of activations in an operation, which is the type of its first one: ``scalar`` or a 16-bit type.
   func storage(_ tensor: Tensor, _ operation: String) -> DataType {
     precondition(
       tensor.type == scalar || tensor.type == .float16 || tensor.type == .bfloat16, "[\(operation)] activations of \(tensor.type)"
@@ -16,13 +16,13 @@ extension DryRunBackend {
     return tensor.type
   }
 
-  /// The last dimension of x [..., C].
+  /// Returns the last dimension of x [..., C].
   func channels(of x: Tensor, _ operation: String) -> Int {
     guard let c = x.shape.dimensions.last else { preconditionFailure("[\(operation)] a scalar has no channels") }
     return c
   }
 
-  /// A shape and the options that hold.
+  /// Returns a shape and the names of the options that hold.
   func detail(_ shape: Shape, _ options: [(holds: Bool, name: String)]) -> String {
     ([shape.description] + options.filter(\.holds).map(\.name)).joined(separator: ", ")
   }
@@ -141,7 +141,7 @@ extension DryRunBackend {
     require(dy, geometry.output, "maxPoolGradient", type)
     require(positions, geometry.output, "maxPoolGradient", .uint8)
     require(dx, geometry.input, "maxPoolGradient", type)
-    // Where less than half a window is padding, this position of every window lies in the image.
+    // This position of every window lies inside the image if less than half of the window is padding.
     let inside = geometry.padding * geometry.window + geometry.padding
     log("maxPoolGradient", "\(geometry)", reads: [dy, positions], writes: [dx], integers: inside) {
       try $0.maxPoolGradient($1[0], positions: $1[1], geometry, into: $1[2])

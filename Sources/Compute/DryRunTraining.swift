@@ -1,4 +1,4 @@
-/// Loss, optimiser and batches in a dry run.
+/// Loss, optimizer and batches in a dry run.
 extension DryRunBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) {
     precondition(logits.shape.rank == 2, "[softmax] \(logits.shape)")
@@ -43,7 +43,7 @@ extension DryRunBackend {
     }
   }
 
-  /// One step of any optimiser; `run` gets the weights, their gradients, the optimiser's state and their use.
+  /// Logs one step of any optimizer. `run` gets the weights, their gradients, the optimizer's state and the gradient use.
   private func step(
     _ name: String, _ weights: Tensor, _ gradients: Tensor, _ state: [Tensor], _ use: GradientUse, _ tags: [(Bool, String)],
     _ run: @escaping @Sendable (any Backend, Tensor, Tensor, [Tensor], GradientUse) throws -> Void
@@ -98,7 +98,7 @@ extension DryRunBackend {
     require(channelMap, [2, c], "gatherBatch")
     require(x, [n, x.shape[1], x.shape[2], c], "gatherBatch", storage(x, "gatherBatch"))
     require(batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", .int32)
-    // Of the data set, only the batch is read.
+    // Only the batch is read, not the whole data set.
     log(
       "gatherBatch", "\(images.type) \(images.shape) → \(x.shape)\(isMixed ? ", mixed" : "")", reads: [plan, channelMap],
       writes: [x, batchLabels],

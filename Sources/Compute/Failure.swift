@@ -1,14 +1,14 @@
-/// Something a user can cause and mend: what went wrong, where, and what to do, in one line.
+/// An error that the user can cause and fix. It says in one line what went wrong, where, and what to do.
 public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
 
   public init(_ description: String) { self.description = description }
 
-  /// A device whose memory is used up.
+  /// Returns the error for a device whose memory is used up.
   /// - Parameters:
-  ///   - wanted: the bytes of the block that cannot be had.
-  ///   - reason: what the driver says, if it was the driver that refused.
-  ///   - advice: tells how the limit is raised; nil where nothing is known.
+  ///   - wanted: size in bytes of the block that cannot be allocated.
+  ///   - reason: the driver's message, if the driver refused.
+  ///   - advice: tells how to raise the limit; nil if no way is known.
   public static func outOfMemory(
     wanted: Int, _ use: MemoryUse, limit: Int, reason: String? = nil, advice: String? = nil
   ) -> Failure {
@@ -18,7 +18,7 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Bytes for a message, rounded up, for example `27 MB` or `16 GB`.
+/// Formats a number of bytes for a message, rounded up, for example `27 MB` or `16 GB`.
 public func rounded(bytes: Int) -> String {
   let (unit, name) = bytes >= 10_000_000_000 ? (1_000_000_000, "GB") : (1_000_000, "MB")
   return "\(bytes / unit + (bytes % unit == 0 ? 0 : 1)) \(name)"

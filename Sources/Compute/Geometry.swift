@@ -1,21 +1,22 @@
-/// A two-dimensional convolution (cross-correlation, as every deep-learning library defines it): sizes in, sizes out.
+/// A two-dimensional convolution (cross-correlation, as every deep-learning library defines it): input, filter and output sizes.
 ///
 ///     y[n,p,q,k] = Σ_{r,s,c} x[n, p·stride + r − padding, q·stride + s − padding, c] · w[r,s,c,k]
 ///
-/// with x zero outside its borders. With groups, the channels of x and of y fall into as many runs of the same length, and c goes over
-/// the run of x that k's run of y belongs to: w is [R,S,C/groups,K].
+/// x is zero outside its borders. With groups, the channels of x and of y are divided into `groups` runs of equal length. c then
+/// iterates over the run of x that belongs to the run of y with channel k, and w is [R,S,C/groups,K].
 public struct Conv2D: Hashable, Sendable {
-  /// Images, input height, input width, input channels.
+  /// Number of images, input height, input width, number of input channels.
   public let n, h, w, c: Int
-  /// Output channels, filter height, filter width.
+  /// Number of output channels, filter height, filter width.
   public let k, r, s: Int
   public let stride, padding: Int
-  /// Runs of channels that are convolved apart from each other (Krizhevsky et al. 2012; Xie et al. 2017, ResNeXt).
+  /// Number of groups of channels. Each group is convolved separately (Krizhevsky et al. 2012; Xie et al. 2017, ResNeXt).
   public let groups: Int
   /// Output height and width.
   public let p, q: Int
 
-  /// - Precondition: all sizes are positive, the padded input is at least as large as the filter, and the groups divide the channels.
+  /// - Precondition: all sizes are positive, the padded input is at least as large as the filter, and `groups` divides the
+  ///   numbers of input and output channels.
   public init(input: Shape, filter: Shape, stride: Int = 1, padding: Int = 0, groups: Int = 1) {
     precondition(input.rank == 4 && filter.rank == 4, "[conv2D] input \(input), filter \(filter): both need four dimensions")
     precondition(groups > 0 && filter[3] % groups == 0, "[conv2D] \(groups) groups of filter \(filter)")
@@ -33,28 +34,28 @@ public struct Conv2D: Hashable, Sendable {
   public var input: Shape { [n, h, w, c] }
   public var filter: Shape { [r, s, groupC, k] }
   public var output: Shape { [n, p, q, k] }
-  /// Multiply-accumulates of one pass, counting taps on the zero border as every published table does.
+  /// Multiply-accumulates of one pass. Taps on the zero border count too, as in every published table.
   public var macs: Int { n * p * q * k * r * s * groupC }
-  /// Input channels of a group.
+  /// Number of input channels per group.
   public var groupC: Int { c / groups }
-  /// Output channels of a group.
+  /// Number of output channels per group.
   public var groupK: Int { k / groups }
 
-  /// The same convolution of so many images.
+  /// Returns the same convolution for a batch of `images` images.
   public func batch(of images: Int) -> Conv2D {
     Conv2D(input: [images, h, w, c], filter: filter, stride: stride, padding: padding, groups: groups)
   }
 }
 
 extension Conv2D: CustomStringConvertible {
-  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`, and `, 4 groups` where there are several.
+  /// For example `2×17×17×33 → 9×9×16, 3×3 stride 2 padding 1`. With several groups, `, 4 groups` follows.
   public var description: String {
     "\(n)×\(h)×\(w)×\(c) → \(p)×\(q)×\(k), \(r)×\(s) stride \(stride) padding \(padding)"
       + (groups == 1 ? "" : ", \(groups) groups")
   }
 }
 
-/// A pooling window slid over [N, H, W, C].
+/// A pooling window that slides over [N, H, W, C].
 public struct Pool2D: Hashable, Sendable {
   public let n, h, w, c: Int
   /// Side of the square window.
@@ -62,8 +63,8 @@ public struct Pool2D: Hashable, Sendable {
   public let stride, padding: Int
   public let p, q: Int
 
-  /// - Precondition: at most half the window is padding, so that no window lies wholly outside the image, and a position in
-  ///   the window fits a byte.
+  /// - Precondition: padding is at most half the window, so that no window lies wholly outside the image, and a position in the
+  ///   window fits into a byte.
   public init(input: Shape, window: Int, stride: Int, padding: Int = 0) {
     precondition(input.rank == 4 && stride > 0, "[pool2D] input \(input), stride \(stride)")
     precondition(padding >= 0 && 2 * padding <= window, "[pool2D] padding \(padding) is more than half the window \(window)")
@@ -84,9 +85,9 @@ extension Pool2D: CustomStringConvertible {
   public var description: String { "\(n)×\(h)×\(w)×\(c) → \(p)×\(q), window \(window) stride \(stride) padding \(padding)" }
 }
 
-/// The one place where a sliding window's output size is computed.
+/// Namespace for the computation of a sliding window's output size.
 public enum Window {
-  /// ⌊(input + 2·padding − window) / stride⌋ + 1, or 0 where the window does not fit.
+  /// Returns ⌊(input + 2·padding − window) / stride⌋ + 1, or 0 if the window does not fit.
   public static func outputSize(input: Int, window: Int, stride: Int, padding: Int) -> Int {
     let room = input + 2 * padding - window
     return room < 0 ? 0 : room / stride + 1

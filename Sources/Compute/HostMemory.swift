@@ -1,31 +1,31 @@
 import Glibc
 
-/// The machine's own memory, which CPU devices share with everything else that runs.
+/// The machine's own memory, which CPU devices share with all other programs.
 public enum HostMemory {
-  /// Bytes that devices in this memory can take before the system would have to kill something: what the kernel calls available,
-  /// or less where a control group sets a limit, and of that nineteen parts in twenty, since the process itself needs some.
-  /// `Int.max` where the system does not tell.
+  /// Returns the number of bytes that devices in this memory can take before the system would have to kill something. This is the
+  /// memory that the kernel calls available, or less if a control group sets a limit. Only 19/20 of it count, since the process
+  /// itself needs some. Returns `Int.max` if the system gives no number.
   public static func available() -> Int {
     let bytes = min(systemAvailable() ?? .max, groupAvailable() ?? .max)
     return bytes == .max ? bytes : bytes / 20 * 19
   }
 
-  /// Bytes that the machine has; nil where the system does not tell.
+  /// Returns the machine's memory in bytes; nil if the system gives no number.
   public static func total() -> Int? { field("MemTotal:", of: "/proc/meminfo").map { $0 * 1024 } }
 
-  /// The most bytes of the machine's memory that this process has held at a time so far; nil where the system does not tell.
+  /// Returns the peak resident memory of this process so far, in bytes; nil if the system gives no number.
   public static func residentPeak() -> Int? { field("VmHWM:", of: "/proc/self/status").map { $0 * 1024 } }
 
-  /// `MemAvailable` of `/proc/meminfo`, which counts in units of 1024 bytes.
+  /// Returns `MemAvailable` of `/proc/meminfo`, which counts in units of 1024 bytes, in bytes.
   private static func systemAvailable() -> Int? { field("MemAvailable:", of: "/proc/meminfo").map { $0 * 1024 } }
 
-  /// What is left of the limits on the process's control group and on those above it, version 2 or 1; cached files count as free.
-  /// Nil where none is limited.
+  /// Returns the bytes that remain under the limits of the process's control group and of the groups above it, version 2 or 1.
+  /// Cached files count as free. Returns nil if no group has a limit.
   /// - Parameters:
-  ///   - process: the file that names the process's groups.
-  ///   - root: where control groups are mounted.
+  ///   - process: path of the file that names the process's groups.
+  ///   - root: mount point of the control groups.
   package static func groupAvailable(process: String = "/proc/self/cgroup", root: String = "/sys/fs/cgroup") -> Int? {
-    // A line is `number:controllers:/path`, in version 2 `0::/path`.
+    // A line is `number:controllers:/path`; in version 2 it is `0::/path`.
     (contents(process) ?? "").split(separator: "\n").compactMap { line in
       let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { return nil }
@@ -35,8 +35,8 @@ public enum HostMemory {
     }.min()
   }
 
-  /// The least that is left from the group at `path` up to the root. In a container the path may be one of the host's, of which
-  /// only the upper end is to be seen: what is not there is passed over.
+  /// Returns the smallest remainder of all groups from the one at `path` up to the root. In a container, the path may be one of
+  /// the host's, of which only the upper end is visible. Missing folders are skipped.
   private static func available(_ root: String, _ path: Substring, limit: String, use: String) -> Int? {
     let names = path.split(separator: "/")
     return (0...names.count).compactMap { depth in
@@ -47,7 +47,7 @@ public enum HostMemory {
     }.min()
   }
 
-  /// The number that follows `name` on its line.
+  /// Returns the number that follows `name` on its line.
   private static func field(_ name: String, of path: String) -> Int? {
     for line in contents(path)?.split(separator: "\n") ?? [] {
       let words = line.split { $0 == " " || $0 == "\t" }
@@ -58,7 +58,7 @@ public enum HostMemory {
 
   private static func number(_ path: String) -> Int? { contents(path).flatMap { Int($0.prefix { $0 != "\n" }) } }
 
-  /// A small file of `/proc` or `/sys`, whose size is not known before it is read.
+  /// Reads a small file of `/proc` or `/sys`, whose size is not known before it is read.
   static func contents(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }

@@ -1,6 +1,6 @@
-/// The machine's own processor, which CPU devices are.
+/// The machine's own processor, on which CPU devices run.
 public enum HostProcessor {
-  /// Whether it has an instruction set, by Linux's name for it, and the system lets programs use it.
+  /// Returns whether the processor has an instruction set and the system lets programs use it. `flag` is Linux's name of the set.
   public static func has(_ flag: String) -> Bool {
     (HostMemory.contents("/proc/cpuinfo") ?? "").split(separator: "\n").first { $0.hasPrefix("flags") }?
       .split(separator: " ").contains(flag[...]) ?? false

@@ -1,11 +1,11 @@
-/// Elements in ordinary memory: what files hold, what data sets deliver and what is read back from a device.
+/// Elements in ordinary memory: the contents of files, the images of data sets, and values read back from a device.
 public struct HostTensor: Sendable, Equatable {
   public let shape: Shape
   public let type: DataType
   /// The elements in the machine's byte order (little-endian on every supported one), row-major.
   public var bytes: [UInt8]
 
-  /// - Precondition: `bytes` holds exactly the elements that shape and type ask for.
+  /// - Precondition: `bytes` holds exactly the elements of this shape and type.
   public init(shape: Shape, type: DataType, bytes: [UInt8]) {
     precondition(bytes.count == shape.count * type.byteCount, "[HostTensor] \(bytes.count) bytes for \(shape) of \(type)")
     self.shape = shape
@@ -24,7 +24,7 @@ public struct HostTensor: Sendable, Equatable {
 
   public var count: Int { shape.count }
 
-  /// The elements read as `Element`.
+  /// Returns the elements as values of type `Element`.
   /// - Precondition: `Element` is the Swift type of ``type``.
   public func elements<Element: BitwiseCopyable>(as _: Element.Type = Element.self) -> [Element] {
     precondition(MemoryLayout<Element>.size == type.byteCount, "[HostTensor] \(type) read as \(Element.self)")
@@ -68,8 +68,8 @@ public struct HostTensor: Sendable, Equatable {
     }
   }
 
-  /// The same elements in another type, rounded to nearest.
-  /// - Precondition: every element is representable where the target is an integer type.
+  /// Returns the same elements in another type, rounded to nearest.
+  /// - Precondition: if the target is an integer type, every element is representable in it.
   public func converted(to target: DataType) -> HostTensor {
     if target == type { return self }
     switch target {
@@ -87,10 +87,10 @@ public struct HostTensor: Sendable, Equatable {
 }
 
 extension Float {
-  /// The number that these bits are in bfloat16.
+  /// Creates the number whose bfloat16 bits are given.
   init(bfloat16 bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
 
-  /// The nearest bfloat16, of two the even one; a NaN stays one.
+  /// Bits of the nearest bfloat16, with ties to even; a NaN stays a NaN.
   public var bfloat16: UInt16 {
     let bits = bitPattern
     return UInt16(truncatingIfNeeded: isNaN ? bits >> 16 | 0x40 : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)

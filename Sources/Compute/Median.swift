@@ -1,6 +1,6 @@
 extension [Double] {
-  /// The middle value, or the mean of the two in the middle.
-  /// - Precondition: there is one.
+  /// Median: the middle value, or the mean of the two middle values.
+  /// - Precondition: the array is not empty.
   public var median: Double {
     let sorted = sorted()
     let middle = count / 2

@@ -1,25 +1,25 @@
 /// One operation of a dry run, which can be run again on a real backend.
 public struct OperationRecord: Sendable {
-  /// ``DryRunBackend/layer`` at the time.
+  /// ``DryRunBackend/layer`` at the time of logging.
   public let layer: String
-  /// The operation's name in ``Backend``.
+  /// Name of the operation in ``Backend``.
   public let operation: String
-  /// What distinguishes it from other calls, for example `128×32×32×16 → 32×32×16, 3×3 stride 1 padding 1`.
+  /// Description that distinguishes it from other calls, for example `128×32×32×16 → 32×32×16, 3×3 stride 1 padding 1`.
   public let detail: String
-  /// For example `[128, 32, 32, 16], [3, 3, 16, 16] → [128, 32, 32, 16]`.
+  /// Shapes of the inputs and the first result, for example `[128, 32, 32, 16], [3, 3, 16, 16] → [128, 32, 32, 16]`.
   public let shapes: String
-  /// The shape of the first result.
+  /// Shape of the first result.
   public let output: Shape
-  /// Its size in bytes.
+  /// Size of the first result in bytes.
   public let outputBytes: Int
-  /// Multiply-accumulates of convolutions and matrix products; 0 for the rest.
+  /// Multiply-accumulates of a convolution or matrix product; 0 for other operations.
   public let macs: Int
-  /// Bytes read and written if each tensor passes once, however often a device reads it.
+  /// Bytes read and written if each tensor passes once, however often a device really reads it.
   public let bytes: Int
-  /// Of these, bytes that are read for the sake of what is added to them.
+  /// Portion of ``bytes`` read by read-modify-write operands.
   public let updatedBytes: Int
 
-  /// The operation and its detail: equal for operations that do the same work.
+  /// Operation and detail. Operations that do the same work have equal names.
   public var name: String { "\(operation) \(detail)" }
 
   /// Calls an operation of a backend with the tensors of ``operands``, in order.
@@ -28,19 +28,19 @@ public struct OperationRecord: Sendable {
   struct Operand: Sendable {
     let shape: Shape
     let type: DataType
-    /// The operand before it whose memory it shares, in an operation in place.
+    /// Index of an earlier operand whose memory this one shares, in an operation in place; nil for none.
     let place: Int?
   }
 
   let operands: [Operand]
   let integers: Int
-  /// Which convolution it is; nil for other operations.
+  /// Convolution that the operation computes; nil for other operations.
   public let convolution: ConvolutionWork?
   let call: Call
 
-  /// Allocates the operands and hands back what enqueues the operation once. Floats start between ½ and 1½, labels at zero,
-  /// and all integers at values that the operation may get.
-  /// - Throws: what the backend throws, for example for lack of memory.
+  /// Allocates the operands and returns a closure that enqueues the operation once. Floats start between ½ and 1½, labels at
+  /// zero, and other integers at a value that is valid for the operation.
+  /// - Throws: errors of the backend, for example a lack of memory.
   public func prepare(on backend: any Backend) throws -> () throws -> Void {
     var tensors: [Tensor] = []
     for operand in operands {
@@ -56,7 +56,7 @@ public struct OperationRecord: Sendable {
     return { [call, tensors] in try call(backend, tensors) }
   }
 
-  /// Some thousand random numbers over and over: equal ones would spare a device work that real ones do not.
+  /// Repeats a few thousand random numbers. Equal numbers would spare a device work that real data does not.
   private static func floats(_ shape: Shape) -> HostTensor {
     var elements = [Float](repeating: 0, count: shape.count)
     for i in elements.indices { elements[i] = pattern[i % pattern.count] }

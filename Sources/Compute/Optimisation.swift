@@ -1,8 +1,8 @@
-/// The constants of one step of stochastic gradient descent.
+/// Constants of one step of stochastic gradient descent.
 public struct SGDRule: Hashable, Sendable {
   public var learningRate, momentum, weightDecay: Double
   public var nesterov: Bool
-  /// How the rate follows from the tensor at hand; nil where it does not.
+  /// Layer-wise adaptation of the learning rate to the tensor; nil for none.
   public var adaptation: LayerAdaptation?
 
   public init(
@@ -17,12 +17,13 @@ public struct SGDRule: Hashable, Sendable {
   }
 }
 
-/// Layer-wise adaptive rates (You, Gitman & Ginsburg 2017, LARS): a tensor's step is multiplied by
-/// λ = trust·‖w‖ / (‖g‖ + decay·‖w‖), or by 1 where one of the norms is 0.
+/// Layer-wise adaptive learning rates (You, Gitman & Ginsburg 2017, LARS): a tensor's step is multiplied by
+/// λ = trust·‖w‖ / (‖g‖ + decay·‖w‖), or by 1 if one of the norms is 0.
 public struct LayerAdaptation: Hashable, Sendable {
-  /// The share of its norm by which a tensor changes at a rate of 1.
+  /// Fraction of its norm by which a tensor changes at a learning rate of 1.
   public var trust: Double
-  /// Where in ``GradientUse/norms`` the tensor's squares are: of its gradient as it is stored, then of itself.
+  /// Index into ``GradientUse/norms`` of the tensor's sums of squares: first that of its gradient as stored, then that of its
+  /// weights.
   public var index: Int
 
   public init(trust: Double, index: Int) {
@@ -31,13 +32,13 @@ public struct LayerAdaptation: Hashable, Sendable {
   }
 }
 
-/// The constants of one step of Adam with decoupled weight decay.
+/// Constants of one step of Adam with decoupled weight decay.
 public struct AdamWRule: Hashable, Sendable {
   public var learningRate, weightDecay: Double
-  /// The share of the past in the moving averages of gradients and of their squares, in 0 ..< 1.
+  /// Weight of the past in the moving averages of the gradients and of their squares, in 0 ..< 1.
   public var beta1, beta2: Double
   public var epsilon: Double
-  /// The number of the step, from 1.
+  /// Number of the step, counted from 1.
   public var step: Int
 
   public init(
@@ -53,19 +54,20 @@ public struct AdamWRule: Hashable, Sendable {
   }
 }
 
-/// What an optimiser multiplies the stored gradients by: ``factor``, divided by the loss scale, and less where the norm of all of them
-/// would be above ``maximumNorm``, as PyTorch's `clip_grad_norm_` does it.
+/// The way in which an optimizer uses the stored gradients. It multiplies them by ``factor`` and divides them by the loss scale.
+/// It scales them down further if the norm of all gradients would exceed ``maximumNorm``, like PyTorch's `clip_grad_norm_`.
 public struct GradientUse {
-  /// 1/n for the sums of n batches.
+  /// Constant factor, for example 1/n if the gradients are sums over n batches.
   public var factor: Double
-  /// [``LossScale/count``]; nil where gradients carry no scale.
+  /// Loss scale, [``LossScale/count``]; nil if the gradients carry no scale.
   public var lossScale: Tensor?
-  /// The most that ‖g‖ over all parameters may be; nil for any.
+  /// Upper bound of ‖g‖ over all parameters; nil for no bound.
   public var maximumNorm: Double?
-  /// [1 + …]: first Σ g² over all gradients as they are stored, then what ``LayerAdaptation/index`` points at; nil where neither is needed.
+  /// Sums of squares, [1 + …]: first Σ g² over all gradients as stored, then the elements at ``LayerAdaptation/index``. nil
+  /// if neither is needed.
   public var norms: Tensor?
 
-  /// - Precondition: there are norms where there is a maximum.
+  /// - Precondition: `norms` is given if `maximumNorm` is given.
   public init(factor: Double = 1, lossScale: Tensor? = nil, maximumNorm: Double? = nil, norms: Tensor? = nil) {
     precondition(maximumNorm == nil || norms != nil, "[GradientUse] a maximum without a norm")
     self.factor = factor
@@ -74,31 +76,33 @@ public struct GradientUse {
     self.norms = norms
   }
 
-  /// The tensors that it reads, and the same with others in their place.
+  /// Tensors that an optimizer reads.
   public var tensors: [Tensor] { [lossScale, norms].compactMap { $0 } }
+  /// Returns a copy in which `transform` has replaced each tensor.
   public func map(_ transform: (Tensor) -> Tensor) -> GradientUse {
     GradientUse(factor: factor, lossScale: lossScale.map(transform), maximumNorm: maximumNorm, norms: norms.map(transform))
   }
 }
 
-/// The elements of a loss scale, which lives on the device so that no step waits for the host. Gradients of a scaled loss are large
-/// enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training", 2018).
+/// Indices into a loss scale and its constants. A loss scale stays on the device, so that no step waits for the host. Gradients
+/// of a scaled loss are large enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training",
+/// 2018).
 public enum LossScale {
-  /// The factor of the next loss.
+  /// Index of the factor for the next loss.
   public static let next = 0
-  /// The factor that the gradients at hand have.
+  /// Index of the factor that the current gradients carry.
   public static let current = 1
-  /// 1 where these are all finite, else 0.
+  /// Index of the flag: 1 if the current gradients are all finite, else 0.
   public static let isFinite = 2
-  /// Steps since the scale last changed.
+  /// Index of the number of steps since the scale last changed.
   public static let steps = 3
-  /// Steps that were left out, since the beginning.
+  /// Index of the number of steps skipped since the beginning.
   public static let skipped = 4
   /// The number of elements.
   public static let count = 5
 
-  /// As PyTorch's `GradScaler` begins.
+  /// Initial values, as in PyTorch's `GradScaler`.
   public static let initial: [Float] = [65536, 65536, 1, 0, 0]
-  /// Steps without an infinity after which the scale is doubled.
+  /// Number of steps with finite gradients after which the scale is doubled.
   public static let growthInterval = 2000
 }

@@ -1,6 +1,7 @@
-/// Philox4×32-10: a counter-based random number generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+/// Philox4×32-10: a counter-based random number generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
+/// 2011).
 ///
-/// The numbers are a pure function of (key, counter), so that the draw for one sample depends on nothing but its identity:
+/// The numbers are a pure function of (key, counter). The draw for one sample therefore depends only on the sample's identity,
 /// not on the order of work, the number of threads, or the backend.
 public struct Philox: Sendable {
   private let key: (UInt32, UInt32)
@@ -8,20 +9,20 @@ public struct Philox: Sendable {
   private var block: [UInt32] = []
 
   /// - Parameters:
-  ///   - seed: the user's seed.
-  ///   - stream: separates uses of one seed from each other (weights, shuffling, augmentation).
+  ///   - seed: the user's random seed.
+  ///   - stream: separates the uses of one seed (weights, shuffling, augmentation).
   ///   - index: the position within the stream, for example a sample's index.
   public init(seed: UInt64, stream: UInt32, index: UInt64 = 0) {
     key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
     counter = (0, stream, UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32))
   }
 
-  /// The numbers of one sample, or one batch, in one epoch.
+  /// Creates the generator for one sample, or for one batch, in one epoch.
   public init(seed: UInt64, stream: UInt32, epoch: Int, sample: Int) {
     self.init(seed: seed, stream: stream, index: UInt64(epoch) << 32 | UInt64(sample))
   }
 
-  /// The ten rounds of the cipher on one counter.
+  /// Runs the ten rounds of the cipher on one counter.
   static func rounds(
     _ counter: (UInt32, UInt32, UInt32, UInt32), key: (UInt32, UInt32)
   ) -> (UInt32, UInt32, UInt32, UInt32) {
@@ -39,7 +40,7 @@ public struct Philox: Sendable {
 }
 
 extension Philox: RandomNumberGenerator {
-  /// 64 random bits.
+  /// Returns 64 random bits.
   public mutating func next() -> UInt64 { UInt64(nextWord()) << 32 | UInt64(nextWord()) }
 
   private mutating func nextWord() -> UInt32 {
@@ -51,13 +52,14 @@ extension Philox: RandomNumberGenerator {
     return block.removeLast()
   }
 
-  /// Uniform on [0, 1), 24 bits.
+  /// Returns a number uniformly distributed in [0, 1), with 24 random bits.
   public mutating func uniform() -> Float { Float(nextWord() >> 8) * 0x1p-24 }
 
-  /// Uniform on lower ..< upper, of 2^24 steps.
+  /// Returns a number uniformly distributed in lower ..< upper, in 2^24 steps.
   public mutating func uniform(_ lower: Double, _ upper: Double) -> Double { lower + Double(uniform()) * (upper - lower) }
 
-  /// Uniform on 0 ..< bound, by Lemire's multiply-shift with rejection, the same on every platform and Swift version.
+  /// Returns an integer uniformly distributed in 0 ..< bound. Lemire's multiply-shift with rejection gives the same result on
+  /// every platform and Swift version.
   public mutating func below(_ bound: Int) -> Int {
     precondition(bound > 0 && bound <= UInt32.max, "[Philox] bound \(bound)")
     let range = UInt32(bound)

@@ -1,34 +1,34 @@
-/// Memory from a driver in blocks that are cut into pieces, so that from the second training step on nothing is allocated.
+/// A memory pool. It cuts the blocks of a driver into pieces, so that nothing is allocated from the second training step on.
 ///
-/// A request gets the smallest gap that it fits into. Where there is none, the blocks that are wholly free are given up, and one
-/// of their size together, or of the request's if that is more, takes their place. So the blocks grow together during the first
-/// step, and what is held at the end is little more than what is in use at the peak.
+/// A request gets the smallest gap that it fits into. If there is none, the pool gives up the wholly free blocks and makes one
+/// new block. The new block has the size of these blocks together, or of the request if that is more. In this way the blocks
+/// merge during the first step, and at the end the pool holds little more memory than is in use at the peak.
 ///
-/// The policy is separate from the memory it manages: an OpenCL backend pools `cl_mem`, the dry-run backend pools nothing
+/// The policy is separate from the memory it manages: an OpenCL backend pools `cl_mem`, while the dry-run backend pools no memory
 /// at all and learns the exact peak.
 public struct Pool<Block> {
-  /// A part of a block, on loan.
+  /// A part of a block that a caller has taken.
   public struct Piece {
     public let block: Block
-    /// In bytes, multiples of the granularity.
+    /// Position and size in bytes, multiples of the granularity.
     public let offset, size: Int
     fileprivate let number: Int
   }
 
-  /// A free part of a block. No two of a block touch.
+  /// A free part of a block. No two gaps of a block touch.
   private struct Gap {
     let number: Int
     var offset, size: Int
   }
 
-  /// By number, in the order of their making.
+  /// Blocks by number; they are numbered in the order of their creation.
   private var blocks: [Int: (block: Block, size: Int)] = [:]
   private var blocksMade = 0
-  /// In the order of the blocks' numbers, and of their places within a block.
+  /// Gaps, sorted by block number, then by offset within the block.
   private var gaps: [Gap] = []
-  /// Requests are rounded up to this many bytes.
+  /// Granularity in bytes, to which requests are rounded up.
   public let granularity: Int
-  /// Blocks do not grow together beyond this many bytes.
+  /// Size in bytes up to which blocks are merged.
   public let largestBlock: Int
   public private(set) var use = MemoryUse()
 
@@ -37,11 +37,11 @@ public struct Pool<Block> {
     self.largestBlock = largestBlock
   }
 
-  /// The size of the piece that a request of `byteCount` gets.
+  /// Returns the size of the piece for a request of `byteCount` bytes.
   public func size(for byteCount: Int) -> Int { max(1, (byteCount + granularity - 1) / granularity) * granularity }
 
   /// Takes a piece of the smallest gap that it fits into, or of a new block.
-  /// - Parameter make: makes a block of so many bytes, after destroying those that are given up for it: it must not keep them.
+  /// - Parameter make: makes a block of `size` bytes, after destroying the blocks in `givenUp`. It must not keep those.
   public mutating func take(
     _ byteCount: Int, make: (_ size: Int, _ givenUp: inout [(block: Block, size: Int)]) throws -> Block
   ) rethrows -> Piece {
@@ -74,11 +74,11 @@ public struct Pool<Block> {
     gaps.insert(gap, at: index)
   }
 
-  /// Gives every block up that nothing uses; the caller destroys them.
+  /// Removes every unused block from the pool and returns it; the caller destroys the blocks.
   public mutating func drain() -> [Block] { giveUp(atMost: .max).map(\.block) }
 
   /// Adds a block for a request of `size` bytes.
-  /// - Returns: the index of its gap, the last.
+  /// - Returns: the index of the new block's gap, which is the last one.
   private mutating func grow(
     _ size: Int, _ make: (_ size: Int, _ givenUp: inout [(block: Block, size: Int)]) throws -> Block
   ) rethrows -> Int {
@@ -94,7 +94,7 @@ public struct Pool<Block> {
     return gaps.count - 1
   }
 
-  /// Takes wholly free blocks out of the pool, first ones first, as long as they are not more than `limit` bytes together.
+  /// Takes wholly free blocks out of the pool, lowest numbers first, as long as their total stays within `limit` bytes.
   private mutating func giveUp(atMost limit: Int) -> [(block: Block, size: Int)] {
     var (given, left): ([(block: Block, size: Int)], [Gap]) = ([], [])
     var byteCount = 0
@@ -112,7 +112,7 @@ public struct Pool<Block> {
     return given
   }
 
-  /// The index of the smallest gap of at least `size` bytes, of equal ones the first.
+  /// Returns the index of the smallest gap of at least `size` bytes; of equal gaps, the first.
   private func smallestGap(for size: Int) -> Int? {
     var best: Int?
     for (index, gap) in gaps.enumerated() where gap.size >= size {
@@ -122,7 +122,7 @@ public struct Pool<Block> {
     return best
   }
 
-  /// The index of the first gap at or after the place of another.
+  /// Returns the index of the first gap at or after the position of `gap`.
   private func firstGap(notBefore gap: Gap) -> Int {
     var (low, high) = (0, gaps.count)
     while low < high {
@@ -133,9 +133,9 @@ public struct Pool<Block> {
   }
 }
 
-/// What a backend's memory pool has done so far, in bytes.
+/// Statistics of a backend's memory pool so far; sizes are in bytes.
 public struct MemoryUse: Hashable, Sendable {
-  /// Blocks asked of the driver; constant from the second training step on.
+  /// Number of blocks requested from the driver; constant from the second training step on.
   public var allocations = 0
   public var bytesHeld = 0
   public var peakBytesHeld = 0
@@ -144,7 +144,7 @@ public struct MemoryUse: Hashable, Sendable {
 
   public init() {}
 
-  /// Of two pools together.
+  /// Adds the statistics of two pools.
   public static func + (a: MemoryUse, b: MemoryUse) -> MemoryUse {
     var sum = a
     sum.allocations += b.allocations

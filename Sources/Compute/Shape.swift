@@ -20,8 +20,8 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// The number of elements; 1 for a scalar.
   public var count: Int { dimensions.reduce(1, *) }
 
-  /// The number of elements, or nil where it, or without elements the product of the other dimensions, is above `bound`. No
-  /// product of some of the dimensions overflows where this is not nil.
+  /// Returns the number of elements, or nil if it is above `bound`. For a shape without elements, returns nil if the product of
+  /// the nonzero dimensions is above `bound`. If the result is not nil, no product of some of the dimensions overflows.
   public func count(within bound: Int) -> Int? {
     var product = 1
     for dimension in dimensions where dimension > 0 {

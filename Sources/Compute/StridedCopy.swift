@@ -1,27 +1,28 @@
-/// Which elements ``Backend/rearrange(_:_:into:)`` moves, and where to: with one index iⱼ below each extent,
+/// The elements that ``Backend/rearrange(_:_:into:)`` moves, and their destinations. With one index iⱼ below each extent:
 ///
 ///     y[to.start + Σ iⱼ·to.strides[j]] = x[from.start + Σ iⱼ·from.strides[j]]
 ///
-/// over the elements of both tensors as they lie in memory. A stride of 0 in `from` repeats elements. Transposition,
-/// concatenation, padding, cropping, broadcasting, subsampling and the patches of a convolution are such copies.
+/// x and y are indexed in the order in which their elements lie in memory. A stride of 0 in `from` repeats elements.
+/// Transposition, concatenation, padding, cropping, broadcasting, subsampling and the patches of a convolution are such copies.
 public struct StridedCopy: Hashable, Sendable {
-  /// Where one side's elements lie.
+  /// Position of the elements on one side.
   public struct Place: Hashable, Sendable {
-    /// Of the first element, and from one to the next in each dimension; in elements, none negative.
+    /// Offset of the first element, and the distance between elements in each dimension. Both count elements and are not
+    /// negative.
     public var start: Int
     public var strides: [Int]
 
     public init(start: Int = 0, strides: [Int]) { (self.start, self.strides) = (start, strides) }
   }
 
-  /// The dimensions that kernels know.
+  /// Number of dimensions that kernels support.
   public static let rank = 6
 
-  /// Outermost first; always ``rank`` of them, ones in front.
+  /// Extents, outermost first. There are always ``rank`` of them, padded with ones in front.
   public let extents: [Int]
   public let from, to: Place
 
-  /// Neighbouring dimensions that are one piece on both sides become one.
+  /// Creates a copy. Neighboring dimensions that form one contiguous piece on both sides are merged.
   /// - Precondition: at most ``rank`` dimensions are left, and no two elements go to the same place.
   public init(extents: [Int], from: Place, to: Place) {
     precondition(
@@ -46,15 +47,15 @@ public struct StridedCopy: Hashable, Sendable {
     self.to = Place(start: to.start, strides: [Int](repeating: 0, count: missing) + destination)
   }
 
-  /// Elements that are moved.
+  /// Number of elements that are moved.
   public var count: Int { extents.reduce(1, *) }
 
-  /// The elements that one side must have.
+  /// Returns the number of elements that the tensor on one side must have.
   public func reach(_ place: Place) -> Int {
     count == 0 ? 0 : place.start + zip(extents, place.strides).reduce(0) { $0 + ($1.0 - 1) * $1.1 } + 1
   }
 
-  /// Of a contiguous tensor of these dimensions.
+  /// Returns the strides of a contiguous row-major tensor with these dimensions.
   public static func rowMajorStrides(_ dimensions: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: dimensions.count)
     for i in dimensions.indices.dropLast().reversed() { strides[i] = strides[i + 1] * dimensions[i + 1] }

@@ -1,4 +1,4 @@
-/// A block of a backend's memory. It goes back to the backend when the last reference to it is dropped.
+/// A block of a backend's memory. It returns to the backend when the last reference to it is dropped.
 public protocol Storage: AnyObject {
   var byteCount: Int { get }
 }
@@ -21,7 +21,7 @@ public struct Tensor {
   public var count: Int { shape.count }
   public var byteCount: Int { count * type.byteCount }
 
-  /// The same elements under another shape of equal count.
+  /// Returns the same elements under another shape of equal count.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(shape.count == count, "[Tensor] \(self.shape) cannot be viewed as \(shape)")
     return Tensor(shape: shape, type: type, storage: storage)

@@ -1,15 +1,16 @@
-/// One dimension of a sliding window in its general form: with dilation, and with padding of its own before and after.
+/// One dimension of a general sliding window, with dilation and with separate padding before and after.
 public struct SlidingAxis: Hashable, Sendable {
-  /// Pixels of the input; taps of the window, and the distances between windows and between taps.
+  /// Number of input pixels, number of window taps, distance between windows, and distance between taps.
   public let input, window, stride, dilation: Int
-  /// Pixels of padding.
+  /// Padding in pixels before and after the input.
   public let before, after: Int
-  /// Windows.
+  /// Number of windows.
   public let output: Int
 
-  /// - Parameter coversRest: whether pixels that are left over behind the last whole window, or where there is none, get one more,
-  ///   which reaches beyond the padding, if it begins before it.
-  /// - Precondition: everything is positive or, for padding, not negative.
+  /// - Parameter coversRest: whether pixels that remain behind the last whole window, or remain because no whole window fits, get
+  ///   one more window (ceil mode). This window may reach beyond the padding, but it must begin before the padding behind the
+  ///   input.
+  /// - Precondition: all sizes are positive; paddings are not negative.
   public init(
     input: Int, window: Int, stride: Int = 1, dilation: Int = 1, before: Int = 0, after: Int = 0, coversRest: Bool = false
   ) {
@@ -21,7 +22,7 @@ public struct SlidingAxis: Hashable, Sendable {
     )
     let room = input + before + after - ((window - 1) * dilation + 1)
     if coversRest {
-      // Rounded up, which for what is negative division does of itself.
+      // Rounds up. Division truncates, which already rounds a negative quotient up.
       let count = max(0, (room > 0 ? room + stride - 1 : room) / stride + 1)
       output = (count - 1) * stride >= input + before ? count - 1 : count
     } else {
@@ -29,7 +30,7 @@ public struct SlidingAxis: Hashable, Sendable {
     }
   }
 
-  /// Whether there is a window of which no tap is a pixel of the input.
+  /// Whether some window has no tap on an input pixel.
   public var hasEmptyWindow: Bool {
     (0..<output).contains { index in
       let start = index * stride - before
@@ -46,13 +47,14 @@ extension SlidingAxis: CustomStringConvertible {
   }
 }
 
-/// Pooling in its general form, for inference: [N,H,W,C] → [N,P,Q,C].
+/// General pooling for inference: [N,H,W,C] → [N,P,Q,C].
 public struct WindowPool: Hashable, Sendable {
-  /// What is taken of a window.
+  /// The reduction over a window.
   public enum Kind: Hashable, Sendable {
-    /// A NaN wins. Padding takes no part; a window of nothing else gives −∞.
+    /// Maximum. A NaN wins. Padding takes no part; a window of padding alone gives −∞.
     case largest
-    /// Over the pixels alone, or over those and the padding's zeros; never over what lies beyond the padding.
+    /// Mean over the input pixels alone, or over the pixels and the zeros of the padding. Positions beyond the padding never
+    /// count.
     case average(countingPadding: Bool)
   }
 
@@ -69,7 +71,7 @@ public struct WindowPool: Hashable, Sendable {
   public var input: Shape { [n, rows.input, columns.input, c] }
   public var output: Shape { [n, rows.output, columns.output, c] }
 
-  /// The same of so many images.
+  /// Returns the same pooling for a batch of `images` images.
   public func batch(of images: Int) -> WindowPool {
     WindowPool(n: images, c: c, rows: rows, columns: columns, kind: kind)
   }

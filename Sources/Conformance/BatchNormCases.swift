@@ -12,7 +12,7 @@ extension Catalogue {
       + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
   }
 
-  /// - Parameter mean: of the data, whose deviation is 1; a large one costs E[x²] − E[x]² all digits.
+  /// - Parameter mean: mean of the data, whose deviation is 1. A large mean costs E[x²] − E[x]² all digits.
   static func statistics(_ shape: Shape, mean: Float = 0, size: Case.Size = .small) -> Case {
     let channels: Shape = [shape[shape.rank - 1]]
     let m = shape.count / channels.count
@@ -51,7 +51,7 @@ extension Catalogue {
     }
   }
 
-  /// With and without residual and ReLU, each also in place.
+  /// Returns cases with and without residual and ReLU, each also in place.
   static func normalisation(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     [false, true].flatMap { relu in
       [false, true].flatMap { residual in
@@ -80,7 +80,7 @@ extension Catalogue {
     case dresidual = "dresidual is dy"
   }
 
-  /// With and without residual and ReLU, each also with a result that replaces dy or x.
+  /// Returns cases with and without residual and ReLU, each also with a result that replaces dy or x.
   static func gradients(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     [false, true].flatMap { relu in
       [false, true].flatMap { residual in
@@ -110,7 +110,7 @@ extension Catalogue {
     ]
     if dx == "dx" { operands.append(.output("dx", shape)) }
     if residual && alias != .dresidual { operands.append(.output("dresidual", shape)) }
-    // Half of y is not positive, some of it zero exactly.
+    // Half of y is not positive, and part of it is exactly zero.
     if relu && !recomputed { operands.append(.input("y", shape, .levels(4))) }
     operands += [.output("dscale", channels), .output("dbias", channels)] + channelOperands(shape)
     return Case(

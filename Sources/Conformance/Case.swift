@@ -1,9 +1,9 @@
 import Compute
 
-/// One operation on one set of shapes: what to run, on which inputs, how exact the result must be, and what it costs.
+/// One operation on one set of shapes: the call, its inputs, the required accuracy, and its cost.
 ///
-/// The same case serves two purposes: a test runs it on two backends and compares (``Conformance/check(_:on:against:)``), and
-/// `resnet verify` does so on a user's device.
+/// The same case serves two purposes: a test runs it on two backends and compares them (``Conformance/check(_:on:against:)``),
+/// and `resnet verify` does so on a user's device.
 ///
 /// To add a case, list the operands and call the operation on them:
 ///
@@ -12,26 +12,26 @@ import Compute
 ///       [.input("x", [3, 17]), .output("y", [3, 17])]
 ///     ) { backend, tensors in try backend.relu(tensors["x"], into: tensors["y"]) }
 ///
-/// and put it into the list of its operation's family, for example ``Catalogue/elementwise``. Inputs follow from the case's name,
+/// Then add it to the list of its operation's family, for example ``Catalogue/elementwise``. Inputs follow from the case's name,
 /// so that they are the same in every run. Outputs start as NaN (or a sentinel): an element that is never written is an error.
 public struct Case: Sendable {
-  /// Unique: the operation, then its shapes and options.
+  /// Unique name: the operation, then its shapes and options.
   public private(set) var name: String
-  /// The member of `Backend` that is called, without its argument labels.
+  /// Member of `Backend` that is called, without its argument labels.
   public let operation: String
-  /// Floating-point operations, a multiply-add counting two.
+  /// Number of floating-point operations; a multiply-add counts as two.
   public let flops: Int
-  /// The least traffic in bytes, of float32: every input read once, every output written once.
+  /// Minimum traffic in bytes for float32: every input is read once, every output is written once.
   public let bytes: Int
   public private(set) var bound: Bound
   public let size: Size
-  /// How the device under test stores activations; the reference works on the same values in its own precision.
+  /// Storage type of activations on the device under test. The reference works on the same values in its own precision.
   public let storage: DataType
-  /// Which convolution it is, for which a device may know several ways; nil for other operations.
+  /// Convolution that the case computes, for which a device may offer several algorithms; nil for other operations.
   public let convolution: ConvolutionWork?
 
   public enum Size: String, Sendable {
-    /// Odd shapes that tests run.
+    /// Odd shapes, for tests.
     case small
     /// Shapes of the published networks.
     case real
@@ -56,7 +56,7 @@ public struct Case: Sendable {
     bytes = operands.reduce(0) { $0 + $1.traffic }
   }
 
-  /// The case with its activations stored in another type.
+  /// Creates a copy of a case with activations of another storage type.
   private init(_ original: Case, storage: DataType) {
     name = "\(original.name), \(storage)"
     operation = original.operation
@@ -70,27 +70,27 @@ public struct Case: Sendable {
     body = original.body
   }
 
-  /// The same case under a longer name, for one of several ways to compute it.
+  /// Returns the same case under a longer name, which marks one of several algorithms.
   public func tagged(_ tag: String) -> Case {
     var copy = self
     copy.name += ", \(tag)"
     return copy
   }
 
-  /// The same with activations of 16 bits, whose values the reference gets too; nil for an operation without activations.
-  ///
+  /// Returns the same case with 16-bit activations, or nil for an operation without activations. The reference gets the same
+  /// rounded values.
   public func stored(as type: DataType) -> Case? {
     operands.contains(where: isActivation) ? Case(self, storage: type) : nil
   }
 
-  /// The same on a device that rounds the factors of convolutions to another type, and whose results may err the more for it.
+  /// Returns the same case with a larger bound, for a device that rounds the factors of convolutions to another type.
   public func multiplying(_ type: DataType) -> Case {
     var changed = self
     if operation.hasPrefix("convolution") { changed.bound = bound.multiplying(type) }
     return changed
   }
 
-  /// The operands that stand as [N,H,W,C] in `Backend`, by operation.
+  /// Operands that are activations ([N,H,W,C] in `Backend`), by operation.
   private static let activations: [String: Set<String>] = [
     "convolution": ["x", "y", "residual"], "convolutionInputGradient": ["dy", "dx"], "convolutionFilterGradient": ["x", "dy"],
     "batchNormStatistics": ["x"], "batchNorm": ["x", "y", "residual"],
@@ -101,14 +101,14 @@ public struct Case: Sendable {
 
   private func isActivation(_ operand: Operand) -> Bool { Self.activations[operation]?.contains(operand.name) ?? false }
 
-  /// The operands besides activations whose first dimension are images, by operation.
+  /// Operands besides activations whose first dimension is the images of a batch, by operation.
   private static let batches: [String: Set<String>] = [
     "maxPool": ["positions"], "maxPoolGradient": ["positions"], "globalAveragePool": ["y"], "globalAveragePoolGradient": ["dy"],
     "addBias": ["y"], "sumRows": ["x"], "softmax": ["logits", "probabilities"], "crossEntropy": ["logits", "labels", "gradient"],
     "gatherBatch": ["plan", "batchLabels"], "multiply a·b": ["a", "c"], "multiply a·bᵀ": ["a", "c"], "multiply aᵀ·b": ["a", "b"],
   ]
 
-  /// Whether an operand's first dimension are images, which devices can share out.
+  /// Returns whether an operand's first dimension is the images of a batch, which devices can share.
   private func isBatch(_ operand: Operand) -> Bool {
     var operation = operation
     if operation == "multiply" {
@@ -119,10 +119,10 @@ public struct Case: Sendable {
     return isActivation(operand) || (Self.batches[operation]?.contains(operand.name) ?? false)
   }
 
-  /// Uploads the inputs, allocates the outputs and hands back what enqueues the operation.
+  /// Uploads the inputs, allocates the outputs and returns an object that enqueues the operation.
   /// - Parameters:
-  ///   - isReference: whether activations keep the backend's own precision; their values are those of ``storage``.
-  ///   - sharingOut: whether the backend's devices share the images of each operand.
+  ///   - isReference: whether activations keep the backend's own precision. Their values are still those of ``storage``.
+  ///   - sharingOut: whether the images of each operand are divided among the backend's devices.
   public func prepare(
     on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false
   ) throws -> PreparedCase {
@@ -138,26 +138,26 @@ public struct Case: Sendable {
     return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
   }
 
-  /// FNV-1a of the name.
+  /// FNV-1a hash of the name.
   private var seed: UInt64 { name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } }
 }
 
-/// A case whose operands lie on a backend.
+/// A case whose operands are on a backend.
 public struct PreparedCase {
   let subject: Case
   let backend: any Backend
   let tensors: Operands
 
-  /// Enqueues the operation once; waits for nothing (except where the operation itself does: `readLater`).
+  /// Enqueues the operation once. Does not wait, unless the operation itself does (`readLater`).
   public func run() throws { try subject.body(backend, tensors) }
 
-  /// What the operation has written, by operand, after all work enqueued so far.
+  /// Returns the operands that the operation has written, by name, after all work enqueued so far.
   public func outputs() throws -> [(name: String, values: HostTensor)] {
     try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
   }
 }
 
-/// A case's tensors by name.
+/// Tensors of a case by name.
 struct Operands {
   let tensors: [String: Tensor]
 
@@ -167,46 +167,49 @@ struct Operands {
   }
 }
 
-/// How far a result may be from the reference, as ‖a−b‖₂ / ‖b‖₂, and why.
+/// Largest allowed distance of a result from the reference, as ‖a−b‖₂ / ‖b‖₂, and its reason.
 ///
-/// No element may err by more than four bounds of the largest one, either.
+/// In addition, no element may err by more than four times the bound, relative to the largest element.
 public struct Bound: Hashable, Sendable {
   public let value: Double
   public let reason: String
 
   public init(value: Double, reason: String) { (self.value, self.reason) = (value, reason) }
 
-  /// The unit roundoff u of float32.
+  /// Unit roundoff u of float32.
   static let roundoff = 0x1p-24
 
   static let exact = Bound(value: 0, reason: "no rounding: the operation moves, compares or sets values")
 
-  /// The same for a result that is stored in a type of 16 bits: where it is rounded at all, by twice the type's unit roundoff more.
-  /// Once for the result; and the mean of n stored values of either sign, which is about 1/√n as large as they are, errs by 1/√n of
-  /// their rounding errors.
+  /// Returns the bound for a result that is stored in a 16-bit type. A result that is rounded at all gets twice the type's unit
+  /// roundoff in addition. One of the two is for the result itself. The other is for means: the mean of n stored values of either
+  /// sign is about 1/√n as large as they are, and it errs by 1/√n of their rounding errors.
   func storing(as type: DataType) -> Bound {
     if type == .float32 || value == 0 { return self }
     return Bound(value: value + 2 * type.roundoff, reason: "\(reason), and 2 u of \(type)")
   }
 
-  /// The same for a sum of products whose factors are rounded to another type, with unit roundoff u. No product errs by more than 2 u,
-  /// and random ones, whose factors err by u/√3 at most in the mean square, by √⅔ u; so does their sum, in norm, whatever its length.
+  /// Returns the bound for a sum of products whose factors are rounded to another type, with unit roundoff u. No product errs by
+  /// more than 2 u. Random products, whose factors err by at most u/√3 in the root mean square, err by √⅔ u, and so does
+  /// their sum, in norm, whatever its length.
   ///
-  /// Winograd's transforms make 5/3 of it with tiles of 2×2, the only ones for such factors: an output is then a sum of nine products
-  /// with 25 times the variance of one term of the direct sum, which has nine.
+  /// Winograd's transforms increase this error to 5/3 of it with tiles of 2×2, the only tiles for such factors. An output is
+  /// then a sum of nine products whose variance is 25 times that of one term of the direct sum, while the direct sum has nine
+  /// terms.
   public func multiplying(_ type: DataType) -> Bound {
     if type.roundoff <= Self.roundoff { return self }
     return Bound(
       value: value + 10 / 3 * type.roundoff, reason: "\(reason), and 2 u of \(type) for factors, 5/3 of it with transforms")
   }
 
-  /// A result of a few operations.
+  /// Returns the bound for a result of a few operations.
   static func rounding(_ operations: Double, _ reason: String) -> Bound {
     Bound(value: operations * roundoff, reason: "\(operations) u: \(reason)")
   }
 
-  /// A float32 sum of `terms` values in any order: rounding errors of random sign add up to about u·√terms (Higham & Mary,
-  /// "A new approach to probabilistic rounding error analysis", 2019); 4 u for the operations around the sum.
+  /// Returns the bound for a float32 sum of `terms` values in any order. Rounding errors of random sign add up to about
+  /// u·√terms (Higham & Mary, "A new approach to probabilistic rounding error analysis", 2019); 4 u are for the operations
+  /// around the sum.
   static func sum(of terms: Int, amplified factor: Double = 1, _ reason: String = "") -> Bound {
     let suffix = reason.isEmpty ? "" : "; \(reason)"
     return Bound(
@@ -214,8 +217,9 @@ public struct Bound: Hashable, Sendable {
       reason: "\(factor == 1 ? "" : "\(factor) ")(4 + √n) u for a sum of n = \(terms) terms\(suffix)")
   }
 
-  /// A variance by two passes or by merging partial ones, which errs by about the mean over the deviation, κ, in roundoffs;
-  /// E[x²] − E[x]² errs by κ² (Chan, Golub & LeVeque, "Algorithms for computing the sample variance", 1983).
+  /// Returns the bound for a variance that is computed in two passes or by merging partial ones. Such a variance errs by about κ
+  /// roundoffs, where κ is the mean over the deviation; E[x²] − E[x]² errs by κ² (Chan, Golub & LeVeque, "Algorithms for
+  /// computing the sample variance", 1983).
   static func variance(of terms: Int, condition: Double) -> Bound {
     let sum = Bound.sum(of: terms)
     return Bound(value: sum.value + condition * roundoff, reason: "\(sum.reason) and κ = \(condition)")

@@ -1,41 +1,43 @@
 import Compute
 
-/// The cases that every backend must pass.
+/// Cases that every backend must pass.
 public enum Catalogue {
-  /// ``small``, then ``real(batch:)`` of a small batch, of two cases with one name the first; then ``half``.
+  /// All cases: ``small``, then ``real(batch:)`` with a small batch, then ``half``. Of two cases with the same name in the first
+  /// two lists, only the first is kept.
   public static var all: [Case] {
     var names: Set<String> = []
     return (small + real(batch: 2)).filter { names.insert($0.name).inserted } + half
   }
 
-  /// The small cases with activations of 16 bits, which backends need not take, in the two types by turns.
+  /// Small cases with 16-bit activations, which backends need not support. The cases alternate between the two types.
   public static var half: [Case] {
     small.enumerated().compactMap { index, subject in subject.stored(as: turn(index, of: 2) == 0 ? .float16 : .bfloat16) }
   }
 
-  /// One of every `count` cases, for what would take too long on all of them.
-  /// - Parameter first: which ones, 0 ..< count; another for each device makes the most of them.
+  /// Returns one of every `count` cases, for checks that would take too long on all of them.
+  /// - Parameter first: selects the cases, 0 ..< count. A different value for each device covers the most cases.
   public static func sample(_ cases: [Case], oneOf count: Int, from first: Int = 0) -> [Case] {
     cases.enumerated().filter { turn($0.offset, of: count) == first }.map(\.element)
   }
 
-  /// Turns by which neighbours differ, and so do the same passes of neighbouring convolutions, of which each has four.
+  /// Returns a turn in 0 ..< count. Neighboring cases differ in it, and so do the same passes of neighboring convolutions, which
+  /// have four cases each.
   static func turn(_ index: Int, of count: Int) -> Int { (index + index / 4) % count }
 
-  /// Every operation on odd shapes and edge cases, seconds on the CPU reference.
+  /// Cases for every operation on odd shapes and for edge cases. They take seconds on the CPU reference.
   public static var small: [Case] {
     memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimiser + gatherBatch
   }
 
-  /// The layers of the published networks.
+  /// Returns cases for the layers of the published networks.
   ///
-  /// - Parameter batch: images a batch for the networks of 32² images; those of 224² get an eighth, at least one.
+  /// - Parameter batch: batch size of the networks for 32² images. Networks for 224² images get an eighth of it, at least one.
   public static func real(batch: Int) -> [Case] {
     precondition(batch > 0, "[Catalogue] a batch of \(batch)")
     return RealShapes(batch: batch).cases
   }
 
-  /// The first of each, in order.
+  /// Removes duplicates; keeps the first of equal elements, in order.
   static func distinct<Element: Hashable>(_ elements: [Element]) -> [Element] {
     var seen: Set<Element> = []
     return elements.filter { seen.insert($0).inserted }

@@ -4,10 +4,10 @@ import Compute
 public enum Conformance {
   /// Runs the case on both backends and compares everything that it writes.
   ///
-  /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is, and finite where
-  /// the reference is.
-  /// - Parameter sharingOut: whether the images of operands are shared out among the devices of the candidate.
-  /// - Throws: what the backends throw.
+  /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is NaN, and finite
+  /// where the reference is finite.
+  /// - Parameter sharingOut: whether the images of the operands are divided among the devices of the candidate.
+  /// - Throws: errors of the backends.
   public static func check(
     _ subject: Case, on candidate: any Backend, against reference: any Backend, sharingOut: Bool = false
   ) throws -> Outcome {
@@ -22,8 +22,8 @@ public enum Conformance {
       message: comparisons.compactMap(\.complaint).joined(separator: "; "))
   }
 
-  /// Runs the case and compares nothing: for backends that only take note of what they would do.
-  /// - Throws: what the backend throws.
+  /// Runs the case without comparing anything, for backends that only record what they would do.
+  /// - Throws: errors of the backend.
   public static func run(_ subject: Case, on backend: any Backend) throws {
     try subject.prepare(on: backend, asReference: false, sharingOut: false).run()
   }
@@ -37,16 +37,16 @@ public enum Conformance {
   }
 }
 
-/// How a case went.
+/// Result of a case.
 public struct Outcome: Sendable {
   public let name: String
   /// ‖a−b‖₂ / ‖b‖₂ of the worst output.
   public let error: Double
   /// max|a−b| / max|b| of the worst output.
   public let maximumError: Double
-  /// What `error` may be.
+  /// Upper bound of ``error``.
   public let bound: Double
-  /// What is wrong, or empty.
+  /// Description of the error; empty if the case passed.
   public let message: String
   public var passed: Bool { message.isEmpty }
 
@@ -54,19 +54,19 @@ public struct Outcome: Sendable {
     (self.name, self.error, self.maximumError, self.bound, self.message) = (name, error, maximumError, bound, message)
   }
 
-  /// A kernel that the device's compiler refuses, so that another one had to do its work.
+  /// Creates the outcome of a kernel that the device's compiler refuses, so that another kernel had to do its work.
   public init(refused name: String, log: String) {
     self.init(name: name, error: .infinity, maximumError: .infinity, bound: 0, message: log)
   }
 }
 
-/// One output beside the reference's.
+/// Comparison of one output with that of the reference.
 public struct Comparison: Sendable {
-  /// ‖a−b‖₂ / ‖b‖₂; infinite where the two cannot be compared.
+  /// ‖a−b‖₂ / ‖b‖₂; infinite if the two cannot be compared.
   public let error: Double
   /// max|a−b| / max|b|
   public let maximumError: Double
-  /// What is wrong, or nil.
+  /// Description of the error; nil if there is none.
   public let complaint: String?
 
   /// - Precondition: both have the same number of elements.
@@ -91,7 +91,7 @@ public struct Comparison: Sendable {
   }
 }
 
-/// Collects both errors over the elements that are finite in the reference; the others must be the same.
+/// Accumulates both errors over the elements that are finite in both tensors. All other elements must be the same.
 private struct Distances {
   private var squares = 0.0
   private var expectedSquares = 0.0

@@ -2,7 +2,7 @@ import Compute
 
 extension Catalogue {
   static var convolution: [Case] {
-    // Of the grid, with the most phases of input gradients, a third is enough to see sums added.
+    // The grid has the most phases of input gradients. A third of it is enough to check input gradients that are added.
     distinct(grid + layers + special).enumerated().flatMap { index, g in
       convolutionPasses(g).filter { index >= grid.count || index % 3 == 0 || $0.convolution?.accumulates != true }
     }
@@ -11,13 +11,13 @@ extension Catalogue {
       } + distinct(layers + special).filter(hasSteadyStatistics).map { convolutionWithStatistics($0) }
   }
 
-  /// Of few values, or where all channels are multiples of a few, a mean or a variance may nearly cancel, and then errs by far more
-  /// than a sum.
+  /// Returns whether the statistics are well-conditioned. With few values, or if all channels are multiples of a few, a mean or a
+  /// variance may nearly cancel; it then errs by far more than a sum.
   private static func hasSteadyStatistics(_ g: Conv2D) -> Bool {
     g.n * g.p * g.q >= 32 && g.groupK >= 8 && g.r * g.s * g.groupC >= 8
   }
 
-  /// Inference: the filter prepared, then scale, bias, residual and ReLU in the epilogue.
+  /// Returns a case of inference: the filter is prepared, and the epilogue applies scale, bias, residual and ReLU.
   static func foldedConvolution(_ g: Conv2D, residual: Bool, relu: Bool, size: Case.Size = .small) -> Case {
     let tags = ["folded"] + (residual ? ["residual"] : []) + (relu ? ["relu"] : [])
     return Case(
@@ -40,7 +40,7 @@ extension Catalogue {
     }
   }
 
-  /// All three passes of one geometry, the input gradient both overwriting and adding.
+  /// Returns all three passes of one geometry, with an input gradient that overwrites and one that adds.
   static func convolutionPasses(_ g: Conv2D, size: Case.Size = .small) -> [Case] {
     [
       ConvolutionWork(.forward, g), ConvolutionWork(.inputGradient, g), ConvolutionWork(.inputGradient, g, accumulates: true),
@@ -81,7 +81,7 @@ extension Catalogue {
     }
   }
 
-  /// Training: the statistics of the result in the same operation.
+  /// Returns a case of training that computes the statistics of the result in the same operation.
   static func convolutionWithStatistics(_ g: Conv2D, size: Case.Size = .small) -> Case {
     let channels: Shape = [g.k]
     return Case(
@@ -102,7 +102,8 @@ extension Catalogue {
     }
   }
 
-  /// All passes of few convolutions that meet every kind of plan, in float32 and in 16 bits: for the many ways that a device may know.
+  /// Cases for all passes of a few convolutions that lead to every kind of plan, in float32 and in 16 bits. They serve to check
+  /// the many algorithms that a device may offer.
   public static var convolutionSamples: [Case] {
     let geometries = [
       Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
@@ -124,7 +125,7 @@ extension Catalogue {
   ]
   private static let batches = [1, 2, 3, 5, 2]
 
-  /// Every filter size with every stride and padding, the images and channels taken in turn.
+  /// Every filter size with every stride and padding. Image sizes and channels take turns.
   private static var grid: [Conv2D] {
     var index = 0
     return [1, 3, 5, 7].flatMap { filter in
@@ -137,14 +138,15 @@ extension Catalogue {
     }
   }
 
-  /// The filters that residual networks consist of, with all image sizes and channel counts.
+  /// The filters of residual networks, with all image sizes and channel counts.
   private static var layers: [Conv2D] {
     [(1, 1, 0), (1, 2, 0), (3, 1, 1), (3, 2, 1)].flatMap { filter, stride, padding in
       channels.indices.map { affordable($0, filter: filter, stride: stride, padding: padding) }
     }
   }
 
-  /// The index-th choice of image, batch and channels, made smaller until debug builds bear it (3 million multiply-adds).
+  /// Returns the index-th choice of image, batch and channels, reduced until it is small enough for debug builds (3 million
+  /// multiply-adds).
   private static func affordable(_ index: Int, filter: Int, stride: Int, padding: Int) -> Conv2D {
     let (c, k) = channels[index % channels.count]
     var batch = batches[index % batches.count]
@@ -160,28 +162,29 @@ extension Catalogue {
 
   private static var special: [Conv2D] {
     [
-      // A filter as large as the image, without and with a border.
+      // A filter is as large as the image, without and with a border.
       Conv2D(input: [2, 7, 7, 10], filter: [7, 7, 10, 17]),
       Conv2D(input: [2, 3, 3, 17], filter: [7, 7, 17, 3], padding: 3),
-      // Neither image nor filter square.
+      // Neither the image nor the filter is square.
       Conv2D(input: [2, 5, 17, 3], filter: [3, 5, 3, 16], padding: 2),
       Conv2D(input: [1, 33, 7, 16], filter: [5, 1, 16, 10], stride: 2, padding: 1),
       Conv2D(input: [3, 1, 33, 4], filter: [1, 3, 4, 8], padding: 1),
-      // A stride larger than the filter: most pixels get no gradient.
+      // The stride is larger than the filter: most pixels get no gradient.
       Conv2D(input: [2, 14, 14, 16], filter: [1, 1, 16, 33], stride: 3),
       Conv2D(input: [1, 17, 17, 3], filter: [3, 3, 3, 16], stride: 5, padding: 1),
-      // The last rows and columns reach no window.
+      // No window reaches the last rows and columns.
       Conv2D(input: [2, 8, 10, 16], filter: [3, 3, 16, 16], stride: 3),
-      // The whole border is padding, so that some outputs see nothing but zeros.
+      // The whole border is padding, so that some outputs see only zeros.
       Conv2D(input: [2, 3, 3, 8], filter: [1, 1, 8, 16], padding: 3),
-      // Enough channels for every tile of a blocked kernel.
+      // The channels suffice for every tile of a blocked kernel.
       Conv2D(input: [1, 7, 7, 128], filter: [3, 3, 128, 128], padding: 1),
       Conv2D(input: [2, 8, 8, 64], filter: [3, 3, 64, 64], padding: 1),
       Conv2D(input: [2, 14, 14, 48], filter: [1, 1, 48, 96]),
     ] + grouped
   }
 
-  /// Groups of one channel, of a few that are no vector, and of whole vectors; with strides, one tap and many.
+  /// Groups of one channel, of a few channels that do not fill a vector, and of whole vectors; with strides, with one tap and
+  /// with many.
   private static var grouped: [Conv2D] {
     [
       Conv2D(input: [2, 7, 9, 16], filter: [3, 3, 1, 16], padding: 1, groups: 16),
@@ -195,9 +198,10 @@ extension Catalogue {
 }
 
 extension Bound {
-  /// What a pass of a convolution may err by.
-  /// - Parameter winograd: whether it may go through Winograd's transforms. Those of F(4×4,3×3) enlarge rounding errors by about
-  ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020).
+  /// Returns the bound of the error of a convolution pass.
+  /// - Parameter winograd: whether the pass may use Winograd's transforms. Those of F(4×4,3×3) amplify rounding errors by about
+  ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
+  ///   2020).
   public static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
     let g = work.geometry
     let terms =

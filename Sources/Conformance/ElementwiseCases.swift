@@ -11,7 +11,7 @@ extension Catalogue {
       + shortcuts.flatMap { input, stride, k in padShortcuts(input, stride: stride, k: k) }
   }
 
-  /// add, plain and with ReLU, into a third tensor and in place of either.
+  /// Returns cases of add, plain and with ReLU, into a third tensor and in place of either operand.
   static func sums(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     [false, true].flatMap { relu in
       ["y", "a", "b"].map { destination in
@@ -27,7 +27,7 @@ extension Catalogue {
     }
   }
 
-  /// relu and its gradient, each also in place, and relu of NaN.
+  /// Returns cases of relu and its gradient, each also in place, and of relu with NaN.
   static func rectifiers(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     let forward = [Values.normal, .levelsWithNaN(3)].enumerated().map { i, values in
       Case(
@@ -50,7 +50,7 @@ extension Catalogue {
     ]
   }
 
-  /// clip, with NaN, and in place with one bound.
+  /// Returns cases of clip with NaN, and in place with one bound.
   private static func clips(_ shape: Shape) -> [Case] {
     [
       Case(
@@ -62,7 +62,7 @@ extension Catalogue {
     ]
   }
 
-  /// Every use of rearrange.
+  /// Cases for every use of rearrange.
   private static var rearrangements: [Case] {
     func strides(_ dimensions: [Int]) -> [Int] { StridedCopy.rowMajorStrides(dimensions) }
     func copy(_ what: String, _ x: Shape, _ y: Shape, _ extents: [Int], _ from: [Int], _ to: [Int], _ starts: (Int, Int) = (0, 0))
@@ -92,7 +92,7 @@ extension Catalogue {
     ]
   }
 
-  /// padShortcut and its gradient, overwriting and adding.
+  /// Returns cases of padShortcut and of its gradient, which overwrites or adds.
   static func padShortcuts(_ input: Shape, stride: Int, k: Int, size: Case.Size = .small) -> [Case] {
     let output: Shape = [input[0], (input[1] + stride - 1) / stride, (input[2] + stride - 1) / stride, k]
     let detail = "\(input) → \(output), stride \(stride)"

@@ -26,7 +26,7 @@ extension Catalogue {
       [
         .input("images", images, pixels), .input("labels", [images[0]], .indices(below: 10)),
         plan,
-        // Pixels of up to 255 are scaled by about 1/64.
+        // Scales pixels of up to 255 by about 1/64.
         .input("channelMap", [2, images[3]], .uniform(0.01, 0.02)),
         .output("x", output), .output("batchLabels", isMixed ? [batch, BatchPlan.labelColumns] : [batch], .int32),
       ]
@@ -39,7 +39,7 @@ extension Catalogue {
 }
 
 extension Values {
-  /// Samples (index, top, left, flip) whose crops begin up to four pixels outside the image on either side.
+  /// Returns samples (index, top, left, flip) whose crops begin up to four pixels outside the image on either side.
   fileprivate static func plan(images: Int) -> Values {
     Values(type: .int32) { shape, random in
       let rows = (0..<shape[0]).flatMap { _ in
@@ -49,11 +49,11 @@ extension Values {
     }
   }
 
-  /// Two such samples a row, of which rectangles are erased and mixed, or nothing at all.
+  /// Returns rows of two such samples with erased and mixed rectangles, some of them empty.
   fileprivate static func mixedPlan(images: Int, _ crop: (p: Int, q: Int)) -> Values {
     let (p, q) = crop
     return Values(type: .int32) { shape, random in
-      // Partly outside and empty ones as well.
+      // Some boxes lie partly outside the crop, and some are empty.
       func box() -> [Int] { [random.below(p + 1), random.below(q + 1), random.below(p + 1), random.below(q + 1)] }
       func view() -> [Int] { [random.below(images), random.below(9) - 4, random.below(9) - 4, random.below(2)] + box() }
       func share() -> Int { [0, BatchPlan.wholeShare, random.below(BatchPlan.wholeShare)][random.below(3)] }

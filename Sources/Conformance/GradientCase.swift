@@ -1,14 +1,14 @@
 import Compute
 
-/// A check of a gradient by a property of its own, with no other backend to compare with.
+/// A check of a gradient by a property of its own, without another backend to compare with.
 public struct GradientCase: Sendable {
   public let name: String
-  /// True where only ``DataType/float64`` gives a finite difference meaning.
+  /// Whether the check needs ``DataType/float64``, the only type in which a finite difference is meaningful.
   public let needsFloat64: Bool
   let body: @Sendable (any Backend) throws -> (error: Double, bound: Double)
 
-  /// - Parameter factors: what the backend rounds the factors of convolutions to.
-  /// - Precondition: the backend computes in float64 where ``needsFloat64``.
+  /// - Parameter factors: type to which the backend rounds the factors of convolutions.
+  /// - Precondition: the backend computes in float64 if ``needsFloat64`` is true.
   public func check(on backend: any Backend, multiplying factors: DataType = .float32) throws -> Outcome {
     precondition(!needsFloat64 || backend.scalar == .float64, "[GradientCase] \(name) needs float64")
     let (error, exactBound) = try body(backend)
@@ -19,11 +19,12 @@ public struct GradientCase: Sendable {
     return Outcome(name: name, error: error, maximumError: error, bound: bound, message: message)
   }
 
-  /// ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for a linear operation A and its gradient Aᵀ, both relative to ‖Ax‖‖y‖ + ‖x‖‖Aᵀy‖.
+  /// Returns a check of ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ for a linear operation A and its gradient Aᵀ. The error is relative to
+  /// ‖Ax‖‖y‖ + ‖x‖‖Aᵀy‖.
   ///
-  /// It holds for any x and y, up to rounding: there is no step size to choose. It also holds for an operation that selects or
-  /// masks by x itself (ReLU, max-pooling), as those are linear once the selection is made.
-  /// - Parameter terms: the longest sum in either direction.
+  /// The equation holds for any x and y, up to rounding: there is no step size to choose. It also holds for an operation that
+  /// selects or masks by x itself (ReLU, max-pooling), since this operation is linear once the selection is made.
+  /// - Parameter terms: number of terms of the longest sum in either direction.
   static func adjoint(
     _ name: String, _ x: Shape, _ y: Shape, terms: Int,
     _ apply: @escaping @Sendable (any Backend, _ x: Tensor, _ dy: Tensor) throws -> (y: Tensor, dx: Tensor)
@@ -36,7 +37,7 @@ public struct GradientCase: Sendable {
       let (forward, backward) = (dot(y, dy.doubles), dot(x.doubles, dx))
       let scale = norm(y) * norm(dy.doubles) + norm(x.doubles) * norm(dx)
       let roundoff = backend.scalar == .float64 ? 0x1p-53 : 0x1p-24
-      // As Bound.sum, with the factor four for Winograd's transforms.
+      // The bound is that of `Bound.sum`, with a factor of four for Winograd's transforms.
       return ((forward - backward).magnitude / scale, 4 * (4 + Double(terms).squareRoot()) * roundoff)
     }
   }
@@ -45,25 +46,26 @@ public struct GradientCase: Sendable {
 func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
 func norm(_ a: [Double]) -> Double { dot(a, a).squareRoot() }
 
-/// A function of several tensors, with its gradients, to be checked by central differences.
+/// A function of several tensors, with its gradients, for a check by central differences.
 struct Differentiable: Sendable {
   let variables: [Operand]
   let output: Shape
-  /// What each output element counts in the scalar that is differentiated; nil for random weights.
+  /// Weight of each output element in the scalar that is differentiated; nil for random weights.
   var weights: [Double]?
   let value: @Sendable (any Backend, [Tensor]) throws -> Tensor
-  /// The gradient of each variable, given that of the output.
+  /// Returns the gradient of each variable from the gradient of the output.
   let gradient: @Sendable (any Backend, [Tensor], _ dy: Tensor) throws -> [Tensor]
 }
 
 extension GradientCase {
   private static let step = 1e-5
 
-  /// (f(v + h) − f(v − h)) / 2h for every element v of every variable, relative to the variable's largest gradient.
+  /// Returns a check of the gradients against (f(v + h) − f(v − h)) / 2h for every element v of every variable. The error is
+  /// relative to the variable's largest gradient.
   ///
-  /// An element whose step moves any output across zero is skipped, because ReLU has a kink there; at least half must remain.
-  /// The bound: the error is about f‴h²/6 + u|f|/h, and with h = 1e−5 both are below 1e−9 of gradients of size one; 1e−7 leaves
-  /// room for third derivatives and values of up to a hundred.
+  /// An element is skipped if its step moves any output across zero, because ReLU has a kink there. At least half of the elements
+  /// must remain. The bound follows from the error of about f‴h²/6 + u|f|/h: with h = 1e−5 both terms are below 1e−9 for
+  /// gradients of size one, and 1e−7 leaves room for third derivatives and values of up to a hundred.
   static func differences(_ name: String, _ function: Differentiable) -> GradientCase {
     GradientCase(name: name, needsFloat64: true) { backend in
       let values = function.variables.map { $0.contents(seed: 1).doubles }

@@ -1,7 +1,7 @@
 import Compute
 
 extension Conformance {
-  /// Gradients checked by ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ on any backend, and by finite differences on one of float64.
+  /// Checks of gradients: by ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ on any backend, and by finite differences on a float64 backend.
   public static var gradientCases: [GradientCase] {
     convolutionAdjoints + poolingAdjoints + linearAdjoints + elementwiseAdjoints + batchNormDifferences + lossDifferences
   }
@@ -113,7 +113,7 @@ extension Conformance {
       let variables: [Operand] = [
         .input("x", shape), .input("scale", [3], .uniform(0.5, 1.5)), .input("bias", [3]), .input("residual", shape),
       ]
-      /// Statistics and output.
+      /// Computes the statistics and the output.
       @Sendable func forward(_ backend: any Backend, _ v: [Tensor]) throws -> (channels: BatchNormChannels, y: Tensor) {
         let (mean, inverse, y) = (try backend.tensor([3]), try backend.tensor([3]), try backend.tensor(shape))
         let (runningMean, runningVariance) = (try backend.tensor([3]), try backend.tensor([3]))

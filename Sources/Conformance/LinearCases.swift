@@ -10,7 +10,7 @@ extension Catalogue {
     return products.flatMap { m, n, k in multiplications(m, n, k) } + rows.flatMap { biases($0, $1) }
   }
 
-  /// All four forms of c [m,n] = a·b over k terms.
+  /// Returns all four forms of c [m,n] = a·b with k terms per sum.
   static func multiplications(_ m: Int, _ n: Int, _ k: Int, size: Case.Size = .small) -> [Case] {
     [(false, false), (false, true), (true, false), (true, true)].map { ta, tb in
       Case(
@@ -24,7 +24,7 @@ extension Catalogue {
     }
   }
 
-  /// addBias and sumRows, its gradient.
+  /// Returns cases of addBias and of sumRows, its gradient.
   static func biases(_ rows: Int, _ columns: Int, size: Case.Size = .small) -> [Case] {
     [
       Case(

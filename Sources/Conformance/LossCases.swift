@@ -18,7 +18,7 @@ extension Catalogue {
     }
   }
 
-  /// Without and with smoothing and gradient.
+  /// Returns cases with and without smoothing and gradient.
   static func crossEntropies(_ n: Int, _ k: Int, size: Case.Size = .small) -> [Case] {
     [0, 0.1].flatMap { smoothing in
       [false, true].map { crossEntropy(n, k, smoothing: smoothing, gradient: $0, size: size) }
@@ -41,7 +41,7 @@ extension Catalogue {
     let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
       .filter { !$0.isEmpty }
       .joined(separator: ", ")
-    // The metrics hold sums of earlier batches.
+    // The metrics contain sums of earlier batches.
     let operands: [Operand] = [
       .input("logits", [n, k], logits),
       isMixed
@@ -79,7 +79,7 @@ extension Catalogue {
     }
   }
 
-  /// After a gradient without infinities, at the end of a growth interval, and with a NaN or an infinity somewhere.
+  /// Returns cases with a finite gradient, at the end of a growth interval, and with a NaN or an infinity at some position.
   private static func lossScales(_ count: Int) -> [Case] {
     let states: [(steps: Float, poison: Float?)] = [
       (0, nil), (Float(LossScale.growthInterval - 1), nil), (7, .nan), (7, .infinity), (7, -.infinity),
@@ -95,9 +95,9 @@ extension Catalogue {
     }
   }
 
-  /// How a case uses its gradients.
+  /// The way in which a case uses its gradients.
   struct Use: Sendable {
-    /// 1 or 0 as a loss scale says it; nil without a scale.
+    /// Flag ``LossScale/isFinite`` of the loss scale, 1 or 0; nil without a loss scale.
     var isFinite: Float?
     var isClipped = false
 
@@ -128,7 +128,7 @@ extension Catalogue {
     }
   }
 
-  /// - Parameter square: of the norm of the weights, as far as the case is concerned.
+  /// - Parameter square: square of the weights' norm as the case states it; it need not match the weights.
   private static func adapted(_ count: Int, square: Float) -> Case {
     let rule = SGDRule(
       learningRate: 0.1, momentum: 0.9, weightDecay: 1e-2, adaptation: LayerAdaptation(trust: 0.5, index: 1))
@@ -175,7 +175,7 @@ extension Catalogue {
 }
 
 extension Values {
-  /// Normal, with one element somewhere that is not.
+  /// Returns ordinary values in which `poison`, if given, replaces one element at a random position.
   fileprivate static func normal(with poison: Float?) -> Values {
     Values(type: .float32) { shape, random in
       var elements = (0..<shape.count).map { _ in random.uniform() * 2 - 1 }
@@ -184,7 +184,7 @@ extension Values {
     }
   }
 
-  /// (first, second, share of the first), where the share may be all or nothing, and both the same.
+  /// Returns rows (first, second, share of the first). The share may be all or nothing, and both labels may be the same.
   static func mixedLabels(below bound: Int) -> Values {
     Values(type: .int32) { shape, random in
       let rows = (0..<shape[0]).flatMap { _ in
@@ -195,7 +195,7 @@ extension Values {
     }
   }
 
-  /// Every second row holds one NaN, at a different place each.
+  /// Values of which every second row holds one NaN, at a different position each.
   fileprivate static let rowsWithNaN = Values(type: .float32) { shape, random in
     let columns = shape[1]
     let elements = (0..<shape.count).map { i in

@@ -25,7 +25,7 @@ extension Catalogue {
     }
   }
 
-  /// Writes `count` elements from `first` on through a view of x, and reads them through a second view.
+  /// Returns a case that writes `count` elements from `first` on through a view of x, and reads them through a second view.
   private static func slice(_ first: Int, _ count: Int, of total: Int) -> Case {
     Case(
       "slice", "\(count) from \(first) of \(total)", flops: 0, bound: .exact,
@@ -41,7 +41,7 @@ extension Catalogue {
     }
   }
 
-  /// Reads x, overwrites it before waiting, and writes what arrived to y.
+  /// Returns a case that reads x, overwrites it before waiting, and writes the values that arrived to y.
   private static func readLater(_ count: Int) -> Case {
     Case("readLater", "\(count)", flops: 0, bound: .exact, [.updated("x", [count]), .output("y", [count])]) { backend, tensors in
       let readback = try backend.readLater(tensors["x"])

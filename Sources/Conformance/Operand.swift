@@ -1,6 +1,6 @@
 import Compute
 
-/// A tensor of a case: its shape and what it holds before the operation.
+/// A tensor of a case: its shape and its contents before the operation.
 struct Operand: Sendable {
   let name: String
   let shape: Shape
@@ -18,17 +18,17 @@ struct Operand: Sendable {
     Operand(name, shape, read: true, written: false, values, elementBytes: values.type.byteCount)
   }
 
-  /// Written only; starts as NaN, or as a value that no operation writes.
+  /// Creates an operand that is only written. It starts as NaN, or as a value that no operation writes.
   static func output(_ name: String, _ shape: Shape, _ type: DataType = .float32) -> Operand {
     Operand(name, shape, read: false, written: true, .unwritten(type), elementBytes: type.byteCount)
   }
 
-  /// Read and written: an operation in place, or one that adds to what is there.
+  /// Creates an operand that is read and written: by an operation in place, or by one that adds to its contents.
   static func updated(_ name: String, _ shape: Shape, _ values: Values = .normal) -> Operand {
     Operand(name, shape, read: true, written: true, values, elementBytes: values.type.byteCount)
   }
 
-  /// Bytes moved if the operation touches each element once.
+  /// Number of bytes moved if the operation touches each element once.
   var traffic: Int { shape.count * elementBytes * ((isRead ? 1 : 0) + (isWritten ? 1 : 0)) }
 
   func contents(seed: UInt64) -> HostTensor {
@@ -38,7 +38,7 @@ struct Operand: Sendable {
   }
 }
 
-/// A rule for a tensor's elements.
+/// A rule that generates a tensor's elements.
 struct Values: Sendable {
   let type: DataType
   let make: @Sendable (Shape, inout Philox) -> HostTensor
@@ -51,26 +51,26 @@ struct Values: Sendable {
     }
   }
 
-  /// Mean 0, deviation 1.
+  /// Values with mean 0 and deviation 1.
   static let normal = normal(mean: 0, deviation: 1)
 
-  /// The sum of two uniform numbers, scaled to the mean and deviation.
+  /// Returns sums of two uniform numbers, scaled to the given mean and deviation.
   static func normal(mean: Float, deviation: Float) -> Values {
     let scale = 6.0.squareRoot()
     return floats { mean + deviation * ($0.uniform() + $0.uniform() - 1) * Float(scale) }
   }
 
-  /// Uniform between the bounds; for scales and variances, which stay away from zero.
+  /// Returns values that are uniform between the bounds, for scales and variances, which stay away from zero.
   static func uniform(_ lower: Float, _ upper: Float) -> Values { floats { lower + (upper - lower) * $0.uniform() } }
 
-  /// For the factors of an output: normal, or positive where the output has few elements. A sum of terms of either sign may
-  /// nearly cancel, and then errs by far more than its own size times u·√n; among many sums such a one weighs nothing.
+  /// Returns values for the factors of an output: normal, or positive if the output has few elements. A sum of terms of either
+  /// sign may nearly cancel; it then errs by far more than u·√n times its own size. Among many sums, such a sum has no weight.
   static func factors(of output: Shape) -> Values { output.count < 16 ? .uniform(0.5, 1.5) : .normal }
 
-  /// Few different values, so that many are equal.
+  /// Returns few different values, so that many elements are equal.
   static func levels(_ count: Int) -> Values { floats { Float($0.below(count)) - 1 } }
 
-  /// As ``levels(_:)``, with every seventh a NaN on average.
+  /// Returns values as ``levels(_:)`` does, of which every seventh is a NaN on average.
   static func levelsWithNaN(_ count: Int) -> Values {
     floats { random in
       let level = Float(random.below(count)) - 1
@@ -78,14 +78,14 @@ struct Values: Sendable {
     }
   }
 
-  /// int32 on 0 ..< bound.
+  /// Returns int32 values in 0 ..< bound.
   static func indices(below bound: Int) -> Values {
     Values(type: .int32) { shape, random in
       HostTensor((0..<shape.count).map { _ in Int32(random.below(bound)) }, shape: shape)
     }
   }
 
-  /// uint8 on 0 ... 255.
+  /// Values of type uint8 in 0 ... 255.
   static let pixels = Values(type: .uint8) { shape, random in
     HostTensor((0..<shape.count).map { _ in UInt8(random.below(256)) }, shape: shape)
   }

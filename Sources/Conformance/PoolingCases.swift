@@ -27,7 +27,8 @@ extension Catalogue {
     ) { try $0.maxPool($1["x"], g, into: $1["y"], positions: $1["positions"]) }
   }
 
-  /// Windows that are not square, overlap the borders unevenly, have holes, or reach beyond the padding; and channels.
+  /// Windows that are not square, overlap the borders unevenly, have holes, or reach beyond the padding, each with a number of
+  /// channels.
   private static var windows: [(SlidingAxis, SlidingAxis, Int)] {
     [
       (SlidingAxis(input: 1, window: 1), SlidingAxis(input: 1, window: 1), 1),
@@ -60,7 +61,7 @@ extension Catalogue {
     ) { try $0.maxPoolGradient($1["dy"], positions: $1["positions"], g, into: $1["dx"]) }
   }
 
-  /// Forward and gradient.
+  /// Returns the forward case and the gradient case.
   static func averagePool(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     let rows: Shape = [shape[0], shape[3]]
     return [
@@ -77,7 +78,7 @@ extension Catalogue {
 }
 
 extension Values {
-  /// A random position of each window that lies inside the image.
+  /// Returns a random position for each window that lies inside the image.
   fileprivate static func positions(_ g: Pool2D) -> Values {
     Values(type: .uint8) { shape, random in
       func inside(_ start: Int, _ size: Int) -> Int {

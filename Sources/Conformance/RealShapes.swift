@@ -1,9 +1,9 @@
 import Compute
 
-/// The layers of ResNet-20 and -56 (images of 28²×1 and 32²×3), of ResNet-18 and -50 (224²×3), and those in groups of ResNeXt-50 32×4d,
-/// each shape once.
+/// Layers of ResNet-20 and -56 (images of 28²×1 and 32²×3) and of ResNet-18 and -50 (224²×3), and the grouped convolutions
+/// of ResNeXt-50 32×4d, each shape once.
 struct RealShapes {
-  /// Images a batch of the small and of the large networks.
+  /// Batch sizes of the small and of the large networks.
   private let batch, largeBatch: Int
 
   init(batch: Int) {
@@ -28,7 +28,7 @@ struct RealShapes {
     Conv2D(input: [n, side, side, c], filter: [filter, filter, c, k], stride: stride, padding: filter / 2)
   }
 
-  /// He et al. 2015, section 4.2: three stages of 16, 32 and 64 channels.
+  /// Returns the convolutions of He et al. 2015, section 4.2: three stages of 16, 32 and 64 channels.
   private func smallConvolutions(side: Int, channels: Int) -> [Conv2D] {
     let half = (side + 1) / 2
     return [
@@ -38,14 +38,15 @@ struct RealShapes {
     ]
   }
 
-  /// Xie et al. 2017, table 1: the 3×3 convolutions, in 32 groups; the first of a stage but the first halves the image.
+  /// The 3×3 convolutions of Xie et al. 2017, table 1, in 32 groups. The first convolution of each stage except the first halves
+  /// the image.
   private var groupedConvolutions: [Conv2D] {
     [(56, 128, 1), (56, 256, 2), (28, 256, 1), (28, 512, 2), (14, 512, 1), (14, 1024, 2), (7, 1024, 1)].map { side, c, stride in
       Conv2D(input: [largeBatch, side, side, c], filter: [3, 3, c / 32, c], stride: stride, padding: 1, groups: 32)
     }
   }
 
-  /// He et al. 2015, table 1, with the stride of a bottleneck on its 3×3 convolution.
+  /// Returns the convolutions of He et al. 2015, table 1, where a bottleneck's 3×3 convolution carries its stride.
   private func largeConvolutions(basic: Bool) -> [Conv2D] {
     let stages = [(56, 64), (28, 128), (14, 256), (7, 512)]
     let stem = conv(largeBatch, 224, 3, 64, 7, 2)
@@ -83,7 +84,7 @@ struct RealShapes {
       + last.flatMap { Catalogue.averagePool($0, size: .real) }
   }
 
-  /// Shortcuts, classifier, loss, optimiser and batches.
+  /// Cases of shortcuts, classifier, loss, optimizer and batches.
   private var ends: [Case] {
     let rule = SGDRule(learningRate: 0.1, momentum: 0.9, weightDecay: 1e-4)
     return Catalogue.padShortcuts([batch, 32, 32, 16], stride: 2, k: 32, size: .real)

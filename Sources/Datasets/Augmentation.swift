@@ -1,45 +1,46 @@
 import Compute
 import Images
 
-/// What is done to training images by chance: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
-/// and whatever else is asked for.
+/// Random changes of training images: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
+/// and any others that are requested.
 public struct Augmentation: Hashable, Codable, Sendable {
-  /// Pixels of zeros that are added on every side before a crop of the image's own size is taken.
+  /// Number of zero pixels that are added on every side before a crop of the image's own size is taken.
   public var padding: Int
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
-  /// Random changes of colour; nil for none.
+  /// Random changes of color; nil for none.
   public var colorJitter: ColorJitter?
-  /// Whether each image undergoes a change of ``TrivialAugment``; nil for no.
+  /// Whether each image is changed by ``TrivialAugment``; nil for no.
   public var trivialAugment: Bool?
-  /// Nil for none.
+  /// Random erasing; nil for none.
   public var randomErasing: RandomErasing?
-  /// Batches are mixed with themselves; where both are asked for, one or the other. Nil for neither.
+  /// Mixing of the images of a batch with each other. If both kinds are set, each batch uses one of them. Nil for neither.
   public var mixing: BatchMixing?
 
-  /// The most pixels that ``padding`` may be.
+  /// Maximum number of pixels of ``padding``.
   public static let maximumPadding = 1 << 16
 
-  /// The most that a factor may differ from 1.
+  /// Maximum difference of a factor from 1.
   static let strongestJitter = 100.0
 
-  /// Random crops in a border of `padding` pixels, and mirroring; all else is off.
+  /// Creates random crops with a border of `padding` pixels, and mirroring. All other changes are off.
   public init(padding: Int = 4, flip: Bool = true) {
     precondition(padding >= 0 && padding <= Self.maximumPadding, "[Augmentation] padding \(padding)")
     self.padding = padding
     self.flip = flip
   }
 
-  /// Neither crops nor mirroring.
+  /// Augmentation without crops and without mirroring.
   public static let none = Augmentation(padding: 0, flip: false)
 
-  /// Whether the values of pixels change before batches are put together, which needs images as bytes on the host.
+  /// Whether the values of pixels change before batches are assembled, which needs images as bytes on the host.
   public var changesPixels: Bool { colorJitter != nil || trivialAugment == true }
 
-  /// Whether batches are erased or mixed as they are put together, on the device.
+  /// Whether batches are erased or mixed while they are assembled, on the device.
   var changesBatches: Bool { randomErasing != nil || mixing != nil }
 
-  /// - Throws: a ``Failure`` for the first value that makes no sense, by the name of its option.
+  /// Checks the values.
+  /// - Throws: a ``Failure`` for the first invalid value, with the name of its option.
   public func validate() throws {
     guard (0...Self.maximumPadding).contains(padding) else {
       throw Failure("--crop-padding \(padding): it must be from 0 to \(Self.maximumPadding)")
@@ -61,19 +62,21 @@ public struct Augmentation: Hashable, Codable, Sendable {
     }
   }
 
-  /// Where one sample's crop begins and whether it is mirrored.
+  /// Position of one sample's crop, and whether it is mirrored.
   public struct Draw: Hashable, Sendable {
-    /// The image's pixel at the crop's corner, −padding … padding.
+    /// Position in the image of the crop's upper left corner: −padding … padding, plus up to the spare pixels if there are
+    /// any.
     public let top, left: Int
     /// Whether the crop is mirrored left to right.
     public let isFlipped: Bool
 
-    /// The sample as it is.
+    /// Draw that leaves the sample unchanged.
     public static let none = Draw(top: 0, left: 0, isFlipped: false)
   }
 
-  /// The draw for a sample in an epoch: a function of these three numbers and nothing else.
-  /// - Parameter spare: pixels by which the image is higher and wider than the crop.
+  /// Returns the draw for a sample in an epoch: a function of the seed, the epoch and the sample's number
+  /// alone.
+  /// - Parameter spare: number of pixels by which the image is higher and wider than the crop.
   public func draw(seed: UInt64, epoch: Int, sample: Int, spare: (height: Int, width: Int) = (0, 0)) -> Draw {
     var random = Philox(seed: seed, stream: RandomStream.augmentation, epoch: epoch, sample: sample)
     let top = random.below(2 * padding + spare.height + 1) - padding
@@ -81,14 +84,14 @@ public struct Augmentation: Hashable, Codable, Sendable {
     return Draw(top: top, left: left, isFlipped: flip && random.below(2) == 1)
   }
 
-  /// What changes pixels in one epoch; nil for nothing.
+  /// Returns the pixel augmentation of one epoch; nil if no pixel values change.
   func pixelAugmentation(seed: UInt64, epoch: Int) -> PixelAugmentation? {
     guard changesPixels else { return nil }
     return PixelAugmentation(colorJitter: colorJitter, trivialAugment: trivialAugment ?? false, seed: seed, epoch: epoch)
   }
 }
 
-/// The random streams that data sets use, apart from each other and from those of weights.
+/// Random streams that data sets use, distinct from each other and from those of weights.
 enum RandomStream {
   static let shuffle: UInt32 = 0x0D00_0001
   static let augmentation: UInt32 = 0x0D00_0002

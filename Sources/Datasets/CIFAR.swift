@@ -1,8 +1,8 @@
 import Compute
 import Formats
 
-/// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary version (https://www.cs.toronto.edu/~kriz/cifar.html): records of one
-/// label byte, or a coarse and a fine one, and 32×32 red, then green, then blue values.
+/// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary version (https://www.cs.toronto.edu/~kriz/cifar.html). A record
+/// is one label byte, or a coarse and a fine one, followed by 32×32 red, then green, then blue values.
 enum CIFAR {
   static func ten(_ folder: String) throws -> DatasetSplits {
     let names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -14,7 +14,7 @@ enum CIFAR {
       classes: 10, names: names, Normalization(mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]))
   }
 
-  /// With the hundred fine classes.
+  /// Loads CIFAR-100 with the hundred fine classes.
   static func hundred(_ folder: String) throws -> DatasetSplits {
     try load(
       folder, subfolder: "cifar-100-binary",
@@ -27,7 +27,7 @@ enum CIFAR {
     let name: String
     let train: [String]
     let test, classNames: String
-    /// Bytes before a record's pixels; the last one is the label.
+    /// Number of bytes before a record's pixels; the last one is the label.
     let labelBytes: Int
   }
 
@@ -36,9 +36,9 @@ enum CIFAR {
   private static var pixels: Int { side * side }
 
   /// - Parameters:
-  ///   - subfolder: the folder that the published archive unpacks to, looked into as well.
-  ///   - count: the number of classes.
-  ///   - names: of the classes, where the folder has no file of them; nil where they have none then.
+  ///   - subfolder: folder that the published archive unpacks to, which is searched as well.
+  ///   - count: number of classes.
+  ///   - names: names of the classes if the folder has no file of them; nil if they then have none.
   private static func load(
     _ folder: String, subfolder: String, _ files: Files, classes count: Int, names: [String]?, _ normalization: Normalization
   ) throws -> DatasetSplits {
@@ -64,7 +64,7 @@ enum CIFAR {
     return DatasetSplits(train: try split(files.train), validation: try split([files.test]))
   }
 
-  /// Appends a file's records, their pixels turned from [C,H,W] to [H,W,C].
+  /// Appends the records of a file, with their pixels transposed from [C,H,W] to [H,W,C].
   private static func read(
     _ path: String, labelBytes: Int, classes: Int, images: inout [UInt8], labels: inout [Int32]
   ) throws {
@@ -91,7 +91,7 @@ enum CIFAR {
     }
   }
 
-  /// The names in a file of one a line; nil where there is no such file.
+  /// Reads class names from a file with one name on each line; nil if there is no such file.
   private static func classNames(_ path: String, count: Int) throws -> [String]? {
     guard InputFile.exists(path) else { return nil }
     let file = try InputFile(path)

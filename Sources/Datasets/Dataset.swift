@@ -2,28 +2,29 @@ import Compute
 import Formats
 import Images
 
-/// Labelled images, wherever they are kept.
+/// Labeled images, wherever they are stored.
 public protocol LabelledImages: Sendable {
-  /// What the user calls them, for example `fashion-mnist`.
+  /// Name by which the user calls the data set, for example `fashion-mnist`.
   var name: String { get }
-  /// [N,H,W,C], as the network sees them.
+  /// Shape [N,H,W,C], as the network sees the images.
   var shape: Shape { get }
-  /// The classes' names in the order of their labels.
+  /// Names of the classes in the order of their labels.
   var classes: [String] { get }
-  /// Whether ``classes`` are names; false where they are made up, the labels' numbers.
+  /// Whether ``classes`` are real names; false if they are made up from the labels' numbers.
   var namesClasses: Bool { get }
   var normalization: Normalization { get }
 
-  /// A fingerprint of the images, as files may change between two runs; nil where there is none.
+  /// Fingerprint of the images, as files may change between two runs; nil if there is none.
   var contents: DatasetContents? { get }
 
-  /// The first `count` samples, or all where there are fewer; where they come class by class, the first of each class in turns.
+  /// Returns the first `count` samples, or all if there are fewer. If samples come class by class, takes the first of each
+  /// class in turn.
   /// - Precondition: `count` is positive.
   func prefix(_ count: Int) -> Self
 }
 
 extension LabelledImages {
-  /// The number of samples, N.
+  /// Number of samples, N.
   public var count: Int { shape[0] }
 
   public var contents: DatasetContents? { nil }
@@ -31,47 +32,48 @@ extension LabelledImages {
   public var namesClasses: Bool { true }
 }
 
-/// A fingerprint of a data set's images, which shows whether they have changed.
+/// Fingerprint of a data set's images, which shows whether they have changed.
 public struct DatasetContents: Hashable, Codable, Sendable {
-  /// The number of images.
+  /// Number of images.
   public var count: Int
-  /// Checksum of their paths within the folder and their labels, in order; for images in memory, of the labels and the first images.
+  /// Checksum of the images' paths within the folder and their labels, in order. For images in memory, checksum of the labels
+  /// and the first images.
   public var checksum: String
 }
 
-/// Images that are brought to a device batch by batch: made on the host, by threads, when they are needed.
+/// Images that are brought to a device batch by batch. Threads on the host make them when they are needed.
 public protocol StreamedImages: LabelledImages {
-  /// In the data set's order, with their place in it for a number unless they are part of a larger one.
+  /// Items in the order of the data set. The number of an item is its position, unless the data set is part of a larger one.
   var items: [ImageItem] { get }
-  /// What happens to images that cannot be loaded.
+  /// Treatment of images that cannot be loaded.
   var damaged: DamagedImages { get }
 
-  /// What makes the bytes [H,W,C] of an epoch's images.
+  /// Returns a loader of the bytes [H,W,C] of an epoch's images.
   /// - Parameters:
   ///   - crop: random crops of photographs; nil for none.
-  ///   - augmentation: what else is done by chance; nil for images as they are measured on.
-  /// - Throws: a ``Failure`` where the images are not of a kind that this can be done to.
+  ///   - augmentation: further random changes; nil for images to measure on.
+  /// - Throws: a ``Failure`` if images of this kind cannot be changed in this way.
   func loader(
     crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
   ) throws -> any ImageLoader
 }
 
-/// Labelled images in ordinary memory.
+/// Labeled images in ordinary memory.
 public struct Dataset: LabelledImages {
-  /// What the user calls it, for example `fashion-mnist`.
+  /// Name by which the user calls the data set, for example `fashion-mnist`.
   public let name: String
-  /// uint8 or float32 [N,H,W,C].
+  /// Images, uint8 or float32 [N,H,W,C].
   public let images: HostTensor
-  /// int32 [N], each at least 0 and below `classes.count`.
+  /// Labels, int32 [N], each at least 0 and below `classes.count`.
   public let labels: HostTensor
-  /// The classes' names in the order of their labels; their numbers where the data set names none.
+  /// Names of the classes in the order of their labels; their numbers if the data set has no names.
   public let classes: [String]
   /// Whether the data set names its classes itself.
   public let namesClasses: Bool
-  /// How pixels become the network's input.
+  /// Normalization from pixels to the network's input.
   public let normalization: Normalization
 
-  /// - Precondition: the shapes and types are as the properties say, and N, H, W and C are positive.
+  /// - Precondition: the shapes and types are as documented at the properties, and N, H, W and C are positive.
   public init(
     name: String, images: HostTensor, labels: HostTensor, classes: [String], namesClasses: Bool = true,
     normalization: Normalization
@@ -102,7 +104,7 @@ public struct Dataset: LabelledImages {
     return DatasetContents(count: count, checksum: checksum.text)
   }
 
-  /// The first `count` samples, or all where there are fewer.
+  /// Returns the first `count` samples, or all if there are fewer.
   /// - Precondition: `count` is positive.
   public func prefix(_ count: Int) -> Dataset {
     precondition(count > 0, "[Dataset] a prefix of \(count) samples")
@@ -115,7 +117,7 @@ public struct Dataset: LabelledImages {
       classes: classes, namesClasses: namesClasses, normalization: normalization)
   }
 
-  /// A note about classes that no image has; nil where each has one, or where the classes have names of their own.
+  /// Note about classes without images; nil if each class has one, or if the classes have names of their own.
   var emptyClassesNote: String? {
     if namesClasses { return nil }
     let found = Set(labels.elements(as: Int32.self))
@@ -127,88 +129,89 @@ public struct Dataset: LabelledImages {
       : "no image to train on has the label \(shown): of \(classes.count) classes \(empty.count) stay empty"
   }
 
-  /// `0`, `1` … for a data set that does not name its classes.
+  /// Returns the class names `0`, `1` … for a data set that does not name its classes.
   static func numberedClasses(_ count: Int) -> [String] { (0..<count).map(String.init) }
 }
 
-/// What is trained on and what is only measured on: images of the same size and the same classes.
+/// Images to train on and images to measure on, of the same size and the same classes.
 public struct DatasetSplits: Sendable {
   /// Images to train on.
   public var train: Dataset
   /// Images to measure on, of the same classes.
   public var validation: Dataset
 
-  /// Two sets that are meant for each other.
+  /// Combines two sets that belong together.
   public init(train: Dataset, validation: Dataset) {
     self.train = train
     self.validation = validation
   }
 }
 
-/// What is trained on and what is only measured on, wherever they are kept: images of the same size and the same classes.
+/// Images to train on and images to measure on, of the same size and the same classes, wherever they are stored.
 public struct LabelledSplits: Sendable {
-  /// What is trained on, and what is measured on.
+  /// Images to train on, and images to measure on.
   public var train, validation: any LabelledImages
-  /// Notes for the user: which images were taken, and what is odd about the labels.
+  /// Notes for the user: the images that were taken, and anything odd about the labels.
   public var notes: [String]
 
-  /// - Precondition: both are of the same size and have the same classes.
+  /// - Precondition: both sets have the same image size and the same classes.
   public init(train: any LabelledImages, validation: any LabelledImages, notes: [String] = []) {
     self.train = train
     self.validation = validation
     self.notes = notes
   }
 
-  /// Images in memory.
+  /// Wraps images in memory.
   public init(_ splits: DatasetSplits) {
     self.init(train: splits.train, validation: splits.validation, notes: splits.train.emptyClassesNote.map { [$0] } ?? [])
   }
 }
 
-/// How a stored pixel becomes the network's input: x = (pixel / range − mean[c]) / deviation[c].
+/// Normalization of a stored pixel to the network's input: x = (pixel / range − mean[c]) / deviation[c].
 public struct Normalization: Hashable, Codable, Sendable {
-  /// The stored value that counts as 1: 255 for bytes, 1 for values that are used as they are.
+  /// Stored value that counts as 1: 255 for bytes, 1 for values that are used as they are.
   public let range: Float
-  /// Each channel's mean and standard deviation over the training set, in units of `range`.
+  /// Mean and standard deviation of each channel over the training set, in units of `range`.
   public let mean, deviation: [Float]
 
   /// - Parameters:
-  ///   - range: the largest value of a pixel.
-  ///   - mean: of each channel, in units of `range`.
-  ///   - deviation: the same, above 0.
+  ///   - range: largest value of a pixel.
+  ///   - mean: mean of each channel, in units of `range`.
+  ///   - deviation: standard deviation of each channel, in units of `range`, above 0.
   public init(range: Float = 255, mean: [Float], deviation: [Float]) {
     self.range = range
     self.mean = mean
     self.deviation = deviation
   }
 
-  /// Whether it is one of images with so many channels that gives finite numbers.
+  /// Whether it suits images with this number of channels and gives finite numbers.
   public func fits(channels: Int) -> Bool {
     mean.count == channels && deviation.count == channels && range.isFinite && range > 0 && mean.allSatisfy(\.isFinite)
       && deviation.allSatisfy { $0.isFinite && $0 > 0 }
   }
 
-  /// The network's input for pixels [...,C]: float32 of the same count.
+  /// Returns the network's input for pixels [...,C]: float32 of the same count.
   public func applied(to pixels: some Collection<UInt8>) -> [Float] {
     let channels = mean.count
     let map = zip(mean, deviation).map { mean, deviation in (0..<256).map { (Float($0) / range - mean) / deviation } }
     return pixels.enumerated().map { map[$0 % channels][Int($1)] }
   }
 
-  /// x = pixel.
+  /// Returns the identity, x = pixel.
   public static func none(channels: Int) -> Normalization {
     Normalization(
       range: 1, mean: [Float](repeating: 0, count: channels), deviation: [Float](repeating: 1, count: channels))
   }
 
-  /// Of colour bytes, as torchvision's models of the ImageNet family want them.
+  /// Normalization of color bytes that torchvision's models of the ImageNet family expect.
   public static let imageNet = Normalization(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
 
-  /// The same of grey bytes: the means over the colours.
+  /// Normalization of gray bytes: ``imageNet`` with the means over the colors.
   public static let imageNetGrey = Normalization(mean: [0.449], deviation: [0.226])
 
-  /// The same map as x = pixel·scale + shift, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes
-  /// it: float32 [2,C], first scale = 1 / (range·deviation), then shift = −mean / deviation.
+  /// Normalization in the form x = pixel·scale + shift, as
+  /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it: float32 [2,C], first
+  /// scale = 1 / (range·deviation), then shift = −mean / deviation.
   public var channelMap: HostTensor {
     let scales = deviation.map { 1 / (range * $0) }
     let shifts = zip(mean, deviation).map { -$0 / $1 }

@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Images
 
-/// The data sets that can be asked for by name.
+/// Data sets that can be requested by name.
 public enum DatasetKind: String, CaseIterable, Sendable {
   case fashionMNIST = "fashion-mnist"
   case mnist
@@ -12,6 +12,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   case folder
   case synthetic
 
+  /// Finds a data set by its name.
   /// - Throws: a ``Failure`` that lists the known names.
   public init(named name: String) throws {
     guard let kind = DatasetKind(rawValue: name) else {
@@ -21,14 +22,16 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     self = kind
   }
 
-  /// Finds the data set: reads it into memory, but for ``folder``, whose images are read when they are needed.
+  /// Opens the data set. Reads it into memory, except for ``folder``, whose images are read when they are needed.
   /// - Parameters:
-  ///   - path: the data set's file or folder; nil for the place where the system keeps it. For ``folder`` that of the classes' folders.
-  ///   - imageSize: height and width of the images that come from ``folder``; the others have their own.
-  ///   - evaluation: how the images of ``folder`` are prepared where they are not cropped at random; nil for the usual manner.
-  ///   - normalization: of the images of ``folder``, which become grey where it is of one channel; nil for ImageNet's.
-  ///   - damaged: what happens to images of ``folder`` that cannot be decoded.
-  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  ///   - path: file or folder of the data set; nil for the place where the system keeps it. For ``folder``, the folder that
+  ///     contains the classes' folders.
+  ///   - imageSize: height and width of the images of ``folder``; the other data sets have their own.
+  ///   - evaluation: preparation of the images of ``folder`` that are not cropped at random; nil for the usual one.
+  ///   - normalization: normalization of the images of ``folder``; nil for ImageNet's. If it has one channel, the images
+  ///     become gray.
+  ///   - damaged: treatment of images of ``folder`` that cannot be decoded.
+  /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func open(
     from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
     damaged: DamagedImages = .fail
@@ -47,11 +50,12 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
   }
 
-  /// Finds the images that a network is measured on: the data set's test images; of ``folder`` all images of a folder of classes' folders,
-  /// or the part of a data set that is there for it, without need of one to train on.
-  /// - Parameters: as of ``open(from:imageSize:normalization:damaged:)``.
-  /// - Returns: the images; and of ``folder`` which they are.
-  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  /// Opens the images on which a network is measured: the test images of the data set. For ``folder``, takes all images of a
+  /// folder that contains the classes' folders. From a folder with the parts of a data set, takes the part to measure on; it
+  /// needs no part to train on.
+  /// - Parameters: as in ``open(from:imageSize:evaluation:normalization:damaged:)``.
+  /// - Returns: the images; and for ``folder``, which images they are.
+  /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func openForMeasuring(
     from path: String?, imageSize: Int, damaged: DamagedImages = .fail
   ) throws -> (images: any LabelledImages, source: MeasuredFolder?) {
@@ -64,9 +68,9 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// Reads the data set into memory.
   /// - Precondition: it is not ``folder``, which is never in memory as a whole.
   /// - Parameters:
-  ///   - path: the folder of the data set's files, the file for ``tensors``, nil for the place where the system keeps it.
+  ///   - path: folder of the data set's files; the file for ``tensors``; nil for the place where the system keeps it.
   ///   - synthetic: the images that ``synthetic`` makes.
-  /// - Throws: a ``Failure`` that names the file, what is wrong and what to do.
+  /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
     switch self {
     case .fashionMNIST: return try MNIST.fashion(path)
@@ -81,21 +85,23 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     }
   }
 
-  /// What suits the data set where the user asks for nothing else; nil for images that are used as they are.
+  /// Default augmentation of the data set; nil for images that are used as they are.
   public var defaultAugmentation: Augmentation? {
     switch self {
     case .fashionMNIST, .cifar10, .cifar100: Augmentation()
-    case .mnist: Augmentation(padding: 2, flip: false)  // A mirrored digit is another sign.
+    case .mnist: Augmentation(padding: 2, flip: false)  // A mirrored digit is a different character.
     case .tensors, .folder, .synthetic: nil
     }
   }
 
-  /// The random crops that suit the data set where the user asks for nothing else, ``defaultAugmentation`` being about small images.
+  /// Returns the default random crops of the data set; nil except for ``folder``, as ``defaultAugmentation`` is about small
+  /// images.
   public func defaultCrop(imageSize: Int) -> RandomResizedCrop? { self == .folder ? RandomResizedCrop(size: imageSize) : nil }
 
   private static let folderContents = "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"
 
-  /// - Throws: a ``Failure`` for a file where a folder is due, and the other way round. What is not there is found out later.
+  /// Checks that the path is of the kind that the data set needs, a file or a folder. A missing path is reported later.
+  /// - Throws: a ``Failure`` for a file where a folder is needed, and for a folder where a file is needed.
   private func requireKind(of path: String) throws {
     let what: String? =
       switch self {

@@ -1,23 +1,23 @@
 import Compute
 import Images
 
-/// Which sample comes when in an epoch, and how it is cropped and mirrored: all of the epoch's chance, drawn before it begins, a
-/// function of (seed, epoch), the options and the batch size alone.
+/// Order of the samples in an epoch, with the crop and the mirroring of each. All random choices of the epoch are drawn
+/// before it begins. They are a function of (seed, epoch), the options and the batch size alone.
 public struct EpochPlan: Sendable {
-  /// int32 [count,4], a row (index, top, left, flip) a sample, as
+  /// Plan, int32 [count,4]: a row (index, top, left, flip) for each sample, as
   /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
   public let rows: HostTensor
-  /// The run's seed.
+  /// Random seed of the run.
   public let seed: UInt64
-  /// Counted from 0.
+  /// Epoch, counted from 0.
   public let epoch: Int
-  /// What is done to the images by chance; nil for nothing.
+  /// Augmentation of the images; nil for none.
   public let augmentation: Augmentation?
 
   /// - Parameters:
-  ///   - count: the number of samples, each of which comes once.
-  ///   - shuffle: whether the order is random; otherwise it is the data set's.
-  ///   - augmentation: nil for samples as they are.
+  ///   - count: number of samples, each of which comes once.
+  ///   - shuffle: whether the order is random; otherwise it is that of the data set.
+  ///   - augmentation: augmentation of the samples; nil for unchanged samples.
   public init(seed: UInt64, epoch: Int, count: Int, shuffle: Bool, augmentation: Augmentation?) {
     precondition(count > 0 && count <= Int32.max, "[EpochPlan] \(count) samples")
     precondition(epoch >= 0 && epoch <= Int32.max, "[EpochPlan] epoch \(epoch)")
@@ -34,23 +34,23 @@ public struct EpochPlan: Sendable {
     self.augmentation = augmentation
   }
 
-  /// Every sample as it is, in the data set's order: what evaluation runs over.
+  /// Creates the plan of an evaluation: every sample, unchanged, in the order of the data set.
   public init(inOrder count: Int) { self.init(seed: 0, epoch: 0, count: count, shuffle: false, augmentation: nil) }
 
-  /// The number of samples.
+  /// Number of samples.
   public var count: Int { rows.shape[0] }
 
-  /// The samples in the order in which they come.
+  /// Numbers of the samples in the order in which they come.
   public var order: [Int] {
     let values = rows.elements(as: Int32.self)
     return stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }
   }
 
-  /// The rows of one batch of images that lie on the device: int32 [range.count,4], or [range.count,22] where images are erased or
-  /// mixed, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
+  /// Returns the rows of one batch of images that lie on the device: int32 [range.count,4], or [range.count,22] if images are
+  /// erased or mixed, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
   /// - Parameters:
-  ///   - range: of the rows.
-  ///   - height: of what the network sees, and `width` likewise.
+  ///   - range: range of rows.
+  ///   - height: height of the images that the network sees; `width` likewise.
   public func rows(_ range: Range<Int>, height: Int, width: Int) -> HostTensor {
     let views = HostTensor(
       shape: [range.count, 4], type: .int32, bytes: Array(rows.bytes[16 * range.lowerBound..<16 * range.upperBound]))
@@ -59,10 +59,11 @@ public struct EpochPlan: Sendable {
       views, samples: stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }, batch: range.lowerBound, height, width)
   }
 
-  /// The same for images that were cropped and mirrored on their way to the device, where they lie in their order.
+  /// Returns the rows of one batch of images that were cropped and mirrored on their way to the device, and lie there in
+  /// their order.
   /// - Parameters:
-  ///   - samples: their numbers in the data set.
-  ///   - batch: the first row of the range that they are of, even if some are missing.
+  ///   - samples: numbers of the samples in the data set.
+  ///   - batch: first row of the range that the samples belong to, even if some are missing.
   public func rows(ofLoaded samples: [Int], batch: Int, height: Int, width: Int) -> HostTensor {
     let views = HostTensor(samples.indices.flatMap { [Int32($0), 0, 0, 0] }, shape: [samples.count, 4])
     return rows(views, samples: samples, batch: batch, height, width)
@@ -81,15 +82,16 @@ public struct EpochPlan: Sendable {
     }
     let mixed = augmentation.mixing?.draw(seed: seed, epoch: epoch, batch: batch, height: height, width: width) ?? .none
     let mixture = columns(mixed.box) + [Int32(mixed.pixelShare), Int32(mixed.labelShare)]
-    // Each with the one before it.
+    // Each image is mixed with the one before it.
     let rows = whole.indices.flatMap { whole[$0] + whole[($0 + whole.count - 1) % whole.count] + mixture }
     return HostTensor(rows, shape: [samples.count, BatchPlan.mixedColumns])
   }
 
-  /// The batches of an epoch as ranges of rows, all of `size` but possibly the last.
+  /// Returns the batches of an epoch as ranges of rows. All have `size` rows, except possibly the last.
   ///
-  /// What is left over after whole batches is one short batch in evaluation, where every sample counts. In training it is dropped,
-  /// because statistics over a few images are poor, unless there is no whole batch at all; shuffling drops others each epoch.
+  /// In evaluation, the samples that are left over after whole batches form one short batch, as every sample counts. In
+  /// training they are dropped, because statistics over a few images are poor, unless there is no whole batch at all.
+  /// Shuffling drops other samples in each epoch.
   public func batches(of size: Int, keepShort: Bool) -> [Range<Int>] {
     precondition(size > 0, "[EpochPlan] batches of \(size)")
     let whole = stride(from: 0, through: count - size, by: size).map { $0..<$0 + size }
@@ -97,7 +99,7 @@ public struct EpochPlan: Sendable {
     return rest.isEmpty || (!keepShort && !whole.isEmpty) ? whole : whole + [rest]
   }
 
-  /// Fisher and Yates' shuffle (Durstenfeld 1964).
+  /// Returns a random permutation by Fisher and Yates' shuffle (Durstenfeld 1964).
   private static func permutation(seed: UInt64, epoch: Int, count: Int) -> [Int] {
     var random = Philox(seed: seed, stream: RandomStream.shuffle, index: UInt64(epoch))
     var order = Array(0..<count)

@@ -1,17 +1,18 @@
 import Compute
 import Formats
 
-/// The format of MNIST's files (http://yann.lecun.com/exdb/mnist): a magic number of two zeros, the element type (8 for bytes)
-/// and the number of dimensions; the dimensions, four bytes each, big-endian; the elements. Gzipped or plain.
+/// Format of MNIST's files (http://yann.lecun.com/exdb/mnist), gzipped or plain. A file consists of a magic number, the
+/// dimensions and the elements. The magic number is two zeros, the element type (8 for bytes) and the number of dimensions.
+/// Each dimension takes four bytes, big-endian.
 enum IDX {
-  /// More than any data set in this format has.
+  /// Size limit in bytes, above that of any data set in this format.
   static let maximumByteCount = 2 << 30
 
-  /// Grey images, uint8 [N,H,W,1].
-  /// - Parameter labels: how many there are in which file: there should be as many images.
+  /// Reads gray images, uint8 [N,H,W,1].
+  /// - Parameter labels: number of labels and path of their file. There must be as many images.
   static func images(_ path: String, _ labels: (count: Int, path: String)) throws -> HostTensor {
     let (dimensions, bytes) = try read(path, rank: 3) { dimensions in
-      // Before the images are inflated, which may be a thousand times their file.
+      // Compares the counts before the images are inflated, as they may be a thousand times as large as their file.
       guard dimensions[0] == labels.count else {
         throw Failure("\(path) has \(dimensions[0]) images, but \(labels.path) has \(labels.count) labels")
       }
@@ -19,7 +20,7 @@ enum IDX {
     return HostTensor(bytes, shape: Shape(dimensions + [1]))
   }
 
-  /// Labels, int32 [N], each below `classes`.
+  /// Reads labels, int32 [N], each below `classes`.
   static func labels(_ path: String, classes: Int) throws -> HostTensor {
     let (dimensions, bytes) = try read(path, rank: 1)
     if let index = bytes.firstIndex(where: { $0 >= classes }) {

@@ -2,12 +2,12 @@ import CZlib
 import Compute
 import Formats
 
-/// Reads a file from front to back; where it is a gzip file (RFC 1952), what it inflates to.
+/// Reader of a file from front to back. Of a gzip file (RFC 1952) it returns the inflated contents.
 struct InflatingReader: ~Copyable {
   private let file: InputFile
-  /// Nil for a file that is read as it is. On the heap because zlib keeps its address.
+  /// State of zlib; nil for a file that is read as it is. It lies on the heap because zlib keeps its address.
   private let stream: UnsafeMutablePointer<z_stream>?
-  /// Compressed bytes read from the file and not yet inflated.
+  /// Compressed bytes that were read from the file and are not inflated yet.
   private var input: ArraySlice<UInt8> = []
   private var offset = 0
   private var isAtEnd = false
@@ -17,7 +17,7 @@ struct InflatingReader: ~Copyable {
     if file.byteCount >= 2, try file.read(2, at: 0) == [0x1F, 0x8B] {
       let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
       stream.initialize(to: z_stream())
-      // Sixteen more than the window's logarithm asks for a gzip header and its checksum.
+      // The logarithm of the window plus sixteen requests a gzip header and its checksum.
       guard inflateInit2_(stream, 16 + 15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
         stream.deallocate()
         throw Failure("cannot read \(path): zlib does not start")
@@ -35,14 +35,14 @@ struct InflatingReader: ~Copyable {
     stream.deallocate()
   }
 
-  /// A bound on what the file can hold: one deflated byte stands for at most 1032.
+  /// Upper bound on the contents of the file in bytes: one deflated byte stands for at most 1032.
   var maximumByteCount: Int {
     if stream == nil { return file.byteCount }
     let (bound, overflow) = file.byteCount.multipliedReportingOverflow(by: 1032)
     return overflow ? .max : bound
   }
 
-  /// The next `count` bytes.
+  /// Returns the next `count` bytes.
   mutating func read(_ count: Int) throws -> [UInt8] {
     guard let stream else {
       let left = file.byteCount - offset
@@ -58,7 +58,7 @@ struct InflatingReader: ~Copyable {
     }
   }
 
-  /// Checks that everything has been read, the checksum included.
+  /// Checks that everything has been read, including the checksum.
   mutating func finish() throws {
     guard let stream else {
       guard offset == file.byteCount else { throw Failure("\(file.path): \(file.byteCount - offset) bytes too many at its end") }
@@ -73,7 +73,7 @@ struct InflatingReader: ~Copyable {
     guard trailing == 0 else { throw Failure("\(file.path): \(trailing) bytes follow the gzip data") }
   }
 
-  /// One step of inflating.
+  /// Inflates one step.
   /// - Returns: the number of bytes written to the destination.
   private mutating func inflate(
     _ stream: UnsafeMutablePointer<z_stream>, into destination: Slice<UnsafeMutableBufferPointer<UInt8>>

@@ -1,9 +1,9 @@
 import Compute
 import Formats
 
-/// MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 28×28 grey images in ten classes, four IDX files.
+/// MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 28×28 gray images in ten classes, four IDX files.
 enum MNIST {
-  /// Where the Debian package puts Fashion-MNIST.
+  /// Folder in which the Debian package installs Fashion-MNIST.
   static let fashionFolder = "/usr/share/datasets/fashion-mnist"
 
   static func fashion(_ folder: String?) throws -> DatasetSplits {
@@ -44,7 +44,7 @@ enum MNIST {
     }
   }
 
-  /// The file under one of the names that are in use for it.
+  /// Finds the file under one of the names that are in use for it.
   private static func find(_ stem: String, _ rank: Int, in folder: String) throws -> String {
     let names = ["\(stem)-idx\(rank)-ubyte.gz", "\(stem)-idx\(rank)-ubyte", "\(stem).idx\(rank)-ubyte"]
     guard let name = names.first(where: { InputFile.exists("\(folder)/\($0)") }) else {

@@ -1,7 +1,7 @@
 import Compute
 import Images
 
-/// A data set in memory whose images go through the host, for what only the host does to them.
+/// Streaming of a data set in memory through the host, for changes that only the host can make.
 extension Dataset: StreamedImages {
   public var items: [ImageItem] {
     labels.elements(as: Int32.self).enumerated().map { ImageItem(path: "", label: $1, sample: $0) }
@@ -9,7 +9,7 @@ extension Dataset: StreamedImages {
 
   public var damaged: DamagedImages { .fail }
 
-  /// - Throws: a ``Failure`` where the images are not bytes of one or three channels.
+  /// - Throws: a ``Failure`` if the images are not bytes in one or three channels.
   public func loader(
     crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
   ) throws -> any ImageLoader {
@@ -19,7 +19,8 @@ extension Dataset: StreamedImages {
       epoch: epoch)
   }
 
-  /// - Throws: a ``Failure`` where the images are not bytes of one or three channels, which changes of colour are defined for.
+  /// Checks that the images are bytes in one or three channels, for which changes of color are defined.
+  /// - Throws: a ``Failure`` if they are not.
   public func requirePixels() throws {
     guard images.type == .uint8, [1, 3].contains(shape[3]) else {
       throw Failure(
@@ -29,7 +30,7 @@ extension Dataset: StreamedImages {
   }
 }
 
-/// Crops, mirrors and changes images in memory.
+/// Loader that crops, mirrors and changes images in memory.
 private struct MemoryLoader: ImageLoader {
   let dataset: Dataset
   let augmentation: Augmentation?
@@ -48,7 +49,7 @@ private struct MemoryLoader: ImageLoader {
     }
     guard let changes else { return }
     if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.sample) }
-    // Grey is colour of three equal channels, and stays so.
+    // Gray is treated as a color with three equal channels, and stays gray.
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * pixels.count) { colours in
       for index in colours.indices { colours[index] = pixels[index / 3] }
       changes.apply(to: colours, height: height, width: width, sample: item.sample)
@@ -57,8 +58,9 @@ private struct MemoryLoader: ImageLoader {
   }
 }
 
-/// Copies the crop that a draw begins of pixels [height,width,channels], zeros where it reaches beyond them.
-/// - Parameter target: [size.height, size.width, channels].
+/// Copies the crop that begins at a draw's position from pixels [height,width,channels], with zeros where it reaches beyond
+/// them.
+/// - Parameter target: destination [size.height, size.width, channels].
 func copyCrop(
   _ source: UnsafeBufferPointer<UInt8>, height: Int, width: Int, channels: Int, _ draw: Augmentation.Draw,
   size: (height: Int, width: Int), into target: UnsafeMutableBufferPointer<UInt8>

@@ -2,30 +2,30 @@ import Compute
 import Formats
 import Images
 
-/// A folder of photographs as a data set: files that are read, decoded and brought to one size when they are needed.
+/// Folder of photographs as a data set. Files are read, decoded and brought to one size when they are needed.
 public struct PhotographDataset: StreamedImages {
-  /// The names of the classes' folders, in the order of the labels.
+  /// Names of the classes' folders, in the order of the labels.
   public private(set) var classes: [String]
-  /// In the order of the folder; of a prefix, in that of the classes' turns.
+  /// Items in the order of the folder; for a prefix, the classes take turns.
   public private(set) var items: [ImageItem]
-  /// Height and width of what the network sees.
+  /// Height and width of the images that the network sees.
   public let imageSize: Int
   /// Preparation of images that are not cropped at random.
   public let evaluation: EvaluationTransform
-  /// What happens to images that cannot be decoded.
+  /// Treatment of images that cannot be decoded.
   public let damaged: DamagedImages
-  /// Files that are not called images, and are passed over.
+  /// Files that are not named like images, and are skipped.
   public let ignored: [String]
   public let contents: DatasetContents?
 
   public var name: String { DatasetKind.folder.rawValue }
-  /// Of one channel for images that are made grey, or of three.
+  /// Normalization. It has one channel for images that are made gray, or three.
   public let normalization: Normalization
   public var shape: Shape { [items.count, imageSize, imageSize, normalization.mean.count] }
 
-  /// - Parameter evaluation: how images are prepared that are not cropped at random; nil for the usual manner.
-  /// - Precondition: the folder has images, the size is positive and that of `evaluation`'s crop, and the normalisation is of one channel
-  ///   or three.
+  /// - Parameter evaluation: preparation of images that are not cropped at random; nil for the usual one.
+  /// - Precondition: the folder has images, the size is positive and equal to the crop of `evaluation`, and the normalization
+  ///   has one channel or three.
   public init(
     _ folder: ImageFolder, imageSize: Int, evaluation: EvaluationTransform? = nil, normalization: Normalization = .imageNet,
     damaged: DamagedImages = .fail
@@ -49,10 +49,10 @@ public struct PhotographDataset: StreamedImages {
     contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
   }
 
-  /// Gives the classes other numbers.
+  /// Renumbers the classes.
   /// - Parameters:
-  ///   - numbers: the new number of each class.
-  ///   - names: of the classes, in the order of the new numbers.
+  ///   - numbers: new number of each class.
+  ///   - names: names of the classes, in the order of the new numbers.
   /// - Precondition: every number occurs once.
   public func renumbered(_ numbers: [Int], names: [String]) -> PhotographDataset {
     precondition(
@@ -94,10 +94,11 @@ public struct PhotographDataset: StreamedImages {
   }
 }
 
-/// The shorter side resized to the network's, zeros on every side, a crop of it anywhere, and mirroring: torchvision's `Resize`,
-/// `RandomCrop` and `RandomHorizontalFlip`, for photographs that are small already.
+/// Transform for photographs that are already small: resizes the shorter side to that of the network, adds zeros on every
+/// side, takes a crop at a random position and mirrors it at random. These are torchvision's `Resize`, `RandomCrop` and
+/// `RandomHorizontalFlip`.
 struct PaddedCropTransform: ImageTransform {
-  /// Pixels of the result's sides.
+  /// Side of the result in pixels.
   let size: Int
   let augmentation: Augmentation
   let seed: UInt64
@@ -110,7 +111,7 @@ struct PaddedCropTransform: ImageTransform {
     let decoded = try image.decoded()
     let (rows, columns) = EvaluationTransform.resizedSize(of: decoded, shorter: size)
     let draw = augmentation.draw(seed: seed, epoch: epoch, sample: sample, spare: (rows - size, columns - size))
-    // What the crop shows of the image; of a panorama the rest would be many times as large.
+    // Computes only the part of the image that the crop shows. The rest of a panorama would be many times as large.
     let (top, left) = (max(0, draw.top), max(0, draw.left))
     let (bottom, right) = (min(rows, draw.top + size), min(columns, draw.left + size))
     guard top < bottom && left < right else { return pixels.update(repeating: 0) }

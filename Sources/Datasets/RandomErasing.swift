@@ -2,23 +2,23 @@ import Compute
 import Glibc
 import Images
 
-/// A rectangle of random area, shape and place becomes 0 after normalisation, which is the mean colour (Zhong et al. 2017). The
-/// distribution is that of torchvision's `RandomErasing`.
+/// Random erasing: a rectangle of random area, shape and position becomes 0 after normalization, which is the mean color
+/// (Zhang et al. 2017). The distribution is that of torchvision's `RandomErasing`.
 public struct RandomErasing: Hashable, Codable, Sendable {
-  /// The share of images that it happens to.
+  /// Share of the images that are changed.
   public var probability: Double
 
-  /// The share of the image's area, uniform between these.
+  /// Bounds of the rectangle's share of the image's area. The share is uniform between them.
   static let scale = 0.02...0.33
-  /// Height over width, its logarithm uniform between these.
+  /// Bounds of height over width. The logarithm of this ratio is uniform between their logarithms.
   static let ratio = 0.3...3.3
-  /// Rectangles that are tried before the image is left alone.
+  /// Number of rectangles that are tried before the image is left unchanged.
   static let tries = 10
 
   /// - Parameter probability: in 0 ... 1.
   public init(probability: Double) { self.probability = probability }
 
-  /// The rectangle of a sample in an epoch, a function of the numbers; nil for none.
+  /// Returns the rectangle of a sample in an epoch: a function of the arguments; nil for none.
   public func draw(seed: UInt64, epoch: Int, sample: Int, height: Int, width: Int) -> PixelArea? {
     var random = Philox(seed: seed, stream: RandomStream.erasing, epoch: epoch, sample: sample)
     guard Double(random.uniform()) < probability else { return nil }

@@ -1,17 +1,17 @@
 import Compute
 
-/// Images made from a seed, for trying the engine without a download: each class has its own coarse random pattern, each image
-/// is its class's pattern under noise, and the classes take turns. Training on them goes down quickly.
+/// Images made from a random seed, for trying the engine without a download. Each class has its own coarse random pattern.
+/// Each image is the pattern of its class with noise, and the classes take turns. The loss goes down quickly in training.
 public struct SyntheticImages: Hashable, Sendable {
-  /// Decides all images.
+  /// Random seed that determines all images.
   public var seed: UInt64
-  /// Images to train and to validate on.
+  /// Number of images to train on, and number of images to validate on.
   public var count, validationCount: Int
-  /// At least 1.
+  /// Number of classes, at least 1.
   public var classes: Int
   /// Height and width in pixels.
   public var size: Int
-  /// Of each image.
+  /// Number of channels of each image.
   public var channels: Int
 
   public init(
@@ -25,11 +25,12 @@ public struct SyntheticImages: Hashable, Sendable {
     self.channels = channels
   }
 
-  /// Cells a pattern has along each side.
+  /// Number of cells of a pattern along each side.
   private static let cells = 4
-  /// The noise is uniform on −noise …< noise, in units of a byte.
+  /// Bound of the noise, which is uniform on −noise …< noise, in units of a byte.
   private static let noise = 64
 
+  /// Makes the images.
   /// - Precondition: all sizes are positive.
   public func splits() -> DatasetSplits {
     precondition(
@@ -40,7 +41,7 @@ public struct SyntheticImages: Hashable, Sendable {
       train: dataset(patterns, samples: 0..<count), validation: dataset(patterns, samples: count..<count + validationCount))
   }
 
-  /// The pattern of one class, each value from 64 to 191, [cells, cells, C].
+  /// Returns the pattern of one class, [cells, cells, C], with values from 64 to 191.
   private func pattern(_ label: Int) -> [Int] {
     var random = Philox(seed: seed, stream: RandomStream.pattern, index: UInt64(label))
     return (0..<Self.cells * Self.cells * channels).map { _ in 64 + random.below(128) }
@@ -60,7 +61,7 @@ public struct SyntheticImages: Hashable, Sendable {
 
   private func append(_ sample: Int, of pattern: [Int], to pixels: inout [UInt8]) {
     var random = Philox(seed: seed, stream: RandomStream.noise, index: UInt64(sample))
-    // Seven bits a value, nine values a draw.
+    // Each value takes seven bits, so one draw serves nine values.
     var (bits, left) = (0 as UInt64, 0)
     for h in 0..<size {
       for w in 0..<size {

@@ -1,11 +1,11 @@
 import Compute
 import Formats
 
-/// Any images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64), used as they are,
-/// so bytes become 0…255; optionally `validation_images` and `validation_labels`, without which the training set is also what is
-/// validated on. The classes are numbered up to the largest label.
+/// Images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64). They are used as
+/// they are, so bytes become 0…255. The tensors `validation_images` and `validation_labels` are optional; without them, the
+/// training set is also validated on. The classes are numbered up to the largest label.
 enum TensorFile {
-  /// A label above this is taken for a mistake.
+  /// Maximum number of classes. A label above it is taken for a mistake.
   static let maximumClasses = 1 << 16
 
   static func load(_ path: String) throws -> DatasetSplits {
@@ -66,7 +66,8 @@ enum TensorFile {
   }
 }
 
-/// Whether images look like [N,C,H,W]: one to four rows of pixels with more than four channels each, and three rows or square so.
+/// Whether images look like [N,C,H,W]. Read as [N,H,W,C], they have one to four rows, more columns than rows, and more than
+/// four channels. Moreover they have three rows, or as many columns as channels.
 ///
 /// Signals of one row, [N,1,W,C], are not meant, nor are small maps of many channels.
 package func hasChannelsFirst(_ shape: Shape) -> Bool {

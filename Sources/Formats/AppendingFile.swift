@@ -1,11 +1,11 @@
 import Compute
 import Glibc
 
-/// A file that grows line by line, each handed to the system at once.
+/// A file to which lines are appended. Each line is handed to the operating system at once.
 public final class AppendingFile {
   private let output: AtomicFile.Output
 
-  /// Opens an existing file at its end.
+  /// Opens an existing file for appending.
   /// - Throws: a ``Failure`` that names the file and the system's reason.
   public init(_ path: String) throws {
     let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
@@ -15,6 +15,7 @@ public final class AppendingFile {
 
   deinit { close(output.descriptor) }
 
-  /// - Throws: a ``Failure`` that names the file and the system's reason; a part of the line may be written then.
+  /// Appends a line and a line feed.
+  /// - Throws: a ``Failure`` that names the file and the system's reason. A part of the line may have been written by then.
   public func write(line: String) throws { try Array("\(line)\n".utf8).withUnsafeBytes(output.write) }
 }

@@ -1,14 +1,15 @@
 import Compute
 import Glibc
 
-/// Writes a file so that a reader sees either the old contents or the new, whatever interrupts the writer.
+/// Writes a file so that a reader sees either the old contents or the new contents, whatever interrupts the writer.
 ///
-/// The bytes go to a temporary file in the same folder, which is synchronised with the disk and then renamed over the
-/// destination. A failure, a full disk for example, removes the temporary file and leaves the destination as it was.
+/// The bytes go to a temporary file in the same folder. That file is synchronized with the disk and then renamed over the
+/// destination. A failure, such as a full disk, removes the temporary file and leaves the destination as it was.
 public enum AtomicFile {
-  /// Writes what `body` hands to the output, in order.
-  /// - Parameter path: the file to make or replace; its folder must exist. A symbolic link stays and its target is replaced.
-  /// - Throws: a ``Failure`` that names the file and the system's reason; and whatever `body` throws.
+  /// Writes the bytes that `body` passes to the output, in order.
+  /// - Parameter path: the file to create or replace; its folder must exist. A symbolic link stays, and its target is
+  ///   replaced.
+  /// - Throws: a ``Failure`` that names the file and the system's reason; also any error of `body`.
   public static func write(to path: String, _ body: (Output) throws -> Void) throws {
     let destination = try resolved(path)
     let temporary = folder(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
@@ -29,29 +30,29 @@ public enum AtomicFile {
     synchronise(folder: folder(of: destination))
   }
 
-  /// Makes `bytes` the contents of the file.
+  /// Replaces the contents of the file with `bytes`.
   public static func write(_ bytes: [UInt8], to path: String) throws {
     try write(to: path) { output in try bytes.withUnsafeBytes(output.write) }
   }
 
-  /// Makes `text`, in UTF-8, the contents of the file.
+  /// Replaces the contents of the file with `text` in UTF-8.
   public static func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }
 
-  /// Finds out before the work whether its result could be written; a disk may fill up later all the same.
-  /// - Throws: what ``write(to:_:)`` would throw.
+  /// Checks, before a long piece of work, that its result can be written. The disk may still fill up later.
+  /// - Throws: the errors that ``write(to:_:)`` would throw.
   public static func requireWritable(_ path: String) throws {
     let folder = folder(of: try resolved(path))
     let place = folder.isEmpty ? "/" : folder
     guard InputFile.isFolder(place), access(place, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
   }
 
-  /// Where the bytes of a file under way go.
+  /// Output stream of a file that is being written.
   public struct Output {
     let descriptor: Int32
     let path: String
 
-    /// Adds bytes.
-    /// - Throws: a ``Failure`` that names the file, for example where the disk is full.
+    /// Appends bytes.
+    /// - Throws: a ``Failure`` that names the file, for example if the disk is full.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
       var rest = bytes[...]
       while !rest.isEmpty {
@@ -72,7 +73,7 @@ public enum AtomicFile {
 
   private static func failure(_ path: String) -> Failure { Failure("cannot write \(path): \(systemMessage())") }
 
-  /// The file that `path` leads to, through symbolic links. Devices and folders are refused: a rename would replace them.
+  /// Follows the symbolic links of `path`. Devices and folders are refused, as a rename would replace them.
   private static func resolved(_ path: String) throws -> String {
     guard !path.isEmpty else { throw Failure("cannot write a file without a name") }
     var status = stat()
@@ -88,7 +89,8 @@ public enum AtomicFile {
     return String(path[..<slash])
   }
 
-  /// Makes the rename itself last through a power failure; file systems that cannot do so are left as they are.
+  /// Synchronizes the folder with the disk, so that the rename survives a power failure. Errors are ignored, as not every
+  /// file system can do so.
   private static func synchronise(folder: String) {
     let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
@@ -97,5 +99,5 @@ public enum AtomicFile {
   }
 }
 
-/// The text of the last system call's error, for example "No space left on device".
+/// Returns the text of the last system call's error, for example "No space left on device".
 func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }

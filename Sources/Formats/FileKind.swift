@@ -1,7 +1,7 @@
 import Compute
 
-/// Kinds of files, told by their contents, whatever they are called. Every reader looks here before it reads, so that a file of another
-/// kind is named and not taken for a damaged one.
+/// Kinds of files, recognized by their contents and never by their names. Every reader checks the kind before it reads, so
+/// that a file of another kind is named in the message and not reported as damaged.
 public enum FileKind: Sendable, CaseIterable {
   case empty, lfsPointer, html, xml, json, text, pdf
   case zip, gzip, bzip2, xz, zstandard, sevenZip, rar, tar
@@ -9,7 +9,7 @@ public enum FileKind: Sendable, CaseIterable {
   case tensorFlowModel, tensorFlowIndex, tensorFlowLite, gguf
   case jpeg, png, gif, bmp, tiff, webP
 
-  /// Kinds that a reader looks for.
+  /// Kinds of files that a reader expects.
   public enum Wanted: String, Sendable {
     case weights
     case tensors = "a safetensors file"
@@ -17,7 +17,7 @@ public enum FileKind: Sendable, CaseIterable {
     case image = "an image"
   }
 
-  /// Name of a file of this kind, with its article.
+  /// Name of the kind, with its article.
   public var name: String {
     switch self {
     case .empty: "an empty file"
@@ -54,7 +54,7 @@ public enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// Advice for a file of this kind; nil where nothing is known to help.
+  /// Returns advice for a file of this kind; nil if nothing is known to help.
   private func advice(_ wanted: Wanted) -> String? {
     switch self {
     case .empty: "download the file again"
@@ -67,26 +67,26 @@ public enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// The message for a file of this kind where another is wanted, without the file's name.
+  /// Returns the message for a file of this kind where another kind is wanted, without the file's name.
   public func refusal(_ wanted: Wanted) -> String { "this is \(told(where: wanted, not: wanted.rawValue))" }
 
-  /// The name of the kind and what to do, for example `a tar archive: unpack it first`.
+  /// Returns the name of the kind and the advice for it, for example `a tar archive: unpack it first`.
   /// - Parameters:
-  ///   - wanted: what is looked for.
-  ///   - other: what it is not, where that is to be said.
+  ///   - wanted: the kind of file that is expected.
+  ///   - other: the kind that the file is not, if the text should say so.
   public func told(where wanted: Wanted, not other: String? = nil) -> String {
     name + (other.map { ", not \($0)" } ?? "") + (advice(wanted).map { ": \($0)" } ?? "")
   }
 
-  /// The kind of a file; nil where its beginning is none that is known.
-  /// - Throws: a ``Failure`` where the file cannot be read.
+  /// Determines the kind of a file from its contents; nil if the kind is unknown.
+  /// - Throws: a ``Failure`` if the file cannot be read.
   public init?(of file: borrowing InputFile) throws {
     let start = try file.read(min(Self.startByteCount, file.byteCount), at: 0)
     if let kind = FileKind(start: start) {
       self = kind
       return
     }
-    // Tables of LevelDB, as TensorFlow writes its indices, end with this number.
+    // LevelDB tables, TensorFlow's format for index files, end with this magic number.
     guard file.byteCount >= 48, try file.read(8, at: file.byteCount - 8) == Self.tableEnd else { return nil }
     self = .tensorFlowIndex
   }
@@ -94,8 +94,8 @@ public enum FileKind: Sendable, CaseIterable {
   private static let startByteCount = 512
   private static let tableEnd: [UInt8] = [0x57, 0xFB, 0x80, 0x8B, 0x24, 0x75, 0x47, 0xDB]
 
-  /// The kind of a file that begins with these bytes; nil where it is none that is known.
-  /// - Parameter start: the file's first 512 bytes, or all where it has fewer.
+  /// Determines the kind of a file from its first bytes; nil if the kind is unknown.
+  /// - Parameter start: the first 512 bytes of the file, or the whole file if it is shorter.
   public init?(start: [UInt8]) {
     let start = start.prefix(Self.startByteCount)
     let kind = start.isEmpty ? .empty : Self.structured(Array(start)) ?? Self.marked(start) ?? Self.written(start)
@@ -103,23 +103,24 @@ public enum FileKind: Sendable, CaseIterable {
     self = kind
   }
 
-  /// Formats whose first bytes are numbers that may be anything: looked at first, since these may look like another's mark.
+  /// Recognizes formats whose first bytes are numbers of any value. They are tried first, since such numbers may look like
+  /// the magic bytes of another format.
   private static func structured(_ start: [UInt8]) -> FileKind? {
     guard start.count > 8 else { return nil }
-    // The length of a header in eight bytes, and the header.
+    // Length of the header in eight bytes, followed by the header.
     if start[4..<8].allSatisfy({ $0 == 0 }) && start[8] == UInt8(ascii: "{") { return .safetensors }
     if start[0] == 0x80 && (2...5).contains(start[1]) {
       let isTorch = (2...32).contains { start.dropFirst($0).starts(with: torchMagic) }
       return isTorch ? .torchStream : .pickle
     }
     guard start.count > 16, start[0] == 0x08 else { return nil }
-    // The version of the format, a small number, and the tag of one of the fields that programs write next.
+    // Format version, a small number, followed by the tag of one of the fields that programs write next.
     if (3...32).contains(start[1]) && [0x12, 0x1A, 0x22, 0x32, 0x3A, 0x42].contains(start[2]) { return .onnx }
-    // Version 1, and a graph's description, the second field.
+    // Version 1, followed by the second field, the description of a graph.
     return start[1] == 1 && start[2] == 0x12 ? .tensorFlowModel : nil
   }
 
-  /// The number that `torch.save` before PyTorch 1.6 begins with, as an integer of a pickle.
+  /// Magic number at the start of files that `torch.save` wrote before PyTorch 1.6, as an integer of a pickle.
   private static let torchMagic: [UInt8] = [0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19]
 
   private static func marked(_ start: ArraySlice<UInt8>) -> FileKind? {
@@ -134,18 +135,18 @@ public enum FileKind: Sendable, CaseIterable {
       (0, Array("%PDF".utf8), .pdf), (0, Array("version https://git-lfs".utf8), .lfsPointer),
     ]
     if let mark = marks.first(where: { start.dropFirst($0.0).starts(with: $0.1) }) { return mark.2 }
-    // Two letters, the size, and four bytes that are zero.
+    // Two letters, the size, and four zero bytes.
     return start.starts(with: Array("BM".utf8)) && start.count > 10 && start[6..<10].allSatisfy { $0 == 0 } ? .bmp : nil
   }
 
-  /// Texts: by how they begin after a byte order mark and white space.
+  /// Recognizes text formats by their beginning, after a byte order mark and white space.
   private static func written(_ start: ArraySlice<UInt8>) -> FileKind? {
     let isControl = { (byte: UInt8) in byte < 0x20 && ![0x09, 0x0A, 0x0C, 0x0D].contains(byte) || byte == 0x7F }
     guard !start.contains(where: isControl) else { return nil }
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     let body = (start.starts(with: mark) ? start.dropFirst(3) : start).drop { $0 <= 0x20 }
     let text = String(decoding: body, as: UTF8.self).lowercased()
-    // The last character may have been cut in two.
+    // The last character may have been cut off.
     let isText = (0...3).contains { String(validating: start.dropLast($0), as: UTF8.self) != nil }
     let beginnings: [(String, FileKind)] = [
       ("<!doctype html", .html), ("<html", .html), ("<head", .html), ("<body", .html), ("<!--", .html), ("<?xml", .xml),

@@ -1,10 +1,10 @@
 import Compute
 import Glibc
 
-/// Folders that files are written to.
+/// Operations on folders that files are written to.
 public enum Folder {
-  /// Makes the folder and those above it where they are missing.
-  /// - Throws: a ``Failure`` that names the folder that cannot be made and the system's reason.
+  /// Creates the folder and any missing parent folders.
+  /// - Throws: a ``Failure`` that names the folder that cannot be created and the system's reason.
   public static func make(_ path: String) throws {
     if path.isEmpty { throw Failure("cannot make a folder without a name") }
     var ends = path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex }
@@ -20,8 +20,8 @@ public enum Folder {
     }
   }
 
-  /// The names in the folder, in no order; none where there is no such folder.
-  /// - Throws: a ``Failure`` where it cannot be read.
+  /// Returns the names in the folder, in no particular order; an empty list if there is no such folder.
+  /// - Throws: a ``Failure`` if the folder cannot be read.
   public static func entries(_ path: String) throws -> [String] {
     guard let stream = opendir(path) else {
       if errno == ENOENT { return [] }
@@ -38,12 +38,14 @@ public enum Folder {
     return names.filter { $0 != "." && $0 != ".." }
   }
 
-  /// Marks a folder as in use by one process, until it is dropped or the process ends, however it ends.
+  /// Lock that marks a folder as in use by one process. It is released when the object is deallocated or when the process
+  /// ends, however it ends.
   public final class Lock {
     private let descriptor: Int32
 
-    /// - Returns: nil if another lock is held; where the file system knows no locks, nothing is held back.
-    /// - Throws: a ``Failure`` where the folder cannot be opened.
+    /// Locks the folder.
+    /// - Returns: nil if another lock is held. On a file system without locks, locking always succeeds and has no effect.
+    /// - Throws: a ``Failure`` if the folder cannot be opened.
     public init?(_ path: String) throws {
       descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
       guard descriptor >= 0 else { throw Failure("cannot open the folder \(path): \(systemMessage())") }
@@ -52,7 +54,7 @@ public enum Folder {
 
     deinit {
       guard descriptor >= 0 else { return }
-      // Closing alone would leave it to a child process that has been forked and not yet begun to run its program.
+      // Closing alone would leave the lock with a child process that has been forked but has not yet started its program.
       flock(descriptor, LOCK_UN)
       close(descriptor)
     }

@@ -1,15 +1,16 @@
 import Compute
 import Glibc
 
-/// A regular file opened for reading at any position. It is closed when the value's life ends.
+/// Regular file, open for reading at any position. It is closed when the lifetime of the value ends.
 public struct InputFile: ~Copyable {
-  /// As it was given.
+  /// Path as the caller gave it.
   public let path: String
-  /// The size when the file was opened.
+  /// Size in bytes when the file was opened.
   public let byteCount: Int
   private let descriptor: Int32
 
-  /// - Throws: a ``Failure`` that names the file, where it is missing, unreadable, a folder or a device.
+  /// Opens a file for reading.
+  /// - Throws: a ``Failure`` that names the file if it is missing, unreadable, a folder or a device.
   public init(_ path: String) throws {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -29,26 +30,26 @@ public struct InputFile: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Whether a path is what the system calls it; false where that is not UTF-8, and something stands in for what is not.
+  /// Whether a path is exactly the system's path; false if that is not UTF-8, so that a replacement character stands in it.
   public static func isText(_ path: String) -> Bool { !path.unicodeScalars.contains("\u{FFFD}") }
 
-  /// Whether anything, of any kind, has this path.
+  /// Whether anything, of any kind, exists at this path.
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-  /// Whether a folder has this path, or a link leads from it to one.
+  /// Whether a folder, or a link to one, exists at this path.
   public static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Whether both paths lead to one file.
+  /// Whether both paths lead to the same file.
   public static func areSame(_ path: String, _ other: String) -> Bool {
     var (first, second) = (stat(), stat())
     return stat(path, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino
   }
 
-  /// The `count` bytes from `offset` on.
-  /// - Throws: a ``Failure`` where the disk fails or the file has become shorter.
+  /// Returns `count` bytes, starting at `offset`.
+  /// - Throws: a ``Failure`` if the disk fails or the file has become shorter.
   public func read(_ count: Int, at offset: Int) throws -> [UInt8] {
     try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {
@@ -62,6 +63,6 @@ public struct InputFile: ~Copyable {
     }
   }
 
-  /// The whole file.
+  /// Returns the contents of the whole file.
   public func read() throws -> [UInt8] { try read(byteCount, at: 0) }
 }

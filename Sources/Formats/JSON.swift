@@ -1,29 +1,29 @@
-/// A JSON value (RFC 8259) whose objects keep the order of their members, so that what is written is the same byte for byte.
+/// JSON value (RFC 8259). Objects keep the order of their members, so that the written text is the same byte for byte.
 public enum JSON: Sendable, Equatable {
   case null
   case boolean(Bool)
-  /// A number written without fraction and exponent that fits.
+  /// A number without fraction and exponent that fits into `Int`.
   case integer(Int)
   case number(Double)
   case string(String)
   case array([JSON])
   case object([Member])
 
-  /// A key of an object and its value.
+  /// Key of an object and its value.
   public struct Member: Sendable, Equatable {
-    /// Unescaped.
+    /// Key, unescaped.
     public let key: String
-    /// What the key stands for.
+    /// Value of the key.
     public let value: JSON
 
-    /// A member of an object.
+    /// Creates a member of an object.
     public init(_ key: String, _ value: JSON) {
       self.key = key
       self.value = value
     }
   }
 
-  /// The value of an object's member; nil where there is none, or where this is not an object.
+  /// Returns the value of an object's member; nil if there is no such member or if this is not an object.
   public subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
     return members.first { Name($0.key) == Name(key) }?.value
@@ -31,7 +31,7 @@ public enum JSON: Sendable, Equatable {
 }
 
 extension JSON: CustomStringConvertible {
-  /// The value on one line, without spaces. A number that is not finite becomes `null`: JSON has no other way to say it.
+  /// Text of the value on one line, without spaces. A number that is not finite becomes `null`, as JSON cannot express it.
   public var description: String {
     var text = ""
     write(to: &text)

@@ -1,8 +1,8 @@
 import Compute
 
 extension JSON {
-  /// Reads one JSON text in UTF-8, strictly as RFC 8259 has it; an object that names a member twice is refused.
-  /// - Throws: a ``Failure`` that gives the byte and what is wrong there.
+  /// Parses one JSON text in UTF-8, strictly by RFC 8259. An object that names a member twice is refused.
+  /// - Throws: a ``Failure`` that gives the byte offset and the reason.
   public init(parsing bytes: [UInt8]) throws {
     var parser = JSONParser(bytes: bytes)
     self = try parser.value(depth: 0)
@@ -10,17 +10,17 @@ extension JSON {
     guard parser.position == bytes.count else { throw parser.failure("more text after the value") }
   }
 
-  /// Reads one value.
-  /// - Throws: a ``Failure`` that tells the byte and what is wrong there.
+  /// Parses one JSON text.
+  /// - Throws: a ``Failure`` that gives the byte offset and the reason.
   public init(parsing text: String) throws { try self.init(parsing: Array(text.utf8)) }
 }
 
-/// A recursive-descent parser; its depth is bounded, so that no input exhausts the stack.
+/// Recursive-descent parser. Its depth is bounded, so that no input exhausts the stack.
 private struct JSONParser {
   let bytes: [UInt8]
   var position = 0
   static let maximumDepth = 64
-  /// What follows a backslash, and the character it stands for.
+  /// Characters that may follow a backslash, each with the character that the escape stands for.
   static let escapes: [UInt8: UInt8] = [
     0x22: 0x22, 0x5C: 0x5C, 0x2F: 0x2F, 0x62: 0x08, 0x66: 0x0C, 0x6E: 0x0A, 0x72: 0x0D, 0x74: 0x09,
   ]
@@ -97,7 +97,7 @@ private struct JSONParser {
     return .array(values)
   }
 
-  /// number = [ "-" ] ( "0" | digit1-9 digits ) [ "." digits ] [ ( "e" | "E" ) [ "+" | "-" ] digits ]
+  /// Grammar: number = [ "-" ] ( "0" | digit1-9 digits ) [ "." digits ] [ ( "e" | "E" ) [ "+" | "-" ] digits ]
   mutating func number() throws -> JSON {
     let start = position
     _ = skip("-")
@@ -153,7 +153,7 @@ private struct JSONParser {
     text.append(contentsOf: Array(String(scalar).utf8))
   }
 
-  /// Four hexadecimal digits.
+  /// Reads four hexadecimal digits.
   mutating func hexadecimal() throws -> UInt32 {
     var code: UInt32 = 0
     for _ in 0..<4 {
@@ -168,7 +168,7 @@ private struct JSONParser {
 }
 
 extension JSON {
-  /// The value for a message: on one line, control characters escaped, at most 80 characters.
+  /// Text of the value for a message: on one line, control characters escaped, at most 80 characters.
   var shortened: String {
     let text = description
     return text.count <= 80 ? text : text.prefix(79) + "…"

@@ -1,21 +1,22 @@
 import Compute
 
-/// A text without what would end the line or change the terminal: control characters escaped.
+/// Returns the text with control characters escaped, so that it neither ends the line nor changes the terminal.
 package func printable(_ text: String) -> String {
   func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.generalCategory == .control }
   guard text.unicodeScalars.contains(where: isControl) else { return text }
   return text.unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }.joined()
 }
 
-/// A name from a file for a message: printable, at most 60 characters.
+/// Returns a name from a file in a form for messages: printable, at most 60 characters.
 package func shortened(_ name: String) -> String {
   let text = printable(name)
   return text.count <= 60 ? text : text.prefix(59) + "…"
 }
 
-/// A name as files and folders have it: two are the same where their bytes are, and sort as these do.
+/// Name that is compared and sorted by its bytes, as the names of files and folders are.
 ///
-/// `String` takes the Unicode forms of a text for equal, the composed é and the decomposed one for example, which files do not.
+/// `String` treats the Unicode forms of a text as equal, for example the composed é and the decomposed é. File systems do
+/// not.
 package struct Name: Hashable, Comparable {
   package let text: String
 
@@ -31,14 +32,14 @@ package struct Name: Hashable, Comparable {
   }
 }
 
-/// Finds names in a table that another system may have written: the same bytes, or else the same text in another Unicode form where
-/// only one name on either side can be meant.
-/// - Returns: the place of each name in the table; nil for a name that it does not have.
+/// Finds names in a table that another system may have written. A name matches the same bytes. Otherwise it matches the same
+/// text in another Unicode form, if that match is unique on both sides.
+/// - Returns: the index of each name in the table; nil for a name that is not in the table.
 package func places(of names: [String], in table: [String]) -> [Int?] {
   let exact = Dictionary(table.enumerated().map { (Name($1), $0) }) { first, _ in first }
   var places = names.map { exact[Name($0)] }
   let taken = Set(places.compactMap { $0 })
-  // The keys are strings, so that all forms of a text are one key.
+  // The keys are strings, so that all Unicode forms of a text are one key.
   let free = Dictionary(grouping: table.indices.filter { !taken.contains($0) }) { table[$0] }
   let sought = Dictionary(grouping: names.indices.filter { places[$0] == nil }) { names[$0] }
   for (name, indices) in sought {
@@ -47,13 +48,13 @@ package func places(of names: [String], in table: [String]) -> [Int?] {
   return places
 }
 
-/// The names that look like another one: the same text in another Unicode form, each spelled in ASCII.
+/// Returns the names that look like another one: the same text in another Unicode form. Each is spelled in ASCII.
 package func lookalikes(among names: [String]) -> [String] {
   Dictionary(grouping: Set(names.map(Name.init)).sorted()) { $0.text }.values.filter { $0.count > 1 }
     .flatMap { $0.map { spelled($0.text) } }.sorted()
 }
 
-/// A name in ASCII, for example `caf\u{00E9}`, which tells its Unicode form.
+/// Spells a name in ASCII, for example `caf\u{00E9}`, which shows its Unicode form.
 package func spelled(_ name: String) -> String { name.unicodeScalars.map { $0.escaped(asASCII: true) }.joined() }
 
 /// Refuses tensors that could not be told apart by name.
@@ -69,8 +70,8 @@ package func requireDistinctTensors(_ names: [String], in path: String) throws {
   }
 }
 
-/// The order of names that are all numbers, for example `0`, `1`, `10`, `2`: the places of the names, the least number first.
-/// - Returns: nil where a name is no number.
+/// Sorts names that are all numbers, for example `0`, `1`, `10`, `2`, by their values.
+/// - Returns: the indices of the names, smallest number first; nil if a name is not a number.
 package func orderByNumber(_ names: [String]) -> [Int]? {
   let numbers = names.map { name in name.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(name) : nil }
   let known = numbers.compactMap { $0 }
@@ -78,19 +79,19 @@ package func orderByNumber(_ names: [String]) -> [Int]? {
   return known.indices.sorted { (known[$0], $0) < (known[$1], $1) }
 }
 
-/// The first of some names, for a message: `ant, bee, cat, …`.
+/// Joins the first names for a message, for example `ant, bee, cat, …`.
 package func listed(_ names: [String], atMost count: Int = 5) -> String {
   names.prefix(count).map(shortened).joined(separator: ", ") + (names.count > count ? ", …" : "")
 }
 
-/// The lines of a text file in UTF-8, without a byte order mark at its beginning and without their ends.
-/// - Returns: nil where it is no such text.
+/// Splits a text file in UTF-8 into lines, without a byte order mark at its beginning and without line ends.
+/// - Returns: nil if the bytes are not valid UTF-8.
 package func textLines(_ bytes: [UInt8]) -> [String]? {
   let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
   let rest = bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes[...]
   guard let text = String(validating: rest, as: UTF8.self) else { return nil }
   var lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
-  // The last line ends like the others.
+  // A line end after the last line starts no further line.
   if lines.last == "" { lines.removeLast() }
   return lines
 }

@@ -1,18 +1,19 @@
 import Compute
 
-/// The bytes of a pickle, read from front to back: opcodes and what follows each.
+/// Bytes of a pickle, read from front to back: opcodes and the arguments of each.
 struct PickleBytes {
-  /// Thrown where more bytes are needed than there are: a reader that has not passed on all of a file may try again with more.
+  /// Error for a pickle that needs more bytes than there are. A reader that passed only a part of the file may retry with
+  /// more bytes.
   struct EndsEarly: Error { let failure: Failure }
 
   private let bytes: [UInt8]
   private let place: String
-  /// Offset at which the next opcode begins.
+  /// Offset of the next byte; between two opcodes, the offset of the next opcode.
   private(set) var position: Int
-  /// Where the opcode under way begins.
+  /// Offset of the current opcode.
   private var start: Int
 
-  /// - Parameter offset: where in the bytes the pickle begins, at most at their end.
+  /// - Parameter offset: offset at which the pickle begins, at most the number of bytes.
   init(_ bytes: [UInt8], from offset: Int = 0, place: String) {
     self.bytes = bytes
     self.place = place
@@ -23,7 +24,7 @@ struct PickleBytes {
 
   private func endsEarly(_ reason: String) -> EndsEarly { EndsEarly(failure: failure(reason)) }
 
-  /// What is wrong at the opcode under way.
+  /// Returns an error at the current opcode.
   func failure(_ reason: String) -> Failure { Failure("\(place), byte \(start): \(reason)") }
 
   mutating func opcode() throws -> UInt8 {
@@ -35,19 +36,19 @@ struct PickleBytes {
 
   mutating func bytes(_ count: Int) throws -> ArraySlice<UInt8> {
     let left = bytes.count - position
-    // Eight bytes with the highest bit set come as a negative count.
+    // An eight-byte count with the highest bit set arrives as a negative number.
     guard count >= 0, count <= left else { throw endsEarly("it ends early, \(left) bytes are left") }
     defer { position += count }
     return bytes[position..<position + count]
   }
 
-  /// An unsigned little-endian number.
+  /// Reads an unsigned little-endian number.
   mutating func integer(_ byteCount: Int) throws -> Int { try bytes(byteCount).reversed().reduce(0) { $0 << 8 | Int($1) } }
 
-  /// Reads a string; nil for one that is not UTF-8.
+  /// Reads a string; nil if it is not UTF-8.
   mutating func string(_ byteCount: Int) throws -> String? { String(validating: try bytes(byteCount), as: UTF8.self) }
 
-  /// Up to the end of the line.
+  /// Reads a text up to the end of the line.
   mutating func line() throws -> String {
     guard let end = bytes[position...].firstIndex(of: 0x0A) else { throw endsEarly("it ends within a name") }
     defer { position += 1 }
@@ -55,13 +56,13 @@ struct PickleBytes {
     return name
   }
 
-  /// A frame only tells how much to read at once.
+  /// Checks the size of a frame. A frame only tells how much to read at once.
   mutating func checkFrame() throws {
     let (count, left) = (try integer(8), bytes.count - position)
     guard count >= 0, count <= left else { throw endsEarly("a frame of which only \(left) bytes are there") }
   }
 
-  /// For an opcode that nothing here needs.
+  /// Returns the error for an opcode that is not needed here.
   func refusal(of opcode: UInt8) -> Failure {
     let hexadecimal = String(opcode, radix: 16, uppercase: true)
     let name = Self.refused[opcode] ?? "an unknown one"
@@ -69,7 +70,7 @@ struct PickleBytes {
       "opcode 0x\(hexadecimal.count < 2 ? "0" : "")\(hexadecimal), \(name), is not one that torch.save writes for tensors")
   }
 
-  /// The rest of Python's opcodes.
+  /// Names of Python's other opcodes.
   private static let refused: [UInt8: String] = [
     0x46: "FLOAT", 0x49: "INT", 0x4C: "LONG", 0x50: "PERSID", 0x53: "STRING", 0x56: "UNICODE", 0x64: "DICT", 0x67: "GET",
     0x6C: "LIST", 0x70: "PUT", 0x80: "a second PROTO", 0x82: "EXT1", 0x83: "EXT2", 0x84: "EXT4", 0x97: "NEXT_BUFFER",

@@ -1,28 +1,29 @@
-/// A value of a pickle. What holds other values refers to them by number in ``Pickle``, so that nothing nests: however a file
-/// ties its values together, releasing and walking them takes no recursion.
+/// Value of a pickle. Containers refer to their values by index into ``Pickle``, so that nothing nests. However a file links
+/// its values, releasing and walking them takes no recursion.
 enum PickleValue {
   case none
   case boolean(Bool)
   case integer(Int)
   case string(String)
   case global(PyTorchGlobal)
-  /// A name of Python that means nothing here, as `module.name`. It is never looked up.
+  /// A Python name without a meaning here, as `module.name`. It is never looked up.
   case unknown(String)
   case tuple(Int)
   case list(Int)
   case dictionary(Int)
   case storage(PyTorchStorage)
   case tensor(Int)
-  /// A value of which only its kind is kept, for example `a number`: nothing that is read needs more. It is never built.
+  /// A value of which only the kind is kept, for example `a number`, as no reader needs more. It is never built.
   case opaque(String)
 
-  /// A value of a kind that is described by that of another, cut so that such descriptions do not grow.
+  /// Returns an opaque value whose kind is described by the kind of another value. The text is cut, so that such descriptions
+  /// do not grow.
   static func unread(_ kind: String) -> PickleValue { .opaque(String(kind.prefix(160))) }
 
-  /// Stands for the result of a call that is never made.
+  /// Returns a placeholder for the result of a call that is never made.
   static func made(by name: String) -> PickleValue { .unread("what '\(name)' would make if it were run") }
 
-  /// The kind, for messages.
+  /// Kind of the value, for messages.
   var kind: String {
     switch self {
     case .none: "None"
@@ -41,31 +42,32 @@ enum PickleValue {
   }
 }
 
-/// What a pickle has described.
+/// Values that a pickle describes.
 struct Pickle {
-  /// The first is the empty one.
+  /// Tuples by index. The first one is the empty tuple.
   var tuples: [[PickleValue]] = [[]]
   var lists: [[PickleValue]] = []
   var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
   var tensors: [PyTorchTensor] = []
-  /// The bytes of an element, by the keys of the storages that are referred to; honest files have one size for each.
+  /// Element sizes in bytes, by the keys of the storages that are referred to. Honest files have one size for each key.
   var storageSizes: [Name: Set<Int>] = [:]
 }
 
-/// The only names of Python that mean something here: none of them is run, each says how to read what follows.
+/// The only Python names that have a meaning here. None of them is run; each tells how to read its arguments.
 enum PyTorchGlobal: CustomStringConvertible {
   case orderedDictionary
-  /// `_rebuild_tensor` (storage, offset, shape, strides), of version 2 (…, requires_grad, hooks) or 3 (…, element type).
+  /// `_rebuild_tensor` with (storage, offset, shape, strides). Version 2 adds (requires_grad, hooks), version 3 adds the
+  /// element type to these.
   case rebuildTensor(version: Int)
-  /// (tensor, requires_grad, hooks), or with a state besides.
+  /// `_rebuild_parameter` with (tensor, requires_grad, hooks), and with a state if there is one.
   case rebuildParameter(hasState: Bool)
-  /// (function, class, arguments, state), where the function is one of those above.
+  /// `_rebuild_from_type_v2` with (function, class, arguments, state). The function is one of those above.
   case rebuildFromType
-  /// The class itself, as PyTorch before 0.4 calls it: (tensor), or (tensor, requires_grad).
+  /// The class itself, called by PyTorch before 0.4 with (tensor) or (tensor, requires_grad).
   case parameter
   case size
   case device
-  /// The class of storages of an element type; nil for plain bytes.
+  /// Class of the storages of an element type; nil for plain bytes.
   case storageClass(PyTorchElement?)
   case element(PyTorchElement)
 
@@ -91,7 +93,7 @@ enum PyTorchGlobal: CustomStringConvertible {
     }
   }
 
-  /// Whether it makes a tensor of a storage or of another tensor.
+  /// Whether it makes a tensor from a storage or from another tensor.
   var makesTensors: Bool {
     switch self {
     case .rebuildTensor, .rebuildParameter: true

@@ -1,8 +1,8 @@
 import Compute
 
-/// Names of Python, and what they make of their arguments.
+/// Handling of Python names and of calls with arguments.
 extension Unpickler {
-  /// The opcodes that name something, call it, or refer to a storage. Tells whether it knows the opcode.
+  /// Handles the opcodes that name something, call it, or refer to a storage. Returns whether the opcode is known.
   mutating func call(_ opcode: UInt8) throws -> Bool {
     switch opcode {
     case UInt8(ascii: "c"): stack.append(global(module: try input.line(), name: try input.line()))  // GLOBAL
@@ -40,7 +40,8 @@ extension Unpickler {
     }
   }
 
-  /// - Parameter call: what is called, and its arguments.
+  /// Handles a call, without running anything.
+  /// - Parameter call: the callee and its arguments.
   private mutating func call(_ call: [PickleValue], hasKeywords: Bool = false) throws {
     var wrong: Failure { input.failure("\(call[0].kind) is called with \(call[1].kind)") }
     guard case .tuple(let index) = call[1] else { throw wrong }
@@ -52,9 +53,9 @@ extension Unpickler {
     }
   }
 
-  /// Passes over a state, which is of no use here: PyTorch hangs the versions of its modules on a state dictionary, and before 0.4
-  /// (requires_grad, …) on a parameter.
-  /// - Parameter values: what is given a state, and the state.
+  /// Skips a state, which is not needed here. PyTorch attaches the versions of its modules to a state dictionary, and before
+  /// 0.4 (requires_grad, …) to a parameter.
+  /// - Parameter values: the object that receives the state, and the state.
   private mutating func build(_ values: [PickleValue]) throws {
     switch values[0] {
     case .dictionary, .opaque: break
@@ -65,8 +66,9 @@ extension Unpickler {
     stack.append(values[0])
   }
 
-  /// ('storage', class, key, device, count), as `torch.save` refers to storages, and before PyTorch 1.6 as a sixth the part of it
-  /// that is meant: (key, offset, count), or None. What stands for something else, or a storage of a type that is not read, is opaque.
+  /// Reads a reference to a storage, which `torch.save` writes as ('storage', class, key, device, count). Before PyTorch 1.6
+  /// a sixth field gives the part that is meant: (key, offset, count), or None. A reference to something else, or to a
+  /// storage of an unsupported type, becomes opaque.
   mutating func persistent(_ reference: PickleValue) throws -> PickleValue {
     var wrong: Failure { input.failure("a storage is not referred to as PyTorch does it") }
     guard case .tuple(let index) = reference, case let fields = pickle.tuples[index], fields.count >= 2,
@@ -93,13 +95,13 @@ extension Unpickler {
     return .storage(storage)
   }
 
-  /// The bytes of an element in storages of types that are not read: in a stream what follows them is found by these.
+  /// Element sizes in bytes of unsupported storage types. In a stream they are needed to find the storages that follow.
   private static let unreadSizes = [
     "torch.ComplexFloatStorage": 8, "torch.ComplexDoubleStorage": 16, "torch.QUInt8Storage": 1, "torch.QInt8Storage": 1,
     "torch.QInt32Storage": 4,
   ]
 
-  /// Pushes what a name makes of its arguments.
+  /// Pushes the result that a name makes of its arguments.
   /// - Throws: a ``Failure`` for arguments that PyTorch does not write.
   mutating func make(_ global: PyTorchGlobal, _ arguments: [PickleValue]) throws {
     var wrong: Failure {
@@ -108,7 +110,7 @@ extension Unpickler {
     }
     switch global {
     case .orderedDictionary:
-      // Python 2 gives all keys and values as a list of pairs.
+      // Python 2 passes all keys and values as a list of pairs.
       let pairs = arguments.isEmpty ? [] : elements(of: arguments[0]).map { $0.map(elements) }
       guard arguments.count <= 1, let pairs, pairs.allSatisfy({ $0?.count == 2 }) else { throw wrong }
       pushDictionary(pairs.compactMap { $0.map { ($0[0], $0[1]) } })
@@ -121,7 +123,7 @@ extension Unpickler {
       guard arguments.count >= (version == 1 ? 4 : version == 2 ? 6 : 7) else { throw wrong }
       for value in [arguments[0]] + (version == 3 ? [arguments[6]] : []) {
         switch value {
-        // The tensor is of a type that is not read.
+        // The type of the tensor is not supported.
         case .opaque, .unknown: return stack.append(.unread("a tensor made of \(value.kind)"))
         default: break
         }
@@ -160,7 +162,7 @@ extension Unpickler {
     }
   }
 
-  /// The values in a tuple or a list; nil for anything else.
+  /// Returns the values in a tuple or a list; nil for any other value.
   func elements(of value: PickleValue) -> [PickleValue]? {
     switch value {
     case .tuple(let index): pickle.tuples[index]
@@ -169,7 +171,7 @@ extension Unpickler {
     }
   }
 
-  /// A tensor's sizes or strides; nil for anything but a tuple of integers.
+  /// Returns the sizes or strides of a tensor; nil unless the value is a tuple of integers.
   private func extents(_ value: PickleValue) throws -> [Int]? {
     guard case .tuple(let index) = value, case let values = pickle.tuples[index] else { return nil }
     guard values.count <= PyTorchTensor.maximumRank else {

@@ -1,18 +1,18 @@
 import Compute
 
-/// A file of `torch.save` (`.pt`, `.pth`), opened: what it holds is known, and no element is read yet.
+/// File written by `torch.save` (`.pt`, `.pth`), opened: its contents are known, but no element has been read yet.
 ///
-/// Since PyTorch 1.6 it is a zip archive of a pickle, `data.pkl`, and a record of elements for each storage; before, it was one stream:
-/// see ``PyTorchStream``. Nothing in the file is run: see ``Unpickler``.
+/// Since PyTorch 1.6 such a file is a zip archive with a pickle, `data.pkl`, and a record of elements for each storage. Older
+/// files are one stream: see ``PyTorchStream``. Nothing in the file is run: see ``Unpickler``.
 final class PyTorchCheckpoint: TensorSource {
   private let pickle: Pickle
-  /// The pickle's dictionaries that ``dictionaries`` are made of.
+  /// Indices of the pickle's dictionaries from which ``dictionaries`` are made.
   private let indices: [Int]
   private let storages: any PyTorchStorages
   let dictionaries: [TensorDictionary]
 
   private static let maximumPickleByteCount = 1 << 28
-  /// Keys that lead to a dictionary, at most.
+  /// Maximum number of keys that lead to a dictionary.
   private static let maximumDepth = 8
 
   /// - Throws: a ``Failure`` that names the file and the place in it, and says what is wrong.
@@ -36,7 +36,7 @@ final class PyTorchCheckpoint: TensorSource {
     try self.init(pickle, root, PyTorchArchiveStorages(archive, folder: folder))
   }
 
-  /// The folder within the archive, with its slash.
+  /// Returns the path of the folder within the archive, with a slash at the end.
   private static func folder(of archive: borrowing ZipArchive) throws -> String {
     let path = archive.file.path
     let names = archive.records.map(\.name)
@@ -70,7 +70,7 @@ final class PyTorchCheckpoint: TensorSource {
 
   // MARK: Dictionaries
 
-  /// Finds all dictionaries to which keys and places in lists lead from the root, the nearest first.
+  /// Finds all dictionaries that are reachable from the root by keys and by positions in lists and tuples, nearest first.
   private static func dictionaries(of pickle: Pickle, _ root: PickleValue) -> [(key: String, index: Int)] {
     var found: [(key: String, index: Int)] = []
     var (seenDictionaries, seenLists, seenTuples) = (Set<Int>(), Set<Int>(), Set<Int>())
@@ -119,7 +119,8 @@ final class PyTorchCheckpoint: TensorSource {
 
   // MARK: Tensors
 
-  /// float16 and bfloat16 become float32, the integers of 8 and 16 bits int32, but for uint8, and booleans uint8.
+  /// Reads tensors. float16 and bfloat16 become float32, integers of 8 and 16 bits become int32 except uint8, booleans become
+  /// uint8.
   func read(_ entries: [Int], of dictionary: Int) throws -> [HostTensor] {
     let all = pickle.dictionaries[indices[dictionary]].filter { if case .string = $0.key { true } else { false } }
     let tensors = entries.map { entry -> (name: String, tensor: PyTorchTensor) in
@@ -132,8 +133,8 @@ final class PyTorchCheckpoint: TensorSource {
     return try decode(tensors)
   }
 
-  /// Before anything is allocated: storages have the size that the pickle announces, and views of them, which may show the same
-  /// elements over and over, take no more than a few times the file.
+  /// Checks all sizes before anything is allocated. Storages must have the size that the pickle announces. Views may show the
+  /// same elements over and over, so their total size is limited to a few times the file's size.
   private func checkSizes(_ tensors: [(name: String, tensor: PyTorchTensor)]) throws {
     let path = storages.path
     let limit = max(1 << 20, storages.fileByteCount * 8)
@@ -156,7 +157,8 @@ final class PyTorchCheckpoint: TensorSource {
 
   private func decode(_ tensors: [(name: String, tensor: PyTorchTensor)]) throws -> [HostTensor] {
     var decoded = [HostTensor?](repeating: nil, count: tensors.count)
-    // Tensors that share a storage follow each other, so that it is read once and held only as long.
+    // Tensors that share a storage are decoded one after another, so that the storage is read once and held no longer than
+    // needed.
     let order = tensors.indices.sorted { Name(tensors[$0].tensor.storage.key) < Name(tensors[$1].tensor.storage.key) }
     var (key, bytes): (Name?, [UInt8]) = (nil, [])
     for index in order {
@@ -169,7 +171,7 @@ final class PyTorchCheckpoint: TensorSource {
 }
 
 extension PickleValue {
-  /// Whether it may hold a dictionary.
+  /// Whether the value may contain a dictionary.
   fileprivate var isContainer: Bool {
     switch self {
     case .dictionary, .list, .tuple: true

@@ -1,20 +1,20 @@
 import Compute
 
-/// Elements of the storages in a file of `torch.save`, by the storages' keys.
+/// Access to the storages in a file of `torch.save` by their keys.
 protocol PyTorchStorages: AnyObject {
   var path: String { get }
   var fileByteCount: Int { get }
 
-  /// The size of a storage in the file.
-  /// - Throws: a ``Failure``, without the file's name, where there is no such storage.
+  /// Returns the size of a storage in the file, in bytes.
+  /// - Throws: a ``Failure``, without the file's name, if there is no such storage.
   func byteCount(of key: String) throws -> Int
 
-  /// The bytes of a storage.
-  /// - Throws: a ``Failure`` where there is no such storage, or it is damaged.
+  /// Returns the bytes of a storage.
+  /// - Throws: a ``Failure`` if there is no such storage or it is damaged.
   func read(_ key: String) throws -> [UInt8]
 }
 
-/// Records of a zip archive, `data/0`, `data/1` … in a folder: since PyTorch 1.6.
+/// Storages as records of a zip archive, `data/0`, `data/1` … in a folder: the format since PyTorch 1.6.
 final class PyTorchArchiveStorages: PyTorchStorages {
   private let archive: ZipArchive
   private let folder: String
@@ -39,7 +39,7 @@ final class PyTorchArchiveStorages: PyTorchStorages {
   func read(_ key: String) throws -> [UInt8] { try archive.read(record(key)) }
 }
 
-/// Storages one after another in the file, behind the pickles: before PyTorch 1.6.
+/// Storages one after another in the file, after the pickles: the format before PyTorch 1.6.
 final class PyTorchStreamStorages: PyTorchStorages {
   private let file: InputFile
   private let places: [Name: Range<Int>]

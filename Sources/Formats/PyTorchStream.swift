@@ -1,13 +1,14 @@
 import Compute
 
-/// The format of `torch.save` before PyTorch 1.6 (`torch/serialization.py`, `_legacy_save`): five pickles, one after another, and the
-/// storages.
+/// Format of `torch.save` before PyTorch 1.6 (`torch/serialization.py`, `_legacy_save`): five pickles, one after another,
+/// followed by the storages.
 ///
-/// The pickles are a number that tells the format, its version, what the machine was, the saved value, and the storages' keys in the
-/// order in which they follow: each as a count of elements in eight bytes, little-endian, and the elements.
+/// The pickles are: a magic number, the format version, a description of the machine, the saved value, and the list of the
+/// storages' keys. The storages follow in the order of that list. Each consists of the number of elements in eight bytes,
+/// little-endian, and the elements.
 enum PyTorchStream {
   private static let version = 1001
-  /// Bytes of the file that are read first, for the pickles; more follow where these do not end there.
+  /// Number of bytes that are read first for the pickles. More are read if the pickles do not end there.
   private static let firstByteCount = 1 << 20
   private static let maximumPickleByteCount = 1 << 28
 
@@ -15,7 +16,7 @@ enum PyTorchStream {
     var pickle: Pickle
     var root: PickleValue
     var keys: [String]
-    /// Offset at which the storages begin.
+    /// File offset at which the storages begin.
     var end: Int
   }
 
@@ -62,7 +63,7 @@ enum PyTorchStream {
     return Contents(pickle: pickle, root: root, keys: keys, end: end)
   }
 
-  /// The place of each storage's elements.
+  /// Returns the byte range of each storage's elements in the file, by key.
   private static func places(_ contents: Contents, _ file: borrowing InputFile) throws -> [Name: Range<Int>] {
     let sizes = try elementSizes(contents.pickle, file.path)
     var places: [Name: Range<Int>] = [:]
@@ -90,7 +91,7 @@ enum PyTorchStream {
     return places
   }
 
-  /// The bytes of an element of each storage, by key.
+  /// Returns the element size of each storage in bytes, by key.
   private static func elementSizes(_ pickle: Pickle, _ path: String) throws -> [Name: Int] {
     try pickle.storageSizes.mapValues { sizes in
       guard sizes.count == 1, let size = sizes.first else { throw Failure("\(path): a storage is referred to as of two types") }

@@ -1,12 +1,12 @@
 import Compute
 
-/// The element types of PyTorch that this project reads, by PyTorch's names.
+/// Element types of PyTorch that this project reads, by PyTorch's names.
 enum PyTorchElement: String, CaseIterable {
   case float16, bfloat16, float32, float64
   case uint8, int8, int16, uint16, int32, int64
   case bool
 
-  /// The class of its storages.
+  /// Class name of the storages of this type.
   var storageName: String {
     switch self {
     case .float16: "HalfStorage"
@@ -33,7 +33,8 @@ enum PyTorchElement: String, CaseIterable {
     }
   }
 
-  /// What elements become: the narrow floating-point types float32, the narrow integers int32, booleans uint8.
+  /// Type of the decoded elements: narrow floating-point types become float32, narrow integers except uint8 int32, booleans
+  /// uint8.
   var decodedType: DataType {
     switch self {
     case .float16, .bfloat16, .float32: .float32
@@ -60,37 +61,37 @@ enum PyTorchElement: String, CaseIterable {
   }
 }
 
-/// Elements that tensors are views of.
+/// Block of elements that tensors are views of.
 struct PyTorchStorage {
   let key: String
-  /// Nil for plain bytes.
+  /// Element type; nil for plain bytes.
   let element: PyTorchElement?
-  /// Elements, or plain bytes.
+  /// Number of elements, or of plain bytes.
   let count: Int
-  /// The elements that tensors are views of; nil for all of them. Only PyTorch before 1.6 names a part.
+  /// Range of the elements that tensors are views of; nil for all elements. Only PyTorch before 1.6 writes such a range.
   var part: Range<Int>?
 
-  /// Its size in bytes; nil where that does not fit.
+  /// Size in bytes; nil if it does not fit into `Int`.
   var byteCount: Int? {
     let (bytes, overflow) = count.multipliedReportingOverflow(by: element?.byteCount ?? 1)
     return overflow ? nil : bytes
   }
 }
 
-/// A view of a storage: element [i, j, …] is number offset + i·strides[0] + j·strides[1] + … of the whole storage.
+/// View of a storage: element [i, j, …] is element number offset + i·strides[0] + j·strides[1] + … of the whole storage.
 struct PyTorchTensor {
   let storage: PyTorchStorage
   let element: PyTorchElement
   let offset: Int
   let shape: [Int]
   let strides: [Int]
-  /// Elements.
+  /// Number of elements.
   let count: Int
 
-  /// PyTorch's own bound on dimensions.
+  /// Maximum number of dimensions in PyTorch.
   static let maximumRank = 64
 
-  /// - Throws: a ``Failure``, without a place, for a view that its storage does not hold.
+  /// - Throws: a ``Failure``, without the place in the file, for a view that does not fit into its storage.
   init(_ storage: PyTorchStorage, _ element: PyTorchElement, offset: Int, shape: [Int], strides: [Int]) throws {
     let wrong = { (reason: String) in
       let text = shape.count <= 8 ? "[\(shape.map(String.init).joined(separator: ", "))]" : "of \(shape.count) dimensions"
@@ -108,7 +109,7 @@ struct PyTorchTensor {
       let next = last.partialValue.addingReportingOverflow(reach)
       last = (next.partialValue, last.overflow || overflow || next.overflow)
     }
-    // Counts are in elements of the tensor: a storage may hold plain bytes.
+    // Counts are in elements of the tensor, as a storage may hold plain bytes.
     let (start, end) = (storage.part?.lowerBound ?? 0, storage.part?.upperBound ?? storage.count)
     let unit = storage.element?.byteCount ?? 1
     let room = (end - start) * unit / element.byteCount
@@ -119,12 +120,12 @@ struct PyTorchTensor {
     }
     (self.storage, self.element, self.shape, self.count) = (storage, element, shape, count)
     self.offset = start * unit / element.byteCount + (count == 0 ? 0 : offset)
-    // A dimension of one element is never stepped over, however far its stride would lead.
+    // A dimension of one element is never stepped over, so its stride, however large, does not matter.
     self.strides = zip(shape, strides).map { $0 > 1 ? $1 : 0 }
   }
 
-  /// The elements in row-major order.
-  /// - Parameter bytes: the storage's, of the size that it announces.
+  /// Returns the elements in row-major order.
+  /// - Parameter bytes: the bytes of the storage, as many as it announces.
   func decode(_ bytes: [UInt8]) -> HostTensor {
     precondition(bytes.count == storage.byteCount, "[PyTorchTensor] \(bytes.count) bytes for a storage of \(storage.count)")
     return element.decode(gathered(bytes), shape: Shape(shape))
@@ -133,7 +134,7 @@ struct PyTorchTensor {
   private func gathered(_ bytes: [UInt8]) -> [UInt8] {
     let (size, total) = (element.byteCount, count * element.byteCount)
     if count == 0 { return [] }
-    // Row-major as they lie.
+    // Expected stride of a contiguous row-major layout.
     var expected = 1
     let isContiguous = zip(shape, strides).reversed().allSatisfy { extent, step in
       defer { expected *= extent }
@@ -147,7 +148,7 @@ struct PyTorchTensor {
     var source = offset
     for target in 0..<count {
       for byte in 0..<size { result[target * size + byte] = bytes[source * size + byte] }
-      // The next index, the last dimension fastest.
+      // Advances to the next index; the last dimension changes fastest.
       for axis in shape.indices.reversed() {
         index[axis] += 1
         source += strides[axis]

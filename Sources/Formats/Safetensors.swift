@@ -1,20 +1,21 @@
 import Compute
 
-/// What a safetensors file holds.
+/// Contents of a safetensors file.
 public struct SafetensorsFile: Sendable {
-  /// By name, with the types of the file; 16-bit floats have become float32.
+  /// Tensors by name, with the types of the file, except that 16-bit floats have become float32.
   public let tensors: [String: HostTensor]
-  /// The header's `__metadata__`, empty where it has none.
+  /// `__metadata__` of the header; empty if the header has none.
   public let metadata: [String: String]
 }
 
-/// The safetensors format (https://huggingface.co/docs/safetensors): eight bytes, the header's length, little-endian; the header,
-/// a JSON object that gives each tensor's type, shape and place; the elements, little-endian, row-major, without gaps.
+/// Safetensors format (https://huggingface.co/docs/safetensors). A file has three parts: the length of the header in eight
+/// bytes, little-endian; the header, a JSON object with the type, shape and byte range of each tensor; the elements,
+/// little-endian, row-major, without gaps.
 public enum Safetensors {
-  /// Reads every tensor. F16 and BF16 become float32; F32, F64, I32, I64 and U8 stay what they are.
+  /// Reads all tensors. F16 and BF16 become float32; F32, F64, I32, I64 and U8 keep their types.
   ///
   /// The whole header is checked against the file's size before anything is allocated for the tensors.
-  /// - Throws: a ``Failure`` that names the file, the tensor and what is wrong.
+  /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
   public static func read(_ path: String) throws -> SafetensorsFile {
     let file = try InputFile(path)
     let header = try SafetensorsHeader(file)
@@ -24,7 +25,8 @@ public enum Safetensors {
     return SafetensorsFile(tensors: tensors, metadata: header.metadata)
   }
 
-  /// - Throws: a ``Failure`` for a type that is not read.
+  /// Reads one tensor.
+  /// - Throws: a ``Failure`` if its type is not supported.
   static func read(
     _ entry: SafetensorsHeader.Entry, _ file: borrowing InputFile, _ header: SafetensorsHeader
   ) throws -> HostTensor {
@@ -38,10 +40,10 @@ public enum Safetensors {
       try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin), shape: Shape(entry.shape))
   }
 
-  /// Writes the file atomically and reproducibly: the tensors in the order given, the metadata sorted by key, the header padded
-  /// with spaces to a multiple of eight bytes.
-  /// - Throws: a ``Failure`` that names the file and the system's reason, or a name that occurs twice or is `__metadata__`; the file is
-  ///   then as it was before.
+  /// Writes the file atomically and reproducibly: the tensors in the given order, the metadata sorted by key, the header
+  /// padded with spaces to a multiple of eight bytes.
+  /// - Throws: a ``Failure`` that names the file and the system's reason, or a tensor name that occurs twice or is
+  ///   `__metadata__`. The file is then left as it was.
   public static func write(
     _ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], to path: String
   ) throws {
@@ -83,7 +85,8 @@ public enum Safetensors {
   static let metadataKey = "__metadata__"
 }
 
-/// - Throws: a ``Failure`` where a file's tensors take more than the memory that is left: a sparse file may be of any size.
+/// Checks that the tensors of a file fit into the memory that is left. A sparse file may be of any size.
+/// - Throws: a ``Failure`` if the tensors do not fit.
 package func requireMemory(_ byteCount: Int, for path: String) throws {
   let left = HostMemory.available()
   if byteCount > left {
@@ -91,7 +94,7 @@ package func requireMemory(_ byteCount: Int, for path: String) throws {
   }
 }
 
-/// The element types of the format that this project reads.
+/// Element types of the format that this project reads.
 enum SafetensorsType: String, CaseIterable {
   case float32 = "F32"
   case float64 = "F64"
@@ -124,7 +127,7 @@ enum SafetensorsType: String, CaseIterable {
     }
   }
 
-  /// The elements, those of 16 bits as float32.
+  /// Returns the elements; 16-bit floats become float32.
   func decode(_ bytes: [UInt8], shape: Shape) -> HostTensor {
     switch self {
     case .float32: HostTensor(shape: shape, type: .float32, bytes: bytes)

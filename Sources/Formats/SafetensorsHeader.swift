@@ -1,24 +1,26 @@
 import Compute
 
-/// A checked header: its entries cover the file's data exactly, without overlaps and gaps, in order of their places.
+/// Checked header of a safetensors file. Its entries are sorted by their offsets and cover the file's data exactly, without
+/// overlaps and gaps.
 struct SafetensorsHeader {
   struct Entry {
     let name: String
-    /// Type as the file calls it.
+    /// Type name in the file.
     let typeName: String
-    /// Type; nil for one that is not read.
+    /// Element type; nil if it is not supported.
     let type: SafetensorsType?
     let shape: [Int]
-    /// The bytes begin ..< end, counted from the end of the header.
+    /// Byte range begin ..< end, counted from the end of the header.
     let begin, end: Int
   }
 
   private(set) var entries: [Entry] = []
   private(set) var metadata: [String: String] = [:]
-  /// Where in the file the elements begin.
+  /// File offset at which the elements begin.
   let dataOffset: Int
 
-  /// ResNet-1202's header has 1 MB. As JSON in memory a header may take thirty times its size.
+  /// Maximum size of a header. ResNet-1202's header has 1 MB. Parsed as JSON, a header may take thirty times its size in
+  /// memory.
   private static let maximumByteCount = 1 << 24
 
   init(_ file: borrowing InputFile) throws {
@@ -68,7 +70,7 @@ struct SafetensorsHeader {
       }
       return (member.key, value)
     }
-    // Keys of this project are ASCII; of other keys that differ only in Unicode form the first is kept.
+    // Keys of this project are ASCII. Of other keys that differ only in their Unicode form, the first one is kept.
     return Dictionary(pairs) { first, _ in first }
   }
 
@@ -85,7 +87,7 @@ struct SafetensorsHeader {
     guard offsets.count == 2, offsets[0] <= offsets[1] else {
       throw Failure("\(place) has data_offsets \(member.value["data_offsets"]?.shortened ?? ""), not a begin and an end")
     }
-    // Zeros count as ones here, so that no order of the same sizes overflows.
+    // Zeros count as ones here. Then no product of these sizes overflows, in any order.
     let bound = shape.reduce((partialValue: type?.byteCount ?? 1, overflow: false)) { product, size in
       let next = product.partialValue.multipliedReportingOverflow(by: max(size, 1))
       return (next.partialValue, product.overflow || next.overflow)

@@ -1,37 +1,38 @@
 import Compute
 
-/// A dictionary of a file, by name: what may be a network's weights, and whatever else is beside it.
+/// Dictionary of a file, by name. It may hold a network's weights and other values beside them.
 public struct TensorDictionary: Sendable {
-  /// Value that a name stands for.
+  /// Value of an entry.
   public enum Value: Sendable {
     /// A tensor of this shape that can be read.
     case tensor(Shape)
-    /// Anything else, of a kind that is described for messages, for example `an integer`.
+    /// A value of another kind, described for messages, for example `an integer`.
     case other(String)
   }
 
-  /// The keys that lead to it, joined by dots; empty for the file's own.
+  /// Keys that lead to the dictionary, joined by dots; empty for the root of the file.
   public let key: String
   /// Entries in the order of the file.
   public internal(set) var entries: [(name: String, value: Value)] = []
-  /// The kind of a key that is no name; nil where all are.
+  /// Kind of the first key that is not a name; nil if all keys are names.
   public internal(set) var unnamed: String?
 
   init(key: String) { self.key = key }
 }
 
-/// A file that tensors are read from.
+/// File from which tensors are read.
 protocol TensorSource {
   var dictionaries: [TensorDictionary] { get }
 
+  /// Reads tensors of a dictionary.
   /// - Parameters:
-  ///   - entries: numbers of entries that are tensors.
-  ///   - dictionary: its number.
-  /// - Throws: a ``Failure`` that names the file, the tensor and what is wrong with it.
+  ///   - entries: indices of entries that are tensors.
+  ///   - dictionary: index of the dictionary.
+  /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
   func read(_ entries: [Int], of dictionary: Int) throws -> [HostTensor]
 }
 
-/// A safetensors file as a source of tensors: one dictionary.
+/// Safetensors file as a source of tensors, with one dictionary.
 final class SafetensorsSource: TensorSource {
   private let file: InputFile
   private let header: SafetensorsHeader

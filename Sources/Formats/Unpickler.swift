@@ -1,27 +1,28 @@
 import Compute
 
-/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing and builds nothing: the names that a pickle
-/// refers to are looked up in ``PyTorchGlobal``, and what any other would make is carried as a value of which only its kind is known.
-/// An opcode that `torch.save` has no use for ends it with an error.
+/// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing and builds nothing. Names in a
+/// pickle are looked up in ``PyTorchGlobal``. The result of any other name is kept as a placeholder of which only the kind is
+/// known. An opcode that `torch.save` does not need is an error.
 ///
-/// The time and memory that it takes are in proportion to the pickle, whatever is in it.
+/// Time and memory are proportional to the size of the pickle, whatever it contains.
 struct Unpickler {
   var input: PickleBytes
   var stack: [PickleValue] = []
   /// Heights of the stack at the marks.
   private var marks: [Int] = []
   private var memo: [Int: PickleValue] = [:]
-  /// Elements of all tuples and lists and entries of all dictionaries.
+  /// Number of elements in all tuples and lists and of entries in all dictionaries.
   private var elementCount = 0
   var pickle = Pickle()
 
-  /// ResNet-1202's state dictionary takes some 60,000 of what takes the most.
+  /// Limit on the stack, the memo, the marks and the containers. ResNet-1202's state dictionary needs about 60,000 for
+  /// the largest of these.
   private static let maximumCount = 1 << 20
 
-  /// Reads a pickle that fills the bytes.
-  /// - Parameter place: what messages begin with, the file's and the record's name.
-  /// - Returns: all that the pickle describes, and the value that it is about.
-  /// - Throws: a ``Failure`` that gives the byte and what is wrong there.
+  /// Reads a pickle that fills all the bytes.
+  /// - Parameter place: beginning of messages: the name of the file and of the record.
+  /// - Returns: all values that the pickle describes, and its root value.
+  /// - Throws: a ``Failure`` that gives the byte offset and the reason.
   static func read(_ bytes: [UInt8], place: String) throws -> (pickle: Pickle, root: PickleValue) {
     var unpickler = Unpickler(input: PickleBytes(bytes, place: place))
     do {
@@ -31,9 +32,9 @@ struct Unpickler {
     } catch let early as PickleBytes.EndsEarly { throw early.failure }
   }
 
-  /// Reads a pickle that others may follow.
-  /// - Parameter offset: where it begins; after it, where what follows begins.
-  /// - Throws: as above; ``PickleBytes/EndsEarly`` where the bytes do not reach to its end.
+  /// Reads a pickle that may be followed by others.
+  /// - Parameter offset: offset at which the pickle begins; on return, offset at which the following data begin.
+  /// - Throws: a ``Failure`` as above; ``PickleBytes/EndsEarly`` if the bytes end before the pickle does.
   static func read(
     _ bytes: [UInt8], from offset: inout Int, place: String
   ) throws -> (pickle: Pickle, root: PickleValue) {
@@ -63,7 +64,7 @@ struct Unpickler {
     return root
   }
 
-  // MARK: The stack
+  // MARK: Stack
 
   mutating func pop() throws -> PickleValue {
     guard let value = stack.last, stack.count > marks.last ?? 0 else {
@@ -95,9 +96,9 @@ struct Unpickler {
     elementCount += entries.count
   }
 
-  // MARK: Opcodes, by Python's names for them
+  // MARK: Opcodes, with Python's names
 
-  /// Values that hold no others. Each of these functions tells whether it knows the opcode.
+  /// Handles values that contain no others. Each of these functions returns whether it knows the opcode.
   private mutating func atom(_ opcode: UInt8) throws -> Bool {
     switch opcode {
     case UInt8(ascii: "N"): stack.append(.none)
@@ -134,7 +135,7 @@ struct Unpickler {
     stack.append(try input.string(try input.integer(width)).map(PickleValue.string) ?? .opaque("a string that is not UTF-8"))
   }
 
-  /// Two's complement, little-endian.
+  /// Reads an integer in two's complement, little-endian.
   private mutating func long(_ count: Int) throws -> PickleValue {
     let bytes = try input.bytes(count)
     guard bytes.count <= 8 else { return .opaque("an integer of more than 64 bits") }
@@ -142,7 +143,7 @@ struct Unpickler {
     return .integer(bytes.reversed().reduce(sign ? -1 : 0) { $0 << 8 | Int($1) })
   }
 
-  /// Tuples, lists, dictionaries and sets.
+  /// Handles tuples, lists, dictionaries and sets.
   private mutating func compound(_ opcode: UInt8) throws -> Bool {
     switch opcode {
     case UInt8(ascii: "("): marks.append(stack.count)  // MARK
@@ -181,7 +182,7 @@ struct Unpickler {
     stack.append(target)
   }
 
-  /// The values of a set are passed over; only that there is one is checked.
+  /// Skips the values of a set. Only the presence of a set is checked.
   private mutating func addItems(_: [PickleValue]) throws {
     let target = try pop()
     guard case .opaque = target else { throw input.failure("values are added to \(target.kind) as if it were \(Self.set)") }
@@ -204,7 +205,7 @@ struct Unpickler {
     stack.append(target)
   }
 
-  /// The memo, and what moves values about.
+  /// Handles the memo and the opcodes that move values.
   private mutating func recall(_ opcode: UInt8) throws -> Bool {
     switch opcode {
     case UInt8(ascii: "q"): try remember(try input.integer(1))  // BINPUT

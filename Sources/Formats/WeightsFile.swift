@@ -1,18 +1,18 @@
 import Compute
 
-/// A file of tensors, opened: a checkpoint of `torch.save`, a safetensors file, or an index of several of either. What it holds is
-/// known, and no tensor is read yet.
+/// File of tensors, opened: a checkpoint of `torch.save`, a safetensors file, or an index of several files of either kind.
+/// Its contents are known, but no tensor has been read yet.
 public struct WeightsFile {
-  /// Path as it was given.
+  /// Path as the caller gave it.
   public let path: String
-  /// Dictionaries of the file, the nearest to its root first; one for a safetensors file.
+  /// Dictionaries of the file, nearest to its root first; one for a safetensors file.
   public let dictionaries: [TensorDictionary]
-  /// Metadata of a safetensors file; empty for others.
+  /// Metadata of a safetensors file; empty for other files.
   public let metadata: [String: String]
   private let source: any TensorSource
 
-  /// Opens a file, whatever it is called: its contents tell its kind.
-  /// - Throws: a ``Failure`` that names the file, and what it is instead or what is wrong with it.
+  /// Opens a file. The contents of the file, not its name, determine its kind.
+  /// - Throws: a ``Failure`` that names the file, and either its actual kind or the reason.
   public init(_ path: String) throws {
     let file = try InputFile(path)
     switch try FileKind(of: file) {
@@ -31,12 +31,13 @@ public struct WeightsFile {
     dictionaries = source.dictionaries
   }
 
-  /// Reads tensors of a dictionary, 16-bit floats as float32.
+  /// Reads tensors of a dictionary; 16-bit floats become float32.
   /// - Parameters:
-  ///   - index: of ``dictionaries``.
-  ///   - isWanted: of an entry's name, whether it is read. None of what is wanted may be anything but a tensor, or be there twice.
-  /// - Returns: the tensors by the names of the file.
-  /// - Throws: a ``Failure`` that names the file, the tensor and what is wrong with it.
+  ///   - index: index into ``dictionaries``.
+  ///   - isWanted: predicate on the name of an entry: whether the entry is read. Every wanted entry must be a tensor and must
+  ///     occur only once.
+  /// - Returns: the tensors by their names in the file.
+  /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
   public func read(_ index: Int, where isWanted: (String) -> Bool = { _ in true }) throws -> [String: HostTensor] {
     let dictionary = dictionaries[index]
     if let kind = dictionary.unnamed { throw Failure("\(path): its dictionary has \(kind) as a key, not a name") }
@@ -53,11 +54,11 @@ public struct WeightsFile {
   }
 }
 
-/// An index of files that a large model is spread over, as Hugging Face's libraries write it: JSON with the file of each tensor under
-/// `weight_map`. The files lie beside the index.
+/// Index of the files that a large model is spread over, as Hugging Face's libraries write it: JSON with the file of each
+/// tensor under `weight_map`. The files lie in the same folder as the index.
 struct ShardIndex: TensorSource {
   let dictionaries: [TensorDictionary]
-  /// The file of each entry, and its number there.
+  /// Index of the file of each entry, and index of the entry in that file.
   private let places: [(shard: Int, entry: Int)]
   private let shards: [WeightsFile]
 
@@ -117,6 +118,7 @@ struct ShardIndex: TensorSource {
 }
 
 extension WeightsFile {
-  /// - Parameter entries: numbers of entries of the first dictionary that are tensors.
+  /// Reads tensors of the first dictionary.
+  /// - Parameter entries: indices of entries that are tensors.
   fileprivate func read(entries: [Int]) throws -> [HostTensor] { try source.read(entries, of: 0) }
 }

@@ -1,33 +1,33 @@
 import CZlib
 import Compute
 
-/// A zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored, not compressed, as PyTorch writes them.
+/// Zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored without compression, as PyTorch writes them.
 ///
-/// The whole directory is checked when the archive is opened: no record is there twice; each record when it is read: it is neither
-/// compressed nor encrypted, and ends before the next begins, so that what is read is never more than the file.
+/// Opening the archive checks the whole directory: no record may occur twice. Reading a record checks that it is neither
+/// compressed nor encrypted and ends before the next one begins. So the records never add up to more than the file.
 struct ZipArchive: ~Copyable {
   struct Record {
     let name: String
     let checksum: UInt32
-    /// The bytes of its contents.
+    /// Size of the contents in bytes.
     let byteCount: Int
-    /// Where its local header begins.
+    /// File offset of the local header.
     let headerOffset: Int
-    /// Why it cannot be read; nil where it can.
+    /// Reason why the record cannot be read; nil if it can be read.
     let hindrance: String?
   }
 
   let file: InputFile
-  /// In the order of their places.
+  /// Records, sorted by their offsets.
   let records: [Record]
-  /// Where the directory begins; records end before it.
+  /// File offset of the directory; all records end before it.
   private let directoryOffset: Int
   private let indices: [Name: Int]
 
   private static let maximumRecords = 1 << 20
   private static let localHeaderByteCount = 30
 
-  /// - Throws: a ``Failure`` that names the file, the record and what is wrong.
+  /// - Throws: a ``Failure`` that names the file, the record and the reason.
   init(_ file: consuming InputFile) throws {
     let end = try ZipDirectoryEnd(file)
     let records = try Self.records(file, end)
@@ -55,14 +55,14 @@ struct ZipArchive: ~Copyable {
     }
   }
 
-  /// The contents of a record, checked against its checksum.
-  /// - Throws: a ``Failure`` where there is no such record, or it is damaged.
+  /// Returns the contents of a record, verified by its checksum.
+  /// - Throws: a ``Failure`` if there is no such record or it is damaged.
   func read(_ name: String) throws -> [UInt8] {
     guard let index = indices[Name(name)] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
     let record = records[index]
     let place = "\(file.path): the zip record '\(shortened(name))'"
     if let hindrance = record.hindrance { throw Failure("\(place) \(hindrance)") }
-    // A record ends where the next one begins, or before.
+    // A record ends where the next one begins, or earlier.
     let limit = index + 1 < records.count ? records[index + 1].headerOffset : directoryOffset
     let left = limit - record.headerOffset - Self.localHeaderByteCount
     guard left >= 0 else { throw Failure("\(place) overlaps what follows it") }
@@ -85,10 +85,10 @@ struct ZipArchive: ~Copyable {
     return bytes
   }
 
-  /// The size of a record's contents; nil where there is none.
+  /// Returns the size of a record's contents in bytes; nil if there is no such record.
   func byteCount(of name: String) -> Int? { indices[Name(name)].map { records[$0].byteCount } }
 
-  /// One entry of the directory (APPNOTE 4.3.12).
+  /// Reads one entry of the directory (APPNOTE 4.3.12).
   private static func record(_ fields: inout ByteFields, _ path: String) throws -> Record {
     let damaged = Failure("\(path): the zip directory is damaged")
     guard fields.left >= 46, fields.integer(4) == 0x0201_4B50 else { throw damaged }
@@ -106,7 +106,7 @@ struct ZipArchive: ~Copyable {
     }
     var extra = ByteFields(fields.bytes(extraByteCount))
     fields.skip(commentByteCount)
-    // What does not fit 32 bits stands in the Zip64 field, in this order (APPNOTE 4.5.3).
+    // Values that do not fit into 32 bits are in the Zip64 field, in this order (APPNOTE 4.5.3).
     while extra.left >= 4 {
       let (tag, count) = (extra.integer(2), extra.integer(2))
       guard count <= extra.left else { break }
@@ -120,20 +120,20 @@ struct ZipArchive: ~Copyable {
     let hindrance =
       flags & 1 != 0
       ? "is encrypted" : isStored ? nil : "is compressed, which PyTorch never does: save the file again by torch.save"
-    // Negative where the Zip64 field had the highest bit set.
+    // A value is negative if its highest bit was set in the Zip64 field.
     guard byteCount >= 0, byteCount < 1 << 62, headerOffset >= 0, headerOffset < 1 << 62 else { throw damaged }
     return Record(
       name: name, checksum: checksum, byteCount: byteCount, headerOffset: headerOffset, hindrance: hindrance)
   }
 }
 
-/// What a zip archive's end says of its directory (APPNOTE 4.3.14 to 4.3.16).
+/// Directory of a zip archive, as described by the records at the archive's end (APPNOTE 4.3.14 to 4.3.16).
 private struct ZipDirectoryEnd {
   private(set) var records, byteCount, offset: Int
 
   init(_ file: borrowing InputFile) throws {
     let path = file.path
-    // The last record is 22 bytes and a comment of up to 65535; before it may stand Zip64's locator of 20 bytes.
+    // The last record has 22 bytes and a comment of up to 65535 bytes. Zip64's locator of 20 bytes may stand before it.
     let tailOffset = max(0, file.byteCount - 22 - 65535 - 20)
     let tail = try file.read(file.byteCount - tailOffset, at: tailOffset)
     let places = stride(from: tail.count - 22, through: 0, by: -1)
@@ -168,8 +168,8 @@ private struct ZipDirectoryEnd {
   }
 }
 
-/// Little-endian fields, one after another.
-/// - Precondition: of every call, that so many bytes are left.
+/// Reader of little-endian fields, one after another.
+/// - Precondition: every call needs as many bytes left as it reads.
 struct ByteFields {
   private let all: [UInt8]
   private var position = 0
@@ -186,7 +186,7 @@ struct ByteFields {
     return Array(all[position..<position + count])
   }
 
-  /// An unsigned number of so many bytes; negative where eight bytes have the highest bit set.
+  /// Reads an unsigned number of `count` bytes; negative if eight bytes have the highest bit set.
   mutating func integer(_ count: Int) -> Int {
     defer { position += count }
     return all[position..<position + count].reversed().reduce(0) { $0 << 8 | Int($1) }

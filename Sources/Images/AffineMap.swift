@@ -1,11 +1,11 @@
 import Glibc
 
-/// Where in the source each pixel of a result lies, in fixed point as Pillow's nearest-neighbour `transform` has it:
-/// (x, y) of the source = (a·x + b·y + c, d·x + e·y + f), from pixel centre to pixel centre.
+/// Affine map from the pixels of a result to positions in the source, in fixed point as in Pillow's nearest-neighbor
+/// `transform`: (x, y) of the source = (a·x + b·y + c, d·x + e·y + f), from pixel center to pixel center.
 struct AffineMap {
   static let fractionBits = 16
 
-  /// A place in the source.
+  /// Position in the source.
   struct Place {
     var x, y: Int
   }
@@ -19,16 +19,16 @@ struct AffineMap {
     first = Place(x: fixed(c + a * 0.5 + b * 0.5), y: fixed(f + d * 0.5 + e * 0.5))
   }
 
-  /// x + slopeX·y, y + slopeY·x, about the corner.
+  /// Shears the image: the source of (x, y) is (x + slopeX·y, y + slopeY·x). The corner stays in place.
   init(slope slopeX: Double, _ slopeY: Double) { self.init(a: 1, b: slopeX, c: 0, d: slopeY, e: 1, f: 0) }
 
-  /// What was at the origin comes to (x, y).
+  /// Translates the image: the origin moves to (x, y).
   init(translation x: Int, _ y: Int) { self.init(a: 1, b: 0, c: -Double(x), d: 0, e: 1, f: -Double(y)) }
 
-  /// Anticlockwise, around the centre.
+  /// Rotates the image counterclockwise around its center.
   init(rotation degrees: Double, height: Int, width: Int) {
     let angle = -degrees * .pi / 180
-    // To 15 decimals, so that a quarter turn is exact.
+    // Rounds to 15 decimals, so that a quarter turn is exact.
     func rounded(_ value: Double) -> Double { (value * 1e15).rounded() / 1e15 }
     let (cosine, sine) = (rounded(cos(angle)), rounded(sin(angle)))
     let (x, y) = (Double(width) / 2, Double(height) / 2)
@@ -36,7 +36,7 @@ struct AffineMap {
       a: cosine, b: sine, c: -x * cosine - y * sine + x, d: -sine, e: cosine, f: x * sine - y * cosine + y)
   }
 
-  /// Calls `body` with each row's number, and where its first pixel lies.
+  /// Calls `body` with the index of each row and the source position of its first pixel.
   func forEachRow(height: Int, _ body: (_ row: Int, _ begin: Place) -> Void) {
     for row in 0..<height { body(row, Place(x: first.x + row * downStep.x, y: first.y + row * downStep.y)) }
   }

@@ -1,14 +1,15 @@
 import Compute
 
-/// BMP files of Windows and OS/2 (Microsoft, "Bitmap Storage"), read here: no kept library of Debian reads them that does not bring a
-/// desktop along, and the format is a header before plain or run-length coded rows.
+/// BMP files of Windows and OS/2 (Microsoft, "Bitmap Storage"). They are decoded here, because no maintained library in
+/// Debian reads them without depending on a desktop. The format is only a header followed by plain or run-length coded rows.
 ///
-/// Palettes of 1, 4 and 8 bits, also run-length coded; 16, 24 and 32 bits with any fields of bits; alpha is dropped.
+/// Supported are palettes of 1, 4 and 8 bits, also run-length coded, and 16, 24 and 32 bits with any bit fields. Alpha is
+/// dropped.
 enum BMP {
   private static let magic = Array("BM".utf8)
-  /// Bytes before the header that is read here: the magic, the file's size, and where the pixels begin.
+  /// Number of bytes before the header that is read here: the magic, the file's size and the offset of the pixels.
   private static let fileHeader = 14
-  /// Bytes of the headers of OS/2 and of all versions of Windows.
+  /// Sizes in bytes of the headers of OS/2 and of all versions of Windows.
   private static let (oldHeader, headers) = (12, [12, 40, 52, 56, 64, 108, 124])
 
   private enum Compression: Int {
@@ -19,7 +20,8 @@ enum BMP {
     bytes.starts(with: magic) && number(bytes, fileHeader, 4).map(headers.contains) ?? false
   }
 
-  /// - Throws: a ``Failure`` where the header is damaged or of a kind that is not supported.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if the header is damaged or of a kind that is not supported.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     let layout = try Layout(bytes, name)
     return ImageHeader(format: .bmp, height: layout.height, width: layout.width, orientation: .topLeft)
@@ -46,13 +48,14 @@ enum BMP {
     }
   }
 
-  /// A number of so many bytes, the least significant first; nil beyond the end.
+  /// Reads a little-endian number of `count` bytes; nil beyond the end of the file.
   private static func number(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> Int? {
     guard offset >= 0, offset <= bytes.count - count else { return nil }
     return bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | Int($1) }
   }
 
-  /// The values of a run-length coded image, [height,width], row by row as they are stored. What an early end leaves out is 0.
+  /// Decodes the values of a run-length coded image, [height,width], row by row in stored order. Values after an early end
+  /// are 0.
   private static func runs(_ bytes: [UInt8], _ layout: Layout, _ name: String) throws -> [UInt8] {
     let (width, count, isHalf) = (layout.width, layout.height * layout.width, layout.compression == .rle4)
     var values = [UInt8](repeating: 0, count: count)
@@ -65,7 +68,7 @@ enum BMP {
     while next < count {
       let (length, value) = (Int(try byte()), try byte())
       if length > 0 {
-        // A run ends with its row.
+        // A run is cut off at the end of its row.
         for index in 0..<min(length, width - next % width) {
           values[next + index] = isHalf ? (index.isMultiple(of: 2) ? value >> 4 : value & 15) : value
         }
@@ -86,7 +89,7 @@ enum BMP {
           values[next + index] = isHalf ? (index.isMultiple(of: 2) ? pair >> 4 : pair & 15) : pair
         }
         next += literals
-        // They end at an even place.
+        // Literal values are padded to an even offset.
         if !place.isMultiple(of: 2) { place += 1 }
       }
     }
@@ -101,12 +104,12 @@ enum BMP {
     let compression: Compression
     /// Offset at which the pixels begin.
     let pixels: Int
-    /// Colors of 256 values; black where the file has none. Empty for more than 8 bits.
+    /// Colors of 256 values; black for those that the file lacks. Empty for more than 8 bits.
     let palette: [SIMD3<UInt8>]
-    /// The bits of red, green and blue.
+    /// Bit fields of red, green and blue.
     let fields: [BitField]
 
-    /// Bytes from one row to the next.
+    /// Number of bytes from one row to the next.
     private var stride: Int { (width * bits + 31) / 32 * 4 }
 
     init(_ bytes: [UInt8], _ name: String) throws {
@@ -120,7 +123,7 @@ enum BMP {
       let isOld = size == BMP.oldHeader
       width = try isOld ? read(begin + 4, 2) : read(begin + 4, 4)
       let rows = try isOld ? read(begin + 6, 2) : read(begin + 8, 4)
-      // The height has 32 bits and a sign: it is below zero where the upper row comes first.
+      // The height is a signed 32-bit number. It is negative if the top row comes first.
       isTopDown = !isOld && rows >= 1 << 31
       height = isTopDown ? 1 << 32 - rows : rows
       bits = try isOld ? read(begin + 10, 2) : read(begin + 14, 2)
@@ -140,7 +143,7 @@ enum BMP {
       var end = begin + size
       var fields = BitField.usual(bits)
       if compression == .bitFields {
-        // The masks are in the header from its second version on, else behind it.
+        // The masks are part of the header from its second version on. In the first version they follow it.
         let masks = try (0..<3).map { try read(begin + 40 + 4 * $0, 4) }
         if size == 40 { end += 12 }
         if masks != [0, 0, 0] {
@@ -153,11 +156,12 @@ enum BMP {
       self.fields = fields
       (palette, end) = Self.palette(bytes, at: end, bits: bits, count: isOld ? 0 : try read(begin + 32, 4), isOld: isOld)
       let told = try read(10, 4)
-      // Some programs tell nothing, or where the palette begins.
+      // Some programs write 0 here, or the offset of the palette.
       pixels = told == 0 || (told == begin + size && bits <= 8) ? end : told
     }
 
-    /// - Returns: the colors, and where they end in the file.
+    /// Reads the palette.
+    /// - Returns: the colors, and the offset in the file at which they end.
     private static func palette(
       _ bytes: [UInt8], at begin: Int, bits: Int, count: Int, isOld: Bool
     ) -> ([SIMD3<UInt8>], Int) {
@@ -172,14 +176,15 @@ enum BMP {
       return (colors, begin + stored * entry)
     }
 
-    /// - Throws: a ``Failure`` where the file ends before the last pixel.
+    /// Checks that all rows are there.
+    /// - Throws: a ``Failure`` if the file ends before the last pixel.
     func requireRows(of bytes: [UInt8], _ name: String) throws {
       guard pixels + (height - 1) * stride + (width * bits + 7) / 8 <= bytes.count else {
         throw Failure("\(name): corrupt BMP, it ends within its pixels")
       }
     }
 
-    /// The color of a pixel of a stored row.
+    /// Returns the color of a pixel in a stored row.
     func color(_ bytes: [UInt8], row: Int, column: Int) -> SIMD3<UInt8> {
       let begin = pixels + row * stride
       switch bits {
@@ -197,11 +202,11 @@ enum BMP {
     }
   }
 
-  /// Neighboring bits of a pixel that are one color.
+  /// Adjacent bits of a pixel that hold one color.
   private struct BitField {
     private let shift, most: Int
 
-    /// - Returns: nil for bits that are none, or no neighbors.
+    /// - Returns: nil if the mask has no bits, or bits that are not adjacent.
     init?(mask: Int) {
       guard mask > 0 else { return nil }
       shift = mask.trailingZeroBitCount
@@ -209,12 +214,12 @@ enum BMP {
       if most & (most + 1) != 0 { return nil }
     }
 
-    /// Fields of pixels that have no masks of their own.
+    /// Returns the bit fields of pixels that have no masks of their own.
     static func usual(_ bits: Int) -> [BitField] {
       (bits == 16 ? [0x7C00, 0x3E0, 0x1F] : [0xFF0000, 0xFF00, 0xFF]).compactMap(BitField.init)
     }
 
-    /// The color in eight bits.
+    /// Returns the color in eight bits.
     func byte(_ value: Int) -> UInt8 { UInt8((value >> shift & most) * 255 / most) }
   }
 }

@@ -1,10 +1,10 @@
-/// Luma of ITU-R BT.601 as Pillow rounds it.
+/// Returns the luma of ITU-R BT.601, rounded as in Pillow.
 func luma(_ pixel: SIMD3<UInt8>) -> UInt8 {
   let sum = Int32(pixel.x) * 19595 + Int32(pixel.y) * 38470 + Int32(pixel.z) * 7471
   return UInt8(truncatingIfNeeded: (sum + 0x8000) >> 16)
 }
 
-/// Hue, saturation and value in bytes, with the roundings of Pillow's conversions.
+/// Conversions to and from hue, saturation and value in bytes, rounded as in Pillow.
 enum HSV {
   static func of(_ pixel: SIMD3<UInt8>) -> (hue: UInt8, saturation: UInt8, value: UInt8) {
     let (largest, smallest) = (max(pixel.x, pixel.y, pixel.z), min(pixel.x, pixel.y, pixel.z))
@@ -18,7 +18,7 @@ enum HSV {
       if pixel.x == largest { b - g } else if pixel.y == largest { Float(2.0 + Double(r) - Double(b)) } else {
         Float(4.0 + Double(g) - Double(r))
       }
-    // From −1/6 to 5/6 of a turn.
+    // The hue lies between −1/6 and 5/6 of a turn and is moved to 0 … 1.
     let positive = Double(sixths) / 6 + 1
     let turns = Float(positive >= 1 ? positive - 1 : positive)
     return (UInt8(Double(turns) * 255), UInt8(Double(saturation) * 255), largest)
@@ -30,7 +30,7 @@ enum HSV {
     let sector = Int32(sixths)
     let f = Double(Float(sixths - Double(sector)))
     let s = Double(Float(Double(Float(saturation)) / 255))
-    // To the nearest, halves up.
+    // Rounds to the nearest integer, halves up.
     func scaled(_ share: Double) -> UInt8 {
       let product = Double(value) * share
       let whole = Int32(product)
@@ -48,7 +48,8 @@ enum HSV {
   }
 }
 
-/// The table that stretches a channel to 0 … 255, as Pillow's `autocontrast`; nil where it has one value.
+/// Returns the table that stretches a channel to 0 … 255, as Pillow's `autocontrast` does; nil if the channel has a single
+/// value.
 func stretched(_ histogram: [Int]) -> [UInt8]? {
   guard let low = histogram.firstIndex(where: { $0 > 0 }), let high = histogram.lastIndex(where: { $0 > 0 }), high > low
   else { return nil }
@@ -57,7 +58,7 @@ func stretched(_ histogram: [Int]) -> [UInt8]? {
   return (0..<256).map { UInt8(max(0, min(255, (Double($0) * scale + offset)))) }
 }
 
-/// The table that evens out a channel's histogram, as Pillow's `equalize`; nil where there is nothing to even out.
+/// Returns the table that equalizes a channel's histogram, as Pillow's `equalize` does; nil if there is nothing to equalize.
 func equalized(_ histogram: [Int]) -> [UInt8]? {
   guard histogram.count(where: { $0 > 0 }) > 1, let last = histogram.last(where: { $0 > 0 }) else { return nil }
   let step = (histogram.reduce(0, +) - last) / 255

@@ -1,14 +1,16 @@
-/// The orientation in EXIF data, a TIFF structure (TIFF 6.0, section 2).
+/// Reader of the orientation in EXIF data, a TIFF structure (TIFF 6.0, section 2).
 enum EXIF {
-  /// Bytes that may stand before the structure, and in JPEG files do.
+  /// Identifier that may stand before the structure, and does so in JPEG files.
   static let identifier = Array("Exif\0\0".utf8)
 
   private static let orientationTag = 0x0112
-  /// The bytes of a value, of the types for whole numbers that Pillow takes: SHORT, LONG, SSHORT, SLONG.
+  /// Sizes in bytes of the integer types that Pillow accepts: SHORT, LONG, SSHORT, SLONG.
   private static let widths = [3: 2, 4: 4, 8: 2, 9: 4]
 
-  /// - Parameter bytes: the TIFF structure, also behind ``identifier``.
-  /// - Returns: the value, whatever it is; nil where there is no such tag. Other EXIF data are often damaged, and the image whole.
+  /// Reads the value of the orientation tag.
+  /// - Parameter bytes: the TIFF structure, with or without ``identifier`` before it.
+  /// - Returns: the value, whatever it is; nil if there is no such tag. Damage elsewhere in the EXIF data is not an error: it
+  ///   is common in intact images.
   static func orientation(_ bytes: ArraySlice<UInt8>) -> Int? {
     var bytes = bytes
     while bytes.starts(with: identifier) { bytes = bytes.dropFirst(identifier.count) }
@@ -28,9 +30,10 @@ enum EXIF {
       let offset = directory + 2 + 12 * entry
       guard let tag = number(offset, 2), let type = number(offset + 2, 2), let values = number(offset + 4, 4) else { return nil }
       guard tag == orientationTag else { continue }
-      // A tag that makes no sense is there all the same: it means that the image stays as it is.
+      // A tag with an invalid value is present all the same. It means that the image stays as it is.
       guard values > 0, let width = widths[type] else { return 0 }
-      // The first of several values counts, though there should be one; more than four bytes lie elsewhere.
+      // The first of several values counts, though there should be only one. Values of more than four bytes are stored
+      // elsewhere.
       let isHere = values <= 4 / width
       return (isHere ? offset + 8 : number(offset + 8, 4)).flatMap { number($0, width) } ?? 0
     }
@@ -38,11 +41,12 @@ enum EXIF {
   }
 }
 
-/// The orientation in an XMP packet (ISO 16684-1), XML that editors write.
+/// Reader of the orientation in an XMP packet (ISO 16684-1), XML that editors write.
 enum XMP {
   private static let name = Array("tiff:Orientation".utf8)
 
-  /// - Returns: the first digit that stands in the attribute or element; nil where there is none.
+  /// Reads the orientation.
+  /// - Returns: the first digit in the attribute or element; nil if there is none.
   static func orientation(_ packet: ArraySlice<UInt8>) -> Int? {
     var rest = packet
     while let place = find(name, in: rest) {

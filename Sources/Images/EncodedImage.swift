@@ -1,16 +1,17 @@
 import Compute
 import Formats
 
-/// An image file in memory, its header read and its pixels not yet decoded.
+/// Image file in memory. Its header has been read, but its pixels are not decoded yet.
 ///
-/// JPEG (baseline and progressive; grey, RGB, YCbCr, CMYK, YCCK), PNG (every colour type and depth, interlaced or not), WebP, GIF, BMP
-/// and TIFF are told apart by their first bytes, whatever the file is called. Of several pictures in a file the first counts.
+/// The format is recognized by the first bytes, whatever the file is called: JPEG (baseline and progressive; gray, RGB,
+/// YCbCr, CMYK, YCCK), PNG (every color type and depth, interlaced or not), WebP, GIF, BMP or TIFF. If a file holds several
+/// pictures, the first one counts.
 public struct EncodedImage: Sendable {
-  /// What messages call the image: its path.
+  /// Name of the image in messages: its path.
   public let name: String
-  /// In pixels, as it is looked at: after its EXIF orientation.
+  /// Size in pixels as displayed, after the EXIF orientation is applied.
   public let height, width: Int
-  /// How the stored pixels are turned before they are looked at.
+  /// Orientation that is applied to the stored pixels before the image is displayed.
   public let orientation: Orientation
 
   enum Format {
@@ -20,11 +21,11 @@ public struct EncodedImage: Sendable {
   }
   let format: Format
   let bytes: [UInt8]
-  /// In pixels, as it is stored.
+  /// Size in pixels as stored.
   let storedHeight, storedWidth: Int
 
   /// Reads a file and its header.
-  /// - Throws: a ``Failure`` that names the file and what is wrong: unreadable, of another format, damaged, over a limit.
+  /// - Throws: a ``Failure`` that names the file and the reason: unreadable, of another format, damaged, over a limit.
   public init(contentsOf path: String, limits: ImageLimits = ImageLimits()) throws {
     let file = try InputFile(path)
     guard file.byteCount <= limits.byteCount else {
@@ -33,7 +34,8 @@ public struct EncodedImage: Sendable {
     try self.init(try file.read(), name: path, limits: limits)
   }
 
-  /// - Parameter name: what messages call the image.
+  /// Reads the header of a file in memory.
+  /// - Parameter name: name of the image in messages.
   /// - Throws: a ``Failure`` as for a file.
   public init(_ bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits()) throws {
     guard !bytes.isEmpty else { throw Failure("\(name): empty") }
@@ -63,14 +65,16 @@ public struct EncodedImage: Sendable {
     throw Failure("\(name): not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)\(kind ?? "")")
   }
 
-  /// The whole image, turned as its EXIF orientation says.
+  /// Decodes the whole image and applies its EXIF orientation.
   ///
-  /// The stored colours become RGB as Pillow's `convert("RGB")` makes them: CMYK by its formula, with Adobe's inverted values;
-  /// transparency is dropped, not blended, and colours that a TIFF has multiplied by it are divided again; colour profiles and gamma are
-  /// not applied. Of 16 bits the upper eight are kept, for grey too, where Pillow makes everything from 256 on white.
-  /// - Parameter reduction: what ``reduction(keeping:)`` allows: both sides are divided by it and rounded up, much faster for large
-  ///   photographs. A pixel is the mean of `reduction`² stored ones; in the last stored row and column, of those that there are.
-  /// - Throws: a ``Failure`` that names the image, where its data are damaged, even if something could be decoded.
+  /// The stored colors become RGB as in Pillow's `convert("RGB")`: CMYK is converted by its formula, with Adobe's inverted
+  /// values. Transparency is dropped, not blended. Colors that a TIFF stores multiplied by alpha are divided by it again.
+  /// Color profiles and gamma are not applied. Of 16 bits the upper eight are kept, also for gray, where Pillow makes all
+  /// values from 256 on white.
+  /// - Parameter reduction: divisor of both sides, rounded up, as returned by ``reduction(keeping:)``. Reduced decoding is
+  ///   much faster for large photographs. A pixel is the mean of `reduction`² stored pixels. In the last stored row and
+  ///   column, it is the mean of the pixels that exist.
+  /// - Throws: a ``Failure`` that names the image if its data are damaged, even if a part could be decoded.
   /// - Precondition: `reduction` is 1, or the image is a JPEG and it is 2, 4 or 8.
   public func decoded(reduction: Int = 1) throws -> RGBImage {
     precondition(reduction == 1 || (format.isJPEG && [2, 4, 8].contains(reduction)), "[decoded] reduced by \(reduction)")
@@ -86,17 +90,18 @@ public struct EncodedImage: Sendable {
     return orientation.applied(to: stored)
   }
 
-  /// The largest of 1, 2, 4 and 8 by which both sides of a JPEG can be divided, rounded up, without falling below a size; 1 for others.
+  /// Returns the largest of 1, 2, 4 and 8 by which both sides of a JPEG can be divided, rounded up, without falling below a
+  /// size; 1 for other formats.
   public func reduction(keeping minimum: (height: Int, width: Int)) -> Int {
     guard format.isJPEG else { return 1 }
     return [8, 4, 2].first { (height + $0 - 1) / $0 >= minimum.height && (width + $0 - 1) / $0 >= minimum.width } ?? 1
   }
 }
 
-/// What is known of an image before it is decoded.
+/// Properties of an image that are known before it is decoded.
 struct ImageHeader {
   let format: EncodedImage.Format
-  /// In pixels, as they are stored.
+  /// Size in pixels as stored.
   let height, width: Int
   let orientation: Orientation
 }

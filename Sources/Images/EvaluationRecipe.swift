@@ -1,48 +1,50 @@
 import Compute
 
-/// A recipe by which photographs are prepared for measuring: how large they are before the crop of the center, and how they are
-/// resized. Where it says nothing, the usual holds: 256 pixels for a crop of 224, or in that proportion, and bilinear.
+/// Recipe for the preparation of photographs for evaluation: their size before the center crop, and the interpolation of the
+/// resize. Values that are not set have the usual defaults: 256 pixels for a crop of 224, or that proportion, and bilinear.
 public struct EvaluationRecipe: Hashable, Codable, Sendable {
-  /// Pixels of the shorter side before the crop, torchvision's `resize_size`; nil for the usual proportion or ``cropFraction``.
+  /// Length of the shorter side in pixels before the crop, torchvision's `resize_size`; nil for the usual proportion or
+  /// ``cropFraction``.
   public var resize: Int?
-  /// The crop's side over the shorter side, timm's `crop_pct`; nil where ``resize`` or the usual proportion says it.
+  /// Side of the crop over the shorter side, timm's `crop_pct`; nil if ``resize`` or the usual proportion determines it.
   public var cropFraction: Double?
-  /// Manner of resizing; nil for bilinear.
+  /// Interpolation of the resize; nil for bilinear.
   public var interpolation: Interpolation?
 
-  /// The most that a shorter side may be, in pixels.
+  /// Largest length of a shorter side, in pixels.
   public static let largestResize = 1 << 14
 
-  /// Says nothing, or what is given.
+  /// Creates a recipe with the given values. The others are not set.
   public init(resize: Int? = nil, cropFraction: Double? = nil, interpolation: Interpolation? = nil) {
     (self.resize, self.cropFraction, self.interpolation) = (resize, cropFraction, interpolation)
   }
 
-  /// Whether it says how large images are before the crop.
+  /// Whether it sets the size of images before the crop.
   public var saysSize: Bool { resize != nil || cropFraction != nil }
 
-  /// Whether the numbers make sense by themselves.
+  /// Whether the values are valid by themselves.
   public var isPossible: Bool {
     (resize.map { (1...Self.largestResize).contains($0) } ?? true) && (cropFraction.map { $0 > 0 && $0 <= 1 } ?? true)
       && (resize == nil || cropFraction == nil)
   }
 
-  /// This recipe, with what another says where this one says nothing.
+  /// Returns this recipe, with the values of another recipe where this one has none.
   public func completed(by other: EvaluationRecipe) -> EvaluationRecipe {
     var recipe = saysSize ? self : EvaluationRecipe(resize: other.resize, cropFraction: other.cropFraction)
     recipe.interpolation = interpolation ?? other.interpolation
     return recipe
   }
 
-  /// This recipe for another crop: pixels before the crop change in proportion, rounded.
+  /// Returns this recipe for another crop size: the size before the crop changes in proportion, rounded.
   public func scaled(from crop: Int, to other: Int) -> EvaluationRecipe {
     var recipe = self
     recipe.resize = resize.map { crop == other ? $0 : Int((Double($0) * Double(other) / Double(crop)).rounded()) }
     return recipe
   }
 
-  /// The transform for a crop of so many pixels along a side. Of a fraction the shorter side is rounded down, as timm does it.
-  /// - Throws: a ``Failure`` where the crop is larger than what it is cut from, or that is too large.
+  /// Returns the transform for a crop of `crop` pixels along a side. If a crop fraction is set, the shorter side is rounded
+  /// down, as in timm.
+  /// - Throws: a ``Failure`` if the values are invalid, or if the resized image is smaller than the crop or too large.
   public func transform(crop: Int) throws -> EvaluationTransform {
     guard isPossible else {
       throw Failure("no images are resized to \(resize ?? 0) pixels, or for a crop of \(cropFraction ?? 0) of them")

@@ -3,12 +3,13 @@ import Compute
 
 /// GIF files (CompuServe, "Graphics Interchange Format", version 89a) through giflib: the first frame, on its screen.
 ///
-/// Around a frame that is smaller than the screen lies the transparent color, where there is one, or else the first of the palette, as
-/// Pillow has it; without a palette colors are grey.
+/// The area around a frame that is smaller than the screen has the transparent color if there is one, otherwise the first
+/// color of the palette, as in Pillow. Without a palette, colors are gray.
 enum GIF {
   static let magics = [Array("GIF87a".utf8), Array("GIF89a".utf8)]
 
-  /// - Throws: a ``Failure`` where there is no frame.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if there is no frame.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     try bytes.withUnsafeBufferPointer { buffer in
       let frame = try Reader(buffer, name).firstFrame()
@@ -38,32 +39,32 @@ enum GIF {
     }
   }
 
-  /// A frame's place on the screen, and the meaning of its values.
+  /// Position of a frame on the screen, and the meaning of its values.
   private struct Frame {
     let top, left, height, width: Int
-    /// Size of the screen, made larger where the frame reaches out of it.
+    /// Size of the screen, enlarged if the frame extends beyond it.
     let screenHeight, screenWidth: Int
     let isInterlaced: Bool
-    /// The value whose pixels are transparent.
+    /// Value of transparent pixels; nil if there is none.
     let transparent: UInt8?
     /// Colors of 256 values; black for those that the palette lacks.
     let colors: [SIMD3<UInt8>]
 
-    /// The rows in the order in which they are stored.
+    /// Rows in the order in which they are stored.
     var rows: [Int] {
       guard isInterlaced else { return Array(0..<height) }
       return [(0, 8), (4, 8), (2, 4), (1, 2)].flatMap { Array(stride(from: $0.0, to: height, by: $0.1)) }
     }
   }
 
-  /// Owns one of giflib's readers.
+  /// Owner of a giflib reader.
   private final class Reader {
     private var handle: UnsafeMutablePointer<GifFileType>?
     private let name: String
     private let bytes: UnsafeBufferPointer<UInt8>
     private var place = 0
 
-    /// - Parameter bytes: the file, as long as it is read.
+    /// - Parameter bytes: the file, which must stay valid while it is read.
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String) throws {
       self.bytes = bytes
       self.name = name
@@ -83,7 +84,7 @@ enum GIF {
     }
 
     private func copy(_ count: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
-      // A file may lack the end of its blocks: that is no fault where the pixels are all there.
+      // A file may lack the end of its blocks. That is not an error if all pixels are there.
       if count == 1 && place == bytes.count {
         target.pointee = 0
         return 1
@@ -114,7 +115,7 @@ enum GIF {
         case EXTENSION_RECORD_TYPE:
           var (code, block): (Int32, UnsafeMutablePointer<GifByteType>?) = (0, nil)
           try check(DGifGetExtension(handle, &code, &block))
-          // A byte count of four, flags, a duration of two bytes, the transparent value.
+          // The block holds a byte count of four, flags, a duration of two bytes, and the transparent value.
           if code == GRAPHICS_EXT_FUNC_CODE, let block, block[0] >= 4, block[1] & 1 == 1 { transparent = block[4] }
           while block != nil { try check(DGifGetExtensionNext(handle, &block)) }
         case TERMINATE_RECORD_TYPE: throw Failure("\(name): corrupt GIF, there is no image in it")

@@ -1,12 +1,13 @@
 import Compute
 import Formats
 
-/// Image files that are named one by one or by their folders.
+/// Search for image files that are named one by one or by their folders.
 public enum ImageFiles {
-  /// The files, and the images in and below the folders, in the order in which they are named; those of a folder as in
-  /// ``ImageFolder``. What a file that is named itself holds is seen when it is decoded, whatever it is called.
-  /// - Returns: the files; and those in the folders that are not called as images are.
-  /// - Throws: a ``Failure`` that names what is missing, cannot be read, or is a folder without images.
+  /// Finds the named files, and the images in and below the named folders, in the order of the arguments. Images of a folder
+  /// come in the order of ``ImageFolder``. A file that is named itself is taken whatever it is called; its format is
+  /// determined when it is decoded.
+  /// - Returns: the image files; and the files in the folders that are not named like images.
+  /// - Throws: a ``Failure`` that names a path that is missing, cannot be read, or is a folder without images.
   public static func find(_ paths: [String]) throws -> (images: [String], ignored: [String]) {
     var ignored: [String] = []
     let images = try paths.flatMap { path in

@@ -2,30 +2,31 @@ import Compute
 import Formats
 import Glibc
 
-/// A folder of images with a folder for each class: `PATH/CLASS/…/NAME.jpg`.
+/// Folder of images with one folder for each class: `PATH/CLASS/…/NAME.jpg`.
 ///
-/// Classes are numbered in the order of their names' bytes; images come class by class, folders and then names in that order, as in
-/// torchvision's `ImageFolder`. Folders within a class's belong to it; symbolic links are followed. Unlike there, hidden files and
-/// folders, those that begin with a dot, are left out.
+/// Classes are numbered in the byte order of their names. Images come class by class, sorted by folder and then by name in
+/// the same order, as in torchvision's `ImageFolder`. Folders within a class's folder belong to the class. Symbolic links are
+/// followed. Unlike in torchvision, hidden files and folders, whose names begin with a dot, are left out.
 public struct ImageFolder: Sendable, Hashable {
-  /// An image that was found.
+  /// Image that was found.
   public struct Sample: Sendable, Hashable {
-    /// Its file, beginning with the folder's path.
+    /// Path of the file, beginning with the folder's path.
     public let path: String
-    /// The class's number.
+    /// Number of the class.
     public let label: Int32
   }
 
-  /// Where the classes' folders are.
+  /// Path of the folder that contains the classes' folders.
   public let path: String
-  /// The classes' names in the order of their labels.
+  /// Names of the classes in the order of their labels.
   public let classes: [String]
-  /// The images in the order of their classes, of their folders and of their names.
+  /// Images, sorted by class, then by folder, then by name.
   public let samples: [Sample]
-  /// Files in the classes' folders that are not called as images of a known format are.
+  /// Files in the classes' folders that are not named like images of a known format.
   public let ignored: [String]
 
-  /// What images are called, in any case; which of these formats a file has its first bytes say.
+  /// File name extensions of images, in upper or lower case. The first bytes of a file determine which of these formats it
+  /// has.
   public static let extensions = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
 
   init(path: String, classes: [String], samples: [Sample], ignored: [String]) {
@@ -36,7 +37,8 @@ public struct ImageFolder: Sendable, Hashable {
   }
 
   /// Lists the images, without opening them.
-  /// - Throws: a ``Failure`` that names the folder that is missing, cannot be read, has no classes, or is of a class without images.
+  /// - Throws: a ``Failure`` that names a folder that is missing, cannot be read, has no classes, or belongs to a class
+  ///   without images.
   public init(_ path: String) throws {
     let classes = try Self.folders(path)
     if let lost = Self.sorted(try Folder.entries(path)).first(where: { !Self.isHidden($0) && Self.leadsNowhere("\(path)/\($0)") }) {
@@ -59,9 +61,9 @@ public struct ImageFolder: Sendable, Hashable {
     self.init(path: path, classes: classes, samples: samples, ignored: ignored)
   }
 
-  /// Gives the classes another folder's numbers, which the other may have in another order: names go by bytes, and
-  /// the two may have been written by systems with different Unicode forms.
-  /// - Throws: a ``Failure`` that names a class that only one of them has.
+  /// Numbers the classes as another folder does. The other folder may have them in another order, because names are sorted by
+  /// bytes and the two may have been written by systems with different Unicode forms.
+  /// - Throws: a ``Failure`` that names a class that only one of the folders has.
   func labelled(like known: ImageFolder) throws -> ImageFolder {
     let numbers = places(of: classes, in: known.classes)
     let twins = lookalikes(among: classes + known.classes)
@@ -78,12 +80,12 @@ public struct ImageFolder: Sendable, Hashable {
       }
       return Sample(path: sample.path, label: Int32(number))
     }
-    // Stable: equal labels keep their order.
+    // The sort is stable: equal labels keep their order.
     let sorted = samples.enumerated().sorted { ($0.element.label, $0.offset) < ($1.element.label, $1.offset) }.map(\.element)
     return ImageFolder(path: path, classes: known.classes, samples: sorted, ignored: ignored)
   }
 
-  /// Whether there is an image in a folder or below it.
+  /// Whether a folder, or any folder below it, contains an image.
   static func holdsImages(_ path: String) throws -> Bool {
     var (folders, seen) = ([path], Set<Identity>())
     while let folder = folders.popLast() {
@@ -95,7 +97,7 @@ public struct ImageFolder: Sendable, Hashable {
     return false
   }
 
-  /// The visible folders in one, by name.
+  /// Returns the names of the visible folders in a folder, sorted.
   static func folders(_ path: String) throws -> [String] {
     guard InputFile.exists(path) else { throw Failure("\(path): there is no such folder") }
     guard InputFile.isFolder(path) else { throw Failure("\(path): a file, not a folder with a folder of images for each class") }
@@ -110,12 +112,12 @@ public struct ImageFolder: Sendable, Hashable {
     return extensions.contains(path[path.index(after: dot)...].lowercased())
   }
 
-  /// By bytes, which is by code points as well.
+  /// Sorts names by their bytes, which is also the order of their code points.
   private static func sorted(_ names: [String]) -> [String] {
     names.sorted { Name($0) < Name($1) }
   }
 
-  /// The visible files in a folder and those below, folder by folder. One to which several links lead counts once.
+  /// Lists the visible files in a folder and below it, folder by folder. A folder that several links lead to counts once.
   static func walk(_ path: String, _ files: inout [String]) throws {
     var folders: [(path: String, files: [String])] = []
     var seen: Set<Identity> = []
@@ -131,9 +133,10 @@ public struct ImageFolder: Sendable, Hashable {
     guard !above.contains(identity) else { throw Failure("\(path): a symbolic link to a folder that it is in") }
     guard seen.insert(identity).inserted else { return }
     var files: [String] = []
-    // In the order of the names, so that it is always the same of several links that counts.
+    // The names are sorted, so that it is always the same one of several links that counts.
     for name in sorted(try Folder.entries(path)) where !isHidden(name) {
-      // A name that is no text cannot be looked up: as a file, it is one that cannot be read, which is said when it is wanted.
+      // A name that is not text cannot be looked up. It is listed as a file, and the error is reported when the file is
+      // needed.
       if InputFile.isText(name), try status("\(path)/\(name)").isFolder {
         try collect("\(path)/\(name)", within: above.union([identity]), &seen, &folders)
       } else {
@@ -143,7 +146,7 @@ public struct ImageFolder: Sendable, Hashable {
     folders.append((path, files))
   }
 
-  /// What tells a folder from every other.
+  /// Identity that distinguishes a folder from every other.
   struct Identity: Hashable {
     let device, file: UInt
   }
@@ -156,7 +159,7 @@ public struct ImageFolder: Sendable, Hashable {
 
   private static func status(_ path: String) throws -> (isFolder: Bool, identity: Identity) {
     var status = stat()
-    // A link that leads nowhere is a file that cannot be read: it will be named when it is wanted.
+    // A link that leads nowhere counts as a file that cannot be read. It is reported when it is needed.
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else {
       let reason = InputFile.isText(path) ? String(cString: strerror(errno)) : "its name is not in UTF-8, rename it"
       throw Failure("cannot read \(path): \(reason)")

@@ -1,11 +1,11 @@
 import Compute
 import Formats
 
-/// A part of a data set that a folder may be.
+/// Part of a data set that a folder may hold.
 enum ImageFolderPart: CaseIterable, Hashable {
   case train, validation, test
 
-  /// Usual names of such a folder, in any case; of several the first counts.
+  /// Usual names of such a folder, in upper or lower case. If several are present, the first one counts.
   var names: [String] {
     switch self {
     case .train: ["train", "training"]
@@ -19,20 +19,21 @@ enum ImageFolderPart: CaseIterable, Hashable {
     self = part
   }
 
-  /// The place of a name among ``names``.
+  /// Returns the index of a name in ``names``; their number if it is none of them.
   func rank(_ folder: String) -> Int { names.firstIndex(of: folder.lowercased()) ?? names.count }
 }
 
-/// The layout of a folder of images: folders of the parts of a data set with the classes' folders in them, or the classes' folders.
+/// Layout of a folder of images. It contains either folders for the parts of a data set, with the classes' folders in them,
+/// or the classes' folders themselves.
 struct ImageFolderLayout {
   let path: String
-  /// The name of each part's folder; empty where the classes' folders are in the folder itself.
+  /// Name of each part's folder; empty if the classes' folders are in the folder itself.
   private(set) var parts: [ImageFolderPart: String] = [:]
-  /// Other folders with images, each with the reason why it is not a part, or without one.
+  /// Other folders with images, each with the reason why it is not a part, or with an empty reason.
   private var others: [(name: String, reason: String)] = []
 
-  /// Reads the names in a folder, and in those that are called like parts.
-  /// - Throws: a ``Failure`` that names the folder that is missing or cannot be read, and where parts and classes are mixed up.
+  /// Reads the names in a folder, and in those of its folders that are named like parts.
+  /// - Throws: a ``Failure`` that names a folder that is missing or cannot be read, or that mixes parts and classes.
   init(_ path: String) throws {
     self.path = path
     let names = try ImageFolder.folders(path)
@@ -48,7 +49,7 @@ struct ImageFolderLayout {
       do {
         if try ImageFolder.holdsImages("\(path)/\(name)") { pictures.append(name) }
       } catch let failure as Failure {
-        // A disk has folders of its own, which need not be readable.
+        // A disk has folders of its own, which may be unreadable.
         others.append((name, " (\(failure))"))
       }
     }
@@ -61,7 +62,7 @@ struct ImageFolderLayout {
     for part in ImageFolderPart.allCases { try choose(part, among: trees, called) }
   }
 
-  /// Takes the folder of a part.
+  /// Chooses the folder of a part.
   private mutating func choose(_ part: ImageFolderPart, among trees: [String], _ called: [String]) throws {
     let own = called.filter { ImageFolderPart(calledLike: $0) == part }
       .sorted { (part.rank($0), Name($0)) < (part.rank($1), Name($1)) }
@@ -70,7 +71,8 @@ struct ImageFolderLayout {
       throw Failure("\(path): both \(full[0]) and \(full[1]) are called like the images to train on: rename or move one")
     }
     guard let name = full.first else {
-      // Images to be predicted come in one folder; images to measure on have classes.
+      // Images to predict come in one folder, without classes. Images to measure on must have classes, so this throws if
+      // there are none.
       if part == .validation, let name = flat.first { _ = try ImageFolder("\(path)/\(name)") }
       others += flat.map { ($0, " (no folders of classes in it)") }
       return
@@ -82,9 +84,10 @@ struct ImageFolderLayout {
     others += (full.dropFirst() + flat).map { ($0, "") }
   }
 
-  /// - Throws: a ``Failure`` where folders that are called like parts, with images and no folders in them, are not classes for sure.
+  /// Refuses folders that are named like parts, hold images but no folders, and could be either parts or classes.
+  /// - Throws: a ``Failure`` for such a folder.
   private func checkClasses(_ classes: [String], calledLikeParts called: [String]) throws {
-    // A class may be called train, which is a vehicle too.
+    // A class may be named train, which is also a vehicle.
     guard let part = called.first(where: { $0.lowercased() != "train" || classes.isEmpty }) else { return }
     throw Failure(
       classes.isEmpty
@@ -93,7 +96,7 @@ struct ImageFolderLayout {
           + "move it away, or rename it if it is a class")
   }
 
-  /// Names the folders besides some parts, for a message: `; not used: test`, or nothing.
+  /// Returns the names of all folders except some parts, for a message: `; not used: test`, or an empty text.
   func rest(besides used: [ImageFolderPart]) -> String {
     let unused = parts.filter { !used.contains($0.key) }.map { (name: $0.value, reason: "") } + others
     if unused.isEmpty { return "" }

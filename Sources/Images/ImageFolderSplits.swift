@@ -3,20 +3,21 @@ import Formats
 
 /// Images to train on and images to measure on, of the same classes.
 public struct ImageFolderSplits: Sendable, Hashable {
-  /// The images to train on, and those to measure on, with the same numbers for the classes.
+  /// Images to train on and images to measure on, with the same class numbers.
   public let train, validation: ImageFolder
-  /// Notes for the user: which folders were taken and which were not.
+  /// Notes for the user: the folders that were taken and those that were not.
   public let notes: [String]
 
   private static let stream: UInt32 = 0x1A00_0002
 
-  /// Finds `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, under all their usual names; where no images to measure on are there,
-  /// `PATH/test/CLASS/…` serves. Where only the first is there, or the classes' folders are in `PATH` itself, part of every class is set
-  /// apart.
+  /// Finds `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, under all their usual names. If there are no validation images,
+  /// `PATH/test/CLASS/…` takes their place. If there are only training images, or if the classes' folders are in `PATH`
+  /// itself, a share of every class is set apart for validation.
   /// - Parameters:
-  ///   - share: what part of each class is set apart, at least one image.
-  ///   - seed: decides which; the same images give the same parts.
-  /// - Throws: a ``Failure`` that names the folder that is missing, has no classes or images, or other classes than its counterpart.
+  ///   - share: share of each class that is set apart, at least one image.
+  ///   - seed: random seed that selects these images. With one seed, the same images give the same parts.
+  /// - Throws: a ``Failure`` that names a folder that is missing, has no classes or images, or has other classes than its
+  ///   counterpart.
   /// - Precondition: `share` is above 0 and below 1.
   public init(_ path: String, share: Double = 0.1, seed: UInt64 = 0) throws {
     precondition(share > 0 && share < 1, "[ImageFolderSplits] share \(share)")

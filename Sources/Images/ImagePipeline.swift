@@ -1,23 +1,23 @@
 import Compute
 
-/// What happens to images that cannot be decoded.
+/// Treatment of images that cannot be decoded.
 public enum DamagedImages: String, CaseIterable, Codable, Sendable {
-  /// They are left out of their batch, and named.
+  /// Leaves them out of their batch and names them.
   case skip
-  /// The first one ends the work.
+  /// Ends the work at the first one.
   case fail
 }
 
-/// An image that a pipeline is to load.
+/// Image that a pipeline loads.
 public struct ImageItem: Sendable, Hashable {
-  /// Where its file is; empty for an image in memory.
+  /// Path of the file; empty for an image in memory.
   public let path: String
-  /// Its class's number.
+  /// Number of the class.
   public let label: Int32
-  /// Its number in the data set, on which its random crop depends.
+  /// Number of the image in the data set, on which its random crop depends.
   public let sample: Int
 
-  /// - Parameter path: the file, or empty where the loader knows the image by its number.
+  /// - Parameter path: path of the file; empty if the loader knows the image by its number.
   public init(path: String, label: Int32, sample: Int) {
     self.path = path
     self.label = label
@@ -25,20 +25,21 @@ public struct ImageItem: Sendable, Hashable {
   }
 }
 
-/// Makes the pixels of images, called from several threads.
+/// Loader of the pixels of images. Several threads call it.
 public protocol ImageLoader: Sendable {
-  /// Of one image, all of one size.
+  /// Number of bytes of one image. All images have the same size.
   var imageBytes: Int { get }
-  /// - Parameter pixels: where the image goes, ``imageBytes``.
-  /// - Throws: a ``Failure`` that names the image, where it is damaged.
+  /// Loads an image.
+  /// - Parameter pixels: destination of ``imageBytes`` bytes.
+  /// - Throws: a ``Failure`` that names the image if it is damaged.
   func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws
 }
 
-/// What another loader makes of colour images, in grey.
+/// Loader that converts the color images of another loader to gray.
 public struct GreyLoader: ImageLoader {
   private let colours: any ImageLoader
 
-  /// - Parameter colours: makes [H,W,3].
+  /// - Parameter colours: loader of images [H,W,3].
   public init(_ colours: any ImageLoader) { self.colours = colours }
 
   public var imageBytes: Int { colours.imageBytes / 3 }
@@ -52,16 +53,16 @@ public struct GreyLoader: ImageLoader {
   }
 }
 
-/// Reads, decodes and transforms files.
+/// Loader that reads, decodes and transforms files.
 public struct FileLoader: ImageLoader {
-  /// What makes images of one size out of them.
+  /// Transform that brings all images to one size.
   public let transform: any ImageTransform
-  /// What a file may ask for.
+  /// Limits on the files.
   public let limits: ImageLimits
 
   public var imageBytes: Int { transform.height * transform.width * 3 }
 
-  /// Reads files within limits and transforms them.
+  /// Creates a loader that reads files within limits and transforms them.
   public init(_ transform: any ImageTransform, limits: ImageLimits = ImageLimits()) {
     self.transform = transform
     self.limits = limits
@@ -72,30 +73,30 @@ public struct FileLoader: ImageLoader {
   }
 }
 
-/// Loads batches of images with several threads, ahead of who needs them.
+/// Prefetches batches of images on worker threads.
 ///
-/// Batches and the images in them come in the order that was asked for, with the same values whatever the number of threads. At most
-/// `ahead` batches and one file and decoded image a thread are in memory. Threads begin at once, and end with the last image, at
-/// ``cancel()`` or with the pipeline.
+/// Batches and the images in them come in the requested order, with the same values for any number of threads. At most
+/// `ahead` batches are in memory, and one file and one decoded image for each thread. Threads start at once. They end after
+/// the last image, at ``cancel()``, or when the pipeline is released.
 public final class ImagePipeline: Sendable {
-  /// Images that are ready. Valid only within the call that lends it.
+  /// Batch of loaded images. It is valid only within the call that lends it.
   public struct Batch {
-    /// The images' bytes one after the other: of files uint8 [items.count, H, W, 3].
+    /// Bytes of the images, one image after another; for files uint8 [items.count, H, W, 3].
     public let pixels: UnsafeRawBufferPointer
-    /// What the images are, in order.
+    /// Items of the images, in order.
     public let items: [ImageItem]
-    /// Why images are missing, in order.
+    /// Reasons why images are missing, in order.
     public let failures: [Failure]
   }
 
-  /// What the pipeline has done so far.
+  /// Counters of the pipeline's work so far.
   public struct Counters: Sendable, Hashable {
-    /// Images that were loaded, and that could not be.
+    /// Number of images that were loaded, and number of images that could not be loaded.
     public var images = 0
     public var failures = 0
-    /// Seconds that ``next(_:)`` waited for images: while this grows, loading is what limits the whole.
+    /// Seconds that ``next(_:)`` waited for images. If this grows, loading is the bottleneck.
     public var waited = 0.0
-    /// Seconds that threads spent loading, all together.
+    /// Seconds that all threads together spent loading.
     public var loading = 0.0
   }
 
@@ -103,10 +104,10 @@ public final class ImagePipeline: Sendable {
   private let threads: [WorkerThread]
   private let damaged: DamagedImages
 
-  /// Loads files.
+  /// Creates a pipeline that loads files.
   /// - Parameters:
-  ///   - transform: what makes images of one size out of them.
-  ///   - limits: what a file may ask for.
+  ///   - transform: transform that brings all images to one size.
+  ///   - limits: limits on the files.
   public convenience init(
     batches: [[ImageItem]], transform: any ImageTransform, damaged: DamagedImages = .fail, threads: Int? = nil, ahead: Int = 3,
     limits: ImageLimits = ImageLimits()
@@ -115,12 +116,13 @@ public final class ImagePipeline: Sendable {
       batches: batches, loader: FileLoader(transform, limits: limits), damaged: damaged, threads: threads, ahead: ahead)
   }
 
+  /// Creates a pipeline with any loader.
   /// - Parameters:
-  ///   - batches: the items of each, in order.
-  ///   - loader: what makes their pixels.
-  ///   - threads: nil for one on every processor.
-  ///   - ahead: batches in memory, the one in use included.
-  /// - Throws: ``Failure`` where the system has no threads to give, or not the memory.
+  ///   - batches: items of each batch, in order.
+  ///   - loader: loader of the pixels.
+  ///   - threads: number of worker threads; nil for one on every processor.
+  ///   - ahead: number of batches in memory, including the one in use.
+  /// - Throws: a ``Failure`` if the system cannot start a thread or lacks the memory.
   /// - Precondition: no batch is empty, and the numbers are positive.
   public init(
     batches: [[ImageItem]], loader: any ImageLoader, damaged: DamagedImages = .fail, threads: Int? = nil, ahead: Int = 3
@@ -140,13 +142,13 @@ public final class ImagePipeline: Sendable {
     for thread in threads { thread.join() }
   }
 
-  /// What the pipeline has done so far; from any thread, at any time.
+  /// Counters of the work so far. They can be read from any thread at any time.
   public var counters: Counters { work.counters }
 
-  /// Waits for the next batch and lends it to `body`. Its memory is used again afterwards. To be called from one thread at a time.
-  /// - Returns: what `body` returns; nil after the last batch, and once the pipeline was cancelled.
-  /// - Throws: with ``DamagedImages/fail`` the ``Failure`` of the first image in order that could not be loaded, after which the
-  ///   pipeline is cancelled; and what `body` throws.
+  /// Waits for the next batch and lends it to `body`. Its memory is reused afterwards. Call this from one thread at a time.
+  /// - Returns: the result of `body`; nil after the last batch, or once the pipeline was canceled.
+  /// - Throws: with ``DamagedImages/fail``, the ``Failure`` of the first image in order that could not be loaded, after which
+  ///   the pipeline is canceled; also any error of `body`.
   public func next<Result>(_ body: (Batch) throws -> Result) throws -> Result? {
     guard let (pixels, loaded) = work.nextBatch() else { return nil }
     defer { work.release() }
@@ -172,6 +174,7 @@ public final class ImagePipeline: Sendable {
     return try body(Batch(pixels: ready, items: items, failures: failures))
   }
 
-  /// Ends the work: threads finish the image at hand, and ``next(_:)`` returns nil, also to who waits in it. From any thread.
+  /// Ends the work. Threads finish their current image, and ``next(_:)`` returns nil, even to a caller that already waits in
+  /// it. This can be called from any thread.
   public func cancel() { work.cancel() }
 }

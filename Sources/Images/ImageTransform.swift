@@ -1,36 +1,37 @@
-/// Makes an image of a fixed size out of a file's.
+/// Transform that makes an image of a fixed size from an image file.
 public protocol ImageTransform: Sendable {
-  /// Of the result, in pixels.
+  /// Size of the result in pixels.
   var height: Int { get }
   var width: Int { get }
 
   /// Decodes an image and transforms it.
   /// - Parameters:
-  ///   - sample: the image's number in its data set: with it, chance is a function of what is transformed alone.
-  ///   - pixels: where the result goes, [height, width, 3].
-  /// - Throws: a ``Failure`` that names the image, where it is damaged.
+  ///   - sample: number of the image in its data set. Random choices are a function of it, and so do not depend on other
+  ///     images.
+  ///   - pixels: destination [height, width, 3].
+  /// - Throws: a ``Failure`` that names the image if it is damaged.
   func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws
 }
 
 extension ImageTransform {
-  /// The result as an image of its own.
+  /// Returns the result as a new image.
   public func apply(_ image: EncodedImage, sample: Int = 0) throws -> RGBImage {
     try RGBImage(height: height, width: width) { try apply(image, sample: sample, into: $0) }
   }
 }
 
-/// What images are measured by: the shorter side is resized, and a square cut from the centre, as torchvision's `Resize` and
+/// Transform for evaluation: resizes the shorter side and cuts a square from the center, as torchvision's `Resize` and
 /// `CenterCrop` do on Pillow images.
 public struct EvaluationTransform: ImageTransform, Hashable {
-  /// Pixels of the shorter side before the crop, and of the crop's sides.
+  /// Length of the shorter side before the crop, and side of the crop, in pixels.
   public let resize, crop: Int
-  /// Manner of resizing.
+  /// Interpolation of the resize.
   public let interpolation: Interpolation
 
   public var height: Int { crop }
   public var width: Int { crop }
 
-  /// - Precondition: the crop is positive and no larger than what it is cut from.
+  /// - Precondition: the crop is positive and no larger than the resized shorter side.
   public init(resize: Int = 256, crop: Int = 224, interpolation: Interpolation = .bilinear) {
     precondition(crop > 0 && crop <= resize, "[EvaluationTransform] \(crop) of \(resize)")
     self.resize = resize
@@ -38,7 +39,7 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     self.interpolation = interpolation
   }
 
-  /// The proportion of He et al. 2015: 256 for crops of 224.
+  /// Returns the transform with the proportion of He et al. 2015: 256 for crops of 224.
   public static func usual(crop: Int, interpolation: Interpolation = .bilinear) -> EvaluationTransform {
     EvaluationTransform(resize: Int((Double(crop) * 256 / 224).rounded()), crop: crop, interpolation: interpolation)
   }
@@ -47,18 +48,20 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     apply(try image.decoded(), into: pixels)
   }
 
-  /// The same of an image that is decoded already.
+  /// Transforms an image that is already decoded.
   public func applied(to image: RGBImage) -> RGBImage {
     RGBImage(height: crop, width: crop) { apply(image, into: $0) }
   }
 
-  /// The size of an image whose shorter side has become `shorter`, the other in proportion, rounded down as torchvision does.
+  /// Returns the size of an image whose shorter side becomes `shorter`. The other side keeps the proportion, rounded down as
+  /// in torchvision.
   public static func resizedSize(of image: RGBImage, shorter: Int) -> (height: Int, width: Int) {
     let long = Int(Double(shorter * max(image.height, image.width)) / Double(min(image.height, image.width)))
     return image.height <= image.width ? (shorter, long) : (long, shorter)
   }
 
-  /// - Parameter pixels: [crop, crop, 3].
+  /// Transforms a decoded image.
+  /// - Parameter pixels: destination [crop, crop, 3].
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
     let (height, width) = Self.resizedSize(of: image, shorter: resize)
     let window = PixelArea(
@@ -67,11 +70,11 @@ public struct EvaluationTransform: ImageTransform, Hashable {
     image.resize(image.area, nil, result, into: pixels)
   }
 
-  /// Half of what a crop leaves, as torchvision rounds it.
+  /// Returns half of the pixels that a crop leaves over, rounded as in torchvision.
   static func centre(_ rest: Int) -> Int { Int((Double(rest) / 2).rounded(.toNearestOrEven)) }
 }
 
 extension RGBImage {
-  /// All of it.
+  /// Area of the whole image.
   var area: PixelArea { PixelArea(top: 0, left: 0, height: height, width: width) }
 }

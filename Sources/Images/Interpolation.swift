@@ -1,11 +1,11 @@
-/// Ways to find the values between pixels when an image is resized, by the names that Pillow and torchvision use.
+/// Methods of interpolation between pixels when an image is resized, with the names that Pillow and torchvision use.
 public enum Interpolation: String, CaseIterable, Codable, Sendable {
-  /// The triangle filter.
+  /// Triangle filter.
   case bilinear
   /// Cubic convolution (Keys 1981) with a = −½.
   case bicubic
 
-  /// Reach of the filter from its center, in pixels.
+  /// Radius of the filter in pixels.
   var support: Double {
     switch self {
     case .bilinear: 1
@@ -13,7 +13,8 @@ public enum Interpolation: String, CaseIterable, Codable, Sendable {
     }
   }
 
-  /// The filter's value at a distance from its center; the terms are in Pillow's order, so that results are equal to the last bit.
+  /// Returns the filter's value at a distance from its center. The terms are in Pillow's order, so that results are equal to
+  /// the last bit.
   func weight(at distance: Double) -> Double {
     let x = abs(distance)
     switch self {

@@ -1,17 +1,19 @@
 import CTurboJPEG
 import Compute
 
-/// JPEG files (ITU-T T.81) through libjpeg-turbo, with its exact inverse transform and smooth chroma upsampling, as Pillow uses it.
+/// JPEG files (ITU-T T.81) through libjpeg-turbo, with its accurate inverse DCT and smooth chroma upsampling, as Pillow uses
+/// it.
 enum JPEG {
-  /// Start of image, and the first byte of the next marker.
+  /// Start-of-image marker, and the first byte of the next marker.
   static let magic: [UInt8] = [0xFF, 0xD8, 0xFF]
 
-  /// - Throws: a ``Failure`` where the header is damaged or of a kind that libjpeg-turbo does not decode.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if the header is damaged or of a kind that libjpeg-turbo does not decode.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     let decoder = try Decoder(name)
     var (width, height, subsampling, colours) = (0 as Int32, 0 as Int32, 0 as Int32, 0 as Int32)
     let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colours)
-    // An uncommon subsampling is an error of this call alone, by which time the size is known.
+    // This call alone fails for an uncommon subsampling, and by then the size is known.
     guard status == 0 || (width > 0 && height > 0) else { throw decoder.failure }
     guard width > 0, height > 0 else { throw Failure("\(name): corrupt JPEG, there is no image in it") }
     let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
@@ -19,7 +21,8 @@ enum JPEG {
       format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes))
   }
 
-  /// - Parameter reduction: 1, 2, 4 or 8: both sides are divided by this and rounded up.
+  /// Decodes the pixels.
+  /// - Parameter reduction: 1, 2, 4 or 8; both sides are divided by it and rounded up.
   static func decode(_ image: EncodedImage, reduction: Int) throws -> RGBImage {
     let decoder = try Decoder(image.name)
     let height = (image.storedHeight + reduction - 1) / reduction
@@ -30,7 +33,8 @@ enum JPEG {
           decoder.handle, image.bytes, UInt(image.bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
           flags) == 0
       }
-      // It ends at the first warning; of those after a harmless one it says nothing, so that the file's end has to tell.
+      // The decoder stops at the first warning. After a harmless one it reports no others, so the end of the file is checked
+      // too.
       if isDone(TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING) { return }
       guard decoder.isHarmless else { throw decoder.failure }
       guard isDone(TJFLAG_LIMITSCANS) || decoder.isHarmless else { throw decoder.failure }
@@ -46,19 +50,20 @@ enum JPEG {
     return RGBImage(height: height, width: width) { convert(inks, into: $0) }
   }
 
-  /// Inverted CMYK as Adobe stores it, [·,4], to RGB [·,3]: of the light that black lets through, each ink takes its share.
+  /// Converts inverted CMYK as Adobe stores it, [·,4], to RGB [·,3]. Each ink takes its share of the light that black lets
+  /// through.
   private static func convert(_ inks: [UInt8], into pixels: UnsafeMutableBufferPointer<UInt8>) {
     for pixel in 0..<inks.count / 4 {
       let light = Int(inks[4 * pixel + 3])
       for channel in 0..<3 {
         let product = (255 - Int(inks[4 * pixel + channel])) * light + 128
-        // The product over 255, rounded to nearest.
+        // Divides the product by 255, rounded to nearest.
         pixels[3 * pixel + channel] = UInt8(light - (product + product >> 8) >> 8)
       }
     }
   }
 
-  /// Whether an end of image follows the beginning of its data.
+  /// Whether an end-of-image marker follows the beginning of the image's data.
   private static func isWhole(_ bytes: [UInt8]) -> Bool {
     var scan = 2
     segments(bytes) { _, content in
@@ -68,7 +73,7 @@ enum JPEG {
     return bytes.indices.dropLast().last { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xD9 }.map { $0 >= scan } ?? false
   }
 
-  /// Orientation by the first EXIF segment before the image's data, or else by the last one of XMP.
+  /// Returns the orientation in the first EXIF segment before the image's data, or else in the last XMP segment.
   private static func orientation(_ bytes: [UInt8]) -> Orientation {
     let packet = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
     var (exif, xmp): (ArraySlice<UInt8>?, ArraySlice<UInt8>?)
@@ -81,7 +86,7 @@ enum JPEG {
     return Orientation(exif: exif, xmp: xmp)
   }
 
-  /// Goes through the segments before the image's data, as far as `isNext` says.
+  /// Calls `isNext` with each segment before the image's data, until it returns false.
   private static func segments(_ bytes: [UInt8], _ isNext: (_ marker: UInt8, _ content: ArraySlice<UInt8>) -> Bool) {
     var offset = 2
     while offset + 4 <= bytes.count, bytes[offset] == 0xFF {
@@ -98,13 +103,13 @@ enum JPEG {
     }
   }
 
-  /// What libjpeg-turbo warns of in files that cameras and editors wrote like that, whose pixels are all there; the words are those of its
-  /// jerror.h.
+  /// Warnings of libjpeg-turbo about files that cameras and editors write in this way, and whose pixels are all there. The
+  /// words are those of its jerror.h.
   private static let harmlessWarnings = [
     "extraneous bytes before marker", "Invalid SOS parameters for sequential JPEG", "unknown JFIF revision number",
   ]
 
-  /// Owns one of libjpeg-turbo's decompressors.
+  /// Owner of a libjpeg-turbo decompressor.
   private struct Decoder: ~Copyable {
     let handle: tjhandle
     private let name: String
@@ -119,10 +124,10 @@ enum JPEG {
 
     private var message: String { String(cString: tjGetErrorStr2(handle)) }
 
-    /// What the last call complained about.
+    /// Error of the last call.
     var failure: Failure { Failure("\(name): corrupt JPEG, \(message)") }
 
-    /// Whether the last call complained about nothing that matters.
+    /// Whether the last call gave only a harmless warning.
     var isHarmless: Bool {
       tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) && harmlessWarnings.contains { message.contains($0) }
     }

@@ -1,17 +1,18 @@
 import Compute
 
-/// The images of a folder that a network is measured on.
+/// Images of a folder on which a network is measured.
 public struct MeasuredFolder: Sendable, Hashable {
-  /// The folder that holds them, with its classes.
+  /// Folder that holds the images, with its classes.
   public let folder: ImageFolder
-  /// Description of them for the user: `all 30 images of flowers/val`.
+  /// Description of the images for the user: `all 30 images of flowers/val`.
   public let description: String
-  /// Whether a run that was trained on the same path may have been trained on some of them.
+  /// Whether a run that was trained on the same path may have been trained on some of these images.
   public let mayHaveBeenTrainedOn: Bool
 
-  /// Takes all images of a folder of classes' folders; of one with the parts of a data set in it, the validation part, or else the test
-  /// part. Of one with images to train on alone, the part of every class that ``ImageFolderSplits`` sets apart.
-  /// - Throws: a ``Failure`` that names the folder that is missing, or has no classes or images.
+  /// Takes all images of a folder that contains the classes' folders. From a folder with the parts of a data set, takes the
+  /// validation part, or else the test part. From a folder with training images alone, takes the share of every class that
+  /// ``ImageFolderSplits`` sets apart.
+  /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images.
   public init(_ path: String) throws {
     let layout = try ImageFolderLayout(path)
     let part = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A lock, and a condition to wait for while holding it.
-final class Monitor: @unchecked Sendable {  // POSIX's objects are made to be shared, and keep their addresses here.
+/// Lock, with a condition to wait for while holding it.
+final class Monitor: @unchecked Sendable {  // POSIX's objects may be shared by threads, and keep their addresses here.
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
@@ -24,7 +24,7 @@ final class Monitor: @unchecked Sendable {  // POSIX's objects are made to be sh
     return try body()
   }
 
-  /// Gives the lock away until another thread has called ``wakeAll()``; to be called within ``locked(_:)``.
+  /// Releases the lock until another thread has called ``wakeAll()``. Call it within ``locked(_:)``.
   func wait() { pthread_cond_wait(condition, mutex) }
 
   func wakeAll() { pthread_cond_broadcast(condition) }

@@ -1,12 +1,13 @@
-/// How a camera was held: EXIF's tag 0x0112, by where the first stored row and column belong.
+/// Orientation of the camera, EXIF's tag 0x0112. The cases name the displayed sides of the first stored row and the first
+/// stored column.
 public enum Orientation: Int, CaseIterable, Sendable {
   case topLeft = 1
   case topRight, bottomRight, bottomLeft, leftTop, rightTop, rightBottom, leftBottom
 
-  /// Reads what a file says, as Pillow's `exif_transpose` does: XMP counts where EXIF data have no such tag.
+  /// Reads the orientation of a file, as Pillow's `exif_transpose` does: XMP counts if the EXIF data have no such tag.
   /// - Parameters:
-  ///   - exif: the EXIF data; nil where there are none.
-  ///   - xmp: the XMP packet; nil where there is none.
+  ///   - exif: the EXIF data; nil if there are none.
+  ///   - xmp: the XMP packet; nil if there is none.
   init(exif: ArraySlice<UInt8>?, xmp: ArraySlice<UInt8>?) {
     self = Orientation(rawValue: exif.flatMap(EXIF.orientation) ?? xmp.flatMap(XMP.orientation) ?? 1) ?? .topLeft
   }
@@ -14,17 +15,17 @@ public enum Orientation: Int, CaseIterable, Sendable {
   /// Whether rows become columns.
   public var isTransposed: Bool { rawValue >= 5 }
 
-  /// Whether the last stored row, or the last stored column where these become rows, is the first that is seen.
+  /// Whether the first displayed row is the last stored row, or the last stored column if columns become rows.
   public var mirrorsRows: Bool { [.bottomRight, .bottomLeft, .rightBottom, .leftBottom].contains(self) }
 
-  /// Whether the last stored column, or the last stored row where these become columns, is the first that is seen.
+  /// Whether the first displayed column is the last stored column, or the last stored row if rows become columns.
   public var mirrorsColumns: Bool { [.topRight, .bottomRight, .rightTop, .rightBottom].contains(self) }
 
-  /// The image as it is to be looked at.
+  /// Returns the image as it is displayed.
   public func applied(to image: RGBImage) -> RGBImage {
     if self == .topLeft { return image }
     let (height, width) = (image.height, image.width)
-    // Where the pixel of stored row h and column w goes: first + h·down + w·right, in pixels.
+    // The pixel of stored row h and column w goes to position first + h·down + w·right, in pixels.
     let (rows, columns) = isTransposed ? (width, height) : (height, width)
     let (first, down, right) =
       switch self {

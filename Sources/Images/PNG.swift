@@ -7,13 +7,14 @@ import PNGCodec
 enum PNG {
   static let magic: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
-  /// - Throws: a ``Failure`` where the chunks do not make sense.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if the chunks are invalid.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     func number(_ offset: Int) -> Int { bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) } }
     var offset = magic.count
     var size: (height: Int, width: Int)?
     var (exif, profile, xmp): (ArraySlice<UInt8>?, ArraySlice<UInt8>?, ArraySlice<UInt8>?)
-    // Length, type, data, checksum.
+    // A chunk consists of length, type, data and checksum.
     while offset + 12 <= bytes.count {
       let length = number(offset)
       guard length <= bytes.count - offset - 12 else { break }
@@ -48,7 +49,8 @@ enum PNG {
     }
   }
 
-  /// - Throws: a ``Failure`` where there is not enough memory, or the image is too large for the format.
+  /// Encodes an image as a PNG.
+  /// - Throws: a ``Failure`` if there is not enough memory, or if the image is too large for the format.
   static func encode(_ image: RGBImage) throws -> [UInt8] {
     var (message, bytes, count) = (CMessage(Int(PNG_CODEC_MESSAGE)), UnsafeMutablePointer<UInt8>?.none, 0)
     let status = png_codec_encode(image.pixels, UInt32(image.width), UInt32(image.height), &bytes, &count, &message.characters)
@@ -60,6 +62,6 @@ enum PNG {
 
 extension RGBImage {
   /// Writes the image as a PNG of 8-bit RGB, atomically.
-  /// - Throws: a ``Failure`` where the file cannot be written.
+  /// - Throws: a ``Failure`` if the file cannot be written.
   public func writePNG(to path: String) throws { try AtomicFile.write(try PNG.encode(self), to: path) }
 }

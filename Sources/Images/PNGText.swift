@@ -1,20 +1,21 @@
 import CZlib
 
-/// A chunk of text in a PNG file (PNG specification, section 11.3.3) that may say how the camera was held.
+/// Text chunk of a PNG file (PNG specification, section 11.3.3) that may hold the orientation of the camera.
 struct PNGText {
-  /// The keyword under which ImageMagick and others keep EXIF data, in hexadecimal.
+  /// Keyword under which ImageMagick and other programs store EXIF data, in hexadecimal.
   static let exifProfile = "Raw profile type exif"
-  /// The keyword of an XMP packet.
+  /// Keyword of an XMP packet.
   static let xmpPacket = "XML:com.adobe.xmp"
 
-  /// The most that a compressed text may inflate to, in bytes, as Pillow has it: a few kilobytes can become gigabytes.
+  /// Maximum size of an inflated text in bytes, as in Pillow: a few kilobytes can become gigabytes.
   private static let mostBytes = 1 << 20
 
   let keyword: String
-  /// Inflated.
+  /// Text, inflated if it was compressed.
   let text: ArraySlice<UInt8>
 
-  /// - Returns: nil for a chunk of another type or with another keyword, and for what is damaged: the image is whole without it.
+  /// - Returns: nil for a chunk of another type or with another keyword, and for a damaged chunk, as the image is intact
+  ///   without it.
   init?(_ type: String, _ content: ArraySlice<UInt8>) {
     guard ["tEXt", "zTXt", "iTXt"].contains(type), let end = content.firstIndex(of: 0) else { return nil }
     keyword = String(decoding: content[..<end], as: UTF8.self)
@@ -25,10 +26,10 @@ struct PNGText {
       guard let flag = rest.popFirst() else { return nil }
       isCompressed = flag != 0
     }
-    // The method of compression: there is one.
+    // Skips the compression method, of which there is only one.
     if type != "tEXt", rest.popFirst() != 0, isCompressed { return nil }
     if type == "iTXt" {
-      // The language and the translated keyword.
+      // Skips the language and the translated keyword.
       let parts = rest.split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { return nil }
       rest = parts[2]
@@ -41,7 +42,8 @@ struct PNGText {
     text = inflated[...]
   }
 
-  /// The bytes of a profile: lines of an empty one, its name, its length, then hexadecimal digits.
+  /// Bytes of a profile. Its text is an empty line, a line with its name, a line with its length, and then hexadecimal
+  /// digits.
   var profile: ArraySlice<UInt8>? {
     let lines = text.split(separator: UInt8(ascii: "\n"), maxSplits: 3, omittingEmptySubsequences: false)
     guard lines.count == 4 else { return nil }

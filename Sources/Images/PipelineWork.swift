@@ -1,17 +1,18 @@
 import Compute
 
-/// What the threads of a pipeline share: who loads what, and into which memory.
+/// State that the threads of a pipeline share: the images to load and the memory for them.
 ///
-/// Images are handed out in order. The memory of a batch is one of `ahead` slots in turn, free again once the batch was used.
-/// Sendable, as what changes is touched within the monitor only; but for pixels, which each loader has to itself.
+/// Images are handed out in order. Each batch uses one of `ahead` memory slots in turn. A slot is free again once its batch
+/// was used. The class is Sendable, because its mutable state is touched within the monitor only. The exception is pixels,
+/// which each loading thread has to itself.
 final class PipelineWork: @unchecked Sendable {
   struct Loaded {
     var items: [ImageItem]
-    /// One for each item: nil where it was loaded.
+    /// Failure of each item; nil if it was loaded.
     var failures: [Failure?]
   }
 
-  /// Bytes of one image.
+  /// Number of bytes of one image.
   let imageBytes: Int
 
   private let batches: [[ImageItem]]
@@ -19,17 +20,17 @@ final class PipelineWork: @unchecked Sendable {
   private let slots: [UnsafeMutableBufferPointer<UInt8>]
   private let monitor = Monitor()
 
-  /// The image that is handed out next.
+  /// Next image to hand out.
   private var next = (batch: 0, index: 0)
-  /// Batches that were used.
+  /// Number of batches that were used.
   private var used = 0
-  /// Of the batch in each slot: what came out, and how many images are still to come.
+  /// Results of the batch in each slot, and number of its images that are still to come.
   private var loaded: [Loaded]
   private var missing: [Int]
   private var isCancelled = false
   private var counted = ImagePipeline.Counters()
 
-  /// - Throws: ``Failure`` where the machine has not the memory for so many images.
+  /// - Throws: a ``Failure`` if the machine lacks the memory for so many images.
   init(batches: [[ImageItem]], loader: any ImageLoader, ahead: Int) throws {
     self.batches = batches
     self.loader = loader
@@ -60,7 +61,7 @@ final class PipelineWork: @unchecked Sendable {
     }
   }
 
-  // MARK: Who loads
+  // MARK: Producers
 
   /// Loads images until there are no more.
   func run() {
@@ -81,7 +82,7 @@ final class PipelineWork: @unchecked Sendable {
     }
   }
 
-  /// The next image whose batch has memory; waits for it.
+  /// Waits until the batch of the next image has memory, and returns that image; nil if there are no more.
   private func claim() -> (batch: Int, index: Int)? {
     monitor.locked {
       while !isCancelled && next.batch < batches.count && next.batch >= used + slots.count { monitor.wait() }
@@ -98,10 +99,10 @@ final class PipelineWork: @unchecked Sendable {
     } catch { return error as? Failure ?? Failure("\(item.path): \(error)") }
   }
 
-  // MARK: Who uses
+  // MARK: Consumer
 
-  /// Waits for the batch after those that were used.
-  /// - Returns: nil where there is none, or none will come.
+  /// Waits for the next batch that was not used yet.
+  /// - Returns: nil if there is none, or if none will come.
   func nextBatch() -> (UnsafeMutableRawBufferPointer, Loaded)? {
     let start = ContinuousClock.now
     return monitor.locked {
@@ -113,7 +114,7 @@ final class PipelineWork: @unchecked Sendable {
     }
   }
 
-  /// Says that the batch was used, so that its memory serves another.
+  /// Marks the batch as used, so that its memory serves another one.
   func release() {
     monitor.locked {
       used += 1

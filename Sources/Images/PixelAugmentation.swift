@@ -1,13 +1,13 @@
 import Compute
 
-/// Random changes of brightness, contrast, saturation and hue, in random order, as torchvision's `ColorJitter`.
+/// Random changes of brightness, contrast, saturation and hue, in random order, as in torchvision's `ColorJitter`.
 public struct ColorJitter: Hashable, Codable, Sendable {
-  /// Factors are uniform on max(0, 1 − value) … 1 + value; 0 for none.
+  /// Strengths of the changes. Each factor is uniform on max(0, 1 − value) … 1 + value; 0 for no change.
   public var brightness, contrast, saturation: Double
-  /// In turns, uniform on −hue … hue; 0 … 0.5.
+  /// Strength of the hue shift, 0 … 0.5. The shift in turns is uniform on −hue … hue.
   public var hue: Double
 
-  /// The largest changes: at least 0, and of the hue at most half a turn.
+  /// Creates a jitter from its largest changes. They are at least 0, and that of the hue is at most half a turn.
   public init(brightness: Double = 0, contrast: Double = 0, saturation: Double = 0, hue: Double = 0) {
     self.brightness = brightness
     self.contrast = contrast
@@ -17,7 +17,7 @@ public struct ColorJitter: Hashable, Codable, Sendable {
 
   func draw(_ random: inout Philox) -> [PixelOperation] {
     func factor(_ strength: Double) -> Double { random.uniform(max(0, 1 - strength), 1 + strength) }
-    // All are drawn, so that one strength does not change another's draws.
+    // All changes are drawn, so that one strength does not affect the draws of another.
     var operations: [(operation: PixelOperation, strength: Double)] = [
       (.brightness(factor(brightness)), brightness), (.contrast(factor(contrast)), contrast),
       (.saturation(factor(saturation)), saturation), (.hue(random.uniform(-hue, hue)), hue),
@@ -27,13 +27,14 @@ public struct ColorJitter: Hashable, Codable, Sendable {
   }
 }
 
-/// One change of fourteen, of one strength of 31: TrivialAugment with its wide space (Müller & Hutter 2021), as
-/// `TrivialAugmentWide` of torchvision's transforms.v2.
+/// TrivialAugment with its wide space (Müller & Hutter 2021), as in `TrivialAugmentWide` of torchvision's transforms.v2: one
+/// of fourteen operations, with one of 31 strengths.
 public enum TrivialAugment {
-  /// Strengths of each change.
+  /// Number of strengths of each operation.
   public static let bins = 31
 
-  /// The changes in torchvision's order, of a strength's number, below ``bins``, and its sign, where it has one.
+  /// Operations in torchvision's order. Each takes the index of a strength, below ``bins``, and the sign, if the operation
+  /// has one.
   public static let operations: [@Sendable (_ bin: Int, _ isNegative: Bool) -> PixelOperation] = [
     { _, _ in .identity },
     { .shearX(signed($0, 0.99, $1)) },
@@ -51,7 +52,7 @@ public enum TrivialAugment {
     { _, _ in .equalize },
   ]
 
-  /// Evenly from first to last with the roundings of `torch.linspace`, on which whole numbers and thresholds depend.
+  /// Interpolates evenly from first to last with the rounding of `torch.linspace`, on which integers and thresholds depend.
   private static func linear(_ bin: Int, _ first: Float, _ last: Float) -> Double {
     let step = (last - first) / Float(bins - 1)
     return Double(bin < bins / 2 ? first.addingProduct(step, Float(bin)) : last.addingProduct(-step, Float(bins - 1 - bin)))
@@ -67,21 +68,21 @@ public enum TrivialAugment {
   }
 }
 
-/// What is done to the pixels of cropped training images by chance, in one epoch.
+/// Random changes of the pixels of cropped training images, in one epoch.
 public struct PixelAugmentation: Hashable, Sendable {
-  /// Nil for none.
+  /// Color jitter; nil for none.
   public let colorJitter: ColorJitter?
-  /// Whether ``TrivialAugment`` comes first.
+  /// Whether ``TrivialAugment`` is applied first.
   public let trivialAugment: Bool
-  /// With the epoch and a sample's number it decides the changes.
+  /// Random seed. Together with the epoch and a sample's number it determines the changes.
   public let seed: UInt64
-  /// Counted from 0.
+  /// Epoch, counted from 0.
   public let epoch: Int
 
   private static let jitterStream: UInt32 = 0x1A00_0003
   private static let trivialStream: UInt32 = 0x1A00_0004
 
-  /// What is done to the images of one epoch.
+  /// Creates the augmentation of one epoch.
   public init(colorJitter: ColorJitter?, trivialAugment: Bool, seed: UInt64, epoch: Int) {
     self.colorJitter = colorJitter
     self.trivialAugment = trivialAugment
@@ -89,7 +90,7 @@ public struct PixelAugmentation: Hashable, Sendable {
     self.epoch = epoch
   }
 
-  /// The changes of a sample: a function of seed, epoch and its number.
+  /// Returns the operations for a sample: a function of the seed, the epoch and the sample's number.
   public func draw(sample: Int) -> [PixelOperation] {
     func random(_ stream: UInt32) -> Philox {
       Philox(seed: seed, stream: stream, epoch: epoch, sample: sample)
@@ -112,17 +113,17 @@ public struct PixelAugmentation: Hashable, Sendable {
   }
 }
 
-/// A transform whose results are changed by chance.
+/// Transform whose results are changed at random.
 public struct AugmentedTransform: ImageTransform {
-  /// What comes first.
+  /// Geometric transform.
   public let base: any ImageTransform
-  /// What is then done to its pixels.
+  /// Pixel augmentation that is applied afterwards.
   public let augmentation: PixelAugmentation
 
   public var height: Int { base.height }
   public var width: Int { base.width }
 
-  /// One after the other.
+  /// Creates a transform that applies both, one after the other.
   public init(_ base: any ImageTransform, _ augmentation: PixelAugmentation) {
     self.base = base
     self.augmentation = augmentation

@@ -1,34 +1,35 @@
-/// A change of an image's pixels, with its strength: byte for byte what torchvision does to Pillow images.
+/// Operation on the pixels of an image, with its strength. The result is byte for byte that of torchvision on Pillow images.
 ///
-/// A grey image, with three equal channels, stays one, and comes out as Pillow's of mode L does.
+/// A gray image with three equal channels stays gray, and its result is that of Pillow for mode L.
 public enum PixelOperation: Hashable, Sendable {
   case identity
-  /// By so many pixels a row, or a column.
+  /// Shears by this many pixels for each row, or for each column.
   case shearX(Double)
   case shearY(Double)
-  /// By so many pixels.
+  /// Translates by this many pixels.
   case translateX(Int)
   case translateY(Int)
-  /// Degrees, anticlockwise, around the centre.
+  /// Rotates by degrees, counterclockwise, around the center.
   case rotate(Double)
-  /// A factor of 0 makes the image black, 1 leaves it alone, and more exaggerates.
+  /// Scales the brightness. A factor of 0 makes the image black, 1 leaves it unchanged, and a larger one exaggerates.
   case brightness(Double)
-  /// A factor of 0 makes all of it the mean grey.
+  /// Scales the contrast. A factor of 0 makes all pixels the mean gray.
   case contrast(Double)
-  /// A factor of 0 makes each pixel grey.
+  /// Scales the saturation. A factor of 0 makes each pixel gray.
   case saturation(Double)
-  /// A factor of 0 blurs it.
+  /// Scales the sharpness. A factor of 0 blurs the image.
   case sharpness(Double)
-  /// In turns around the circle, −0.5 … 0.5.
+  /// Rotates the hue by this many turns, −0.5 … 0.5.
   case hue(Double)
-  /// Keeps so many of a value's 8 bits.
+  /// Keeps this many of a value's 8 bits.
   case posterize(Int)
-  /// Inverts values from this one on.
+  /// Inverts the values from this one on.
   case solarize(Double)
-  /// Each channel stretched to 0 … 255, or to an even histogram.
+  /// Stretches each channel to 0 … 255, or to an even histogram.
   case autoContrast, equalize
 
-  /// Changes pixels [height,width,3] in place. What a geometric change uncovers is black; it takes the nearest pixel.
+  /// Changes pixels [height,width,3] in place. Geometric operations take the nearest pixel, and the pixels that they uncover
+  /// are black.
   func apply(to pixels: UnsafeMutableBufferPointer<UInt8>, height: Int, width: Int) {
     let picture = Picture(pixels: pixels, height: height, width: width)
     switch self {
@@ -54,7 +55,7 @@ public enum PixelOperation: Hashable, Sendable {
 }
 
 extension RGBImage {
-  /// The image after some changes, one after the other.
+  /// Returns the image after the operations, applied one after another.
   public func applying(_ operations: PixelOperation...) -> RGBImage {
     var image = self
     image.pixels.withUnsafeMutableBufferPointer { pixels in
@@ -64,7 +65,7 @@ extension RGBImage {
   }
 }
 
-/// Pillow's blend of two bytes: the first at a factor of 0, the second at 1. The factor is finite in float32.
+/// Blends two bytes as Pillow does: the first at a factor of 0, the second at 1. The factor must be finite in float32.
 func blend(_ first: UInt8, _ second: UInt8, _ factor: Double) -> UInt8 {
   let value = Float(first) + Float(factor) * Float(Int32(second) - Int32(first))
   return UInt8(max(0, min(255, value)))
@@ -75,13 +76,14 @@ struct Picture {
   let pixels: UnsafeMutableBufferPointer<UInt8>
   let height, width: Int
 
-  /// Replaces each value by what `map` makes of it.
+  /// Applies `map` to each value.
   func mapValues(_ map: (UInt8) -> UInt8) {
     let table = (0...255).map { map(UInt8($0)) }
     for index in pixels.indices { pixels[index] = table[Int(pixels[index])] }
   }
 
-  /// Replaces each value by the entry in the table that `table` makes of its channel's histogram.
+  /// Replaces each value by its entry in a table, which `table` makes from the channel's histogram. A channel without a table
+  /// does not change.
   func mapChannels(_ table: (_ histogram: [Int]) -> [UInt8]?) {
     for channel in 0..<3 {
       var histogram = [Int](repeating: 0, count: 256)
@@ -91,7 +93,7 @@ struct Picture {
     }
   }
 
-  /// Replaces each pixel.
+  /// Applies `map` to each pixel.
   func mapPixels(_ map: (SIMD3<UInt8>) -> SIMD3<UInt8>) {
     for index in stride(from: 0, to: pixels.count, by: 3) {
       let pixel = map(SIMD3(pixels[index], pixels[index + 1], pixels[index + 2]))
@@ -99,7 +101,7 @@ struct Picture {
     }
   }
 
-  /// The mean of all pixels' luma, rounded.
+  /// Mean luma of all pixels, rounded.
   var meanGrey: UInt8 {
     var sum = 0
     for index in stride(from: 0, to: pixels.count, by: 3) {
@@ -115,7 +117,7 @@ struct Picture {
     }
   }
 
-  /// Against the mean of 3×3 pixels of which the middle one counts five times; the edge stays.
+  /// Blends each pixel with the mean of 3×3 pixels, in which the middle one counts five times. The edge does not change.
   func sharpen(_ factor: Double) {
     guard height >= 3 && width >= 3 else { return }
     let (source, stride) = (Array(pixels), width * 3)
@@ -131,7 +133,7 @@ struct Picture {
   }
 
   func turnHue(_ turns: Double) {
-    // Truncated to a byte, which wraps around.
+    // The shift is truncated to a byte, which wraps around.
     let shift = UInt8(truncatingIfNeeded: Int(turns * 255))
     mapPixels { pixel in
       let (hue, saturation, value) = HSV.of(pixel)

@@ -1,8 +1,8 @@
-/// A picture in ordinary memory: uint8 [H,W,3], red, green, blue.
+/// Image in ordinary memory: uint8 [H,W,3], red, green, blue.
 public struct RGBImage: Sendable, Hashable {
-  /// In pixels, at least 1.
+  /// Size in pixels, at least 1.
   public let height, width: Int
-  /// [height, width, 3].
+  /// Pixels [height, width, 3].
   public var pixels: [UInt8]
 
   /// - Precondition: `pixels` holds height·width·3 values.
@@ -24,7 +24,7 @@ public struct RGBImage: Sendable, Hashable {
     self.init(height: height, width: width, pixels: pixels)
   }
 
-  /// The pixels of a rectangle.
+  /// Returns the pixels of a rectangle.
   /// - Precondition: the rectangle lies within the image and is not empty.
   public func cropped(to area: PixelArea) -> RGBImage {
     precondition(area.fits(height: height, width: width), "[RGBImage] \(area) of \(height)×\(width)")
@@ -38,7 +38,7 @@ public struct RGBImage: Sendable, Hashable {
     }
   }
 
-  /// The image mirrored left to right.
+  /// Returns the image mirrored left to right.
   public func flipped() -> RGBImage {
     var image = self
     image.pixels.withUnsafeMutableBufferPointer { flipRows($0, width: width) }
@@ -46,14 +46,14 @@ public struct RGBImage: Sendable, Hashable {
   }
 }
 
-/// A rectangle of whole pixels.
+/// Rectangle of whole pixels.
 public struct PixelArea: Hashable, Sendable {
-  /// Of its upper left corner, counted from that of the image.
+  /// Position of the upper left corner, counted from that of the image.
   public var top, left: Int
-  /// In pixels.
+  /// Size in pixels.
   public var height, width: Int
 
-  /// All in pixels; nothing is checked, as nothing is known of the image.
+  /// Creates a rectangle from values in pixels. They are not checked, as the image is not known here.
   public init(top: Int, left: Int, height: Int, width: Int) {
     self.top = top
     self.left = left

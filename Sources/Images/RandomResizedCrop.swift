@@ -1,14 +1,15 @@
 import Compute
 import Glibc
 
-/// What images are trained on: a rectangle of random area, shape and place, resized to a square (Szegedy et al. 2014, section 6), and
-/// mirrored half of the time. The distribution is that of torchvision's `RandomResizedCrop` and `RandomHorizontalFlip`.
+/// Random crop for training: a rectangle of random area, shape and position, resized to a square (Szegedy et al. 2014,
+/// section 6), and mirrored half of the time. The distribution is that of torchvision's `RandomResizedCrop` and
+/// `RandomHorizontalFlip`.
 public struct RandomResizedCrop: Hashable, Codable, Sendable {
-  /// Pixels of the result's sides.
+  /// Side of the result in pixels.
   public var size: Int
-  /// The share of the image's area, uniform between these.
+  /// Bounds of the crop's share of the image's area. The share is uniform between them.
   public var scale: ClosedRange<Float>
-  /// Width over height, its logarithm uniform between these.
+  /// Bounds of width over height. The logarithm of this ratio is uniform between their logarithms.
   public var ratio: ClosedRange<Float>
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
@@ -29,19 +30,20 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
     size > 0 && [scale, ratio].allSatisfy { $0.lowerBound > 0 && $0.upperBound.isFinite }
   }
 
-  /// What is cut out, and whether it is mirrored.
+  /// Rectangle that is cut out, and whether it is mirrored.
   public struct Draw: Hashable, Sendable {
-    /// Of the whole image, as it is looked at.
+    /// Rectangle of the whole image, as displayed.
     public let area: PixelArea
     /// Whether the result is mirrored left to right.
     public let isFlipped: Bool
   }
 
-  /// Rectangles that are tried before the largest one of an allowed shape at the centre is taken.
+  /// Number of rectangles that are tried before the largest one of an allowed shape at the center is taken.
   static let tries = 10
   private static let stream: UInt32 = 0x1A00_0001
 
-  /// The draw for a sample in an epoch: a function of these three numbers and the image's size.
+  /// Returns the draw for a sample in an epoch: a function of the seed, the epoch, the sample's number and the
+  /// image's size.
   public func draw(seed: UInt64, epoch: Int, sample: Int, height: Int, width: Int) -> Draw {
     var random = Philox(seed: seed, stream: Self.stream, epoch: epoch, sample: sample)
     let isFlipped = flip && random.below(2) == 1
@@ -66,16 +68,17 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
   }
 }
 
-/// The random crops of one epoch.
+/// Random crops of one epoch.
 public struct TrainingTransform: ImageTransform, Hashable {
-  /// What is drawn.
+  /// Distribution of the crops.
   public let crop: RandomResizedCrop
-  /// With a sample's number, these decide its draw.
+  /// Random seed. Together with the epoch and a sample's number it determines the sample's draw.
   public let seed: UInt64
-  /// Counted from 0.
+  /// Epoch, counted from 0.
   public let epoch: Int
-  /// Whether JPEGs whose crop is at least twice as large as the result, along both sides, are decoded at a half, a quarter or an eighth
-  /// of their size: much faster for large photographs. What comes out differs a little from a resize of the whole.
+  /// Whether JPEGs are decoded at a half, a quarter or an eighth of their size if the crop is at least twice as large as the
+  /// result, along both sides. This is much faster for large photographs. The result differs a little from a resize of the
+  /// whole image.
   public let decodesReduced: Bool
 
   public var height: Int { crop.size }
@@ -92,7 +95,7 @@ public struct TrainingTransform: ImageTransform, Hashable {
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     let draw = crop.draw(seed: seed, epoch: epoch, sample: sample, height: image.height, width: image.width)
     let result = Resampled(height: crop.size, width: crop.size, isFlipped: draw.isFlipped)
-    // The whole image's size at which the crop has that of the result.
+    // Returns the length of the whole side at which the crop has the size of the result.
     func least(_ whole: Int, _ part: Int) -> Int { (whole * crop.size + part - 1) / part }
     let minimum = (height: least(image.height, draw.area.height), width: least(image.width, draw.area.width))
     let reduction = decodesReduced ? image.reduction(keeping: minimum) : 1
@@ -107,17 +110,17 @@ public struct TrainingTransform: ImageTransform, Hashable {
     decoded.resize(area, box, result, into: pixels)
   }
 
-  /// A part of a side of an image that was decoded at a reduced size.
+  /// Part of a side of an image that was decoded at a reduced size.
   private struct Interval {
-    /// The first pixel that it touches, and how many it does.
+    /// First pixel that the part touches, and number of pixels that it touches.
     let first, count: Int
-    /// Its ends, from the first pixel on.
+    /// Ends of the part, counted from the first pixel.
     let begin, end: Float
 
     /// - Parameters:
-    ///   - begin: the first of `count` pixels of a side of `whole`.
-    ///   - reduction: how many of these a decoded pixel stands for; the last one stored, for what is left.
-    ///   - isMirrored: whether the last one stored is the first to be seen.
+    ///   - begin: first of `count` pixels of a side of `whole` pixels.
+    ///   - reduction: number of these pixels for each decoded pixel. The last stored decoded pixel stands for the remaining ones.
+    ///   - isMirrored: whether the last stored pixel is displayed first.
     init(_ begin: Int, _ count: Int, of whole: Int, by reduction: Int, isMirrored: Bool) {
       let pixels = (whole + reduction - 1) / reduction
       let before = isMirrored ? pixels * reduction - whole : 0

@@ -1,13 +1,14 @@
-/// Source pixels that make up each pixel of a result along one axis, and their weights: a filter f, widened by the reduction so that
-/// nothing aliases.
+/// Source pixels of each result pixel along one axis, and their weights: a filter f, widened by the reduction to avoid
+/// aliasing.
 ///
-/// A result of n pixels from a source interval of length L has the scale s = L/n, and the filter is widened by r = max(s, 1): the pixel i,
-/// whose centre lies at c = begin + (i + ½)s, is the weighted mean of the source pixels j around c by f((j + ½ − c)/r). Weights are
-/// rounded to integers of 22 fractional bits, as Pillow does it, so that results are equal to the last bit.
+/// A result of n pixels from a source interval of length L has the scale s = L/n, and the filter is widened by r = max(s, 1).
+/// The center of pixel i lies at c = begin + (i + ½)s. The pixel is the weighted mean of the source pixels j around c, with
+/// the weights f((j + ½ − c)/r). Weights are rounded to integers with 22 fractional bits, as in Pillow, so that results are
+/// equal to the last bit.
 struct ResamplingAxis {
-  /// Fractional bits of the weights: 8 bits of a pixel and these leave 2 of 32 to spare.
+  /// Number of fractional bits of the weights. Together with the 8 bits of a pixel they leave 2 of 32 bits to spare.
   static let fractionBits = 32 - 8 - 2
-  /// A weight is high·2^15 + low, halves that 16-bit multiplications take.
+  /// Number of bits of a weight's low half. A weight is high·2^15 + low; both halves fit 16-bit multiplications.
   static let lowBits = 15
 
   struct Tap {
@@ -15,7 +16,7 @@ struct ResamplingAxis {
   }
 
   struct Pixel {
-    /// The first source pixel, and the index of its tap.
+    /// Index of the first source pixel, and index of its tap.
     let first, tap: Int
     let count: Int
   }
@@ -24,12 +25,12 @@ struct ResamplingAxis {
   private(set) var taps: [Tap] = []
 
   /// - Parameters:
-  ///   - sourceCount: pixels of the source, from 0 on; those beyond do not take part.
-  ///   - begin: where the source interval begins, in pixels.
-  ///   - end: where it ends, after `begin` and at most `sourceCount`.
-  ///   - count: pixels of the whole result.
-  ///   - window: those that are wanted.
-  ///   - reversed: whether the wanted ones come last to first.
+  ///   - sourceCount: number of source pixels, counted from 0. Pixels beyond them do not take part.
+  ///   - begin: beginning of the source interval, in pixels.
+  ///   - end: end of the source interval, after `begin` and at most `sourceCount`.
+  ///   - count: number of pixels of the whole result.
+  ///   - window: range of the result's pixels that are wanted.
+  ///   - reversed: whether the wanted pixels come last to first.
   init(
     _ interpolation: Interpolation, sourceCount: Int, begin: Float, end: Float, count: Int, window: Range<Int>,
     reversed: Bool = false
@@ -55,7 +56,7 @@ struct ResamplingAxis {
     }
   }
 
-  /// The source pixels that take part at all.
+  /// Range of the source pixels that take part.
   var sourceRange: Range<Int> {
     let first = pixels.map(\.first).min() ?? 0
     return first..<(pixels.map { $0.first + $0.count }.max() ?? first)

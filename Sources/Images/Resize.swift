@@ -1,9 +1,9 @@
-/// A rectangle of an image in pixels, whose edges may lie within one.
+/// Rectangle of an image, in pixels. Its edges may lie within a pixel.
 public struct SourceBox: Hashable, Sendable {
-  /// Its edges, counted from the image's upper left corner.
+  /// Edges, counted from the image's upper left corner.
   public var top, left, bottom, right: Float
 
-  /// In pixels.
+  /// Creates a rectangle from its edges in pixels.
   public init(top: Float, left: Float, bottom: Float, right: Float) {
     self.top = top
     self.left = left
@@ -13,13 +13,15 @@ public struct SourceBox: Hashable, Sendable {
 }
 
 extension RGBImage {
-  /// The image in another size, by an antialiased filter: byte for byte what `resize(…, BILINEAR, box)` or `BICUBIC` of Pillow 13 gives,
-  /// and so torchvision's transforms on its images. Earlier versions of Pillow differ by 1 where the height shrinks far more than the
-  /// width.
+  /// Returns the image in another size, resampled by an antialiased filter. The result is byte for byte that of Pillow 13's
+  /// `resize(…, BILINEAR, box)` or `BICUBIC`, and so that of torchvision's transforms on Pillow images. Earlier versions of
+  /// Pillow differ by 1 if the height shrinks far more than the width.
   /// - Parameters:
-  ///   - box: what becomes the whole result; nil for all of it. Pixels beside it take part, where the filter reaches them.
-  ///   - window: the part of the result that is wanted; nil for all of it.
-  /// - Precondition: the sizes are positive, the box lies within the image and the window within the result, and neither is empty.
+  ///   - box: part of the image that becomes the whole result; nil for all of it. Pixels beside it take part where the filter
+  ///     reaches them.
+  ///   - window: part of the result that is wanted; nil for all of it.
+  /// - Precondition: the sizes are positive, the box lies within the image and the window within the result, and neither is
+  ///   empty.
   public func resized(
     height: Int, width: Int, from box: SourceBox? = nil, window: PixelArea? = nil, _ interpolation: Interpolation = .bilinear
   ) -> RGBImage {
@@ -29,8 +31,8 @@ extension RGBImage {
 
   /// Resamples a rectangle of the image, as if there were nothing around it.
   /// - Parameters:
-  ///   - box: what becomes the whole result, counted from the corner of `area`; nil for all of it.
-  ///   - target: [window.height, window.width, 3].
+  ///   - box: part that becomes the whole result, counted from the corner of `area`; nil for all of it.
+  ///   - target: destination [window.height, window.width, 3].
   func resize(_ area: PixelArea, _ box: SourceBox?, _ result: Resampled, into target: UnsafeMutableBufferPointer<UInt8>) {
     let box =
       box ?? SourceBox(top: 0, left: 0, bottom: Float(area.height), right: Float(area.width))
@@ -52,7 +54,8 @@ extension RGBImage {
       guard let bytes = source.baseAddress, let target = target.baseAddress else { return }
       let corner = Bytes(start: bytes + (area.top * width + area.left) * 3, stride: width * 3)
       let (down, across) = (rows.sourceRange, columns.sourceRange)
-      // Values between the passes are rounded to bytes, so the order decides the last bit: it is Pillow's, of version 13.
+      // Values between the passes are rounded to bytes, so the order of the passes affects the last bit. It is the order of
+      // Pillow 13.
       if area.height > result.height && area.height - result.height > 2 * (area.width - result.width) {
         let stride = across.count * 3
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: window.height * stride) { between in
@@ -77,17 +80,17 @@ extension RGBImage {
 /// Rows of bytes.
 private struct Bytes {
   let start: UnsafePointer<UInt8>
-  /// From one row to the next.
+  /// Number of bytes from one row to the next.
   let stride: Int
 
   func moved(row: Int, byte: Int) -> Bytes { Bytes(start: start + row * stride + byte, stride: stride) }
 }
 
-/// What a resized image is like, and which part of it is computed.
+/// Size of a resized image, and the part of it that is computed.
 struct Resampled {
-  /// Of the whole.
+  /// Size of the whole result.
   let height, width: Int
-  /// The part that is wanted.
+  /// Part of the result that is wanted.
   let window: PixelArea
   /// Whether the part is mirrored left to right.
   let isFlipped: Bool
@@ -106,7 +109,8 @@ struct Resampled {
 
 private let half: Int32 = 1 << (Int32(ResamplingAxis.fractionBits) - 1)
 
-/// The sum of pixels times low and high halves of the weights, rounded to a byte. The halves may wrap around, the whole fits.
+/// Adds the sums of pixels times low and high halves of the weights, and rounds the total to a byte. The halves may wrap
+/// around; the total fits.
 @inline(__always)
 private func rounded<Lanes: SIMD>(_ low: Lanes, _ high: Lanes) -> Lanes where Lanes.Scalar == Int32 {
   let sum = low &+ (high &<< Int32(ResamplingAxis.lowBits)) &+ half
@@ -114,13 +118,13 @@ private func rounded<Lanes: SIMD>(_ low: Lanes, _ high: Lanes) -> Lanes where La
 }
 
 /// Resamples each row to [columns.pixels.count,3].
-/// - Parameter source: begins with the first pixel that takes part.
+/// - Parameter source: bytes from the first pixel on that takes part.
 private func resampleRows(_ source: Bytes, rows: Int, _ columns: ResamplingAxis, into target: UnsafeMutablePointer<UInt8>) {
   let used = columns.sourceRange
   var output = target
   columns.pixels.withUnsafeBufferPointer { pixels in
     columns.taps.withUnsafeBufferPointer { taps in
-      // A row widened to 16 bits, with a fourth channel of nothing.
+      // Row widened to 16 bits, with a fourth channel of zeros.
       withUnsafeTemporaryAllocation(of: SIMD4<Int16>.self, capacity: used.count) { wide in
         for row in 0..<rows {
           var pixel = source.start + row * source.stride
@@ -149,7 +153,7 @@ private func resampleRows(_ source: Bytes, rows: Int, _ columns: ResamplingAxis,
 }
 
 /// Resamples `width` columns of bytes to [rows.pixels.count, width].
-/// - Parameter source: begins with row 0 of the axis.
+/// - Parameter source: bytes from row 0 of the axis on.
 private func resampleColumns(_ source: Bytes, _ rows: ResamplingAxis, width: Int, into target: UnsafeMutablePointer<UInt8>) {
   typealias Block = SIMD16<UInt8>
   rows.taps.withUnsafeBufferPointer { taps in

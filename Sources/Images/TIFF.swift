@@ -3,12 +3,13 @@ import TIFFCodec
 
 /// TIFF files (revision 6.0, and BigTIFF) through libtiff: the first image.
 enum TIFF {
-  /// The first bytes, in both orders and sizes of offsets.
+  /// First bytes of a file, for both byte orders and both sizes of offsets.
   static let magics: [[UInt8]] = [
     [0x49, 0x49, 42, 0], [0x4D, 0x4D, 0, 42], [0x49, 0x49, 43, 0], [0x4D, 0x4D, 0, 43],
   ]
 
-  /// - Throws: a ``Failure`` where the header is damaged.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if the header is damaged.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     try bytes.withUnsafeBufferPointer { buffer in
       let codec = try Codec(buffer, name)
@@ -34,11 +35,11 @@ enum TIFF {
     }
   }
 
-  /// Owns an open file.
+  /// Owner of an open file.
   private struct Codec: ~Copyable {
     let handle: OpaquePointer
 
-    /// - Parameter bytes: the file, as long as it is open.
+    /// - Parameter bytes: the file, which must stay valid while it is open.
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String) throws {
       var message = CMessage(Int(TIFF_CODEC_MESSAGE))
       guard let handle = tiff_codec_open(bytes.baseAddress, bytes.count, &message.characters) else {
@@ -51,7 +52,7 @@ enum TIFF {
   }
 }
 
-/// Room for a message of C, of one line.
+/// Buffer for a C message, of one line.
 struct CMessage: CustomStringConvertible {
   var characters: [CChar]
 

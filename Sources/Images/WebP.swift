@@ -1,13 +1,14 @@
 import CWebP
 import Compute
 
-/// WebP files (RFC 9649) through libwebp: still images, and of animations the first frame, on a black canvas.
+/// WebP files (RFC 9649) through libwebp: still images, and the first frame of animations, on a black canvas.
 enum WebP {
   private static let (container, form) = (Array("RIFF".utf8), Array("WEBP".utf8))
 
   static func isWebP(_ bytes: [UInt8]) -> Bool { bytes.starts(with: container) && bytes.dropFirst(8).starts(with: form) }
 
-  /// - Throws: a ``Failure`` where the file is not whole.
+  /// Reads the header.
+  /// - Throws: a ``Failure`` if the file is incomplete.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     try bytes.withUnsafeBufferPointer { buffer in
       let parts = try Demuxer(buffer, name)
@@ -38,12 +39,12 @@ enum WebP {
     }
   }
 
-  /// Owns the parts of a file.
+  /// Owner of the parts of a file.
   private struct Demuxer: ~Copyable {
     let handle: OpaquePointer
     private let name: String
 
-    /// - Parameter bytes: the file, as long as its parts are wanted.
+    /// - Parameter bytes: the file, which must stay valid while its parts are used.
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String) throws {
       var data = WebPData(bytes: bytes.baseAddress, size: bytes.count)
       guard let handle = WebPDemux(&data) else { throw Failure("\(name): corrupt WebP, its parts do not fit or end early") }
@@ -57,7 +58,7 @@ enum WebP {
 
     func feature(_ feature: WebPFormatFeature) -> Int { Int(WebPDemuxGetI(handle, feature)) }
 
-    /// The content of the first chunk with four letters; nil where there is none.
+    /// Returns the content of the first chunk with these four letters; nil if there is none.
     func chunk(_ letters: String) -> ArraySlice<UInt8>? {
       var chunk = WebPChunkIterator()
       guard WebPDemuxGetChunk(handle, letters, 1, &chunk) != 0 else { return nil }

@@ -1,7 +1,7 @@
-/// All of an image, brought to one size whatever its own proportions.
+/// Transform that brings the whole image to one size, whatever its proportions are.
 public struct WholeImageTransform: ImageTransform, Hashable {
   public let height, width: Int
-  /// Manner of resizing.
+  /// Interpolation of the resize.
   public let interpolation: Interpolation
 
   /// - Precondition: both sides are positive.

@@ -1,11 +1,11 @@
 import Glibc
 
-/// A thread of the system.
+/// Thread of the operating system.
 struct WorkerThread: Sendable {
   private let handle: pthread_t
 
-  /// Starts it.
-  /// - Returns: nil where the system allows no more.
+  /// Starts a thread.
+  /// - Returns: nil if the system allows no more threads.
   init?(_ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
       let run: @Sendable () -> Void
@@ -26,9 +26,9 @@ struct WorkerThread: Sendable {
     self.handle = handle
   }
 
-  /// Waits for its end.
+  /// Waits until the thread ends.
   func join() { pthread_join(handle, nil) }
 
-  /// Processors of the machine that are switched on.
+  /// Number of the machine's processors that are switched on.
   static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }

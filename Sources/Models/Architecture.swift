@@ -1,22 +1,23 @@
 import Compute
 
-/// The shape of a network, as its name gives it (He et al. 2015, table 1 and section 4.2; He et al. 2016, table 2).
+/// Structure of a network, as its name gives it (He et al. 2015, table 1 and section 4.2; He et al. 2016, table 2).
 struct Architecture {
   enum Stem { case cifar, imageNet }
   enum Block { case basic, bottleneck }
 
   let stem: Stem
   let block: Block
-  /// Blocks of each stage, and their channels: those of the 3×3 convolutions but for ``widening``, a quarter of a bottleneck's result.
+  /// Number of blocks of each stage, and number of channels of each stage. The channels are those of the 3×3 convolutions before
+  /// ``widening``, and a quarter of those of a bottleneck's result.
   let counts, widths: [Int]
-  /// How many times as many channels a bottleneck's 3×3 convolution has, and in how many groups they are.
+  /// Factor by which a bottleneck's 3×3 convolution has more channels, and number of groups of these channels.
   let widening, groups: Int
-  /// False for the plain twins.
+  /// Whether the network has shortcuts; false for the plain counterparts.
   let isResidual: Bool
-  /// Whether batch normalisation and ReLU come before each convolution (He et al. 2016) and not behind.
+  /// Whether batch normalization and ReLU come before each convolution (He et al. 2016) and not after it.
   let isPreActivated: Bool
 
-  /// - Throws: ``Failure`` for an unknown name, with the nearest known one and the families.
+  /// - Throws: ``Failure`` for an unknown name. It mentions the nearest known name and the families.
   init(name: String) throws {
     if let variant = Self.variants[name], let (block, counts) = Self.imageNet[variant.depth] {
       (stem, self.block, self.counts, widths, isResidual) = (.imageNet, block, counts, Self.imageNetWidths, true)
@@ -42,7 +43,7 @@ struct Architecture {
     }
   }
 
-  /// What shortcuts do by default where the shape changes.
+  /// Default type of the shortcuts where the shape changes.
   var usualShortcut: ShortcutOption { stem == .cifar && !isPreActivated ? .padding : .projection }
 
   private static let imageNet: [Int: (Block, [Int])] = [
@@ -50,12 +51,13 @@ struct Architecture {
     101: (.bottleneck, [3, 4, 23, 3]), 152: (.bottleneck, [3, 8, 36, 3]),
   ]
 
-  /// Where 9n+2 layers are bottlenecks: He et al. 2016 have 110 layers in basic blocks, 164 and 1001 in bottlenecks.
+  /// Depth from which networks of 9n+2 layers have bottlenecks. He et al. 2016 build 110 layers from basic blocks, and 164 and
+  /// 1001 layers from bottlenecks.
   private static let firstPreActivatedBottleneck = 164
 
   private static let imageNetWidths = [64, 128, 256, 512]
 
-  /// By torchvision's names: `32x4d` is 32 groups of 4 channels in the first stage.
+  /// Variants by torchvision's names: `32x4d` means 32 groups of 4 channels in the first stage.
   private static let variants: [String: (depth: Int, widening: Int, groups: Int)] = [
     "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
     "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
@@ -68,7 +70,7 @@ struct Architecture {
         + "preresnet164, 1001, resnet18, 34, 50, 101, 152, plain18, 34, \(variants.keys.sorted().joined(separator: ", "))")
   }
 
-  /// Levenshtein's distance: the fewest insertions, deletions and substitutions.
+  /// Returns Levenshtein's distance: the smallest number of insertions, deletions and substitutions.
   private static func editDistance(_ a: String, _ b: String) -> Int {
     let b = Array(b)
     var row = Array(0...b.count)

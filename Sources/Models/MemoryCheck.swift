@@ -2,9 +2,10 @@ import Compute
 import NN
 
 extension Summary {
-  /// Compares what training will hold with what the device has, or each of several, before anything is launched.
-  /// - Parameter otherBytes: memory that is needed besides on each device, for example the data set's.
-  /// - Throws: ``Failure`` where the memory does not suffice, which says what would.
+  /// Compares the memory that training needs with the free memory of the device, or of each of several devices, before anything
+  /// is launched.
+  /// - Parameter otherBytes: additional memory that each device needs, for example for the data set.
+  /// - Throws: ``Failure`` if the memory does not suffice; its message says what would fit.
   public func requireMemoryForTraining(on device: any Backend, otherBytes: Int = 0) throws {
     for (use, member) in zip(devices, device.devices) {
       let needed = use.peakBytesHeld + otherBytes
@@ -15,7 +16,7 @@ extension Summary {
     }
   }
 
-  /// What fits.
+  /// Suggests a batch size (or --recompute) that fits.
   private func advice(on device: any Backend, otherBytes: Int) throws -> String {
     let plain = try options.recompute ? nil : largestBatch(recompute: false, on: device, otherBytes: otherBytes)
     guard let batch = try largestBatch(recompute: true, on: device, otherBytes: otherBytes) else {
@@ -27,24 +28,26 @@ extension Summary {
     return "use --recompute --batch-size \(batch), the largest that fits with it" + other
   }
 
-  /// The largest batch, up to this one, that fits in training; nil where none does. More images are taken to need more.
+  /// Returns the largest batch size, up to the current one, that fits in training; nil if none does. Assumes that more images
+  /// need more memory.
   private func largestBatch(recompute: Bool, on device: any Backend, otherBytes: Int) throws -> Int? {
     let model = try ResNet(configuration)
     try model.store.freeze(options.frozen)
     var options = options
     options.recompute = recompute
     func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
-    /// Bytes by which the device that lacks most lacks them; 0 or less where the batch fits.
+    /// Returns the number of missing bytes on the device that lacks the most; 0 or less if the batch fits.
     func lack(_ batch: Int) throws -> Int {
       let uses = try Self.train(model, shape(batch), options, on: device.dryRun())
       return zip(uses, device.devices).map { $0.peakBytesHeld + otherBytes - $1.memoryLimit }.max() ?? 0
     }
-    // One image may be too few for batch normalisation.
+    // One image may be too few for batch normalization.
     var fitting = model.canTrain(on: shape(1)) ? 1 : 2
     var (least, tooLarge, most) = (try lack(fitting), images[0], try lack(images[0]))
     if most <= 0 { return images[0] }
     if least > 0 { return nil }
-    // Memory grows about linearly with the batch; where that does not halve the range, its middle does.
+    // Memory grows about linearly with the batch. If a step of interpolation does not halve the range, the next step tries the
+    // middle.
     var interpolates = true
     while fitting + 1 < tooLarge {
       let width = tooLarge - fitting

@@ -1,11 +1,12 @@
 import Compute
 
 extension ModelConfiguration {
-  /// The networks that have exactly these tensors. Two where there are no projections: a residual network with shortcuts A and its
-  /// plain twin have the same. Where a bottleneck's stride is, the tensors do not tell: it is taken to be where torchvision has it.
+  /// Returns the networks that have exactly these tensors. There are two if there are no projections, because a residual network
+  /// with shortcuts A and its plain counterpart have the same tensors. The tensors do not tell which convolution of a bottleneck
+  /// carries the stride; torchvision's placement is assumed.
   /// - Parameters:
-  ///   - shapes: by torchvision's names, in its layouts; `num_batches_tracked` is ignored.
-  ///   - ignoringHead: whether the last layer may be another or missing; the networks are then of one class.
+  ///   - shapes: shapes by torchvision's names, in its layouts; `num_batches_tracked` is ignored.
+  ///   - ignoringHead: whether the last layer may differ or be missing; the networks then have one class.
   public static func candidates(for shapes: [String: Shape], ignoringHead: Bool = false) -> [ModelConfiguration] {
     guard let stem = shapes["conv1.weight"], stem.rank == 4 else { return [] }
     let head = shapes["\(ResNet.head).weight"]
@@ -23,13 +24,14 @@ extension ModelConfiguration {
   }
 
   private static func namesOfDepth(of shapes: [String: Shape]) -> [String] {
-    // Layers are the convolutions but for those of shortcuts, and the linear one.
+    // The layers that count are the linear layer and the convolutions, except those of shortcuts.
     let depth = shapes.keys.count { $0.split(separator: ".").suffix(2).first?.hasPrefix("conv") ?? false } + 1
     return ["resnet", "plain", "preresnet"].map { "\($0)\(depth)" }
   }
 
-  /// Of the networks of the tensors' depth and those with a known name the one whose tensors differ from these the least.
-  /// - Returns: nil where not even half of its tensors are there, in its shapes.
+  /// Searches the networks of the tensors' depth and those with a known name for the one whose tensors differ from these the
+  /// least.
+  /// - Returns: nil if not even half of the network's tensors are present with its shapes.
   public static func nearest(to shapes: [String: Shape]) -> ModelConfiguration? {
     func dimension(_ name: String, _ index: Int) -> Int? { shapes[name].flatMap { index < $0.rank ? $0[index] : nil } }
     let (classes, channels) = (dimension("fc.weight", 0) ?? dimension("fc.bias", 0) ?? 1, dimension("conv1.weight", 1) ?? 3)
@@ -47,9 +49,9 @@ extension ModelConfiguration {
     return nearest?.configuration
   }
 
-  /// Nil where there is no such network.
+  /// Shapes of the network's tensors by name; nil if there is no such network.
   private var tensorShapes: [String: Shape]? {
-    // What is wrong with a network that might have been does not matter.
+    // The reason why a candidate is not a network does not matter.
     guard let entries = try? ResNet(self).store.entries else { return nil }
     return Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.torchShape) })
   }

@@ -1,29 +1,29 @@
 import Compute
 import NN
 
-/// Writes a network down in another form: it is told the layers in the order in which they run.
+/// Writes a network in another format. It receives the layers in the order in which they run.
 public protocol NetworkWriter {
-  /// What stands for a result until another layer takes it.
+  /// Placeholder for a result until another layer takes it.
   associatedtype Value
 
   mutating func convolution(_ x: Value, _ layer: Conv2DLayer) throws -> Value
-  /// A convolution and the batch normalisation of its result.
+  /// Writes a convolution and the batch normalization of its result.
   mutating func unit(_ x: Value, _ unit: ConvolutionUnit) throws -> Value
-  /// Batch normalisation of anything else.
+  /// Writes a batch normalization that does not belong to a unit.
   mutating func norm(_ x: Value, _ layer: BatchNormLayer) throws -> Value
   mutating func relu(_ x: Value, name: String) throws -> Value
   mutating func sum(_ x: Value, _ y: Value, name: String) throws -> Value
   mutating func maxPool(_ x: Value, window: Int, stride: Int, padding: Int, name: String) throws -> Value
-  /// The option-A shortcut, see ``Backend/padShortcut(_:stride:into:)``: from so many channels to so many.
+  /// Writes the option-A shortcut, see ``Backend/padShortcut(_:stride:into:)``, from `inputs` to `outputs` channels.
   mutating func padShortcut(_ x: Value, stride: Int, from inputs: Int, to outputs: Int, name: String) throws -> Value
-  /// The mean over the pixels, [N,C].
+  /// Writes the mean over the pixels, [N,C].
   mutating func average(_ x: Value, name: String) throws -> Value
   mutating func linear(_ x: Value, _ layer: LinearLayer) throws -> Value
 }
 
 extension ResNet {
-  /// Tells a writer the network's layers.
-  /// - Returns: what stands for the logits.
+  /// Passes the network's layers to a writer.
+  /// - Returns: the placeholder for the logits.
   public func write<Writer: NetworkWriter>(_ images: Writer.Value, to writer: inout Writer) throws -> Writer.Value {
     var x =
       switch stem {

@@ -1,20 +1,20 @@
 import Compute
 import NN
 
-/// A residual block whose convolutions follow batch normalisation and ReLU, so that nothing stands in the way of x: y = x + F(x)
-/// (He et al. 2016, section 4). Where the shape changes, the shortcut too starts from the first ReLU, as in the authors' code.
+/// A residual block whose convolutions follow batch normalization and ReLU, so that nothing alters x on the way: y = x + F(x) (He
+/// et al. 2016, section 4). Where the shape changes, the shortcut also starts from the first ReLU, as in the authors' code.
 struct PreActivationBlock: Block {
   enum Shortcut {
     case identity
-    /// Option A.
+    /// Padding, option A.
     case padding(stride: Int, channels: Int)
-    /// Option B, without batch normalisation: the next block begins with one.
+    /// Projection, option B, without batch normalization: the next block begins with one.
     case projection(Conv2DLayer)
   }
 
   let name: String
   let norm: BatchNormLayer
-  /// Each convolution but the last, and the normalisation that the next one follows.
+  /// Convolutions except the last, each with the normalization that precedes the next convolution.
   let units: [ConvolutionUnit]
   let last: Conv2DLayer
   let shortcut: Shortcut
@@ -47,7 +47,7 @@ struct PreActivationBlock: Block {
 
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
     let activated = try norm(x, relu: true, pass)
-    // The shortcut first: see ``ResidualBlock``.
+    // The shortcut runs first, for the reason given in ``ResidualBlock``.
     let residual =
       switch shortcut {
       case .identity: x

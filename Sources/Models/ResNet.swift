@@ -1,37 +1,38 @@
 import Compute
 import NN
 
-/// Residual networks and their plain twins: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition".
+/// Residual networks and their plain counterparts: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition".
 ///
-/// For small images (6n+2 layers): a 3×3 convolution, three stages of n blocks with 16, 32 and 64 channels. For ImageNet: a 7×7
-/// convolution of stride 2 and a max-pool, four stages of basic or bottleneck blocks with 64 … 512 channels. Each stage but the
-/// first halves the image. Then the mean over the pixels and one linear layer. Parameters have torchvision's names.
+/// A network for small images (6n+2 layers) has a 3×3 convolution and three stages of n blocks with 16, 32 and 64 channels. A
+/// network for ImageNet has a 7×7 convolution of stride 2, a max-pool, and four stages of basic or bottleneck blocks with 64 …
+/// 512 channels. Each stage but the first halves the image. The mean over the pixels and one linear layer follow. Parameters have
+/// torchvision's names.
 ///
-/// With pre-activation, batch normalisation and ReLU come before the convolutions (He, Zhang, Ren, Sun 2016, "Identity mappings in
-/// deep residual networks"), and once more, as `bn`, before the mean.
+/// With pre-activation, batch normalization and ReLU come before the convolutions (He, Zhang, Ren, Sun 2016, "Identity mappings
+/// in deep residual networks"), and once more, as `bn`, before the mean.
 ///
-/// Also their neighbours with bottlenecks of another shape: ResNeXt, whose 3×3 convolutions are in groups (Xie et al. 2017), and
-/// wide ones (Zagoruyko and Komodakis 2016), under torchvision's names.
+/// Two related families have bottlenecks of another shape, under torchvision's names: ResNeXt, whose 3×3 convolutions are
+/// grouped (Xie et al. 2017), and wide networks (Zagoruyko and Komodakis 2016).
 public struct ResNet {
-  /// How it is built.
+  /// Configuration from which the network is built.
   public let configuration: ModelConfiguration
-  /// Its weights and running estimates.
+  /// Weights and running statistics.
   public let store: ParameterStore
   let architecture: Architecture
   let stem: Stem
   let blocks: [any Block]
-  /// Before the mean over the pixels, with pre-activation.
+  /// Batch normalization before the mean over the pixels; only with pre-activation.
   let lastNorm: BatchNormLayer?
   let head: LinearLayer
 
   enum Stem {
     case unit(ConvolutionUnit)
-    /// With pre-activation: the first block normalises.
+    /// A convolution alone, with pre-activation: the first block normalizes.
     case convolution(Conv2DLayer)
   }
 
-  /// Declares the parameters in a new store; allocate it before the first pass.
-  /// - Throws: ``Failure`` for an unknown name, counts below 1 and options that the network has no place for.
+  /// Declares the parameters in a new store. Allocate the store before the first pass.
+  /// - Throws: ``Failure`` for an unknown name, for counts out of range, and for options that do not apply to the network.
   public init(_ configuration: ModelConfiguration) throws {
     try Self.check(configuration)
     let architecture = try Architecture(name: configuration.name)
@@ -70,11 +71,12 @@ public struct ResNet {
     head = LinearLayer(root / "fc", inputs: plan.outputs, outputs: configuration.classes)
   }
 
-  /// Images [N,H,W,C] → logits [N,classes].
-  /// - Parameter recompute: of the activations, keep only those between a few parts of the network, and compute the rest again in
-  ///   the backward pass: the same gradients from much less memory, for up to the time of one more forward pass.
-  /// - Throws: ``Failure`` for images of another channel count and for too few or too small ones to train on; what the backend
-  ///   throws.
+  /// Computes the logits [N,classes] of images [N,H,W,C].
+  /// - Parameter recompute: activation checkpointing. Only the activations between a few parts of the network are kept; the
+  ///   backward pass recomputes the rest. This gives the same gradients with much less memory, and takes at most the time of one
+  ///   more forward pass.
+  /// - Throws: ``Failure`` for images with another number of channels, and for too few or too small images in training; errors of
+  ///   the backend.
   public func callAsFunction(_ images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
     try check(images.shape, pass.mode)
     var x = images
@@ -84,12 +86,11 @@ public struct ResNet {
     return try head(x, pass)
   }
 
-  /// The network up to the mean over the pixels, in parts of which each is computed again as a whole: the beginning, and runs of
-  /// blocks.
+  /// Parts of the network up to the mean over the pixels: the beginning, and runs of blocks. Each part is recomputed as a whole.
   ///
-  /// With runs of k of the n blocks, n/k results are kept, and about 4k activations while a run is computed again. Together they
-  /// are least at a k of the order of √n (Chen et al. 2016, section 4.1); at √n/3, since a third of the results have the size of
-  /// the first stage's, where the most is needed.
+  /// With runs of k of the n blocks, n/k results are kept, and about 4k activations while a run is recomputed. The sum is
+  /// smallest for a k of the order of √n (Chen et al. 2016, section 4.1). Here k is √n/3, because a third of the results have
+  /// the size of those of the first stage, where the most memory is needed.
   private var parts: [(Variable, Pass) throws -> Variable] {
     let length = max(1, Int((Double(blocks.count).squareRoot() / 3).rounded()))
     let runs = stride(from: 0, to: blocks.count, by: length).map { blocks[$0..<min($0 + length, blocks.count)] }
@@ -134,13 +135,13 @@ public struct ResNet {
     }
   }
 
-  /// - Throws: ``Failure`` for a batch that the network cannot take.
+  /// - Throws: ``Failure`` for a batch that the network cannot process.
   func check(_ images: Shape, _ mode: Pass.Mode) throws {
     guard images.rank == 4, !images.dimensions.contains(0), images[3] == configuration.channels else {
       throw Failure(
         "\(configuration.name) was built for images [N, H, W, \(configuration.channels)], these are \(images)")
     }
-    // Beyond it, counts of elements and operations would not fit a word.
+    // Beyond this limit, numbers of elements and operations would not fit into a machine word.
     guard images.count(within: 1 << 36) != nil else {
       throw Failure(
         "a batch of \(images) has more than 2^36 values: use a smaller --batch-size or smaller images")
@@ -152,10 +153,10 @@ public struct ResNet {
     }
   }
 
-  /// Whether batch normalisation has at least two values of each channel in every layer: whether the last stage has two pixels in
-  /// all. images [N,H,W,C].
+  /// Returns whether batch normalization has at least two values per channel in every layer, that is, whether the last stage has
+  /// at least two pixels in all images together. images [N,H,W,C].
   public func canTrain(on images: Shape) -> Bool {
-    // The stem of the ImageNet family halves twice, each stage but the first once, always rounding up.
+    // The stem of the ImageNet family halves the image twice, and each stage but the first halves it once, always rounding up.
     let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
     return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2
   }

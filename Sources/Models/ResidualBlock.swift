@@ -4,31 +4,31 @@ import NN
 /// A part of a network: x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
 protocol Block {
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable
-  /// Tells a writer the block's layers.
+  /// Passes the block's layers to a writer.
   func write<Writer: NetworkWriter>(_ x: Writer.Value, to writer: inout Writer) throws -> Writer.Value
 }
 
 /// Two or three convolutions and a shortcut around them: y = ReLU(F(x) + shortcut(x)), or ReLU(F(x)) in a plain network.
 struct ResidualBlock: Block {
   enum Shortcut {
-    /// None: the plain twin.
+    /// No shortcut, as in the plain counterpart.
     case none
     case identity
-    /// Option A.
+    /// Padding, option A.
     case padding(stride: Int, channels: Int)
-    /// Option B.
+    /// Projection, option B.
     case projection(ConvolutionUnit)
   }
 
-  /// What distinguishes one block of a network from another.
+  /// Properties that distinguish one block of a network from another.
   struct Plan {
     var kind: Architecture.Block
-    /// Channels of the 3×3 convolutions, and of the block's result.
+    /// Number of channels of the 3×3 convolutions, and of the block's result.
     var width, outputs: Int
-    /// Of a bottleneck's 3×3 convolution.
+    /// Number of groups of a bottleneck's 3×3 convolution.
     var groups: Int
     var inputs, stride: Int
-    /// Nil for none.
+    /// Type of the shortcut; nil for none.
     var shortcut: ShortcutOption?
     var stridePlacement: StridePlacement
     var lastScale: Double
@@ -76,10 +76,10 @@ struct ResidualBlock: Block {
     }
   }
 
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+  /// Maps x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
-    // The shortcut first: then in the backward pass the first convolution writes the gradient with respect to x, and the shortcut's, which
-    // meets only some of its pixels, is added to it.
+    // The shortcut runs first. In the backward pass, the first convolution therefore writes the gradient with respect to x, and
+    // the shortcut's gradient, which covers only some of the pixels, is added to it.
     let shortcut = try residual(x, pass)
     var y = x
     for unit in units.dropLast() { y = try unit(y, relu: true, pass) }

@@ -1,49 +1,49 @@
 import Compute
 import NN
 
-/// What a model costs, learnt from a dry run before anything is launched.
+/// Cost of a model, determined by a dry run before anything is launched.
 public struct Summary {
   /// One layer of the forward pass.
   public struct Layer: Hashable, Sendable {
-    /// torchvision's name, for example `layer1.0.conv1`; `maxpool`, `avgpool` and `layer2.0.shortcut` have no parameters.
+    /// Name in torchvision, for example `layer1.0.conv1`; `maxpool`, `avgpool` and `layer2.0.shortcut` have no parameters.
     public var name: String
-    /// With the batch: [N,P,Q,K] or [N,K].
+    /// Shape of the output with the batch: [N,P,Q,K] or [N,K].
     public var output: Shape
-    /// Trained values.
+    /// Number of trained values.
     public var parameters: Int
     /// Multiply-accumulates of the forward pass over the batch.
     public var macs: Int
-    /// Bytes of the output.
+    /// Size of the output in bytes.
     public var activationBytes: Int
   }
 
-  /// What is summarised, and the batch [N,H,W,C].
+  /// Configuration of the summarized model.
   public let configuration: ModelConfiguration
-  /// The batch [N,H,W,C].
+  /// Shape of the batch, [N,H,W,C].
   public let images: Shape
-  /// How it is trained.
+  /// Training options.
   public let options: TrainingOptions
-  /// In the order in which they run.
+  /// Layers in the order in which they run.
   public let layers: [Layer]
-  /// Trained values.
+  /// Number of trained values.
   public let parameters: Int
-  /// Multiply-accumulates of the forward pass over the batch, and of a whole training step with what it computes again.
+  /// Multiply-accumulates of the forward pass over the batch, and of a whole training step including recomputation.
   public let macs, trainingMACs: Int
-  /// The memory pool after two training steps: parameters, optimiser, batch and activations, without the data set. Of several devices,
-  /// all together.
+  /// Statistics of the memory pool after two training steps: parameters, optimizer, batch and activations, without the data set.
+  /// Several devices are added up.
   public let training: MemoryUse
-  /// The same of each of the devices that share the work.
+  /// Statistics of the memory pool after two training steps, for each of the devices that share the work.
   public let devices: [MemoryUse]
-  /// The same after inference of the batch.
+  /// Statistics of the memory pool after inference of the batch; several devices are added up.
   public let inference: MemoryUse
-  /// Every operation of one training step, and of inference of a batch that is not the first.
+  /// Operations of one training step, and of inference of a batch that is not the first.
   public let step, inferenceOperations: [OperationRecord]
 
   /// - Parameters:
-  ///   - images: [N,H,W,C].
-  ///   - options: how it is trained.
-  ///   - device: the one whose memory is predicted; nil for none in particular.
-  /// - Throws: ``Failure`` for a configuration, images or options that do not make a model.
+  ///   - images: shape of the batch, [N,H,W,C].
+  ///   - options: training options.
+  ///   - device: device whose memory is predicted; nil for no particular one.
+  /// - Throws: ``Failure`` for a configuration, images or options that do not make a valid model.
   public init(
     _ configuration: ModelConfiguration, images: Shape, _ options: TrainingOptions = TrainingOptions(),
     on device: (any Backend)? = nil
@@ -51,7 +51,7 @@ public struct Summary {
     (self.configuration, self.images, self.options) = (configuration, images, options)
     let model = try ResNet(configuration)
     try model.store.freeze(options.frozen)
-    // Of several devices, the operations are those on the whole batch, and the memory is that which each needs for its share.
+    // With several devices, the operations are those on the whole batch, and the memory is what each device needs for its share.
     let isShared = (device?.devices.count ?? 1) > 1
     let log = DryRunBackend(modelling: device?.devices[0])
     var ends: [Int] = []
@@ -76,12 +76,12 @@ public struct Summary {
     trainingMACs = step.reduce(0) { $0 + $1.macs }
   }
 
-  /// Runs two training steps and two batches of inference on memory as it comes, so that a device builds its kernels, or a list of
-  /// them is made.
+  /// Runs two training steps and two batches of inference on uninitialized memory, so that a device builds its kernels, or so
+  /// that the kernels can be listed.
   /// - Parameters:
-  ///   - images: [N,H,W,C].
+  ///   - images: shape of the batch, [N,H,W,C].
   ///   - training: false for inference alone.
-  /// - Throws: ``Failure`` for a network that is none; what the backend throws.
+  /// - Throws: ``Failure`` for an invalid network; errors of the backend.
   public static func rehearse(
     _ configuration: ModelConfiguration, images: Shape, _ options: TrainingOptions, training: Bool = true, on backend: any Backend
   ) throws {
@@ -93,9 +93,9 @@ public struct Summary {
     _ = try infer(configuration, images, options.precision, on: backend)
   }
 
-  /// Two steps of training.
-  /// - Parameter onStep: called before the first, and after each.
-  /// - Returns: what each device's memory pool has done.
+  /// Runs two training steps.
+  /// - Parameter onStep: called before the first step, and after each step.
+  /// - Returns: statistics of each device's memory pool.
   static func train(
     _ model: ResNet, _ images: Shape, _ options: TrainingOptions, on backend: any Backend,
     onLayer: ((String) -> Void)? = nil, onStep: () -> Void = {}
@@ -125,9 +125,9 @@ public struct Summary {
     return withExtendedLifetime((optimiser, average, folded)) { backend.devices.map(\.memory) }
   }
 
-  /// Two batches of inference; the second uses what the first has derived from the parameters.
-  /// - Parameter onBatch: called before the first, and after each.
-  /// - Returns: what each device's memory pool has done.
+  /// Runs two batches of inference; the second uses what the first has derived from the parameters.
+  /// - Parameter onBatch: called before the first batch, and after each batch.
+  /// - Returns: statistics of each device's memory pool.
   private static func infer(
     _ configuration: ModelConfiguration, _ images: Shape, _ precision: Precision, on backend: any Backend,
     onBatch: () -> Void = {}

@@ -1,19 +1,19 @@
-/// The names that programs give the tensors of residual networks, made torchvision's.
+/// Translation of other programs' tensor names of residual networks into torchvision's.
 ///
-/// Known are torchvision's, which timm has too; those of Hugging Face's transformers (`modeling_resnet.py`); and those that programs
-/// for CIFAR often have, `shortcut` for `downsample` and `linear` for `fc`.
+/// The known names are torchvision's, which timm also uses; those of Hugging Face's transformers (`modeling_resnet.py`); and
+/// those that programs for CIFAR often use: `shortcut` for `downsample` and `linear` for `fc`.
 public enum TensorNames {
-  /// Tensors that every network has under the names of torchvision, and of transformers.
+  /// Names of tensors that every network has, in torchvision and in transformers.
   static let landmarks = [
     ["conv1.weight", "layer1.0.conv1.weight"],
     ["embedder.embedder.convolution.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight"],
   ]
 
-  /// Names of the last layer, with the dot; torchvision's first.
+  /// Names of the last layer, including the dot; torchvision's comes first.
   public static let heads = ["fc.", "linear.", "classifier.1.", "classifier.", "head.fc.", "head."]
 
-  /// Finds the prefix of each residual network among the names of tensors; empty for none.
-  /// - Returns: each once, sorted.
+  /// Finds the prefix of each residual network among tensor names. The prefix is empty for a network without one.
+  /// - Returns: each prefix once, sorted.
   public static func prefixes(in names: Set<String>) -> [String] {
     let found = landmarks.flatMap { landmark in
       names.lazy.filter { $0 == landmark[0] || $0.hasSuffix(".\(landmark[0])") }
@@ -23,8 +23,8 @@ public enum TensorNames {
     return Set(found).sorted()
   }
 
-  /// torchvision's name for a tensor; the name itself where it is none of another program's.
-  /// - Parameter name: without what stands before all names.
+  /// Returns torchvision's name of a tensor, or the name itself if it is not one of another program's.
+  /// - Parameter name: the name without the prefix that precedes all names.
   public static func torchvision(_ name: String) -> String {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     let kinds = ["convolution": "conv", "normalization": "bn"]

@@ -1,17 +1,18 @@
 import Compute
 import NN
 
-/// How a network is trained, as far as it decides what memory that takes.
+/// Training options that affect the memory that training needs.
 public struct TrainingOptions: Hashable, Codable, Sendable {
-  /// Whether activations are computed again instead of being kept; see ``ResNet/callAsFunction(_:_:recompute:)``.
+  /// Whether activations are recomputed instead of kept (activation checkpointing); see
+  /// ``ResNet/callAsFunction(_:_:recompute:)``.
   public var recompute: Bool
-  /// How activations are stored.
+  /// Storage precision of activations.
   public var precision: Precision
-  /// How weights follow gradients.
+  /// Options of the optimizer.
   public var optimiser: Optimiser.Options
-  /// Layers that stay as they are; see ``ParameterStore/freeze(_:)``.
+  /// Names of layers that stay as they are; see ``ParameterStore/freeze(_:)``.
   public var frozen: [String]
-  /// Whether a moving average of the weights is kept; see ``WeightAverage``.
+  /// Whether a moving average (EMA) of the weights is kept; see ``WeightAverage``.
   public var averages: Bool
 
   public init(

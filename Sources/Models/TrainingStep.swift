@@ -2,11 +2,11 @@ import Compute
 import NN
 
 extension ResNet {
-  /// One step on the mean loss of a batch: forward, backward, update.
+  /// Performs one training step on the mean loss of a batch: forward, backward, update.
   ///
-  /// A dry run of this function tells what a device's memory pool will hold. Its parameters are those of
+  /// A dry run of this function tells what a device's memory pool will hold. The parameters are those of
   /// ``accumulateGradients(images:labels:smoothing:recompute:metrics:_:folded:onLayer:)``.
-  /// - Throws: as the model does.
+  /// - Throws: errors of the model.
   public func trainingStep(
     images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimiser: Optimiser,
     learningRate: Double, onLayer: ((String) -> Void)? = nil
@@ -16,16 +16,16 @@ extension ResNet {
     try optimiser.step(learningRate: learningRate)
   }
 
-  /// Forward and backward over a batch; the gradients of its mean loss go to the optimiser, for its next step.
+  /// Runs forward and backward over a batch. The gradients of its mean loss go to the optimizer, for its next step.
   /// - Parameters:
-  ///   - images: [N,H,W,C]; their type is that of all activations.
+  ///   - images: [N,H,W,C]; their type is the type of all activations.
   ///   - labels: int32 [N].
   ///   - smoothing: label smoothing in 0 ... 1.
-  ///   - recompute: see ``callAsFunction(_:_:recompute:)``; the weights come out the same to the last bit.
-  ///   - metrics: [3], to which Σ loss and the hits among the first and the first five are added.
-  ///   - folded: what earlier batches have derived from frozen layers.
-  ///   - onLayer: told the name of each layer before its operations, forward and backward.
-  /// - Throws: as the model does.
+  ///   - recompute: see ``callAsFunction(_:_:recompute:)``; the resulting weights are the same to the last bit.
+  ///   - metrics: [3], to which Σ loss and the numbers of correct top-1 and top-5 predictions are added.
+  ///   - folded: tensors that earlier batches have derived from frozen layers.
+  ///   - onLayer: receives the name of each layer before its operations, forward and backward.
+  /// - Throws: errors of the model.
   public func accumulateGradients(
     images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimiser: Optimiser,
     folded: FoldedParameters = FoldedParameters(), onLayer: ((String) -> Void)? = nil
@@ -39,18 +39,19 @@ extension ResNet {
     try optimiser.accumulate()
   }
 
-  /// The layer that tells classes apart, by name.
+  /// Name of the last layer, which computes the logits.
   public static let head = "fc"
 
-  /// Takes weights and running estimates in torchvision's names and layouts, also those of a network with another number of classes,
-  /// with another kind of `fc` or with none: then the last layer stays as it is, drawn anew.
-  /// - Parameter takingHead: whether the last layer is taken where it fits.
-  /// - Returns: whether it was.
-  /// - Throws: as ``ParameterStore/load(_:)``.
+  /// Loads weights and running statistics with torchvision's names and layouts. The weights may also belong to a network with
+  /// another number of classes, with another kind of `fc` or with none. In that case the last layer stays as it is, with its
+  /// newly drawn values.
+  /// - Parameter takingHead: whether to load the last layer if it fits.
+  /// - Returns: whether the last layer was loaded.
+  /// - Throws: the same errors as ``ParameterStore/load(_:)``.
   public func load(pretrained weights: [String: HostTensor], takingHead: Bool = true) throws -> Bool {
     let isOfHead = { (name: String) in name.hasPrefix("\(Self.head).") }
     let fits = store.entries.allSatisfy { !isOfHead($0.name) || weights[$0.name]?.shape == $0.torchShape }
-    // [classes, features]: of other features it is another network's.
+    // The shape is [classes, features]. If the features differ, the weights belong to another network.
     let weight = "\(Self.head).weight"
     let isForeign = weights[weight].map { $0.shape.rank != 2 || $0.shape[1] != store[weight]?.torchShape[1] } ?? false
     if isForeign || (fits && takingHead) {

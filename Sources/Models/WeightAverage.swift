@@ -1,18 +1,19 @@
 import Compute
 import NN
 
-/// An exponential moving average of a network's weights and running estimates (Polyak & Juditsky 1992), as a network of its own, which
-/// mostly classifies better than the one that is trained.
+/// An exponential moving average (EMA) of a network's weights and running statistics (Polyak & Juditsky 1992). It is a network of
+/// its own, which usually classifies better than the trained one.
 ///
-/// After step t a share 1 − min(decay, (1+t)/(10+t)) of the average is replaced, so that it soon forgets the first weights.
+/// After step t, a share 1 − min(decay, (1+t)/(10+t)) of the average is replaced, so that the average soon forgets the first
+/// weights.
 public final class WeightAverage {
-  /// The network with the averages; it has no gradients.
+  /// Network with the averages; it has no gradients.
   public let model: ResNet
-  /// In 0 ..< 1, of an average that is not young any more.
+  /// Decay per step, in 0 ..< 1; in the first steps it is smaller.
   public let decay: Double
 
-  /// Starts with the weights as they are.
-  /// - Throws: what the backend throws, for example for lack of memory.
+  /// Creates an average that starts with the current weights.
+  /// - Throws: errors of the backend, for example a lack of memory.
   /// - Precondition: the network's store is allocated.
   public init(of model: ResNet, decay: Double) throws {
     self.decay = decay
@@ -23,8 +24,8 @@ public final class WeightAverage {
     try backend.copy(model.store.stateArena, into: self.model.store.stateArena)
   }
 
-  /// Takes in the weights after a step.
-  /// - Parameter step: its number, from 1.
+  /// Updates the average with the weights after a step.
+  /// - Parameter step: number of the step, counted from 1.
   public func update(from model: ResNet, step: Int) throws {
     let share = 1 - min(decay, Double(1 + step) / Double(10 + step))
     let (backend, own) = (model.store.backend, self.model.store)

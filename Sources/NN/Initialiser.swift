@@ -2,15 +2,16 @@ import Compute
 import Glibc
 
 extension Parameter.Initialiser {
-  /// He et al. 2015 ("Delving deep into rectifiers"), in the form that torchvision uses: √(2/fan_out), fan_out = K·R·S.
+  /// Returns the distribution of He et al. 2015 ("Delving deep into rectifiers"), in the form that torchvision uses: deviation
+  /// √(2/fan_out), fan_out = K·R·S.
   public static func he(filter: Shape) -> Self {
     .normal(deviation: (2 / Double(filter[3] * filter[0] * filter[1])).squareRoot())
   }
 
-  /// Separates the initial values from other uses of the seed.
+  /// Random stream that separates the initial values from other uses of the seed.
   private static let stream: UInt32 = 0x696E_6974
 
-  /// The values of the entry at `index`, a pure function of the arguments.
+  /// Returns the values of the entry at `index`, a pure function of the arguments.
   func values(count: Int, seed: UInt64, index: Int) -> [Float] {
     var random = Philox(seed: seed, stream: Self.stream, index: UInt64(index))
     switch self {
@@ -23,7 +24,7 @@ extension Parameter.Initialiser {
     }
   }
 
-  /// Box and Muller 1958: two independent normals from two uniforms, √(−2·ln u)·(cos, sin)(2π·v).
+  /// Draws normal numbers by Box and Muller 1958: two independent normals from two uniforms, √(−2·ln u)·(cos, sin)(2π·v).
   private func normals(count: Int, deviation: Double, _ random: inout Philox) -> [Float] {
     var values: [Float] = []
     values.reserveCapacity(count + 1)

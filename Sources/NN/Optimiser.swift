@@ -1,36 +1,36 @@
 import Compute
 
-/// Moves all weights of a store along their gradients, but for those that are frozen, and keeps what it remembers of earlier steps.
+/// Updates all weights of a store, except frozen ones, from their gradients. Keeps the state that depends on earlier steps.
 public final class Optimiser {
-  /// How weights follow gradients.
+  /// Rule by which weights follow gradients.
   public enum Kind: String, Codable, CaseIterable, Sendable {
-    /// Stochastic gradient descent with momentum, as PyTorch's `torch.optim.SGD`.
+    /// Stochastic gradient descent with momentum, like PyTorch's `torch.optim.SGD`.
     case sgd
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019), as PyTorch's `torch.optim.AdamW`.
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019), like PyTorch's `torch.optim.AdamW`.
     case adamW = "adamw"
-    /// SGD in which each filter and matrix has a rate of its own, for large batches (You, Gitman & Ginsburg 2017). Scales and biases
-    /// have the common rate and no decay.
+    /// SGD with a separate learning rate for each filter and matrix, for large batches (You, Gitman & Ginsburg 2017). Scales and
+    /// biases have the common rate and no weight decay.
     case lars
   }
 
-  /// Everything about the steps that stays the same over a run.
+  /// Options of the steps that stay the same during a run.
   public struct Options: Hashable, Codable, Sendable {
-    /// How weights follow gradients.
+    /// Rule by which weights follow gradients.
     public var kind: Kind
-    /// Of ``Kind/sgd`` and ``Kind/lars``; see ``SGDRule``.
+    /// Momentum of ``Kind/sgd`` and ``Kind/lars``; see ``SGDRule``.
     public var momentum: Double
-    /// Nesterov's form of momentum; see ``SGDRule``.
+    /// Whether to use Nesterov's form of momentum; see ``SGDRule``.
     public var nesterov: Bool
-    /// At least 0; what it does is the kind's affair, see ``SGDRule`` and ``AdamWRule``.
+    /// Weight decay, at least 0. Its effect depends on the kind, see ``SGDRule`` and ``AdamWRule``.
     public var weightDecay: Double
-    /// The most that the norm of all gradients may be; nil for any.
+    /// Upper bound of the norm of all gradients; nil for no bound.
     public var maximumNorm: Double?
-    /// Whether a step may follow several backward passes.
+    /// Whether several backward passes may precede a step.
     public var accumulates: Bool
-    /// Factors of the learning rate; of several prefixes of a name the longest counts.
+    /// Factors of the learning rate. If several prefixes of a name match, the longest counts.
     public var rateScales: [RateScale]
 
-    /// The defaults are those of He et al. 2015.
+    /// Creates options. The defaults are those of He et al. 2015.
     public init(
       _ kind: Kind = .sgd, momentum: Double = 0.9, nesterov: Bool = false, weightDecay: Double = 1e-4,
       maximumNorm: Double? = nil, accumulates: Bool = false, rateScales: [RateScale] = []
@@ -45,53 +45,53 @@ public final class Optimiser {
     }
   }
 
-  /// The learning rate of some layers.
+  /// Factor of the learning rate of some layers.
   public struct RateScale: Hashable, Codable, Sendable {
-    /// A layer or a part of the network, for example `fc` or `layer4`.
+    /// Name of a layer or of a part of the network, for example `fc` or `layer4`.
     public var prefix: String
-    /// At least 0.
+    /// Factor, at least 0.
     public var factor: Double
 
-    /// The rate of what is called `prefix`, and of all that is within it, times a factor.
+    /// Multiplies the learning rate of the layer or part `prefix`, and of everything within it, by a factor.
     public init(prefix: String, factor: Double) {
       self.prefix = prefix
       self.factor = factor
     }
   }
 
-  /// You et al.'s coefficient: the share of its norm by which a tensor changes at a rate of 1.
+  /// Trust coefficient of You et al.: the fraction of its norm by which a tensor changes at a learning rate of 1.
   public static let trust = 0.001
 
-  /// Everything that stays the same over a run.
+  /// Options, which stay the same during a run.
   public let options: Options
-  /// Arenas in the layout of the weights: `velocity`, or `mean` and `square`.
+  /// State arenas with the layout of the weights: `velocity`, or `mean` and `square`.
   public let state: [(name: String, arena: Tensor)]
-  /// The factor that the gradients carry, as ``LossScale`` has it; nil for none.
+  /// Loss scale that the gradients carry, see ``LossScale``; nil for none.
   public let lossScale: Tensor?
-  /// Steps so far; to be set where a run goes on.
+  /// Number of steps so far. Set it when a run is resumed.
   public var steps = 0
 
   private let store: ParameterStore
   private let backend: any Backend
-  /// Σ of the gradients of several backward passes, and how many.
+  /// Sum of the gradients of several backward passes, and the number of passes.
   private let accumulated: Tensor?
   private var parts = 0
   private let norms: Tensor?
   private let spans: [Span]
 
-  /// Parameters that lie side by side and are treated alike, as slices of the arenas.
+  /// Adjacent parameters that are treated alike, as slices of the arenas.
   private struct Span {
     let weights, gradients: Tensor
     let state: [Tensor]
     let rateScale, weightDecay: Double
-    /// See ``LayerAdaptation/index``; nil without.
+    /// Index of the norms, see ``LayerAdaptation/index``; nil without adaptation.
     let normIndex: Int?
   }
 
-  /// Starts with a state of zeros.
+  /// Creates an optimizer whose state is zero.
   /// - Parameter scalingLoss: whether the loss is scaled dynamically, for activations in float16.
   /// - Precondition: the store is allocated, with gradients.
-  /// - Throws: ``Failure`` for a prefix that no layer has; what the backend throws, for example for lack of memory.
+  /// - Throws: ``Failure`` for a prefix that no layer has; errors of the backend, for example a lack of memory.
   public init(_ store: ParameterStore, _ options: Options = Options(), scalingLoss: Bool = false) throws {
     for scale in options.rateScales { _ = try store.layers(scale.prefix) }
     (self.store, self.options) = (store, options)
@@ -121,7 +121,7 @@ public final class Optimiser {
     (self.state, self.accumulated) = (state, accumulated)
   }
 
-  /// Parameters in a row, by their numbers among those that can be trained, which share a step.
+  /// Consecutive parameters that share a step, by their indices among the trainable ones.
   private struct Run {
     var first, last: Int
     let rateScale: Double
@@ -143,8 +143,8 @@ public final class Optimiser {
     return runs
   }
 
-  /// Adds the gradients that a backward pass has left in the store to those of earlier ones since the last step.
-  /// - Precondition: once a step, unless the options say that gradients accumulate.
+  /// Adds the gradients that a backward pass has left in the store to those of earlier passes since the last step.
+  /// - Precondition: this is called once per step, unless the options say that gradients accumulate.
   public func accumulate() throws {
     precondition(parts == 0 || options.accumulates, "[Optimiser] a second backward pass before a step")
     parts += 1
@@ -156,8 +156,8 @@ public final class Optimiser {
     }
   }
 
-  /// Moves the weights along the mean of the gradients since the last step, unless a scaled one is an infinity.
-  /// - Precondition: ``accumulate()`` was called since.
+  /// Updates the weights by the mean of the gradients since the last step, unless a scaled gradient is not finite.
+  /// - Precondition: ``accumulate()`` was called since the last step.
   public func step(learningRate: Double) throws {
     precondition(parts > 0, "[Optimiser] a step without gradients")
     let gradients = accumulated ?? store.gradientsArena

@@ -1,28 +1,28 @@
 import Compute
 
-/// All parameters of a model, by name, in three flat arenas: weights, their gradients and the running estimates.
+/// All parameters of a model, by name, in three flat arenas: weights, their gradients, and the running statistics.
 ///
-/// Layers declare their parameters through ``Scope``s; then ``allocate(on:)`` lays them out, each at a multiple of the backend's
-/// alignment with zeros between, so that the optimiser is one operation over whole arenas and a slice of an arena is a tensor.
+/// Layers declare their parameters through ``Scope``s. ``allocate(on:)`` then lays them out, each at a multiple of the backend's
+/// alignment with zeros between. The optimizer can thus treat whole arenas in one operation, and a slice of an arena is a tensor.
 public final class ParameterStore {
-  /// Every tensor in the order of declaration, which is torchvision's.
+  /// All tensors in the order of declaration, which is torchvision's.
   public private(set) var entries: [Parameter] = []
   private var names: Set<String> = []
   private var placed: (backend: any Backend, weights: Tensor, gradients: Tensor?, state: Tensor)?
 
-  /// No parameters yet.
+  /// Creates a store without parameters.
   public init() {}
 
-  /// Where layers declare their parameters.
+  /// Root scope, in which layers declare their parameters.
   public var root: Scope { Scope(store: self, path: "") }
 
-  /// The entries that an optimiser trains, unless they are frozen.
+  /// Entries that an optimizer trains, unless they are frozen.
   public var parameters: [Parameter] { entries.filter(\.kind.isTrained) }
 
-  /// The number of trained values.
+  /// Number of trained values.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
 
-  /// The entry of that name.
+  /// Returns the entry with the given name.
   public subscript(name: String) -> Parameter? { entries.first { $0.name == name } }
 
   fileprivate func declare(_ entry: Parameter) -> Parameter {
@@ -34,9 +34,10 @@ public final class ParameterStore {
 
   // MARK: Freezing
 
-  /// Keeps layers as they are: their parameters are not trained, and their batch normalisation uses the running estimates, which stay.
+  /// Freezes layers: their parameters are not trained, and their batch normalization uses the running statistics, which stay as
+  /// they are.
   /// - Parameter prefixes: names of layers or of parts of the network, for example `conv1` or `layer1`.
-  /// - Throws: ``Failure`` for a prefix that no layer has, and where nothing would be left to train.
+  /// - Throws: ``Failure`` for a prefix that no layer has, and if nothing would be left to train.
   public func freeze(_ prefixes: [String]) throws {
     for prefix in prefixes {
       for entry in try layers(prefix) { entry.isFrozen = true }
@@ -46,8 +47,8 @@ public final class ParameterStore {
     }
   }
 
-  /// The entries of a layer, or of the layers of a part of the network.
-  /// - Throws: ``Failure`` where there are none.
+  /// Returns the entries of a layer, or of the layers of a part of the network.
+  /// - Throws: ``Failure`` if there are none.
   public func layers(_ prefix: String) throws -> [Parameter] {
     let found = entries.filter { $0.isIn(prefix) }
     if !found.isEmpty { return found }
@@ -58,16 +59,20 @@ public final class ParameterStore {
 
   // MARK: Arenas
 
-  /// All weights. - Precondition: allocated.
+  /// Arena of all weights.
+  /// - Precondition: the store is allocated.
   public var weightsArena: Tensor { arenas.weights }
-  /// The gradients of all weights, at the weights' offsets. - Precondition: allocated, with gradients.
+  /// Arena of the gradients of all weights, at the weights' offsets.
+  /// - Precondition: the store is allocated, with gradients.
   public var gradientsArena: Tensor {
     guard let gradients = arenas.gradients else { preconditionFailure("[ParameterStore] allocated without gradients") }
     return gradients
   }
-  /// All running estimates. - Precondition: allocated.
+  /// Arena of all running statistics.
+  /// - Precondition: the store is allocated.
   public var stateArena: Tensor { arenas.state }
-  /// The device that the arenas live on. - Precondition: allocated.
+  /// Device that holds the arenas.
+  /// - Precondition: the store is allocated.
   public var backend: any Backend { arenas.backend }
 
   private var arenas: (backend: any Backend, weights: Tensor, gradients: Tensor?, state: Tensor) {
@@ -75,9 +80,9 @@ public final class ParameterStore {
     return placed
   }
 
-  /// Lays the parameters out on a device; all arenas hold zeros.
-  /// - Parameter gradients: whether there will be any.
-  /// - Throws: what the backend throws, for example for lack of memory.
+  /// Lays the parameters out on a device. All arenas start with zeros.
+  /// - Parameter gradients: whether to allocate an arena of gradients.
+  /// - Throws: errors of the backend, for example a lack of memory.
   public func allocate(on backend: any Backend, gradients hasGradients: Bool = true) throws {
     let trained = layout(parameters, on: backend)
     let estimates = layout(entries.filter { !$0.kind.isTrained }, on: backend)
@@ -101,7 +106,8 @@ public final class ParameterStore {
     try initialise(seed: seed)
   }
 
-  /// Draws the initial values on the host, the same for every backend: each from (seed, its index among the entries).
+  /// Draws the initial values on the host, the same for every backend. Each entry's values follow from (seed, its index among the
+  /// entries).
   public func initialise(seed: UInt64) throws {
     for (index, entry) in entries.enumerated() {
       let values = entry.initialiser.values(count: entry.shape.count, seed: seed, index: index)
@@ -109,13 +115,16 @@ public final class ParameterStore {
     }
   }
 
-  /// Views of an arena of the weights' layout (weights, gradients, a velocity), one a trained parameter.
+  /// Returns views of an arena with the weights' layout (weights, gradients, a velocity), one per trained parameter.
   public func views(of arena: Tensor) throws -> [(parameter: Parameter, tensor: Tensor)] {
     try layout(parameters, on: backend).places.map { ($0, try view(of: $0, in: arena, at: $1, on: backend)) }
   }
 
-  /// The part of an arena of the weights' layout that belongs to a row of trained parameters, as a tensor of one dimension.
-  /// - Parameters: numbers among ``parameters``.
+  /// Returns the part of an arena with the weights' layout that belongs to consecutive trained parameters, as a tensor of one
+  /// dimension.
+  /// - Parameters:
+  ///   - first: index of the first parameter among ``parameters``.
+  ///   - last: index of the last parameter among ``parameters``.
   func slice(_ arena: Tensor, from first: Int, through last: Int) throws -> Tensor {
     let places = layout(parameters, on: backend).places
     let byteCount = places[last].offset + places[last].entry.shape.count * arena.type.byteCount - places[first].offset
@@ -129,7 +138,8 @@ public final class ParameterStore {
 
   // MARK: Layout
 
-  /// Byte offsets, and the size of the arena: at least one unit of alignment, since no backend need allocate nothing.
+  /// Returns byte offsets and the size of the arena. The size is at least one unit of alignment, since backends need not support
+  /// empty allocations.
   private func layout(
     _ entries: [Parameter], on backend: any Backend
   ) -> (places: [(entry: Parameter, offset: Int)], byteCount: Int) {
@@ -158,17 +168,17 @@ public final class ParameterStore {
 /// A prefix of names in a store: `store.root / "layer1" / "0" / "conv1"` declares `layer1.0.conv1.weight`.
 public struct Scope {
   let store: ParameterStore
-  /// The names so far, joined by dots; empty at the root.
+  /// Names so far, joined by dots; empty at the root.
   public let path: String
 
-  /// The scope `name` within this one.
+  /// Returns the scope `name` within this one.
   public func child(_ name: String) -> Scope { Scope(store: store, path: join(name)) }
 
-  /// The scope `scope.name`.
+  /// Returns the scope `scope.name`.
   public static func / (scope: Scope, name: String) -> Scope { scope.child(name) }
 
   /// Declares a tensor.
-  /// - Precondition: the name is new in its store, which is not yet allocated.
+  /// - Precondition: the name is new in its store, and the store is not yet allocated.
   public func declare(
     _ name: String, _ shape: Shape, _ kind: Parameter.Kind, _ initialiser: Parameter.Initialiser
   ) -> Parameter {

@@ -1,30 +1,31 @@
 import Compute
 
-/// One pass of a network over one batch: runs operations on a backend and, in training, keeps what their gradients need.
+/// One pass of a network over one batch. It runs operations on a backend and, in training, keeps what their gradients need.
 ///
-/// Reverse-mode differentiation with an explicit tape. A model is written forward only; each operation (`Differentiable/`) has
-/// its pullback beneath its forward. ``backward()`` runs the pullbacks last to first and drops each one right after it ran, so
-/// that the activations it held go back to the pool while the pass is still under way.
+/// Differentiation is reverse-mode with an explicit tape. A model contains only the forward computation; each operation
+/// (`Differentiable/`) has its pullback below its forward code. ``backward()`` runs the pullbacks from last to first and drops
+/// each one right after it ran. The activations that it held return to the pool while the pass is still in progress.
 ///
-/// A parameter's gradient is overwritten, not added to: a parameter serves one operation in a pass. The gradient of a parameter
-/// whose result the loss does not depend on is left as it was.
+/// A parameter's gradient is overwritten, not added to, so a parameter must serve only one operation in a pass. If the loss does
+/// not depend on a parameter's result, the parameter's gradient stays as it was.
 public final class Pass {
-  /// What a pass is for.
+  /// Purpose of a pass.
   public enum Mode: Hashable, Sendable {
-    /// Records pullbacks; batch normalisation uses the batch's own statistics and moves the running estimates.
+    /// Records pullbacks. Batch normalization uses the batch's own statistics and updates the running statistics.
     case training
-    /// Records nothing; batch normalisation uses the running estimates.
+    /// Records nothing. Batch normalization uses the running statistics.
     case inference
   }
 
-  /// Receives the gradient with respect to an operation's result, and owns it: it may overwrite it.
+  /// Receives the gradient with respect to an operation's result. The pullback owns this gradient and may overwrite it.
   public typealias Pullback = (_ dy: Tensor) throws -> Void
 
-  /// Where it runs.
+  /// Backend that executes the pass.
   public let backend: any Backend
-  /// What it is for.
+  /// Training or inference.
   public let mode: Mode
-  /// Told the name of each layer before its operations are called, forward and backward; empty outside layers.
+  /// Callback that receives the name of each layer before its operations are called, forward and backward. The name is empty
+  /// outside layers.
   public var onLayer: ((String) -> Void)?
 
   private struct Step {
@@ -40,14 +41,14 @@ public final class Pass {
 
   let folded: FoldedParameters
 
-  /// - Parameter folded: what earlier passes over the same parameters have derived from them, in training from frozen ones.
+  /// - Parameter folded: tensors that earlier passes have derived from the same parameters; in training, only from frozen ones.
   public init(on backend: any Backend, mode: Mode, folded: FoldedParameters = FoldedParameters()) {
     self.backend = backend
     self.mode = mode
     self.folded = folded
   }
 
-  /// Runs `body` with ``onLayer`` told that its operations belong to the layer `name`.
+  /// Runs `body`, and tells ``onLayer`` that its operations belong to the layer `name`.
   public func layer<Result>(_ name: String, _ body: () throws -> Result) rethrows -> Result {
     let outer = currentLayer
     currentLayer = name
@@ -55,33 +56,33 @@ public final class Pass {
     return try body()
   }
 
-  /// Whether operations note their pullbacks and keep what those need.
+  /// Whether operations record their pullbacks and keep what those need.
   var isRecording: Bool {
     if case .first = run { return false }
     return mode == .training
   }
 
-  /// Whether batch normalisation will ask for the statistics of the batch.
+  /// Whether batch normalization will need the statistics of the batch.
   var takesStatistics: Bool {
     if case .second = run { return false }
     return mode == .training
   }
 
-  /// Makes an operation's result a variable and, while recording, notes its pullback.
+  /// Makes an operation's result a variable and, while recording, records its pullback.
   ///
-  /// A pullback should capture the tensors and slots that it needs, never a whole ``Variable``: what it captures lives until
-  /// it ran. It is skipped where no gradient reaches the result.
+  /// A pullback should capture the tensors and slots that it needs, never a whole ``Variable``, since everything it captures
+  /// lives until it has run. A pullback is skipped if no gradient reaches the result.
   public func record(_ result: Tensor, pullback: @escaping Pullback) -> Variable {
     guard mode == .training else { return Variable(result) }
     let slot = GradientSlot()
-    // The first of two runs has slots only so that operations find the same in both.
+    // The first of two runs has slots only so that operations see the same in both runs.
     guard isRecording else { return Variable(result, slot: slot) }
     tape.append(Step(layer: currentLayer, slot: slot, pullback: pullback))
     return Variable(result, slot: slot)
   }
 
   /// Computes all gradients from those that the loss has put into its slots, and empties the tape.
-  /// - Throws: what the backend throws.
+  /// - Throws: errors of the backend.
   public func backward() throws {
     while let step = tape.popLast() {
       guard let dy = step.slot.take() else { continue }
@@ -95,38 +96,39 @@ public final class Pass {
 // MARK: Recomputation
 
 extension Pass {
-  /// Which run of the operations this is, where ``recomputing(_:_:)`` runs them twice.
+  /// Tells which run of the operations this is; ``recomputing(_:_:)`` runs them twice.
   fileprivate enum Run {
-    /// The only one.
+    /// The only run.
     case only
-    /// The first of two: nothing is recorded, but what batch normalisation finds is kept for the second.
+    /// The first of two runs. It records nothing, but keeps the results of batch normalization for the second run.
     case first([Normalisation])
-    /// The second, which records; what is left of the first's findings, in reverse.
+    /// The second run, which records. It holds the remaining results of the first run, in reverse order.
     case second([Normalisation])
   }
 
-  /// One batch normalisation of the first run: the statistics, and y where it is the result of the whole part.
+  /// One batch normalization of the first run: the statistics, and y if y is the result of the whole part.
   fileprivate struct Normalisation {
     let channels: BatchNormChannels
     var y: Tensor?
   }
 
-  /// Runs a part of a network so that of it only x and the result are kept; the backward pass runs it again when it gets there
-  /// (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+  /// Runs a part of a network with activation checkpointing: only x and the result are kept, and the backward pass runs the part
+  /// again when it gets there (Chen et al. 2016, "Training deep nets with sublinear memory cost").
   ///
-  /// The gradients are the same to the last bit. Running estimates move in the first run only: the second takes its statistics.
-  /// - Parameter body: a pure function of x and the parameters: it calls the same operations each time.
-  /// - Precondition: not within another part that is run twice.
+  /// The gradients are the same to the last bit. Only the first run updates the running statistics; the second run reuses its
+  /// statistics.
+  /// - Parameter body: a pure function of x and the parameters that calls the same operations each time.
+  /// - Precondition: the call is not within another part that is recomputed.
   public func recomputing(_ x: Variable, _ body: @escaping (Variable, Pass) throws -> Variable) throws -> Variable {
     guard mode == .training else { return try body(x, self) }
     guard case .only = run else { preconditionFailure("[Pass] recomputing within recomputing") }
     let (result, isVariable, kept) = try firstRun(x, body)
-    // All of it is frozen.
+    // All of the part is frozen.
     if !isVariable { return Variable(result) }
     return record(result) { [unowned self] dy in
       run = .second(kept)
       defer { run = .only }
-      // Its pullbacks are now the last on the tape, where backward() goes on.
+      // Its pullbacks are now the last on the tape, where backward() continues.
       try body(x, self).slot?.add(dy, on: backend)
     }
   }
@@ -142,8 +144,8 @@ extension Pass {
     return (y.value, y.slot != nil, kept.reversed())
   }
 
-  /// The channels that `find` gives and the y that `normalise` makes of them; in a second run those of the first, as far as
-  /// they were kept.
+  /// Returns the channels from `find` and the y that `normalise` computes from them. A second run returns those of the first run,
+  /// as far as they were kept.
   func normalisation(
     _ find: () throws -> BatchNormChannels, _ normalise: (BatchNormChannels) throws -> Tensor
   ) throws -> (channels: BatchNormChannels, y: Tensor) {
@@ -154,7 +156,7 @@ extension Pass {
     let channels = try find()
     let y = try normalise(channels)
     if case .first(var kept) = run {
-      // Only the last can be the whole part's result.
+      // Only the last one can be the result of the whole part.
       if !kept.isEmpty { kept[kept.count - 1].y = nil }
       run = .first(kept + [Normalisation(channels: channels, y: y)])
     }
@@ -162,11 +164,11 @@ extension Pass {
   }
 }
 
-/// A tensor in a pass, with the place where its gradient is gathered.
+/// A tensor in a pass, with the slot that accumulates its gradient.
 public struct Variable {
-  /// What was computed.
+  /// Result tensor.
   public let value: Tensor
-  /// Nil where no gradient is wanted: input images, and everything in inference.
+  /// Slot of the gradient; nil if no gradient is needed: for input images, and for everything in inference.
   public let slot: GradientSlot?
 
   public init(_ value: Tensor, slot: GradientSlot? = nil) {
@@ -174,24 +176,24 @@ public struct Variable {
     self.slot = slot
   }
 
-  /// Of the value.
+  /// Shape of ``value``.
   public var shape: Shape { value.shape }
 }
 
-/// Gathers the gradient of one variable from all operations that read it.
+/// Accumulates the gradient of one variable from all operations that read it.
 public final class GradientSlot {
-  /// The sum of what has arrived so far; nil before the first.
+  /// Sum of the gradients that have arrived so far; nil before the first.
   public private(set) var gradient: Tensor?
 
   public init() {}
 
-  /// Hands the gradient over and empties the slot.
+  /// Returns the gradient and empties the slot.
   public func take() -> Tensor? {
     defer { gradient = nil }
     return gradient
   }
 
-  /// Adds a gradient that no one else holds: the first is kept as it is, later ones are added into it.
+  /// Accumulates `other`, taking ownership of it. The first gradient is kept as it is; later ones are added into it.
   public func add(_ other: Tensor, on backend: any Backend) throws {
     if let gradient {
       try backend.add(gradient, other, relu: false, into: gradient)
@@ -200,7 +202,7 @@ public final class GradientSlot {
     }
   }
 
-  /// Adds a gradient that an operation can add to a buffer by itself; `write` is told whether to.
+  /// Accumulates the gradient of an operation that can itself add to a buffer; `write` is told whether to add.
   func accumulate(
     _ shape: Shape, _ type: DataType, on backend: any Backend, write: (_ dx: Tensor, _ accumulate: Bool) throws -> Void
   ) throws {

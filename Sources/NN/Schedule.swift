@@ -2,27 +2,27 @@ import Glibc
 
 /// The learning rate of every step of a training run.
 public struct Schedule: Hashable, Sendable {
-  /// How the rate falls after the warm-up.
+  /// Course of the rate after the warm-up.
   public enum Kind: String, Codable, CaseIterable, Sendable {
     case constant
     /// Half a cosine, down to zero after the last step (Loshchilov & Hutter 2017, without restarts).
     case cosine
-    /// A tenth from half of the steps on, a hundredth from three quarters on (He et al. 2015, section 4.2).
+    /// A tenth of the peak from half of the steps on, a hundredth from three quarters on (He et al. 2015, section 4.2).
     case step
   }
 
-  /// How it falls.
+  /// Course of the rate after the warm-up.
   public let kind: Kind
-  /// The rate after warm-up.
+  /// Learning rate after the warm-up.
   public let peak: Double
-  /// Of the whole run; it ends at the last.
+  /// Number of steps of the whole run; the schedule ends at the last one.
   public let totalSteps: Int
-  /// The first steps, in which the rate rises linearly to its peak (Goyal et al. 2017).
+  /// Number of warm-up steps, during which the rate rises linearly to its peak (Goyal et al. 2017).
   public let warmupSteps: Int
 
   /// - Parameters:
   ///   - peak: the rate after the warm-up.
-  ///   - warmupSteps: in which the rate rises linearly to it.
+  ///   - warmupSteps: number of steps during which the rate rises linearly to `peak`.
   public init(_ kind: Kind, peak: Double, totalSteps: Int, warmupSteps: Int = 0) {
     precondition(totalSteps >= 0 && warmupSteps >= 0, "[Schedule] \(totalSteps) steps, \(warmupSteps) of them warm-up")
     self.kind = kind
@@ -31,7 +31,7 @@ public struct Schedule: Hashable, Sendable {
     self.warmupSteps = warmupSteps
   }
 
-  /// The rate of a step, counted from 0.
+  /// Returns the rate of a step, counted from 0.
   public func rate(at step: Int) -> Double {
     if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
     switch kind {

@@ -1,7 +1,7 @@
 import Compute
 
 extension Parameter {
-  /// The shape in torchvision's layout: [K,C,R,S] for a filter, [out,in] for a linear weight.
+  /// Shape in torchvision's layout: [K,C,R,S] for a filter, [out,in] for a linear weight.
   public var torchShape: Shape {
     switch kind {
     case .filter: [shape[3], shape[2], shape[0], shape[1]]
@@ -10,7 +10,7 @@ extension Parameter {
     }
   }
 
-  /// This project's layout → torchvision's.
+  /// Converts this project's layout to torchvision's.
   func torchLayout(_ host: HostTensor) -> HostTensor {
     switch kind {
     case .filter: host.outerInnerSwapped(shape[0] * shape[1], shape[2], shape[3], to: torchShape)
@@ -19,7 +19,7 @@ extension Parameter {
     }
   }
 
-  /// torchvision's layout → this project's.
+  /// Converts torchvision's layout to this project's.
   func ownLayout(_ host: HostTensor) -> HostTensor {
     switch kind {
     case .filter: host.outerInnerSwapped(shape[3], shape[2], shape[0] * shape[1], to: shape)
@@ -30,30 +30,31 @@ extension Parameter {
 }
 
 extension ParameterStore {
-  /// All weights and running estimates under torchvision's names, in its order and layouts, in the backend's precision.
+  /// Returns all weights and running statistics under torchvision's names, in its order and layouts, in the backend's precision.
   public func stateDictionary() throws -> [(name: String, tensor: HostTensor)] {
     try entries.map { ($0.name, $0.torchLayout(try backend.download($0.value))) }
   }
 
-  /// The trained parameters' parts of an arena of the weights' layout, such as ``gradientsArena`` or an optimiser's velocity,
-  /// under torchvision's names and in its layouts.
+  /// Returns the trained parameters' parts of an arena with the weights' layout, such as ``gradientsArena`` or an optimizer's
+  /// velocity, under torchvision's names and in its layouts.
   public func dictionary(of arena: Tensor) throws -> [(name: String, tensor: HostTensor)] {
     try views(of: arena).map { ($0.parameter.name, $0.parameter.torchLayout(try backend.download($0.tensor))) }
   }
 
-  /// Takes weights and running estimates in torchvision's names and layouts; `num_batches_tracked` is ignored.
-  /// - Throws: ``Failure`` for a name that is missing or unknown and for a wrong shape or type; then nothing has changed.
+  /// Loads weights and running statistics with torchvision's names and layouts; `num_batches_tracked` is ignored.
+  /// - Throws: ``Failure`` for a name that is missing or unknown and for a wrong shape or type. In these cases nothing has
+  ///   changed.
   public func load(_ dictionary: [String: HostTensor]) throws {
     try write(dictionary, to: entries.map { ($0, $0.value) })
   }
 
-  /// Takes an arena of the weights' layout, as ``dictionary(of:)`` gives it.
-  /// - Throws: as ``load(_:)``.
+  /// Loads an arena with the weights' layout, as ``dictionary(of:)`` returns it.
+  /// - Throws: the same errors as ``load(_:)``.
   public func load(_ dictionary: [String: HostTensor], into arena: Tensor) throws {
     try write(dictionary, to: try views(of: arena))
   }
 
-  /// Sets one tensor, in this project's layout.
+  /// Sets one tensor, given in this project's layout.
   /// - Throws: ``Failure`` for an unknown name and for a wrong shape or type.
   public func assign(_ name: String, _ host: HostTensor) throws {
     guard let entry = self[name] else { throw Failure("the model has no tensor '\(name)'") }
@@ -61,9 +62,10 @@ extension ParameterStore {
     try assign(host, to: entry.value)
   }
 
-  /// Whether these are all the model's tensors, in torchvision's layouts, without a device; `num_batches_tracked` is ignored.
-  /// - Throws: ``Failure`` that counts what is missing, unknown, of another shape and of another type, and names the first of
-  ///   each.
+  /// Checks, without a device, that these are all the model's tensors, in torchvision's layouts; `num_batches_tracked` is
+  /// ignored.
+  /// - Throws: ``Failure`` that counts the tensors that are missing, unknown, of another shape and of another type, and names the
+  ///   first few of each.
   public func check(_ dictionary: [String: HostTensor]) throws { try check(dictionary, holds: entries) }
 
   private func check(_ dictionary: [String: HostTensor], holds wanted: [Parameter]) throws {
@@ -110,7 +112,8 @@ extension ParameterStore {
 }
 
 extension HostTensor {
-  /// [a,b,c] → [c,b,a], given as `shape`: its own inverse, it turns [R·S,C,K] into [K,C,R·S] and transposes where b = 1.
+  /// Swaps the outer and the inner dimension: [a,b,c] → [c,b,a], given as `shape`. The operation is its own inverse. It turns
+  /// [R·S,C,K] into [K,C,R·S], and it transposes if b = 1.
   fileprivate func outerInnerSwapped(_ a: Int, _ b: Int, _ c: Int, to shape: Shape) -> HostTensor {
     func swapped<Element: BitwiseCopyable>(_ source: [Element]) -> [Element] {
       [Element](unsafeUninitializedCapacity: source.count) { buffer, initialized in

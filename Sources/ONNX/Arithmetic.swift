@@ -1,20 +1,20 @@
 import Compute
 import Formats
 
-/// Add, Sub, Mul or Div of what is computed and a number that is known beforehand, or an array of them.
+/// Add, Sub, Mul or Div of a computed value and a constant, which is a number or an array of numbers.
 struct Change {
   let op: String
   let constant: Constant
   /// Whether the constant is the left operand.
   let isReversed: Bool
 
-  /// Whether it adds or subtracts the constant and no more.
+  /// Whether the change only adds or subtracts the constant.
   var isShift: Bool { op == "Add" || (op == "Sub" && !isReversed) }
 
-  /// Tells changes by the same constants apart.
+  /// Text that distinguishes changes by the same constants.
   var form: String { isReversed ? "reversed \(op)" : op }
 
-  /// Applies this to factor·x + summand.
+  /// Applies the change to factor·x + summand.
   func apply(_ constant: Float, _ line: inout (factor: Double, summand: Double)) {
     let c = Double(constant)
     switch op {
@@ -27,8 +27,9 @@ struct Change {
 }
 
 extension [Change] {
-  /// Joins all changes, one after another, to a factor and a summand for each place of some dimensions of a value of that shape.
-  /// - Parameter summands: what was added before; nil for nothing.
+  /// Combines all changes, one after another, into a factor and a summand for each place along some dimensions of the shape
+  /// `shape`.
+  /// - Parameter summands: numbers that were added before; nil for none.
   func folded(
     along dimensions: [Int], of shape: [Int], summands: [Float]? = nil
   ) -> (factors: [Float], summands: [Float]) {
@@ -43,8 +44,8 @@ extension [Change] {
 }
 
 extension Operator {
-  /// Add, Sub, Mul and Div: of constants at once, of what is computed and constants along with the arithmetic, the sum and the
-  /// ReLU that follow.
+  /// Plans Add, Sub, Mul and Div. The result for two constants is computed at once. The operation on a computed value and a
+  /// constant is fused with the arithmetic, the sum and the ReLU that follow.
   static func arithmetic(_ node: Node, _ planner: Planner) throws {
     switch (try planner.value(node, 0), try planner.value(node, 1)) {
     case (.constant(let a), .constant(let b)): planner.define(node, try result(node.op, a, b, planner))
@@ -64,7 +65,7 @@ extension Operator {
     }
   }
 
-  /// Lays down a change of x by a constant, with all that can be done along.
+  /// Plans a change of x by a constant, fused with everything that can be fused with it.
   private static func change(_ x: Computed, _ change: Change, _ node: Node, _ planner: Planner) throws {
     guard change.constant.type.isComputedWith else {
       throw Failure("it computes with \(change.constant.type.name), and only \(ElementType.computedWith) are supported")
@@ -74,7 +75,7 @@ extension Operator {
     let input = isSame ? x : try planner.broadcast(x, to: shape, order: Array(shape.indices))
     var name = node.outputs[0]
     let changes = [change] + planner.takeChanges(after: &name, shape: shape)
-    // The dimensions along which constants differ lie innermost; for one number alone any would do.
+    // The dimensions along which constants vary are innermost. If there is only one number, any dimension would do.
     let differing = Set(changes.flatMap { $0.constant.differing(in: shape) })
     let inner = differing.isEmpty ? Array(input.order.suffix(1)) : input.order.filter(differing.contains)
     let arranged = try planner.arranged(input, input.order.filter { !inner.contains($0) } + inner)
@@ -101,7 +102,8 @@ extension Operator {
     planner.define(name, .computed(y))
   }
 
-  /// Two constants, as NumPy broadcasts them. Integers that leave their type, and divisions of them by zero, are failures.
+  /// Computes the result for two constants with NumPy's broadcasting. An integer result outside its type and an integer division
+  /// by zero are failures.
   private static func result(_ op: String, _ a: Constant, _ b: Constant, _ planner: Planner) throws -> Constant {
     guard a.type == b.type, a.type != .bool else { throw Failure("\(a.type.name) and \(b.type.name) do not go together") }
     let shape = try broadcast(a.shape, b.shape)
@@ -137,15 +139,15 @@ extension Operator {
 }
 
 extension Constant {
-  /// The dimensions of a shape to which this can be repeated along which its elements differ.
+  /// Returns the dimensions of the shape `target`, to which the constant can be broadcast, along which its elements vary.
   func differing(in target: [Int]) -> [Int] {
     shape.indices.filter { shape[$0] != 1 }.map { $0 + target.count - shape.count }
   }
 }
 
 extension Planner {
-  /// The arithmetic with constants that follows and leaves the shape as it is, which the caller does from now on.
-  /// - Parameter dimensions: those along which constants may differ; nil for any.
+  /// Takes over the arithmetic with constants that follows and keeps the shape; the caller does it from now on.
+  /// - Parameter dimensions: dimensions along which constants may vary; nil for any.
   func takeChanges(after name: inout String, shape: [Int], along dimensions: Set<Int>? = nil) -> [Change] {
     var changes: [Change] = []
     while let (change, next) = nextChange(after: name), let same = try? Operator.broadcast(shape, change.constant.shape),

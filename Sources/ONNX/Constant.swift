@@ -2,12 +2,12 @@ import Compute
 import Formats
 import ONNXProto
 
-/// The element types of ONNX, by their numbers in files.
+/// Element types of ONNX, with their numbers in files.
 enum ElementType: Int32 {
   case float = 1
   case uint8, int8, uint16, int16, int32, int64, string, bool, float16, double, uint32, uint64, complex64, complex128, bfloat16
 
-  /// For messages, for example `INT64`; the number where the type is unknown.
+  /// Returns the name of a type for messages, for example `INT64`; the number if the type is unknown.
   static func name(_ number: Int32) -> String {
     let newer = [
       "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "UINT4", "INT4", "FLOAT4E2M1", "FLOAT8E8M0", "UINT2",
@@ -18,7 +18,7 @@ enum ElementType: Int32 {
 
   var name: String { "\(self)".uppercased() }
 
-  /// Bytes of one element in a tensor's raw data; nil where this project cannot read it.
+  /// Number of bytes of one element in a tensor's raw data; nil if this project cannot read the type.
   var byteCount: Int? {
     switch self {
     case .uint8, .int8, .bool: 1
@@ -31,21 +31,21 @@ enum ElementType: Int32 {
 
   var isFloatingPoint: Bool { [.float, .float16, .bfloat16, .double].contains(self) }
 
-  /// Whether values of this type are computed with: all of them in float32, which holds each of these exactly.
+  /// Whether the graph computes with values of this type. It computes in float32, which holds all of these types exactly.
   var isComputedWith: Bool { [.float, .float16, .bfloat16].contains(self) }
 
-  /// Names of these types, for messages.
+  /// Names of the types that the graph computes with, for messages.
   static let computedWith = "FLOAT, FLOAT16 and BFLOAT16"
 }
 
-/// A tensor whose values are known before anything runs: an initializer, or what follows from initializers alone.
+/// Tensor whose values are known before anything runs: an initializer, or a value that follows from initializers alone.
 ///
-/// An object, so that what a device makes of it can be found again.
+/// It is an object, so that the tensors that a device makes of it can be found again.
 final class Constant: Sendable {
   enum Elements: Sendable {
-    /// Of every floating-point type; doubles are rounded.
+    /// Elements of every floating-point type; doubles are rounded.
     case floats([Float])
-    /// Of every other type; false is 0.
+    /// Elements of every other type; false is 0.
     case integers([Int64])
   }
 
@@ -66,7 +66,7 @@ final class Constant: Sendable {
     }
   }
 
-  /// The same elements in another order, or some of them again.
+  /// Returns the elements at these indices: in another order, or some of them repeatedly.
   func picking(_ indices: some Sequence<Int>, shape: [Int]) -> Constant {
     switch elements {
     case .floats(let values): Constant(type, shape, .floats(indices.map { values[$0] }))
@@ -76,33 +76,35 @@ final class Constant: Sendable {
 
   func reshaped(_ shape: [Int]) -> Constant { Constant(type, shape, elements) }
 
-  /// Dimensions in another order: the result's dimension i is this one's permutation[i].
+  /// Returns the constant with its dimensions permuted: dimension i of the result is dimension permutation[i] of this one.
   func transposed(_ permutation: [Int]) -> Constant {
     let strides = StridedCopy.rowMajorStrides(shape)
     let target = permutation.map { shape[$0] }
     return picking(Self.places(target, permutation.map { strides[$0] }), shape: target)
   }
 
-  /// The elements repeated along dimensions of one element, and new ones in front, until they have this shape.
-  /// - Precondition: that can be.
+  /// Repeats the elements along dimensions of one element, and along new dimensions in front, until they have this shape.
+  /// - Precondition: the constant can be broadcast to this shape.
   func repeated(to target: [Int]) -> Constant {
     picking(Self.places(target, steps(to: target)), shape: target)
   }
 
-  /// Elements at each place of some dimensions of a value of that shape, where this constant is the same all along the others.
-  /// - Precondition: it can be repeated to that shape, and has one element along the others.
+  /// Returns the element at each place along some dimensions of the shape `target`. The constant does not vary along the others.
+  /// - Precondition: the constant can be broadcast to that shape, and has one element along the other dimensions.
   func floats(along dimensions: [Int], of target: [Int]) -> [Float] {
     let (steps, floats) = (steps(to: target), floats)
     return Self.places(dimensions.map { target[$0] }, dimensions.map { steps[$0] }).map { floats[$0] }
   }
 
-  /// The steps between elements along the dimensions of a shape to which this constant can be repeated; 0 where it is.
+  /// Returns the steps between elements along the dimensions of a shape to which this constant can be broadcast. The step is 0
+  /// along dimensions in which it is repeated.
   private func steps(to target: [Int]) -> [Int] {
     let strides = zip(shape, StridedCopy.rowMajorStrides(shape)).map { size, stride in size == 1 ? 0 : stride }
     return [Int](repeating: 0, count: target.count - shape.count) + strides
   }
 
-  /// The places of all elements of a block, its last dimension fastest, with so many elements and such a step along each.
+  /// Returns the places of all elements of a block, its last dimension fastest, from the number of elements and the step along
+  /// each dimension.
   private static func places(_ extents: [Int], _ steps: [Int]) -> [Int] {
     var (index, place) = ([Int](repeating: 0, count: extents.count), 0)
     return (0..<(extents.contains(0) ? 0 : extents.reduce(1, *))).map { _ in
@@ -119,8 +121,8 @@ final class Constant: Sendable {
     }
   }
 
-  /// The elements as another type, as ONNX's Cast has it: towards zero from a float to an integer.
-  /// - Throws: ``Failure`` for a type that is not read here, and a value that the new type cannot hold.
+  /// Converts the elements to another type as ONNX's Cast does: floats are rounded toward zero to integers.
+  /// - Throws: ``Failure`` for a type that is not read here, and for a value that the new type cannot hold.
   func cast(to target: ElementType) throws -> Constant {
     guard target.byteCount != nil else { throw Failure("a cast to \(target.name) is not supported") }
     switch (elements, target.isFloatingPoint) {
@@ -142,7 +144,7 @@ final class Constant: Sendable {
 }
 
 extension ElementType {
-  /// A float as this floating-point type has it.
+  /// Rounds a float to this floating-point type.
   func rounded(_ value: Float) -> Float {
     switch self {
     case .float16: Float(Float16(value))
@@ -151,7 +153,7 @@ extension ElementType {
     }
   }
 
-  /// The values of this integer type.
+  /// Range of the values of this integer type.
   var range: ClosedRange<Int64> {
     switch self {
     case .uint8: 0...255
@@ -165,7 +167,8 @@ extension ElementType {
     }
   }
 
-  /// - Throws: ``Failure`` for a value that this integer type cannot hold.
+  /// Returns a value if this integer type can hold it.
+  /// - Throws: ``Failure`` for a value that the type cannot hold.
   fileprivate func checked(_ value: Int64) throws -> Int64 {
     guard range.contains(value) else { throw Failure("\(value) cannot be cast to \(name)") }
     return value
@@ -175,12 +178,13 @@ extension ElementType {
 // MARK: Reading
 
 extension Constant {
-  /// Elements that one tensor may have; beyond it counts of bytes and operations would not fit a word.
+  /// Maximum number of elements of a tensor. Beyond it, counts of bytes and operations would not fit a word.
   static let largestCount = 1 << 36
 
-  /// - Parameter folder: where the file is that the values may be in.
-  /// - Throws: ``Failure`` for a type that is not read here, values in another file that cannot be read, and values that are not as
-  /// many as the shape says.
+  /// Reads a tensor.
+  /// - Parameter folder: folder of the file that the values may be in.
+  /// - Throws: ``Failure`` for a type that is not read here, for values in another file that cannot be read, and if the number of
+  ///   values is not what the shape says.
   convenience init(_ tensor: Onnx_TensorProto, in folder: String) throws {
     guard let type = ElementType(rawValue: tensor.dataType), let byteCount = type.byteCount else {
       throw Failure("its elements are of type \(ElementType.name(tensor.dataType)), which is not supported")
@@ -192,7 +196,7 @@ extension Constant {
       guard isExternal || tensor.rawData.count == count * byteCount else {
         throw Failure("it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
       }
-      // Small types are widened.
+      // Small types are widened to float32 or int64.
       let needed = count * (type.isFloatingPoint ? MemoryLayout<Float>.size : MemoryLayout<Int64>.size)
       let left = HostMemory.available()
       guard needed <= left else {
@@ -206,8 +210,9 @@ extension Constant {
     }
   }
 
+  /// Checks the dimensions of a tensor.
   /// - Returns: the dimensions, and the number of elements.
-  /// - Throws: ``Failure`` for more than a machine could hold.
+  /// - Throws: ``Failure`` for a shape that no tensor can have, for example with more elements than a machine could hold.
   static func shape(_ dimensions: [Int64]) throws -> (shape: [Int], count: Int) {
     let shape = dimensions.map(Int.init)
     guard shape.count <= 16, shape.allSatisfy({ $0 >= 0 }), let count = Shape(shape).count(within: largestCount) else {
@@ -218,7 +223,7 @@ extension Constant {
 }
 
 extension ElementType {
-  /// Little-endian elements without gaps; the bytes are a whole number of them.
+  /// Decodes little-endian elements without gaps. The bytes must be a whole number of elements.
   fileprivate func decode(_ bytes: [UInt8]) throws -> Constant.Elements {
     func all<Element: BitwiseCopyable>(_: Element.Type) -> [Element] {
       [Element](unsafeUninitializedCapacity: bytes.count / MemoryLayout<Element>.size) { buffer, initialized in
@@ -244,7 +249,7 @@ extension ElementType {
     }
   }
 
-  /// From the typed fields of a tensor: small integers and halves are in `int32_data`.
+  /// Returns the elements in the typed fields of a tensor: small integers and halves are in `int32_data`.
   fileprivate func elements(of tensor: Onnx_TensorProto) throws -> Constant.Elements {
     switch self {
     case .float: .floats(tensor.floatData)
@@ -260,7 +265,7 @@ extension ElementType {
   }
 }
 
-/// For example `[64, 3, 7, 7]`, cut short where a file has many dimensions.
+/// Returns a shape as text, for example `[64, 3, 7, 7]`, cut short if a file has many dimensions.
 func describe(_ shape: [Int]) -> String {
   "[" + shape.prefix(8).map(String.init).joined(separator: ", ") + (shape.count > 8 ? ", …]" : "]")
 }

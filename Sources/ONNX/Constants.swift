@@ -29,7 +29,7 @@ extension Operator {
       }
       value = constant
     }
-    // A few bytes of a file can ask for any number.
+    // A few bytes of a file can ask for any number of elements.
     guard count <= largestFromNothing else {
       throw Failure("a constant of \(count) elements is made of one, and \(largestFromNothing) are supported")
     }
@@ -65,7 +65,7 @@ extension Operator {
     }
   }
 
-  /// In inference nothing is dropped.
+  /// Passes the value on, as inference drops nothing.
   static func dropout(_ node: Node, _ planner: Planner) throws {
     if planner.has(node, 2), case .integers(let flags) = try planner.constant(node, 2).elements,
       flags.contains(where: { $0 != 0 })

@@ -2,7 +2,8 @@ import Compute
 import Formats
 
 extension Operator {
-  /// A convolution, along with the batch normalisation, the arithmetic with a number a channel, the sum and the ReLU that follow it.
+  /// Plans a convolution, fused with the batch normalization, the arithmetic with one number a channel, the sum and the ReLU that
+  /// follow it.
   static func convolution(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     let filter = try planner.constant(node, 1)
@@ -36,23 +37,23 @@ extension Operator {
   }
 }
 
-/// What is done with a convolution's result y: y·scale + bias a channel, plus the residual, then ReLU.
+/// Epilogue of a convolution: its result y becomes y·scale + bias for each channel, plus the residual, then ReLU.
 private struct Ending {
-  /// The parameter that is scale and bias, both [K].
+  /// Index of the parameter with scale and bias, both [K].
   let channels: Int
   let residual: Computed?
   let relu: Bool
 }
 
-/// A convolution with everything that follows it in one.
+/// Convolution fused with its epilogue.
 private struct Convolution {
   let windows: Windows
   let groups: Int
-  /// float32 [R,S,C/groups,K].
+  /// Filter as float32 [R,S,C/groups,K].
   let filter: Filter
   let ending: Ending
 
-  /// A filter in this project's layout, and the constant that it was.
+  /// Filter in this project's layout, and the constant that it was made of.
   struct Filter {
     let original: Constant
     let elements: HostTensor
@@ -60,7 +61,7 @@ private struct Convolution {
 
   func lay(_ x: Computed, _ y: Computed, _ planner: Planner) throws {
     let (rows, columns) = (windows.rows, windows.columns)
-    // What the device does by itself: one stride, no holes. Uneven padding comes before.
+    // The backend's convolution has one stride for both axes and no dilation. Uneven padding is added before it.
     guard rows.stride == columns.stride, rows.dilation == 1 || rows.window == 1, columns.dilation == 1 || columns.window == 1
     else { return try layGeneral(x, y, planner) }
     let paddings = Set([rows.before, rows.after, columns.before, columns.after])
@@ -90,7 +91,8 @@ private struct Convolution {
     return try Operator.padded(x, before, after, 0, planner)
   }
 
-  /// Unequal strides and holes: each window's pixels side by side as a row of a matrix, times the filter as another.
+  /// Plans a convolution with unequal strides or with dilation. The pixels of each window form a row of a matrix, which is
+  /// multiplied by the filter as another matrix.
   private func layGeneral(_ x: Computed, _ y: Computed, _ planner: Planner) throws {
     let input = try padded(x, planner)
     let patches = try Patches(input, windows, groups: groups, outputs: filter.elements.shape[3])
@@ -112,19 +114,19 @@ private struct Convolution {
   }
 }
 
-/// The windows of padded images as the rows of matrices, one for each group of channels: [N·P·Q, R·S·C/groups].
+/// Windows of padded images as the rows of matrices, one matrix for each group of channels: [N·P·Q, R·S·C/groups].
 private struct Patches {
   let n, c, groups, outputs: Int
   /// Strides of images, rows and pixels of the input.
   let strides: (n: Int, h: Int, w: Int)
   let rows, columns: SlidingAxis
-  /// Images whose patches are made at once.
+  /// Number of images whose patches are made at once.
   let images: Int
 
-  /// Elements of patches at once, half a gigabyte, if not one image has more.
+  /// Maximum number of elements of the patches made at once, half a gigabyte, unless a single image has more.
   private static let largestCount = 1 << 27
 
-  /// - Throws: ``Failure`` where those of one image are more than kernels count.
+  /// - Throws: ``Failure`` if the patches of one image have more elements than kernels can count.
   init(_ x: Computed, _ windows: Windows, groups: Int, outputs: Int) throws {
     (n, c) = (x.shape[0], x.shape[1])
     (self.groups, self.outputs, rows, columns) = (groups, outputs, windows.rows, windows.columns)
@@ -136,10 +138,10 @@ private struct Patches {
     images = max(1, min(n, Self.largestCount / perImage))
   }
 
-  /// Of each window.
+  /// Number of elements of each window in one group.
   var terms: Int { rows.window * columns.window * c / groups }
 
-  /// A group's part of a filter [R,S,C/groups,K], [R·S·C/groups, K/groups].
+  /// Returns a group's part of a filter [R,S,C/groups,K] as a matrix [R·S·C/groups, K/groups].
   func matrix(of filter: HostTensor, group: Int) -> HostTensor {
     let (values, width) = (filter.floats, outputs / groups)
     var part: [Float] = []
@@ -171,7 +173,7 @@ private struct Patches {
     }
   }
 
-  /// The windows of `count` images.
+  /// Returns the copy that gathers the windows of `count` images.
   private func gathering(_ count: Int, from first: Int, _ group: Int) -> StridedCopy {
     let width = c / groups
     let extents = [count, rows.output, columns.output, rows.window, columns.window, width]
@@ -185,7 +187,7 @@ private struct Patches {
 }
 
 extension Planner {
-  /// A filter [K,C/groups,R,S], or [K,C/groups,S], as [R,S,C/groups,K].
+  /// Brings a filter [K,C/groups,R,S], or [K,C/groups,S], into the layout [R,S,C/groups,K].
   fileprivate func filter(_ constant: Constant) throws -> Convolution.Filter {
     let image = constant.shape.count == 3 ? constant.reshaped(constant.shape[..<2] + [1] + constant.shape[2...]) : constant
     try count(image)
@@ -196,9 +198,9 @@ extension Planner {
     return Convolution.Filter(original: constant, elements: HostTensor(values, shape: Shape(own.shape)))
   }
 
-  /// Takes over the batch normalisation of a convolution's result [N,K,…], and the arithmetic with a number a channel before and
-  /// after it.
-  /// - Returns: the parameter that is the factor and the summand of each channel that they and the bias come to.
+  /// Takes over the batch normalization of a convolution's result [N,K,…], and the arithmetic with one number a channel before
+  /// and after it.
+  /// - Returns: index of the parameter with the factor and the summand of each channel, which combine all of these and the bias.
   fileprivate func scales(_ bias: Constant?, after name: inout String, shape: [Int]) -> Int {
     let channels = shape[1]
     let before = takeChanges(after: &name, shape: shape, along: [1])
@@ -214,7 +216,8 @@ extension Planner {
       let (factors, summands) = before.folded(along: [1], of: shape, summands: bias?.floats)
       guard let norm else { return [try upload(factors, backend), try upload(summands, backend)] }
       let folded = try [0, 0].map { try upload([Float](repeating: $0, count: channels), backend) }
-      // Normalising y + b is normalising y with the mean less b; a factor of the result is one of its scale and its bias.
+      // Normalizing y + b equals normalizing y with the mean minus b. A factor of the result is a factor of both its scale and
+      // its bias.
       let mean = zip(norm.mean.floats, summands).map { $0 - $1 }
       let (scale, shift) = after.folded(along: [1], of: shape)
       let estimates = BatchNormEstimates(
@@ -228,6 +231,6 @@ extension Planner {
 }
 
 extension Constant {
-  /// The elements of a constant of floats.
+  /// Elements of a constant of floats; empty for integers.
   var floats: [Float] { if case .floats(let values) = elements { values } else { [] } }
 }

@@ -25,7 +25,7 @@ extension Operator {
     planner.define(node, y)
   }
 
-  /// Sum of any number of values, along with the ReLU that follows.
+  /// Plans the sum of any number of values, fused with a ReLU that follows.
   static func sum(_ node: Node, _ planner: Planner) throws {
     try sum(node, of: try node.inputs.indices.map { try planner.computed(node, $0) }, planner)
   }
@@ -47,7 +47,7 @@ extension Operator {
     planner.define(name, .computed(result))
   }
 
-  /// The shape of two values that are computed with element by element, as NumPy has it.
+  /// Returns the shape of an elementwise operation on two values, with NumPy's broadcasting.
   static func broadcast(_ a: [Int], _ b: [Int]) throws -> [Int] {
     let rank = max(a.count, b.count)
     func size(_ shape: [Int], _ i: Int) -> Int { i < rank - shape.count ? 1 : shape[i - (rank - shape.count)] }

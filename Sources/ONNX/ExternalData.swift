@@ -2,20 +2,20 @@ import Compute
 import Formats
 import ONNXProto
 
-/// The values of a tensor in a file beside the model, as programs keep those of large models (ONNX, "External data").
+/// Values of a tensor in a file beside the model, where programs keep the values of large models (ONNX, "External data").
 struct ExternalData {
   private let path: String
   private let offset, byteCount: Int
 
-  /// Finds out where the values are.
-  /// - Parameter byteCount: how many bytes the tensor takes.
-  /// - Throws: ``Failure`` where that is outside the folder or of another size.
+  /// Finds the place of the values.
+  /// - Parameter byteCount: number of bytes of the tensor.
+  /// - Throws: ``Failure`` if the values are outside the folder or of another size.
   init(_ tensor: Onnx_TensorProto, byteCount: Int, in folder: String) throws {
     let entries = Dictionary(tensor.externalData.map { ($0.key, $0.value) }) { first, _ in first }
     guard let location = entries["location"], !location.isEmpty else {
       throw Failure("it does not say which file its values are in")
     }
-    // Nothing else on the machine is a model's business.
+    // A model must not read any other file of the machine.
     guard !location.hasPrefix("/"), !location.split(separator: "/").contains("..") else {
       throw Failure("its values are in '\(shortened(location))', and only files beside the model or below are read")
     }
@@ -31,7 +31,8 @@ struct ExternalData {
     path = "\(folder)/\(location)"
   }
 
-  /// - Throws: ``Failure`` where the file is missing or too short.
+  /// Reads the values.
+  /// - Throws: ``Failure`` if the file is missing or too short.
   func read() throws -> [UInt8] {
     let file = try InputFile(path)
     guard byteCount <= file.byteCount, offset <= file.byteCount - byteCount else {

@@ -2,14 +2,14 @@ import Compute
 import Formats
 import ONNXProto
 
-/// A model's graph, of which everything has been checked that does not depend on shapes: every operator is known, every value
-/// has one origin, and nodes follow what they read.
+/// Graph of a model after all checks that do not depend on shapes: every operator is known, every value has one origin, and nodes
+/// follow the nodes whose values they read.
 ///
-/// Nodes and initializers that no result depends on are left out, whatever they are.
+/// Nodes and initializers that no result depends on are left out, whatever they contain.
 struct Graph {
   struct Input {
     let name: String
-    /// Nil for a dimension that is not fixed.
+    /// Sizes of the dimensions; nil for a dimension that is not fixed.
     let shape: [Int?]
   }
 
@@ -17,16 +17,17 @@ struct Graph {
   let outputs: [String]
   let initializers: [String: Constant]
   let nodes: [Node]
-  /// The nodes that read each value, one entry a use.
+  /// Indices of the nodes that read each value, one entry for each use.
   let consumers: [String: [Int]]
-  /// Of the model, by key.
+  /// Metadata of the model, by key.
   let metadata: [String: String]
   let opset: Int
 
-  /// The versions of the standard's operators whose meaning is known here.
+  /// Versions of the standard's operators that are known here.
   static let opsets = 7...28
 
-  /// - Parameter folder: where the files are that initializers may be in.
+  /// Reads and checks the graph of a model.
+  /// - Parameter folder: folder of the files that initializers may be in.
   /// - Throws: ``Failure`` that names the node, tensor or value that is wrong.
   init(_ model: Onnx_ModelProto, in folder: String) throws {
     guard (1...64).contains(model.irVersion), model.hasGraph else { throw Failure("this is not an ONNX model, or a damaged one") }
@@ -41,7 +42,7 @@ struct Graph {
     metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
     let graph = model.graph
     guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
-    // First what is refused without much memory.
+    // Checks that need little memory come first.
     nodes = try Self.needed(graph).enumerated().map { index, number in
       try Node(graph.node[number], index: index, number: number, opset: Int(version), in: folder)
     }
@@ -53,7 +54,7 @@ struct Graph {
     consumers = try Self.consumers(inputs, initializers, nodes, outputs)
   }
 
-  /// The numbers of the nodes that a result depends on, in the file's order.
+  /// Returns the indices of the nodes that a result depends on, in the file's order.
   private static func needed(_ graph: Onnx_GraphProto) -> [Int] {
     var makers: [String: [Int]] = [:]
     for (number, node) in graph.node.enumerated() {
@@ -68,7 +69,7 @@ struct Graph {
     return found.sorted()
   }
 
-  /// The initializers that something reads. The others may be of any type, and their values anywhere.
+  /// Returns the initializers that something reads. The others may be of any type, and their values may be anywhere.
   private static func initializers(
     _ graph: Onnx_GraphProto, read: Set<String>, in folder: String
   ) throws -> [String: Constant] {
@@ -105,7 +106,8 @@ struct Graph {
     return Input(name: info.name, shape: shape)
   }
 
-  /// - Throws: ``Failure`` that names the first node whose operator is not known, and counts the others.
+  /// Checks the operators of all nodes.
+  /// - Throws: ``Failure`` that names the first node whose operator is not known, and lists other unknown operators.
   private static func checkOperators(_ nodes: [Node]) throws {
     let unknown = nodes.filter { Operator.all[$0.op] == nil }
     if let first = unknown.first {
@@ -118,7 +120,7 @@ struct Graph {
     for node in nodes { try Operator.all[node.op]?.check(node) }
   }
 
-  /// Who reads each value, once it is sure that all values are there when they are read.
+  /// Returns the nodes that read each value, after a check that every value exists before it is read.
   private static func consumers(
     _ inputs: [Input], _ initializers: [String: Constant], _ nodes: [Node], _ outputs: [String]
   ) throws -> [String: [Int]] {

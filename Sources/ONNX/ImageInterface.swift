@@ -3,21 +3,21 @@ import Datasets
 import Formats
 import Training
 
-/// A model as a classifier of images: what its graph wants and gives.
+/// Interface of a model as a classifier of images: the input and output of its graph.
 struct ImageInterface {
   let input: Graph.Input
   let output: String
-  /// Whether images are [N,H,W,C] for the graph too, and not [N,C,H,W].
+  /// Whether the graph too takes images as [N,H,W,C], and not as [N,C,H,W].
   let isChannelsLast: Bool
   let channels: Int
-  /// Images that the graph takes at once; nil for any number.
+  /// Batch size that the graph takes; nil for any.
   let batch: Int?
-  /// Height and width, of which one that is not fixed is as the other; nil where neither is.
+  /// Height and width. If only one of them is fixed, the other is the same; nil if neither is fixed.
   let size: (height: Int, width: Int)?
   /// Whether the graph ends with a softmax.
   let givesProbabilities: Bool
 
-  /// - Throws: ``Failure`` for a graph that does not take one batch of images and give one result.
+  /// - Throws: ``Failure`` if the graph does not take one batch of images and give one result.
   init(_ graph: Graph) throws {
     guard graph.inputs.count == 1, graph.outputs.count == 1 else {
       throw Failure(
@@ -40,7 +40,7 @@ struct ImageInterface {
     givesProbabilities = Self.endsWithSoftmax(output, graph)
   }
 
-  /// Operators that leave channels where they are and as many.
+  /// Operators that keep the dimension of the channels and their number.
   private static let keepingChannels: Set = [
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Sum", "Pad", "Clip", "Dropout", "BatchNormalization", "Relu",
   ]
@@ -49,7 +49,7 @@ struct ImageInterface {
     node.op == "Transpose" && (try? node.ints("perm")) == [0, 3, 1, 2]
   }
 
-  /// Finds the first node, on each way from a value, that `isFirst` holds for.
+  /// Finds the first node on each path from a value for which `isFirst` holds.
   private static func firstNodes(behind value: String, _ graph: Graph, where isFirst: (Node) -> Bool) -> [Node] {
     var (found, seen, open) = ([Node](), Set<Int>(), [value])
     while let name = open.popLast() {
@@ -60,7 +60,8 @@ struct ImageInterface {
     return found
   }
 
-  /// The channels that the first convolution of the images takes; nil where there is none with a filter that is known.
+  /// Returns the number of channels that the first convolution of the images takes; nil if there is no convolution with a known
+  /// filter.
   private static func channelsOfConvolutions(_ input: String, _ graph: Graph) throws -> Int? {
     let firsts = firstNodes(behind: input, graph) { !keepingChannels.contains($0.op) && !bringsChannelsFirst($0) }
     let convolution = firsts.first { $0.op == "Conv" }
@@ -69,7 +70,7 @@ struct ImageInterface {
     return overflows || channels < 1 ? nil : channels
   }
 
-  /// The shape of a constant, or of one that is handed on as it is; nil for what is computed.
+  /// Returns the shape of a constant, or of a constant that nodes pass on in the same shape; nil for a computed value.
   private static func shape(of constant: String, _ graph: Graph) -> [Int]? {
     let makers = makers(graph)
     var name = constant
@@ -82,7 +83,7 @@ struct ImageInterface {
     }
   }
 
-  /// The node that makes each value.
+  /// Returns the node that makes each value.
   private static func makers(_ graph: Graph) -> [String: Node] {
     Dictionary(graph.nodes.flatMap { node in node.outputs.map { ($0, node) } }) { $1 }
   }
@@ -98,32 +99,32 @@ struct ImageInterface {
     return false
   }
 
-  /// A batch [N,H,W,C] as the graph has it, and how it lies in memory.
+  /// Returns the shape that a batch [N,H,W,C] has for the graph, and the order of its dimensions in memory.
   func shape(of images: Shape) -> (shape: [Int], order: [Int]?) {
     let x = images.dimensions
     return isChannelsLast ? (x, nil) : ([x[0], x[3], x[1], x[2]], Windows.order)
   }
 }
 
-/// What is known of a classifier in an ONNX file before it is put on a device.
+/// Properties of a classifier in an ONNX file that are known before it is put on a device.
 public struct ONNXDescription: Sendable {
-  /// The file's name without its ending, for messages.
+  /// Name of the file without its extension, for messages.
   public let name: String
-  /// Channels of the images.
+  /// Number of channels of the images.
   public let channels: Int
-  /// Height and width that images must have; nil where any will do.
+  /// Height and width that images must have; nil if any size will do.
   public let fixedSize: (height: Int, width: Int)?
-  /// In the order of the outputs; numbers where the file names none.
+  /// Class names in the order of the outputs; numbers if the file names no classes.
   public let classes: [String]
-  /// Whether the file names them.
+  /// Whether the file names the classes.
   public let namesClasses: Bool
-  /// What the file says of itself, where this project wrote it.
+  /// Metadata of the file; nil if this project did not write it.
   public let training: Weights.Description?
 }
 
 extension ONNXModel {
-  /// What the file is as a classifier of images.
-  /// - Throws: ``Failure`` where it is none, or cannot run.
+  /// Describes the model as a classifier of images.
+  /// - Throws: ``Failure`` if it is not a classifier of images, or cannot run.
   public func description() throws -> ONNXDescription {
     try about {
       let images = try ImageInterface(graph)
@@ -138,8 +139,8 @@ extension ONNXModel {
     }
   }
 
-  /// The convolutions that a device does for a batch [N,H,W,C], for tuning.
-  /// - Throws: ``Failure`` where the graph does not take such images.
+  /// Returns the convolutions that a device computes for a batch [N,H,W,C], for tuning.
+  /// - Throws: ``Failure`` if the graph does not take such images.
   public func convolutions(images: Shape) throws -> [ConvolutionWork] {
     try about {
       let interface = try ImageInterface(graph)
@@ -148,8 +149,9 @@ extension ONNXModel {
     }
   }
 
+  /// Plans the graph for a batch of images.
   /// - Returns: the plan, and the number of classes.
-  /// - Throws: ``Failure`` where the graph does not take such images or its result is not a row for each.
+  /// - Throws: ``Failure`` if the graph does not take such images or its result is not one row for each image.
   func plan(_ interface: ImageInterface, _ images: Shape) throws -> (plan: Plan, classes: Int) {
     let plan = try Planner.plan(graph, inputs: [interface.input.name: interface.shape(of: images)])
     let shape = plan.outputs[0].value.shape
@@ -163,7 +165,7 @@ extension ONNXModel {
     return (plan, shape[1])
   }
 
-  /// Names the file in a failure.
+  /// Runs `body` and names the file in its failure.
   func about<Result>(_ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
   }

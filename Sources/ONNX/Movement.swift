@@ -1,7 +1,7 @@
 import Compute
 import Formats
 
-/// Operators that move values, or only look at them otherwise.
+/// Operators that move values or only view them in another shape.
 extension Operator {
   static func identity(_ node: Node, _ planner: Planner) throws { planner.define(node.outputs[0], try planner.value(node, 0)) }
 
@@ -105,7 +105,7 @@ extension Operator {
     }
     let constants = values.compactMap { if case .constant(let constant) = $0 { constant } else { nil } }
     if constants.count == values.count { return planner.define(node, try join(constants, place, shape, planner)) }
-    // As most of them lie already.
+    // The result takes the order of the first computed value, as most of the values are stored in it already.
     let order = values.lazy.compactMap { if case .computed(let x) = $0 { x.order } else { nil } }.first
     let y = try planner.new(shape, order: order)
     var start = [Int](repeating: 0, count: shape.count)
@@ -146,14 +146,14 @@ extension Operator {
     guard given.count == 2 * axes.count, Set(axes).count == axes.count, given.allSatisfy({ -bound < $0 && $0 < bound }) else {
       throw Failure("pads \(describe(given)) do not fit \(axes.count) dimensions")
     }
-    // Negative ones crop.
+    // Negative pads crop.
     var (before, after) = ([Int](repeating: 0, count: rank), [Int](repeating: 0, count: rank))
     for (i, axis) in axes.enumerated() { (before[axis], after[axis]) = (given[i], given[i + axes.count]) }
     if (before + after).allSatisfy({ $0 == 0 }) { return planner.define(node, x) }
     planner.define(node, try padded(x, before, after, value, planner))
   }
 
-  /// With so many elements of that value before and after those of each dimension, or fewer where negative.
+  /// Pads a value with `before` and `after` elements of `value` in each dimension, or crops it where these are negative.
   static func padded(_ x: Computed, _ before: [Int], _ after: [Int], _ value: Float, _ planner: Planner) throws -> Computed {
     let shape = x.shape.indices.map { x.shape[$0] + before[$0] + after[$0] }
     guard shape.allSatisfy({ $0 > 0 }) else { throw Failure("of \(describe(x.shape)) nothing is left") }

@@ -2,19 +2,19 @@ import Compute
 import Formats
 import ONNXProto
 
-/// One operation of a graph.
+/// Operation of a graph.
 struct Node {
-  /// The place among the graph's nodes.
+  /// Index among the graph's nodes.
   let index: Int
-  /// The place among the file's nodes, for messages.
+  /// Index among the file's nodes, for messages.
   private let number: Int
   let op: String
   let name: String
-  /// Names of values; empty for one that is left out.
+  /// Names of the values that the node reads; empty for an input that is left out.
   let inputs: [String]
   let outputs: [String]
   let attributes: [String: Attribute]
-  /// The version of the standard's operators that the model asks for.
+  /// Version of the standard's operators that the model asks for.
   let opset: Int
 
   enum Attribute {
@@ -24,12 +24,13 @@ struct Node {
     case tensor(Constant)
     case floats([Float])
     case ints([Int])
-    /// Strings, graphs and all that no operator here takes.
+    /// Lists of strings, graphs and all else that no operator here takes.
     case other
   }
 
-  /// - Parameter folder: where the files are that tensors may be in.
-  /// - Throws: ``Failure`` for an attribute that is damaged.
+  /// Reads a node.
+  /// - Parameter folder: folder of the files that tensors may be in.
+  /// - Throws: ``Failure`` if an attribute is damaged.
   init(_ proto: Onnx_NodeProto, index: Int, number: Int, opset: Int, in folder: String) throws {
     (self.index, self.number, self.opset) = (index, number, opset)
     let isStandard = proto.domain.isEmpty || proto.domain == "ai.onnx"
@@ -62,7 +63,7 @@ struct Node {
     }
   }
 
-  /// For messages, for example `node 'conv1' (Conv)`, or `node 12 (Conv, of 'y')` where it has no name.
+  /// Text for messages, for example `node 'conv1' (Conv)`, or `node 12 (Conv, of 'y')` for a node without a name.
   var description: String { Self.describe(name, op, number, outputs) }
 
   private static func describe(_ name: String, _ op: String, _ number: Int, _ outputs: [String]) -> String {
@@ -104,7 +105,7 @@ struct Node {
     }
   }
 
-  /// Nil where it is not there.
+  /// Returns an attribute that is a list of integers; nil if it is absent.
   func ints(_ key: String) throws -> [Int]? {
     switch attributes[key] {
     case nil: return nil
@@ -113,7 +114,7 @@ struct Node {
     }
   }
 
-  /// So many integers within a range, or `value` that many times.
+  /// Returns an attribute of `count` integers within a range; if it is absent, `count` times `value`.
   func ints(_ key: String, count: Int, in range: ClosedRange<Int>, default value: Int) throws -> [Int] {
     guard let found = try ints(key) else { return [Int](repeating: value, count: count) }
     guard found.count == count, found.allSatisfy(range.contains) else {
@@ -125,7 +126,7 @@ struct Node {
 
   func mistyped(_ key: String, _ what: String) -> Failure { failure("attribute '\(key)' is not \(what)") }
 
-  /// An axis, counted from the end where it is negative.
+  /// Returns an axis as an index. Negative axes count from the end.
   func axis(_ axis: Int, rank: Int, inclusive: Bool = false) throws -> Int {
     let limit = inclusive ? rank : rank - 1
     guard -rank <= axis, axis <= limit else { throw failure("there is no axis \(axis) among \(rank) dimensions") }

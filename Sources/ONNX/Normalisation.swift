@@ -1,12 +1,12 @@
 import Compute
 import Formats
 
-/// The constants of a batch normalisation in inference, all [C].
+/// Constants of a batch normalization in inference, all [C].
 struct Norm {
   let scale, bias, mean, variance: Constant
   let epsilon: Float
 
-  /// - Throws: ``Failure`` for training, and for constants that are not there or of another shape.
+  /// - Throws: ``Failure`` for training, and if constants are missing or of another shape.
   init(_ node: Node, _ planner: Planner, channels: Int) throws {
     guard try !node.flag("training_mode") else { throw Failure("training_mode is on, and only inference is supported") }
     guard try node.opset >= 9 || node.int("spatial", default: 1) == 1 else {
@@ -30,7 +30,7 @@ struct Norm {
 }
 
 extension Operator {
-  /// Batch normalisation that no convolution does along, with the sum and the ReLU that follow.
+  /// Plans a batch normalization that is not fused into a convolution, fused with the sum and the ReLU that follow.
   static func batchNormalization(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     guard input.shape.count >= 2 else { throw Failure("its input is \(describe(input.shape)): there is no channel") }
@@ -61,7 +61,7 @@ extension Operator {
     let isOfOneAxis = node.opset >= 13
     let rank = input.shape.count
     let axis = try node.axis(try node.int("axis", default: isOfOneAxis ? -1 : 1), rank: rank, inclusive: !isOfOneAxis)
-    // Before version 13: of all dimensions from the axis on.
+    // Before version 13, softmax covers all dimensions from the axis on.
     let order = isOfOneAxis ? input.order.filter { $0 != axis } + [axis] : Array(0..<rank)
     let terms = isOfOneAxis ? input.shape[axis] : input.shape[axis...].reduce(1, *)
     let x = try planner.arranged(input, order)

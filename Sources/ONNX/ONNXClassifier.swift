@@ -2,10 +2,10 @@ import Compute
 import Datasets
 import Training
 
-/// A model in an ONNX file as a classifier of images [N,H,W,C], whichever order the graph wants them in.
+/// Model in an ONNX file as a classifier of images [N,H,W,C], whichever order of dimensions the graph takes.
 ///
-/// The graph is planned for the first batch and again only for larger or other images: what the device holds of the weights may
-/// depend on the plan and is there once. Smaller batches are filled up with zeros.
+/// The graph is planned for the first batch, and again only for a larger batch or other images. The weights on the device may
+/// depend on the plan and are held only once. Smaller batches are filled up with zeros.
 public final class ONNXClassifier: Classifier {
   public let name: String
   public let classes: [String]
@@ -20,7 +20,7 @@ public final class ONNXClassifier: Classifier {
   private let runner: Runner
   private var planned: (images: Shape, plan: Plan, lastUses: [[Int]])?
 
-  /// - Throws: ``Failure`` where the model is no classifier of images, and for several devices.
+  /// - Throws: ``Failure`` if the model is not a classifier of images, and for several devices.
   public init(_ model: ONNXModel, on backend: any Backend) throws {
     let description = try model.description()
     guard backend.devices.count == 1 else { throw Failure("\(model.path): an ONNX model runs on one device, not on several") }
@@ -35,7 +35,7 @@ public final class ONNXClassifier: Classifier {
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
     let batch = interface.batch ?? max(x.shape[0], planned?.images[0] ?? 0)
     if batch == x.shape[0] { return try run(x) }
-    // As often as it takes, the last time with zeros for those that are missing.
+    // The graph runs as often as needed. Zeros fill up the last batch.
     let (count, row) = (x.shape[0], x.count / x.shape[0])
     let y = try backend.tensor([count, classes.count])
     for first in stride(from: 0, to: count, by: batch) {

@@ -6,19 +6,19 @@ import ONNXProto
 import SwiftProtobuf
 import Training
 
-/// Residual networks as ONNX models: input `input` [batch,C,height,width], normalised, output `logits` [batch,classes],
-/// initializers under torchvision's names.
+/// Exports residual networks as ONNX models with the normalized input `input` [batch,C,height,width], the output `logits`
+/// [batch,classes], and initializers under torchvision's names.
 public enum ONNXExport {
-  /// The version of ONNX's operators that is written, and that of the format that goes with it.
+  /// Version of ONNX's operators that is written; ``irVersion`` is the version of the format that goes with it.
   public static let opset = 17
   static let irVersion: Int64 = 8
 
   /// Writes a model atomically.
   /// - Parameters:
-  ///   - weights: in torchvision's names and layouts.
-  ///   - description: goes into the model's metadata.
-  ///   - folding: whether batch normalisation that follows a convolution becomes part of its filter and bias.
-  /// - Throws: ``Failure`` where these are not the network's weights and where the file cannot be written.
+  ///   - weights: weights in torchvision's names and layouts.
+  ///   - description: content of the model's metadata.
+  ///   - folding: whether batch normalization that follows a convolution is folded into its filter and bias.
+  /// - Throws: ``Failure`` if these are not the network's weights or the file cannot be written.
   public static func write(
     _ weights: [String: HostTensor], _ network: ResNet, _ description: Weights.Description, folding: Bool, to path: String
   ) throws {
@@ -59,12 +59,12 @@ public enum ONNXExport {
   }
 }
 
-/// Nodes and initializers, as the network tells them.
+/// Collects nodes and initializers as the network describes them.
 private struct GraphWriter: NetworkWriter {
   let weights: [String: HostTensor]
   let folding: Bool
   var graph = Onnx_GraphProto()
-  /// A tensor that folding has made infinite.
+  /// Name of a convolution whose tensors are no longer finite after folding; nil if there is none.
   private(set) var outOfRange: String?
 
   init(weights: [String: HostTensor], folding: Bool) { (self.weights, self.folding) = (weights, folding) }
@@ -102,7 +102,8 @@ private struct GraphWriter: NetworkWriter {
       ])
   }
 
-  /// Every stride-th pixel is the largest of a window of one; then come channels of zeros.
+  /// Writes a padded shortcut. Max pooling with a window of one pixel takes every stride-th pixel; then channels of zeros are
+  /// added.
   mutating func padShortcut(_ x: String, stride: Int, from inputs: Int, to outputs: Int, name: String) -> String {
     let y = stride == 1 ? x : maxPool(x, window: 1, stride: stride, padding: 0, name: "\(name).subsample")
     let before = (outputs - inputs) / 2
@@ -128,13 +129,13 @@ private struct GraphWriter: NetworkWriter {
 
   // MARK: Parts
 
-  /// Filter and bias of a convolution that normalises its own result.
+  /// Returns filter and bias of a convolution with its batch normalization folded in.
   private func folded(_ unit: ConvolutionUnit) -> (filter: HostTensor, bias: HostTensor) {
     let (filter, norm) = (weight("\(unit.convolution.name).weight"), unit.norm)
     func channels(_ name: String) -> [Double] { weight("\(norm.name).\(name)").doubles }
     let scale = zip(channels("weight"), channels("running_var")).map { $0 / ($1 + norm.epsilon).squareRoot() }
     let bias = zip(channels("bias"), zip(channels("running_mean"), scale)).map { $0 - $1.0 * $1.1 }
-    // [K,C,R,S].
+    // The filter is [K,C,R,S].
     let perChannel = filter.count / scale.count
     let elements = filter.doubles.enumerated().map { Float($0.element * scale[$0.offset / perChannel]) }
     return (HostTensor(elements, shape: filter.shape), HostTensor(bias.map(Float.init), shape: [bias.count]))
@@ -158,7 +159,8 @@ private struct GraphWriter: NetworkWriter {
     return name
   }
 
-  /// - Parameter output: the result's name; nil for the node's.
+  /// Adds a node and returns the name of its result.
+  /// - Parameter output: name of the result; nil for the node's name.
   private mutating func add(
     _ op: String, _ name: String, _ inputs: [String], _ attributes: [Onnx_AttributeProto] = [], output: String? = nil
   ) -> String {

@@ -3,13 +3,13 @@ import Formats
 import ONNXProto
 import SwiftProtobuf
 
-/// A model in an ONNX file, checked, that runs on any backend.
+/// Model in an ONNX file, checked, that runs on any backend.
 public struct ONNXModel {
   let graph: Graph
   let path: String
 
-  /// Whether a file is to be taken for an ONNX model: its name ends in `.onnx`, or it begins as one does.
-  /// - Throws: ``Failure`` where it cannot be read.
+  /// Whether a file is treated as an ONNX model: its name ends in `.onnx`, or it begins as such a model does.
+  /// - Throws: ``Failure`` if the file cannot be read.
   public static func isModel(_ path: String) throws -> Bool {
     if InputFile.isFolder(path) { return false }
     if path.hasSuffix(".onnx") { return true }
@@ -22,7 +22,7 @@ public struct ONNXModel {
     self.path = path
     let file = try InputFile(path)
     if let kind = try FileKind(of: file), kind != .onnx { throw Failure("\(path): \(kind.refusal(.model))") }
-    // The bytes, the messages made of them, and the constants made of these.
+    // Reading takes the bytes, the messages made of them, and the constants made of the messages.
     try requireMemory(3 * file.byteCount, for: path)
     let bytes = try file.read()
     do {
@@ -36,7 +36,7 @@ public struct ONNXModel {
     }
   }
 
-  /// Where the files are that the model may keep its weights in.
+  /// Returns the folder of the files that the model may keep its weights in.
   private static func folder(of path: String) -> String {
     path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
@@ -44,25 +44,25 @@ public struct ONNXModel {
   private static func describe(_ error: any Error) -> String {
     switch error as? BinaryDecodingError {
     case .truncated: "it ends within a value"
-    case .invalidUTF8: "a text in it is none"
+    case .invalidUTF8: "a string in it is not valid UTF-8"
     case .messageDepthLimit: "its messages are nested too deeply"
-    default: "its bytes are not such messages"
+    default: "malformed protobuf"
     }
   }
 
-  /// Inputs that must be given, in order, with nil for dimensions that are not fixed.
+  /// Inputs that must be given, in order; a dimension that is not fixed is nil.
   public var inputs: [(name: String, shape: [Int?])] { graph.inputs.map { ($0.name, $0.shape) } }
 
-  /// The results' names, in order.
+  /// Names of the results, in order.
   public var outputs: [String] { graph.outputs }
 
-  /// What the file says of itself, by key.
+  /// Metadata of the file, by key.
   public var metadata: [String: String] { graph.metadata }
 
   /// Runs the graph once on float32 tensors, row-major in ONNX's dimensions.
   ///
-  /// This is for trying graphs; ``ONNXClassifier`` runs many batches.
-  /// - Throws: ``Failure`` where the inputs do not fit the graph; what the backend throws.
+  /// This is meant for trying graphs; ``ONNXClassifier`` runs many batches.
+  /// - Throws: ``Failure`` if the inputs do not fit the graph; errors of the backend.
   public func run(_ inputs: [String: HostTensor], on backend: any Backend) throws -> [(name: String, tensor: HostTensor)] {
     do {
       let given = inputs.filter { input in graph.inputs.contains { $0.name == input.key } }
@@ -83,7 +83,7 @@ public struct ONNXModel {
 }
 
 extension Constant {
-  /// Integers of all types as int64.
+  /// Tensor of the constant's values; integers of all types become int64.
   fileprivate var host: HostTensor {
     switch elements {
     case .floats(let values): HostTensor(values, shape: Shape(shape))

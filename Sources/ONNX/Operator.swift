@@ -1,10 +1,11 @@
 import Compute
 import Formats
 
-/// An operator of the standard: what a node of it may have, and how it is planned.
+/// Operator of the standard: the inputs, outputs and attributes that its nodes may have, and the function that plans them.
 struct Operator: Sendable {
   let inputs, outputs: ClosedRange<Int>
   let attributes: Set<String>
+  /// Function that plans a node.
   /// - Throws: ``Failure`` that says what is wrong; the caller names the node.
   let plan: @Sendable (Node, Planner) throws -> Void
 
@@ -15,7 +16,7 @@ struct Operator: Sendable {
     (self.inputs, self.outputs, self.attributes, self.plan) = (inputs, outputs, attributes, plan)
   }
 
-  /// What does not depend on shapes.
+  /// Checks everything about a node that does not depend on shapes.
   func check(_ node: Node) throws {
     guard inputs.contains(node.inputs.count) else { throw node.failure("it has \(node.inputs.count) inputs") }
     guard outputs.contains(node.outputs.count), node.outputs.first?.isEmpty == false else {
@@ -26,7 +27,7 @@ struct Operator: Sendable {
     }
   }
 
-  /// By name, in any version from ``Graph/opsets``.
+  /// Operators by name, in any version from ``Graph/opsets``.
   static let all: [String: Operator] = [
     "Conv": Operator(2...3, ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"], convolution),
     "BatchNormalization": Operator(

@@ -1,25 +1,25 @@
 import Compute
 
-/// What runs, in order, for inputs of given shapes: everything is checked and laid out; no memory is taken yet.
+/// Steps that run, in order, for inputs of given shapes. Everything is checked and laid out; no memory is allocated yet.
 struct Plan {
   struct Step {
-    /// Buffers that it reads and those that it fills, which are taken from the pool right before it.
+    /// Buffers that the step reads, and buffers that it fills. The latter are taken from the pool right before the step.
     let reads, writes: [Int]
     let run: (Execution) throws -> Void
   }
 
-  /// Elements of each buffer.
+  /// Number of elements of each buffer.
   var counts: [Int] = []
-  /// The buffers that hold a constant, and the number of its parameter.
+  /// Index of the parameter for each buffer that holds a constant.
   var constants: [Int: Int] = [:]
   var parameters: [Parameter] = []
   var steps: [Step] = []
-  /// Those that the device does by itself.
+  /// Convolutions that run as the backend's own convolution operation.
   var convolutions: [Conv2D] = []
   var inputs: [String: Computed] = [:]
   var outputs: [(name: String, value: Value)] = []
 
-  /// For each step, the buffers that nothing reads after it.
+  /// Returns, for each step, the buffers that nothing reads after it.
   func lastUses() -> [[Int]] {
     var seen = Set(constants.keys)
     for case .computed(let output) in outputs.map(\.value) { seen.insert(output.buffer) }
@@ -31,9 +31,9 @@ struct Plan {
   }
 }
 
-/// What is made of constants once and serves every batch.
+/// Tensors that are made of constants once and serve every batch.
 struct Parameter {
-  /// What tells one from another: the constants, and what becomes of them.
+  /// Key that distinguishes parameters: the constants, and the form into which they are brought.
   struct Key: Hashable {
     let constants: [Constant]
     let form: String
@@ -52,14 +52,14 @@ struct Parameter {
   let make: (any Backend) throws -> [Tensor]
 }
 
-/// Runs plans on one device; keeps the parameters.
+/// Runs plans on one device, and keeps their parameters.
 final class Runner {
   let backend: any Backend
   private var parameters: [Parameter.Key: [Tensor]] = [:]
 
   init(on backend: any Backend) { self.backend = backend }
 
-  /// Frees what the plans so far have made.
+  /// Frees the parameters that the plans so far have made.
   func forgetParameters() { parameters = [:] }
 
   func tensors(of parameter: Parameter) throws -> [Tensor] {
@@ -69,8 +69,9 @@ final class Runner {
     return made
   }
 
-  /// - Parameter inputs: as the plan's inputs are stored.
-  /// - Returns: each output that is computed, by its buffer.
+  /// Runs a plan.
+  /// - Parameter inputs: tensors in the stored shapes of the plan's inputs.
+  /// - Returns: the execution, which holds each computed output by its buffer.
   func run(_ plan: Plan, _ lastUses: [[Int]], inputs: [String: Tensor]) throws -> Execution {
     let execution = Execution(plan, self)
     for (name, computed) in plan.inputs {
@@ -100,10 +101,10 @@ final class Execution {
 
   var backend: any Backend { runner.backend }
 
-  /// A value as it is stored.
+  /// Tensor of a value in its stored shape.
   subscript(value: Computed) -> Tensor { self[value, Shape(value.storedShape)] }
 
-  /// A value's memory under another shape.
+  /// Tensor of a value's memory under another shape.
   subscript(value: Computed, shape: Shape) -> Tensor {
     guard let tensor = tensors[value.buffer] else { preconditionFailure("[ONNX] buffer \(value.buffer) is not there") }
     return tensor.reshaped(shape)

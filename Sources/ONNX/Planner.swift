@@ -1,27 +1,29 @@
 import Compute
 import Formats
 
-/// Goes through a graph once, in order, for inputs of given shapes: works out every shape, computes what constants tell, and
-/// lays down the steps for the rest. Nothing runs meanwhile.
+/// Plans a graph for inputs of given shapes. It goes through the graph once, in order, works out every shape, computes everything
+/// that follows from constants, and plans the steps for the rest. Nothing runs meanwhile.
 final class Planner {
   let graph: Graph
   private(set) var plan = Plan()
   private var values: [String: Value] = [:]
-  /// Copies of values in another order.
+  /// Copies of values in another order of dimensions.
   private var arrangements: [Arrangement: Computed] = [:]
-  /// Nodes that another one does along with its own work.
+  /// Nodes that are fused into another node.
   private var done: Set<Int> = []
-  /// Elements of the constants that were worked out, of floats and of integers.
+  /// Number of elements of the constants worked out so far: of floats, and of integers.
   private var foldedCounts = (floats: 0, integers: 0)
 
-  /// Elements of a value that is computed: kernels count them in 32 bits.
+  /// Maximum number of elements of a computed value, as kernels count them in 32 bits.
   static let largestCount = Int(Int32.max)
-  /// Elements of all constants that are worked out: enough for the weights of large networks, and far from a machine's memory.
+  /// Maximum number of elements of all float constants that are worked out: enough for the weights of large networks, and far
+  /// below a machine's memory.
   private static let largestFoldedCount = 1 << 28
-  /// The same of integers: shapes are far smaller.
+  /// Maximum number of elements of all integer constants that are worked out: shapes are far smaller.
   private static let largestIntegerCount = 1 << 20
 
-  /// - Parameter shapes: of the inputs, and the order in which their dimensions lie in memory; nil for theirs.
+  /// Plans a graph.
+  /// - Parameter shapes: shape of each input, and the order of its dimensions in memory; nil for ONNX's order.
   /// - Returns: a plan whose outputs are row-major.
   /// - Throws: ``Failure`` that names the node and what is wrong with it.
   static func plan(_ graph: Graph, inputs shapes: [String: (shape: [Int], order: [Int]?)]) throws -> Plan {
@@ -66,7 +68,7 @@ final class Planner {
     return value
   }
 
-  /// An input as a tensor on the device; a constant is put there.
+  /// Returns an input as a tensor on the device; a constant is put there.
   func computed(_ node: Node, _ index: Int) throws -> Computed { try computed(try value(node, index)) }
 
   func computed(_ value: Value) throws -> Computed {
@@ -84,7 +86,7 @@ final class Planner {
     }
   }
 
-  /// An input whose values must be known before anything runs.
+  /// Returns an input whose values must be known before anything runs.
   func constant(_ node: Node, _ index: Int) throws -> Constant {
     guard case .constant(let constant) = try value(node, index) else {
       throw Failure("its input \(index), '\(shortened(node.inputs[index]))', is computed, and only a constant is supported there")
@@ -92,7 +94,7 @@ final class Planner {
     return constant
   }
 
-  /// The same for a list of integers.
+  /// Returns an input that must be a constant list of integers.
   func integers(_ node: Node, _ index: Int) throws -> [Int] {
     let constant = try constant(node, index)
     guard case .integers(let values) = constant.elements, constant.shape.count <= 1 else {
@@ -101,7 +103,7 @@ final class Planner {
     return values.map(Int.init)
   }
 
-  /// The same for floats of one shape.
+  /// Returns an input that must be a constant of floats with a given shape.
   func floats(_ node: Node, _ index: Int, shape: [Int]) throws -> Constant {
     let constant = try constant(node, index)
     guard case .floats = constant.elements, constant.shape == shape else {
@@ -112,7 +114,7 @@ final class Planner {
     return constant
   }
 
-  /// The same for one float.
+  /// Returns an input that must be a constant float.
   func float(_ node: Node, _ index: Int) throws -> Float {
     let constant = try constant(node, index)
     guard case .floats(let values) = constant.elements, values.count == 1 else {
@@ -128,13 +130,14 @@ final class Planner {
 
   func define(_ name: String, _ value: Value) { values[name] = value }
 
-  /// Looks up a value by name; nil where nothing has made it yet.
+  /// Looks up a value by name; nil if nothing has made it yet.
   func value(of name: String) -> Value? { values[name] }
 
-  /// - Throws: ``Failure`` where the graph would take memory without end for its constants.
+  /// Counts the elements of a constant that is worked out.
+  /// - Throws: ``Failure`` if the constants of the graph would take too much memory.
   func count(_ constant: Constant) throws { try count(folded: constant.count, constant.type) }
 
-  /// The same before a constant of so many elements is made.
+  /// Counts the elements of a constant before it is made.
   func count(folded count: Int, _ type: ElementType) throws {
     let most = type.isFloatingPoint ? Self.largestFoldedCount : Self.largestIntegerCount
     let before = type.isFloatingPoint ? foldedCounts.floats : foldedCounts.integers
@@ -144,7 +147,7 @@ final class Planner {
     if type.isFloatingPoint { foldedCounts.floats += count } else { foldedCounts.integers += count }
   }
 
-  /// Whether anything reads the node's output of that number.
+  /// Whether anything reads the node's output with this index.
   func isUsed(_ node: Node, _ output: Int) -> Bool {
     guard output < node.outputs.count, !node.outputs[output].isEmpty else { return false }
     let name = node.outputs[output]
@@ -153,7 +156,7 @@ final class Planner {
 
   // MARK: Steps
 
-  /// Room for a value, row-major unless it says otherwise.
+  /// Makes a buffer for a value, row-major unless `order` says otherwise.
   func new(_ shape: [Int], order: [Int]? = nil) throws -> Computed {
     guard shape.count <= StridedCopy.rank else {
       throw Failure("a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported")
@@ -166,20 +169,21 @@ final class Planner {
     return Computed(buffer: plan.counts.count - 1, shape: shape, order: order ?? Array(shape.indices))
   }
 
-  /// Notes a convolution that the plan runs.
+  /// Records a convolution that the plan runs.
   func note(_ geometry: Conv2D) { plan.convolutions.append(geometry) }
 
   func step(reads: [Computed], writes: [Computed], _ run: @escaping (Execution) throws -> Void) {
     plan.steps.append(Plan.Step(reads: reads.map(\.buffer), writes: writes.map(\.buffer), run: run))
   }
 
-  /// The number of what `make` makes of constants.
+  /// Adds a parameter that `make` makes of constants, and returns its index.
   func parameter(_ constants: [Constant], _ form: String, _ make: @escaping (any Backend) throws -> [Tensor]) -> Int {
     plan.parameters.append(Parameter(key: Parameter.Key(constants: constants, form: form), make: make))
     return plan.parameters.count - 1
   }
 
-  /// The same value with its dimensions in memory in this order; copied, once, where it does not lie so already.
+  /// Returns the value with its dimensions in memory in this order. It is copied, once, unless it is stored in this order
+  /// already.
   func arranged(_ x: Computed, _ order: [Int]) throws -> Computed {
     if x.lies(in: order) { return Computed(buffer: x.buffer, shape: x.shape, order: order) }
     let key = Arrangement(value: x, order: order)
@@ -195,18 +199,19 @@ final class Planner {
     let order: [Int]
   }
 
-  /// Row-major.
+  /// Returns the value in row-major order.
   func arranged(_ x: Computed) throws -> Computed { try arranged(x, Array(x.shape.indices)) }
 
-  /// Copies all of x, or of each dimension so many elements from one on and with a step between, to the elements of y from index `start`
-  /// on in each dimension; those of a dimension of one element may be repeated.
+  /// Copies elements of x to the elements of y from index `start` on in each dimension. By default it copies all of x, otherwise
+  /// in each dimension `extents` elements from index `from` on with the step `steps`. The element of a dimension of one element
+  /// may be repeated.
   func copy(
     _ x: Computed, into y: Computed, extents: [Int]? = nil, from: [Int]? = nil, steps: [Int]? = nil, at start: [Int]? = nil
   ) {
     let extents = extents ?? x.shape
     let xStrides = zip(x.strides, zip(x.shape, extents)).map { $1.0 == 1 && $1.1 != 1 ? 0 : $0 }
     func offset(_ index: [Int]?, _ strides: [Int]) -> Int { zip(index ?? [], strides).reduce(0) { $0 + $1.0 * $1.1 } }
-    // In the order in which y lies, so that it is written from the beginning to the end.
+    // The copy follows the order of y in memory, so that y is written from beginning to end.
     let copy = StridedCopy(
       extents: y.order.map { extents[$0] },
       from: .init(start: offset(from, xStrides), strides: y.order.map { xStrides[$0] * (steps?[$0] ?? 1) }),
@@ -214,8 +219,8 @@ final class Planner {
     step(reads: [x], writes: [y]) { try $0.backend.rearrange($0[x], copy, into: $0[y]) }
   }
 
-  /// The value repeated along dimensions of one element, and new ones in front, until it has this shape.
-  /// - Precondition: that can be.
+  /// Repeats a value along dimensions of one element, and along new dimensions in front, until it has this shape.
+  /// - Precondition: the value can be broadcast to this shape.
   func broadcast(_ x: Computed, to shape: [Int], order: [Int]) throws -> Computed {
     var x = x
     while x.shape.count < shape.count { x = x.inserting(0) }
@@ -225,9 +230,9 @@ final class Planner {
     return y
   }
 
-  // MARK: What follows
+  // MARK: Fusion
 
-  /// The only node that reads a value, where there is one and the value is not a result of the graph.
+  /// Returns the only node that reads a value; nil if there is no such node or the value is a result of the graph.
   func onlyConsumer(of name: String) -> Node? {
     guard let consumers = graph.consumers[name], consumers.count == 1, !graph.outputs.contains(name),
       !done.contains(consumers[0])
@@ -235,13 +240,13 @@ final class Planner {
     return graph.nodes[consumers[0]]
   }
 
-  /// Notes that another node does this one's work along with its own.
+  /// Marks a node as fused into another one.
   func take(_ node: Node) { done.insert(node.index) }
 
-  /// The batch normalisation that alone reads a value of so many channels, which the caller does from now on.
+  /// Takes over the batch normalization that alone reads a value of `channels` channels; the caller does it from now on.
   func takeNorm(after name: inout String, channels: Int) -> Norm? {
     guard let next = onlyConsumer(of: name), next.op == "BatchNormalization", next.inputs[0] == name,
-      // One that is wrong fails in its own turn.
+      // A wrong one fails when it is planned itself.
       let norm = try? Norm(next, self, channels: channels)
     else { return nil }
     take(next)
@@ -249,7 +254,8 @@ final class Planner {
     return norm
   }
 
-  /// The sum of a value with another one of the same shape that is there already, which the caller does from now on.
+  /// Takes over the sum of a value with another one that has the same shape and is computed already; the caller does it from now
+  /// on.
   func takeSum(after name: inout String, shape: [Int]) -> Computed? {
     guard let next = onlyConsumer(of: name), next.op == "Add" || next.op == "Sum", next.inputs.count == 2,
       let other = next.inputs.first(where: { $0 != name }), case .computed(let residual)? = values[other], residual.shape == shape
@@ -259,7 +265,7 @@ final class Planner {
     return residual
   }
 
-  /// Whether ReLU follows, which the caller does from now on.
+  /// Takes over a ReLU that follows, which the caller does from now on. Returns whether there is one.
   func takeRelu(after name: inout String) -> Bool {
     guard let next = onlyConsumer(of: name), next.op == "Relu" else { return false }
     take(next)

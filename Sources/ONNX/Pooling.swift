@@ -1,7 +1,7 @@
 import Compute
 
 extension Operator {
-  /// MaxPool and AveragePool.
+  /// Plans MaxPool and AveragePool.
   static func pool(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     guard let window = try node.ints("kernel_shape") else { throw Failure("attribute 'kernel_shape' is missing") }
@@ -25,7 +25,7 @@ extension Operator {
     planner.define(node, try mean(of: input, over: Set(2..<rank), planner))
   }
 
-  /// Over any dimensions: of the pixels it is what PyTorch writes for global average pooling.
+  /// Plans the mean over any dimensions. PyTorch writes global average pooling as the mean over the pixels.
   static func reduceMean(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     let rank = input.shape.count
@@ -37,11 +37,12 @@ extension Operator {
     planner.define(node, keeps ? y : axes.sorted().reversed().reduce(y) { $0.removing($1) })
   }
 
-  /// With one element left of each of these dimensions.
+  /// Returns the mean over some dimensions, of each of which one element is left.
   private static func mean(of input: Computed, over axes: Set<Int>, _ planner: Planner) throws -> Computed {
     let kept = input.shape.indices.filter { !axes.contains($0) }
     let shape = input.shape.indices.map { axes.contains($0) ? 1 : input.shape[$0] }
-    // Images [N, pixels, C] where there is more than one dimension to keep: the pixels in any order, the last one kept innermost.
+    // The mean is that of images [N, pixels, C]. C is the last dimension that is kept, N all others that are kept. The dimensions
+    // that are averaged over are the pixels, in any order.
     let (outer, inner) = (Array(kept.dropLast()), Array(kept.suffix(1)))
     let x = try planner.arranged(input, outer + axes.sorted() + inner)
     let y = try planner.new(shape, order: outer + axes.sorted() + inner)

@@ -2,7 +2,7 @@ import Compute
 import Formats
 
 extension Operator {
-  /// y = alpha·a·b + beta·c, with a and b transposed first where asked.
+  /// Plans y = alpha·a·b + beta·c; a and b are transposed first if their flags are set.
   static func gemm(_ node: Node, _ planner: Planner) throws {
     let (ta, tb) = (try node.flag("transA"), try node.flag("transB"))
     let (alpha, beta) = (try node.float("alpha", default: 1), try node.float("beta", default: 1))
@@ -24,8 +24,8 @@ extension Operator {
     planner.define(node, y)
   }
 
-  /// As NumPy's matmul: matrices in the last two dimensions, vectors as matrices of one row or column, the other dimensions
-  /// repeated where they have one element.
+  /// Plans a product as NumPy's matmul: matrices are in the last two dimensions, vectors are matrices of one row or column, and
+  /// the other dimensions are broadcast if they have one element.
   static func matMul(_ node: Node, _ planner: Planner) throws {
     let (left, right) = (try planner.value(node, 0), try planner.value(node, 1))
     guard !left.shape.isEmpty, !right.shape.isEmpty else { throw Failure("a number is no matrix") }
@@ -45,7 +45,7 @@ extension Operator {
 }
 
 extension Planner {
-  /// A matrix as a factor; a constant one is transposed before it goes to the device.
+  /// Returns a matrix as an operand. A constant matrix is transposed before it goes to the device.
   fileprivate func matrix(_ value: Value, transposed: Bool) throws -> Computed {
     guard transposed else { return try computed(value) }
     switch value {
@@ -56,7 +56,7 @@ extension Planner {
     }
   }
 
-  /// a [m,k] · b [k,n], which may lie transposed.
+  /// Plans a [m,k] · b [k,n]; both may be stored transposed.
   fileprivate func product(_ a: Computed, _ b: Computed) throws -> Computed {
     let y = try new([a.shape[0], b.shape[1]])
     func stored(_ x: Computed) -> (shape: Shape, transposed: Bool) {
@@ -71,7 +71,7 @@ extension Planner {
     return y
   }
 
-  /// a [..., m, k] · b [k,n], all rows of a as one matrix.
+  /// Plans a [..., m, k] · b [k,n], with all rows of a as one matrix.
   fileprivate func rows(_ a: Computed, times b: Computed) throws -> Computed {
     let (others, k) = (Array(a.shape.dropLast()), a.shape[a.shape.count - 1])
     if a.shape.count == 2 { return try product(a, b) }
@@ -79,7 +79,7 @@ extension Planner {
     return try product(matrix, b).reshaped(others + [b.shape[1]])
   }
 
-  /// a [..., m, k] · b [..., k, n], matrix by matrix.
+  /// Plans a [..., m, k] · b [..., k, n], matrix by matrix.
   fileprivate func products(_ a: Computed, _ b: Computed) throws -> Computed {
     let outer = try Operator.broadcast(Array(a.shape.dropLast(2)), Array(b.shape.dropLast(2)))
     let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
@@ -103,7 +103,7 @@ extension Planner {
     return y
   }
 
-  /// factor·x.
+  /// Plans factor·x.
   func scaled(_ x: Computed, _ factor: Float) throws -> Computed {
     if factor == 1 { return x }
     let y = try new(x.shape, order: x.order)
@@ -119,7 +119,7 @@ extension Planner {
     return y
   }
 
-  /// y + c, where c may have to be repeated; y [m,n] is row-major and nobody else's.
+  /// Plans y + c in place, where c may have to be broadcast; y [m,n] is row-major and has no other user.
   fileprivate func sum(_ y: Computed, _ c: Computed) throws -> Computed {
     if c.shape.reduce(1, *) == y.shape[1], c.shape.last == y.shape[1] {
       step(reads: [c, y], writes: [y]) { try $0.backend.addBias($0[c, [y.shape[1]]], to: $0[y]) }

@@ -1,8 +1,8 @@
 import Compute
 
-/// Operators that take some of a tensor's elements.
+/// Operators that select some of a tensor's elements.
 extension Operator {
-  /// Of constants alone: what programs work out shapes with.
+  /// Gathers elements of constants only, as programs do to work out shapes.
   static func gather(_ node: Node, _ planner: Planner) throws {
     let data = try planner.constant(node, 0)
     let indices = try planner.constant(node, 1)
@@ -30,7 +30,7 @@ extension Operator {
     planner.define(node, data.picking(places, shape: Array(shape)))
   }
 
-  /// Every so manieth element of each dimension between two.
+  /// Plans a strided slice: every k-th element of each dimension between two bounds.
   static func slice(_ node: Node, _ planner: Planner) throws {
     let value = try planner.value(node, 0)
     let rank = value.shape.count
@@ -52,7 +52,8 @@ extension Operator {
     for (i, axis) in axes.enumerated() {
       let (size, step) = (value.shape[axis], steps?[i] ?? 1)
       guard step != 0 else { throw Failure("its step along dimension \(axis) is 0") }
-      // From the end where negative; what lies outside is the border. Backwards, the last place is the one before the first.
+      // Negative numbers count from the end. Places outside the dimension become its border. Backwards, the last border is the
+      // place before the first element.
       func place(_ number: Int, _ range: ClosedRange<Int>) -> Int {
         min(max(number < 0 ? max(number, -size - 1) + size : number, range.lowerBound), range.upperBound)
       }

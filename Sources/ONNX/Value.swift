@@ -1,6 +1,6 @@
 import Compute
 
-/// A value of the graph while it is planned.
+/// Value of the graph during planning.
 enum Value {
   case constant(Constant)
   case computed(Computed)
@@ -13,50 +13,52 @@ enum Value {
   }
 }
 
-/// A tensor that is computed on the device, in float32 whatever its type in the file.
+/// Tensor that is computed on the device, in float32 whatever its type in the file.
 ///
-/// ONNX's dimensions need not lie in memory in their order: `order` names them outermost first, so that an image [N,C,H,W] is
-/// stored [N,H,W,C] with the order 0, 2, 3, 1, and transposing is but another order.
+/// The order of the dimensions in memory may differ from ONNX's. `order` lists ONNX's dimensions outermost first: an image
+/// [N,C,H,W] that is stored as [N,H,W,C] has the order 0, 2, 3, 1. Transposing only changes this order.
 struct Computed: Hashable {
-  /// The number of the memory it lies in.
+  /// Index of the buffer that holds the tensor.
   let buffer: Int
-  /// As ONNX has it.
+  /// Sizes of ONNX's dimensions.
   let shape: [Int]
   let order: [Int]
 
-  /// Outermost first.
+  /// Sizes of the dimensions as they are stored, outermost first.
   var storedShape: [Int] { order.map { shape[$0] } }
 
-  /// Of ONNX's dimensions, in memory.
+  /// Strides of ONNX's dimensions in memory.
   var strides: [Int] {
     var strides = [Int](repeating: 0, count: shape.count)
     for (dimension, stride) in zip(order, StridedCopy.rowMajorStrides(storedShape)) { strides[dimension] = stride }
     return strides
   }
 
-  /// Whether the elements lie as they would in another order of the dimensions: those of one pixel lie anywhere.
+  /// Whether another order of the dimensions gives the elements the same places in memory. Dimensions of one element may be
+  /// anywhere.
   func lies(in other: [Int]) -> Bool {
     order.filter { shape[$0] != 1 } == other.filter { shape[$0] != 1 }
   }
 
-  /// The same memory under another shape, row-major.
+  /// Returns the same memory under another shape, row-major.
   func reshaped(_ shape: [Int]) -> Computed { Computed(buffer: buffer, shape: shape, order: Array(shape.indices)) }
 
-  /// The result's dimension i is this one's permutation[i]; nothing moves.
+  /// Returns the tensor with its dimensions permuted: dimension i of the result is dimension permutation[i] of this one. Nothing
+  /// moves.
   func transposed(_ permutation: [Int]) -> Computed {
     var inverse = permutation
     for (i, dimension) in permutation.enumerated() { inverse[dimension] = i }
     return Computed(buffer: buffer, shape: permutation.map { shape[$0] }, order: order.map { inverse[$0] })
   }
 
-  /// With a new dimension of one element before dimension `axis`.
+  /// Returns the tensor with a new dimension of one element before dimension `axis`.
   func inserting(_ axis: Int) -> Computed {
     var shape = shape
     shape.insert(1, at: axis)
     return Computed(buffer: buffer, shape: shape, order: [axis] + order.map { $0 < axis ? $0 : $0 + 1 })
   }
 
-  /// Without dimension `axis`, of one element.
+  /// Returns the tensor without dimension `axis`, which has one element.
   func removing(_ axis: Int) -> Computed {
     var shape = shape
     shape.remove(at: axis)

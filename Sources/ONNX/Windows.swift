@@ -1,16 +1,16 @@
 import Compute
 
-/// What convolution and pooling have in common: windows that slide over the dimensions of an image, [N,C,H,W]; and over those
-/// of a row of pixels, [N,C,W], which is taken for an image of one row.
+/// Windows of a convolution or pooling, which slide over the dimensions of an image, [N,C,H,W], or over those of a row of pixels,
+/// [N,C,W], which counts as an image of one row.
 struct Windows {
   let rows, columns: SlidingAxis
   /// Whether the values are [N,C,W].
   let isRow: Bool
 
   /// - Parameters:
-  ///   - shape: of the input.
+  ///   - shape: shape of the input.
   ///   - window: height and width of a window, or only its width.
-  /// - Throws: ``Failure`` for attributes that are out of range, and an image that is too small.
+  /// - Throws: ``Failure`` if attributes are out of range or the image is too small.
   init(_ node: Node, _ shape: [Int], window: [Int]) throws {
     guard shape.count == 3 || shape.count == 4 else {
       throw Failure("its input is \(describe(shape)), and images [N, C, H, W] and rows [N, C, W] are supported")
@@ -32,7 +32,7 @@ struct Windows {
       case "NOTSET", "": break
       case "VALID": (before, after) = (0, 0)
       case "SAME_UPPER", "SAME_LOWER":
-        // As many windows as strides fit, and padding enough for them.
+        // The number of windows is the size over the stride, rounded up, with enough padding for them.
         let total = max(((sizes[i] + strides[i] - 1) / strides[i] - 1) * strides[i] + reach - sizes[i], 0)
         before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2
         after = total - before
@@ -50,19 +50,19 @@ struct Windows {
     (rows, columns) = (axes[0], axes[1])
   }
 
-  /// The dimensions of images as they lie in memory, [N,H,W,C].
+  /// Order of the dimensions of images in memory, [N,H,W,C].
   static let order = [0, 2, 3, 1]
 
-  /// The input as images, stored as the device's operations want them.
+  /// Returns the input as images in the order that the device's operations need.
   func images(_ x: Computed, _ planner: Planner) throws -> Computed {
     try planner.arranged(isRow ? x.inserting(2) : x, Self.order)
   }
 
-  /// The result of `channels` channels.
+  /// Makes the result, with `channels` channels.
   func output(of x: Computed, channels: Int, _ planner: Planner) throws -> Computed {
     try planner.new([x.shape[0], channels, rows.output, columns.output], order: Self.order)
   }
 
-  /// As the graph has it.
+  /// Returns the result in the shape that the graph has for it.
   func result(_ y: Computed) -> Computed { isRow ? y.removing(2) : y }
 }

@@ -2,15 +2,16 @@ import COpenCL
 
 /// Owns a `cl_mem`: memory of the device, or a part of another buffer.
 public final class Buffer {
-  /// OpenCL's object; nil for a placeholder, which OpenCL takes for a null pointer.
+  /// OpenCL object; nil for a placeholder, which OpenCL treats as a null pointer.
   public let handle: cl_mem?
   public let byteCount: Int
-  /// Kept so that a sub-buffer never outlives the memory it views; never a sub-buffer itself, as OpenCL demands.
+  /// Parent buffer, kept so that a sub-buffer never outlives the memory it views. It is never a sub-buffer itself, as OpenCL
+  /// demands.
   private let parent: Buffer?
-  /// Bytes from the parent's beginning.
+  /// Offset in bytes from the start of the parent.
   private let offset: Int
 
-  /// Read-write memory of undefined contents.
+  /// Allocates read-write memory with undefined contents.
   public init(context: Context, byteCount: Int) throws(OpenCLError) {
     handle = try OpenCLError.create("clCreateBuffer", detail: "\(byteCount) bytes") {
       clCreateBuffer(context.handle, cl_mem_flags(CL_MEM_READ_WRITE), byteCount, nil, $0)
@@ -20,12 +21,13 @@ public final class Buffer {
     offset = 0
   }
 
-  /// A placeholder of a size, without memory: for plans that no device carries out.
+  /// Creates a placeholder that has a size but no memory, for plans that no device executes.
   public init(placeholder byteCount: Int) {
     (handle, self.byteCount, parent, offset) = (nil, byteCount, nil, 0)
   }
 
-  /// A view of part of a buffer, which may be a view too. `offset` is a multiple of the device's ``Device/baseAddressAlignment``.
+  /// Creates a view of a part of a buffer, which may be a view too. `offset` is a multiple of the device's
+  /// ``Device/baseAddressAlignment``.
   public init(of whole: Buffer, offset: Int, byteCount: Int) throws(OpenCLError) {
     let parent = whole.parent ?? whole
     let origin = whole.offset + offset

@@ -1,14 +1,14 @@
 import COpenCL
 
-/// A processor that runs kernels, or a part of one. All figures are the driver's own answers.
+/// A processor that runs kernels, or a part of one. All values are the driver's own answers.
 public struct Device: Hashable, @unchecked Sendable {
-  // Sendable: devices are immutable. Root devices live as long as the process, parts as long as somebody holds their owner.
+  // Sendable: devices are immutable. Root devices live as long as the process; a part lives as long as its owner is held.
   let id: cl_device_id
   private let part: PartOwner?
-  /// How many equal parts the processor was cut into, of which this is one; 1 for the whole.
+  /// Number of equal parts into which the processor was divided, of which this is one; 1 for the whole processor.
   public let partsOfWhole: Int
 
-  /// A root device.
+  /// Creates a root device.
   init(id: cl_device_id) { (self.id, part, partsOfWhole) = (id, nil, 1) }
 
   private init(part: PartOwner, of count: Int) { (id, self.part, partsOfWhole) = (part.id, part, count) }
@@ -16,25 +16,25 @@ public struct Device: Hashable, @unchecked Sendable {
   public static func == (a: Device, b: Device) -> Bool { a.id == b.id }
   public func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
-  /// For libraries that take a device of the C API.
+  /// Device handle for libraries that use the C API.
   public var handle: cl_device_id { id }
 
   public enum Kind: String, Sendable {
     case cpu, gpu, accelerator, other
   }
 
-  /// As the driver calls it.
+  /// Name that the driver reports.
   public var name: String { get throws(OpenCLError) { try string(CL_DEVICE_NAME) } }
-  /// The vendor's number on the PCI bus, which drivers of GPUs and Intel's of CPUs give; others give what they like.
+  /// Vendor's number on the PCI bus, as GPU drivers and Intel's CPU drivers report it. Other drivers report arbitrary values.
   public var vendorID: UInt32 { get throws(OpenCLError) { try value(CL_DEVICE_VENDOR_ID, cl_uint(0)) } }
-  /// Intel's ``vendorID``.
+  /// The ``vendorID`` of Intel.
   public static let intel: UInt32 = 0x8086
-  /// The driver's own version, in its own form.
+  /// Version of the driver, in the driver's own format.
   public var driverVersion: String { get throws(OpenCLError) { try string(CL_DRIVER_VERSION) } }
-  /// For example `OpenCL 3.0 PoCL`.
+  /// OpenCL version, for example `OpenCL 3.0 PoCL`.
   public var version: String { get throws(OpenCLError) { try string(CL_DEVICE_VERSION) } }
 
-  /// The OpenCL C version that the device's compiler accepts, (major, minor). The platform's version may be higher.
+  /// OpenCL C version (major, minor) that the device's compiler accepts. The platform's version may be higher.
   public var languageVersion: (major: Int, minor: Int) {
     get throws(OpenCLError) {
       let numbers = try string(CL_DEVICE_OPENCL_C_VERSION).split { !$0.isNumber }.compactMap { Int($0) }
@@ -42,7 +42,7 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
-  /// What sort of processor it is; of several answers the fastest.
+  /// Device class. If the driver reports several, the fastest one.
   public var kind: Kind {
     get throws(OpenCLError) {
       let type = try value(CL_DEVICE_TYPE, cl_device_type(0))
@@ -53,21 +53,21 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
-  /// Processors that each run work-groups of their own.
+  /// Number of compute units: processors that each run work-groups of their own.
   public var computeUnits: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint(0))) } }
-  /// MHz.
+  /// Clock frequency in MHz.
   public var clockFrequency: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint(0))) } }
-  /// Bytes.
+  /// Size of the global memory in bytes.
   public var globalMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong(0))) } }
-  /// Whether that memory is the machine's own: CPUs, and GPUs without memory of theirs.
+  /// Whether the global memory is the machine's own memory: true for CPUs, and for GPUs without memory of their own.
   public var sharesHostMemory: Bool {
     get throws(OpenCLError) { try value(CL_DEVICE_HOST_UNIFIED_MEMORY, cl_bool(0)) != 0 }
   }
-  /// The largest single buffer, bytes.
+  /// Size of the largest single buffer in bytes.
   public var maxAllocation: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong(0))) } }
   /// Bytes of local memory that a work-group may use.
   public var localMemory: Int { get throws(OpenCLError) { Int(try value(CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong(0))) } }
-  /// Work-items that a work-group may have at most, in all and in its first two dimensions.
+  /// Largest work-group size, both in all and in each of the first two dimensions.
   public var maxWorkGroupSize: Int {
     get throws(OpenCLError) {
       let sizes = try Info.bytes("clGetDeviceInfo", CL_DEVICE_MAX_WORK_ITEM_SIZES) { clGetDeviceInfo(id, $0, $1, $2, $3) }
@@ -75,23 +75,24 @@ public struct Device: Hashable, @unchecked Sendable {
       return min(dimensions.min() ?? 1, try value(CL_DEVICE_MAX_WORK_GROUP_SIZE, 1))
     }
   }
-  /// The generation of an NVIDIA GPU, which says what PTX it understands; nil for other devices (`cl_nv_device_attribute_query`).
+  /// Compute capability of an NVIDIA GPU, which determines the PTX that it accepts; nil for other devices
+  /// (`cl_nv_device_attribute_query`).
   public var computeCapability: (major: Int, minor: Int)? {
     get throws(OpenCLError) {
       guard try string(CL_DEVICE_EXTENSIONS).split(separator: " ").contains("cl_nv_device_attribute_query") else { return nil }
-      // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and …_MINOR_NV, which not every header has.
+      // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and …_MINOR_NV, which some headers lack.
       return (Int(try value(0x4000, cl_uint(0))), Int(try value(0x4001, cl_uint(0))))
     }
   }
-  /// Floats in the widest vector that the hardware executes natively.
+  /// Number of floats in the widest vector that the hardware executes natively.
   public var nativeVectorWidth: Int {
     get throws(OpenCLError) { Int(try value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint(0))) }
   }
-  /// The alignment in bytes that a sub-buffer's offset must have.
+  /// Alignment in bytes that the offset of a sub-buffer must have.
   public var baseAddressAlignment: Int {
     get throws(OpenCLError) { max(1, Int(try value(CL_DEVICE_MEM_BASE_ADDR_ALIGN, cl_uint(0))) / 8) }
   }
-  /// Whether the device works and comes with a compiler.
+  /// Whether the device works and has a compiler.
   public var isAvailable: Bool {
     get throws(OpenCLError) {
       if try value(CL_DEVICE_AVAILABLE, cl_bool(0)) == 0 { return false }
@@ -99,7 +100,7 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
-  /// The driver's platform.
+  /// Platform that the device belongs to.
   public var platform: Platform {
     get throws(OpenCLError) {
       let id: cl_platform_id? = try value(CL_DEVICE_PLATFORM, nil)
@@ -108,9 +109,9 @@ public struct Device: Hashable, @unchecked Sendable {
     }
   }
 
-  /// Cuts the device into parts with the same number of compute units each, which work independently of each other; a rest of units is
-  /// left idle. They share the device's memory.
-  /// - Throws: an error whose detail says what the device can do, where it cannot do this.
+  /// Divides the device into parts with the same number of compute units each. The parts work independently of each other and
+  /// share the device's memory. Remaining compute units stay idle.
+  /// - Throws: an error if the device cannot be divided like this; its detail says what the device can do.
   public func partitioned(into count: Int) throws(OpenCLError) -> [Device] {
     precondition(count > 0, "[partitioned] into \(count)")
     let units = try computeUnits / count
@@ -127,7 +128,7 @@ public struct Device: Hashable, @unchecked Sendable {
     try OpenCLError.check(clCreateSubDevices(id, &properties, 0, nil, &found), "clCreateSubDevices", detail: unable)
     var ids = [cl_device_id?](repeating: nil, count: Int(found))
     try OpenCLError.check(clCreateSubDevices(id, &properties, found, &ids, nil), "clCreateSubDevices", detail: unable)
-    // All have an owner, which releases what is too many at once.
+    // Each of them has an owner, which releases the surplus ones at once.
     return ids.compactMap { $0.map(PartOwner.init(id:)) }.prefix(count).map { Device(part: $0, of: count * partsOfWhole) }
   }
 

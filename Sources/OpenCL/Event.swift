@@ -1,21 +1,21 @@
 import COpenCL
 
-/// Owns a `cl_event`: the state and, on a profiling queue, the timestamps of one command.
+/// Owns a `cl_event`: the state of one command and, on a profiling queue, its timestamps.
 public final class Event {
   let handle: cl_event
 
-  /// Takes over the reference that a call of the API has returned.
+  /// Takes ownership of the reference that an API call returned.
   public init(handle: cl_event) { self.handle = handle }
 
   deinit { clReleaseEvent(handle) }
 
-  /// Waits for the command.
+  /// Waits until the command has ended.
   public func wait() throws(OpenCLError) {
     var event: cl_event? = handle
     try OpenCLError.check(clWaitForEvents(1, &event), "clWaitForEvents")
   }
 
-  /// True once the command has ended, also if it failed; ``wait()`` then throws.
+  /// Whether the command has ended. This is also true if it failed; ``wait()`` then throws.
   public var isComplete: Bool {
     get throws(OpenCLError) {
       let status = try Info.value("clGetEventInfo", CL_EVENT_COMMAND_EXECUTION_STATUS, initial: cl_int(0)) {
@@ -25,7 +25,8 @@ public final class Event {
     }
   }
 
-  /// When the device began and ended the command, nanoseconds of its own clock. Needs a profiling queue and a finished command.
+  /// Time from start to end of the command on the device, in nanoseconds of the device's clock. Needs a profiling queue and a
+  /// finished command.
   public var interval: Range<UInt64> {
     get throws(OpenCLError) {
       let start = try timestamp(CL_PROFILING_COMMAND_START)

@@ -1,10 +1,10 @@
 import COpenCL
 
-/// The shape that all of OpenCL's query functions share once their object is bound: (parameter, size, value, size returned).
+/// Signature that all of OpenCL's query functions share once their object is bound: (parameter, size, value, returned size).
 typealias InfoQuery = (UInt32, Int, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int>?) -> cl_int
 
 enum Info {
-  /// A value of fixed size.
+  /// Returns a value of fixed size.
   static func value<Value: BitwiseCopyable>(
     _ call: String, _ parameter: Int32, initial: Value, _ query: InfoQuery
   ) throws(OpenCLError) -> Value {
@@ -14,7 +14,7 @@ enum Info {
     return value
   }
 
-  /// Bytes of a size that only the driver knows.
+  /// Returns bytes whose number only the driver knows.
   static func bytes(_ call: String, _ parameter: Int32, _ query: InfoQuery) throws(OpenCLError) -> [UInt8] {
     var size = 0
     try OpenCLError.check(query(UInt32(bitPattern: parameter), 0, nil, &size), call)
@@ -24,7 +24,7 @@ enum Info {
     return bytes
   }
 
-  /// A C string, without its terminating zero and surrounding blanks.
+  /// Returns a C string without its terminating zero and without surrounding blanks.
   static func string(_ call: String, _ parameter: Int32, _ query: InfoQuery) throws(OpenCLError) -> String {
     let text = try bytes(call, parameter, query).prefix { $0 != 0 }
     let blank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") }

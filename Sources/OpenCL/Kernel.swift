@@ -16,7 +16,7 @@ public final class Kernel {
 
   deinit { clReleaseKernel(handle) }
 
-  /// A kernel's argument.
+  /// Argument of a kernel.
   public enum Argument {
     case buffer(Buffer)
     case int(Int)
@@ -25,8 +25,7 @@ public final class Kernel {
     case local(Int)
   }
 
-  /// Work-items that a work-group of this kernel may have at most, which its registers may make fewer than the device's limit. Asked of
-  /// the driver once.
+  /// Largest work-group size of this kernel. Its registers may make it smaller than the device's limit. The driver is asked once.
   public var maxWorkGroupSize: Int {
     get throws(OpenCLError) {
       if let known = knownGroupLimit { return known }
@@ -38,8 +37,8 @@ public final class Kernel {
     }
   }
 
-  /// The bytes that one launch moves if it passes once over each buffer that it gets: what is `const` is read, what is not is
-  /// written, and a buffer given as both counts twice.
+  /// Returns the bytes that one launch moves if it passes once over each buffer argument. `const` buffers are read, other buffers
+  /// are written, and a buffer passed as both counts twice.
   /// - Throws: CL_KERNEL_ARG_INFO_NOT_AVAILABLE for a program built without `-cl-kernel-arg-info`.
   public func traffic(_ arguments: [Argument]) throws(OpenCLError) -> Int {
     var counted: Set<BufferUse> = []
@@ -58,7 +57,7 @@ public final class Kernel {
     let isConstant: Bool
   }
 
-  /// Whether the kernel only reads through a pointer, asked of the driver once.
+  /// Whether the kernel only reads through a pointer argument. The driver is asked once.
   private func isConstant(_ index: Int) throws(OpenCLError) -> Bool {
     if let known = constants[index] { return known }
     let qualifiers = try Info.value(
@@ -70,7 +69,7 @@ public final class Kernel {
   }
 
   /// Sets all arguments, in order.
-  /// - Throws: CL_INVALID_ARG_VALUE for an `.int` that does not fit the kernel's 32 bits.
+  /// - Throws: CL_INVALID_ARG_VALUE for an `.int` that does not fit into the kernel's 32 bits.
   public func set(_ arguments: [Argument]) throws(OpenCLError) {
     for (index, argument) in arguments.enumerated() {
       let code: cl_int

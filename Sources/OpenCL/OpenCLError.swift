@@ -1,11 +1,11 @@
 import COpenCL
 
-/// A call of the OpenCL API that failed: the call, the code by name, and the compiler's log where it was a build.
+/// A failed call of the OpenCL API: the call, the name of the error code, and for a build the compiler's log.
 public struct OpenCLError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The function of the C API, for example `clBuildProgram`.
+  /// Function of the C API, for example `clBuildProgram`.
   public let call: String
   public let code: Int32
-  /// The compiler's output or the object concerned; empty if there is nothing to add.
+  /// Compiler output or the object concerned; empty if there is nothing to add.
   public let detail: String
 
   public init(call: String, code: Int32, detail: String = "") {
@@ -14,7 +14,7 @@ public struct OpenCLError: Error, Hashable, Sendable, CustomStringConvertible {
     self.detail = detail
   }
 
-  /// The name of ``code`` in `cl.h`.
+  /// Name of ``code`` in `cl.h`.
   public var name: String { Self.names[code] ?? "error \(code)" }
 
   public var description: String {
@@ -26,7 +26,7 @@ public struct OpenCLError: Error, Hashable, Sendable, CustomStringConvertible {
     if code != CL_SUCCESS { throw OpenCLError(call: call, code: code, detail: detail()) }
   }
 
-  /// Runs a function of the API that returns an object and reports its error through a pointer.
+  /// Calls an API function that returns an object and reports its error through a pointer.
   static func create<Object>(
     _ call: String, detail: @autoclosure () -> String = "", _ body: (UnsafeMutablePointer<cl_int>) -> Object?
   ) throws(OpenCLError) -> Object {

@@ -6,15 +6,16 @@ public struct Platform: Hashable, @unchecked Sendable {
   // Sendable: platform objects are immutable and live as long as the process.
   let id: cl_platform_id
 
-  /// Every platform that the ICD loader finds; empty where no driver is installed.
+  /// Returns every platform that the ICD loader finds; empty if no driver is installed.
   public static func all() throws(OpenCLError) -> [Platform] { try found.get() }
 
-  /// Asked once: loaders and drivers set themselves up at the first call, and not all of them bear two first calls at a time.
+  /// Platforms, queried once: loaders and drivers initialize themselves at the first call, and some fail if two first calls run
+  /// at the same time.
   private static let found = Result { () throws(OpenCLError) in try find() }
 
   private static func find() throws(OpenCLError) -> [Platform] {
-    _ = PoCLCache.replacement  // Before PoCL is loaded.
-    // PoCL's compiler looks for the linker there, and ends the process where it finds none.
+    _ = PoCLCache.replacement  // Must run before PoCL is loaded.
+    // PoCL's compiler looks for the linker in PATH, and ends the process if it finds none.
     setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 0)
     var count: cl_uint = 0
     let code = clGetPlatformIDs(0, nil, &count)
@@ -23,20 +24,21 @@ public struct Platform: Hashable, @unchecked Sendable {
     var ids = [cl_platform_id?](repeating: nil, count: Int(count))
     try OpenCLError.check(clGetPlatformIDs(count, &ids, nil), "clGetPlatformIDs")
     let platforms = ids.compactMap { $0.map(Platform.init(id:)) }
-    // A driver whose devices cannot be listed must not hide the others; whoever asks that platform gets its error.
+    // A driver whose devices cannot be listed must not hide the others. Code that asks for that platform's devices gets the
+    // error.
     for platform in platforms { _ = try? platform.devices() }
     return platforms
   }
 
-  /// CL_PLATFORM_NOT_FOUND_KHR, from the ICD loader's extension: no driver is registered.
+  /// CL_PLATFORM_NOT_FOUND_KHR of the ICD loader's extension: no driver is registered.
   private static let platformNotFound: cl_int = -1001
 
   public var name: String { get throws(OpenCLError) { try string(CL_PLATFORM_NAME) } }
   public var version: String { get throws(OpenCLError) { try string(CL_PLATFORM_VERSION) } }
-  /// Whether it is PoCL, which keeps what it compiles on disk by itself and runs on the processor.
+  /// Whether the platform is PoCL, which runs on the CPU and caches compiled kernels on disk itself.
   public var isPoCL: Bool { get throws(OpenCLError) { try name == "Portable Computing Language" } }
 
-  /// Every device of the platform.
+  /// Returns every device of the platform.
   public func devices() throws(OpenCLError) -> [Device] {
     var count: cl_uint = 0
     let code = clGetDeviceIDs(id, cl_device_type(CL_DEVICE_TYPE_ALL), 0, nil, &count)

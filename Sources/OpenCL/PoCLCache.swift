@@ -1,20 +1,20 @@
 import Glibc
 
-/// The folder in which PoCL keeps what it compiles. Where it cannot make one, it offers no device.
+/// The folder in which PoCL caches compiled kernels. PoCL offers no device if it cannot create this folder.
 public enum PoCLCache {
-  /// The variable of the environment that names the folder.
+  /// Name of the environment variable that sets the folder.
   public static let variable = "POCL_CACHE_DIR"
 
-  /// The replacement of a folder that is of no use.
+  /// Replacement for a cache folder that is not usable.
   public struct Replacement: Sendable {
-    /// The folder that PoCL would have taken.
+    /// Folder that PoCL would have used.
     public let usual: String
-    /// The one that it takes instead; nil where none was found.
+    /// Folder that PoCL uses instead; nil if none was found.
     public let own: String?
   }
 
-  /// Gives PoCL a folder that this user alone can write to, unless its usual folder will do: then it is nil. This happens once, before
-  /// any driver is loaded: PoCL reads the variable then.
+  /// Points PoCL to a cache folder that only this user can write to; nil if PoCL's usual folder is usable. This happens once,
+  /// before any driver is loaded, because PoCL reads the variable at that time.
   public static let replacement: Replacement? = {
     let usual = usualFolder { name in getenv(name).map { String(cString: $0) } }
     if isUsable(usual) { return nil }
@@ -24,14 +24,14 @@ public enum PoCLCache {
     return Replacement(usual: usual, own: own)
   }()
 
-  /// The folder that PoCL takes.
+  /// Folder that PoCL uses.
   package static var folder: String {
     _ = replacement
     return usualFolder { name in getenv(name).map { String(cString: $0) } }
   }
 
-  /// The folder that PoCL takes by itself, from 1.0 on.
-  /// - Parameter environment: the value of a variable; nil where it is not set.
+  /// Returns the folder that PoCL 1.0 and later use by default.
+  /// - Parameter environment: returns the value of an environment variable; nil if it is not set.
   package static func usualFolder(_ environment: (String) -> String?) -> String {
     if let folder = environment(variable) { return folder }
     if let folder = environment("XDG_CACHE_HOME"), !folder.isEmpty { return "\(folder)/pocl/kcache" }
@@ -39,7 +39,7 @@ public enum PoCLCache {
     return "/tmp/pocl/kcache"
   }
 
-  /// Whether a folder is there, or can be made, that takes files and lets programs be loaded from them.
+  /// Whether a folder exists or can be created, can be written to, and allows programs to be loaded from it.
   package static func isUsable(_ folder: String) -> Bool {
     var path = folder
     while access(path, F_OK) != 0 {
@@ -51,7 +51,7 @@ public enum PoCLCache {
     return statvfs(path, &volume) == 0 && volume.f_flag & noExecution == 0
   }
 
-  /// ST_NOEXEC, which Glibc's headers keep for GNU's own programs.
+  /// Value of ST_NOEXEC, which Glibc's headers define for GNU programs only.
   private static let noExecution: UInt = 8
 
   private static func parent(of path: String) -> String {
@@ -59,7 +59,8 @@ public enum PoCLCache {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// A folder for this user alone, the same every time: programs are loaded from it, so nobody else may put any there.
+  /// Returns a folder that only this user can access, the same one every time. Programs are loaded from it, so nobody else may
+  /// write to it.
   package static func privateFolder(in place: String) -> String? {
     let path = "\(place)/resnet-pocl-\(geteuid())"
     if mkdir(path, 0o700) != 0 && errno != EEXIST { return nil }
@@ -68,7 +69,7 @@ public enum PoCLCache {
       lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
       && status.st_mode & 0o077 == 0
     if isOwn { return isUsable(path) ? path : nil }
-    // Somebody else has taken the name.
+    // Another user has taken the name, or others can access the folder.
     var template = Array("\(place)/resnet-pocl-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { return nil }
     let other = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)

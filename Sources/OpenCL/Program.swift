@@ -15,12 +15,12 @@ public final class Program {
       }
     }
     (handle, device) = (program, context.device)
-    // A class instance whose stored properties are all set runs its deinit when init throws, which releases the program.
+    // If `init` throws when all stored properties are set, Swift runs `deinit`, which releases the program.
     try build(options)
   }
 
-  /// Takes back what ``binary()`` gave, from the same device and driver.
-  /// - Throws: where the driver does not accept it.
+  /// Loads a binary that ``binary()`` returned, from the same device and driver.
+  /// - Throws: an error if the driver does not accept the binary.
   public init(context: Context, binary: [UInt8], options: String) throws(OpenCLError) {
     var status: cl_int = CL_SUCCESS
     let program = try OpenCLError.create("clCreateProgramWithBinary", detail: "\(binary.count) bytes") { code in
@@ -40,12 +40,12 @@ public final class Program {
   private func build(_ options: String) throws(OpenCLError) {
     var id: cl_device_id? = device.id
     var code = clBuildProgram(handle, 1, &id, options, nil, nil)
-    // A signal makes the compiler within a CPU's driver remove its files and fail, though this program goes on.
+    // PoCL's compiler removes its files and fails when the process receives a signal, even if the process goes on. Retry once.
     if code == CL_BUILD_PROGRAM_FAILURE { code = clBuildProgram(handle, 1, &id, options, nil, nil) }
     try OpenCLError.check(code, "clBuildProgram", detail: "options \(options)\n\(log)")
   }
 
-  /// The device's own form of the program; empty where it has none.
+  /// Returns the device's own binary form of the program; empty if it has none.
   public func binary() throws(OpenCLError) -> [UInt8] {
     let size = try Info.value("clGetProgramInfo", CL_PROGRAM_BINARY_SIZES, initial: 0) {
       clGetProgramInfo(handle, $0, $1, $2, $3)

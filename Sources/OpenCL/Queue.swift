@@ -5,7 +5,7 @@ public final class Queue {
   public let handle: cl_command_queue
   public let context: Context
 
-  /// - Parameter profiling: events carry device timestamps; costs a little on some drivers.
+  /// - Parameter profiling: whether events carry device timestamps, which costs a little on some drivers.
   public init(context: Context, profiling: Bool = false) throws(OpenCLError) {
     let kind = profiling ? cl_queue_properties(CL_QUEUE_PROFILING_ENABLE) : 0
     let device = context.device.id
@@ -22,17 +22,17 @@ public final class Queue {
 
   deinit { clReleaseCommandQueue(handle) }
 
-  /// Hands the commands enqueued so far to the device.
+  /// Submits the commands enqueued so far to the device.
   public func flush() throws(OpenCLError) { try OpenCLError.check(clFlush(handle), "clFlush") }
 
   /// Waits until all commands enqueued so far are done.
   public func finish() throws(OpenCLError) { try OpenCLError.check(clFinish(handle), "clFinish") }
 
-  /// Runs a kernel over a range of work-items.
+  /// Enqueues a kernel over a range of work-items.
   /// - Parameters:
-  ///   - global: work-items in each of up to three dimensions, multiples of `local`.
-  ///   - local: work-items of a work-group, or nil to let the driver choose.
-  ///   - event: true to get an event, which costs a little.
+  ///   - global: number of work-items in each of up to three dimensions, multiples of `local`.
+  ///   - local: number of work-items in a work-group; nil lets the driver choose.
+  ///   - event: whether to return an event, which costs a little.
   @discardableResult
   public func enqueue(_ kernel: Kernel, global: [Int], local: [Int]? = nil, event: Bool = false) throws(OpenCLError) -> Event? {
     precondition(local == nil || local?.count == global.count, "[enqueue] \(kernel.name): global \(global), local \(local ?? [])")
@@ -44,7 +44,7 @@ public final class Queue {
     return handleOfEvent.map(Event.init(handle:))
   }
 
-  /// Copies bytes to the device; the source may be reused when the call returns.
+  /// Copies bytes to the device. The source may be reused when the call returns.
   public func write(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, offset: Int = 0) throws(OpenCLError) {
     guard let base = bytes.baseAddress, bytes.count > 0 else { return }
     try OpenCLError.check(
@@ -69,8 +69,8 @@ public final class Queue {
     return Event(handle: event)
   }
 
-  /// Copies the first `byteCount` bytes, at least one.
-  /// - Parameter event: true to get an event, which costs a little.
+  /// Copies the first `byteCount` bytes; `byteCount` is at least one.
+  /// - Parameter event: whether to return an event, which costs a little.
   @discardableResult
   public func copy(
     _ source: Buffer, to destination: Buffer, byteCount: Int, event: Bool = false
@@ -83,7 +83,7 @@ public final class Queue {
     return handleOfEvent.map(Event.init(handle:))
   }
 
-  /// A command that does nothing; its event ends when everything enqueued before it is done.
+  /// Enqueues a command that does nothing. Its event ends when everything enqueued before it is done.
   public func marker() throws(OpenCLError) -> Event {
     var event: cl_event?
     try OpenCLError.check(clEnqueueMarkerWithWaitList(handle, 0, nil, &event), "clEnqueueMarkerWithWaitList")
@@ -91,8 +91,9 @@ public final class Queue {
     return Event(handle: event)
   }
 
-  /// Repeats a pattern through the first `byteCount` bytes, at least one pattern and a multiple of its size.
-  /// - Parameter event: true to get an event, which costs a little.
+  /// Repeats a pattern through the first `byteCount` bytes. `byteCount` is a multiple of the pattern's size, at least one
+  /// pattern.
+  /// - Parameter event: whether to return an event, which costs a little.
   @discardableResult
   public func fill<Pattern: BitwiseCopyable>(
     _ buffer: Buffer, with pattern: Pattern, byteCount: Int, event: Bool = false

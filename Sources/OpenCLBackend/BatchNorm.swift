@@ -2,12 +2,12 @@ import Compute
 import Kernels
 
 extension OpenCLBackend {
-  /// How an operation over x [rows, channels] is cut: vectors of channels, and chunks of rows.
+  /// Division of an operation over x [rows, channels] into vectors of channels and chunks of rows.
   private struct Cut {
     let rows, channels, width: Int
-    /// Chunks that are summed up, and those of operations that sum nothing.
+    /// Number of chunks in operations that sum over rows, and in operations that sum nothing.
     let chunks, pieces: Int
-    /// Work-items of a chunk, and those that merge chunks.
+    /// Work-items of a chunk, and work-items that merge chunks.
     let group, mergers: WorkGroup
     let mergerWidth: Int
 
@@ -22,20 +22,20 @@ extension OpenCLBackend {
       width = traits.vectorWidth(dividing: channels)
       group = traits.group(columns: channels / width, of: width, rows: rows)
       guard let lanes = group.lanes else {
-        // 256 rows of a vector of 16 floats are 16 KB, which stay in a core's first cache.
+        // 256 rows of a vector of 16 floats are 16 KB, which stay in a core's L1 cache.
         chunks = (rows + 255) / 256
         (pieces, mergers, mergerWidth) = (chunks, .alone, width)
         return
       }
-      // As many chunks as fill the device with groups, but none so small that merging them takes as long, or that its mean, to which
-      // the others are relative, says little.
+      // There are as many chunks as fill the device with work-groups. But a chunk must not be so small that merging takes as long
+      // as summing, or that the first chunk's mean, to which the others are relative, is a poor estimate.
       let across = (channels / width + lanes - 1) / lanes
       let wanted = 2 * traits.wantedItems / (lanes * group.rows * across)
       chunks = max(1, min(wanted, rows / max(64, 8 * group.rows)))
-      // Few rows each; there are drivers that count groups of a second dimension in 16 bits.
+      // Each piece has few rows. There is a limit because some drivers count work-groups of a second dimension in 16 bits.
       pieces = min(1 << 15, (rows + 4 * group.rows - 1) / (4 * group.rows))
-      // Eight floats are the least that memory moves at a time: the more work-items are left to share the chunks. Always as many, so that
-      // few programs serve all sizes.
+      // Memory moves at least eight floats at a time. With eight lanes the most work-items are left to share the chunks. Their
+      // number is constant, so that few programs serve all sizes.
       mergers = traits.group(columns: 8, of: 1, rows: traits.workGroupSize, lanes: 8)
       mergerWidth = 1
     }
@@ -45,7 +45,7 @@ extension OpenCLBackend {
     var mergerGrid: WorkGroup.Grid { mergers.grid(columns: channels / mergerWidth) }
     var pieceGrid: WorkGroup.Grid { group.grid(columns: group.lanes == nil ? 1 : channels / width, blocks: pieces) }
 
-    /// - Parameter figures: kept of each chunk for each channel.
+    /// - Parameter figures: number of values kept for each chunk and channel.
     func workspaceByteCount(figures: Int) -> Int { chunks * figures * channels * 4 }
   }
 
@@ -64,7 +64,8 @@ extension OpenCLBackend {
         runningVariance: runningVariance))
   }
 
-  /// The moments of the chunks of x [..., C]. partial [chunks,3,C], as many chunks as ``momentChunks(rows:channels:)`` says.
+  /// Computes the moments of the chunks of x [..., C] into partial [chunks,3,C], with as many chunks as
+  /// ``momentChunks(rows:channels:)`` returns.
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
@@ -74,7 +75,7 @@ extension OpenCLBackend {
 
   func momentChunks(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).chunks }
 
-  /// The moments of `rows` rows from those of their chunks. partial [chunks,3,C] → moments [3,C].
+  /// Merges the moments of chunks into those of all `rows` rows: partial [chunks,3,C] → moments [3,C].
   func mergeChunks(_ partial: Tensor, rows: Int, into moments: Tensor) throws {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     precondition(moments.shape == [3, channels], "[takeMoments] \(moments.shape) of \(channels) channels")
@@ -134,7 +135,7 @@ extension OpenCLBackend {
     dresidual: Tensor?
   ) throws {
     try batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual)
-    // With a residual the masked gradient is there already, so that neither dy nor y is read again.
+    // With a residual the masked gradient has been stored already, so that neither dy nor y is read again.
     try batchNormInputGradient(
       dresidual ?? dy, x: x, mask: dresidual == nil ? mask : .none, channels, dscale: dscale, dbias: dbias,
       rows: x.count / channels.mean.count, into: dx)
@@ -177,7 +178,8 @@ extension OpenCLBackend {
       ])
   }
 
-  /// What the kernels of the backward pass work out g from: dy, x, y and the channels.
+  /// Returns the arguments from which the kernels of the backward pass compute the masked gradient g: dy, x, y and the channels'
+  /// values.
   private func masked(
     _ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels
   ) -> (relu: Int, arguments: [Argument]) {

@@ -2,26 +2,27 @@ import Compute
 import Kernels
 import OpenCL
 
-/// How Winograd's convolution of stride 1, or its filter gradient, runs as a batch of products, one for each point of a transformed tile
-/// (`winograd_batched.cl`, `batched_product.cl`): the form for GPUs.
+/// Plan for Winograd's convolution of stride 1, or its filter gradient, as a batch of matrix products, one for each point of a
+/// transformed tile (`winograd_batched.cl`, `batched_product.cl`). This form is for GPUs.
 struct BatchedPlan: Hashable {
-  /// A tile's side in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``.
+  /// Side of a tile in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``, unless the tuner chose a
+  /// smaller one.
   let side: Int
-  /// Input and output channels, and how many a work-item transforms.
+  /// Input channels, output channels, and channels that one work-item transforms.
   let c, k, width: Int
-  /// Tiles in a column, in a row, and in all images.
+  /// Number of tiles in a column, in a row, and in all images.
   let down, across, tiles: Int
-  /// The product at one point of the tiles: [tiles,C]·[C,K], or for the filter gradient [tiles,C]ᵀ·[tiles,K].
+  /// Product at one point of the tiles: [tiles,C]·[C,K], or for the filter gradient [tiles,C]ᵀ·[tiles,K].
   let product: TiledPlan
 
-  /// The convolution's plan. Nil where another algorithm was chosen, the shape is not one for Winograd, or, without a choice, tiles
-  /// of the filter itself serve better.
-  /// - Parameter isTraining: whether it is the forward pass of training.
+  /// Plans the convolution. Nil if another algorithm was chosen, if the shape does not suit Winograd, or, without a choice, if a
+  /// product with the untransformed filter is faster.
+  /// - Parameter isTraining: whether this is the forward pass of training.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isTraining: Bool) {
     self.init(problem, traits, side: isTraining ? traits.forwardWinogradSide : traits.winogradSide, isGradient: false)
   }
 
-  /// The filter gradient's plan; nil as for the convolution.
+  /// Plans the filter gradient; nil under the same conditions as for the convolution.
   init?(filterGradient geometry: Conv2D, _ traits: DeviceTraits) {
     self.init(ConvolutionProblem(forward: geometry), traits, side: traits.winogradSide, isGradient: true)
   }
@@ -35,14 +36,14 @@ struct BatchedPlan: Hashable {
     case nil: guard Self.pays(problem, traits, side: side) else { return nil }
     case .direct, .tiled, .plain, .winograd, .product: return nil
     }
-    // Never less exact than the device's policy says.
+    // A choice never makes the result less exact than the device's policy allows.
     self.side = traits.chosen("M") { [2, 4].contains($0) && $0 <= side } ?? side
-    // A tile of four outputs and vectors of two is 72 floats in registers.
+    // A tile of side four and vectors of two take 72 floats in registers.
     width = min(2, traits.vectorWidth(dividing: c | k))
     (down, across) = ((problem.p + self.side - 1) / self.side, (problem.q + self.side - 1) / self.side)
     tiles = problem.n * down * across
 
-    // Each point has its share of the device. A convolution's sums are not cut: their transform has to follow.
+    // Each point gets its share of the device. A convolution's sums are not split, because their transform has to follow.
     let positions = (self.side + 2) * (self.side + 2)
     var share = traits
     share.computeUnits = max(1, traits.computeUnits / positions)
@@ -58,47 +59,48 @@ struct BatchedPlan: Hashable {
     guard largest <= traits.largestBuffer else { return nil }
   }
 
-  /// Whether fewer multiplications are worth more traffic, by default. A tile of M×M outputs moves (M+2)² points of both sides to memory and
-  /// back and saves 9·M² − (M+2)² multiply-adds a channel of the other side: at some 15 multiply-adds in the time of a float, as GPUs
-  /// with fast memory have, that pays from about 90 channels on with M = 2 and from 40 on with M = 4. And four kernels must not take
-  /// longer to start than the one that they stand in for takes to run. Matrix instructions multiply too fast for it.
+  /// Whether fewer multiplications are worth more memory traffic, by default. A tile of M×M outputs moves (M+2)² points per
+  /// channel of both sides (inputs and outputs) to memory and back. It saves 9·M² − (M+2)² multiply-adds per channel of the other
+  /// side. GPUs with fast memory do about 15 multiply-adds in the time of one float of traffic, so this pays from about 90
+  /// channels on with M = 2 and from 40 on with M = 4. Also, four kernels must not take longer to start than the one that they
+  /// replace takes to run. Matrix instructions multiply too fast for this to pay.
   private static func pays(_ problem: ConvolutionProblem, _ traits: DeviceTraits, side: Int) -> Bool {
     guard traits.kernelClass == .localTiled, traits.math == .exact || traits.matrixInstructions == .none else { return false }
     let macs = problem.n * problem.p * problem.q * problem.c * problem.k * 9
     return min(problem.c, problem.k) >= (side == 2 ? 128 : 64) && macs / traits.computeUnits >= 8_000_000
   }
 
-  /// Points of a transformed tile.
+  /// Number of points of a transformed tile.
   var positions: Int { (side + 2) * (side + 2) }
 
-  /// Elements of the transformed filter.
+  /// Number of elements of the transformed filter.
   var filterCount: Int { positions * c * k }
 
-  /// Bytes of the blocks that the convolution and the filter gradient borrow: the transformed filter or the sums, the transformed
-  /// inputs, and the products or transformed output gradients.
+  /// Returns the bytes of the workspaces of the convolution or the filter gradient: the transformed filter or the sums, the
+  /// transformed inputs, and the products or the transformed output gradients.
   func workspaces(isGradient: Bool) -> [Int] {
     [(isGradient ? product.splits : 1) * filterCount, positions * tiles * c, positions * tiles * k].map { $0 * 4 }
   }
 
-  /// What the kernels of the transforms are specialised by.
+  /// Constants that specialize the kernels of the transforms.
   var defines: KeyValuePairs<String, Int> { ["VW": width, "M": side, "C": c, "K": k] }
 
-  /// The numbers of the shape as arguments of the kernels.
+  /// Sizes of the shape as kernel arguments.
   var sizes: [Kernel.Argument] { [c, k, c, k, 1].map { .int($0) } }
 }
 
 extension OpenCLBackend {
-  /// The filter [3,3,C,K] transformed, [positions,C,K].
+  /// Transforms the filter [3,3,C,K] into [positions,C,K].
   func transform(_ filter: Tensor, _ plan: BatchedPlan, into transformed: Tensor) throws {
     try launch(
       Specialisation(.winogradBatched, "load_filters", plan.defines), on: grid(plan.c, plan.k, plan),
       [.buffer(filter.buffer), .buffer(transformed.buffer)] + plan.sizes)
   }
 
-  /// y = x ∗ filter through the transformed domain.
+  /// Computes y = x ∗ filter in the transformed domain.
   /// - Parameters:
-  ///   - filter: [3,3,C,K], or what ``transform(_:_:into:)`` made of it.
-  ///   - isTransformed: which of the two.
+  ///   - filter: [3,3,C,K], or the result of ``transform(_:_:into:)`` for it.
+  ///   - isTransformed: whether `filter` is that result.
   func winograd(
     _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ plan: BatchedPlan, _ ending: Ending
   ) throws {
@@ -115,7 +117,7 @@ extension OpenCLBackend {
       ] + plan.sizes)
   }
 
-  /// dw through the transformed domain.
+  /// Computes dw in the transformed domain.
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ problem: ConvolutionProblem, _ plan: BatchedPlan, into dw: Tensor)
     throws
   {
@@ -136,12 +138,12 @@ extension OpenCLBackend {
       [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.product.splits)] + plan.sizes)
   }
 
-  /// Work-items for the vectors of a matrix at one position. Transforms take up to 180 registers an item.
+  /// Returns one work-item for each vector of a matrix at one position. Transforms take up to 180 registers per work-item.
   private func grid(_ rows: Int, _ columns: Int, _ plan: BatchedPlan) -> WorkGroup.Grid {
     traits.grid(items: rows * columns / plan.width, inGroupsOf: 64)
   }
 
-  /// The transformed inputs of all tiles, [positions,tiles,C].
+  /// Returns the transformed inputs of all tiles, [positions,tiles,C].
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: BatchedPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.tiles, plan.c])
     try launch(
@@ -154,7 +156,7 @@ extension OpenCLBackend {
     return inputs
   }
 
-  /// The products at all positions: inputs [positions,tiles,C] with a transformed filter or with transformed output gradients.
+  /// Multiplies at all positions: inputs [positions,tiles,C] by a transformed filter or by transformed output gradients.
   private func multiplyBatch(_ inputs: Tensor, _ factors: Tensor, _ plan: BatchedPlan, into sums: Tensor) throws {
     func specialisation(_ plan: TiledPlan) -> Specialisation { Specialisation(.batchedProduct, "batched_product", plan.defines) }
     let product = try fitting(plan.product, specialisation)

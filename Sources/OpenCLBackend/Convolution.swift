@@ -18,7 +18,7 @@ extension OpenCLBackend {
     try mergeMoments(try convolutionTakingMoments(x, filter: filter, geometry, into: y), rows: rows, statistics)
   }
 
-  /// y = x ∗ filter, and the moments of chunks of y [chunks,3,K].
+  /// Computes y = x ∗ filter, and returns the moments of chunks of y [chunks,3,K].
   func convolutionTakingMoments(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws -> Tensor {
     precondition(
       x.shape == geometry.input && filter.shape == geometry.filter && y.shape == geometry.output,
@@ -32,7 +32,8 @@ extension OpenCLBackend {
     }
   }
 
-  /// How many chunks of y a forward pass can take moments of while it writes them; nil where the kernel that serves cannot.
+  /// Returns the number of chunks of y whose moments a forward pass can take while it writes them; nil if its kernel cannot do
+  /// this.
   private func chunksInEpilogue(_ geometry: Conv2D, _ storage: DataType) -> Int? {
     let problem = ConvolutionProblem(forward: geometry.flattened)
     switch method(problem, storage, .forward) {
@@ -42,7 +43,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// The forward pass of training.
+  /// Runs the forward pass of training.
   private func forward(_ x: Tensor, _ filter: Tensor, _ geometry: Conv2D, _ ending: Ending) throws {
     let problem = ConvolutionProblem(forward: geometry.flattened)
     let method = method(problem, x.type, .forward)
@@ -77,7 +78,7 @@ extension OpenCLBackend {
     planning(ConvolutionWork(.inference, geometry, storage)) { inference(geometry, storage).filterCount }
   }
 
-  /// How inference computes a convolution, and the elements of its prepared filter.
+  /// Returns how inference computes a convolution, and the number of elements of its prepared filter.
   private func inference(
     _ geometry: Conv2D, _ storage: DataType
   ) -> (problem: ConvolutionProblem, method: ConvolutionMethod, filterCount: Int) {
@@ -125,7 +126,7 @@ extension OpenCLBackend {
       if !accumulate && reached < g.h * g.w { try fill(dx, with: 0) }
 
       let turned = try tensor([turnedFilterCount(phases)])
-      // What the phase that borrows most gives back is enough for the others.
+      // The phase that borrows most comes first. The memory that it gives back is enough for the others.
       for phase in phases.sorted(by: { borrowed($0) > borrowed($1) }) {
         try turn(filter, g, phase, into: turned)
         try convolve(dy, turned, isTransformed: false, phase.problem, phase.method, Ending(into: dx, accumulate: accumulate))
@@ -133,19 +134,19 @@ extension OpenCLBackend {
     }
   }
 
-  /// Bytes that one phase of an input gradient borrows beside the turned filter.
+  /// Returns the bytes that one phase of an input gradient borrows besides the turned filter.
   private func borrowed(_ phase: InputGradientPhase) -> Int {
     workspaces(phase.problem, phase.method, isTransformed: false).reduce(0, +)
   }
 
-  /// The filter of one phase of an input gradient, in the order in which the method reads it.
+  /// Writes the filter of one phase of an input gradient in the order in which the method reads it.
   private func turn(_ filter: Tensor, _ g: Conv2D, _ phase: InputGradientPhase, into turned: Tensor) throws {
     let (problem, taps) = (phase.problem, phase.rows.taps * phase.columns.taps)
     let arguments: [Argument] = [
       .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.groupC), .int(g.k), .int(problem.wStart),
       .int(phase.columns.taps), .int(phase.rows.firstTap), .int(phase.columns.firstTap), .int(g.stride), .int(g.groupK),
     ]
-    // One panel, for the methods of GPUs.
+    // The methods for GPUs read a single panel.
     let isLocalTiled = phase.method.algorithm == .tiled || phase.method.algorithm == .batched
     if isLocalTiled {
       let side = traits.largestGroup >= 256 ? 16 : 8
@@ -159,7 +160,8 @@ extension OpenCLBackend {
       global: [problem.k / phase.filter.panel, taps], arguments)
   }
 
-  /// An input gradient as convolutions, one for each phase that has taps and pixels; their filters lie one after the other.
+  /// Returns an input gradient as convolutions, one for each phase that has taps and pixels. Their filters lie one after the
+  /// other.
   func inputGradientPhases(_ g: Conv2D, _ storage: DataType) -> [InputGradientPhase] {
     var start = 0
     let rowPhases = PhaseAxis.all(size: g.h, window: g.r, stride: g.stride, padding: g.padding)
@@ -175,7 +177,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// Elements of the filters of all phases.
+  /// Returns the number of elements of the filters of all phases.
   private func turnedFilterCount(_ phases: [InputGradientPhase]) -> Int {
     phases.last.map { $0.problem.wStart + $0.filter.count } ?? 0
   }
@@ -206,7 +208,7 @@ extension OpenCLBackend {
     [g.n, g.h, g.w, g.c, g.k, g.p, g.q, g.r, g.s, g.padding, g.stride, g.groups].map { .int($0) }
   }
 
-  /// The direct filter gradient.
+  /// Computes the direct filter gradient.
   private func filterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: FilterGradientPlan, into dw: Tensor) throws {
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.groupC, g.k])
     try launch(
@@ -253,7 +255,7 @@ extension OpenCLBackend {
         let (problem, method, _) = inference(work.geometry, work.storage)
         return workspaces(problem, method, isTransformed: true)
       case .inputGradient:
-        // The turned filter, and what one phase needs after the other.
+        // Workspaces are the turned filter and those of the largest phase, because one phase runs after the other.
         let phases = inputGradientPhases(g, work.storage)
         if phases.map(\.method) == [.product] { return [] }
         let largest = phases.max { borrowed($0) < borrowed($1) }
@@ -271,7 +273,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// What ``convolve(_:_:isTransformed:_:_:_:)`` borrows.
+  /// Returns the workspaces that ``convolve(_:_:isTransformed:_:_:_:)`` borrows.
   private func workspaces(_ problem: ConvolutionProblem, _ method: ConvolutionMethod, isTransformed: Bool) -> [Int] {
     switch method {
     case .tiled(let plan): plan.workspaces
@@ -282,7 +284,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// The filter that a method reads: as it is, but for the direct kernels.
+  /// Returns the form of the filter that a method reads. Only the direct and plain kernels need a packed one.
   private func packedFilter(_ problem: ConvolutionProblem, _ method: ConvolutionMethod) -> PackedFilter {
     switch method {
     case .product, .tiled, .batched, .winograd: return PackedFilter(problem, width: 1, panel: problem.k)
@@ -293,15 +295,15 @@ extension OpenCLBackend {
     }
   }
 
-  /// The filter of a forward pass in panels.
+  /// Packs the filter of a forward pass into panels.
   private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, _ form: PackedFilter, into packed: Tensor) throws {
     try launch(
       Specialisation(.packFilter, "pack_filter", form.defines, pairs(form.terms)), global: [problem.k / form.panel, form.runs],
       [.buffer(filter.buffer), .buffer(packed.buffer), .int(form.length), .int(problem.k)])
   }
 
-  /// A convolution with a filter as its method reads it.
-  /// - Parameter isTransformed: whether a filter for Winograd's convolution is transformed already.
+  /// Computes a convolution with a filter in the form that its method reads.
+  /// - Parameter isTransformed: whether a filter for Winograd's convolution has been transformed already.
   private func convolve(
     _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ method: ConvolutionMethod,
     _ ending: Ending
@@ -315,7 +317,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// The direct convolution with a filter in panels.
+  /// Computes the direct convolution with a filter in panels.
   /// - Parameter plan: nil for the kernel without tiles.
   private func convolveDirectly(
     _ x: Tensor, _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: ConvolutionPlan?, _ ending: Ending
@@ -329,7 +331,7 @@ extension OpenCLBackend {
       .int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart), .int(problem.stride),
       .int(problem.groups),
     ]
-    // What an epilogue reads besides.
+    // Bytes moved, including the operands of the epilogue.
     let moved = problem.traffic(x.type) + (ending.accumulate ? problem.written(x.type) : 0) + ending.otherBytes
     guard let plan else {
       let width = traits.vectorWidth(dividing: problem.groupK)
@@ -350,7 +352,7 @@ extension OpenCLBackend {
   }
 }
 
-/// One phase of an input gradient: its taps and pixels, and the convolution that it is.
+/// One phase of an input gradient: its taps and pixels, and the convolution that computes it.
 struct InputGradientPhase {
   let rows, columns: PhaseAxis
   let problem: ConvolutionProblem
@@ -359,11 +361,12 @@ struct InputGradientPhase {
 }
 
 extension Conv2D {
-  /// The same sums with all pixels of all images in rows of a convenient length, where the filter is a single tap that meets every pixel.
+  /// Convolution with the same sums, but with all pixels of all images in rows of a convenient length, if the filter is a single
+  /// tap that meets every pixel. Otherwise this convolution itself.
   var flattened: Conv2D {
     guard r == 1 && s == 1 && stride == 1 && padding == 0 && groups == 1 else { return self }
     let pixels = n * h * w
-    // A row of input stays within 256 KB; tiles of 14 pixels cut multiples of 14 evenly.
+    // A row of input stays within 256 KB. Tiles of 14 pixels divide multiples of 14 evenly.
     let longest = min(pixels, max(28, min(128, (64 << 10) / max(c, k))))
     let lengths = (min(28, pixels)...longest).filter { pixels % $0 == 0 }
     guard let length = lengths.last(where: { $0 % 14 == 0 }) ?? lengths.last else { return self }

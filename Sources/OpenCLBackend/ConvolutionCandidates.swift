@@ -1,13 +1,13 @@
 import Compute
 
 extension OpenCLBackend {
-  /// The ways worth trying for this work, the most promising first, each of another plan than the built-in one and than each
-  /// other. All are as exact as the device's policy wants for that pass (``DeviceTraits/winogradSide``): a plan ignores a number
-  /// that would make it less so.
+  /// Returns the choices worth trying for this work, the most promising first. Each leads to a plan that differs from the
+  /// built-in one and from all others. All are as exact as the device's policy demands for that pass
+  /// (``DeviceTraits/winogradSide``): a plan ignores a number that would make it less exact.
   package func candidates(for work: ConvolutionWork) -> [ConvolutionChoice] {
     let isGradient = work.pass == .filterGradient
     let direct = isGradient ? FilterGradientPlan.candidates : ConvolutionPlan.candidates
-    // The kernels of the other class of device lose by far.
+    // The kernels for the other class of devices are slower by far.
     let tiles =
       traits.kernelClass == .localTiled
       ? BatchedPlan.candidates(isGradient: isGradient) + TiledPlan.candidates
@@ -23,7 +23,7 @@ extension OpenCLBackend {
 }
 
 extension ConvolutionPlan {
-  /// Tiles of one, two and four vectors of channels by rows of pixels that divide usual images evenly or fill the registers.
+  /// Tiles of one to four vectors of channels by rows of pixels that divide usual images evenly or fill the registers.
   fileprivate static var candidates: [ConvolutionChoice] {
     let tiles = [(2, 14), (1, 14), (2, 7), (2, 8), (1, 16), (4, 7), (4, 4), (2, 12), (1, 8), (2, 4), (1, 28), (4, 6), (3, 8)]
     return [ConvolutionChoice(.direct)] + tiles.map { ConvolutionChoice(.direct, ["TC": $0, "TQ": $1]) }
@@ -62,7 +62,7 @@ extension BatchedPlan {
 }
 
 extension TiledPlan {
-  /// Tiles from the largest to the smallest, then other slices and numbers of parts for the built-in one.
+  /// Tiles from the largest to the smallest, then other slices and numbers of splits for the built-in tile.
   fileprivate static var candidates: [ConvolutionChoice] {
     let tiles = [
       (128, 128, 8, 8), (128, 128, 4, 8), (128, 64, 8, 8), (64, 128, 8, 8), (128, 64, 8, 4), (128, 64, 4, 8), (64, 64, 4, 8),

@@ -1,21 +1,21 @@
 import Compute
 import OpenCL
 
-/// A convolution that another algorithm computes, since the driver refuses a kernel of the wanted one.
+/// A convolution that another algorithm computes because the driver refuses a kernel of the preferred one.
 public struct ConvolutionFallback: Sendable, CustomStringConvertible {
   /// The convolution.
   public let work: ConvolutionWork
-  /// The file of the refused kernel, for example `convolution_tiled.cl`.
+  /// File of the refused kernel, for example `convolution_tiled.cl`.
   public let file: String
-  /// The algorithm that computes the convolution instead.
+  /// Algorithm that computes the convolution instead.
   public let choice: ConvolutionChoice
-  /// The failed call, the compiler's options and its output.
+  /// Failed call, with the compiler's options and output.
   public let log: String
 
   public var description: String { "\(file) does not build for \(work); \(choice.algorithm) kernels compute it instead" }
 }
 
-/// Work whose kernels were tried, and all that decides which these are.
+/// Work whose kernels were tried, and everything that determines which kernels these are.
 struct CheckedWork: Hashable {
   let work: ConvolutionWork
   let choice: ConvolutionChoice?
@@ -23,15 +23,15 @@ struct CheckedWork: Hashable {
 }
 
 extension OpenCLBackend {
-  /// Makes sure that a convolution's kernels build. Where one does not, simpler kernels take over for good.
-  /// - Throws: ``KernelBuildFailure`` where not even the simplest build.
+  /// Makes sure that a convolution's kernels build. If one does not, simpler kernels replace them for good.
+  /// - Throws: ``KernelBuildFailure`` if not even the simplest kernels build.
   func requireKernels(for work: ConvolutionWork) throws {
     guard fallsBack else { return }
     let wanted = choice(for: work)
     let key = CheckedWork(work: work, choice: wanted, math: traits.math)
     if checked.contains(key) { return }
     guard let device = deviceExecutor else {
-      // Enqueuing it asks for the same kernels again.
+      // Enqueuing the work asks for the same kernels again.
       checked.insert(key)
       if listsTrials { try enqueue(work) }
       return
@@ -61,7 +61,7 @@ extension OpenCLBackend {
     onFallback?(fallback)
   }
 
-  /// The kernels of a convolution computed by a choice.
+  /// Returns the kernels of a convolution that is computed by a choice.
   private func kernels(
     of work: ConvolutionWork, by choice: ConvolutionChoice?, on device: DeviceExecutor
   ) throws -> [Specialisation] {
@@ -72,7 +72,7 @@ extension OpenCLBackend {
     return lister.specialisations
   }
 
-  /// Whether a device's compiler takes the matrix instructions that its generation has.
+  /// Returns whether a device's compiler accepts the matrix instructions of the device's generation.
   static func buildsMatrixInstructions(_ device: DeviceExecutor, _ traits: DeviceTraits) throws -> Bool {
     let lister = KernelLister()
     let sample = Conv2D(input: [4, 16, 16, 32], filter: [3, 3, 32, 64], padding: 1)
@@ -94,8 +94,8 @@ extension OpenCLBackend {
     case .inference:
       let prepared = try tensor([plannedFilterCount(g, work.storage)])
       try prepareFilter(filter, g, work.storage, into: prepared)
-      // A filter is prepared before it is known what follows the convolution. On GPUs the largest epilogue stands for all; on CPUs,
-      // whose compilers are slow, the usual one.
+      // A filter is prepared before the operation after the convolution is known. On GPUs the largest epilogue represents all of
+      // them; on CPUs, whose compilers are slow, it is the usual one.
       let residual = traits.kernelClass == .localTiled ? y : nil
       let (scale, bias) = (try tensor([g.k]), try tensor([g.k]))
       try convolution(

@@ -1,6 +1,6 @@
 import Compute
 
-/// How one pass of a convolution, or one phase of an input gradient, is computed: the kernels and all the numbers they run with.
+/// Method for one pass of a convolution, or for one phase of an input gradient: the kernels and all sizes that they run with.
 enum ConvolutionMethod: Hashable {
   case product
   case tiled(TiledPlan)
@@ -23,10 +23,11 @@ enum ConvolutionMethod: Hashable {
 }
 
 extension OpenCLBackend {
-  /// How a convolution is computed, by the choice in force (``planning(_:_:)``).
-  /// - Parameter pass: what the convolution is, or is a phase of; for a filter gradient see ``method(filterGradient:_:)``.
+  /// Returns the method for a convolution, by the choice in force (``planning(_:_:)``).
+  /// - Parameter pass: pass that the convolution is, or a phase of which it is; for a filter gradient see
+  ///   ``method(filterGradient:_:)``.
   func method(_ problem: ConvolutionProblem, _ storage: DataType, _ pass: ConvolutionPass) -> ConvolutionMethod {
-    // CLBlast takes the filter as it is, and knows no epilogue.
+    // CLBlast takes the filter as it is, and has no epilogue.
     if isProduct(problem, storage) && pass != .inference { return .product }
     let isTraining = pass == .forward || pass == .forwardWithStatistics
     if let plan = BatchedPlan(problem, traits, isTraining: isTraining) { return .batched(plan) }
@@ -35,7 +36,7 @@ extension OpenCLBackend {
     return ConvolutionPlan(problem, traits).map { .direct($0) } ?? .plain
   }
 
-  /// How a filter gradient is computed, by the choice in force.
+  /// Returns the method for a filter gradient, by the choice in force.
   func method(filterGradient geometry: Conv2D, _ storage: DataType) -> ConvolutionMethod {
     if isProduct(ConvolutionProblem(forward: geometry), storage) { return .product }
     if let plan = BatchedPlan(filterGradient: geometry, traits) { return .batched(plan) }
@@ -44,13 +45,13 @@ extension OpenCLBackend {
     return FilterGradientPlan(geometry, traits).map { .directFilterGradient($0) } ?? .plain
   }
 
-  /// Whether CLBlast was chosen for this convolution, which must be one that is a product of float32: a single tap that meets every
+  /// Whether CLBlast was chosen for this convolution, which must be a matrix product of float32: a single tap that meets every
   /// pixel.
   private func isProduct(_ problem: ConvolutionProblem, _ storage: DataType) -> Bool {
     traits.choice?.algorithm == .product && storage == .float32 && problem.isPlain && problem.isDense
   }
 
-  /// How this work is computed by a choice: of an input gradient, each phase.
+  /// Returns the methods for this work by a choice: for an input gradient one for each phase, otherwise a single one.
   func methods(for work: ConvolutionWork, by choice: ConvolutionChoice?) -> [ConvolutionMethod] {
     planning(by: choice) {
       let g = work.geometry.flattened

@@ -40,6 +40,6 @@ extension OpenCLBackend {
       ])
   }
 
-  /// A group shares one row of logits.
+  /// Returns a work-group that shares one row of logits.
   private func rowGroup(_ logits: Tensor) -> WorkGroup { traits.group(columns: 1, of: 1, rows: logits.shape[1]) }
 }

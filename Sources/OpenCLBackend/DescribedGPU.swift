@@ -1,7 +1,8 @@
 import Compute
 import Kernels
 
-/// A GPU as its driver would describe it, for plans on machines that have none. The names are those of the vendors' compilers.
+/// A GPU as its driver would describe it, for plans on machines that have none. The names are those that the vendors' compilers
+/// use.
 package enum DescribedGPU: String, CaseIterable, Sendable {
   /// Intel Arc A770, and the integrated GPU of Tiger Lake.
   case dg2, tgllp

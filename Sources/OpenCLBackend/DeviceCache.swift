@@ -3,26 +3,27 @@ import Formats
 import Glibc
 import OpenCL
 
-/// What is kept on disk about one device, driver and set of kernels: the tuner's choices and compiled programs.
+/// Disk cache for one device, driver and set of kernels: the tuner's choices and compiled programs.
 ///
 ///     FOLDER/1f…9a/tuning            a ``TuningTable``
 ///     FOLDER/1f…9a/kernels           checksums of the kernels that the driver has built before
 ///     FOLDER/1f…9a/03…7c.program     a binary of the driver
 ///
-/// The name of the inner folder is the checksum of the ``identity``. Each file begins with a line that holds the format's version
-/// and a checksum of the rest, then the identity; a file in which any of it is wrong is not used, and is replaced by the next
-/// write. Files are replaced atomically, so that processes may share the folder. What cannot be read or written is a warning.
+/// The name of the inner folder is the checksum of the ``identity``. Each file begins with a line that holds the format version
+/// and a checksum of the rest. The identity follows. If any of this is wrong, the file is not used, and the next write replaces
+/// it. Files are replaced atomically, so that processes may share the folder. A file that cannot be read or written causes a
+/// warning.
 public final class DeviceCache {
-  /// One line of JSON: device, driver, platform, kernels.
+  /// Identity as one line of JSON: device, driver, platform, kernels.
   public let identity: String
   public let path: String
   private let warn: (String) -> Void
   private var isWritable = true
 
   /// - Parameters:
-  ///   - folder: for all devices, for example ``userFolder(_:)``; made where it is missing, with the first write.
-  ///   - warn: told of each problem, in one line.
-  /// - Throws: where the device or a kernel's source cannot be read.
+  ///   - folder: cache folder for all devices, for example ``userFolder(_:)``; the first write creates it if it is missing.
+  ///   - warn: called with each problem, in one line.
+  /// - Throws: an error if the device or a kernel's source cannot be read.
   public init(_ folder: String, device: Device, warn: @escaping (String) -> Void) throws {
     let sources = try KernelSources(device: device)
     identity =
@@ -35,8 +36,8 @@ public final class DeviceCache {
     self.warn = warn
   }
 
-  /// `$XDG_CACHE_HOME/resnet`, or `~/.cache/resnet` (XDG Base Directory Specification: a relative path counts as none); nil where
-  /// there is no home.
+  /// Returns `$XDG_CACHE_HOME/resnet`, or `~/.cache/resnet`; nil if there is no home. A relative path in `$XDG_CACHE_HOME` counts
+  /// as none (XDG Base Directory Specification).
   public static func userFolder(_ environment: [String: String]) -> String? {
     if let folder = environment["XDG_CACHE_HOME"], folder.hasPrefix("/") { return "\(folder)/resnet" }
     guard let home = environment["HOME"], home.hasPrefix("/") else { return nil }
@@ -47,7 +48,7 @@ public final class DeviceCache {
 
   private var tablePath: String { "\(path)/tuning" }
 
-  /// The choices; empty where there are none, or none that can be trusted.
+  /// Returns the choices on disk; empty if there are none, or none that can be trusted.
   public func loadTable() -> TuningTable {
     guard let body = read(tablePath) else { return TuningTable() }
     do { return try TuningTable(JSON(parsing: String(decoding: body, as: UTF8.self))) } catch {
@@ -57,11 +58,11 @@ public final class DeviceCache {
   }
 
   /// Adds choices to those on disk.
-  /// - Returns: what is on disk then, or would be if it could be written.
+  /// - Returns: the choices that are on disk afterwards, or would be if they could be written.
   @discardableResult
   public func save(_ table: TuningTable) -> TuningTable {
     guard makeFolder() else { return table }
-    // Between reading and replacing, nobody else may do the same; a second is enough for anybody.
+    // Nobody else may write between reading and replacing. A second is enough for any other process to finish.
     var lock: Folder.Lock?
     for _ in 0..<100 where lock == nil {
       lock = (try? Folder.Lock(path)) ?? nil
@@ -75,26 +76,26 @@ public final class DeviceCache {
     }
   }
 
-  /// Whether anything can be kept; a warning says why not.
+  /// Whether anything can be kept. If not, a warning tells the reason.
   package var canKeep: Bool { makeFolder() }
 
   // MARK: Kernels
 
   private var kernelsPath: String { "\(path)/kernels" }
 
-  /// The kernels that ``remember(_:)`` was told of, by ``key(of:)``.
+  /// Returns the kernels that were passed to ``remember(_:)``, by ``key(of:)``.
   package func knownKernels() -> Set<String> {
     Set(read(kernelsPath).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) } ?? [])
   }
 
-  /// Notes that the driver has built these kernels, or all of the work with such a name.
+  /// Records that the driver has built these kernels, or all kernels of the work with such a name.
   package func remember(_ keys: [String]) {
     guard makeFolder() else { return }
     let all = knownKernels().union(keys)
     write(Array(all.sorted().joined(separator: "\n").utf8), to: kernelsPath)
   }
 
-  /// The name of a kernel among ``knownKernels()``.
+  /// Returns the name of a kernel among ``knownKernels()``.
   package static func key(of kernel: KernelBuild) -> String { Checksum.of("\(kernel)".utf8) }
 
   // MARK: Programs
@@ -131,7 +132,7 @@ public final class DeviceCache {
   }
 }
 
-/// The form of a cached file: `resnet cache 1 CHECKSUM`, a line with the identity, and the contents.
+/// Format of a cached file: the line `resnet cache 1 CHECKSUM`, a line with the identity, and the contents.
 package enum CacheFile {
   private static let title = "resnet cache 1 "
   private static let newline = UInt8(ascii: "\n")
@@ -141,8 +142,8 @@ package enum CacheFile {
     return Array("\(title)\(Checksum.of(rest))\n".utf8) + rest
   }
 
-  /// The identity and the contents.
-  /// - Throws: a ``Failure`` where the bytes are not what ``bytes(_:_:)`` gives.
+  /// Returns the identity and the contents.
+  /// - Throws: a ``Failure`` if the bytes do not have the form of ``bytes(_:_:)``.
   static func parse(_ bytes: [UInt8]) throws -> (identity: String, body: [UInt8]) {
     let parts = bytes.split(separator: newline, maxSplits: 2, omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].elementsEqual("\(title)\(Checksum.of(bytes[parts[1].startIndex...]))".utf8) else {
@@ -158,19 +159,19 @@ package enum CacheFile {
   }
 }
 
-/// The folder as a whole, of all devices.
+/// Cache folder of all devices.
 public enum CacheFolder {
   public struct Contents {
-    /// The inner folder.
+    /// Path of the inner folder.
     public let path: String
-    /// As ``DeviceCache/identity``; nil where no file of the folder can be trusted.
+    /// Identity as in ``DeviceCache/identity``; nil if no file of the folder can be trusted.
     public let identity: JSON?
     public let table: TuningTable
     public let programs: Int
     public let byteCount: Int
   }
 
-  /// What there is, by path; empty where there is no folder.
+  /// Returns the contents of the folder, sorted by path; empty if there is no folder.
   public static func list(_ folder: String) throws -> [Contents] {
     try Folder.entries(folder).filter(isOurs).sorted().map { name in
       let path = "\(folder)/\(name)"
@@ -187,8 +188,8 @@ public enum CacheFolder {
     }
   }
 
-  /// Removes all that a ``DeviceCache`` makes, and nothing else.
-  /// - Throws: a ``Failure`` for what cannot be removed.
+  /// Removes everything that a ``DeviceCache`` creates, and nothing else.
+  /// - Throws: a ``Failure`` for a file or folder that cannot be removed.
   public static func clear(_ folder: String) throws {
     for name in try Folder.entries(folder) where isOurs(name) {
       for file in try Folder.entries("\(folder)/\(name)")
@@ -202,7 +203,7 @@ public enum CacheFolder {
   private static func isOurs(_ name: String) -> Bool { name.utf8.count == 16 && name.allSatisfy(\.isHexDigit) }
 
   private static func remove(_ path: String, _ call: (UnsafePointer<CChar>) -> Int32) throws {
-    // Another process may have been faster.
+    // Another process may have removed it first.
     if call(path) != 0 && errno != ENOENT { throw Failure("cannot remove \(path): \(String(cString: strerror(errno)))") }
   }
 }

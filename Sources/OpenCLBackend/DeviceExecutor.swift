@@ -2,23 +2,24 @@ import CCLBlast
 import Compute
 import OpenCL
 
-/// Carries commands out on one device, through one in-order queue.
+/// Executes commands on one device, through one in-order queue.
 final class DeviceExecutor: Executor {
-  /// Whether profiles can be taken; every command has an event then.
+  /// Whether profiles can be taken. During a profile every command has an event.
   let canProfile: Bool
   private let device: Device
   private let traits: DeviceTraits
   private let queue: Queue
   private let deviceMemory: DeviceMemory
   private let programs: ProgramCache
-  /// Non-nil while a profile is taken.
+  /// Profiler of the current profile; nil if there is none.
   private var profiler: Profiler?
 
   /// - Parameters:
-  ///   - granularity: bytes at whose multiples slices may begin.
-  ///   - disk: keeps compiled programs; nil where the driver does so itself.
-  ///   - separateBuffers: gives every tensor a buffer of its own, of exactly its size, so that memory checkers see where it ends.
-  /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
+  ///   - granularity: slices begin at multiples of this number of bytes.
+  ///   - disk: cache of compiled programs; nil if the driver keeps them itself.
+  ///   - separateBuffers: whether every tensor gets its own buffer of exactly its size, so that memory checkers see where it
+  ///     ends.
+  /// - Throws: an `OpenCLError` if the driver cannot create a context or a queue.
   init(
     _ device: Device, _ traits: DeviceTraits, _ sources: KernelSources, granularity: Int, disk: DeviceCache?, profiling: Bool,
     separateBuffers: Bool
@@ -80,16 +81,16 @@ final class DeviceExecutor: Executor {
 
   // MARK: Kernels
 
-  /// Called with each kernel before it is built. While it is set, each kernel's first launch is waited for: a driver may build only
-  /// then.
+  /// Callback for each kernel before it is built. While it is set, the first launch of each kernel is waited for, because some
+  /// drivers build only then.
   var onBuild: ((KernelBuild) -> Void)?
   private var announced: Set<Specialisation> = []
   private var launched: Set<Specialisation> = []
-  /// Kernels that alone are built and launched, once each; fills and copies are left out then. Nil for all.
+  /// The only kernels to build and to launch, once each; fills and copies are then left out. Nil for all kernels.
   var onlyBuilds: Set<KernelBuild>?
 
-  /// Builds a kernel that is going to be launched.
-  /// - Throws: ``KernelBuildFailure`` where the driver's compiler refuses it.
+  /// Builds a kernel that will be launched.
+  /// - Throws: ``KernelBuildFailure`` if the driver's compiler refuses it.
   func build(_ specialisation: Specialisation) throws {
     if let onlyBuilds, !onlyBuilds.contains(KernelBuild(specialisation)) { return }
     announce(specialisation)
@@ -101,7 +102,7 @@ final class DeviceExecutor: Executor {
     return try programs.kernel(specialisation).maxWorkGroupSize
   }
 
-  /// Tells of a kernel, once, before the driver builds it: a driver that ends the process then leaves its name behind.
+  /// Reports a kernel, once, before the driver builds it. If the driver then ends the process, the kernel's name is known.
   private func announce(_ specialisation: Specialisation) {
     guard let onBuild, announced.insert(specialisation).inserted else { return }
     let build = KernelBuild(specialisation)
@@ -124,11 +125,11 @@ final class DeviceExecutor: Executor {
     if isFirst { try queue.finish() }
   }
 
-  /// Multiplies through CLBlast, whose own scratch memory is not the pool's.
+  /// Multiplies through CLBlast, whose scratch memory is not part of the pool.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) throws {
     try CLBlastParameters.prepare(device, traits)
     let (m, n, k) = (product.m, product.n, product.k)
-    // CLBlast runs several kernels and gives the event of the last one.
+    // CLBlast runs several kernels and returns the event of the last one.
     let before = try profiler == nil ? nil : queue.marker()
     var handle: cl_command_queue? = queue.handle
     var event: cl_event?

@@ -1,25 +1,25 @@
 import Compute
 import OpenCL
 
-/// An OpenCL device by its place: `opencl:PLATFORM.DEVICE`.
+/// An OpenCL device with its position: `opencl:PLATFORM.DEVICE`.
 public struct DeviceEntry: Sendable {
   public let platform: Int
   public let index: Int
   public let device: Device
 
-  /// For example `opencl:0.0`.
+  /// Selector of the device, for example `opencl:0.0`.
   public var selector: String { "opencl:\(platform).\(index)" }
 }
 
-/// What a user calls a device: `opencl` for the best one, `opencl:P.D` for that at a place, and either with `/N` for the device cut into
-/// N equal parts.
+/// Device as a user names it: `opencl` for the best one, `opencl:P.D` for the one at a position, and either with `/N` for the
+/// device divided into N equal parts.
 public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
-  /// Without the parts, as ``DeviceEntry/selector`` has it, or `opencl`.
+  /// Device without the parts: ``DeviceEntry/selector``, or `opencl`.
   public let device: String
-  /// 1 for the whole device.
+  /// Number of parts; 1 for the whole device.
   public let parts: Int
 
-  /// Nil for anything else.
+  /// Parses a selector; nil for any other text.
   public init?(_ text: some StringProtocol) {
     func isNumber(_ text: some StringProtocol) -> Bool { !text.isEmpty && text.allSatisfy { $0.isASCII && $0.isNumber } }
     let pieces = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -42,7 +42,8 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
 
 /// The OpenCL devices of this machine.
 public enum DeviceList {
-  /// Every device of every platform that is available and has a compiler. A broken driver's devices count as not available.
+  /// Returns every device of every platform that is available and has a compiler. Devices of a broken driver count as
+  /// unavailable.
   public static func all() throws -> [DeviceEntry] {
     try Platform.all().enumerated().flatMap { number, platform -> [DeviceEntry] in
       guard let devices = try? platform.devices() else { return [] }
@@ -52,7 +53,8 @@ public enum DeviceList {
     }
   }
 
-  /// The device that `opencl` alone means: a GPU before an accelerator before a CPU, then the most compute units × clock.
+  /// Returns the device that `opencl` alone means. A GPU comes before an accelerator and an accelerator before a CPU; then the
+  /// largest compute units × clock decides.
   public static func best(of entries: [DeviceEntry]) throws -> DeviceEntry? {
     let ranked = try entries.map { entry in
       let rank =
@@ -64,14 +66,14 @@ public enum DeviceList {
         }
       return (entry: entry, rank: rank, speed: try entry.device.computeUnits * max(1, entry.device.clockFrequency))
     }
-    // The first of equals, so that the choice does not change from run to run.
+    // The first of several equal devices is chosen, so that the choice does not change from run to run.
     return ranked.enumerated().max {
       ($0.element.rank, $0.element.speed, -$0.offset) < ($1.element.rank, $1.element.speed, -$1.offset)
     }?
     .element.entry
   }
 
-  /// The device that a selector names: `opencl` or `opencl:P.D`.
+  /// Returns the device that a selector names: `opencl` or `opencl:P.D`.
   public static func find(_ selector: String) throws -> DeviceEntry {
     let entries = try all()
     guard let best = try best(of: entries) else { throw Failure(try missingDevice() + ", or use --device cpu") }
@@ -83,7 +85,7 @@ public enum DeviceList {
     return entry
   }
 
-  /// Why there is no device, and what to do, where there is none.
+  /// Returns a message that tells why there is no device, and what to do. Only meaningful if there is none.
   public static func missingDevice() throws -> String {
     let drivers = try Platform.all()
     if drivers.isEmpty {
@@ -100,7 +102,8 @@ public enum DeviceList {
       + "any CPU)"
   }
 
-  /// Tells where PoCL, if one of the devices is its own, keeps what it compiles, and why; nil where that is its usual place.
+  /// Returns a message that tells where PoCL caches compiled kernels, and why. Nil if none of the devices is PoCL's, or if it
+  /// uses its usual folder.
   public static func movedCache(of devices: [Device]) throws -> String? {
     guard let cache = PoCLCache.replacement, let own = cache.own, try devices.contains(where: { try $0.platform.isPoCL }) else {
       return nil
@@ -109,8 +112,8 @@ public enum DeviceList {
       "PoCL keeps what it compiles in \(own), as \(cache.usual) cannot be written: \(PoCLCache.variable) names another folder"
   }
 
-  /// The devices that selectors name, in their order.
-  /// - Throws: ``Failure`` for a device that is not there, is named twice or cannot be cut.
+  /// Returns the devices that selectors name, in their order.
+  /// - Throws: ``Failure`` for a device that does not exist, is named twice or cannot be divided.
   public static func find(_ selectors: [DeviceSelector]) throws -> [Device] {
     let entries = try selectors.map { try find($0.device) }
     for (index, entry) in entries.enumerated() where entries[..<index].contains(where: { $0.device == entry.device }) {

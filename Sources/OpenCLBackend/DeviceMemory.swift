@@ -1,17 +1,19 @@
 import Compute
 import OpenCL
 
-/// The pool of one device's buffers. Storages keep it alive and give their buffer back when they go.
+/// Pool of one device's buffers. Storages keep the pool alive and give their buffer back when they are released.
 ///
-/// A buffer may be handed out again while commands that use it are still queued: the one queue is in order.
+/// A buffer may be reused while commands that use it are still queued, because the only queue is in order.
 final class DeviceMemory {
   private let queue: Queue
-  /// Bytes that the pool may hold: the device's memory, or a part's share of it; where that is the machine's own, no more than is free.
+  /// Bytes that the pool may hold: the device's memory, or a part's share of it. If this is the machine's own memory, no more
+  /// than is free.
   let limit: Int
-  /// Advice that raises the limit; nil where none is known.
+  /// Advice on how to raise the limit; nil if none is known.
   let advice: String?
   private var pool: Pool<Buffer>
-  /// Every storage has a buffer of its own, of exactly its size, so that checkers of memory see where it ends. These are not counted.
+  /// Whether every storage has its own buffer of exactly its size, so that memory checkers see where it ends. These buffers are
+  /// not counted.
   private let isSeparate: Bool
 
   var use: MemoryUse { pool.use }
@@ -37,7 +39,7 @@ final class DeviceMemory {
     if isSeparate { return DeviceStorage(try Buffer(context: queue.context, byteCount: max(1, byteCount))) }
     let piece: Pool<Buffer>.Piece
     do { piece = try take(byteCount) } catch is Failure {
-      // What was given up for one large block may do for a small one.
+      // The blocks that were released for one large block may be enough for a small one.
       piece = try take(byteCount)
     }
     do { return try DeviceStorage(piece, memory: self) } catch {
@@ -49,7 +51,7 @@ final class DeviceMemory {
   private func take(_ byteCount: Int) throws -> Pool<Buffer>.Piece {
     var use = pool.use
     return try pool.take(byteCount) { size, givenUp in
-      // The driver keeps a buffer until the last command that uses it is done.
+      // The driver keeps a released buffer until the last command that uses it is done.
       if !givenUp.isEmpty { try queue.finish() }
       use.bytesHeld -= givenUp.reduce(0) { $0 + $1.size }
       givenUp = []
@@ -62,11 +64,11 @@ final class DeviceMemory {
 
   fileprivate func release(_ piece: Pool<Buffer>.Piece) { pool.put(piece) }
 
-  /// Gives every free block back to the driver.
+  /// Returns every free block to the driver.
   func drain() { _ = pool.drain() }
 }
 
-/// A piece of the pool's memory on loan, a buffer or a part of one; or a buffer that no pool knows.
+/// A piece of the pool's memory on loan, which is a buffer or a part of one; or a buffer outside any pool.
 final class DeviceStorage: Storage {
   let buffer: Buffer
   var byteCount: Int { buffer.byteCount }
@@ -78,7 +80,7 @@ final class DeviceStorage: Storage {
     loan = (piece, memory)
   }
 
-  /// A buffer that belongs to no pool.
+  /// Wraps a buffer that belongs to no pool.
   init(_ buffer: Buffer) {
     self.buffer = buffer
     loan = nil
@@ -102,8 +104,8 @@ final class DeviceSlice: Storage {
 }
 
 extension Tensor {
-  /// The device's memory behind the tensor.
-  /// - Precondition: an OpenCL backend made it.
+  /// Device memory of the tensor.
+  /// - Precondition: the tensor was created by an OpenCL backend.
   var buffer: Buffer {
     switch storage {
     case let storage as DeviceStorage: storage.buffer
@@ -113,7 +115,7 @@ extension Tensor {
   }
 }
 
-/// A read that was enqueued; owns the memory that it fills.
+/// A read that was enqueued. Owns the memory that it fills.
 final class DeviceReadback: Readback {
   private let tensor: Tensor
   private let event: Event
@@ -129,7 +131,7 @@ final class DeviceReadback: Readback {
   }
 
   deinit {
-    // The device may still write here. A command that failed has stopped writing too, so its error does not matter any more.
+    // The device may still write to this memory. A failed command has stopped writing too, so its error no longer matters.
     do { try event.wait() } catch {}
     bytes.deallocate()
   }

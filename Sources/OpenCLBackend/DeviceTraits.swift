@@ -1,73 +1,76 @@
 import Compute
 import OpenCL
 
-/// The two shapes of kernel for the two shapes of machine.
+/// Class of kernels; there is one for each of two kinds of machine.
 package enum KernelClass: String, CaseIterable, Sendable {
-  /// A work-item alone owns a tile of wide vectors in registers: CPUs.
+  /// Register-tiled: a work-item alone owns a tile of wide vectors in registers. For CPUs.
   case registerTiled = "register"
-  /// A work-group shares tiles in local memory: GPUs.
+  /// Local-tiled: a work-group shares tiles in local memory. For GPUs.
   case localTiled = "local"
 }
 
-/// How exact the factors of a convolution must be.
+/// Required exactness of the factors of a convolution.
 public enum MathMode: String, CaseIterable, Sendable {
-  /// They are float32.
+  /// Factors are float32.
   case exact
-  /// They may be rounded to what the device's matrix instructions take; sums stay float32.
+  /// Factors may be rounded to a type that the device's matrix instructions take; sums stay float32.
   case fast
 }
 
-/// How a device multiplies small matrices in one instruction of a warp (`matrix_instructions.h`).
+/// Matrix instructions with which a warp of the device multiplies small matrices (`matrix_instructions.h`).
 package enum MatrixInstructions: Sendable {
   case none
-  /// NVIDIA's, from compute capability 8.0 on, as PTX.
+  /// NVIDIA's instructions as PTX, from compute capability 8.0 on.
   case ptx
-  /// The same in plain C, for tests: slow.
+  /// Emulation of these instructions in plain C, for tests: slow.
   case emulated
 }
 
-/// What kernels are fitted to, asked of the device once.
+/// Properties of a device to which kernels are fitted, queried once.
 package struct DeviceTraits {
   package var isCPU: Bool
-  /// Which kernels serve.
+  /// Class of the kernels to use.
   package var kernelClass: KernelClass
   package var math = MathMode.exact
-  /// What ``MathMode/fast`` may use.
+  /// Matrix instructions that ``MathMode/fast`` may use.
   package var matrixInstructions: MatrixInstructions
-  /// The same for CPUs: whether the device multiplies pairs of bfloat16 (`factors.h`). So the processor says; a backend for fast
-  /// mathematics tries it.
+  /// Whether the CPU reports AVX512-BF16, with which ``MathMode/fast`` multiplies pairs of bfloat16 (`factors.h`). A backend for
+  /// fast mathematics verifies it with a probe kernel before use.
   package var multipliesPairs: Bool
   package var computeUnits: Int
-  /// Work-items that a work-group may have.
+  /// Largest work-group size.
   package var largestGroup: Int
-  /// What a kernel, once built, may have of these, where that is less than the driver says: for tests.
+  /// Test hook: caps the work-group size reported for compiled kernels.
   package var groupLimit = Int.max
-  /// Registers that a work-item of a tiled product may take, by the estimate of `TiledPlan.Tile.registers`, before it spills. Intel's
-  /// GPUs have 128 in all, others twice that.
+  /// Registers that a work-item of a tiled product may take before it spills, by the estimate of `TiledPlan.Tile.registers`.
+  /// Intel's GPUs have 128 registers in all, others twice as many.
   package var tileRegisters: Int
-  /// Registers that a sum takes, by the same estimate, where activations are float16: Intel's compiler needs more to convert them.
+  /// Registers that an accumulator takes if activations are float16, by the same estimate: Intel's compiler needs more to convert
+  /// them.
   package var halfSumRegisters: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
   /// Bytes of the largest buffer.
   let largestBuffer: Int
-  /// The widest vector of floats worth using: what the hardware has on CPUs, 4 where it reports scalars (GPUs), at most 16.
+  /// Number of floats in the widest useful vector: the hardware's width on CPUs, 4 on devices that report scalars (GPUs), at most
+  /// 16.
   package var vectorWidth: Int
-  /// Vectors of that width that a tile may keep in registers: 32 with AVX-512, less four for operands; 16 elsewhere.
+  /// Number of vectors of that width that a tile may keep in registers: all 32 registers with AVX-512, 16 elsewhere, less four
+  /// for operands.
   package var accumulators: Int
-  /// Work-items of equal size that keep every compute unit busy to the end.
+  /// Number of work-items of equal size that keep every compute unit busy to the end.
   package var wantedItems: Int
 
-  /// The side of the tiles of Winograd's convolution: 2 is as exact as the direct sum; 4 is faster and three times less exact.
+  /// Side of the output tiles of Winograd's convolution: 2 is as exact as the direct sum; 4 is faster and three times less exact.
   package var winogradSide = 4
-  /// The same for the forward pass of training. There a rounding error may turn an input of ReLU from one side of zero to the other,
-  /// and the gradient with it; in gradients and in inference it stays as small as it is.
+  /// Side of the output tiles in the forward pass of training. There a rounding error may move an input of ReLU from one side of
+  /// zero to the other, and change the gradient with it. In gradients and in inference the error stays as small as it is.
   package var forwardWinogradSide = 2
 
-  /// What the tuner has chosen for the convolution at hand; nil for the built-in choice.
+  /// Tuner's choice for the convolution at hand; nil for the built-in choice.
   package var choice: ConvolutionChoice?
 
-  /// - Parameter kernelClass: which kernels serve; nil for those that suit the device.
+  /// - Parameter kernelClass: class of the kernels to use; nil for the one that suits the device.
   package init(_ device: Device, kernelClass: KernelClass? = nil) throws(OpenCLError) {
     let (kind, vendor) = (try device.kind, try device.vendorID)
     self.init(
@@ -78,7 +81,7 @@ package struct DeviceTraits {
       isIntelGPU: kind == .gpu && vendor == Device.intel)
   }
 
-  /// - Parameter nativeWidth: floats in the widest vector of the hardware.
+  /// - Parameter nativeWidth: number of floats in the widest vector of the hardware.
   init(
     isCPU: Bool, _ kernelClass: KernelClass? = nil, matrixInstructions: MatrixInstructions, computeUnits: Int, largestGroup: Int,
     localMemory: Int, largestBuffer: Int, nativeWidth: Int, isIntelGPU: Bool = false
@@ -88,7 +91,7 @@ package struct DeviceTraits {
     (self.isCPU, self.matrixInstructions, self.computeUnits) = (isCPU, matrixInstructions, computeUnits)
     (self.largestGroup, self.localMemory, self.largestBuffer) = (largestGroup, localMemory, largestBuffer)
     self.kernelClass = kernelClass ?? (isCPU ? .registerTiled : .localTiled)
-    // A CPU that tries a GPU's kernels takes a GPU's vectors too.
+    // A CPU that runs kernels for GPUs uses vectors for GPUs too.
     let native = isCPU && self.kernelClass == .localTiled ? 1 : nativeWidth
     vectorWidth = native >= 16 ? 16 : native >= 8 ? 8 : 4
     accumulators = vectorWidth == 16 ? 28 : 12
@@ -96,13 +99,14 @@ package struct DeviceTraits {
     wantedItems = computeUnits * (self.kernelClass == .registerTiled ? 8 : 512)
   }
 
-  /// Terms in a factor of register-tiled convolutions with vectors of that width: 2 where factors are pairs of bfloat16.
+  /// Returns the number of terms in a factor of register-tiled convolutions with vectors of that width: 2 if factors are pairs of
+  /// bfloat16.
   func terms(width: Int) -> Int { math == .fast && multipliesPairs && kernelClass == .registerTiled && width >= 8 ? 2 : 1 }
 
-  /// Work-items of a work-group that reduces, a power of two. More would leave a GPU's scheduler less to choose from.
+  /// Work-group size of reductions, a power of two. Larger work-groups would leave a GPU's scheduler fewer to choose from.
   var workGroupSize: Int { min(256, largestGroup).powerOfTwo }
 
-  /// The widest vector that divides `count`.
+  /// Returns the width of the widest vector that divides `count`.
   func vectorWidth(dividing count: Int) -> Int {
     var width = vectorWidth
     while count % width != 0 { width /= 2 }

@@ -23,7 +23,8 @@ extension OpenCLBackend {
     try elementwise("relu_gradient", y.count, [:], dx.type, [.buffer(dy.buffer), .buffer(y.buffer), .buffer(dx.buffer)])
   }
 
-  /// Launches a kernel that includes `elements.h` over `count` elements; the number of vectors goes between buffers and constants.
+  /// Launches a kernel that includes `elements.h` over `count` elements. The number of vectors goes between the buffers and the
+  /// constants.
   func elementwise(
     _ kernel: String, of source: KernelSource = .elementwise, _ count: Int, _ defines: KeyValuePairs<String, Int>,
     _ type: DataType, _ buffers: [Argument],
@@ -37,7 +38,8 @@ extension OpenCLBackend {
       buffers + [.int(vectors)] + constants)
   }
 
-  /// A CPU's work-item takes a block of at least 256 vectors: less is not worth it.
+  /// Returns the number of work-items. On a CPU each takes a block of at least 256 vectors, because smaller blocks are not worth
+  /// it.
   func elementwiseItems(_ vectors: Int) -> Int {
     min(max(1, vectors / (traits.kernelClass == .registerTiled ? 256 : 1)), traits.wantedItems * 4)
   }

@@ -9,11 +9,11 @@ protocol Executor: AnyObject {
   var largestBlock: Int { get }
   /// Advice for a batch that is too large for the device's memory; nil for none.
   var memoryAdvice: String? { get }
-  /// The work-items that a work-group of this kernel may have, once it is built.
+  /// Returns the largest work-group size of this kernel, which is known once the kernel is built.
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int
 
   func allocate(byteCount: Int) throws -> DeviceStorage
-  /// Gives the blocks that no tensor uses back to the driver.
+  /// Gives blocks that no tensor uses back to the driver.
   func releaseFreeMemory()
   func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws
   func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws
@@ -23,13 +23,13 @@ protocol Executor: AnyObject {
   func flush() throws
   func finish() throws
 
-  /// Enqueues a kernel; builds it first where this is its first launch.
+  /// Enqueues a kernel. Builds it first if this is its first launch.
   /// - Parameters:
   ///   - local: work-items of a work-group; nil lets the driver choose.
   ///   - bytes: bytes that the kernel moves, for profiles; nil counts each of its buffers once.
   func launch(
     _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
     _ arguments: [Kernel.Argument]) throws
-  /// c (+)= a·b of float32 by CLBlast.
+  /// Computes c (+)= a·b of float32 by CLBlast.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) throws
 }

@@ -1,9 +1,9 @@
 import Kernels
 
-/// The kernels that work needs: listed without building any, or built ahead of it.
+/// Lists the kernels that some work needs without building any, or builds them in advance.
 extension OpenCLBackend {
-  /// The kernels that work would need on a device, in the order of their first launch.
-  /// - Parameter work: runs on a backend whose tensors have no memory, and whose results are zeros.
+  /// Lists the kernels that some work would need on a device, in the order of their first launch.
+  /// - Parameter work: runs on a backend whose tensors have no memory and whose results are zeros.
   package static func kernels(
     on traits: DeviceTraits, of work: (OpenCLBackend) throws -> Void
   ) rethrows -> [KernelBuild] {
@@ -12,20 +12,20 @@ extension OpenCLBackend {
     return lister.specialisations.map(KernelBuild.init)
   }
 
-  /// The kernels that work would need on this device, with its tuning.
+  /// Lists the kernels that some work would need on this device, with its tuning.
   package func kernels(of work: (OpenCLBackend) throws -> Void) rethrows -> [KernelBuild] {
     let lister = KernelLister(listsTrials: true)
     try work(OpenCLBackend(name, traits, lister, alignment: alignment, tuning: tuning))
     return lister.specialisations.map(KernelBuild.init)
   }
 
-  /// Tells devices apart on which the same work needs other kernels.
+  /// Key that tells apart devices on which the same work needs different kernels.
   package var planningKey: String { "\(traits) \(tuning.json)" }
 
-  /// Builds some of the kernels that work needs, by launching each of them once, on memory as it comes. The backend is of no other
-  /// use afterwards.
-  /// - Parameter onBuild: told of each kernel before it is built.
-  /// - Throws: what the work throws.
+  /// Builds some of the kernels that `work` needs, by launching each of them once on uninitialized memory. The backend must not
+  /// be used for anything else afterwards.
+  /// - Parameter onBuild: called with each kernel before it is built.
+  /// - Throws: any error that the work throws.
   package func build(
     _ kernels: Set<KernelBuild>, of work: (OpenCLBackend) throws -> Void, onBuild: @escaping (KernelBuild) -> Void
   ) throws {
@@ -34,10 +34,10 @@ extension OpenCLBackend {
     try work(self)
   }
 
-  /// Tells of each kernel before its first launch, which is then waited for; nil ends that.
+  /// Calls `onBuild` with each kernel before its first launch, and then waits for that launch. Nil ends this.
   package func watchBuilds(_ onBuild: ((KernelBuild) -> Void)?) { deviceExecutor?.onBuild = onBuild }
 
-  /// Every kernel file with its headers in place, by name.
+  /// Returns the name and the text of every kernel file, with its headers inlined.
   package static func kernelFiles() throws -> [(name: String, text: String)] {
     let sources = KernelSources()
     return try KernelSource.allCases.map { ($0.fileName, try sources.text(of: $0)) }

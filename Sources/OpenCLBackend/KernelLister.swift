@@ -3,7 +3,7 @@ import OpenCL
 
 /// One kernel as a compiler has to build it: the file in `Kernels/`, the function, and the `-D` options.
 public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
-  /// The file, the function, and the options.
+  /// File, function and options.
   public let file, kernel, options: String
 
   init(_ specialisation: Specialisation) {
@@ -12,19 +12,19 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
     options = specialisation.options
   }
 
-  /// For example `winograd.cl winograd -DVW=16 -DM=4`.
+  /// Text form, for example `winograd.cl winograd -DVW=16 -DM=4`.
   public var description: String { [file, kernel, options].filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
-/// Takes note of the kernels that commands would need, and carries nothing out: tensors have no memory, and reading gives zeros.
+/// Records the kernels that commands would need, and executes nothing: tensors have no memory, and reads give zeros.
 final class KernelLister: Executor {
   /// Kernels in the order of their first launch.
   private(set) var specialisations: [Specialisation] = []
   private var known: Set<Specialisation> = []
-  /// Answers how large work-groups may be; nil to take every group for possible.
+  /// Device that reports the largest work-group size; nil to accept every size.
   private let device: DeviceExecutor?
 
-  /// Whether kernels are listed that a device builds only to find out whether it can.
+  /// Whether to list kernels that a device builds only to find out whether it can.
   let listsTrials: Bool
 
   init(for device: DeviceExecutor? = nil, listsTrials: Bool = false) { (self.device, self.listsTrials) = (device, listsTrials) }
@@ -55,7 +55,7 @@ final class KernelLister: Executor {
     if known.insert(specialisation).inserted { specialisations.append(specialisation) }
   }
 
-  /// Lists nothing: CLBlast builds its kernels itself.
+  /// Lists nothing, because CLBlast builds its kernels itself.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) {}
 
   private final class Zeros: Readback {

@@ -4,21 +4,21 @@ import Foundation
 import Kernels
 import OpenCL
 
-/// The text of the kernels and how they are compiled for a device.
+/// Text of the kernels, and the options to compile them for a device.
 ///
-/// With the environment variable `RESNET_KERNELS` set to a folder, sources come from there instead of the binary, for work on a
-/// kernel without building the package.
+/// If the environment variable `RESNET_KERNELS` names a folder, sources are read from there instead of from the binary. A kernel
+/// can then be edited without building the package.
 struct KernelSources {
-  /// For every program.
+  /// Compiler options for every program.
   let options: String
   let folder: String?
 
-  /// - Parameter folder: where sources come from instead of what `RESNET_KERNELS` says.
+  /// - Parameter folder: folder of the sources; it takes precedence over `RESNET_KERNELS`.
   init(device: Device, folder: String? = nil) throws(OpenCLError) {
     let (major, minor) = try device.languageVersion
-    // Kernels are written in OpenCL C 1.2, which every later version still accepts by name.
+    // Kernels are written in OpenCL C 1.2. Compilers for later versions still accept this version by name.
     let language = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
-    // PoCL's compiler, alone of those for CPUs, is known to build the prefetch and to gain from it.
+    // Only PoCL's compiler, of those for CPUs, is known to build the prefetch and to gain from it.
     let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
     let prefetches = kind == .cpu && isPoCL
     options = prefetches ? "\(language) -DPREFETCHES=1" : language
@@ -27,13 +27,13 @@ struct KernelSources {
 
   private static var namedFolder: String? { ProcessInfo.processInfo.environment["RESNET_KERNELS"] }
 
-  /// The sources for a compiler of which nothing is known but that it takes OpenCL C 1.2.
+  /// Creates sources for a compiler of which only its support for OpenCL C 1.2 is known.
   init(folder: String? = nil) {
     options = "-cl-std=CL1.2"
     self.folder = folder ?? Self.namedFolder
   }
 
-  /// The source with its headers in place, so that no include path is needed.
+  /// Returns the source with its headers inlined, so that no include path is needed.
   func text(of source: KernelSource) throws -> String {
     let body = folder == nil ? source.embedded : try load(source.fileName)
     return try KernelSource.Header.allCases.reduce(body) { text, header in
@@ -43,7 +43,7 @@ struct KernelSources {
     }
   }
 
-  /// Tells one set of kernels and options from another.
+  /// Returns a checksum that tells one set of kernels and options from another.
   func checksum() throws -> String {
     var checksum = Checksum()
     checksum.add(options.utf8)

@@ -2,25 +2,26 @@ import Compute
 import Kernels
 import OpenCL
 
-/// Runs every operation as the project's own OpenCL kernels, and matrix products through CLBlast, on one device and one in-order
-/// queue. Two runs of the same calls give the same bits.
+/// Runs every operation on one device and one in-order queue, with the project's own OpenCL kernels, and matrix products through
+/// CLBlast. Two runs of the same calls give the same bits.
 public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int
-  /// The device as plans see it. Its choice is set while a convolution is enqueued.
+  /// Device traits that plans use. Their choice is set while a convolution is enqueued.
   var traits: DeviceTraits
   private let executor: any Executor
   let tuning: TuningTable
-  /// Choices for the work met so far.
+  /// Choices for the work seen so far.
   private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
   /// Work whose kernels are known to build.
   var checked: Set<CheckedWork> = []
-  /// Convolutions that another algorithm computes, as a kernel of the wanted one does not build.
+  /// Convolutions that another algorithm computes because a kernel of the preferred one does not build.
   public internal(set) var fallbacks: [ConvolutionFallback] = []
-  /// Whether a convolution whose kernels do not build is computed in another way, or is an error: the tuner wants to know.
+  /// Whether a convolution whose kernels do not build is computed by another algorithm. If not, it is an error, which the tuner
+  /// needs.
   package var fallsBack = true
-  /// Told of each of ``fallbacks`` as it is found.
+  /// Called with each of ``fallbacks`` when it is found.
   public var onFallback: ((ConvolutionFallback) -> Void)?
 
   public var memory: MemoryUse { executor.memory }
@@ -29,12 +30,12 @@ public final class OpenCLBackend: ShardBackend {
   public var largestBlock: Int { executor.largestBlock }
 
   /// - Parameters:
-  ///   - device: where to run.
-  ///   - math: how exact the factors of convolutions must be.
+  ///   - device: device to run on.
+  ///   - math: required exactness of the factors of convolutions.
   ///   - profiling: makes ``startProfile()`` possible, at a small cost.
-  ///   - tuning: what the tuner has chosen; other work is done as the plans choose by themselves.
-  ///   - programs: where compiled programs are kept, if the driver does not do so itself.
-  /// - Throws: an `OpenCLError` if the driver cannot make a context or a queue.
+  ///   - tuning: choices of the tuner; plans choose by themselves for other work.
+  ///   - programs: cache of compiled programs, used if the driver does not keep them itself.
+  /// - Throws: an `OpenCLError` if the driver cannot create a context or a queue.
   public convenience init(
     device: Device, math: MathMode = .exact, profiling: Bool = false, tuning: TuningTable = TuningTable(),
     programs: DeviceCache? = nil
@@ -44,15 +45,17 @@ public final class OpenCLBackend: ShardBackend {
       programs: programs)
   }
 
-  /// For checks.
+  /// Creates a backend for checks, as in `resnet verify` and in tests.
   /// - Parameters:
-  ///   - kernelClass: which kernels serve; nil for those that suit the device.
-  ///   - separateBuffers: gives every tensor a buffer of its own, of exactly its size, so that checkers of memory see where it ends.
+  ///   - kernelClass: class of the kernels to use; nil for the one that suits the device.
+  ///   - separateBuffers: whether every tensor gets its own buffer of exactly its size, so that memory checkers see where it
+  ///     ends.
   package convenience init(
     device: Device, math: MathMode, kernelClass: KernelClass?, separateBuffers: Bool, profiling: Bool, tuning: TuningTable,
     programs: DeviceCache?
   ) throws {
-    // PoCL keeps every kernel that it has compiled. Asked for a binary, it compiles all the others of the file too.
+    // PoCL keeps every kernel that it has compiled. A request for a binary would make it compile all other kernels of the file
+    // too.
     let disk = try device.platform.isPoCL ? nil : programs
     var traits = try DeviceTraits(device, kernelClass: kernelClass)
     traits.math = math
@@ -60,8 +63,8 @@ public final class OpenCLBackend: ShardBackend {
       device: device, profiling: profiling, traits: traits, tuning: tuning, programs: disk, separateBuffers: separateBuffers)
   }
 
-  /// Fits the kernels to `traits` instead of what the device says, and takes them from the folder `kernels`, so that a test can try
-  /// the choices for other devices, and kernels that are wrong.
+  /// Creates a backend that fits the kernels to `traits` instead of the device's own traits and reads them from the folder
+  /// `kernels`. With it a test can try the choices for other devices, and kernels that are wrong.
   package convenience init(
     device: Device, profiling: Bool = false, traits: DeviceTraits, tuning: TuningTable = TuningTable(),
     programs: DeviceCache? = nil, kernels: String? = nil, separateBuffers: Bool = false
@@ -81,24 +84,24 @@ public final class OpenCLBackend: ShardBackend {
     self.init(try device.name, traits, executor, alignment: alignment, tuning: tuning)
   }
 
-  /// - Parameter executor: where commands go.
+  /// - Parameter executor: destination of the commands.
   init(
     _ name: String, _ traits: DeviceTraits, _ executor: any Executor, alignment: Int, tuning: TuningTable = TuningTable()
   ) {
     (self.name, self.traits, self.executor, self.alignment, self.tuning) = (name, traits, executor, alignment, tuning)
   }
 
-  /// The device behind; nil where kernels are only listed.
+  /// Device that executes the commands; nil if kernels are only listed.
   var deviceExecutor: DeviceExecutor? { executor as? DeviceExecutor }
 
-  /// Whether commands go to a list that has the kernels of trials, too.
+  /// Whether commands go to a list that includes the kernels of trials.
   var listsTrials: Bool { (executor as? KernelLister)?.listsTrials == true }
 
   // MARK: Memory
 
   public func allocate(byteCount: Int) throws -> any Storage { try executor.allocate(byteCount: byteCount) }
 
-  /// Gives the blocks that no tensor uses back to the driver.
+  /// Gives blocks that no tensor uses back to the driver.
   public func releaseFreeMemory() { executor.releaseFreeMemory() }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
@@ -145,18 +148,18 @@ public final class OpenCLBackend: ShardBackend {
     return choice
   }
 
-  /// Plans that `body` makes follow what was chosen for this work, whose kernels are known to build.
+  /// Runs `body` with plans that follow the choice for this work, and makes sure before that the work's kernels build.
   func executing<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) throws -> Result {
     try requireKernels(for: work)
     return try planning(work, body)
   }
 
-  /// Plans that `body` makes follow what was chosen for this work.
+  /// Runs `body` with plans that follow the choice for this work.
   func planning<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) rethrows -> Result {
     try planning(by: choice(for: work), body)
   }
 
-  /// Plans that `body` makes follow this choice.
+  /// Runs `body` with plans that follow this choice.
   func planning<Result>(by choice: ConvolutionChoice?, _ body: () throws -> Result) rethrows -> Result {
     let before = traits.choice
     traits.choice = choice
@@ -164,15 +167,15 @@ public final class OpenCLBackend: ShardBackend {
     return try body()
   }
 
-  /// Makes this the way to do the work; nil for the built-in one.
+  /// Sets the choice for this work; nil for the built-in one.
   package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
 
   // MARK: Launching
 
-  /// Enqueues a kernel. Where `local` does not say how many work-items make a group: with register-tiled kernels every work-item is its
-  /// own work-group, because each does a long piece of work and groups are what is spread over cores; else the driver chooses, unless the
-  /// kernel demands groups of one.
-  /// - Parameter bytes: what the kernel reads and writes, where that is not each of its buffers once.
+  /// Enqueues a kernel. If `local` is nil, the class of kernels decides about the work-group size. With register-tiled kernels
+  /// every work-item is its own work-group, because each does a long piece of work and work-groups are distributed over cores.
+  /// Otherwise the driver chooses, unless the kernel demands work-groups of one.
+  /// - Parameter bytes: bytes that the kernel reads and writes; nil counts each of its buffers once.
   func launch(
     _ specialisation: Specialisation, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
     moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
@@ -192,19 +195,19 @@ public final class OpenCLBackend: ShardBackend {
     try launch(specialisation, global: grid.global, local: grid.local, moving: bytes(), arguments)
   }
 
-  /// Work-items that a work-group of this kernel may have.
+  /// Returns the largest work-group size of this kernel.
   func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
     min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: specialisation))
   }
 
-  /// c (+)= a·b by CLBlast.
+  /// Computes c (+)= a·b by CLBlast.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool = false, into c: Tensor) throws {
     try executor.multiplyByCLBlast(a, b, product, accumulate: accumulate, into: c)
   }
 
   // MARK: Profile
 
-  /// Whether the device was opened for ``startProfile()``.
+  /// Whether the device was opened with profiling, which ``startProfile()`` needs.
   public var canProfile: Bool { deviceExecutor?.canProfile ?? false }
 
   /// Starts to time every command. Needs `profiling` at creation.

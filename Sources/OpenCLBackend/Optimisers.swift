@@ -39,7 +39,8 @@ extension OpenCLBackend {
       ])
   }
 
-  /// What kernels of steps take of gradients' use: buffers, of which those that are not there are not read; and constants.
+  /// Returns the buffers that the kernels of optimizer steps take from the gradients' use. A dummy replaces a missing buffer and
+  /// is not read.
   private func buffers(_ use: GradientUse, else dummy: Tensor) -> [Argument] {
     [.buffer((use.lossScale ?? dummy).buffer), .buffer((use.norms ?? dummy).buffer)]
   }
@@ -64,7 +65,8 @@ extension OpenCLBackend {
     try reduce(gradients, "find_infinities", mergedBy: "update_loss_scale", into: lossScale, .int(LossScale.growthInterval))
   }
 
-  /// Takes all elements together: first in blocks, whose results go lane by lane into a partial result, then these.
+  /// Reduces all elements to one result: first in blocks, whose results go lane by lane into a partial result, then the partial
+  /// results.
   private func reduce(
     _ x: Tensor, _ kernel: String, mergedBy merger: String, into result: Tensor, _ constant: Argument
   ) throws {
@@ -80,13 +82,13 @@ extension OpenCLBackend {
       [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
   }
 
-  /// The blocks in which so many elements are taken together, and who shares one.
+  /// Returns the work-group that shares one block, and the number of blocks in which so many elements are reduced.
   private func reductionBlocks(_ count: Int) -> (WorkGroup, Int) {
     let width = traits.vectorWidth(dividing: count)
     let group = traits.group(columns: 1, of: width, rows: count / width)
     return (group, (elementwiseItems(count / width) + group.rows - 1) / group.rows)
   }
 
-  /// Bytes of a partial result.
+  /// Returns the bytes of a partial result.
   func reductionWorkspace(_ count: Int) -> Int { reductionBlocks(count).1 * traits.vectorWidth(dividing: count) * 4 }
 }

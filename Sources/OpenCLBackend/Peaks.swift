@@ -2,8 +2,9 @@ import Compute
 import Kernels
 
 extension OpenCLBackend {
-  /// What the device can do at most, measured over all its cores: floating-point operations a second, and bytes read and written a
-  /// second by copies of 128 MB. The best of some runs each, long enough that starting them does not count.
+  /// Measures the peak performance of the device over all its cores: floating-point operations per second, and bytes read and
+  /// written per second by copies of 128 MB. Each is the best of several runs, which are so long that starting them does not
+  /// count.
   public func measurePeaks() throws -> (flops: Double, bytes: Double) { (try peakOfArithmetic(), try peakOfCopies()) }
 
   private func peakOfArithmetic() throws -> Double {
@@ -13,12 +14,13 @@ extension OpenCLBackend {
     let terms = traits.terms(width: traits.vectorWidth)
     let kernel = Specialisation(.peak, "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums], pairs(terms))
     func seconds(_ steps: Int) throws -> Double {
-      // x ← 0.999·x + term stays near term / 0.001, far from what is slow or not finite, and so does x ← x + 2·0.999·term.
+      // x ← 0.999·x + term stays near term / 0.001, far from values that are slow or not finite, and so does x ← x +
+      // 2·0.999·term.
       try time {
         try launch(kernel, global: [items], groupsOfOne: true, [.buffer(out.buffer), .int(steps), .float(0.999), .float(1e-3)])
       }
     }
-    // Threads that sleep take a while to wake: twice as long until that is nothing beside the run.
+    // Sleeping threads take a while to wake. Double the steps until that time is nothing compared with the run.
     var steps = 10_000
     _ = try seconds(steps)
     while steps < 1 << 28, try seconds(steps) < 0.03 { steps *= 2 }
@@ -26,7 +28,7 @@ extension OpenCLBackend {
     return Double(items * sums * traits.vectorWidth * 2 * terms) * Double(steps) / shortest
   }
 
-  /// The better of the project's own kernel, which runs on all cores, and the driver's copy, which may pass the caches by.
+  /// Returns the better of the project's own kernel, which runs on all cores, and the driver's copy, which may bypass the caches.
   private func peakOfCopies() throws -> Double {
     let source = try tensor([16 << 20])
     let destination = try tensor([16 << 20])

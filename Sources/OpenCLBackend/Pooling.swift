@@ -98,9 +98,9 @@ extension OpenCLBackend {
       ])
   }
 
-  /// The widest vector that divides both sides' channels and those before.
+  /// Returns the widest vector that divides the channels of both sides and the channels before the narrow side's.
   private func widthOfShortcut(narrow: Tensor, wide: Tensor, _ before: Int) -> Int {
-    // A power of two divides the bits of all of them where it divides each.
+    // A power of two divides the bitwise OR of these numbers exactly if it divides each of them.
     traits.vectorWidth(dividing: narrow.shape[3] | wide.shape[3] | before)
   }
 

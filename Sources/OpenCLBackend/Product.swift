@@ -6,7 +6,7 @@ import Synchronization
 
 /// Matrix products: by CLBlast, or, on CPUs, as convolutions of a single tap.
 extension OpenCLBackend {
-  /// Does something as exact mathematics would: products of matrices keep float32, few as they are.
+  /// Runs `body` with exact mathematics. Matrix products keep float32, because there are few of them.
   func exactly<Result>(_ body: () throws -> Result) rethrows -> Result {
     let math = traits.math
     traits.math = .exact
@@ -14,8 +14,9 @@ extension OpenCLBackend {
     return try body()
   }
 
-  /// The convolution of a single tap that is this product, on CPUs: CLBlast builds about thirty kernels before its first product,
-  /// which takes PoCL longer than all that a small network needs besides, and the convolutions are faster.
+  /// Returns the convolution of a single tap that computes this product, for CPUs. CLBlast builds about thirty kernels before its
+  /// first product, which takes PoCL longer than everything else that a small network needs. Besides, the convolutions are
+  /// faster.
   func tapConvolution(_ product: MatrixProduct) -> ConvolutionWork? {
     guard traits.isCPU else { return nil }
     let (m, n, k) = (product.m, product.n, product.k)
@@ -27,10 +28,10 @@ extension OpenCLBackend {
     }
   }
 
-  /// Rows of a matrix as the pixels of an image.
+  /// Returns the shape of an image whose pixels are the rows of a matrix.
   private func pixels(_ rows: Int, _ channels: Int) -> Shape { [1, 1, rows, channels] }
 
-  /// A pass of a convolution of a single tap as one product: the pixels are the rows.
+  /// Computes a pass of a convolution of a single tap as one product, whose rows are the pixels.
   func multiplyPixels(
     _ a: Tensor, _ b: Tensor, _ g: Conv2D, _ pass: ConvolutionPass, accumulate: Bool = false, into c: Tensor
   ) throws {
@@ -45,9 +46,10 @@ extension OpenCLBackend {
   }
 }
 
-/// CLBlast's parameters for matrix products. It keeps them for each device of the process.
+/// Parameters of CLBlast for matrix products. CLBlast keeps them for each device of the process.
 enum CLBlastParameters {
-  /// What its own database has no good answer for: on PoCL about 90 GFLOP/s on two AVX-512 cores, where the defaults give 13.
+  /// Parameters for CPUs, for which CLBlast's own database has no good answer: on PoCL they give about 90 GFLOP/s on two AVX-512
+  /// cores, where the defaults give 13.
   private static let forCPUs: KeyValuePairs<String, Int> = [
     "GEMMK": 0, "KREG": 1, "KWG": 32, "KWI": 2, "MDIMA": 8, "MDIMC": 8, "MWG": 64, "NDIMB": 8, "NDIMC": 8, "NWG": 64, "SA": 0,
     "SB": 0, "STRM": 0, "STRN": 0, "VWM": 4, "VWN": 4,

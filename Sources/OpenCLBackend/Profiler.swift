@@ -1,35 +1,35 @@
 import OpenCL
 
-/// What one kernel, as it is specialised, took while a profile was in force.
+/// Totals of one specialized kernel during a profile.
 public struct KernelProfile: Hashable, Sendable {
-  /// The function and its constants, for example `convolution VW=16 TC=2`; or a command of the driver or of CLBlast.
+  /// Function and its constants, for example `convolution VW=16 TC=2`; or a command of the driver or of CLBlast.
   public let kernel: String
-  /// Its file and all its constants, for example `convolution.cl -DVW=16 -DTC=2 -DSTATISTICS=0`; nil of a command.
+  /// File and all its constants, for example `convolution.cl -DVW=16 -DTC=2 -DSTATISTICS=0`; nil for a command.
   public let program: String?
   public internal(set) var launches = 0
-  /// Seconds that the device worked on it.
+  /// Seconds that the device spent on this kernel.
   public internal(set) var seconds = 0.0
-  /// Bytes that it read and wrote, if it passed over each buffer once: one that is both read and written through one argument
-  /// counts once. What a cache holds back is not known.
+  /// Bytes that the kernel read and wrote, if it passed over each buffer once. A buffer that is both read and written through one
+  /// argument counts once. The effect of caches is not known.
   public internal(set) var bytes = 0
 }
 
-/// What a device did between ``OpenCLBackend/startProfile()`` and ``OpenCLBackend/endProfile()``.
+/// Profile of a device between ``OpenCLBackend/startProfile()`` and ``OpenCLBackend/endProfile()``.
 public struct Profile: Sendable {
-  /// Longest first.
+  /// Kernels sorted by their time, longest first.
   public internal(set) var kernels: [KernelProfile] = []
   /// Seconds from the start of the first command to the end of the last.
   public internal(set) var span = 0.0
 
-  /// No kernels, no time.
+  /// Creates a profile without kernels and without time.
   public init() {}
 
-  /// Seconds that the device worked.
+  /// Seconds during which the device worked.
   public var busy: Double { kernels.reduce(0) { $0 + $1.seconds } }
   /// Bytes that the kernels read and wrote.
   public var bytes: Int { kernels.reduce(0) { $0 + $1.bytes } }
 
-  /// Adds what another profile has.
+  /// Adds the totals of another profile.
   public mutating func merge(_ other: Profile) {
     for kernel in other.kernels {
       let index = kernels.firstIndex { $0.kernel == kernel.kernel } ?? kernels.endIndex
@@ -45,11 +45,11 @@ public struct Profile: Sendable {
   mutating func sort() { kernels.sort { ($0.seconds, $0.kernel) > ($1.seconds, $1.kernel) } }
 }
 
-/// Sums up what kernels take as their events complete, so that a long run needs no more memory than a short one.
+/// Adds up the times of kernels as their events complete, so that a long run needs no more memory than a short one.
 final class Profiler {
   enum Work: Hashable {
     case kernel(Specialisation)
-    /// Of the driver, or of CLBlast.
+    /// Command of the driver, or of CLBlast.
     case command(String)
 
     var summary: String {
@@ -70,7 +70,7 @@ final class Profiler {
   private struct Pending {
     let work: Work
     let bytes: Int
-    /// Where the work is several commands, the one before the first of them.
+    /// Event of the command before the first one, if the work consists of several commands.
     let before: Event?
     let event: Event
   }
@@ -79,16 +79,16 @@ final class Profiler {
   private var totals: [Work: KernelProfile] = [:]
   private var span: Range<UInt64>?
 
-  /// Events that may wait, before those that are complete are summed up, and before the oldest are waited for.
+  /// Number of pending events at which complete ones are added up, and at which the oldest ones are waited for.
   private static let (some, most) = (512, 8192)
 
-  /// Takes note of a command that was enqueued after all others so far.
+  /// Records a command that was enqueued after all others so far.
   func add(_ work: Work, bytes: Int, after before: Event? = nil, _ event: Event) throws {
     pending.append(Pending(work: work, bytes: bytes, before: before, event: event))
     if pending.count % Self.some == 0 { try collect(leaving: Self.most) }
   }
 
-  /// What was noted. Everything must be done.
+  /// Returns the totals so far. Precondition: all commands are finished.
   func result() throws -> Profile {
     try collect(leaving: 0)
     var profile = Profile()
@@ -98,7 +98,7 @@ final class Profiler {
     return profile
   }
 
-  /// Sums up what is complete, in order, and waits only where more than `count` are pending.
+  /// Adds up complete events in order, and waits only if more than `count` are pending.
   private func collect(leaving count: Int) throws {
     var done = 0
     while done < pending.count {

@@ -3,16 +3,17 @@ import Formats
 import Kernels
 import OpenCL
 
-/// A kernel that the driver's compiler refuses.
+/// Error for a kernel that the driver's compiler refuses.
 struct KernelBuildFailure: Error, CustomStringConvertible {
   let file, device, advice: String
-  /// The failed call with the compiler's output.
+  /// Failed call with the compiler's output.
   let log: String
 
   var description: String { "kernel \(file) does not build for \(device): \(advice)\n\(log)" }
 }
 
-/// Builds each program once a run, and each kernel once; where the driver keeps no binaries of its own, also once a machine.
+/// Builds each program and each kernel once per run. If the driver keeps no binaries of its own, it builds each program only once
+/// per machine.
 final class ProgramCache {
   private struct ProgramKey: Hashable {
     let source: KernelSource
@@ -21,15 +22,15 @@ final class ProgramCache {
 
   private let context: Context
   private let sources: KernelSources
-  /// For every program.
+  /// Compiler options for every program.
   private let options: String
   private let disk: DeviceCache?
   private var programs: [ProgramKey: Program] = [:]
   private var kernels: [Specialisation: Kernel] = [:]
 
   /// - Parameters:
-  ///   - disk: where binaries are kept, or nil to keep none.
-  ///   - describing: the kernels can tell what their arguments are, which a profile needs and a binary need not know.
+  ///   - disk: cache of binaries; nil to keep none.
+  ///   - describing: whether the kernels can describe their arguments. A profile needs that, and a binary may lack it.
   init(context: Context, _ sources: KernelSources, disk: DeviceCache?, describing: Bool) {
     self.context = context
     self.sources = sources
@@ -56,7 +57,7 @@ final class ProgramCache {
     let text = try sources.text(of: source)
     guard let disk else { return try compile(source, text, options) }
     let key = Checksum.of("\(options)\n\(text)".utf8)
-    // A binary that the driver refuses is as good as none: the source is still there.
+    // A binary that the driver refuses counts as missing, because the source is still there.
     if let binary = disk.program(key), let program = try? Program(context: context, binary: binary, options: options) {
       return program
     }

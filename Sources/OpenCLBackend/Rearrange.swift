@@ -7,7 +7,7 @@ extension OpenCLBackend {
       copy.reach(copy.from) <= x.count && copy.reach(copy.to) <= y.count, "[rearrange] \(copy) of \(x.shape) into \(y.shape)")
     if copy.count == 0 { return }
     let (e, s, t) = (copy.extents, copy.from.strides, copy.to.strides)
-    // A vector is one piece on both sides, and begins at a multiple of its width.
+    // A vector is contiguous in both tensors and begins at a multiple of its width.
     let isPiece = s[5] == 1 && t[5] == 1
     let offsets = ([e[5], copy.from.start, copy.to.start] + s.dropLast() + t.dropLast()).reduce(0, |)
     let width = isPiece ? traits.vectorWidth(dividing: offsets) : 1

@@ -1,6 +1,6 @@
 import Compute
 
-/// The parts of operations over all images that only a share of a batch needs; a whole batch is made of the others.
+/// Steps of operations over all images that only a share of a batch needs. A whole batch uses the other steps.
 extension OpenCLBackend {
   public func takeMoments(of x: Tensor, moments: Tensor) throws {
     let channels = moments.count / 3

@@ -1,11 +1,11 @@
 import Compute
 import Kernels
 
-/// One way to compile one kernel: the function, its file, and the constants it is specialised by.
+/// A variant of a kernel to compile: the function, its file, and the constants that specialize it.
 struct Specialisation: Hashable {
   let source: KernelSource
   let kernel: String
-  /// `-D` names and values.
+  /// Names and values of the `-D` options.
   var defines: [Define]
 
   struct Define: Hashable {
@@ -25,23 +25,24 @@ struct Specialisation: Hashable {
     defines += more.map { Define(name: $0.key, value: String($0.value)) }
   }
 
-  /// Of each constant the value alone: one kernel's constants have the same names in most uses, and every launch looks its kernel up.
+  /// Hashes only the values of the constants: in most uses one kernel's constants have the same names, and every launch looks its
+  /// kernel up.
   func hash(into hasher: inout Hasher) {
     hasher.combine(kernel)
     for define in defines { hasher.combine(define.value) }
   }
 
-  /// For the compiler, for example `-DVW=16 -DTC=2`.
+  /// Compiler options, for example `-DVW=16 -DTC=2`.
   var options: String { defines.map { "-D\($0.name)=\($0.value)" }.joined(separator: " ") }
 
-  /// For tables, without what is off, for example `convolution VW=16 TC=2`.
+  /// Text for tables without constants that are 0, for example `convolution VW=16 TC=2`.
   var summary: String {
     ([kernel] + defines.filter { $0.value != "0" }.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
   }
 }
 
 extension DataType {
-  /// What tells a kernel how activations are stored (`vector.h`); nothing for float32, so that profiles stay readable.
+  /// Constant that tells a kernel how activations are stored (`vector.h`); none for float32, so that profiles stay readable.
   var storage: KeyValuePairs<String, Int> {
     switch self {
     case .float32: [:]

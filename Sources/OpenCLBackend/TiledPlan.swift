@@ -1,12 +1,13 @@
 import Compute
 
-/// How `convolution_tiled.cl` is specialised and launched for a convolution or a filter gradient, as a product of matrices.
+/// Plan for `convolution_tiled.cl`: how it is specialized and launched for a convolution or a filter gradient, as a matrix
+/// product (implicit GEMM).
 struct TiledPlan: Hashable {
-  /// What one work-group computes, and its items.
+  /// Part of the result that one work-group computes, and its division into work-items.
   struct Tile: Hashable {
-    /// Of the result, and depths of a slice.
+    /// Rows and columns of the result, and depth of a slice.
     let rows, columns, depth: Int
-    /// Of the result, in an item's registers.
+    /// Rows and columns of the result in the registers of one work-item.
     let itemRows, itemColumns: Int
 
     init(_ rows: Int, _ columns: Int, _ depth: Int, _ itemRows: Int, _ itemColumns: Int) {
@@ -17,10 +18,10 @@ struct TiledPlan: Hashable {
     var items: Int { (rows / itemRows) * (columns / itemColumns) }
   }
 
-  /// How the factors of the product are multiplied.
+  /// Number format in which the factors (operands) of the product are multiplied.
   enum Factors: Hashable {
     case float32
-    /// By matrix instructions, factors rounded: words of a tile hold one (tf32) or two (16 bits).
+    /// Matrix instructions with rounded factors: a word of a tile holds one factor (tf32) or two (16-bit types).
     case rounded(perWord: Int, isEmulated: Bool)
 
     var perWord: Int {
@@ -31,32 +32,32 @@ struct TiledPlan: Hashable {
     }
   }
 
-  /// Of the result of a group of channels, and the terms of each sum.
+  /// Rows and columns of the result for one channel group, and number of terms of each sum.
   let rows, columns, depth: Int
-  /// Groups of channels.
+  /// Number of channel groups.
   let channelGroups: Int
   var tile: Tile
   let factors: Factors
-  /// Whether rows are taps and channels and the depth is pixels: a filter gradient.
+  /// Whether this is a filter gradient: rows are taps and channels, and the depth is pixels.
   let isTransposed: Bool
-  /// Values loaded at a time of rows of the result, and of x.
+  /// Number of values in one load, along the rows of the result and of x.
   let width, inputWidth: Int
-  /// Whether the input is a plain matrix: a single tap that meets every pixel.
+  /// Whether the input is a plain matrix: the filter is a single tap that meets every pixel.
   let isPlain: Bool
-  /// Whether the rows of the result follow one another.
+  /// Whether the rows of the result follow one another without gaps.
   let isDense: Bool
-  /// Registers that a sum takes, by the estimate of `Tile.registers`.
+  /// Registers that one accumulator takes, by the estimate of `Tile.registers`.
   let sumRegisters: Int
-  /// Groups that share the depth, and how much of it each takes: a multiple of the tile's.
+  /// Number of splits that share the depth, and the depth of each: a multiple of the tile's depth.
   let splits, part: Int
 
-  /// The convolution's plan. Nil where the device has other kernels for it, another algorithm was chosen, or tiles do not fit into its
-  /// local memory or the tensors into 32-bit offsets.
+  /// Plans the convolution. Nil if the device has other kernels for it, if another algorithm was chosen, if the tiles do not fit
+  /// into the device's local memory, or if the tensors do not fit into 32-bit offsets.
   init?(_ problem: ConvolutionProblem, _ storage: DataType, _ traits: DeviceTraits) {
     self.init(problem, isTransposed: false, storage, traits)
   }
 
-  /// The filter gradient's plan; nil as for the convolution.
+  /// Plans the filter gradient; nil under the same conditions as for the convolution.
   init?(filterGradient geometry: Conv2D, _ storage: DataType, _ traits: DeviceTraits) {
     self.init(ConvolutionProblem(forward: geometry), isTransposed: true, storage, traits)
   }
@@ -68,7 +69,7 @@ struct TiledPlan: Hashable {
     case nil, .batched, .winograd, .product: if traits.kernelClass != .localTiled { return nil }
     }
     let (pixels, terms) = (problem.n * problem.p * problem.q, problem.r * problem.s * problem.groupC)
-    // Offsets are ints, with room for what lies beyond the last tile.
+    // Offsets are ints, with room for offsets beyond the last tile.
     let largest = max(problem.n * problem.h * problem.w * problem.c, pixels * problem.k, terms * problem.k)
     guard largest < 1 << 30 else { return nil }
     (rows, depth) = isTransposed ? (terms, pixels) : (pixels, terms)
@@ -109,26 +110,26 @@ struct TiledPlan: Hashable {
     splits = (depth + part - 1) / part
   }
 
-  /// Tiles, and how well each uses a compute unit that has enough of them: the larger, the fewer loads for a multiplication.
+  /// Tiles, each with its efficiency on a compute unit that has enough of them. Larger tiles need fewer loads per multiplication.
   private static let tiles: [(tile: Tile, efficiency: Double)] = [
     (Tile(128, 128, 8, 8, 8), 1), (Tile(128, 64, 8, 8, 8), 0.9), (Tile(64, 128, 8, 8, 8), 0.9), (Tile(64, 64, 8, 4, 8), 0.75),
     (Tile(128, 32, 8, 8, 4), 0.65), (Tile(64, 32, 16, 4, 4), 0.55), (Tile(32, 64, 16, 4, 4), 0.55),
     (Tile(32, 32, 16, 4, 4), 0.45), (Tile(128, 16, 8, 4, 4), 0.4), (Tile(32, 32, 16, 4, 8), 0.4),
   ]
 
-  /// The time that the product takes, in multiply-adds of one compute unit, and how many parts of the depth make it least.
+  /// Returns the time that the product takes, in multiply-adds of one compute unit, and the number of splits that minimizes it.
   private static func cost(
     _ tile: Tile, _ efficiency: Double, rows: Int, columns: Int, channelGroups: Int, depth: Int, _ computeUnits: Int
   ) -> (cost: Double, splits: Int) {
     let workGroups = workGroups(tile, rows: rows, columns: columns, channelGroups: channelGroups)
     let slices = (depth + tile.depth - 1) / tile.depth
-    // As many as fill the device evenly one to four times, of at least four slices each.
+    // Candidates fill the device evenly one to four times. Each split has at least four slices.
     let wanted = [1] + (1...4).map { $0 * computeUnits / workGroups }
     return Set(wanted.map { max(1, min($0, slices / 4)) }).sorted().map { splits in
       let rounds = (workGroups * splits + computeUnits - 1) / computeUnits
       let terms = (slices + splits - 1) / splits * tile.depth
       let product = Double(rounds * tile.rows * tile.columns * terms) / efficiency
-      // Partial sums are written and read, in the time of 32 multiply-adds, and there is one more kernel to launch.
+      // Writing and reading a partial sum takes the time of 32 multiply-adds, and there is one more kernel to launch.
       let adding = splits == 1 ? 0 : Double(splits * rows * columns * channelGroups) * 32 / Double(computeUnits) + 400_000
       return (product + adding, splits)
     }.min { $0.cost < $1.cost }!
@@ -138,16 +139,17 @@ struct TiledPlan: Hashable {
     (rows + tile.rows - 1) / tile.rows * ((columns + tile.columns - 1) / tile.columns) * channelGroups
   }
 
-  /// Work-groups of a split.
+  /// Number of work-groups of one split.
   var workGroups: Int { Self.workGroups(tile, rows: rows, columns: columns, channelGroups: channelGroups) }
 
-  /// Columns of the results of all groups of channels, side by side.
+  /// Columns of the results of all channel groups, side by side.
   var allColumns: Int { columns * channelGroups }
 
-  /// Bytes of the partial sums, if there are any.
+  /// Bytes of the partial sums; empty if there are none.
   var workspaces: [Int] { splits == 1 ? [] : [splits * rows * allColumns * 4] }
 
-  /// The same product, its depth cut into the same parts, by groups of at most so many items; nil where there are no such tiles.
+  /// Returns the same product, with the depth split in the same way, for work-groups of at most `items` work-items; nil if no
+  /// tile allows this.
   func withGroups(of items: Int, _ traits: DeviceTraits) -> TiledPlan? {
     let smaller = Self.tiles.map { $0.tile.rounding(factors) }.first {
       $0.items <= items && part % $0.depth == 0 && $0.suits(factors, traits)
@@ -174,33 +176,33 @@ struct TiledPlan: Hashable {
 }
 
 extension TiledPlan.Tile {
-  /// Whether the kernel can have these sizes, and the device such a group.
+  /// Whether the kernel supports these sizes and the device supports such a work-group.
   func suits(_ factors: TiledPlan.Factors, _ traits: DeviceTraits) -> Bool {
     if case .rounded(let perWord, _) = factors {
-      // A warp owns 8·itemRows × 32, and an instruction takes eight words of depth.
+      // A warp owns 8·itemRows × 32 sums, and an instruction takes eight words of depth.
       guard itemColumns == 8, rows % (8 * itemRows) == 0, columns % 32 == 0, depth / perWord % 8 == 0 else { return false }
     }
     return items % 32 == 0 && items <= traits.largestGroup && byteCount(factors) <= traits.localMemory
   }
 
-  /// The same with slices as deep as two instructions.
+  /// Returns the same tile, for matrix instructions with slices as deep as two instructions.
   func rounding(_ factors: TiledPlan.Factors) -> Self {
     guard case .rounded(let perWord, _) = factors else { return self }
     return Self(rows, columns, 16 * perWord, itemRows, itemColumns)
   }
 
-  /// An estimate of the registers that an item's sums and the loads of the next slice take, from what compilers of GPUs make of the
-  /// kernel. Matrix instructions have tiles that were tried by themselves.
+  /// Estimates the registers that the accumulators of a work-item and its loads of the next slice take, based on the results of
+  /// GPU compilers for this kernel. It is 0 for matrix instructions, whose tiles were tried individually.
   /// - Parameters:
-  ///   - inputWidth: values of x loaded at a time.
-  ///   - sumRegisters: registers that a sum takes.
+  ///   - inputWidth: number of values of x in one load.
+  ///   - sumRegisters: number of registers that one accumulator takes.
   func registers(_ inputWidth: Int, _ factors: TiledPlan.Factors, _ sumRegisters: Int) -> Int {
     guard factors == .float32 else { return 0 }
     let loads = rows * depth / inputWidth / items
     return itemRows * itemColumns * sumRegisters + loads * (inputWidth == 1 ? 8 : 24)
   }
 
-  /// Bytes of local memory.
+  /// Returns the bytes of local memory.
   private func byteCount(_ factors: TiledPlan.Factors) -> Int {
     let slices = 2 * depth / factors.perWord * (rows + 8 + columns + 8) * 4
     if case .rounded(_, isEmulated: true) = factors { return slices + items * 6 * 4 }
@@ -209,7 +211,8 @@ extension TiledPlan.Tile {
 }
 
 extension OpenCLBackend {
-  /// The plan, or the same with smaller tiles where the registers that its kernel needs allow fewer items than the device does.
+  /// Returns the plan, or the same plan with smaller tiles if the registers of its kernel allow fewer work-items than the device
+  /// does.
   func fitting(_ plan: TiledPlan, _ specialisation: (TiledPlan) -> Specialisation) throws -> TiledPlan {
     var plan = plan
     while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
@@ -222,10 +225,10 @@ extension OpenCLBackend {
     return plan
   }
 
-  /// The convolution or filter gradient of a plan.
+  /// Computes the convolution or filter gradient of a plan.
   /// - Parameter b: the filter [R,S,C,K], or dy.
   func multiplyTiles(_ x: Tensor, _ b: Tensor, _ problem: ConvolutionProblem, _ plan: TiledPlan, _ ending: Ending) throws {
-    // Sums for a filter are stored as float32 whatever x is stored as, as partial ones are.
+    // Sums for a filter gradient are stored as float32, whatever the type of x; so are partial sums.
     let isSplit = plan.isTransposed || plan.splits > 1
     let sums = plan.splits > 1 ? try tensor([plan.splits, plan.rows, plan.allColumns]) : ending.y
     let result = plan.isTransposed ? ending.y.byteCount : problem.written(x.type) * (ending.accumulate ? 2 : 1)

@@ -1,14 +1,14 @@
 import Compute
 import Formats
 
-/// What the tuner has found out on one device, by the work's description.
+/// Results of the tuner on one device, keyed by the work's description.
 public struct TuningTable: Sendable, Equatable {
   public struct Entry: Sendable, Equatable {
-    /// Nil where nothing was faster than the built-in choice.
+    /// Choice for this work; nil if nothing was faster than the built-in choice.
     public var choice: ConvolutionChoice?
-    /// What the built-in and the chosen way took.
+    /// Seconds that the built-in and the chosen way took.
     public var builtInSeconds, seconds: Double
-    /// Whether all candidates were tried; false where the time was up before.
+    /// Whether all candidates were tried; false if the time was up before.
     public var isComplete: Bool
 
     public init(choice: ConvolutionChoice?, builtInSeconds: Double, seconds: Double, isComplete: Bool) {
@@ -29,7 +29,7 @@ public struct TuningTable: Sendable, Equatable {
     math == .exact ? work.description : "\(work), \(math)"
   }
 
-  /// Takes over another table's entries; of two about the same work, the other's.
+  /// Adds the entries of another table, which replace entries for the same work.
   public mutating func merge(_ other: TuningTable) { entries.merge(other.entries) { $1 } }
 
   package var json: JSON {
@@ -43,7 +43,7 @@ public struct TuningTable: Sendable, Equatable {
       })
   }
 
-  /// - Throws: a ``Failure`` where the value is not what ``json`` gives.
+  /// - Throws: a ``Failure`` if the value does not have the form of ``json``.
   init(_ json: JSON) throws {
     guard case .array(let values) = json else { throw Failure("there is no list of choices") }
     for value in values {

@@ -2,44 +2,47 @@ import Compute
 import Kernels
 import OpenCL
 
-/// How `winograd.cl` or `winograd_staged.cl` is specialised and launched for a convolution of stride 1, or for its filter gradient.
+/// Plan for `winograd.cl` or `winograd_staged.cl`: how they are specialized and launched for a convolution of stride 1 or its
+/// filter gradient.
 struct WinogradPlan: Hashable {
-  /// A tile's side in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``.
+  /// Side of a tile in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``, unless rounded factors or
+  /// the tuner demand a smaller one.
   let side: Int
-  /// Terms in a factor: input channels in the convolution, tiles in the filter gradient.
+  /// Number of terms in a factor: input channels in the convolution, tiles in the filter gradient.
   let terms: Int
   private let isGradient: Bool
   /// Floats in a vector, and vectors of output channels in a register tile.
   let width, channelVectors: Int
   /// Tiles in a register tile of the convolution, and input channels in one of the filter gradient.
   let tileRows, inputChannels: Int
-  /// Whether the stages go through buffers (`winograd_staged.cl`) and not through a work-item's local memory (`winograd.cl`).
+  /// Whether the stages exchange data through buffers (`winograd_staged.cl`) instead of a work-item's local memory
+  /// (`winograd.cl`).
   let isStaged: Bool
-  /// Tiles, or in the filter gradient `terms` of them each, rounded up to whole register tiles.
+  /// Number of slots, rounded up to whole register tiles. A slot is one tile; in the filter gradient it is `terms` tiles.
   let slots: Int
   /// Slots that a work-item holds at a time.
   let tilesAtOnce: Int
-  /// Tiles in a column, in a row, and in all images.
+  /// Number of tiles in a column, in a row, and in all images.
   let down, across, tiles: Int
-  /// Work-items of the filter gradient, each with its own sums.
+  /// Number of work-items of the filter gradient, each with its own sums.
   let splits: Int
-  /// Factors between neighbouring slots of the transformed inputs and output gradients: pixels a large power of two apart would all
-  /// want the same few lines of the first cache.
+  /// Factors between neighboring slots of the transformed inputs and of the transformed output gradients. Pixels at a distance of
+  /// a large power of two would all compete for the same few lines of the L1 cache.
   let inputPitch, gradientPitch: Int
-  /// Whether many shapes share the kernels: their numbers are arguments.
+  /// Whether many shapes share the kernels. Their sizes are then arguments.
   let isShared: Bool
-  /// Bytes of local memory: transformed inputs, and products or transformed output gradients.
+  /// Bytes of local memory for transformed inputs, and for products or transformed output gradients.
   let inputBytes, otherBytes: Int
 
-  /// The convolution's plan. Nil where the direct kernel serves better or the shape is not one for Winograd: other filters and
-  /// strides, and channels that are few or not whole vectors.
-  /// - Parameter isTraining: whether it is the forward pass of training.
+  /// Plans the convolution. Nil if the direct kernel is better or if Winograd does not support the shape: other filters and
+  /// strides, few channels, or channels that do not make up whole vectors.
+  /// - Parameter isTraining: whether this is the forward pass of training.
   init?(_ problem: ConvolutionProblem, _ traits: DeviceTraits, isTraining: Bool) {
     guard problem.isDense, problem.wStart == 0 else { return nil }
     self.init(problem, traits, side: isTraining ? traits.forwardWinogradSide : traits.winogradSide, isGradient: false)
   }
 
-  /// The filter gradient's plan; nil as for the convolution.
+  /// Plans the filter gradient; nil under the same conditions as for the convolution.
   init?(filterGradient geometry: Conv2D, _ traits: DeviceTraits) {
     self.init(ConvolutionProblem(forward: geometry), traits, side: traits.winogradSide, isGradient: true)
   }
@@ -51,16 +54,17 @@ struct WinogradPlan: Hashable {
     (self.isGradient, isShared) = (isGradient, problem.isSmall)
     width = traits.vectorWidth
     terms = traits.terms(width: width)
-    // The transforms of larger tiles would enlarge the rounding errors of factors of 16 bits until little of these is left.
+    // The transforms of larger tiles would increase the rounding errors of 16-bit factors until few correct digits were left.
     let policy = terms == 1 ? side : 2
-    // Never less exact than the device's policy says.
+    // A choice never makes the result less exact than the device's policy allows.
     let side = traits.chosen("M") { [2, 4].contains($0) && $0 <= policy } ?? policy
     self.side = side
     let (c, k) = (problem.c, problem.k)
     // With fewer channels the transforms cost more than the multiplications that they save.
     let fewest = traits.choice != nil ? width : side == 2 && !isGradient ? 32 : 16
     guard c % width == 0, k % width == 0, min(c, k) >= fewest else { return nil }
-    // A tile of the convolution holds tiles by channels, that of the filter gradient input channels by output channels.
+    // A register tile of the convolution holds tiles by channels; one of the filter gradient holds input channels by output
+    // channels.
     let most = traits.accumulators >= 16 ? 16 : 8
     let vectors = width
     channelVectors =
@@ -80,14 +84,14 @@ struct WinogradPlan: Hashable {
       traits.chosen("STAGED") { $0 <= 1 }.map { $0 == 1 }
       ?? (isGradient ? positions * c * k * 4 > Self.gradientRoom * terms : positions * c * k * 4 / terms > Self.filterRoom)
     if isStaged {
-      // As many tiles as keep their inputs at one position in the cache beside a block of the filter.
+      // Take as many tiles as keep their inputs at one position in the cache beside a block of the filter.
       tilesAtOnce = max(1, min(slots, (256 << 10) / (inputPitch * 4)) / tileRows) * tileRows
       (inputBytes, otherBytes, splits) = (0, 0, 1)
       return
     }
-    // One register tile of the convolution, so that the next one's input can be asked for while this one is multiplied; for the filter
-    // gradient more, as all its sums are read and written for each lot. No power of two, which would put the points of a tile into
-    // the same few lines of the first cache.
+    // The convolution takes one register tile at a time, so that the input of the next one can be prefetched while this one is
+    // multiplied. The filter gradient takes more, because all its sums are read and written each time. The number is not a power
+    // of two, which would put the points of a tile into the same few lines of the L1 cache.
     let channels = inputPitch + (isGradient ? gradientPitch : channelVectors * width)
     let room = min(traits.localMemory, 600 << 10) / (positions * channels * 4)
     tilesAtOnce = isGradient ? min(traits.chosen("TB") { $0 > 0 } ?? 24, room) : tileRows
@@ -97,16 +101,16 @@ struct WinogradPlan: Hashable {
     splits = min(traits.computeUnits * 2, (tiles + tilesAtOnce * slotTiles - 1) / (tilesAtOnce * slotTiles))
   }
 
-  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles, which are read and written for every few slots;
-  /// where a slot is of two tiles, half as often.
+  /// Bytes of the filter gradient's sums that a core's own cache holds beside the tiles. They are read and written once every few
+  /// slots, half as often if a slot has two tiles.
   private static let gradientRoom = 640 << 10
   /// Bytes of a transformed filter that can come from the shared cache, panel after panel, in the time that its products take.
   private static let filterRoom = 2560 << 10
 
-  /// Bytes that pass from one kernel to the next without leaving the cache that cores share.
+  /// Bytes that pass from one kernel to the next without leaving the cache that all cores share.
   private static let sharedRoom = 10 << 20
 
-  /// What all kernels of a plan are specialised by, so that they share a program.
+  /// Returns the constants that specialize all kernels of a plan, so that they share a program.
   func defines(_ c: Int, _ k: Int) -> KeyValuePairs<String, Int> {
     if isShared {
       return [
@@ -120,37 +124,38 @@ struct WinogradPlan: Hashable {
     ]
   }
 
-  /// The numbers of the shape as arguments.
+  /// Returns the sizes of the shape as kernel arguments.
   func sizes(_ c: Int, _ k: Int) -> [Kernel.Argument] {
     [c, k, inputPitch, gradientPitch, tilesAtOnce].map { .int($0) }
   }
 
-  /// Output channels that lie side by side in the transformed filter.
+  /// Number of output channels that lie side by side in the transformed filter.
   var panel: Int { width * channelVectors }
 
-  /// Points of a transformed tile.
+  /// Number of points of a transformed tile.
   var positions: Int { (side + 2) * (side + 2) }
 
-  /// Work-items of the convolution in one pass.
+  /// Number of work-items of the one-pass convolution.
   var items: Int { (tiles + tilesAtOnce - 1) / tilesAtOnce }
 
-  /// Output channels whose transformed filter, or its gradient's sums, are made and used at a time: in stages no more than a shared cache
-  /// holds until they are used.
+  /// Returns the number of output channels whose transformed filter, or whose gradient sums, are made and used at a time. In
+  /// stages they are no more than a shared cache holds until they are used.
   func channelsAtOnce(_ c: Int, _ k: Int) -> Int {
     let panels = isStaged ? max(1, Self.sharedRoom / (positions * (isGradient ? c : c / terms) * panel * 4)) : k
     return (1...min(panels, k / panel)).last { k / panel % $0 == 0 }! * panel
   }
 
-  /// Factors of all of the convolution's transformed filter.
+  /// Returns the number of factors of the convolution's whole transformed filter.
   func preparedCount(_ c: Int, _ k: Int) -> Int { positions * (c / terms) * k }
 
-  /// Factors of the transformed filter, or floats of the filter gradient's sums, at a time.
+  /// Returns the number of factors of the transformed filter, or of floats of the filter gradient's sums, that are made at a
+  /// time.
   func filterCount(_ c: Int, _ k: Int) -> Int {
     isGradient ? splits * positions * c * channelsAtOnce(c, k) : preparedCount(c, channelsAtOnce(c, k))
   }
 
-  /// Bytes of the blocks that the convolution and the filter gradient borrow: the first is the transformed filter or the sums, then
-  /// for stages the transformed inputs and the products or transformed output gradients.
+  /// Returns the bytes of the workspaces of the convolution or the filter gradient. The first one is the transformed filter or
+  /// the sums. Stages also need the transformed inputs, and the products or the transformed output gradients.
   func workspaces(_ c: Int, _ k: Int) -> [Int] {
     let others = [slots * inputPitch, slots * (isGradient ? gradientPitch : k)]
     return [filterCount(c, k) * 4] + (isStaged ? others.map { positions * $0 * 4 } : [])
@@ -158,7 +163,7 @@ struct WinogradPlan: Hashable {
 }
 
 extension OpenCLBackend {
-  /// The filter [3,3,C,K] transformed for a plan: output channels `channels`.
+  /// Transforms the filter [3,3,C,K] for a plan: the output channels `channels`, or all of them for nil.
   func transform(
     _ filter: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ channels: Range<Int>? = nil, into transformed: Tensor
   ) throws {
@@ -169,10 +174,10 @@ extension OpenCLBackend {
       [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)] + plan.sizes(problem.c, problem.k))
   }
 
-  /// y = x ∗ filter through the transformed domain.
+  /// Computes y = x ∗ filter in the transformed domain.
   /// - Parameters:
-  ///   - filter: [3,3,C,K], or what ``transform(_:_:_:_:into:)`` made of all of it.
-  ///   - isTransformed: which of the two.
+  ///   - filter: [3,3,C,K], or the result of ``transform(_:_:_:_:into:)`` for all its channels.
+  ///   - isTransformed: whether `filter` is that result.
   func winograd(
     _ x: Tensor, _ filter: Tensor, isTransformed: Bool, _ problem: ConvolutionProblem, _ plan: WinogradPlan, _ ending: Ending
   ) throws {
@@ -204,7 +209,7 @@ extension OpenCLBackend {
       ] + sizes)
   }
 
-  /// The transformed inputs of all tiles, [positions, slots, pitch].
+  /// Returns the transformed inputs of all tiles, [positions, slots, pitch].
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
@@ -216,7 +221,7 @@ extension OpenCLBackend {
     return inputs
   }
 
-  /// dw through the transformed domain.
+  /// Computes dw in the transformed domain.
   func winogradFilterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: WinogradPlan, into dw: Tensor) throws {
     let problem = ConvolutionProblem(forward: g)
     let (defines, sizes) = (plan.defines(g.c, g.k), plan.sizes(g.c, g.k))
@@ -250,7 +255,7 @@ extension OpenCLBackend {
     }
   }
 
-  /// The arguments after the buffers, which both one-pass kernels share.
+  /// Returns the arguments after the buffers, which both one-pass kernels share.
   private func onePassArguments(_ problem: ConvolutionProblem, _ plan: WinogradPlan) -> [Argument] {
     [
       .local(plan.inputBytes), .local(plan.otherBytes), .int(problem.h), .int(problem.w), .int(problem.p), .int(problem.q),

@@ -1,22 +1,22 @@
-/// How the work-items of a kernel that includes `group.h` form work-groups.
+/// Shape of the work-groups of a kernel that includes `group.h`.
 struct WorkGroup: Hashable {
-  /// Work-items side by side, over columns or vectors; nil where each is a group of its own (``KernelClass/registerTiled``).
+  /// Work-items side by side, over columns or vectors; nil if each one is its own work-group (``KernelClass/registerTiled``).
   let lanes: Int?
   /// Work-items above each other, over rows; a power of two.
   let rows: Int
 
   static let alone = WorkGroup(lanes: nil, rows: 1)
 
-  /// What `group.h` has to know; all offsets of these kernels are multiples of a vector.
+  /// Constants that `group.h` needs. All offsets of these kernels are multiples of a vector.
   var defines: KeyValuePairs<String, Int> { lanes.map { ["ALIGNED": 1, "LANES": $0, "ROWS": rows] } ?? [:] }
 
-  /// Work-items for `columns` columns in each of `blocks` blocks of rows.
+  /// Returns work-items for `columns` columns in each of `blocks` blocks of rows.
   func grid(columns: Int, blocks: Int = 1) -> Grid {
     guard let lanes else { return Grid(group: self, global: [columns, blocks], local: nil) }
     return Grid(group: self, global: [columns.rounded(upTo: lanes), blocks * rows], local: [lanes, rows])
   }
 
-  /// Work-items in a launch and in a group; nil where the class of kernels decides.
+  /// Work-items in a launch and in a work-group; `local` is nil if the class of kernels decides.
   struct Grid {
     let group: WorkGroup
     let global: [Int]
@@ -25,9 +25,9 @@ struct WorkGroup: Hashable {
 }
 
 extension DeviceTraits {
-  /// Groups that share `rows` rows of `columns` vectors of `width` floats and add up in local memory: enough lanes that what
-  /// neighbours read is one piece of memory, the rest above each other.
-  /// - Parameter lanes: the most that are worth it; 32 vectors of four floats are four cache lines.
+  /// Returns work-groups that share `rows` rows of `columns` vectors of `width` floats and add up in local memory. They have
+  /// enough lanes for neighbors to read one contiguous piece of memory; the other work-items lie above each other.
+  /// - Parameter lanes: largest useful number of lanes; 32 vectors of four floats are four cache lines.
   func group(columns: Int, of width: Int, rows: Int, lanes: Int = 32) -> WorkGroup {
     guard kernelClass == .localTiled else { return .alone }
     let items = min(workGroupSize, (localMemory / (4 * width)).powerOfTwo)
@@ -35,33 +35,33 @@ extension DeviceTraits {
     return WorkGroup(lanes: lanes, rows: min(rows.powerOfTwoAbove, items / lanes))
   }
 
-  /// At least `items` work-items in a line.
-  /// - Parameter most: work-items of a group, for kernels of so many registers that few groups share a compute unit.
+  /// Returns at least `items` work-items in one dimension.
+  /// - Parameter most: largest work-group size, for kernels with so many registers that few work-groups share a compute unit.
   func grid(items: Int, inGroupsOf most: Int = 256) -> WorkGroup.Grid {
     let group = line(min(items, most))
     return WorkGroup.Grid(group: group, global: [items.rounded(upTo: group.lanes ?? 1)], local: group.lanes.map { [$0] })
   }
 
-  /// Work-items for `images` images, each of `rows` rows of `vectors` vectors.
+  /// Returns work-items for `images` images, each of `rows` rows of `vectors` vectors.
   func grid(images: Int, rows: Int, vectors: Int) -> WorkGroup.Grid {
     let group = line(vectors)
     guard let lanes = group.lanes else { return WorkGroup.Grid(group: group, global: [rows, images], local: nil) }
     return WorkGroup.Grid(group: group, global: [vectors.rounded(upTo: lanes), rows, images], local: [lanes, 1, 1])
   }
 
-  /// Groups for `items` work-items in a line.
+  /// Returns work-groups for `items` work-items in one dimension.
   private func line(_ items: Int) -> WorkGroup {
     kernelClass == .localTiled ? WorkGroup(lanes: min(items, workGroupSize).powerOfTwo, rows: 1) : .alone
   }
 }
 
 extension Int {
-  /// The next multiple of `step`.
+  /// Returns the smallest multiple of `step` that is not smaller than this number.
   func rounded(upTo step: Int) -> Int { (self + step - 1) / step * step }
 
-  /// The largest power of two that is not larger, at least 1.
+  /// Largest power of two that is not larger than this number, at least 1.
   var powerOfTwo: Int { self < 2 ? 1 : 1 << (bitWidth - 1 - leadingZeroBitCount) }
 
-  /// The smallest power of two that is not smaller, at least 1.
+  /// Smallest power of two that is not smaller than this number, at least 1.
   var powerOfTwoAbove: Int { self < 2 ? 1 : (self - 1).powerOfTwo * 2 }
 }

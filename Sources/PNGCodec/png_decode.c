@@ -9,7 +9,7 @@
 struct source {
   const uint8_t *next;
   size_t left;
-  /* Whether more was wanted than there is. */
+  /* Whether more bytes were requested than there are. */
   int ended;
 };
 
@@ -29,13 +29,13 @@ static void fail(png_structp png, png_const_charp reason) {
   png_longjmp(png, 1);
 }
 
-/* Warnings are about what the image can do without. */
+/* Ignores warnings: they concern data that the image does not need. */
 static void ignore(png_structp png, png_const_charp reason) {
   (void)png;
   (void)reason;
 }
 
-/* Whether all pixels have been written: libpng counts a row, and the pass that it ends, once it has. */
+/* Whether all pixels have been written. libpng counts a row, and the pass that it ends, once it has written them. */
 static int is_whole(png_const_structp png, png_const_infop info, uint32_t height) {
   if (png_get_interlace_type(png, info) == PNG_INTERLACE_NONE) return png_get_current_row_number(png) >= height;
   return png_get_current_pass_number(png) >= PNG_INTERLACE_ADAM7_PASSES;
@@ -44,7 +44,7 @@ static int is_whole(png_const_structp png, png_const_infop info, uint32_t height
 static int decode(
     struct source *source, uint8_t *pixels, uint32_t width, uint32_t height, char message[PNG_CODEC_MESSAGE]) {
   snprintf(message, PNG_CODEC_MESSAGE, "not enough memory");
-  /* Volatile: assigned between setjmp and longjmp. */
+  /* Volatile, because they are assigned between setjmp and longjmp. */
   png_structp volatile png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, fail, ignore);
   png_infop volatile info = NULL;
   png_bytepp volatile rows = NULL;
@@ -57,7 +57,7 @@ static int decode(
     if (info == NULL || rows == NULL) png_error(png, "not enough memory");
     png_set_read_fn(png, source, read_bytes);
     png_set_user_limits(png, width, height);
-    /* Text and profiles inflate; nothing here needs them. */
+    /* Limits for text and profiles, which inflate and are not needed here. */
     png_set_chunk_malloc_max(png, 8 << 20);
     png_set_chunk_cache_max(png, 128);
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
@@ -79,7 +79,7 @@ static int decode(
     png_read_end(png, NULL);
     status = 0;
   } else if (source->ended && info != NULL && is_whole(png, info, height)) {
-    /* Only what follows the pixels is missing. */
+    /* Only data after the pixels are missing. */
     status = 0;
   }
   free(rows);

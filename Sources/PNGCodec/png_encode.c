@@ -13,7 +13,7 @@ int png_codec_encode(
   image.width = width;
   image.height = height;
   image.format = PNG_FORMAT_RGB;
-  /* A bound for what deflate makes of it. */
+  /* Upper bound on the size after deflate. */
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
   uint8_t *memory = malloc(size);
   if (memory == NULL) {

@@ -1,6 +1,6 @@
-/// How the images of a batch are shared out among devices.
+/// Division of a batch's images among devices.
 public struct BatchSplit: Hashable, Sendable {
-  /// The images that each device gets of a batch of as many as they are together.
+  /// Number of images that each device gets of a batch whose size is the sum of these numbers.
   public let weights: [Int]
 
   /// - Precondition: no weight is negative and one is positive.
@@ -9,18 +9,19 @@ public struct BatchSplit: Hashable, Sendable {
     self.weights = weights
   }
 
-  /// Equal shares for so many devices.
+  /// Creates equal shares for the given number of devices.
   public init(devices: Int) { self.init(weights: [Int](repeating: 1, count: devices)) }
 
-  /// Shares of a batch of `images` in the ratio of the devices' speeds, rounded to whole images.
+  /// Creates shares of a batch of `images` in the ratio of the devices' speeds, rounded to whole images.
   public init(speeds: [Double], images: Int) {
-    // 2³⁰ steps are finer than any batch.
+    // 2³⁰ steps are finer than the images of any batch.
     let total = speeds.reduce(0, +)
     let fine = BatchSplit(weights: speeds.map { Int($0 / total * 0x1p30) })
     self.init(weights: fine.shares(of: images).map(\.count))
   }
 
-  /// Which images of a batch each device gets, in order; a pure function of the weights and the batch's size.
+  /// Returns the images of a batch that each device gets, in order. The result is a pure function of the weights and the batch
+  /// size.
   public func shares(of images: Int) -> [Range<Int>] {
     let total = weights.reduce(0, +)
     var (start, sum) = (0, 0)

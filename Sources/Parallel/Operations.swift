@@ -1,6 +1,6 @@
 import Compute
 
-/// Operations that treat each image on its own: every device does its share.
+/// Operations that treat each image on its own: every device computes its share.
 extension ParallelBackend {
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws {
     try each(reads: [x, filter], writes: [y]) { device, part, _ in
@@ -22,7 +22,8 @@ extension ParallelBackend {
     }
   }
 
-  /// Each device has a form of its own for the geometry of its share, in memory for the largest of them.
+  /// Prepares the filter on each device for the geometry of its share. The forms differ; the memory suffices for the largest of
+  /// them.
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
     let shares = split.shares(of: geometry.n)
     try each(reads: [filter], writes: [prepared]) { device, part, index in
@@ -41,7 +42,7 @@ extension ParallelBackend {
     largestShare(of: geometry) { device, share in device.plannedFilterCount(share, storage) }
   }
 
-  /// The largest count that a device has for its share of a batch.
+  /// Returns the largest count that a device needs for its share of a batch.
   private func largestShare(
     of geometry: Conv2D, _ count: (any ShardBackend, Conv2D) throws -> Int
   ) rethrows -> Int {
@@ -50,7 +51,7 @@ extension ParallelBackend {
     }.max() ?? 0
   }
 
-  /// The part of a prepared filter's memory that one device's form takes.
+  /// Returns the part of a prepared filter's memory that one device's form occupies.
   private func own(_ prepared: Tensor, _ count: Int) -> Tensor {
     Tensor(shape: [count], type: prepared.type, storage: prepared.storage)
   }
@@ -114,7 +115,7 @@ extension ParallelBackend {
     }
   }
 
-  /// Of replicated tensors: a copy from anywhere to anywhere may cross the devices' shares.
+  /// Rearranges replicated tensors only, since a copy from anywhere to anywhere may cross the devices' shares.
   public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws {
     precondition(images(of: x) == nil && images(of: y) == nil, "[rearrange] a batch is on several devices")
     try each(reads: [x, y], writes: [y]) { device, part, _ in try device.rearrange(part(x), copy, into: part(y)) }
@@ -155,7 +156,7 @@ extension ParallelBackend {
   }
 }
 
-/// Sums over all images, and what needs them.
+/// Sums over all images, and the operations that need them.
 extension ParallelBackend {
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
     try each(reads: [x, dy], writes: [], sums: [dw]) { device, part, _ in
@@ -163,7 +164,8 @@ extension ParallelBackend {
     }
   }
 
-  /// Of split matrices, c = a·b and c = a·bᵀ, in which rows of a and c are images, and c = aᵀ·b, a sum over the images.
+  /// Multiplies matrices. If they are split, c = a·b and c = a·bᵀ treat the rows of a and c as images, and c = aᵀ·b is a
+  /// sum over the images.
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws {
     let isSum = images(of: a) != nil && images(of: b) != nil
     precondition(images(of: a) == nil || (ta == isSum && !(isSum && tb)), "[multiply] the rows of a batch are its images")
@@ -181,7 +183,7 @@ extension ParallelBackend {
   ) throws {
     let batch = images(of: logits)
     if batch != nil && !isSum(metrics) {
-      // From now on each device adds to a summand of its own.
+      // Each device adds to its own summand from now on.
       try settle(metrics, onAll: false)
       for index in members.indices.dropFirst() { try members[index].fill(part(of: metrics, index), with: 0) }
     }
@@ -194,7 +196,7 @@ extension ParallelBackend {
     set(batch == nil ? .equal : .summands, metrics)
   }
 
-  // MARK: Batch normalisation
+  // MARK: Batch normalization
 
   public func batchNormStatistics(
     _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
@@ -215,7 +217,7 @@ extension ParallelBackend {
     }
   }
 
-  /// The statistics of a batch from the moments that `moments` takes of each device's share.
+  /// Computes the statistics of a batch from the moments that `moments` takes of each device's share.
   private func take(
     _ statistics: BatchNormStatistics, of batch: Tensor, reads: [Tensor],
     _ moments: (any ShardBackend, @escaping Part, _ moments: Tensor) throws -> Void
@@ -224,7 +226,7 @@ extension ParallelBackend {
     precondition(batch.count > c, "[batchNormStatistics] \(batch.shape) has one value a channel, two are due")
     var readbacks: [any Readback] = []
     try each(reads: reads, writes: [batch]) { device, part, _ in
-      // Of what is on all devices alike, the first device's moments are those of the whole.
+      // If all devices hold the same batch, the first device's moments are those of the whole.
       let share = try device.tensor([3, c])
       try moments(device, part, share)
       if images(of: batch) != nil || readbacks.isEmpty { readbacks.append(try device.readLater(share)) }
@@ -268,9 +270,9 @@ extension ParallelBackend {
         part(dy), x: part(x), mask: mask.map(part), channels.map(part), dscale: part(dscale), dbias: part(dbias),
         dresidual: dresidual.map(part))
     }
-    // The parameters' gradients stay summands; dx needs the sums now.
+    // The parameters' gradients stay summands, but dx needs the sums now.
     let sums = try [dscale, dbias].map(readLater).map { try upload($0.wait()) }
-    // Where the masked gradient was stored, neither dy nor the mask is needed any more.
+    // If the masked gradient was stored, neither dy nor the mask is needed any more.
     let (g, mask) = dresidual.map { ($0, .none) } ?? (dy, mask)
     try each(reads: [g, x] + (mask.result.map { [$0] } ?? []) + channels.all + sums, writes: [dx]) { device, part, _ in
       try device.batchNormInputGradient(
@@ -279,7 +281,7 @@ extension ParallelBackend {
     }
   }
 
-  // MARK: Optimiser
+  // MARK: Optimizer
 
   public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws {
     try onFirst(reads: [gradients], writes: [lossScale]) { device, part in
@@ -291,7 +293,7 @@ extension ParallelBackend {
     try onFirst(reads: [gradients] + use.tensors, writes: [weights, velocity]) { device, part in
       try device.sgdStep(part(weights), gradients: part(gradients), velocity: part(velocity), rule, use.map(part))
     }
-    // All at once, not layer by layer as they are used.
+    // Copies all weights at once, not layer by layer on their next use.
     try settle(weights, onAll: true)
   }
 

@@ -1,19 +1,20 @@
 import Compute
 
-/// Several devices as one: each works on its share of every batch, at the same time as the others.
+/// Several devices that act as one. Each works on its share of every batch, at the same time as the others.
 ///
-/// A tensor made by ``Backend/batchTensor(_:_:)`` is *split*: its first dimension are the images of a batch, and each device holds its
-/// share. All others are *replicated*: parameters, their gradients, statistics, the data set. An operation on split tensors is done by
-/// each device on its share; what it sums over all images stays on the devices as a summand each until somebody needs the sum, so that
-/// the gradients of all parameters are added in one exchange a step. Batch normalisation uses the statistics of the whole batch: the
-/// devices tell each other their moments and sums, a few numbers a channel.
+/// A tensor made by ``Backend/batchTensor(_:_:)`` is *split*: its first dimension is the images of a batch, and each device holds
+/// its share. All other tensors are *replicated*: parameters, their gradients, statistics, the data set. Each device performs an
+/// operation on split tensors on its share. If the operation sums over all images, each device keeps its own summand until the
+/// sum is needed, so that the gradients of all parameters are added in one exchange per step. Batch normalization uses the
+/// statistics of the whole batch: the devices exchange their moments and sums, a few numbers per channel.
 ///
-/// What is exchanged goes through the host, so that devices of any drivers work together; it first asks all devices and then waits.
-/// Everything is added in the order of the devices: the same devices and split give the same bits. Weights are updated by the first
-/// device and copied to the others, and so are the running estimates, so that devices which round differently do not drift apart.
+/// Exchanged data passes through the host, so that devices of any drivers work together. The host first asks all devices and then
+/// waits. Everything is added in the order of the devices, so the same devices and the same split give the same bits. The first
+/// device updates the weights and the running statistics, which are then copied to the others. Devices that round differently
+/// therefore do not drift apart.
 ///
-/// An operation on replicated tensors alone is done by every device, but for a convolution with a prepared filter, which each device has
-/// in a form for its share.
+/// Every device performs operations on replicated tensors alone. The exception is a convolution with a prepared filter, because
+/// each device holds the filter in a form for its share.
 public final class ParallelBackend: Backend {
   public let scalar: DataType
   public let alignment: Int
@@ -21,13 +22,14 @@ public final class ParallelBackend: Backend {
   public let split: BatchSplit
   let members: [any ShardBackend]
 
-  /// - Precondition: at least one device, as many as the split has weights, all of one ``Backend/scalar`` type.
+  /// - Precondition: there is at least one device, there are as many devices as weights in `split`, and all have one
+  ///   ``Backend/scalar`` type.
   public init(_ devices: [any ShardBackend], split: BatchSplit) {
     precondition(!devices.isEmpty && devices.count == split.weights.count, "[ParallelBackend] \(devices.count) devices, \(split)")
     precondition(Set(devices.map(\.scalar)).count == 1, "[ParallelBackend] devices of different precision")
     (members, self.devices, self.split) = (devices, devices, split)
     scalar = devices[0].scalar
-    // Powers of two.
+    // Alignments are powers of two, so the largest is a multiple of the others.
     alignment = devices.map(\.alignment).max() ?? 1
   }
 
@@ -37,9 +39,9 @@ public final class ParallelBackend: Backend {
     return Set(names).count == 1 ? "\(names.count) × \(names[0])" : names.joined(separator: " + ")
   }
 
-  /// Of all devices together.
+  /// Memory use of all devices together.
   public var memory: MemoryUse { members.map(\.memory).reduce(MemoryUse(), +) }
-  /// Of all devices together; each has a limit of its own.
+  /// Sum of the limits of all devices; each device has its own limit.
   public var memoryLimit: Int { members.reduce(0) { $0 + $1.memoryLimit } }
   public var largestBlock: Int { members.map(\.largestBlock).min() ?? 0 }
 
@@ -47,7 +49,8 @@ public final class ParallelBackend: Backend {
     ParallelBackend(members.map { DryRunBackend(modelling: $0, isLogging: false) }, split: split)
   }
 
-  /// What the first device would need to do all of it; ``dryRun()`` asks each about its share.
+  /// Returns the workspaces that the first device would need for the whole operation; ``dryRun()`` asks each device about its
+  /// share.
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { members[0].workspaceByteCounts(operation) }
 
   // MARK: Memory
@@ -107,7 +110,7 @@ public final class ParallelBackend: Backend {
     }
   }
 
-  /// Asks the devices that have a part of a tensor.
+  /// Starts readbacks from the devices that have a part of the tensor.
   private func readParts(of tensor: Tensor, from indices: Range<Int>) throws -> [any Readback] {
     let parts = own(tensor.storage).parts
     return try indices.filter { parts[$0] != nil }.map { try members[$0].readLater(part(of: tensor, $0)) }
@@ -139,12 +142,13 @@ public final class ParallelBackend: Backend {
     return storage
   }
 
-  /// The images of a batch; nil for a replicated tensor.
+  /// Returns the number of images of a batch; nil for a replicated tensor.
   func images(of tensor: Tensor) -> Int? {
     if case .split(let images) = own(tensor.storage).layout { images } else { nil }
   }
 
-  /// What the device at `index` holds of a tensor, which must be something.
+  /// Returns the part of a tensor that the device at `index` holds.
+  /// - Precondition: the device holds a part.
   func part(of tensor: Tensor, _ index: Int) -> Tensor {
     guard let storage = own(tensor.storage).parts[index] else {
       preconditionFailure("[ParallelBackend] device \(index) has no part of \(tensor.shape)")
@@ -155,13 +159,13 @@ public final class ParallelBackend: Backend {
     return Tensor(shape: Shape([rows] + tensor.shape.dimensions.dropFirst()), type: tensor.type, storage: storage)
   }
 
-  /// The state of a replicated tensor's bytes; nil for a split one.
+  /// Returns the state of a replicated tensor's bytes; nil for a split tensor.
   private func replicas(of tensor: Tensor) -> (replicas: Replicas, range: Range<Int>)? {
     guard case .replicated(let replicas, let offset) = own(tensor.storage).layout else { return nil }
     return (replicas, offset..<offset + tensor.byteCount)
   }
 
-  /// The bytes of a replicated tensor, from its beginning, that are sums over the devices.
+  /// Returns the bytes of a replicated tensor, counted from its beginning, that are sums over the devices.
   private func summands(of tensor: Tensor) -> RangeSet<Int> {
     guard let (replicas, range) = replicas(of: tensor) else { return RangeSet() }
     let found = replicas.summands.intersection(RangeSet(range)).ranges
@@ -174,7 +178,7 @@ public final class ParallelBackend: Backend {
     if let (replicas, range) = replicas(of: tensor) { replicas.set(state, range) }
   }
 
-  /// Makes a replicated tensor right on the first device, or on all.
+  /// Makes a replicated tensor valid on the first device, or on all devices.
   func settle(_ tensor: Tensor, onAll: Bool) throws {
     guard let (replicas, range) = replicas(of: tensor) else { return }
     let isSum = isSum(tensor)
@@ -188,13 +192,13 @@ public final class ParallelBackend: Backend {
 
   // MARK: Work
 
-  /// One device's part of a tensor.
+  /// A function that returns one device's part of a tensor.
   typealias Part = (Tensor) -> Tensor
 
-  /// Calls an operation on each device: on its share of the images where tensors are split, else on everything.
+  /// Calls an operation on each device: on its share of the images if tensors are split, else on everything.
   /// - Parameters:
-  ///   - writes: overwritten; split where anything is.
-  ///   - sums: replicated, overwritten by sums over the images.
+  ///   - writes: tensors that are overwritten; they must be split if any tensor is.
+  ///   - sums: replicated tensors that are overwritten by sums over the images.
   func each(
     reads: [Tensor], writes: [Tensor], sums: [Tensor] = [],
     _ body: (any ShardBackend, @escaping Part, _ index: Int) throws -> Void
@@ -217,7 +221,8 @@ public final class ParallelBackend: Backend {
     for tensor in sums { set(shares == nil ? .equal : .summands, tensor) }
   }
 
-  /// Calls an operation on the first device alone, where all tensors are replicated.
+  /// Calls an operation on the first device alone.
+  /// - Precondition: all tensors are replicated.
   func onFirst(reads: [Tensor], writes: [Tensor], _ body: (any ShardBackend, @escaping Part) throws -> Void) throws {
     for tensor in reads + writes {
       precondition(images(of: tensor) == nil, "[ParallelBackend] \(tensor.shape) is split")

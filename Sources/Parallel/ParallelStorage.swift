@@ -3,15 +3,15 @@ import Compute
 /// A block of memory on each of several devices.
 final class ParallelStorage: Storage {
   enum Layout {
-    /// The first dimension are so many images of a batch, of which each device holds its share.
+    /// The first dimension is the `images` images of a batch, of which each device holds its share.
     case split(images: Int)
-    /// Each device has room for all of it; a view begins at the offset.
+    /// Each device has memory for the whole block; a view begins at `offset`.
     case replicated(Replicas, offset: Int)
   }
 
   let byteCount: Int
   let layout: Layout
-  /// One a device; nil where it has none of the images.
+  /// One part per device; nil for a device that has none of the images.
   let parts: [(any Storage)?]
 
   init(byteCount: Int, _ layout: Layout, _ parts: [(any Storage)?]) {
@@ -19,11 +19,11 @@ final class ParallelStorage: Storage {
   }
 }
 
-/// Which bytes of a replicated block are not the same on all devices. All others are.
+/// The bytes of a replicated block that are not the same on all devices. All other bytes are.
 final class Replicas {
-  /// Right on the first device only.
+  /// Bytes that are valid on the first device only.
   private(set) var leading = RangeSet<Int>()
-  /// The value is the sum over the devices: each has summed over its own images.
+  /// Bytes whose value is the sum over the devices: each device has summed over its own images.
   private(set) var summands = RangeSet<Int>()
 
   enum State {
@@ -37,14 +37,14 @@ final class Replicas {
     if case .summands = state { summands.insert(contentsOf: range) }
   }
 
-  /// The sums are now on the first device.
+  /// Marks the sums in `range` as present on the first device.
   func lead(_ range: Range<Int>) {
     leading.formUnion(summands.intersection(RangeSet(range)))
     summands.remove(contentsOf: range)
   }
 }
 
-/// The parts of a tensor that are on their way from several devices, and how they make a whole.
+/// Parts of a tensor that are being read from several devices, and the function that combines them.
 final class ParallelReadback: Readback {
   private let parts: [any Readback]
   private let combine: ([HostTensor]) -> HostTensor
@@ -59,7 +59,7 @@ final class ParallelReadback: Readback {
 }
 
 extension HostTensor {
-  /// Adds the elements of others of the same shape, one after the other, where `ranges` of bytes say so.
+  /// Adds the elements of other tensors of the same shape, one tensor after the other, in the given ranges of bytes.
   mutating func add(_ others: ArraySlice<HostTensor>, in ranges: RangeSet<Int>) {
     for other in others {
       type == .float64 ? add(Double.self, other, ranges) : add(Float.self, other, ranges)

@@ -1,22 +1,22 @@
-/* The first image of a TIFF file as RGB. */
+/* Decoder of the first image of a TIFF file to RGB. */
 #include "tiff_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Storage of an image's samples, and their meaning. */
+/* Storage layout of an image's samples, and their meaning. */
 struct layout {
   uint32_t width, height;
   uint16_t bits, samples, photometric, planes, compression;
-  /* Samples that make a color; the next one is associated alpha, where there is such. */
+  /* Number of samples that make a color. The next sample is associated alpha, if there is any. */
   uint16_t colors;
   int is_premultiplied;
-  /* Columns of the palette, 16 bits each. */
+  /* Columns of the palette, with 16 bits for each value. */
   const uint16_t *red, *green, *blue;
 };
 
-/* A piece of the image as libtiff gives it: rows of `stride` bytes. */
+/* Piece of the image as libtiff delivers it: rows of `stride` bytes. */
 struct piece {
   const uint8_t *bytes;
   size_t stride;
@@ -28,7 +28,7 @@ static int fail(char message[TIFF_CODEC_MESSAGE], const char *reason) {
   return 1;
 }
 
-/* Fails with libtiff's complaint. */
+/* Fails with libtiff's error message. */
 static int refuse(const tiff_codec *codec, char message[TIFF_CODEC_MESSAGE]) {
   return fail(message, codec->error[0] != 0 ? codec->error : "its data cannot be decoded");
 }
@@ -49,7 +49,7 @@ static int read_layout(TIFF *tiff, struct layout *layout, char message[TIFF_CODE
   TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &layout->compression);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extras, &kinds);
-  /* A required tag, which some programs leave out: 0, as Pillow takes it. */
+  /* This tag is required, but some programs leave it out. It is 0 then, as in Pillow. */
   TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &layout->photometric);
   if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID) {
     return unsupported(message, "its samples are no unsigned numbers but of format", format);
@@ -85,7 +85,7 @@ static int read_layout(TIFF *tiff, struct layout *layout, char message[TIFF_CODE
   return 0;
 }
 
-/* Reads one sample; the upper eight bits of one of 16, which is in this machine's order. */
+/* Reads one sample. Of a 16-bit sample, which is in this machine's byte order, it returns the upper eight bits. */
 static inline unsigned sample(const uint8_t *row, size_t index, unsigned bits) {
   if (bits == 8) return row[index];
   if (bits == 16) {
@@ -96,7 +96,7 @@ static inline unsigned sample(const uint8_t *row, size_t index, unsigned bits) {
   return row[index * bits / 8] >> (8 - bits - index * bits % 8) & ((1u << bits) - 1);
 }
 
-/* Converts one pixel to RGB. Its samples are widened to eight bits, unless they are places in a palette. */
+/* Converts one pixel to RGB. Its samples must be widened to eight bits, unless they are indices into a palette. */
 static inline void convert(const struct layout *layout, const uint8_t *values, uint8_t *pixel) {
   switch (layout->photometric) {
     case PHOTOMETRIC_PALETTE:
@@ -107,7 +107,7 @@ static inline void convert(const struct layout *layout, const uint8_t *values, u
     case PHOTOMETRIC_SEPARATED: {
       unsigned light = 255 - values[3];
       for (int c = 0; c < 3; c++) {
-        /* Each ink takes its share of the light that black lets through; the product over 255 rounded to nearest. */
+        /* Each ink takes its share of the light that black lets through. The product over 255 is rounded to nearest. */
         unsigned product = values[c] * light + 128;
         pixel[c] = (uint8_t)(light - ((product + (product >> 8)) >> 8));
       }
@@ -125,7 +125,8 @@ static inline void convert(const struct layout *layout, const uint8_t *values, u
   }
 }
 
-/* Puts samples of a piece, whose pixels have `stored` of them, to their place in values [width,samples] of one row. */
+/* Widens the samples of a piece, which has `stored` samples per pixel, into their places in the values [width,samples] of one
+   row. */
 static void widen(const struct layout *layout, const uint8_t *row, uint32_t columns, uint16_t stored, uint8_t *values) {
   unsigned scale = layout->photometric == PHOTOMETRIC_PALETTE || layout->bits >= 8 ? 1 : 255 / ((1u << layout->bits) - 1);
   for (uint32_t w = 0; w < columns; w++) {
@@ -135,7 +136,7 @@ static void widen(const struct layout *layout, const uint8_t *row, uint32_t colu
   }
 }
 
-/* Reads all pieces of one plane, or of all samples together, and calls `put` with each. */
+/* Reads all pieces of one plane, or of all samples together, and calls `put` with each piece. */
 static int read_pieces(
     tiff_codec *codec, const struct layout *layout, uint16_t plane, void (*put)(void *, uint16_t, const struct piece *), void *to,
     char message[TIFF_CODEC_MESSAGE]) {
@@ -176,7 +177,7 @@ static int read_pieces(
 struct target {
   const struct layout *layout;
   uint8_t *pixels;
-  /* Widened samples: of a row, or, where each has a plane of its own, of the image. */
+  /* Widened samples of a row; of the whole image if each sample has a plane of its own. */
   uint8_t *values;
 };
 
@@ -200,14 +201,14 @@ static void put_plane(void *to, uint16_t plane, const struct piece *piece) {
   }
 }
 
-/* Lets libtiff itself decode chroma that is stored at fewer places, and JPEG in its first form, in any planes. */
+/* Lets libtiff itself decode subsampled chroma, and old-style JPEG, in any planes. */
 static int decode_as_rgba(tiff_codec *codec, const struct layout *layout, uint8_t *pixels, char message[TIFF_CODEC_MESSAGE]) {
   uint16_t orientation = ORIENTATION_TOPLEFT;
   TIFFGetFieldDefaulted(codec->tiff, TIFFTAG_ORIENTATION, &orientation);
   size_t count = (size_t)layout->width * layout->height;
   uint32_t *raster = malloc(count * sizeof *raster);
   if (raster == NULL) return fail(message, "not enough memory");
-  /* Asks for the orientation that it has, so that nothing is turned. */
+  /* Requests the orientation that the image has, so that nothing is turned. */
   int status = TIFFReadRGBAImageOriented(codec->tiff, layout->width, layout->height, raster, orientation, 1) == 1
                    ? 0
                    : refuse(codec, message);
@@ -227,11 +228,11 @@ int tiff_codec_decode(tiff_codec *codec, uint8_t *pixels, char message[TIFF_CODE
   int is_separate = layout.planes == PLANARCONFIG_SEPARATE && layout.samples > 1;
   if (layout.photometric == PHOTOMETRIC_YCBCR || layout.compression == COMPRESSION_OJPEG) {
     if (layout.compression != COMPRESSION_JPEG || is_separate) return decode_as_rgba(codec, &layout, pixels, message);
-    /* Through libjpeg-turbo, with its smooth upsampling of chroma. */
+    /* Decodes through libjpeg-turbo, with its smooth upsampling of chroma. */
     TIFFSetField(codec->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     layout.photometric = PHOTOMETRIC_RGB;
   }
-  /* Planes that are not needed are not read. */
+  /* Skips planes that are not needed. */
   if (is_separate) layout.samples = (uint16_t)(layout.colors + layout.is_premultiplied);
   size_t places = (size_t)layout.width * (is_separate ? layout.height : 1);
   struct target target = {&layout, pixels, malloc(places * layout.samples)};
@@ -248,6 +249,6 @@ int tiff_codec_decode(tiff_codec *codec, uint8_t *pixels, char message[TIFF_CODE
     status = read_pieces(codec, &layout, 0, put_together, &target, message);
   }
   free(target.values);
-  /* Damage that libtiff reads over is an error as well. */
+  /* Damage that libtiff passes over is an error as well. */
   return status == 0 && codec->error[0] != 0 ? refuse(codec, message) : status;
 }

@@ -1,4 +1,4 @@
-/* A TIFF file in memory, and what is said of it. */
+/* TIFF file in memory, with its header and the messages about it. */
 #include "tiff_file.h"
 
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static tmsize_t write_bytes(thandle_t handle, void *source, tmsize_t count) {
 
 static toff_t seek(thandle_t handle, toff_t offset, int from) {
   tiff_codec *codec = handle;
-  /* Offsets back are large ones, so that sums wrap around to where they should. */
+  /* Backward offsets are large numbers, so that sums wrap around to the correct place. */
   uint64_t base = from == SEEK_CUR ? codec->place : from == SEEK_END ? codec->count : 0;
   codec->place = base + offset;
   return codec->place;
@@ -36,7 +36,7 @@ static int close_nothing(thandle_t handle) {
 
 static toff_t size(thandle_t handle) { return ((tiff_codec *)handle)->count; }
 
-/* Keeps the first error: those that follow come of it. */
+/* Keeps the first error, as it causes those that follow. */
 static int note(TIFF *tiff, void *data, const char *module, const char *format, va_list arguments) {
   (void)tiff, (void)module;
   tiff_codec *codec = data;
@@ -44,7 +44,8 @@ static int note(TIFF *tiff, void *data, const char *module, const char *format, 
   return 1;
 }
 
-/* Warnings are about what the image can do without, but for those of libjpeg: it makes up pixels where data are damaged. */
+/* Ignores warnings, which concern data that the image does not need. Warnings of libjpeg are kept as errors: it makes up pixels
+   where data are damaged. */
 static int warn(TIFF *tiff, void *data, const char *module, const char *format, va_list arguments) {
   if (module != NULL && strcmp(module, "JPEGLib") == 0) note(tiff, data, module, format, arguments);
   return 1;
@@ -60,7 +61,7 @@ tiff_codec *tiff_codec_open(const uint8_t *bytes, size_t count, char message[TIF
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, TIFF_CODEC_MOST_BYTES);
     TIFFOpenOptionsSetErrorHandlerExtR(options, note, codec);
     TIFFOpenOptionsSetWarningHandlerExtR(options, warn, codec);
-    /* Read, not mapped. */
+    /* The file is read, not mapped. */
     codec->tiff = TIFFClientOpenExt(
         "image", "rm", codec, read_bytes, write_bytes, seek, close_nothing, size, NULL, NULL, options);
     if (codec->tiff == NULL) snprintf(message, TIFF_CODEC_MESSAGE, "%s", codec->error);

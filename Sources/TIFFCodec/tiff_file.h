@@ -3,13 +3,13 @@
 
 #include <tiffio.h>
 
-/* The most that libtiff, or a tile, may take in one piece. */
+/* Maximum number of bytes that libtiff, or a tile, may take in one piece. */
 #define TIFF_CODEC_MOST_BYTES (1 << 28)
 
 struct tiff_codec {
   const uint8_t *bytes;
   uint64_t count, place;
   TIFF *tiff;
-  /* The first complaint of libtiff; empty for none. */
+  /* First error message of libtiff; empty for none. */
   char error[TIFF_CODEC_MESSAGE];
 };

@@ -2,27 +2,28 @@ import Compute
 import Datasets
 import Images
 
-/// Where training and evaluation get their batches from.
+/// Source of the batches for training and evaluation.
 public protocol BatchSource: AnyObject {
-  /// The number of images.
+  /// Number of images.
   var count: Int { get }
 
   /// Prepares one epoch.
   /// - Parameters:
-  ///   - batches: ranges of the plan's rows.
-  ///   - first: the batch that is asked for first; those before it are not needed.
+  ///   - batches: ranges of the plan's rows, one for each batch.
+  ///   - first: index of the first batch that will be requested; the batches before it are not needed.
   func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int) throws -> any LoadedEpoch
 }
 
-/// One epoch that is ready to run.
+/// Epoch that is ready to run.
 public protocol LoadedEpoch: AnyObject {
   var batches: [Range<Int>] { get }
-  /// Seconds that ``batch(_:)`` has waited for images to be decoded.
+  /// Seconds for which ``batch(_:)`` has waited for images to be decoded.
   var waited: Double { get }
 
-  /// One batch: x [N,H,W,C] normalised, labels int32 [N], or [N,3] of mixed images as
-  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` takes them. They are asked for in order. N is below the
-  /// range's count where images are damaged and left out; nil where all are.
+  /// Returns one batch: normalized x [N,H,W,C], and labels int32 [N], or [N,3] for mixed images, as
+  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` takes them. Batches are requested in order.
+  ///
+  /// N is smaller than the range's count if damaged images are left out. The batch is nil if all its images are damaged.
   func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)?
 }
 
@@ -30,12 +31,12 @@ extension LoadedEpoch {
   public var waited: Double { 0 }
 }
 
-/// On the device as a whole, or a stream to it.
+/// Makes a batch source: either the whole data set in device memory, or a stream of batches to the device.
 /// - Parameters:
-///   - crop: the random crops of photographs; nil for none.
-///   - augmentation: what is done to images by chance besides what the plan says; nil for images as they are measured on.
-///   - onDamage: told once of each of the images that cannot be decoded and are left out.
-/// - Throws: what the backend throws, for example where the images do not fit into its memory.
+///   - crop: random crops of photographs; nil for none.
+///   - augmentation: random changes of images in addition to those in the plan; nil for images as they are evaluated.
+///   - onDamage: called once for each image that cannot be decoded and is left out.
+/// - Throws: errors of the backend, for example if the images do not fit into its memory.
 public func batchSource(
   of images: any LabelledImages, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
   on backend: any Backend,
@@ -51,12 +52,12 @@ public func batchSource(
     streamed, crop: crop, augmentation: augmentation, precision: precision, on: backend, onDamage: onDamage)
 }
 
-/// Whether images go to the device batch by batch, made on the host: photographs, and whatever changes colour.
+/// Whether the host makes the images and sends them batch by batch: photographs, and images whose colors change.
 private func isStreamed(_ images: any LabelledImages, _ augmentation: Augmentation?) -> Bool {
   !(images is Dataset) || augmentation?.changesPixels == true
 }
 
-/// Bytes that a data set takes on the device besides the batches that are normalised already.
+/// Returns the number of bytes that a data set takes on the device, not counting the normalized batches.
 func bytesOnDevice(_ images: any LabelledImages, _ augmentation: Augmentation? = nil, batchSize: Int) -> Int {
   if let dataset = images as? Dataset, !isStreamed(images, augmentation) { return dataset.images.bytes.count }
   return batchSize * images.shape[1] * images.shape[2] * images.shape[3]

@@ -2,20 +2,20 @@ import Compute
 import Datasets
 import Glibc
 
-/// What a classifier says of the images of a batch.
+/// Logarithmic probabilities that a classifier gives the images of a batch.
 public struct Scores: Sendable {
-  /// The number of classes, K.
+  /// Number of classes, K.
   public let classes: Int
-  /// ln p, [N,K].
+  /// Natural logarithms of the probabilities, ln p, [N,K].
   public let logProbabilities: [Double]
 
-  /// The number of images, N.
+  /// Number of images, N.
   public var count: Int { logProbabilities.count / classes }
 
-  /// The mean of the probabilities over views of the same images.
+  /// Averages the probabilities over views of the same images.
   /// - Parameters:
-  ///   - outputs: [N,K] each, at least one.
-  ///   - areProbabilities: whether these are p rather than logits.
+  ///   - outputs: network outputs for each view, [N,K] each; at least one view.
+  ///   - areProbabilities: whether the outputs are probabilities p rather than logits.
   init(_ outputs: [HostTensor], areProbabilities: Bool) {
     let classes = outputs[0].shape[1]
     self.classes = classes
@@ -41,25 +41,27 @@ public struct Scores: Sendable {
     return result
   }
 
-  /// A probability that is rounded to zero counts as the least that float32 has, so that a loss stays a number.
+  /// Returns the natural logarithm of a probability. A probability that is rounded to zero counts as the smallest normal float32,
+  /// so that a loss stays finite.
   private static func logarithm(_ p: Double) -> Double { log(max(p, Double(Float.leastNormalMagnitude))) }
 
-  /// ln p of one image, [K].
+  /// Returns ln p of one image, [K].
   public func row(_ image: Int) -> ArraySlice<Double> { logProbabilities[image * classes..<(image + 1) * classes] }
 
-  /// The most probable classes of one image, the most probable first; of equals the one with the lower index.
+  /// Returns the most probable classes of one image, the most probable first. Of equally probable classes, the one with the lower
+  /// index comes first.
   public func top(_ count: Int, of image: Int) -> [(label: Int, probability: Double)] {
     let row = Array(row(image))
     return row.indices.sorted { (-row[$0], $0) < (-row[$1], $1) }.prefix(count).map { (label: $0, probability: exp(row[$0])) }
   }
 
-  /// The most probable class of one image; of equals the one with the lower index.
+  /// Returns the most probable class of one image. Of equally probable classes, it is the one with the lower index.
   func prediction(of image: Int) -> Int {
     let row = Array(row(image))
     return row.indices.min { (-row[$0], $0) < (-row[$1], $1) } ?? 0
   }
 
-  /// How many classes are more probable than one: 0 for the first.
+  /// Returns the number of classes that are more probable than `label`: 0 for the first.
   func rank(of label: Int, image: Int) -> Int {
     let row = Array(row(image))
     return row.indices.count { (-row[$0], $0) < (-row[label], label) }
@@ -67,13 +69,14 @@ public struct Scores: Sendable {
 }
 
 extension Classifier {
-  /// Runs the network over all images, while one batch waits on the device and the next is prepared.
+  /// Runs the network over all images. While one batch is in flight on the device, the next one is prepared.
   /// - Parameters:
   ///   - normalization: how pixels become the network's input.
-  ///   - progress: told of the images done after each batch; returns false to stop early.
-  ///   - body: gets each batch in order and the outputs [N,K] for each of its views; none where all its images are missing.
-  /// - Returns: false where `progress` stopped it.
-  /// - Throws: ``Failure`` for images that do not fit the network, and for outputs that are not numbers; what the backend throws.
+  ///   - progress: called after each batch with the number of images done; returns false to stop early.
+  ///   - body: called with each batch in order, and with the outputs [N,K] for each of its views. There are no outputs if all
+  ///     images of the batch are missing.
+  /// - Returns: false if `progress` stopped the run.
+  /// - Throws: ``Failure`` if the images do not fit the network or its outputs are not finite; errors of the backend.
   public func run(
     over images: any ImageBatches, _ normalization: Normalization, precision: Precision,
     progress: (Int) throws -> Bool = { _ in true }, _ body: (PixelBatch, [HostTensor]) throws -> Void
@@ -130,7 +133,7 @@ extension Classifier {
     return (try backend.upload(batch.pixels), try backend.upload(labels))
   }
 
-  /// One view of each image, normalised: x [N,H,W,C].
+  /// Gathers one view of each image: normalized x [N,H,W,C].
   private func gather(
     _ batch: (pixels: Tensor, labels: Tensor), _ count: Int, _ view: View,
     _ size: (height: Int, width: Int, channels: Int), _ channelMap: Tensor, _ precision: Precision

@@ -3,27 +3,27 @@ import Datasets
 import Models
 import NN
 
-/// A network with its weights on a device, ready to classify batches of images.
+/// Network with its weights on a device, ready to classify batches of images.
 public protocol Classifier: AnyObject {
   var backend: any Backend { get }
-  /// What messages call the network, for example `resnet50`.
+  /// Name of the network in messages, for example `resnet50`.
   var name: String { get }
-  /// Channels of the images.
+  /// Number of channels of the images.
   var channels: Int { get }
-  /// Height and width that the images must have; nil where any will do.
+  /// Height and width that the images must have; nil if any size will do.
   var imageSize: (height: Int, width: Int)? { get }
   /// Class names in the order of the outputs.
   var classes: [String] { get }
-  /// How pixels become the network's input; nil where it is not known.
+  /// Normalization of the pixels for the network's input; nil if it is not known.
   var normalization: Normalization? { get }
-  /// Whether outputs are probabilities already rather than logits.
+  /// Whether the outputs are probabilities rather than logits.
   var givesProbabilities: Bool { get }
-  /// x [N,H,W,C], normalised → [N,classes].
-  /// - Throws: ``Failure`` for images that do not fit the network; what the backend throws.
+  /// Runs the network on a batch: normalized x [N,H,W,C] → [N,classes].
+  /// - Throws: ``Failure`` if the images do not fit the network; errors of the backend.
   func callAsFunction(_ x: Tensor) throws -> Tensor
 }
 
-/// A residual network as a classifier: with running estimates, batch normalisation folded into the convolutions.
+/// Residual network as a classifier. It uses running statistics, and its batch normalization is folded into the convolutions.
 public final class ResNetClassifier: Classifier {
   public let classes: [String]
   public let normalization: Normalization?
@@ -38,10 +38,10 @@ public final class ResNetClassifier: Classifier {
 
   /// Puts the weights on a device.
   /// - Parameters:
-  ///   - model: their network, not allocated yet.
-  ///   - classes: their names in the order of the logits.
-  ///   - normalization: how pixels become the network's input; nil where it is not known.
-  /// - Throws: ``Failure`` where the weights are not the network's; what the backend throws.
+  ///   - model: network of the weights, not allocated yet.
+  ///   - classes: class names in the order of the logits.
+  ///   - normalization: normalization of the pixels for the network's input; nil if it is not known.
+  /// - Throws: ``Failure`` if the weights are not the network's; errors of the backend.
   public init(
     _ weights: Weights, _ model: ResNet, classes: [String], normalization: Normalization?, on backend: any Backend
   ) throws {

@@ -2,21 +2,22 @@ import Compute
 import Datasets
 import Images
 
-/// A picture of training images as the network sees them: a row a sample, first as it is, then as in each of the first epochs.
+/// Picture of training images as the network sees them. A row shows one sample: first as it is, then as in each of the first
+/// epochs.
 public struct ContactSheet {
-  /// Rows, and columns after the first.
+  /// Number of rows (`samples`), and number of columns after the first (`epochs`).
   public let samples, epochs: Int
-  /// All of them, with a border around each.
+  /// Picture of all images, with a border around each.
   public let image: RGBImage
 
-  /// Pixels between images.
+  /// Width of the border between images in pixels.
   private static let border = 4
-  /// Images are magnified or thinned out, by a whole factor, to sides between these.
+  /// Limits of the sides of the images shown. Images are enlarged or subsampled by a whole factor to sides between these.
   private static let (smallest, largest) = (96, 256)
 
-  /// Loads the first samples, or of a folder the first of the classes in turns, as a batch of that run's epochs.
-  /// - Parameter onDamage: told of those that cannot be decoded and are left out.
-  /// - Throws: ``Failure`` for options and images that do not fit each other; what the backend throws.
+  /// Loads the first samples, or of a folder the first of the classes in turns, as a batch of each of the run's epochs.
+  /// - Parameter onDamage: called for each image that cannot be decoded and is left out.
+  /// - Throws: ``Failure`` if options and images do not fit each other; errors of the backend.
   public init(
     _ configuration: RunConfiguration, _ images: any LabelledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
     onDamage: @escaping (Failure) -> Void = { _ in }
@@ -41,26 +42,28 @@ public struct ContactSheet {
         EpochPlan(
           seed: configuration.seed, epoch: epoch, count: shown.count, shuffle: false, augmentation: configuration.augmentation))
     }
-    // What is damaged is missing in all of them.
+    // Damaged images are missing in all columns.
     let size = shown.shape.dimensions.dropFirst()
     (self.samples, self.epochs) = (plain.count / size.reduce(1, *), epochs)
     image = Self.layOut([plain] + augmented, Shape([samples] + size), Self.display(shown.normalization, plain))
   }
 
-  /// What makes bytes of a channel's normalised values. Values that are no bytes are stretched so that the plain images fill the range.
+  /// Returns the function that makes a byte of a channel's normalized value. Values that are not bytes are stretched so that the
+  /// images as they are fill the range of a byte.
   private static func display(_ normalization: Normalization, _ plain: [Float]) -> (Float, _ channel: Int) -> UInt8 {
     func stored(_ x: Float, _ channel: Int) -> Float {
       (x * normalization.deviation[channel] + normalization.mean[channel]) * normalization.range
     }
     var (low, high): (Float, Float) = (0, 255)
     let range = (plain.min() ?? 0, plain.max() ?? 0)
-    // Only images without a normalisation of their own can be other than bytes.
+    // Only images without a normalization of their own can hold other values than bytes.
     if normalization.range == 1, range.0 < 0 || range.1 > 255 || range.1 <= 1 { (low, high) = range }
     let scale = 255 / max(high - low, .leastNormalMagnitude)
     return { x, channel in UInt8(min(255, max(0, (stored(x, channel) - low) * scale)).rounded()) }
   }
 
-  /// - Parameter columns: [N,H,W,C] each.
+  /// Arranges the images in a picture.
+  /// - Parameter columns: images of each column, [N,H,W,C] each.
   private static func layOut(
     _ columns: [[Float]], _ shape: Shape, _ display: (Float, _ channel: Int) -> UInt8
   ) -> RGBImage {
@@ -78,7 +81,7 @@ public struct ContactSheet {
             let from = ((row * height + y * every / factor) * width + x * every / factor) * channels
             let to = ((border + row * rowStep + y) * sheetWidth + border + column * columnStep + x) * 3
             for c in 0..<3 {
-              // Without three channels, the first in grey.
+              // Images without three channels show their first channel in gray.
               let channel = channels == 3 ? c : 0
               pixels[to + c] = display(images[from + channel], channel)
             }

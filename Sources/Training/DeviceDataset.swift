@@ -1,17 +1,17 @@
 import Compute
 import Datasets
 
-/// A data set in a backend's memory, from which batches are gathered without the host, whose copy may go.
+/// Data set in a backend's memory. Batches are gathered from it without the host, whose copy may be freed.
 public final class DeviceDataset: BatchSource {
-  /// The number of images.
+  /// Number of images.
   public let count: Int
   private let backend: any Backend
   private let images, labels, channelMap: Tensor
-  /// How batches are stored.
+  /// Storage type of the batches.
   private let precision: Precision
 
-  /// - Parameter precision: how batches are stored, and with them all activations of the network that they go through.
-  /// - Throws: what the backend throws, for example where the images do not fit into its memory.
+  /// - Parameter precision: storage type of the batches, and with them of all activations of the network that they go through.
+  /// - Throws: errors of the backend, for example if the images do not fit into its memory.
   public init(_ dataset: Dataset, precision: Precision = .fp32, on backend: any Backend) throws {
     count = dataset.count
     self.precision = precision
@@ -21,7 +21,7 @@ public final class DeviceDataset: BatchSource {
     channelMap = try backend.upload(dataset.normalization.channelMap)
   }
 
-  /// One epoch's plan on the device, so that a step sends nothing.
+  /// Puts an epoch's plan on the device, so that a step sends nothing.
   public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0) throws -> any LoadedEpoch {
     Epoch(
       self, batches: batches,
@@ -30,11 +30,11 @@ public final class DeviceDataset: BatchSource {
       })
   }
 
-  /// An epoch's rows in device memory, a tensor a batch.
+  /// Epoch with its rows in device memory, one tensor for each batch.
   private final class Epoch: LoadedEpoch {
     let batches: [Range<Int>]
     private let dataset: DeviceDataset
-    /// int32 [N,4] each, or [N,22] where images are erased or mixed.
+    /// Rows of each batch: int32 [N,4], or [N,22] if images are erased or mixed.
     private let rows: [Tensor]
 
     init(_ dataset: DeviceDataset, batches: [Range<Int>], rows: [Tensor]) {
@@ -52,11 +52,11 @@ public final class DeviceDataset: BatchSource {
 }
 
 extension Backend {
-  /// Gathers one batch: x [N,H,W,C] normalised; labels int32 [N], or [N,3] of mixed images.
+  /// Gathers one batch: normalized x [N,H,W,C], and labels int32 [N], or [N,3] for mixed images.
   /// - Parameters:
-  ///   - rows: its plan.
-  ///   - images: [M,H,W,C], of the batch's own height and width; labels int32 [M].
-  ///   - storage: the type of x; nil for the backend's own.
+  ///   - rows: plan of the batch.
+  ///   - images: images [M,H,W,C] with the height and width of the batch; their labels are int32 [M].
+  ///   - storage: type of x; nil for the backend's own.
   func gather(
     _ rows: Tensor, of images: Tensor, _ labels: Tensor, channelMap: Tensor, _ storage: DataType?
   ) throws -> (x: Tensor, labels: Tensor) {

@@ -1,7 +1,7 @@
 import Compute
 import NN
 
-/// The loss is no number any more: the run cannot go on from here.
+/// Error thrown when the loss becomes NaN or infinite. The run cannot go on from there.
 public struct Divergence: Error, CustomStringConvertible {
   public let description: String
 

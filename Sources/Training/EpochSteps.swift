@@ -1,15 +1,16 @@
 import Datasets
 
-/// How the images of an epoch make batches, and these make steps.
+/// Division of an epoch's images into batches, and of its batches into steps.
 struct EpochSteps {
-  /// Steps of an epoch: whole batches, or the one short batch, as many a step as accumulate.
+  /// Number of steps of an epoch, at least 1. A step takes ``batchesPerStep`` batches. Batches are whole, unless the epoch has
+  /// only one short batch.
   let count: Int
-  /// Batches of a step, but for an epoch that has fewer.
+  /// Number of batches of a step. The step has fewer if the whole epoch has fewer.
   let batchesPerStep: Int
-  /// What is otherwise than was asked for, and what is left out.
+  /// Notes for the user: differences from the options, and images or batches that are left out.
   private(set) var notes: [String] = []
 
-  /// - Parameter images: that there are to train on.
+  /// - Parameter images: number of training images.
   init(images: Int, _ configuration: RunConfiguration) {
     let size = min(configuration.batchSize, images)
     let batches = EpochPlan(inOrder: images).batches(of: configuration.batchSize, keepShort: false).count
@@ -18,7 +19,7 @@ struct EpochSteps {
     if size < configuration.batchSize {
       notes.append("batches are of the \(size) images that there are, not of \(configuration.batchSize)")
     }
-    // A few are no loss; with half of a small folder it is another matter.
+    // A few unused images do not matter, but half of a small folder does. The limit is 1 in 20.
     let unused = images - batches * size
     if unused * 20 > images {
       notes.append(

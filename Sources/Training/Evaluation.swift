@@ -3,16 +3,17 @@ import Datasets
 import Models
 import NN
 
-/// Loss and hits over some images.
+/// Loss and accuracy over some images.
 public struct Metrics: Hashable, Sendable {
-  /// Those that were measured on.
+  /// Number of images measured.
   public var images: Int
   /// Mean cross-entropy.
   public var loss: Double
-  /// Shares of images whose label ranks first, and among the first five.
+  /// Top-1 and top-5 accuracy: shares of images whose label ranks first, or among the first five.
   public var top1, top5: Double
 
-  /// - Parameter sums: [3], what ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` adds up.
+  /// Computes the means.
+  /// - Parameter sums: sums [3] that ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` accumulates.
   init(sums: [Double], images: Int) {
     self.images = images
     loss = sums[0] / Double(images)
@@ -22,7 +23,8 @@ public struct Metrics: Hashable, Sendable {
 }
 
 extension ModelConfiguration {
-  /// - Throws: ``Failure`` where a data set's images or labels are not what the model is built for.
+  /// Checks that a data set fits the model.
+  /// - Throws: ``Failure`` if the images or labels of the data set are not what the model is built for.
   public func check(_ dataset: some LabelledImages) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
     if found != channels {
@@ -32,13 +34,13 @@ extension ModelConfiguration {
   }
 }
 
-/// What a classifier gets right of labelled images, class by class.
+/// Accuracy of a classifier on labeled images, class by class.
 public struct Evaluation: Sendable {
-  /// Over all images.
+  /// Metrics over all images.
   public let metrics: Metrics
-  /// The classes' names in the order of the labels.
+  /// Class names in the order of the labels.
   public var classes: [String]
-  /// Images of a class that were taken for one, by label · classes + prediction; those that are not here were none.
+  /// Number of images for each pair of label and prediction, by the key label · classes + prediction. Absent pairs have none.
   private let counts: [Int: Int]
 
   init(metrics: Metrics, classes: [String], counts: [Int: Int]) {
@@ -47,36 +49,36 @@ public struct Evaluation: Sendable {
     self.counts = counts
   }
 
-  /// The confusion matrix: images of the class `label` that were taken for `prediction`.
+  /// Entry of the confusion matrix: number of images of class `label` that were classified as `prediction`.
   public subscript(label: Int, prediction: Int) -> Int { counts[label * classes.count + prediction] ?? 0 }
 
-  /// One class's part of an evaluation.
+  /// Result for one class.
   public struct ClassRecord: Sendable, Hashable {
-    /// The class's.
+    /// Class name.
     public var name: String
-    /// Of the class.
+    /// Number of images of this class.
     public var images = 0
-    /// Those that were taken for what they are.
+    /// Number of images classified correctly.
     public var right = 0
-    /// What the others were taken for most often, and how many; nil where there are none.
+    /// Class that the other images were mistaken for most often; nil if no image was classified wrongly.
     public var confusion: Confusion?
 
-    /// A class that images were taken for wrongly.
+    /// Class that images were mistaken for.
     public struct Confusion: Sendable, Hashable {
-      /// Its name.
+      /// Name of the confused class.
       public let name: String
-      /// How many were.
+      /// Number of images mistaken for it.
       public let images: Int
     }
 
-    /// The share that is right; nil for a class without images.
+    /// Share of images classified correctly; nil for a class without images.
     public var accuracy: Double? { images > 0 ? Double(right) / Double(images) : nil }
   }
 
-  /// In the order of the labels.
+  /// Results for all classes, in the order of the labels.
   public var perClass: [ClassRecord] {
     var records = classes.map { ClassRecord(name: $0) }
-    // In this order, of equally frequent confusions the first counts.
+    // Sorting decides ties: of equally frequent confusions, the one with the lower class index counts.
     for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
       let (label, prediction) = key.quotientAndRemainder(dividingBy: classes.count)
       records[label].images += count
@@ -91,12 +93,12 @@ public struct Evaluation: Sendable {
 }
 
 extension Classifier {
-  /// Loss, accuracy and confusions over labelled images, without smoothing.
+  /// Measures loss, accuracy and confusions over labeled images, without label smoothing.
   /// - Parameters:
-  ///   - progress: told of the images done after each batch; returns false to stop early.
-  ///   - onDamage: told of images that cannot be decoded and are left out.
-  /// - Returns: nil where `progress` stopped it.
-  /// - Throws: ``Failure`` for images that do not fit the network, and where none can be decoded; what the backend throws.
+  ///   - progress: called after each batch with the number of images done; returns false to stop early.
+  ///   - onDamage: called for each image that cannot be decoded and is left out.
+  /// - Returns: nil if `progress` stopped the evaluation.
+  /// - Throws: ``Failure`` if the images do not fit the network or none of them can be decoded; errors of the backend.
   public func evaluate(
     _ images: any ImageBatches, _ normalization: Normalization, precision: Precision = .fp32,
     progress: (Int) throws -> Bool = { _ in true }, onDamage: (Failure) -> Void = { _ in }
@@ -123,10 +125,10 @@ extension Classifier {
 }
 
 extension ResNet {
-  /// Loss and accuracy over a whole data set, as it is, with running estimates and without smoothing: what training measures after
-  /// each epoch, added up on the device.
-  /// - Parameter progress: told the share done after each batch; returns false to stop early.
-  /// - Returns: nil where `progress` stopped it.
+  /// Measures loss and accuracy over a whole data set, as it is, with running statistics and without label smoothing. Training
+  /// does this after each epoch. The device adds up the figures of a batch.
+  /// - Parameter progress: called after each batch with the share done; returns false to stop early.
+  /// - Returns: nil if `progress` stopped the evaluation.
   public func evaluate(
     _ data: any BatchSource, batchSize: Int, progress: (Double) throws -> Bool = { _ in true }
   ) throws -> Metrics? {
@@ -135,7 +137,7 @@ extension ResNet {
     let loaded = try data.load(plan, batches: plan.batches(of: batchSize, keepShort: true), from: 0)
     var images = 0
     var sums = [0.0, 0.0, 0.0]
-    // A few batches may wait on the device; each has its own sums, added here in double precision.
+    // A few batches may be in flight on the device. Each has its own sums, which are added here in double precision.
     var pending: [any Readback] = []
     func collect(downTo count: Int) throws {
       while pending.count > count {

@@ -1,50 +1,50 @@
 import Compute
 import Images
 
-/// Images on their way to a classifier, in ordinary memory, a batch at a time.
+/// Source of images in host memory for a classifier, one batch at a time.
 public protocol ImageBatches: AnyObject {
-  /// Height, width and channels of what the classifier gets to see.
+  /// Height, width and channels of the views that the classifier gets.
   var viewShape: (height: Int, width: Int, channels: Int) { get }
-  /// What it sees of each image; at least one.
+  /// Views of each image; at least one.
   var views: [View] { get }
-  /// The next batch; nil after the last.
-  /// - Throws: ``Failure`` for an image that cannot be had, where that ends the work.
+  /// Returns the next batch; nil after the last.
+  /// - Throws: ``Failure`` if an image cannot be decoded and such images end the work, as with ``DamagedImages/fail``.
   func next() throws -> PixelBatch?
 }
 
-/// Some images in ordinary memory.
+/// Batch of images in host memory.
 public struct PixelBatch {
-  /// uint8 or float32 [N·tiles,H,W,C]: the same number of pictures for each image, together.
+  /// Pixels, uint8 or float32 [N·tiles,H,W,C]. Each image has the same number of tiles, which are adjacent.
   public internal(set) var pixels: HostTensor
-  /// Which images these are, counted from 0 over all batches, [N].
+  /// Indices of the images, counted from 0 over all batches, [N].
   public let samples: [Int]
-  /// [N]; zeros where they are not known.
+  /// Labels [N]; zeros if they are not known.
   public let labels: [Int32]
-  /// Images of this batch that are missing, and why.
+  /// Images of this batch that are missing, with the reasons.
   public let failures: [(sample: Int, reason: Failure)]
 }
 
-/// One look at an image.
+/// View of an image, one of those that the classifier sees.
 public struct View: Hashable, Sendable {
-  /// Which of the image's pictures.
+  /// Index of the tile among the image's tiles.
   public var tile = 0
-  /// The picture's pixel at the view's upper left corner.
+  /// Row (`top`) and column (`left`) of the tile's pixel at the view's upper left corner.
   public var top = 0
   public var left = 0
-  /// Whether it is mirrored left to right.
+  /// Whether the view is mirrored left to right.
   public var isFlipped = false
 }
 
-/// Whether a classifier looks at an image more than once. The probabilities of all views are averaged.
+/// Test-time augmentation: whether a classifier sees an image more than once. The probabilities of all views are averaged.
 public enum TestTimeAugmentation: String, CaseIterable, Sendable {
   case none
-  /// The image, and its mirror image.
+  /// The image and its mirror image.
   case flip
-  /// Four corners and the centre of an image that is larger than what the network takes, and their mirror images (Krizhevsky et al.
-  /// 2012, section 4.1; He et al. 2015, section 3.4).
+  /// The four corners and the center of an image that is larger than the network's input, and their mirror images (Krizhevsky et
+  /// al. 2012, section 4.1; He et al. 2015, section 3.4).
   case tenCrop = "ten-crop"
 
-  /// The views, and as many mirrored where this mirrors.
+  /// Returns the views, followed by their mirror images if this augmentation mirrors.
   func views(_ unflipped: [View]) -> [View] {
     if self == .none { return unflipped }
     return unflipped
@@ -56,7 +56,7 @@ public enum TestTimeAugmentation: String, CaseIterable, Sendable {
   }
 }
 
-/// Images that are in memory already and used as they are.
+/// Images that are in memory already and are used as they are.
 public final class StoredImages: ImageBatches {
   public let viewShape: (height: Int, width: Int, channels: Int)
   public let views: [View]
@@ -66,10 +66,10 @@ public final class StoredImages: ImageBatches {
   private var begin = 0
 
   /// - Parameters:
-  ///   - images: uint8 or float32 [M,H,W,C].
-  ///   - labels: [M], or nil where they are not known.
-  ///   - cropSize: height and width of the views of ``TestTimeAugmentation/tenCrop``; the others show whole images.
-  /// - Throws: ``Failure`` for ten crops of images that are no larger than these.
+  ///   - images: pixels, uint8 or float32 [M,H,W,C].
+  ///   - labels: labels [M]; nil if they are not known.
+  ///   - cropSize: height and width of the views for ``TestTimeAugmentation/tenCrop``; other views show whole images.
+  /// - Throws: ``Failure`` for ten crops if the images are not larger than the crops.
   public init(
     _ images: HostTensor, labels: [Int32]? = nil, batchSize: Int, augmentation: TestTimeAugmentation = .none,
     cropSize: (height: Int, width: Int)? = nil
@@ -105,7 +105,7 @@ public final class StoredImages: ImageBatches {
   }
 }
 
-/// Image files that are read, decoded and brought to one size by several threads, ahead of the classifier.
+/// Image files that several threads read, decode and bring to one size, ahead of the classifier.
 public final class DecodedImages: ImageBatches {
   public let viewShape: (height: Int, width: Int, channels: Int)
   public let views: [View]
@@ -115,11 +115,11 @@ public final class DecodedImages: ImageBatches {
   private var index = 0
 
   /// - Parameters:
-  ///   - items: their samples are taken to be 0, 1, 2 ….
-  ///   - preparation: how they come to their size.
-  ///   - channels: 3, or 1 for grey.
-  ///   - damaged: whether images that cannot be decoded end the work, or are among a batch's failures.
-  /// - Throws: ``Failure`` for ten crops where nothing is cut off, and where the system has no threads to give.
+  ///   - items: image files, whose samples are assumed to be 0, 1, 2 ….
+  ///   - preparation: method of bringing them to the size of the network's input.
+  ///   - channels: 3, or 1 for gray.
+  ///   - damaged: whether an image that cannot be decoded ends the work or is listed among the batch's failures.
+  /// - Throws: ``Failure`` for ten crops if the preparation cuts nothing off, and if the system cannot create threads.
   public init(
     _ items: [ImageItem], _ preparation: ImagePreparation, channels: Int, batchSize: Int,
     augmentation: TestTimeAugmentation = .none, damaged: DamagedImages
@@ -157,10 +157,10 @@ public final class DecodedImages: ImageBatches {
   }
 }
 
-/// How a photograph comes to the size that a network takes.
+/// Method of bringing a photograph to the size that a network takes.
 public enum ImagePreparation: Sendable, Hashable {
-  /// The shorter side is resized and the centre cut out, as networks that were trained on photographs are measured.
+  /// Resizes the shorter side and cuts out the center, as in the evaluation of networks that were trained on photographs.
   case centre(EvaluationTransform)
-  /// All of it is resized, as a picture of a data set of small images is all of it.
+  /// Resizes the whole image, as the pictures of a data set of small images show the whole of it too.
   case whole(WholeImageTransform)
 }

@@ -1,11 +1,11 @@
 import Formats
 
-/// The file `metrics.jsonl`: one JSON object a line, written as it happens.
+/// Log file `metrics.jsonl`: one JSON object a line, written when the event happens.
 final class MetricsLog {
   private let file: AppendingFile
 
-  /// Opens the log at `path`, keeping the lines up to where the run stands: what a run that was cut off wrote after its last
-  /// checkpoint is going to be written again.
+  /// Opens the log at `path` and keeps the lines up to the run's position. Lines that an interrupted run wrote after its last
+  /// checkpoint are dropped, as they will be written again.
   init(path: String, keepingThrough position: RunFolder.Position) throws {
     var kept = ""
     if position.step > 0, InputFile.exists(path) {
@@ -18,7 +18,7 @@ final class MetricsLog {
     file = try AppendingFile(path)
   }
 
-  /// Whether a run had written the line before it came to a position. A line that a full disk cut off is none.
+  /// Whether a run wrote the line before it reached a position. A line that was cut off on a full disk does not count.
   private static func isWritten(_ line: Substring, by position: RunFolder.Position) -> Bool {
     guard let value = try? JSON(parsing: String(line)), case .integer(let step)? = value["step"] else { return false }
     if value["kind"] == .string("epoch"), case .integer(let epoch)? = value["epoch"], epoch > position.epoch { return false }
@@ -29,7 +29,7 @@ final class MetricsLog {
 }
 
 extension TrainingEvent {
-  /// The event with the keys that scripts rely on.
+  /// JSON object of the event, with the keys that scripts rely on.
   var json: JSON {
     switch self {
     case .step(let r):

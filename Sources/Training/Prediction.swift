@@ -1,21 +1,21 @@
 import Compute
 import Datasets
 
-/// What a classifier takes an image for.
+/// Classification result of one image.
 public struct Prediction: Sendable {
-  /// The image's number, counted from 0.
+  /// Index of the image, counted from 0.
   public let sample: Int
-  /// The most probable classes, the most probable first; or why the image could not be had.
+  /// Most probable classes, the most probable first; or the reason why the image could not be read or decoded.
   public let classes: Result<[(label: Int, probability: Double)], Failure>
 }
 
 extension Classifier {
-  /// The most probable classes of each image.
+  /// Predicts the most probable classes of each image.
   /// - Parameters:
-  ///   - count: of how many classes.
-  ///   - body: gets the predictions of each batch, in the images' order.
-  /// - Returns: false where `progress` stopped it.
-  /// - Throws: ``Failure`` for images that do not fit the network; what the backend throws.
+  ///   - count: number of classes for each image.
+  ///   - body: called with the predictions of each batch, in the order of the images.
+  /// - Returns: false if `progress` stopped the run.
+  /// - Throws: ``Failure`` if the images do not fit the network; errors of the backend.
   public func predict(
     _ images: any ImageBatches, _ normalization: Normalization, top count: Int, precision: Precision = .fp32,
     progress: (Int) throws -> Bool = { _ in true }, _ body: ([Prediction]) throws -> Void
@@ -30,13 +30,13 @@ extension Classifier {
     }
   }
 
-  /// The network's outputs, as they are, for images that are used as they are.
+  /// Returns the network's outputs, as they are, for images that are used as they are.
   /// - Parameters:
-  ///   - images: uint8 or float32 [N,H,W,C].
-  ///   - batchSize: images at once.
-  ///   - progress: told the share done after each batch; returns false to stop early.
-  /// - Returns: float32 [N,classes]; nil where `progress` stopped it.
-  /// - Throws: ``Failure`` for images that do not fit the network; what the backend throws.
+  ///   - images: pixels, uint8 or float32 [N,H,W,C].
+  ///   - batchSize: batch size.
+  ///   - progress: called after each batch with the share done; returns false to stop early.
+  /// - Returns: float32 [N,classes]; nil if `progress` stopped the run.
+  /// - Throws: ``Failure`` if the images do not fit the network; errors of the backend.
   public func outputs(
     of images: HostTensor, batchSize: Int, precision: Precision = .fp32, progress: (Double) throws -> Bool = { _ in true }
   ) throws -> HostTensor? {

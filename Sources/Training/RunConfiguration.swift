@@ -4,79 +4,81 @@ import Images
 import Models
 import NN
 
-/// Everything that decides a training run's result, but for the devices; kept in the run's `config.json`.
+/// All options that determine the result of a training run, except the devices. The run keeps them in its `config.json`.
 public struct RunConfiguration: Hashable, Codable, Sendable {
-  /// The network.
+  /// Configuration of the network.
   public var model: ModelConfiguration
-  /// The data set's name, of `DatasetKind`.
+  /// Name of the data set, one of `DatasetKind`.
   public var dataset: String
-  /// The folder or file of the data set; nil for the place where the system keeps it.
+  /// Folder or file of the data set; nil for the place where the system keeps it.
   public var data: String?
-  /// Use only so many images of the training set: the first, or of a folder the first of each class in turns.
+  /// Maximum number of training images: the first ones are used, of a folder the first of each class in turns. Nil for all.
   public var limitTrain: Int?
-  /// Passes over the training set, at least 1; the schedule spans all of them.
+  /// Number of passes over the training set, at least 1. The learning rate schedule spans all of them.
   public var epochs: Int
-  /// Images a step, at least 1.
+  /// Batch size, at least 1.
   public var batchSize: Int
-  /// Batches whose gradients make one step, at least 1; nil for 1.
+  /// Number of batches whose gradients make one step, at least 1; nil for 1.
   public var accumulate: Int?
-  /// How weights follow gradients; nil for ``Optimiser/Kind/sgd``.
+  /// Optimizer; nil for ``Optimiser/Kind/sgd``.
   public var optimizer: Optimiser.Kind?
-  /// The rate after warm-up, at least 0.
+  /// Learning rate after warm-up, at least 0.
   public var learningRate: Double
-  /// In 0 ..< 1; see ``SGDRule``.
+  /// Momentum in 0 ..< 1; see ``SGDRule``.
   public var momentum: Double
-  /// Nesterov's form of momentum; needs a momentum above 0.
+  /// Whether to use Nesterov momentum, which needs a momentum above 0.
   public var nesterov: Bool
-  /// At least 0: for ``Optimiser/Kind/sgd`` the factor of ‖w‖²/2 in the loss, over all parameters; for ``Optimiser/Kind/adamW`` with the
-  /// rate a share by which all of them shrink; for ``Optimiser/Kind/lars`` as for the first, but of filters and matrices alone.
+  /// Weight decay, at least 0. For ``Optimiser/Kind/sgd`` it is the factor of ‖w‖²/2 in the loss, over all parameters. For
+  /// ``Optimiser/Kind/adamW``, multiplied by the learning rate, it is the share by which all parameters shrink in a step. For
+  /// ``Optimiser/Kind/lars`` it is as for SGD, but only for filters and matrices.
   public var weightDecay: Double
-  /// Layers whose rate is another; see ``Optimiser/Options/rateScales``.
+  /// Layers with a learning rate of their own; see ``Optimiser/Options/rateScales``.
   public var learningRateScales: [Optimiser.RateScale]?
-  /// The most that the norm of all gradients may be, above 0; nil for any.
+  /// Maximum norm of all gradients together, above 0; nil for no limit.
   public var clipNorm: Double?
-  /// Layers that stay as they are; see ``ParameterStore/freeze(_:)``.
+  /// Layers that are not trained; see ``ParameterStore/freeze(_:)``.
   public var frozen: [String]?
-  /// The decay of a moving average of the weights, in 0 ..< 1, which then is what is validated and saved; nil for none.
+  /// Decay of the moving average (EMA) of the weights, in 0 ..< 1. The averaged weights are then validated and saved. Nil for no
+  /// average.
   public var averageDecay: Double?
-  /// How the rate falls.
+  /// Kind of learning rate schedule, which says how the rate falls.
   public var schedule: Schedule.Kind
-  /// Epochs, also fractions of one, in which the rate rises linearly.
+  /// Length of the warm-up, in which the learning rate rises linearly, in epochs or fractions of one.
   public var warmupEpochs: Double
-  /// ε in 0 ... 1, as PyTorch defines it.
+  /// Label smoothing ε in 0 ... 1, as PyTorch defines it.
   public var labelSmoothing: Double
-  /// Compute activations again in the backward pass instead of keeping them; nil for no, as in runs from before this option.
-  /// The weights come out the same to the last bit.
+  /// Whether to use activation checkpointing: the backward pass computes activations again instead of keeping them. The resulting
+  /// weights are the same to the last bit. Nil for no, as in runs from before this option.
   public var recompute: Bool?
-  /// How activations and their gradients are stored; nil for float32, as in runs from before this option.
+  /// Storage type of activations and their gradients; nil for float32, as in runs from before this option.
   public var precision: Precision?
-  /// Whether each epoch has an order of its own.
+  /// Whether each epoch has its own random order.
   public var shuffle: Bool
-  /// Crops and mirroring of images in memory, or of photographs without ``randomCrop``, and all else that is done by chance; nil for
-  /// images as they are.
+  /// Data augmentation: crops and mirroring of images in memory, or of photographs without ``randomCrop``, and all other random
+  /// changes. Nil for images as they are.
   public var augmentation: Augmentation?
-  /// The random crops of photographs, which fix the size of the network's input; nil for none, and for data sets in memory.
+  /// Random crops of photographs, which determine the size of the network's input; nil for none, and for data sets in memory.
   public var randomCrop: RandomResizedCrop?
   /// Height and width to which photographs are brought; nil for data sets that have a size of their own.
   public var imageSize: Int?
-  /// Preparation of photographs that are not cropped at random; nil for the usual manner, as in runs from before this option.
+  /// Preparation of photographs that are not cropped at random; nil for the usual one, as in runs from before this option.
   public var evaluation: EvaluationRecipe?
-  /// How photographs become the network's input; nil for ImageNet's.
+  /// Normalization of photographs for the network's input; nil for ImageNet's.
   public var normalization: Normalization?
-  /// What happens to photographs that cannot be decoded; nil for ``DamagedImages/fail``.
+  /// Treatment of photographs that cannot be decoded; nil for ``DamagedImages/fail``.
   public var damaged: DamagedImages?
-  /// Fingerprint of the data set when the run began; nil in runs from before this was kept.
+  /// Fingerprints of the data set at the start of the run; nil in runs from before they were kept.
   public var contents: SplitContents?
-  /// Decides initial weights, order and augmentation.
+  /// Random seed (initial weights, sample order, augmentation).
   public var seed: UInt64
-  /// Ends the run after this many steps, whatever the epochs say; the schedule is not shortened.
+  /// Maximum number of steps: the run ends there even if epochs are left. The learning rate schedule is not shortened.
   public var maxSteps: Int?
-  /// The file that the weights come from; nil for drawn ones.
+  /// File of the initial weights; nil for random ones.
   public var initialWeights: String?
-  /// The ratio in which several devices share every batch, in their order; nil for one device.
+  /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
   public var shares: [Int]?
 
-  /// The defaults of every option.
+  /// Creates a configuration with the default of every option.
   public init(model: ModelConfiguration, dataset: String) {
     self.model = model
     self.dataset = dataset
@@ -93,13 +95,13 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     seed = 0
   }
 
-  /// Pixels along a side.
+  /// Largest possible image size: pixels along a side.
   public static let largestImage = 1 << 14
 
-  /// So that steps can be counted in a word.
+  /// Maximum number of epochs, so that steps can be counted in a word.
   static let mostEpochs = Int(Int32.max)
 
-  /// What decides the memory that training takes.
+  /// Options that determine the memory for training.
   public var trainingOptions: TrainingOptions {
     TrainingOptions(
       recompute: recompute ?? false, precision: precision ?? .fp32,
@@ -109,6 +111,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
       frozen: frozen ?? [], averages: averageDecay != nil)
   }
 
+  /// Checks all values.
   /// - Throws: ``Failure`` for the first value that makes no sense.
   public func validate() throws {
     func demand(_ holds: Bool, _ complaint: @autoclosure () -> String) throws {
@@ -157,7 +160,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
   }
 
-  /// - Throws: ``Failure`` where ``frozen`` or ``learningRateScales`` name what the network does not have, or nothing is left to train.
+  /// Checks the layers that ``frozen`` and ``learningRateScales`` name.
+  /// - Throws: ``Failure`` if the network does not have one of them, or if nothing is left to train.
   public func checkLayers() throws {
     let store = try ResNet(model).store
     let named = (frozen ?? []).map { ("--freeze", $0) } + (learningRateScales ?? []).map { ("--learning-rate-scale", $0.prefix) }
@@ -167,7 +171,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try store.freeze(frozen ?? [])
   }
 
-  /// - Throws: ``Failure`` where training on these images makes no sense.
+  /// Checks that training on these images makes sense.
+  /// - Throws: ``Failure`` if it does not.
   public func check(_ images: some LabelledImages) throws {
     try model.check(images)
     let (height, width) = (images.shape[1], images.shape[2])

@@ -4,27 +4,27 @@ import Foundation
 import Models
 import NN
 
-/// The files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and `resume.safetensors`,
-/// from which the run goes on.
+/// Folder with the files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and
+/// `resume.safetensors`, from which the run resumes.
 public struct RunFolder {
-  /// The folder, as it was given.
+  /// Path of the folder, as it was given.
   public let path: String
-  /// Whether this value made it.
+  /// Whether this value created the folder.
   private let isNew: Bool
 
-  /// The run's options, a ``RunConfiguration`` as JSON.
+  /// Path of the run's options, a ``RunConfiguration`` as JSON.
   public var configurationPath: String { "\(path)/config.json" }
-  /// A ``TrainingEvent`` a line, as JSON.
+  /// Path of the metrics, one ``TrainingEvent`` a line as JSON.
   public var metricsPath: String { "\(path)/metrics.jsonl" }
-  /// The weights after the last epoch or at the stop.
+  /// Path of the weights after the last epoch, or at the stop.
   public var lastPath: String { "\(path)/last.safetensors" }
-  /// The weights of the epoch with the highest validation accuracy.
+  /// Path of the weights of the epoch with the highest validation accuracy.
   public var bestPath: String { "\(path)/best.safetensors" }
-  /// Weights, the optimiser's state and the position: what the run goes on from.
+  /// Path of the training state from which the run resumes: weights, optimizer state and position.
   public var resumePath: String { "\(path)/resume.safetensors" }
 
-  /// Makes the folder for a new run. One in which a run never got to save anything is taken over.
-  /// - Throws: ``Failure`` if it holds a run already or cannot be made.
+  /// Creates the folder for a new run. A folder in which a run never saved anything is used again.
+  /// - Throws: ``Failure`` if the folder holds a run already or cannot be created.
   public init(creating path: String) throws {
     self.path = path
     isNew = !InputFile.exists(path)
@@ -35,16 +35,16 @@ public struct RunFolder {
     try Folder.make(path)
   }
 
-  /// The folder of a run that was begun.
+  /// Opens the folder of an existing run.
   public init(existing path: String) { (self.path, isNew) = (path, false) }
 
-  /// Removes the folder again where this value made it and nothing is in it.
+  /// Removes the folder if this value created it and it is empty.
   public func discardIfUnused() { if isNew { rmdir(path) } }
 
-  /// Whether there is something to go on from.
+  /// Whether there is a training state to resume from.
   public var holdsState: Bool { InputFile.exists(resumePath) }
 
-  /// A path under `runs/` that no run has taken: the name, or the name and a number.
+  /// Returns a path under `runs/` that no run has taken: the name, or the name and a number.
   public static func unused(named name: String) -> String {
     let candidates = sequence(first: 1) { $0 + 1 }.lazy.map { $0 == 1 ? "runs/\(name)" : "runs/\(name)-\($0)" }
     return candidates.first { !InputFile.exists($0) } ?? "runs/\(name)"
@@ -56,7 +56,8 @@ public struct RunFolder {
     try AtomicFile.write(String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n", to: configurationPath)
   }
 
-  /// - Throws: ``Failure`` if there is no run, or its configuration is damaged or makes no sense.
+  /// Reads the options of the run.
+  /// - Throws: ``Failure`` if there is no run, or if its configuration is damaged or makes no sense.
   public func configuration() throws -> RunConfiguration {
     let bytes: [UInt8]
     do { bytes = try InputFile(configurationPath).read() } catch {
@@ -70,7 +71,7 @@ public struct RunFolder {
     return configuration
   }
 
-  /// What a decoder complained about, for example `, at 'model.classes'`; nothing where it does not say.
+  /// Returns the place that a decoder complained about, for example `, at 'model.classes'`; empty if the decoder does not say.
   private static func place(of error: any Error) -> String {
     func at(_ path: [any CodingKey]) -> String {
       path.isEmpty ? ", it is no JSON" : ", at '\(path.map(\.stringValue).joined(separator: "."))'"
@@ -82,22 +83,22 @@ public struct RunFolder {
     }
   }
 
-  /// Where a run stands: all it needs besides tensors to go on as if it had not stopped.
+  /// Position of a run: all it needs, besides tensors, to go on as if it had not stopped.
   struct Position: Hashable, Codable {
-    /// Steps done, and epochs trained and validated.
+    /// Number of steps done; `epoch` is the number of epochs trained and validated.
     var step = 0
-    /// Of the steps, those that had images; nil for all.
+    /// Number of the steps that had images; nil for all.
     var updates: Int?
     var epoch = 0
-    /// Σ loss, hits and images of the epoch under way.
+    /// Σ loss, Σ correct and number of images of the current epoch.
     var lossSum = 0.0
     var hits = 0.0
     var images = 0
     var bestAccuracy = -1.0
 
-    /// Whether a run can have come to these sums; more images would not be counted exactly.
+    /// Whether a run can have reached these sums. More than 2⁵³ images could not be counted exactly.
     var isPossible: Bool {
-      // Shares of mixed labels are rounded.
+      // The shares of mixed labels are rounded, so their sum may exceed the number of images slightly.
       let mostHits = Double(images) * 1.001
       return (0...1 << 53).contains(images) && (0...mostHits).contains(hits) && lossSum >= 0 && lossSum.isFinite
         && (-1...1).contains(bestAccuracy) && step >= 0 && (updates.map { (0...step).contains($0) } ?? true)
@@ -108,7 +109,7 @@ public struct RunFolder {
   private static let lossScaleName = "loss_scale"
   private static let averageName = "average"
 
-  /// What a run goes on from, on the device.
+  /// Training state of a run on the device.
   struct State {
     let store: ParameterStore
     let optimiser: Optimiser
@@ -128,10 +129,11 @@ public struct RunFolder {
     try Safetensors.write(tensors, metadata: [Self.positionKey: try Weights.encode(position)], to: resumePath)
   }
 
-  /// Whether a file with this metadata is what ``save(_:_:)`` writes.
+  /// Whether a file with this metadata was written by ``save(_:_:)``.
   static func isState(_ metadata: [String: String]) -> Bool { metadata[positionKey] != nil }
 
-  /// - Throws: ``Failure`` for a position that the run's options and data cannot have led to.
+  /// Checks a saved position.
+  /// - Throws: ``Failure`` if the run's options and data cannot have led to it.
   func check(_ position: Position, stepsPerEpoch: Int, totalSteps: Int) throws {
     guard (0...RunConfiguration.mostEpochs).contains(position.epoch), position.isPossible else { throw damaged }
     let begun = position.epoch * stepsPerEpoch
@@ -147,7 +149,7 @@ public struct RunFolder {
     Failure("\(resumePath) does not say where the run stands: it is damaged; begin a new run")
   }
 
-  /// Keeps other processes from training in the folder until the lock is dropped.
+  /// Keeps other processes from training in the folder until the lock is released.
   func lock() throws -> Folder.Lock {
     guard let lock = try Folder.Lock(path) else {
       throw Failure("another process is training in \(path): wait for its end, or choose another --output")
@@ -168,13 +170,13 @@ public struct RunFolder {
       }
       try saved.bytes.withUnsafeBytes { try state.store.backend.write($0, to: scale) }
     }
-    /// Takes out what was saved under a name.
+    /// Removes and returns the tensors that were saved under a name.
     func take(_ name: String) -> [String: HostTensor] {
       let found = rest.filter { $0.key.hasPrefix("\(name).") }
       for key in found.keys { rest[key] = nil }
       return Dictionary(uniqueKeysWithValues: found.map { (String($0.key.dropFirst(name.count + 1)), $0.value) })
     }
-    // Other options, an optimiser or an average for example, have other state.
+    // Other options, for example another optimizer or an average, have other training state.
     do {
       for (name, arena) in state.optimiser.state { try state.store.load(take(name), into: arena) }
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }

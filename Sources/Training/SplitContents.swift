@@ -1,18 +1,19 @@
 import Compute
 import Datasets
 
-/// What tells the images of a run from those of another time.
+/// Fingerprints of a run's images, which tell whether the images have changed since.
 public struct SplitContents: Hashable, Codable, Sendable {
-  /// To train on, and to measure on.
+  /// Fingerprints of the training images and of the validation images.
   public var train, validation: DatasetContents
 
-  /// Takes the fingerprints of both; nil where images have none.
+  /// Takes the fingerprints of both splits; nil if a split has none.
   init?(_ splits: LabelledSplits) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)
   }
 
-  /// - Throws: a ``Failure`` where these are not the images that the run began with.
+  /// Checks that these are the images that the run began with.
+  /// - Throws: ``Failure`` if they are not.
   func require(_ known: SplitContents, in data: String) throws {
     for (what, old, new) in [("train", known.train, train), ("measure", known.validation, validation)] where old != new {
       let change =

@@ -1,8 +1,8 @@
 import Compute
 
-/// Takes in the losses of an epoch's steps as they arrive from the device, in order, and sums them up into records.
+/// Collects the losses of an epoch's steps in order as they arrive from the device, and sums them up into records.
 struct StepCollector {
-  /// The figures of one step that is done.
+  /// Figures of one step that is done.
   struct Done {
     let step, images: Int
     let rate, lossSum, hits: Double
@@ -17,10 +17,10 @@ struct StepCollector {
   private let logEvery, epoch: Int
   private var expected: [Expected] = []
   private var since = (images: 0, timedImages: 0, lossSum: 0.0, hits: 0.0, start: ContinuousClock.now)
-  /// Images of the epoch's steps, and when these began.
+  /// Number of images of the epoch's steps so far; `start` is when the steps began.
   private var images = 0
   private let start = ContinuousClock.now
-  /// Images of the steps after the first of a run, and when these began.
+  /// Number of images of the steps after the first step of a run, and when these steps began.
   private var warm: (images: Int, start: ContinuousClock.Instant)?
 
   init(logEvery: Int, epoch: Int) {
@@ -28,14 +28,14 @@ struct StepCollector {
     self.epoch = epoch
   }
 
-  /// The first step of a run is over, in which kernels were built: rates count from here on.
+  /// Restarts the clock after the first step of a run, in which kernels are built. Rates count from here on.
   mutating func restartClock() {
     let now = ContinuousClock.now
     warm = (0, now)
     (since.timedImages, since.start) = (0, now)
   }
 
-  /// Over the whole epoch so far, without a run's first step where others followed.
+  /// Throughput of the whole epoch so far, without a run's first step if other steps followed.
   var imagesPerSecond: Double {
     let counted = warm.flatMap { $0.images > 0 ? $0 : nil } ?? (images: images, start: start)
     return Double(counted.images) / (ContinuousClock.now - counted.start).seconds
@@ -45,7 +45,8 @@ struct StepCollector {
     expected.append(Expected(readback: readback, step: step, images: images, rate: rate))
   }
 
-  /// The next step that is done; waits only while more than `leaving` are not. Nil where nothing more has arrived.
+  /// Returns the next step that is done; nil if nothing more has arrived. Waits only while more than `leaving` steps are not
+  /// done.
   mutating func next(leaving: Int) throws -> Done? {
     guard let first = expected.first, expected.count > leaving || first.readback.isReady else { return nil }
     let values = try first.readback.wait().doubles
@@ -53,7 +54,7 @@ struct StepCollector {
     return Done(step: first.step, images: first.images, rate: first.rate, lossSum: values[0], hits: values[1])
   }
 
-  /// Adds a step, and returns a record where one is due.
+  /// Adds a step and returns a record if one is due.
   mutating func add(_ done: Done) -> StepRecord? {
     images += done.images
     warm?.images += done.images

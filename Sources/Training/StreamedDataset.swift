@@ -2,10 +2,10 @@ import Compute
 import Datasets
 import Images
 
-/// Images that are made on the host while the device trains, and sent to it as bytes, a batch at a time: photographs that are decoded,
-/// or images in memory whose colours change.
+/// Data set whose images are made on the host while the device trains, and sent to it as bytes, one batch at a time. These are
+/// photographs that are decoded, or images in memory whose colors change.
 public final class StreamedDataset: BatchSource {
-  /// The number of images, those that cannot be decoded included.
+  /// Number of images, including those that cannot be decoded.
   public var count: Int { images.count }
   private let images: any StreamedImages
   private let items: [ImageItem]
@@ -15,14 +15,14 @@ public final class StreamedDataset: BatchSource {
   private let channelMap: Tensor
   private let precision: Precision
   private let onDamage: (Failure) -> Void
-  /// The failures that ``onDamage`` was told of.
+  /// Failures that were reported to ``onDamage`` already.
   private var named: Set<Failure> = []
 
   /// - Parameters:
-  ///   - crop: the random crops, of the photographs' image size; nil for none.
-  ///   - augmentation: what else is done to images by chance; nil for images as they are measured on.
-  ///   - onDamage: told once of each image that cannot be decoded and is left out.
-  /// - Throws: what the backend throws.
+  ///   - crop: random crops, whose size is that of the photographs; nil for none.
+  ///   - augmentation: the other random changes of images; nil for images as they are evaluated.
+  ///   - onDamage: called once for each image that cannot be decoded and is left out.
+  /// - Throws: errors of the backend.
   public init(
     _ images: any StreamedImages, crop: RandomResizedCrop?, augmentation: Augmentation? = nil, precision: Precision = .fp32,
     on backend: any Backend, onDamage: @escaping (Failure) -> Void = { _ in }
@@ -71,7 +71,7 @@ public final class StreamedDataset: BatchSource {
       return sent.batch
     }
 
-    /// A batch, or none where all its images are damaged.
+    /// Batch that was sent to the device; nil if all its images are damaged.
     private struct Sent {
       let batch: (x: Tensor, labels: Tensor)?
       init(_ batch: (x: Tensor, labels: Tensor)?) { self.batch = batch }
@@ -86,7 +86,7 @@ public final class StreamedDataset: BatchSource {
     let pixels = try backend.tensor(shape, .uint8)
     try backend.write(batch.pixels, to: pixels)
     let labels = try backend.upload(HostTensor(batch.items.map(\.label), shape: [count]))
-    // Gathering has little to gather here, but normalises, erases and mixes, and shares the batch out among several devices.
+    // The images are in order already. Gathering normalizes, erases and mixes them, and divides the batch among several devices.
     let rows = plan.rows(ofLoaded: batch.items.map(\.sample), batch: begin, height: shape[1], width: shape[2])
     return try backend.gather(
       try backend.uploadBatch(rows), of: pixels, labels, channelMap: channelMap, precision.storage(on: backend))

@@ -4,46 +4,49 @@ import Formats
 import Models
 import NN
 
-/// Trains a network on a data set that lives on the device or streams to it, and keeps its run folder.
+/// Trains a network on a data set that is on the device or streams to it, and writes the files of its run folder.
 ///
-/// Nothing waits for the device inside a step: losses are read back as they arrive, at most ``stepsAhead`` steps later.
+/// A step never waits for the device: losses are read back as they arrive, at most ``stepsAhead`` steps later.
 public final class Trainer {
-  /// How a call of ``run(shouldStop:report:)`` ended.
+  /// Outcome of a call of ``run(shouldStop:report:)``.
   public enum Ending: Hashable, Sendable {
     case finished
     /// The caller asked to stop; the run can be resumed.
     case stopped
   }
 
-  /// The run's options.
+  /// Options of the run.
   public let configuration: RunConfiguration
-  /// The network that is trained, on the device.
+  /// Network that is trained, on the device.
   public let model: ResNet
-  /// Where the run keeps its files.
+  /// Folder of the run's files.
   public let folder: RunFolder
-  /// What the user should know of how the run began.
+  /// Notes for the user about the start of the run.
   public private(set) var notes: [String] = []
-  /// Whole batches of an epoch, or the one short batch, as many a step as accumulate.
+  /// Number of steps of an epoch, at least 1. A step takes as many whole batches as accumulate, or the one short batch of the
+  /// epoch.
   public let stepsPerEpoch: Int
-  /// Steps of the whole run.
+  /// Number of steps of the whole run.
   public let totalSteps: Int
-  /// Steps done.
+  /// Number of steps done.
   public var step: Int { position.step }
-  /// Whether all epochs are trained and measured, so that ``run(shouldStop:report:)`` has nothing to do.
+  /// Whether all epochs are trained and validated, so that ``run(shouldStop:report:)`` has nothing to do.
   public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
-  /// Steps that were left out as their gradients overflowed, since the run began; 0 where no loss is scaled.
-  /// - Throws: what the backend throws.
+  /// Returns the number of steps since the run began that were skipped as their gradients overflowed; 0 if the loss is not
+  /// scaled.
+  /// - Throws: errors of the backend.
   public func skippedSteps() throws -> Int {
     try optimiser.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
   }
-  /// Batches that were passed over since this trainer was made: so many of their images could not be decoded that those left have
-  /// no statistics, as ``ResNet/canTrain(on:)`` has it.
+  /// Number of batches skipped since this trainer was made, because so many of their images could not be decoded that those left
+  /// have no statistics, as ``ResNet/canTrain(on:)`` defines.
   public private(set) var passedOver = 0
-  /// Where the time of the steps so far went.
+  /// Timing of the steps so far.
   public private(set) var timing = StepTiming()
-  /// Told once an epoch when the steps that ``timing`` counts begin, with true, and when they have ended on the device, with false.
+  /// Called in each epoch with true when the steps that ``timing`` counts begin, and with false when they have ended on the
+  /// device.
   public var onTiming: ((_ begin: Bool) throws -> Void)?
-  /// Whether the first step is over, the only one that is waited for.
+  /// Whether the first step is over, the only step that the host waits for.
   private var isWarm = false
 
   private let backend: any Backend
@@ -51,26 +54,26 @@ public final class Trainer {
   private let optimiser: Optimiser
   private let average: WeightAverage?
   private let state: RunFolder.State
-  /// What batches have derived from frozen layers.
+  /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
   private let schedule: Schedule
   private let description: Weights.Description
   private let lock: Folder.Lock
   private let log: MetricsLog
   private var position: RunFolder.Position
-  /// [3] each: where the steps under way leave their figures, in turns.
+  /// Sums of the steps in flight, [3] each, used in turns.
   private let metrics: [Tensor]
   private let logEvery: Int
   private let batchesPerStep: Int
 
-  /// The network that is validated and saved.
+  /// Network that is validated and saved.
   private var saved: ResNet { average?.model ?? model }
 
-  /// Steps that may be enqueued before the first of them is done.
+  /// Number of steps that may be enqueued before the first of them is done.
   private static let stepsAhead = 4
 
-  /// Loads everything onto the device; starts at the beginning, or where the run of `resuming` was saved.
-  /// - Throws: ``Failure`` for options, weights or images that do not fit each other; what the backend throws.
+  /// Loads everything onto the device. The run starts at the beginning, or with `resuming` where it was saved.
+  /// - Throws: ``Failure`` if options, weights or images do not fit each other; errors of the backend.
   public convenience init(
     _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder,
     resuming: Bool = false, logEvery: Int = 10
@@ -79,12 +82,12 @@ public final class Trainer {
       configuration, LabelledSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
   }
 
-  /// The same for images that may be kept elsewhere than in memory.
+  /// Loads everything onto the device, for images that may be kept elsewhere than in memory.
   /// - Parameters:
-  ///   - initialWeights: what the file of ``RunConfiguration/initialWeights`` holds, where it was read already.
-  ///   - onDamage: told of images that cannot be decoded and are left out.
-  ///   - onChecked: called with the shape of a batch [N,H,W,C] when options, images and memory are known to be right, before anything
-  ///     is allocated. What it throws ends the initializer.
+  ///   - initialWeights: contents of the file of ``RunConfiguration/initialWeights``, if it was read already.
+  ///   - onDamage: called for each image that cannot be decoded and is left out.
+  ///   - onChecked: called with the shape of a batch [N,H,W,C] after options, images and memory have been checked and before
+  ///     anything is allocated. An error that it throws ends the initializer.
   public init(
     _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder,
     resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
@@ -136,16 +139,16 @@ public final class Trainer {
       configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(stepsPerEpoch)).rounded()))
     try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
-    // A run that goes on may do so on other devices, which share batches otherwise.
+    // A resumed run may use other devices, which share batches differently, so its options are written again.
     try folder.write(configuration)
     log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
   }
 
-  /// Loads the weights that a run starts from. The last layer starts anew where it tells other classes apart.
+  /// Loads the weights that a run starts from. The last layer is initialized anew if it tells other classes apart.
   /// - Parameters:
-  ///   - path: the file that they are from, for messages.
-  ///   - images: what is trained on.
-  /// - Returns: what to tell the user.
+  ///   - path: file of the weights, for messages.
+  ///   - images: training images.
+  /// - Returns: notes for the user.
   private static func load(
     _ weights: Weights, from path: String, into model: ResNet, for images: any LabelledImages
   ) throws -> [String] {
@@ -174,7 +177,8 @@ public final class Trainer {
     ]
   }
 
-  /// - Throws: ``Failure`` where model, data and device do not fit each other.
+  /// Checks that model, data and device fit each other, including the memory for training.
+  /// - Throws: ``Failure`` if they do not.
   private static func check(
     _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
   ) throws {
@@ -190,12 +194,12 @@ public final class Trainer {
         + bytesOnDevice(validation, batchSize: batch))
   }
 
-  /// Runs to the end, or until `shouldStop` says so.
+  /// Runs to the end, or until `shouldStop` returns true.
   /// - Parameters:
   ///   - shouldStop: asked before each step.
-  ///   - report: told of each record, after it is in the log.
-  /// - Throws: ``Divergence`` where the loss is no number any more; ``Failure`` where a file cannot be written; what the backend
-  ///   throws. What was saved before stays.
+  ///   - report: called with each record, after it was written to the log.
+  /// - Throws: ``Divergence`` if the loss becomes NaN or infinite; ``Failure`` if a file cannot be written; errors of the
+  ///   backend. Files that were saved before are kept.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
     while !isFinished {
       if try !runEpoch(shouldStop, report) {
@@ -207,8 +211,8 @@ public final class Trainer {
     return .finished
   }
 
-  /// One epoch, or what is left of it, with validation and checkpoints at its end.
-  /// - Returns: false if it was stopped.
+  /// Runs one epoch, or the rest of it, with validation and checkpoints at its end.
+  /// - Returns: false if the epoch was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
     let plan = EpochPlan(
       seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
@@ -262,7 +266,7 @@ public final class Trainer {
     var images = 0
     try backend.fill(metrics, with: 0)
     for index in first..<min(first + batchesPerStep, loaded.batches.count) {
-      // Nil where none of its images can be decoded.
+      // The batch is nil if none of its images can be decoded.
       guard let (x, labels) = try loaded.batch(index) else { continue }
       guard model.canTrain(on: x.shape) else {
         passedOver += 1
@@ -291,7 +295,7 @@ public final class Trainer {
       imagesPerSecond: collector.imagesPerSecond, waiting: waiting, validationLoss: checked.loss, validationAccuracy: checked.top1
     )
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
-    // In this order: what is written before the state that a run resumes from is written again if it fails on the way.
+    // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
     try log.write(.epoch(record))
     if record.validationAccuracy > position.bestAccuracy {
       position.bestAccuracy = record.validationAccuracy
@@ -302,7 +306,7 @@ public final class Trainer {
     report(.epoch(record))
   }
 
-  /// Takes the losses that have arrived, waiting only where more than `leaving` steps are under way.
+  /// Takes the losses that have arrived, and waits only while more than `leaving` steps are in flight.
   private func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
     while let done = try collector.next(leaving: leaving) {
       guard done.lossSum.isFinite else {

@@ -1,30 +1,31 @@
-/// What a training run tells as it goes; each becomes a line of `metrics.jsonl`.
+/// Event of a training run. Each becomes a line of `metrics.jsonl`.
 public enum TrainingEvent: Hashable, Sendable {
   case step(StepRecord)
   case epoch(EpochRecord)
 }
 
-/// The figures of one step, or their means since the last such record.
+/// Figures of one step, or their means over the steps since the last record.
 public struct StepRecord: Hashable, Codable, Sendable {
-  /// Counted from 1.
+  /// Epoch, counted from 1.
   public var epoch: Int
-  /// Steps done since the run began.
+  /// Number of steps done since the run began.
   public var step: Int
-  /// Mean loss, with smoothing, and share of images right, over the steps since the last record.
+  /// Mean loss (with label smoothing) and share of images classified correctly, over the steps since the last record.
   public var loss, accuracy: Double
   public var learningRate: Double
   public var imagesPerSecond: Double
 }
 
-/// The figures of one epoch.
+/// Figures of one epoch.
 public struct EpochRecord: Hashable, Codable, Sendable {
   public var epoch: Int
   public var step: Int
-  /// Means over the epoch's training images, as they were when each was trained on.
+  /// Means over the epoch's training images. Each image is measured in the step that trains on it.
   public var loss, accuracy: Double
   public var learningRate: Double
   public var imagesPerSecond: Double
-  /// The share of its time in which training waited for images to be decoded: near 1, loading is what limits the run.
+  /// Share of the epoch's time in which training waited for images to be decoded. A share near 1 means that loading limits the
+  /// run.
   public var waiting: Double
   public var validationLoss, validationAccuracy: Double
 }

@@ -6,24 +6,25 @@ import Images
 import Models
 import NN
 
-/// Weights under torchvision's names and layouts, with what is needed to use them where the file tells.
+/// Weights under torchvision's names and in its layouts, with the metadata that is needed to use them if the file has any.
 public struct Weights {
-  /// By torchvision's names, in its layouts: filters [K,C,R,S], linear weights [out,in], the others [C]; of any type that the file has.
+  /// Tensors by torchvision's names, in its layouts: filters [K,C,R,S], linear weights [out,in], the others [C]. They have the
+  /// types that the file has.
   public let tensors: [String: HostTensor]
-  /// The network and the images' normalisation, where this project wrote the file.
+  /// Network and normalization of the images; nil if this project did not write the file.
   public let description: Description?
-  /// Their place in the file.
+  /// Place of the weights in the file.
   public let origin: Origin
 
-  /// The place of weights in a file that holds more.
+  /// Place of weights in a file that holds more than these.
   public struct Origin: Sendable {
-    /// Their place.
+    /// Place of these weights.
     public let place: WeightsPlace
-    /// Places of other networks' weights, or of others of this one.
+    /// Places of other networks' weights, or of other weights of this network.
     public let others: [WeightsPlace]
-    /// Names in the weights' dictionary that are not taken.
+    /// Names in the weights' dictionary that are not used.
     public let leftOut: [String]
-    /// The file's name of the last layer, where that does not stand among the others.
+    /// Name that the file gives the last layer, if this does not stand among the other layers.
     public let head: String?
 
     init(_ choice: WeightsChoice, of all: [WeightsChoice], _ file: WeightsFile) {
@@ -35,22 +36,22 @@ public struct Weights {
     }
   }
 
-  /// What a checkpoint says of itself, in a safetensors file's metadata.
+  /// Model metadata of a checkpoint, kept in the metadata of a safetensors file.
   public struct Description: Hashable, Codable, Sendable {
-    /// How the network is built.
+    /// Configuration of the network.
     public var model: ModelConfiguration
-    /// Class names in the order of the logits; nil where nothing names them.
+    /// Class names in the order of the logits; nil if nothing names them.
     public var classes: [String]?
-    /// Nil where it is not known.
+    /// Normalization of the images; nil if it is not known.
     public var normalization: Normalization?
-    /// The data set that the network was trained on; nil for weights from elsewhere.
+    /// Data set that the network was trained on; nil for weights from elsewhere.
     public var dataset: String?
-    /// [height, width] of the images it was trained on; nil where they are not known.
+    /// Size of the training images as [height, width]; nil if it is not known.
     public var imageSize: [Int]?
-    /// Preparation of photographs for it; nil for the usual manner, and where that is not known.
+    /// Preparation of photographs for the network; nil for the usual one, and if it is not known.
     public var evaluation: EvaluationRecipe?
 
-    /// Of a network that is trained on a data set.
+    /// Describes a network that is trained on a data set.
     public init(model: ModelConfiguration, dataset: some LabelledImages, evaluation: EvaluationRecipe? = nil) {
       self.model = model
       classes = dataset.namesClasses ? dataset.classes : nil
@@ -60,8 +61,8 @@ public struct Weights {
       self.evaluation = evaluation
     }
 
-    /// What a file's metadata says; nil where this project did not write it.
-    /// - Throws: ``Failure`` where it cannot be understood.
+    /// Reads the description in a file's metadata; nil if this project did not write the file.
+    /// - Throws: ``Failure`` if the description cannot be understood.
     public init?(metadata: [String: String]) throws {
       guard let text = metadata[Weights.key] else { return nil }
       do { self = try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
@@ -79,11 +80,11 @@ public struct Weights {
       }
     }
 
-    /// As a file's metadata says it.
+    /// Returns the description as metadata of a file.
     /// - Throws: never for a description that was read or made by this project.
     public func metadata() throws -> [String: String] { [Weights.key: try Weights.encode(self)] }
 
-    /// For weights from elsewhere. Those of the ImageNet family are taken to want colour images as torchvision's do.
+    /// Describes weights from elsewhere. Weights of the ImageNet family are assumed to take color images as torchvision's do.
     /// - Throws: ``Failure`` for an unknown model.
     public init(imported model: ModelConfiguration) throws {
       self.model = model
@@ -97,7 +98,7 @@ public struct Weights {
 
   private static let key = "resnet"
 
-  /// What is known of the weights as those of a network, which may be built otherwise than the file says.
+  /// Returns what is known of the weights if `model` uses them. It may be built differently from what the file says.
   /// - Throws: ``Failure`` for an unknown model.
   public func description(as model: ModelConfiguration) throws -> Description {
     let imported = try Description(imported: model)
@@ -108,11 +109,11 @@ public struct Weights {
     return known
   }
 
-  /// Reads a network's weights from a safetensors file, a checkpoint of `torch.save` or an index of several files, whatever the path
-  /// ends in. Names of other programs become torchvision's, see ``TensorNames``.
-  /// - Parameter place: where they stand in the file; by default wherever a network's weights are.
-  /// - Throws: ``Failure`` where the file cannot be read, is damaged, holds no residual network's weights, or these hold a NaN or an
-  ///   infinity; ``WeightsAmbiguity`` where it holds several.
+  /// Reads a network's weights from a safetensors file, a checkpoint of `torch.save` or an index of several files, whatever the
+  /// extension of the path. Names of other programs become torchvision's; see ``TensorNames``.
+  /// - Parameter place: place of the weights in the file; by default any place with a network's weights.
+  /// - Throws: ``Failure`` if the file cannot be read, is damaged or holds no weights of a residual network, or if these hold a
+  ///   NaN or an infinity; ``WeightsAmbiguity`` if it holds the weights of several networks.
   public init(contentsOf path: String, at place: WeightsPlace = WeightsPlace()) throws {
     let file = try WeightsFile(path)
     if RunFolder.isState(file.metadata) {
@@ -126,7 +127,7 @@ public struct Weights {
     }
     origin = Origin(choice, of: choices, file)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
-      // float64 may hold more than the networks here do.
+      // A finite float64 may be too large for float32, which the networks here use.
       guard tensor.isFinite, tensor.type != .float64 || tensor.converted(to: .float32).isFinite else {
         throw Failure(
           "\(path): tensor '\(shortened(name))' has values that are not finite numbers of float32: the training that made it had "
@@ -141,15 +142,15 @@ public struct Weights {
     }
   }
 
-  /// Writes a model's weights and running estimates.
-  /// - Throws: ``Failure`` where the file cannot be written; what the backend throws.
+  /// Writes a model's weights and running statistics.
+  /// - Throws: ``Failure`` if the file cannot be written; errors of the backend.
   public static func write(_ store: ParameterStore, _ description: Description, to path: String) throws {
     try Safetensors.write(try store.stateDictionary(), metadata: try description.metadata(), to: path)
   }
 
-  /// Writes a model's tensors, and nothing else, as float32 in torchvision's order.
-  /// - Parameter description: what to say of them; nil for a plain file, as PyTorch's own programs write it.
-  /// - Throws: ``Failure`` where these are not the model's tensors and where the file cannot be written.
+  /// Writes a model's tensors and nothing else, as float32 in torchvision's order.
+  /// - Parameter description: metadata for the file; nil for a plain file, as PyTorch's own programs write it.
+  /// - Throws: ``Failure`` if the tensors are not the model's or the file cannot be written.
   public func write(_ model: ResNet, _ description: Description?, to path: String) throws {
     try model.store.check(tensors)
     let ordered = model.store.entries.compactMap { entry in
@@ -159,7 +160,7 @@ public struct Weights {
     try Safetensors.write(ordered, metadata: metadata, to: path)
   }
 
-  /// JSON with sorted keys, so that equal values give equal bytes.
+  /// Encodes a value as JSON with sorted keys, so that equal values give equal bytes.
   static func encode(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

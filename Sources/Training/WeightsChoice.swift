@@ -2,17 +2,17 @@ import Compute
 import Formats
 import Models
 
-/// The place of a network's weights in a file.
+/// Place of a network's weights in a file.
 public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
-  /// The keys that lead to their dictionary, joined by dots; empty for the file's own. Nil for wherever they are.
+  /// Keys that lead to the dictionary of the weights, joined by dots. Empty for the file's own dictionary, nil for any.
   public var key: String?
-  /// The prefix of all names, with its dot; empty for none. Nil for whatever it is.
+  /// Prefix of all names, with its dot. Empty for none, nil for any.
   public var prefix: String?
 
-  /// A place; by default anywhere.
+  /// Makes a place; by default it is anywhere.
   public init(key: String? = nil, prefix: String? = nil) { (self.key, self.prefix) = (key, prefix) }
 
-  /// Words for messages, for example `under 'state_dict', named 'model.…'`.
+  /// Text for messages, for example `under 'state_dict', named 'model.…'`.
   public var description: String {
     let parts = [
       key.map { $0.isEmpty ? "" : "under '\(shortened($0))'" }, prefix.map { $0.isEmpty ? "" : "named '\(shortened($0))…'" },
@@ -21,9 +21,9 @@ public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Thrown where a file holds several networks' weights that may be meant.
+/// Error thrown if a file holds the weights of several networks, any of which may be meant.
 public struct WeightsAmbiguity: Error, CustomStringConvertible {
-  /// The file.
+  /// Path of the file.
   public let path: String
   /// Places of the weights.
   public let places: [WeightsPlace]
@@ -33,19 +33,19 @@ public struct WeightsAmbiguity: Error, CustomStringConvertible {
   }
 }
 
-/// Tensors of a file that may be a network's.
+/// Tensors of a file that may be the weights of a network.
 struct WeightsChoice {
-  /// Number of the dictionary among the file's.
+  /// Index of the dictionary among the file's dictionaries.
   let dictionary: Int
   let place: WeightsPlace
-  /// torchvision's names by those of the file.
+  /// Map from the names of the file to those of torchvision.
   let names: [String: String]
   /// Shapes of the tensors that can be read, by torchvision's names.
   let shapes: [String: Shape]
-  /// The file's name of the last layer, where that does not stand among the other layers.
+  /// Name that the file gives the last layer, if this does not stand among the other layers.
   let head: String?
 
-  /// Words in keys and names that tell moving averages of weights and networks that only help in training.
+  /// Words in keys and names that mark moving averages of weights and networks that only help in training.
   private static let averages = ["ema", "average", "averaged", "swa", "teacher", "momentum", "target"]
 
   private var isAverage: Bool {
@@ -53,14 +53,14 @@ struct WeightsChoice {
     return words.contains { Self.averages.contains(String($0)) }
   }
 
-  /// The weights that may be meant, all that the file holds in the order of the file.
+  /// Returns all weights in the file that may be meant, in the order of the file.
   static func all(in file: WeightsFile, at place: WeightsPlace) -> [WeightsChoice] {
     file.dictionaries.enumerated().filter { place.key == nil || place.key == $1.key }.flatMap { index, dictionary in
       let names = Set(dictionary.entries.map(\.name))
       let found = TensorNames.prefixes(in: names)
       let wanted = place.prefix.map { prefix in names.contains { $0.hasPrefix(prefix) } ? [prefix] : [] } ?? found
       return wanted.map { prefix in
-        // A network of its own within this one is not part of it.
+        // A separate network nested in this one is not part of it.
         let inner = found.filter { $0.count > prefix.count && $0.hasPrefix(prefix) }
         return WeightsChoice(dictionary, index, names, prefix: prefix, without: inner)
       }
@@ -91,14 +91,14 @@ struct WeightsChoice {
     self.shapes = shapes
   }
 
-  /// Whether these are the tensors of a network that is known here.
+  /// Whether these are the tensors of a network that this project knows.
   private func fits(ignoringHead: Bool) -> Bool {
     !ModelConfiguration.candidates(for: shapes, ignoringHead: ignoringHead).isEmpty
   }
 
-  /// The only weights that fit a network, else the only ones that fit but for the last layer, else the only ones; of several those that
-  /// are not said to be an average.
-  /// - Throws: ``Failure`` where there are none, ``WeightsAmbiguity`` where there are several.
+  /// Returns the only weights that fit a network; otherwise the only ones that fit except for the last layer; otherwise the only
+  /// ones in the file. If several fit, those whose names do not mark an average are preferred.
+  /// - Throws: ``Failure`` if there are no weights, ``WeightsAmbiguity`` if several remain.
   static func chosen(among all: [WeightsChoice], in file: WeightsFile, at place: WeightsPlace) throws -> WeightsChoice {
     guard let first = all.first else { throw missing(in: file, at: place) }
     if all.count == 1 { return first }
@@ -110,7 +110,7 @@ struct WeightsChoice {
     return fitting[0]
   }
 
-  /// Says what is there instead of weights.
+  /// Returns the error for a file without the weights. It says what the file holds instead.
   private static func missing(in file: WeightsFile, at place: WeightsPlace) -> Failure {
     let dictionaries = file.dictionaries.filter { place.key == nil || place.key == $0.key }
     if dictionaries.isEmpty {
@@ -131,7 +131,7 @@ struct WeightsChoice {
         + "'layer1.0.conv1.weight' … were expected, those of torchvision, timm or transformers, whatever stands before them")
   }
 
-  /// A description of a place that holds no tensors.
+  /// Describes the first entry of a place that holds no tensors, as the end of a message.
   private static func other(_ dictionaries: [TensorDictionary]) -> String {
     let found = dictionaries.flatMap(\.entries).compactMap { entry -> String? in
       if case .other(let kind) = entry.value { "'\(shortened(entry.name))' is \(kind)" } else { nil }

@@ -2,24 +2,24 @@ import Compute
 import Conformance
 import OpenCLBackend
 
-/// One piece of work with its operands on a device, and what comes out of it for a few images.
+/// A piece of work with its operands on a device, and with the expected result for a few images.
 final class ConvolutionTrial {
   private let work: ConvolutionWork
   private let backend: OpenCLBackend
-  /// x and filter, dy and filter, or x and dy; in inference also scale and bias.
+  /// Operands: x and filter, dy and filter, or x and dy; in inference also scale and bias.
   private let operands: [Tensor]
   private let result: Tensor
-  /// In inference, the filter in the form that each choice wants.
+  /// Prepared filter for each choice, in inference.
   private var prepared: [ConvolutionChoice?: Tensor] = [:]
-  /// What the result holds before: values to add to, or NaN, so that an element that is not written shows.
+  /// Initial contents of the result: values to add to, or NaN, so that an element that is not written shows.
   private let before: HostTensor
-  /// The images whose results are known, spread over the batch.
+  /// Images whose results are known, spread over the batch.
   private let images: [Int]
   private let expected: HostTensor
-  /// The same work on these images alone, which the bounds are for.
+  /// Work on these images alone, to which the error bounds apply.
   private let fewWork: ConvolutionWork
 
-  /// Multiply-accumulates that the reference may spend: a tenth of a second or so.
+  /// Multiply-accumulates that the reference may spend: about a tenth of a second.
   private static let affordable = 50_000_000
 
   init(_ work: ConvolutionWork, on backend: OpenCLBackend, reference: any Backend) throws {
@@ -31,7 +31,7 @@ final class ConvolutionTrial {
     let few = g.batch(of: images.count)
 
     var random = Philox(seed: 0, stream: 0)
-    // A prime number of values, so that their repetition falls in step with no dimension.
+    // The number of values is prime, so that their repetition does not coincide with any dimension.
     let values = (0..<65_521).map { _ in random.uniform() * 2 - 1 }
     var shapes = [g.input, g.filter, g.output].map { Self.repeating(values, $0) }
     if work.pass == .filterGradient { shapes[2] = Self.zeroing(shapes[2], except: images) }
@@ -65,28 +65,28 @@ final class ConvolutionTrial {
     expected = try reference.download(known)
   }
 
-  /// What is wrong with the result of a choice, or nil.
-  /// - Throws: what the device says.
+  /// Returns a description of the error in the result of a choice; nil if the result is correct.
+  /// - Throws: any error that the device reports.
   func complaint(_ choice: ConvolutionChoice?) throws -> String? {
     try before.bytes.withUnsafeBytes { try backend.write($0, to: result) }
     try run(choice)
     let whole = try backend.download(result)
     let part = work.pass == .filterGradient ? whole : Self.cut(whole, to: images)
-    // The built-in choice may be Winograd's where the shape allows.
+    // The built-in choice may be Winograd's if the shape allows it.
     let mayTransform = choice.map { $0.algorithm.isWinograd } ?? (work.geometry.r == 3 && work.geometry.stride == 1)
     let bound = Bound.convolution(fewWork, winograd: mayTransform).multiplying(
       backend.factorType(storing: work.storage))
     return Comparison("the result", part, against: expected, bound).complaint
   }
 
-  /// Times two choices in turn, each first in every other turn.
+  /// Times two choices alternately; each of them is first in every other turn.
   /// - Parameters:
-  ///   - turns: how often, an odd number.
-  ///   - dropping: whether to leave it at the first runs where they leave no hope for the new one.
+  ///   - turns: number of turns, which is odd.
+  ///   - dropping: whether to stop after the first runs if they leave no hope for the new choice.
   func compare(
     _ new: ConvolutionChoice?, _ old: ConvolutionChoice?, turns: Int, dropping: Bool
   ) throws -> Race {
-    // The first runs compile and warm up; the next tell how many make ten milliseconds.
+    // The first runs compile and warm up. The next ones show how many runs take ten milliseconds.
     for choice in [old, new] { _ = try seconds(choice, runs: 1) }
     let first = (new: try seconds(new, runs: 1), old: try seconds(old, runs: 1))
     if dropping && first.new > 1.5 * first.old { return Race(new: [first.new], old: [first.old]) }
@@ -155,7 +155,7 @@ final class ConvolutionTrial {
     return HostTensor(elements, shape: shape)
   }
 
-  /// Only these images.
+  /// Returns a tensor of these images only.
   private static func cut(_ tensor: HostTensor, to images: [Int]) -> HostTensor {
     let size = tensor.bytes.count / tensor.shape[0]
     return HostTensor(
@@ -163,7 +163,7 @@ final class ConvolutionTrial {
       bytes: images.flatMap { tensor.bytes[$0 * size..<($0 + 1) * size] })
   }
 
-  /// The same images, the others zero.
+  /// Returns the same tensor with the other images set to zero.
   private static func zeroing(_ tensor: HostTensor, except images: [Int]) -> HostTensor {
     let size = tensor.bytes.count / tensor.shape[0]
     var bytes = [UInt8](repeating: 0, count: tensor.bytes.count)
@@ -174,12 +174,12 @@ final class ConvolutionTrial {
   }
 }
 
-/// How long the runs of two choices took, in seconds, turn by turn.
+/// Times of the runs of two choices in seconds, turn by turn.
 struct Race {
   let new, old: [Double]
 
-  /// Whether the new one was faster, by that part at least: in the median, at best and in three turns of four. Other programs on the
-  /// machine spoil any one of these alone.
+  /// Whether the new choice was faster. It must be faster by at least `margin`, a fraction, in the median and at best, and faster
+  /// in three of four turns. Other programs on the machine can spoil any one of these criteria alone.
   func isWon(by margin: Double = 0) -> Bool {
     let wins = zip(new, old).count { $0 < $1 }
     return new.median < old.median * (1 - margin) && new.least < old.least * (1 - margin) && 4 * wins >= 3 * new.count

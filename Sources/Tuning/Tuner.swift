@@ -2,14 +2,15 @@ import Compute
 import Conformance
 import OpenCLBackend
 
-/// Finds, for each pass of each convolution, the fastest of the ways that compute it right.
+/// Finds the fastest correct way to compute each pass of each convolution.
 ///
-/// A candidate is first run on the whole batch and compared with the reference: every image's result depends on that image alone,
-/// so a few images are enough, and a filter's gradient is summed over a few while the others have a gradient of zero. A candidate
-/// that errs by more than its algorithm's bound, that does not build or that does not run is refused. Those that remain are timed
-/// in turn with the best so far, and the winner must at last beat the built-in choice by ``margin``.
+/// A candidate first runs on the whole batch, and its result is compared with the reference. A few images are enough for this,
+/// because an image's result depends on that image alone. The gradient of a filter is summed over a few images, while the others
+/// have a gradient of zero. A candidate is refused if its error exceeds its algorithm's bound, if it does not build or if it does
+/// not run. The remaining candidates are timed alternately with the best one so far, and the winner must finally beat the
+/// built-in choice by ``margin``.
 public final class Tuner {
-  /// How much less time than the built-in choice a candidate must take.
+  /// Fraction of time by which a candidate must beat the built-in choice.
   public static let margin = 0.03
 
   private let backend: OpenCLBackend
@@ -17,8 +18,8 @@ public final class Tuner {
   private let candidates: (ConvolutionWork) -> [ConvolutionChoice]
 
   /// - Parameters:
-  ///   - backend: one of its own, whose memory pool and choices are spoilt.
-  ///   - candidates: what is tried; nil for the backend's own.
+  ///   - backend: a backend for the tuner alone, because its memory pool and choices are spoilt.
+  ///   - candidates: returns the choices to try; nil for the backend's own candidates.
   public init(
     _ backend: OpenCLBackend, reference: any Backend, candidates: ((ConvolutionWork) -> [ConvolutionChoice])? = nil
   ) {
@@ -27,18 +28,18 @@ public final class Tuner {
     self.candidates = candidates ?? { backend.candidates(for: $0) }
   }
 
-  /// Tunes work in the order of its weight, and gives each piece a share of the time that goes with its weight.
+  /// Tunes work in the order of its weight, and gives each piece a share of the time in proportion to its weight.
   /// - Parameters:
-  ///   - weights: what is to be tuned, and how much of the step it makes up, in any unit.
-  ///   - budget: seconds, or nil for no limit.
-  ///   - shouldStop: asked between runs; what was found until then counts.
-  ///   - report: told of each result, and how many there are to come.
-  /// - Throws: ``Failure`` where the built-in choice itself is wrong or does not run.
+  ///   - weights: work to be tuned, and the part of the step that it makes up, in any unit.
+  ///   - budget: time limit in seconds; nil for no limit.
+  ///   - shouldStop: called between runs; results up to then count.
+  ///   - report: called with each result and with the number of results to come.
+  /// - Throws: ``Failure`` if the built-in choice itself is wrong or does not run.
   public func tune(
     _ weights: [ConvolutionWork: Double], budget: Double?, shouldStop: () -> Bool,
     report: (_ work: ConvolutionWork, _ entry: TuningTable.Entry, _ left: Int) throws -> Void
   ) throws {
-    // Of equal weights in a fixed order.
+    // Work of equal weight has a fixed order.
     let order = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }
     let start = ContinuousClock.now
     var weightLeft = order.reduce(0) { $0 + $1.value }
@@ -48,7 +49,7 @@ public final class Tuner {
       if let left, left <= 0 { return }
       let deadline = left.map { now + .seconds($0 * weight / weightLeft) }
       weightLeft -= weight
-      // What is begun comes to a first candidate, however short the time.
+      // Work that has begun gets as far as a first candidate, however short the time.
       let entry = try tune(work) { tried in
         shouldStop() || (tried > 0 && deadline.map { ContinuousClock.now >= $0 } ?? false)
       }
@@ -56,8 +57,9 @@ public final class Tuner {
     }
   }
 
-  /// - Parameter isOver: whether to try no more candidates after so many.
-  /// - Returns: nil where it was over before the first candidate.
+  /// Tunes one piece of work.
+  /// - Parameter isOver: whether to stop after so many candidates.
+  /// - Returns: nil if the time was over before the first candidate.
   private func tune(_ work: ConvolutionWork, _ isOver: (Int) -> Bool) throws -> TuningTable.Entry? {
     let trial = try ConvolutionTrial(work, on: backend, reference: reference)
     defer { backend.choose(nil, for: work) }
@@ -70,7 +72,7 @@ public final class Tuner {
     for candidate in all {
       if isOver(tried) { break }
       tried += 1
-      // What does not build or run on this device, or is wrong, is no candidate.
+      // A candidate that does not build or run on this device, or that is wrong, is skipped.
       do {
         guard try trial.complaint(candidate) == nil else { continue }
         if try trial.compare(candidate, best, turns: 5, dropping: true).isWon() { best = candidate }

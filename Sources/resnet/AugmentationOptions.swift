@@ -5,8 +5,8 @@ import Images
 import Training
 
 extension ColorJitter {
-  /// From `B,C,S,H`; those that are left out at the end are 0.
-  /// - Throws: a ``Failure`` for anything else than one to four numbers.
+  /// Parses `B,C,S,H`; numbers that are left out at the end are 0.
+  /// - Throws: ``Failure`` for anything but one to four numbers.
   init(parsing text: String) throws {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
     let values = parts.compactMap { Double($0) }
@@ -18,31 +18,31 @@ extension ColorJitter {
   }
 }
 
-/// What is done to training images by chance.
+/// Options of the data augmentation of training images.
 struct AugmentationOptions: ParsableArguments {
-  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Random crops and mirroring. Default: what suits the data set.")
+  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Random crops and flips. Default: those that suit the data set.")
   var augment: Bool?
   @Option(
     help: ArgumentHelp(
-      "Random crops of the image with so many zeros on every side; of 'folder' instead of crops of random size.",
+      "Random crops of the image with this many pixels of zeros on every side; for 'folder' they replace crops of random size.",
       valueName: "pixels"))
   var cropPadding: Int?
   @Option(
     help: ArgumentHelp(
-      "Random brightness, contrast, saturation and hue, for example 0.4,0.4,0.4,0.1; those left out at the end stay as they are.",
+      "Random brightness, contrast, saturation and hue, for example 0.4,0.4,0.4,0.1; values left out at the end are 0.",
       valueName: "b,c,s,h"),
     transform: ColorJitter.init(parsing:))
   var colorJitter: ColorJitter?
-  @Flag(help: "One random change of 14 to each image, as TrivialAugmentWide.")
+  @Flag(help: "Apply one random change out of 14 to each image, as TrivialAugmentWide does.")
   var trivialAugment = false
-  @Option(help: ArgumentHelp("Erase a random rectangle of images, with this probability.", valueName: "p"))
+  @Option(help: ArgumentHelp("Erase a random rectangle of an image with this probability.", valueName: "p"))
   var randomErasing: Double?
-  @Option(help: ArgumentHelp("Add pairs of images up, by shares of Beta(alpha, alpha).", valueName: "alpha"))
+  @Option(help: ArgumentHelp("Blend pairs of images, with shares from Beta(alpha, alpha).", valueName: "alpha"))
   var mixup: Double?
-  @Option(help: ArgumentHelp("Put rectangles of images into others; with --mixup each batch takes one.", valueName: "alpha"))
+  @Option(help: ArgumentHelp("Paste rectangles of images into others; with --mixup, each batch uses one.", valueName: "alpha"))
   var cutmix: Double?
 
-  /// The names of the options that were given, but for `--augment`.
+  /// Names of the options that were given, except `--augment`.
   private var additions: [String] {
     let all: [(String, Bool)] = [
       ("--crop-padding", cropPadding != nil), ("--color-jitter", colorJitter != nil), ("--trivial-augment", trivialAugment),
@@ -51,7 +51,7 @@ struct AugmentationOptions: ParsableArguments {
     return all.filter(\.1).map(\.0)
   }
 
-  /// The names of the options that were given.
+  /// Names of the options that were given.
   var given: [String] { (augment != nil ? ["--augment/--no-augment"] : []) + additions }
 
   func validate() throws {

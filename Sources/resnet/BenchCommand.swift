@@ -2,6 +2,6 @@ import ArgumentParser
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Measure speed: of single operations, of whole models, or of loading images.",
+    commandName: "bench", abstract: "Measure the speed of single operations, of whole models, or of loading images.",
     subcommands: [BenchKernelsCommand.self, BenchLoaderCommand.self, BenchModelCommand.self])
 }

@@ -6,30 +6,30 @@ import OpenCLBackend
 
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "kernels", abstract: "Measure every operation of a model against what the device can do.",
+    commandName: "kernels", abstract: "Measure every operation of a model against the peak of the device.",
     discussion: """
-      Every distinct operation of a training step and of inference, each on its own, with the kernels that ran. The share is that of \
-      the roofline: the time that the operation needs at the measured peak of multiply-adds, or of copying its operands once, \
-      whichever is longer, over the time that it took. Winograd's convolutions do with fewer multiply-adds than the direct sum \
-      that is counted, so they may pass 100 %, and so may operations whose data a cache holds. Moved: the bytes that the kernels \
-      read and write, workspaces included, over the least possible.
+      Measures every distinct operation of a training step and of inference, each on its own, and shows the kernels that ran. \
+      The share is that of the roofline: the time that the operation needs at the measured peak of multiply-adds, or of copying \
+      its operands once, whichever is longer, over the time that it took. Winograd convolutions need fewer multiply-adds than \
+      the direct sum that is counted, so their share may exceed 100 %, as may that of operations whose data fits into a cache. \
+      Moved: the bytes that the kernels read and write, including workspaces, over the least possible number.
       """)
 
   @OptionGroup var device: DeviceOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Argument(help: "For example resnet20 or resnet50.")
+  @Argument(help: "Model, for example resnet20 or resnet50.")
   var model = RunOptions.defaultModel
 
   @OptionGroup(title: "Images") var input: InputOptions
 
-  @Option(help: ArgumentHelp("Only operations whose name contains this text.", valueName: "text"))
+  @Option(help: ArgumentHelp("Measure only operations whose name contains this text.", valueName: "text"))
   var filter: String?
 
-  @Option(help: "Runs that are timed; their median counts. One more comes first.")
+  @Option(help: "Number of timed runs, whose median counts. One untimed run comes first.")
   var repeats = 5
 
-  @Option(help: ArgumentHelp("Tell what is slower or faster than in this file, an earlier run's --json.", valueName: "file"))
+  @Option(help: ArgumentHelp("Compare with this file, the --json output of an earlier run.", valueName: "file"))
   var compare: String?
 
   @OptionGroup var precision: PrecisionOption
@@ -46,7 +46,7 @@ struct BenchKernelsCommand: ParsableCommand {
   }
 
   func run() throws {
-    // Before anything is measured.
+    // The earlier report is read before anything is measured.
     let old = try compare.map(BenchReport.init(contentsOf:))
     let images = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(

@@ -8,25 +8,25 @@ struct BenchLoaderCommand: ParsableCommand {
     commandName: "loader", abstract: "Measure how fast a folder of images is read, decoded, cropped at random and resized.")
 
   @Option(
-    help: ArgumentHelp("A folder with a folder of images for each class, or train/ and val/ with those.", valueName: "path"))
+    help: ArgumentHelp("Folder with a folder of images for each class, or train/ and val/ with such folders.", valueName: "path"))
   var data: String
 
-  @Option(help: "Height and width that the network sees.")
+  @Option(help: "Height and width of the network's input.")
   var imageSize = 224
 
-  @Option(help: "Images at once.")
+  @Option(help: "Batch size.")
   var batchSize = 128
 
-  @Option(help: "Threads that decode. Default: one on every processor.")
+  @Option(help: "Number of decoding threads. Default: one for every processor.")
   var threads: Int?
 
-  @Option(help: "Passes over the images; their median counts. One more comes first.")
+  @Option(help: "Number of timed passes over the images, whose median counts. One untimed pass comes first.")
   var passes = 3
 
-  @Option(help: "Whether images that cannot be decoded end it or are left out: fail or skip.")
+  @Option(help: "Images that cannot be decoded: fail (end with an error) or skip (leave them out).")
   var damaged = DamagedImages.fail
 
-  @Flag(help: "As in evaluation: the shorter side resized, and the centre.")
+  @Flag(help: "Prepare images as in evaluation: resize the shorter side and cut out the center.")
   var evaluation = false
 
   @Flag(help: "Print JSON.")

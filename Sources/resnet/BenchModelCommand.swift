@@ -13,12 +13,12 @@ struct BenchModelCommand: ParsableCommand {
   @OptionGroup var tuning: TuneOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Argument(help: "For example resnet20 or resnet50.")
+  @Argument(help: "Model, for example resnet20 or resnet50.")
   var model: String
 
   @OptionGroup(title: "Images") var input: InputOptions
 
-  @Option(help: "Steps that are timed; their median counts. Two more come first.")
+  @Option(help: "Number of timed steps, whose median counts. Two untimed steps come first.")
   var steps = 7
 
   @OptionGroup var precision: PrecisionOption
@@ -29,7 +29,7 @@ struct BenchModelCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Flag(help: "Show what each kernel took in training, longest first.")
+  @Flag(help: "Show the time of each kernel in training, longest first.")
   var profile = false
 
   func validate() throws {
@@ -80,7 +80,7 @@ struct BenchModelCommand: ParsableCommand {
     if let profiled { print("\n" + profiled.text) }
   }
 
-  /// Runs the steps once more, one after the other as training does.
+  /// Profiles the steps in another run, one after the other as in training.
   private func profileOf(_ step: () throws -> Void, on backend: OpenCLBackend) throws -> StepProfile {
     try step()
     try backend.finish()

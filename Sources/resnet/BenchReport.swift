@@ -1,13 +1,13 @@
 import Compute
 import Formats
 
-/// What `resnet bench kernels --json` prints, as far as a later run can be compared with it.
+/// Output of `resnet bench kernels --json`, as far as a later run can be compared with it.
 struct BenchReport {
   struct Entry {
     let name: String
-    /// Calls in a training step; 1 in files that do not tell.
+    /// Number of calls in a training step; 1 if the file does not say it.
     let training: Int
-    /// The median, the shortest and the longest run.
+    /// Seconds of the median run, the shortest and the longest.
     let seconds, shortest, longest: Double
   }
 
@@ -53,7 +53,7 @@ struct BenchReport {
   }
 
   /// Reads a file that was printed earlier.
-  /// - Throws: ``Failure`` for a file that cannot be read or is none.
+  /// - Throws: ``Failure`` if the file cannot be read or is not such a report.
   init(contentsOf path: String) throws {
     let file = try InputFile(path)
     let text = try file.read(file.byteCount, at: 0)
@@ -80,7 +80,7 @@ struct BenchReport {
 }
 
 extension JSON {
-  /// A number above zero.
+  /// Value of a number above zero; nil for anything else.
   fileprivate var positive: Double? {
     switch self {
     case .integer(let value) where value > 0: Double(value)
@@ -90,23 +90,23 @@ extension JSON {
   }
 }
 
-/// Two reports, operation by operation.
+/// Comparison of two reports, operation by operation.
 ///
-/// A change counts where it is beyond what both saw: where the slowest run of one is faster than the fastest of the other.
+/// A change counts if it exceeds the spread of both reports: the slowest run of one is faster than the fastest run of the other.
 struct Comparison {
   struct Change {
     let name: String
     let old, new: Double
-    /// Seconds that a training step, or inference where it does not occur in one, takes longer.
+    /// Additional seconds of a training step, or of inference if the operation does not occur in a training step.
     let effect: Double
   }
 
   let devices: (old: String, new: String)
-  /// Largest effect first.
+  /// Changes, the largest effect first.
   let slower, faster: [Change]
-  /// Operations within the spread.
+  /// Number of operations whose change is within the spread.
   let unchanged: Int
-  /// In one report only.
+  /// Operations that are only in the old report, and only in the new one.
   let missing, added: [String]
 
   init(old: BenchReport, new: BenchReport) {

@@ -6,10 +6,11 @@ import OpenCLBackend
 
 struct CacheCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cache", abstract: "Show or forget what was tuned and compiled.",
-    discussion: "It lies in $XDG_CACHE_HOME/resnet, or ~/.cache/resnet.", subcommands: [List.self, Clear.self])
+    commandName: "cache", abstract: "Show or remove tuning results and compiled kernels.",
+    discussion: "The cache is in $XDG_CACHE_HOME/resnet, or ~/.cache/resnet.", subcommands: [List.self, Clear.self])
 
-  /// - Throws: a ``Failure`` where the user has no home.
+  /// Returns the folder of the cache.
+  /// - Throws: ``Failure`` if the user has no home folder.
   private static func folder() throws -> String {
     guard let folder = DeviceCache.userFolder(ProcessInfo.processInfo.environment) else {
       throw Failure("there is no cache without a home: set HOME or XDG_CACHE_HOME to an absolute path")
@@ -18,7 +19,7 @@ struct CacheCommand: ParsableCommand {
   }
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List what is kept, device by device.")
+    static let configuration = CommandConfiguration(abstract: "List the contents of the cache, device by device.")
 
     @Flag(help: "Print a JSON array.")
     var json = false
@@ -45,7 +46,7 @@ struct CacheCommand: ParsableCommand {
   }
 
   struct Clear: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Remove all that is kept.")
+    static let configuration = CommandConfiguration(abstract: "Remove everything from the cache.")
 
     func run() throws {
       let folder = try CacheCommand.folder()

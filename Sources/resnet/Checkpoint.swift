@@ -6,10 +6,10 @@ import Models
 import ONNX
 import Training
 
-/// `--checkpoint`, of the commands that run a network.
+/// Option `--checkpoint` and its companions, for the commands that run a network.
 struct CheckpointOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("The weights, a safetensors file or a checkpoint of torch.save; or an ONNX model.", valueName: "file"))
+    help: ArgumentHelp("Weights (a safetensors file or a checkpoint of torch.save), or an ONNX model.", valueName: "file"))
   var checkpoint: String
 
   @OptionGroup(title: "Model") var options: WeightsOptions
@@ -19,40 +19,40 @@ struct CheckpointOptions: ParsableArguments {
   func read() throws -> Checkpoint { try Checkpoint(checkpoint, options) }
 }
 
-/// A network in a file, read but not on a device yet. Formats of networks are told apart here and nowhere else.
+/// Network in a file, which is read but not on a device yet. Only this type distinguishes the formats of networks.
 struct Checkpoint {
   private enum Network {
     case resNet(Weights, ResNet)
     case onnx(ONNXModel)
   }
 
-  /// Height and width from which on networks from elsewhere are taken to be made for photographs.
+  /// Least height and width at which networks from elsewhere are assumed to be made for photographs.
   private static let leastPhotograph = 64
 
   let path: String
-  /// What messages call the network.
+  /// Name of the network in messages.
   let name: String
-  /// Channels of the images.
+  /// Number of channels of the images.
   let channels: Int
-  /// In the order of the outputs; numbers where the file names none.
+  /// Class names in the order of the outputs; numbers if the file names no classes.
   let classes: [String]
-  /// Whether the file names them.
+  /// Whether the file names the classes.
   let namesClasses: Bool
-  /// How pixels become the network's input; nil where it is not known.
+  /// Normalization of the pixels for the network's input; nil if it is not known.
   let normalization: Normalization?
-  /// The data set that it was trained on; nil for networks from elsewhere.
+  /// Data set that the network was trained on; nil for networks from elsewhere.
   let dataset: String?
-  /// Whether the file itself tells size and normalisation of the images.
+  /// Whether the file says the size and the normalization of the images.
   let tellsImages: Bool
-  /// Preparation of photographs for it; nil where that is not known.
+  /// Preparation of photographs for the network; nil if it is not known.
   let evaluation: EvaluationRecipe?
-  /// Height and width of the images that it is meant for, and whether it takes no others.
+  /// Height and width of the images that the network is meant for; `isSizeFixed` is whether it takes no others.
   let imageSize: (height: Int, width: Int)
   let isSizeFixed: Bool
   private let network: Network
 
   /// Reads a file.
-  /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
+  /// - Throws: ``Failure`` if the file is damaged; a usage error if `--model` is needed.
   init(_ path: String, _ options: WeightsOptions) throws {
     self.path = path
     if try ONNXModel.isModel(path) {
@@ -91,9 +91,9 @@ struct Checkpoint {
 
   /// Opens the device and puts the network on it.
   /// - Parameters:
-  ///   - tuning: nil for what the user's cache knows.
-  ///   - images: the batches [N,H,W,C].
-  /// - Throws: an exit code after a signal; what the device throws.
+  ///   - tuning: option `--tune`; nil for the choices in the user's cache.
+  ///   - images: shape of the batches, [N,H,W,C].
+  /// - Throws: an exit code after a signal; errors of the device.
   func classifier(
     on device: DeviceOption, _ tuning: TuneOption? = nil, images: Shape, precision: Precision
   ) throws -> any Classifier {
@@ -120,7 +120,7 @@ struct Checkpoint {
   ) throws -> any Classifier {
     if precision != .fp32 { throw usageError("\(path): ONNX models run in float32: leave --precision \(precision) out") }
     if device.isSeveral { throw usageError("\(path): an ONNX model runs on one device, not several: --device \(device.device)") }
-    // Before the device is opened, which may take a while.
+    // The convolutions are listed before the device is opened, which may take a while.
     let work = try model.convolutions(images: images)
     let backend =
       try tuning?.backend(device, sharing: nil) {
@@ -130,12 +130,13 @@ struct Checkpoint {
     return try ONNXClassifier(model, on: backend)
   }
 
-  /// How image files come to the size that the network takes: as in training where that was on photographs, and as usual with
-  /// these for networks from elsewhere that take larger images; small pictures were seen whole.
+  /// Returns the preparation of image files for the network's input size. It is that of training if the network was trained on
+  /// photographs. Networks from elsewhere that take larger images get the usual preparation of photographs. All others were
+  /// trained on whole small pictures, so whole images are resized for them.
   /// - Parameters:
-  ///   - size: height and width, where others than ``imageSize`` are asked for.
-  ///   - options: how photographs are resized, where that is asked for: whether their center is cut out then follows from it.
-  /// - Throws: ``Failure`` for a size that the network does not take; a usage error for options that are impossible with it.
+  ///   - size: height and width, if others than ``imageSize`` are asked for.
+  ///   - options: options for resizing photographs. If any are given, they decide whether the center is cut out.
+  /// - Throws: ``Failure`` if the network does not take the size; a usage error if the options are impossible with it.
   func preparation(size: Int?, _ options: ResizeOptions) throws -> ImagePreparation {
     if let size, isSizeFixed, imageSize != (size, size) {
       throw Failure("\(path): \(name) takes images of \(imageSize.height)×\(imageSize.width) only, not --image-size \(size)")
@@ -157,14 +158,15 @@ struct Checkpoint {
     return .centre(try recipe.transform(crop: height))
   }
 
-  /// - Throws: ``Failure`` where a data set's images or labels are not what the network is built for.
+  /// Checks that a data set fits the network.
+  /// - Throws: ``Failure`` if its images or labels are not what the network is built for.
   func check(_ dataset: some LabelledImages, at place: String?) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
-    // Photographs become grey where the network wants them so.
+    // Photographs become gray for a network of one channel.
     if found != channels, !(dataset is PhotographDataset && channels == 1) {
       throw Failure("\(path): \(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
     }
-    // Tensors name no classes: there are as many as the largest label says.
+    // Tensors name no classes: their number follows from the largest label, so the network may have more.
     let isOpen = dataset.name == DatasetKind.tensors.rawValue
     if isOpen ? known > classes.count : known != classes.count {
       throw Failure(

@@ -2,25 +2,25 @@ import ArgumentParser
 import Compute
 import Formats
 
-/// `--class-names`, of the commands that read weights which may not name their classes.
+/// Option `--class-names`, for the commands that read weights, as these may not name their classes.
 struct ClassNamesOption: ParsableArguments {
-  /// Longer names are no names.
+  /// Maximum number of bytes of a class name; longer text is not a name.
   private static let longestName = 1000
 
   @Option(
     help: ArgumentHelp(
-      "The names of the classes, where the weights do not tell them: a text file with one a line, in the order of the outputs.",
+      "Text file with the class names, one a line in the order of the outputs, if the weights do not contain them.",
       valueName: "file.txt"))
   var classNames: String?
 
   func validate() throws { try requirePaths(["--class-names": classNames]) }
 
-  /// The names in the file; nil where none was given. Standard error tells where they replace others.
+  /// Returns the names in the file; nil if no file was given. Standard error reports names that replace others.
   /// - Parameters:
-  ///   - count: the number of classes.
-  ///   - known: what the weights call their classes; nil where they do not tell.
-  ///   - path: the file of the weights.
-  /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
+  ///   - count: number of classes.
+  ///   - known: class names of the weights; nil if the weights have none.
+  ///   - path: file of the weights.
+  /// - Throws: ``Failure`` if the file cannot be read or does not hold a name for each class.
   func names(ofClasses count: Int, insteadOf known: [String]?, of path: String) throws -> [String]? {
     let names = try names(ofClasses: count)
     if let names, let known, known.map(Name.init) != names.map(Name.init) {
@@ -29,9 +29,9 @@ struct ClassNamesOption: ParsableArguments {
     return names
   }
 
-  /// The names in the file; nil where none was given.
+  /// Returns the names in the file; nil if no file was given.
   /// - Parameter count: the number of classes.
-  /// - Throws: ``Failure`` where the file cannot be read or does not hold a name for each class.
+  /// - Throws: ``Failure`` if the file cannot be read or does not hold a name for each class.
   private func names(ofClasses count: Int) throws -> [String]? {
     guard let path = classNames else { return nil }
     let file = try InputFile(path)

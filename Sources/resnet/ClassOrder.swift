@@ -3,32 +3,32 @@ import Compute
 import Datasets
 import Formats
 
-/// The order in which folders called by numbers are the outputs of a network.
+/// Order in which folders whose names are numbers correspond to the outputs of a network.
 enum ClassOrder: String, CaseIterable, ExpressibleByArgument {
-  /// 0, 1, 10, 11, 2: as torchvision's `ImageFolder` has it.
+  /// Order as text: 0, 1, 10, 11, 2, as torchvision's `ImageFolder` has it.
   case text
-  /// 0, 1, 2, 10, 11.
+  /// Order by number: 0, 1, 2, 10, 11.
   case number
 }
 
 extension Checkpoint {
-  /// The classes' names that an option gives; nil where it gives none.
+  /// Returns the class names from an option; nil if it was not given.
   func names(from option: ClassNamesOption) throws -> [String]? {
     try option.names(ofClasses: classes.count, insteadOf: namesClasses ? classes : nil, of: path)
   }
 
-  /// Photographs whose labels are numbers of this network's outputs: by the names of the folders, where those of the outputs are known,
-  /// else in the folders' order. What was guessed is said on standard error.
+  /// Returns photographs whose labels are the indices of this network's outputs. Folders and outputs correspond by name if the
+  /// outputs' names are known, otherwise by the folders' order. Guesses are reported on standard error.
   /// - Parameters:
-  ///   - place: the path of the folder, for messages.
-  ///   - names: those of `--class-names`, in the order of the outputs; nil for those of the checkpoint, if it has any.
-  ///   - order: that of `--class-order`, for networks whose outputs have no names.
-  /// - Throws: ``Failure`` where the names are others than the folders'; a usage error for an order that does not apply.
+  ///   - place: path of the folder, for messages.
+  ///   - names: names from `--class-names`, in the order of the outputs; nil for the names of the checkpoint, if it has any.
+  ///   - order: order from `--class-order`, for networks whose outputs have no names.
+  /// - Throws: ``Failure`` if the names differ from those of the folders; a usage error for an order that does not apply.
   func labelled(
     _ photographs: PhotographDataset, at place: String, names given: [String]?, order: ClassOrder?
   ) throws -> PhotographDataset {
     guard let names = given ?? (namesClasses ? classes : nil) else { return try inOrder(photographs, order) }
-    // Names that are the outputs' numbers may have been made up by whoever wrote the file.
+    // Names that are merely the outputs' numbers may have been made up by the program that wrote the file.
     let areNumbers = given == nil && names == names.indices.map(String.init)
     if order != nil {
       guard areNumbers else {
@@ -56,7 +56,7 @@ extension Checkpoint {
     return try inOrder(photographs, nil)
   }
 
-  /// Takes the folders in the order of their names as text, unless that of numbers is asked for.
+  /// Takes the folders in the order of their names as text, unless the order by number is asked for.
   private func inOrder(_ photographs: PhotographDataset, _ order: ClassOrder?) throws -> PhotographDataset {
     let folders = photographs.classes
     guard let byNumber = orderByNumber(folders) else {

@@ -8,33 +8,34 @@ import Parallel
 extension Precision: ExpressibleByArgument {}
 extension MathMode: ExpressibleByArgument {}
 
-/// `--precision`, of every command that runs a network.
+/// Option `--precision`, for every command that runs a network.
 struct PrecisionOption: ParsableArguments {
   @Option(
     help: """
-      How activations, and in training their gradients, are stored: fp32, fp16 or bf16. Weights, sums and statistics are float32 \
-      always. \
+      Storage type of activations, and in training of their gradients: fp32, fp16 or bf16. Weights, sums and statistics are \
+      always float32. \
       Default: fp32.
       """)
   var precision: Precision?
 
-  /// - Throws: a usage error where the device keeps float32 only.
+  /// Checks that the device supports the precision.
+  /// - Throws: a usage error if the device stores float32 only.
   func validate(_ device: DeviceOption) throws { try usage { try device.require(precision) } }
 }
 
-/// `--device`, and the one place where a backend is chosen.
+/// Option `--device`, and the only place where a backend is chosen.
 struct DeviceOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Where to run: cpu (the slow reference), opencl (the best device) or opencl:P.D. Several, separated by commas, share every \
-      batch; /N cuts a device into N equal ones.
+      Device: cpu (the slow reference), opencl (the best device) or opencl:P.D. Several devices, separated by commas, share \
+      every batch; /N cuts a device into N equal ones.
       """, valueName: "cpu|opencl|opencl:P.D[/N][,…]"))
   var device = "opencl"
 
   @Option(
     help: """
-      exact multiplies in float32; fast lets convolutions round their factors to what the device's matrix instructions take. \
+      exact multiplies in float32; fast lets convolutions round their operands to the type of the device's matrix instructions. \
       Default: exact.
       """)
   var math: MathMode?
@@ -58,14 +59,15 @@ struct DeviceOption: ParsableArguments {
     }
   }
 
-  /// - Throws: ``Failure`` where the device does not store activations like that.
+  /// Checks that the device supports a precision.
+  /// - Throws: ``Failure`` if it cannot store activations in this precision.
   func require(_ precision: Precision?) throws {
     if let precision, precision != .fp32, isReference {
       throw Failure("--precision \(precision.rawValue) needs an OpenCL device, not --device cpu")
     }
   }
 
-  /// Whether this is the CPU reference.
+  /// Whether the device is the CPU reference.
   var isReference: Bool { device == "cpu" }
 
   private var selectors: [DeviceSelector] { device.split(separator: ",").compactMap { DeviceSelector($0) } }
@@ -73,33 +75,36 @@ struct DeviceOption: ParsableArguments {
   /// Whether several devices share the work.
   var isSeveral: Bool { !isReference && (selectors.count > 1 || selectors.contains { $0.parts > 1 }) }
 
-  /// - Throws: a usage error where kernels cannot be timed.
+  /// Checks that kernels can be timed.
+  /// - Throws: a usage error if they cannot.
   func requireProfile() throws {
     if isReference { throw ValidationError("--profile needs an OpenCL device, not --device \(device)") }
     try requireOne("--profile shows one device")
   }
 
-  /// - Parameter why: what is about one device.
-  /// - Throws: a usage error for several.
+  /// Checks that one device is named.
+  /// - Parameter why: beginning of the message, which says what is limited to one device.
+  /// - Throws: a usage error for several devices.
   func requireOne(_ why: String) throws {
     if isSeveral { throw ValidationError("\(why), not several: --device \(device)") }
   }
 
-  /// The OpenCL devices, in the order in which they were named.
+  /// Returns the OpenCL devices in the order in which they were named.
   func openCLDevices() throws -> [Device] { try DeviceList.find(selectors) }
 
-  /// Says where PoCL keeps what it compiles, where that is not its usual place.
+  /// Warns if PoCL keeps compiled kernels in another place than usual, and names the place.
   func tellMovedCache(of devices: [Device]) throws {
     if let moved = try DeviceList.movedCache(of: devices) { printError("warning: \(moved)") }
   }
 
-  /// Opens the device, or several that share every batch.
+  /// Opens the device, or several devices that share every batch.
   /// - Parameters:
-  ///   - table: what the tuner has chosen; nil for what the user's cache knows.
-  ///   - sharing: how several devices share a batch; nil for equal shares.
-  ///   - kernelClass: which kernels serve; nil for those that suit the device.
-  ///   - separateBuffers: gives every tensor a buffer of its own, so that checkers of memory see where it ends.
-  ///   - buildsSample: tries a device that was never used with a few kernels first; false where ``buildKernels(of:for:isTuned:)`` follows.
+  ///   - table: choices of the tuner; nil for those in the user's cache.
+  ///   - sharing: way in which several devices share a batch; nil for equal shares.
+  ///   - kernelClass: class of the kernels; nil for the one that suits the device.
+  ///   - separateBuffers: whether every tensor gets a buffer of its own, so that memory checkers see where it ends.
+  ///   - buildsSample: whether a device that was never used is first tried with a few kernels; false if
+  ///     ``buildKernels(of:for:isTuned:)`` follows.
   func backend(
     profiling: Bool = false, table: TuningTable? = nil, sharing: Sharing? = nil, kernelClass: KernelClass? = nil,
     separateBuffers: Bool = false, buildsSample: Bool = true
@@ -117,11 +122,11 @@ struct DeviceOption: ParsableArguments {
     return ParallelBackend(try devices.map(open), split: split)
   }
 
-  /// Tries devices that were never used with a few kernels, in processes of their own.
-  /// - Parameter devices: those of ``openCLDevices()``.
-  /// - Throws: ``Failure`` where a driver ends such a process; an exit code after a signal.
+  /// Tries a few kernels, in processes of their own, on devices that were never used.
+  /// - Parameter devices: devices from ``openCLDevices()``.
+  /// - Throws: ``Failure`` if a driver ends such a process; an exit code after a signal.
   func buildSample(on devices: [Device]) throws {
-    // A device that is cut has several places in the list.
+    // A device that is cut into parts is in the list several times.
     let names = selectors.flatMap { [DeviceSelector](repeating: $0, count: $0.parts) }
     for (device, selector) in zip(devices, names) {
       guard let cache = try userCache(of: device), cache.knownKernels().isEmpty else { continue }
@@ -129,7 +134,7 @@ struct DeviceOption: ParsableArguments {
     }
   }
 
-  /// Opens one device; nothing is built yet.
+  /// Opens one device, without building anything yet.
   func openCLBackend(
     _ device: Device, table: TuningTable? = nil, profiling: Bool = false, kernelClass: KernelClass? = nil,
     separateBuffers: Bool = false
@@ -142,9 +147,9 @@ struct DeviceOption: ParsableArguments {
     return backend
   }
 
-  /// Builds the kernels of one device's work ahead of it, in processes of their own.
-  /// - Parameter isTuned: whether the work follows what the tuner has found.
-  /// - Throws: ``Failure`` where the driver ends such a process; an exit code after a signal.
+  /// Builds the kernels of one device's work before the work begins, in processes of their own.
+  /// - Parameter isTuned: whether the work uses the results of the tuner.
+  /// - Throws: ``Failure`` if the driver ends such a process; an exit code after a signal.
   func buildKernels(of job: KernelJob, for backend: any Backend, isTuned: Bool) throws {
     guard let backend = backend as? OpenCLBackend else { return }
     let device = try openCLDevices()[0]
@@ -155,7 +160,7 @@ struct DeviceOption: ParsableArguments {
     KernelBuilder(device: device, selector: selector.device, math: math ?? .exact, isTuned: isTuned, cache: cache)
   }
 
-  /// What fast mathematics comes to on these devices, for a run's header; nil where it was not asked for.
+  /// Describes the effect of fast mathematics on these devices, for a run's header; nil if it was not asked for.
   func describeMath(on backend: any Backend, _ precision: Precision) -> String? {
     guard math == .fast else { return nil }
     let devices = ((backend as? ParallelBackend)?.devices ?? [backend]).compactMap { $0 as? OpenCLBackend }

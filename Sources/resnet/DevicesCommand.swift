@@ -9,8 +9,8 @@ struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "devices", abstract: "List the CPU reference and every OpenCL device.",
     discussion: """
-      `--device opencl:0.0,opencl:1.0` of other commands shares every batch among several devices, and `opencl:0.0/2` cuts one into \
-      two equal ones.
+      In other commands, `--device opencl:0.0,opencl:1.0` shares every batch among several devices, and `--device opencl:0.0/2` \
+      cuts one device into two equal ones.
       """)
 
   @Flag(help: "Print a JSON array.")

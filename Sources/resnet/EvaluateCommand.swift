@@ -10,21 +10,21 @@ struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a checkpoint on a data set's test images.",
     discussion: """
-      Of a folder of photographs all images are measured on where the classes' folders are in it; where folders like train and val are, \
-      those in val, or else in test. Standard error says which.
+      If a folder of photographs contains the folders of the classes, all its images are measured on. If it contains folders \
+      such as train and val instead, the images in val are used, or else those in test. Standard error says which.
       """)
 
   @OptionGroup var device: DeviceOption
   @OptionGroup var tuning: TuneOption
   @OptionGroup var checkpoint: CheckpointOptions
 
-  @Option(help: "Default: the data set that the checkpoint was trained on.", transform: DatasetKind.init(named:))
+  @Option(help: "Data set. Default: the one that the checkpoint was trained on.", transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
 
-  @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
+  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
   var data: String?
 
-  @Option(help: "Height and width of the images of 'folder'. Default: those of training, else what is usual for the network.")
+  @Option(help: "Image height and width for 'folder'. Default: those of training, otherwise the usual size of the network.")
   var imageSize: Int?
 
   @OptionGroup var resizing: ResizeOptions
@@ -35,15 +35,15 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: """
-      How folders called by numbers are the outputs of a network that does not name its classes: as text (0, 1, 10, 2), which \
-      torchvision's ImageFolder does, or as number (0, 1, 2, 10). Default: text.
+      Order in which folders whose names are numbers correspond to the outputs of a network without class names: text \
+      (0, 1, 10, 2), as torchvision's ImageFolder does, or number (0, 1, 2, 10). Default: text.
       """)
   var classOrder: ClassOrder?
 
-  @Option(help: "Whether images of 'folder' that cannot be decoded end it or are left out: fail or skip. Default: fail.")
+  @Option(help: "Images of 'folder' that cannot be decoded: fail (end with an error) or skip (leave them out). Default: fail.")
   var damaged: DamagedImages?
 
-  @Option(help: "Images at once.")
+  @Option(help: "Batch size.")
   var batchSize = 128
 
   @OptionGroup var augmentation: TestTimeAugmentationOption
@@ -52,7 +52,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A CSV file that gets the confusion matrix: a row for each true class, a column for each that images were taken for.",
+      "CSV file for the confusion matrix: a row for each true class, a column for each predicted class.",
       valueName: "file.csv"))
   var confusion: String?
 
@@ -98,7 +98,8 @@ struct EvaluateCommand: ParsableCommand {
     if let confusion { try evaluation.writeConfusion(to: confusion) }
   }
 
-  /// The images to measure on, labelled by the outputs' numbers; what the outputs are called; and of a folder which images these are.
+  /// Opens the images to measure on, labeled with the indices of the outputs. Also returns the names of the outputs and, for a
+  /// folder, a description of the images.
   private func open(
     _ dataset: DatasetKind, for checkpoint: Checkpoint
   ) throws -> (images: any LabelledImages, classes: [String], source: String?) {

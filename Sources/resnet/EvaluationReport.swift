@@ -2,17 +2,18 @@ import Compute
 import Formats
 import Training
 
-/// How an evaluation is shown and written.
+/// Output of an evaluation as text, JSON and CSV.
 extension Evaluation {
-  /// A matrix of more classes has too many numbers to be written out.
+  /// Maximum number of classes for which the matrix is written; a larger one has too many numbers.
   private static let largestMatrix = 4096
-  /// Classes up to which the matrix is printed, and up to which every class is.
+  /// Maximum number of classes for which the matrix is printed, and for which every class is printed.
   private static let printedMatrix = 20
   private static let printedClasses = 100
-  /// Of more classes those are printed of which the least is right.
+  /// Number of classes that are printed if there are more: those with the lowest accuracy.
   private static let printedWorst = 20
 
-  /// - Throws: ``Failure`` where there are too many classes for a matrix, or it has no place.
+  /// Checks that the confusion matrix can be written.
+  /// - Throws: ``Failure`` if there are too many classes for a matrix, or its file cannot be written.
   static func requireWritable(classes: Int, to path: String) throws {
     guard classes <= largestMatrix else {
       throw Failure("a confusion matrix of \(grouped(classes)) classes is too large, of \(grouped(largestMatrix)) it is not")
@@ -20,7 +21,7 @@ extension Evaluation {
     try AtomicFile.requireWritable(path)
   }
 
-  /// The line with the figures, a table of the classes, and the matrix where it is small.
+  /// Line with the metrics, a table of the classes, and the matrix if it is small.
   var text: String {
     var parts = [
       "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
@@ -36,7 +37,7 @@ extension Evaluation {
     var shown = all
     var title = ""
     if all.count > Self.printedClasses {
-      // Stable, so that of equals the first class comes first.
+      // The order is stable: of equally accurate classes the first one comes first.
       shown = all.filter { $0.images > 0 }.enumerated()
         .sorted { ($0.element.accuracy ?? 1, $0.offset) < ($1.element.accuracy ?? 1, $1.offset) }
         .prefix(Self.printedWorst).map(\.element)
@@ -61,8 +62,9 @@ extension Evaluation {
     return table.text
   }
 
-  /// `confusion` is a row for each class, null where there are too many; `per_class` has them in the order of the labels.
-  /// - Parameter damaged: images that were left out.
+  /// Returns the evaluation as JSON. `confusion` has a row for each class, and is null if there are too many classes; `per_class`
+  /// is in the order of the labels.
+  /// - Parameter damaged: number of images that were left out.
   func json(damaged: Int) -> JSON {
     let matrix = classes.indices.lazy.map { label in
       JSON.array(classes.indices.map { .integer(self[label, $0]) })
@@ -84,8 +86,8 @@ extension Evaluation {
     ])
   }
 
-  /// Writes the confusion matrix as CSV (RFC 4180), the classes' names in the first row and column.
-  /// - Throws: ``Failure`` where the file cannot be written.
+  /// Writes the confusion matrix as CSV (RFC 4180), with the class names in the first row and column.
+  /// - Throws: ``Failure`` if the file cannot be written.
   func writeConfusion(to path: String) throws {
     func quoted(_ name: String) -> String {
       guard name.unicodeScalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return name }

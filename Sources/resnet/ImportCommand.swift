@@ -8,27 +8,28 @@ import Training
 
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Make a checkpoint of weights from elsewhere.",
+    commandName: "import", abstract: "Convert weights of other programs into a checkpoint.",
     discussion: """
-      Reads what torch.save wrote of a state dictionary (.pth, .pt), alone or among other things, and safetensors, with the names of \
-      torchvision, timm or transformers, checks it against the network, and writes a checkpoint that says which network it is for.
+      Reads a state dictionary that torch.save wrote (.pth, .pt), alone or among other things, or a safetensors file, with the \
+      names of torchvision, timm or transformers. Checks the weights against the network, and writes a checkpoint that names its \
+      network.
       """)
 
-  @Argument(help: ArgumentHelp("The weights.", valueName: "file"))
+  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"))
   var input: String
 
   @OptionGroup(title: "Model") var options: WeightsOptions
 
   @OptionGroup var normalization: NormalizationOptions
 
-  @Option(help: "Height and width of the images that the weights were trained on. Default: 224 for the ImageNet family.")
+  @Option(help: "Height and width of the training images. Default: 224 for the ImageNet family.")
   var imageSize: Int?
 
   @OptionGroup var resizing: ResizeOptions
 
   @OptionGroup var classNames: ClassNamesOption
 
-  @Option(help: ArgumentHelp("The checkpoint. Default: the weights' name, ending in .safetensors.", valueName: "file"))
+  @Option(help: ArgumentHelp("Checkpoint to write. Default: the weights' name, ending in .safetensors.", valueName: "file"))
   var output: String?
 
   func validate() throws {
@@ -58,7 +59,7 @@ struct ImportCommand: ParsableCommand {
     if weights.description == nil { try describeImages(description) }
   }
 
-  /// Preparation of photographs for the network, as the options say, or else as the weights do.
+  /// Returns the preparation of photographs for the network: that of the options, or else that of the weights.
   private func evaluation(of description: Weights.Description) throws -> EvaluationRecipe? {
     guard let size = imageSize.map({ [$0, $0] }) ?? description.imageSize else {
       guard let option = resizing.given else { return description.evaluation }
@@ -71,7 +72,7 @@ struct ImportCommand: ParsableCommand {
     return try resizing.recipe(completedBy: description.evaluation, trainedOn: description.imageSize, crop: size[0])
   }
 
-  /// Says what was assumed or given of the images, as the weights do not tell.
+  /// Prints what was assumed or given about the images, as the weights do not say it.
   private func describeImages(_ description: Weights.Description) throws {
     guard let size = description.imageSize else { return }
     let manner =
@@ -90,7 +91,7 @@ struct ImportCommand: ParsableCommand {
     print(parts.joined(separator: ", "))
   }
 
-  /// Beside the input.
+  /// Returns the default path of the checkpoint, beside the input.
   private func unusedOutput() throws -> String {
     let path = replacingExtension(of: input, by: "safetensors")
     if InputFile.exists(path) { throw usageError("\(path) is there already: add --output") }
@@ -102,12 +103,12 @@ struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a checkpoint for other programs.",
     discussion: """
-      A path that ends in .safetensors gets the tensors alone, with torchvision's names and layouts: PyTorch's load_state_dict \
-      takes them as they are. One that ends in .onnx gets the network as an ONNX model, from `input` [batch,C,height,width] to \
-      `logits`.
+      A path that ends in .safetensors gets only the tensors, with torchvision's names and layouts, so that PyTorch's \
+      load_state_dict accepts them. A path that ends in .onnx gets the network as an ONNX model, with the input `input` \
+      [batch,C,height,width] and the output `logits`.
       """)
 
-  /// What is written, by the ending of the path.
+  /// Format that is written, chosen by the extension of the path.
   enum Format: String, CaseIterable {
     case safetensors, onnx
 
@@ -120,15 +121,15 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  @Argument(help: ArgumentHelp("The weights.", valueName: "file"))
+  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"))
   var checkpoint: String
 
   @OptionGroup(title: "Model") var options: WeightsOptions
 
-  @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+  @Option(help: ArgumentHelp("File to write.", valueName: "file"))
   var output: String
 
-  @Flag(help: "Make batch normalisation part of the convolutions (.onnx).")
+  @Flag(help: "Fold batch normalization into the convolutions (only for .onnx).")
   var fold = false
 
   func validate() throws {
@@ -150,14 +151,14 @@ struct ExportCommand: ParsableCommand {
   }
 }
 
-/// For example `resnet50, 25,557,032 parameters, 1,000 classes, in weights.safetensors`.
+/// Describes a model, for example `resnet50, 25,557,032 parameters, 1,000 classes, in weights.safetensors`.
 private func describe(_ model: ResNet, _ path: String) -> String {
   let configuration = model.configuration
   return "\(configuration.name), \(grouped(model.store.parameterCount)) parameters, \(grouped(configuration.classes)) classes, "
     + "in \(path)"
 }
 
-/// `a.b/c.pth` → `a.b/c.safetensors`.
+/// Replaces the extension of a path: `a.b/c.pth` → `a.b/c.safetensors`.
 private func replacingExtension(of path: String, by ending: String) -> String {
   let nameStart = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
   let name = path[nameStart...]

@@ -2,15 +2,15 @@ import ArgumentParser
 import Compute
 import Models
 
-/// The options that say what images a model is measured or summarised on.
+/// Options for the images that a model is measured or summarized on.
 struct InputOptions: ParsableArguments {
-  @Option(help: "Images at once. Default: 128 to measure, 1 for a summary.")
+  @Option(help: "Batch size. Default: 128 for measurements, 1 for a summary.")
   var batchSize: Int?
 
-  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
+  @Option(help: "Image height and width. Default: 224 for the ImageNet family, 32 for other models.")
   var imageSize: Int?
 
-  @Option(help: "Channels of the images.")
+  @Option(help: "Number of image channels.")
   var channels = 3
 
   func validate() throws {
@@ -18,8 +18,8 @@ struct InputOptions: ParsableArguments {
     try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
   }
 
-  /// [N,H,W,C].
-  /// - Throws: ``Failure`` for an unknown name.
+  /// Returns the shape of the images, [N,H,W,C].
+  /// - Throws: ``Failure`` for an unknown model.
   func images(for model: String, defaultBatch: Int) throws -> Shape {
     let side = try imageSize ?? ModelConfiguration.usualInput(of: model).side
     return [batchSize ?? defaultBatch, side, side, channels]

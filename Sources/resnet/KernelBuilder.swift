@@ -5,49 +5,50 @@ import Foundation
 import OpenCL
 import OpenCLBackend
 
-/// Builds kernels that a driver has not built before in processes of their own: a driver that ends the process while it compiles ends
-/// none that holds anything, and of a CPU's driver, which compiles one kernel at a time, several work side by side.
+/// Builds kernels that a driver has not built before, in processes of their own. If a driver ends such a process while it
+/// compiles, nothing else is lost. A CPU's driver compiles one kernel at a time, so several processes work side by side.
 struct KernelBuilder {
-  /// The order to a process of ``BuildKernelsCommand``.
+  /// Order for a process of ``BuildKernelsCommand``.
   struct Order: Codable {
     let job: KernelJob
     let isTuned: Bool
-    /// The number of the process.
+    /// Index of the process.
     let part: Int
-    /// The kernels that it builds, as ``DeviceCache`` names them.
+    /// Kernels that the process builds, by the keys of ``DeviceCache``.
     let kernels: [String]
   }
 
   let device: Device
-  /// The device's name on the command line, and how exact its factors are.
+  /// Name of the device on the command line; `math` is the precision of its multiplications.
   let selector: String
   let math: MathMode
   let isTuned: Bool
   let cache: DeviceCache?
 
-  /// Builds what is new of a job's kernels.
-  /// - Parameter backend: the device, opened as the command will use it.
-  /// - Throws: ``Failure`` where the driver ends the process; the exit code of a signal that came meanwhile.
+  /// Builds those of a job's kernels that are new.
+  /// - Parameter backend: device, opened as the command will use it.
+  /// - Throws: ``Failure`` if the driver ends the process; the exit code of a signal that came meanwhile.
   func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
-    // A driver that keeps nothing by itself would build everything twice where this program can keep nothing either.
+    // If neither the driver nor this program can keep kernels, everything would be built twice.
     let isPoCL = try device.platform.isPoCL
     guard isPoCL || cache?.canKeep == true else { return }
-    // PoCL's own files may have been cleared.
+    // PoCL's own files may have been removed.
     let known = isPoCL && !InputFile.exists(PoCLCache.folder) ? [] : cache?.knownKernels() ?? []
-    // Listing the kernels of a deep network takes a while: for known work nothing is listed.
+    // Listing the kernels of a deep network takes a while, so a known job ends here.
     let key = try job.key(on: backend)
     if known.contains(key) { return }
     let kernels = try backend.kernels(of: job.run)
     let new = kernels.filter { !known.contains(DeviceCache.key(of: $0)) }
-    // A few kernels of a driver that is known to work take no longer than starting processes for them.
+    // With a driver that is known to work, building a few kernels takes no longer than starting processes for them.
     if !known.isEmpty && (1..<16).contains(new.count) { return }
     if try new.isEmpty || build(new, of: job, for: backend) { cache?.remember(new.map(DeviceCache.key) + [key]) }
   }
 
-  /// An estimate of the memory of a compiler, bytes.
+  /// Estimated memory of a compiler in bytes.
   private static let bytesOfCompiler = 512 << 20
 
-  /// - Returns: whether all were built.
+  /// Builds kernels in processes and waits for them.
+  /// - Returns: whether all kernels were built.
   private func build(_ new: [KernelBuild], of job: KernelJob, for backend: OpenCLBackend) throws -> Bool {
     let most = max(1, min(new.count / 4, 16, HostMemory.available() / Self.bytesOfCompiler))
     let parts = try device.kind == .cpu ? min(device.computeUnits, most) : 1
@@ -73,7 +74,7 @@ struct KernelBuilder {
   }
 }
 
-/// Processes that build kernels, and what they say of it.
+/// Processes that build kernels, and their reports.
 private struct Workers {
   private let count: Int
   private let device: String
@@ -86,9 +87,9 @@ private struct Workers {
     let (process, input) = (Process(), Pipe())
     process.executableURL = URL(fileURLWithPath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
     process.arguments = ["build-kernels", "--device", selector, "--math", math.rawValue]
-    // Without Swift's own report the driver's last words are the last.
+    // Swift's crash report is disabled, so that the driver's last message comes last.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
-    // Without a place for temporary files only the driver's last words are lost.
+    // Without a place for temporary files, only the driver's last message is lost.
     guard let file = tmpfile() ?? fopen("/dev/null", "r+") else {
       throw Failure("cannot open /dev/null: \(String(cString: strerror(errno)))")
     }
@@ -111,8 +112,9 @@ private struct Workers {
 
   private func terminate() { for (process, _) in processes where process.isRunning { process.terminate() } }
 
-  /// Waits for all, and shows how far they are.
-  /// - Returns: whether each built all its kernels; what kept one from it, the program meets again by itself.
+  /// Waits for all processes, and shows their progress.
+  /// - Returns: whether each process built all its kernels. If an error kept one from it, this process meets the same error
+  ///   later.
   func wait() throws -> Bool {
     try said.fileHandleForWriting.close()
     let progress = KernelProgress(total: count)
@@ -149,7 +151,7 @@ private struct Workers {
     return !failed
   }
 
-  /// Describes the end of a process that the driver has ended.
+  /// Describes the end of a process whose driver has ended it.
   private func death(of worker: (process: Process, errors: FileHandle), at kernel: String?) -> Failure {
     let code = worker.process.terminationStatus
     let how =
@@ -164,18 +166,18 @@ private struct Workers {
   }
 }
 
-/// Builds a part of a job's kernels: the other side of ``KernelBuilder``.
+/// Builds a part of a job's kernels, as a process that ``KernelBuilder`` starts.
 struct BuildKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "build-kernels", abstract: "Build kernels as standard input says.", shouldDisplay: false)
+    commandName: "build-kernels", abstract: "Build kernels by an order on standard input.", shouldDisplay: false)
 
-  /// The last line of a process: it has built all its kernels, or something kept it from that.
+  /// Last line of a process: it has built all its kernels, or an error kept it from that.
   static let (end, failure) = ("end", "failure")
 
   @OptionGroup var device: DeviceOption
 
   func run() throws {
-    // Ctrl-C is for the process that waits.
+    // The waiting process handles Ctrl-C.
     signal(SIGINT, SIG_IGN)
     let order: KernelBuilder.Order
     do {
@@ -193,14 +195,15 @@ struct BuildKernelsCommand: ParsableCommand {
       try backend.finish()
       print("\(order.part) \(Self.end)")
     } catch {
-      // The process that waits meets the same, and says it.
+      // The waiting process meets the same error and reports it.
       printError("\(error)")
       print("\(order.part) \(Self.failure)")
     }
   }
 }
 
-/// Tells how many kernels are built, on standard error: on a terminal in a line that is written over, elsewhere in one every ten seconds.
+/// Shows on standard error how many kernels are built: on a terminal in one line that is overwritten, otherwise in a line every
+/// ten seconds.
 final class KernelProgress {
   private let total: Int?
   private var done = 0
@@ -208,16 +211,16 @@ final class KernelProgress {
   private var next = ContinuousClock.now
   private var isShown = false
 
-  /// - Parameter total: nil where nobody knows.
+  /// - Parameter total: number of kernels; nil if it is not known.
   init(total: Int? = nil) {
     self.total = total
     next += pause
   }
 
-  /// Between two lines, and before the first: what is over at once is not worth one.
+  /// Time between two lines, and before the first, as builds that end at once need no line.
   private var pause: Duration { isTerminal ? .milliseconds(isShown ? 100 : 500) : .seconds(10) }
 
-  /// Counts one more that is being built.
+  /// Counts one more kernel that is being built.
   func advance() {
     done += 1
     let now = ContinuousClock.now

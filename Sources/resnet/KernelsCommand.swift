@@ -8,19 +8,19 @@ import OpenCLBackend
 
 extension DescribedGPU: ExpressibleByArgument {}
 
-/// Lists the kernels that networks need on a GPU which need not be there, for `Scripts/check-gpu-compilers`.
+/// Lists the kernels that networks need on a GPU, which need not be present, for `Scripts/check-gpu-compilers`.
 struct KernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels", abstract: "List the kernels that networks need on a GPU, for its compiler to try.",
     discussion: """
-      Writes every kernel file, its headers in place, and list.txt to the folder. A line of the list is one way to compile a file: \
-      its name, the kernels that are wanted of it with commas between them, and the options.
+      Writes every kernel file, with its headers included, and list.txt to the folder. A line of the list is one way to compile \
+      a file: its name, the kernels that are needed from it, separated by commas, and the options.
       """, shouldDisplay: false)
 
-  @Argument(help: "The GPU, as its vendor's compiler calls it.")
+  @Argument(help: "GPU, by the name that its vendor's compiler uses.")
   var gpu: DescribedGPU
 
-  @Option(help: ArgumentHelp("Where to write.", valueName: "folder"))
+  @Option(help: ArgumentHelp("Folder to write to.", valueName: "folder"))
   var output: String
 
   func run() throws {
@@ -30,7 +30,8 @@ struct KernelsCommand: ParsableCommand {
       traits.math = math
       builds += try OpenCLBackend.kernels(on: traits, of: networks)
     }
-    // One way is enough for each operation on odd shapes: sizes of work-groups change nothing about what a compiler makes of a kernel.
+    // One build of each operation on odd shapes is enough: the sizes of work-groups do not change what a compiler makes of a
+    // kernel.
     var known = Set(builds.map(Self.kind))
     builds += try OpenCLBackend.kernels(on: gpu.traits, of: otherOperations).filter { known.insert(Self.kind($0)).inserted }
     let lines = Dictionary(grouping: builds) { "\($0.file) \($0.options)" }.values.map { same in
@@ -44,13 +45,13 @@ struct KernelsCommand: ParsableCommand {
     print("\(lines.count) ways to compile \(files.count) files")
   }
 
-  /// A kernel and its options, without the size of its work-groups.
+  /// Returns a kernel and its options, without the size of its work-groups.
   private static func kind(_ build: KernelBuild) -> String {
     let options = build.options.split(separator: " ").filter { !$0.hasPrefix("-DLANES=") && !$0.hasPrefix("-DROWS=") }
     return "\(build.kernel) \(options.joined(separator: " "))"
   }
 
-  /// Training and inference of a network of each family, with batches for a small and a large GPU.
+  /// Rehearses training and inference of a network of each family, with batches for a small and a large GPU.
   private func networks(on backend: OpenCLBackend) throws {
     let all: [(name: String, batch: Int)] = [
       ("resnet20", 128), ("preresnet20", 128), ("resnet18", 32), ("resnet50", 32), ("resnext50_32x4d", 32), ("resnet50", 256),
@@ -65,7 +66,7 @@ struct KernelsCommand: ParsableCommand {
     }
   }
 
-  /// Runs all operations besides convolutions.
+  /// Runs all operations except convolutions.
   private func otherOperations(on backend: OpenCLBackend) throws {
     for subject in Catalogue.small + Catalogue.half where subject.convolution == nil { try Conformance.run(subject, on: backend) }
   }

@@ -4,35 +4,37 @@ import Models
 extension ShortcutOption: ExpressibleByArgument {}
 extension StridePlacement: ExpressibleByArgument {}
 
-/// `--recompute`, of every command that trains.
+/// Help of the option `--recompute`, for every command that trains.
 enum RecomputeOption {
   static let help: ArgumentHelp =
-    "Compute activations again in the backward pass instead of keeping them: less than half the memory in deep networks, about a third more time."
+    "Activation checkpointing (recompute in the backward pass): under half the memory in deep networks, about a third more time."
 }
 
-/// The options that say how a model of a given name is built.
+/// Options for the way in which a model of a given name is built.
 struct ModelOptions: ParsableArguments {
   @Option(
-    help: "Shortcuts where the shape changes: A pads with zeros, B projects. Default: A for small images, B for ImageNet's.")
+    help: "Shortcuts at changes of shape: A pads with zeros, B projects. Default: A for small images, B for the ImageNet family.")
   var shortcut: ShortcutOption?
 
-  @Option(help: "Bottleneck stride on the first 1×1 (v1, the paper) or on the 3×3 (v1.5, torchvision).")
+  @Option(help: "Convolution with the stride of a bottleneck: v1 (first 1×1, as in the paper) or v1.5 (3×3, as in torchvision).")
   var stride: StridePlacement?
 
-  @Flag(help: "Start the last batch norm scale of each block at zero.")
+  @Flag(help: "Initialize the last batch norm scale of each block to zero.")
   var zeroInit = false
 
-  /// The names of the options that were given.
+  /// Names of the options that were given.
   var given: [String] {
     [("--shortcut", shortcut != nil), ("--stride", stride != nil), ("--zero-init", zeroInit)].filter(\.1).map(\.0)
   }
 
+  /// Checks the name of a model and the options.
   /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
   func validate(_ name: String) throws {
     try usage { _ = try ResNet(configuration(name, classes: 1, channels: 1)) }
   }
 
-  /// - Parameter known: what decides where no option does, if the network is the same.
+  /// Makes the configuration of a model.
+  /// - Parameter known: configuration that applies where no option is given, if it is of the same network.
   func configuration(_ name: String, classes: Int, channels: Int, like known: ModelConfiguration? = nil) -> ModelConfiguration {
     let known = known?.name == name ? known : nil
     return ModelConfiguration(

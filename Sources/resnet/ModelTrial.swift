@@ -2,7 +2,7 @@ import Compute
 import Models
 import NN
 
-/// A model on random images, to be timed.
+/// Model on random images, to be timed.
 struct ModelTrial {
   private let network: ResNet
   private let optimiser: Optimiser
@@ -11,8 +11,8 @@ struct ModelTrial {
   private let backend: any Backend
   private let folded = FoldedParameters()
 
-  /// - Parameter shape: [N,H,W,C].
-  /// - Throws: ``Failure`` for images that do not fit the model; what the backend throws.
+  /// - Parameter shape: shape of the images, [N,H,W,C].
+  /// - Throws: ``Failure`` if the images do not fit the model; errors of the backend.
   init(
     _ configuration: ModelConfiguration, images shape: Shape, _ options: TrainingOptions, on backend: any Backend
   ) throws {
@@ -41,7 +41,7 @@ struct ModelTrial {
     _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
   }
 
-  /// Images a second: the median of so many steps, each waited for, after two that are not timed.
+  /// Returns the number of images a second: the median over `steps` steps, each waited for, after two that are not timed.
   func imagesPerSecond(_ steps: Int, _ step: () throws -> Void) throws -> Double {
     for _ in 0..<2 { try step() }
     try backend.finish()

@@ -2,23 +2,23 @@ import ArgumentParser
 import Compute
 import Datasets
 
-/// `--mean` and `--std`, of the commands that read image files, and those that note how they are to be read.
+/// Options `--mean` and `--std`, for the commands that read image files and those that record how they are to be read.
 struct NormalizationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Mean of each channel over the training images, in 0…1, where the file does not tell.", valueName: "0.485,0.456,0.406"))
+      "Mean of each channel over the training images, from 0 to 1, if the file lacks it.", valueName: "0.485,0.456,0.406"))
   var mean: String?
 
-  @Option(help: ArgumentHelp("Its standard deviation.", valueName: "0.229,0.224,0.225"))
+  @Option(help: ArgumentHelp("Standard deviation of each channel, if the file lacks it.", valueName: "0.229,0.224,0.225"))
   var std: String?
 
-  /// The name of an option that was given.
+  /// Name of an option that was given.
   var given: String? { mean != nil ? "--mean" : std != nil ? "--std" : nil }
 
   func validate() throws { _ = try normalization() }
 
-  /// How the network's image files are normalised: as the options say, or else as its file does.
-  /// - Throws: a usage error where neither does, and where the options are for other channels.
+  /// Returns the normalization of the network's image files: that of the options, or else that of the network's file.
+  /// - Throws: a usage error if neither has one, and if the options are for another number of channels.
   func normalization(for checkpoint: Checkpoint) throws -> Normalization {
     if let given = try normalization() {
       guard given.mean.count == checkpoint.channels else {
@@ -27,7 +27,7 @@ struct NormalizationOptions: ParsableArguments {
       }
       return given
     }
-    // Tensors were used as they were: how they had been made is not known.
+    // Tensors were used as they were; how they had been normalized is not known.
     guard let known = checkpoint.normalization, checkpoint.dataset != DatasetKind.tensors.rawValue else {
       throw usageError("\(checkpoint.path) does not say how images are normalised: add --mean and --std")
     }
@@ -40,7 +40,7 @@ struct NormalizationOptions: ParsableArguments {
     return known
   }
 
-  /// As the options say; nil where they do not.
+  /// Returns the normalization of the options; nil if they are not given.
   /// - Throws: a usage error for values that make no sense.
   func normalization() throws -> Normalization? {
     guard given != nil else { return nil }

@@ -9,25 +9,25 @@ import Synchronization
 func printJSON(_ value: JSON) { print(value) }
 
 extension JSON {
-  /// An object from keys and values, in order.
+  /// Makes an object from keys and values, in order.
   static func members(_ members: KeyValuePairs<String, JSON>) -> JSON { .object(members.map { Member($0.key, $0.value) }) }
 }
 
-/// Writes a line to standard error. Names in it may be those of files from anywhere.
+/// Writes a line to standard error. File names in it may come from anywhere.
 func printError(_ line: String) {
   let text = printable(line)
-  // Such a name may be of any length, and says no more at the end of it.
+  // A file name may be of any length, so a long line loses its middle.
   let isLong = text.count > 2000
   let cut = isLong ? "\(text.prefix(1000)) … \(text.suffix(900))" : text
   writeToStandardError(cut + "\n")
 }
 
-/// Writes to standard error. Where that is closed or full, only the exit code can tell.
+/// Writes to standard error. If that is closed or full, only the exit code can tell.
 func writeToStandardError(_ text: String) {
   do { try FileHandle.standardError.write(contentsOf: Data(text.utf8)) } catch { StandardError.lose() }
 }
 
-/// Whether anything that was written to standard error is lost.
+/// Record of whether any text for standard error was lost.
 enum StandardError {
   private static let lost = Atomic(false)
 
@@ -36,7 +36,7 @@ enum StandardError {
   static func lose() { lost.store(true, ordering: .relaxed) }
 }
 
-/// Names images that cannot be decoded on standard error, as they are left out, and counts them.
+/// Reports images that cannot be decoded on standard error, as they are left out, and counts them.
 final class LeftOutImages {
   private(set) var count = 0
 
@@ -45,11 +45,11 @@ final class LeftOutImages {
     printError("left out: \(failure)")
   }
 
-  /// Says how many there were, if there were any.
+  /// Reports the number of these images, if there were any.
   func finish() { if count > 0 { printError("images that could not be decoded and were left out: \(grouped(count))") } }
 }
 
-/// Says on standard error, once, which files of a folder of photographs are passed over.
+/// Reports on standard error, once, which files of a folder of photographs are passed over.
 func reportIgnored(_ images: (any LabelledImages)...) {
   let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }
   reportIgnored(files)
@@ -64,7 +64,7 @@ func reportIgnored(_ files: [String]) {
       + ".\(ImageFolder.extensions.joined(separator: ", .")): \(examples)")
 }
 
-/// Text in columns: the first flush left, and the last where it holds text; the others flush right.
+/// Text in columns. The first column is flush left, as is the last if it holds text; the others are flush right.
 struct Table {
   private var rows: [[String]]
   private let lastIsText: Bool
@@ -88,10 +88,10 @@ struct Table {
   }
 }
 
-/// A number with so many digits after the point.
+/// Formats a number with `digits` digits after the point.
 func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
-/// Bytes with a unit, for example `27.3 MB`.
+/// Formats a number of bytes with a unit, for example `27.3 MB`.
 func bytes(_ count: Int) -> String {
   let value = Double(count)
   if value >= 1e9 { return fixed(value / 1e9, 2) + " GB" }
@@ -99,14 +99,14 @@ func bytes(_ count: Int) -> String {
   return fixed(value / 1e3, 1) + " kB"
 }
 
-/// A whole number with commas between thousands.
+/// Formats a whole number with commas between thousands.
 func grouped(_ value: Int) -> String {
   let digits = Array(String(value.magnitude))
   let groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[max(0, $0 - 3)..<$0]) }
   return (value < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
 }
 
-/// Seconds as `h:mm:ss` or `m:ss`.
+/// Formats seconds as `h:mm:ss` or `m:ss`.
 func clock(_ seconds: Double) -> String {
   guard seconds < 1e9 else { return "decades" }
   let total = Int(seconds.rounded())

@@ -8,24 +8,25 @@ import Training
 
 extension TestTimeAugmentation: ExpressibleByArgument {}
 
-/// `--tta`, of the commands that classify.
+/// Option `--tta`, for the commands that classify.
 struct TestTimeAugmentationOption: ParsableArguments {
   @Option(
     help: """
-      Test-time augmentation: none, flip (each image and its mirror image) or ten-crop (four corners and the centre, each \
-      mirrored as well); the probabilities are averaged.
+      Test-time augmentation: none, flip (each image and its mirror image) or ten-crop (the four corners and the center, and \
+      their mirror images). The probabilities are averaged.
       """)
   var tta = TestTimeAugmentation.none
 }
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "predict", abstract: "Tell what a checkpoint's network takes images for.",
+    commandName: "predict", abstract: "Classify images.",
     discussion: """
-      Image files (JPEG, PNG, WebP, GIF, BMP, TIFF), and folders of them, as evaluate prepares them: the shorter side resized and \
-      the centre cut out where the network was trained on photographs, or comes from elsewhere and takes 64 pixels or more; else \
-      the whole image resized to the size of the training images; grey for networks of one channel. Damaged images are named, the \
-      others go on, and the exit code is 1. With --tensors the network is run on tensors as they are.
+      Classifies image files (JPEG, PNG, WebP, GIF, BMP, TIFF) and folders of them, prepared as by `resnet evaluate`. If the \
+      network was trained on photographs, or comes from elsewhere and takes 64 pixels or more, the shorter side is resized and \
+      the center cut out. Otherwise the whole image is resized to the size of the training images. Images become gray for \
+      networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. With \
+      --tensors, the network runs on tensors as they are.
       """)
 
   @OptionGroup var device: DeviceOption
@@ -35,12 +36,12 @@ struct PredictCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"))
   var images: [String] = []
 
-  @Option(help: ArgumentHelp("How many classes to name. Default: 5, or all where there are fewer.", valueName: "count"))
+  @Option(help: ArgumentHelp("Number of classes to show. Default: 5, or all if there are fewer.", valueName: "count"))
   var top: Int?
 
   @OptionGroup var augmentation: TestTimeAugmentationOption
 
-  @Option(help: "Height and width that the network sees. Default: those of training, else what is usual for the network.")
+  @Option(help: "Height and width of the network's input. Default: those of training, otherwise the usual size of the network.")
   var imageSize: Int?
 
   @OptionGroup var resizing: ResizeOptions
@@ -52,13 +53,13 @@ struct PredictCommand: ParsableCommand {
   @Flag(help: "Print a JSON array with an object for each image.")
   var json = false
 
-  @Option(help: ArgumentHelp("A safetensors file with images [N,H,W,C], F32, F16 or BF16, used as they are.", valueName: "file"))
+  @Option(help: ArgumentHelp("Safetensors file with images [N,H,W,C] of F32, F16 or BF16, used as they are.", valueName: "file"))
   var tensors: String?
 
-  @Option(help: ArgumentHelp("The safetensors file that gets the logits [N,classes] in float32.", valueName: "file"))
+  @Option(help: ArgumentHelp("Safetensors file to write the logits [N,classes] to, in float32.", valueName: "file"))
   var output: String?
 
-  @Option(help: "Images at once.")
+  @Option(help: "Batch size.")
   var batchSize = 128
 
   @OptionGroup var precision: PrecisionOption
@@ -160,7 +161,7 @@ struct PredictCommand: ParsableCommand {
   }
 }
 
-/// Prints predictions as they come.
+/// Prints predictions as they arrive.
 private struct PredictionReport {
   let paths, classes: [String]
   let asJSON: Bool

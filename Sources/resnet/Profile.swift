@@ -1,17 +1,18 @@
 import Formats
 import OpenCLBackend
 
-/// What the kernels of some training steps took, and what the host did meanwhile.
+/// Times of the kernels in some training steps, and of the host meanwhile.
 struct StepProfile {
   let profile: Profile
   let steps: Int
-  /// Seconds of all steps: in which the host enqueued them, and from the first to the end of the last.
+  /// Seconds of all steps: in which the host enqueued them (`host`), and from the start of the first to the end of the last
+  /// (`wall`).
   let host, wall: Double
 
   private var millisecondsAStep: Double { 1e3 / Double(steps) }
   private var idle: Double { max(0, wall - profile.busy) }
 
-  /// A table of the kernels, longest first, and a line about host and device.
+  /// Table of the kernels, longest first, and a line about host and device.
   var text: String {
     var table = Table(["kernel", "a step", "ms a step", "share", "GB/s"])
     for kernel in profile.kernels {
@@ -42,7 +43,7 @@ struct StepProfile {
     ])
   }
 
-  /// Whole, unless an epoch's short batches have kernels of their own.
+  /// Returns the number of launches a step, which is whole unless an epoch's short batches have kernels of their own.
   private func launches(_ kernel: KernelProfile) -> String {
     let count = Double(kernel.launches) / Double(steps)
     return fixed(count, count == count.rounded() ? 0 : 1)

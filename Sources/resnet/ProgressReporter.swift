@@ -1,11 +1,11 @@
 import Glibc
 import Training
 
-/// Shows a run's progress: one line that is written over on a terminal, a line now and then elsewhere.
+/// Shows a run's progress: one line that is overwritten on a terminal, otherwise a line now and then.
 final class ProgressReporter {
   private let epochs, stepsPerEpoch, totalSteps: Int
   private let isTerminal = isatty(STDOUT_FILENO) == 1
-  /// The first step that was reported: what came before, kernels that were built above all, says nothing of the steps to come.
+  /// First step that was reported. The time before it, mostly spent on building kernels, says nothing about the steps to come.
   private var first: (step: Int, time: ContinuousClock.Instant)?
   private var lastLine = ContinuousClock.now
   private var lineIsOpen = false
@@ -23,7 +23,7 @@ final class ProgressReporter {
     }
   }
 
-  /// Ends a line that was being written over.
+  /// Ends a line that was being overwritten.
   func finish() {
     if lineIsOpen { print() }
     lineIsOpen = false
@@ -54,7 +54,7 @@ final class ProgressReporter {
   }
 
   private func write(_ text: String, open: Bool) {
-    // ESC [ K clears what a longer line has left.
+    // ESC [ K clears the rest of a longer line.
     print(lineIsOpen ? "\r\u{1B}[K\(text)" : text, terminator: open ? "" : "\n")
     fflush(nil)
     lineIsOpen = open

@@ -19,9 +19,9 @@ struct ResNetCommand: ParsableCommand {
       Glibc.exit(ExitCode.failure.rawValue)
     }
     occupyStandardStreams()
-    // A write that passes a file-size limit fails with an error instead of ending the process.
+    // With the signal ignored, a write beyond a file-size limit fails with an error instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
-    // Whoever reads a pipe sees every line when it is printed.
+    // Lines are flushed one by one, so that the reader of a pipe sees each when it is printed.
     setvbuf(stdout, nil, _IOLBF, 0)
     do {
       var command = try parseAsRoot()
@@ -36,15 +36,15 @@ struct ResNetCommand: ParsableCommand {
     }
   }
 
-  /// Opens what the caller left closed of standard input and error, so that no file of ours takes their place. They can be read
-  /// alone, so that what is written to standard error fails and is noticed.
+  /// Opens those of standard input and standard error that the caller left closed, so that no other file takes their place. They
+  /// are opened for reading only, so that a write to standard error fails and is noticed.
   private static func occupyStandardStreams() {
     for descriptor in [STDIN_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) == -1 {
-      _ = open("/dev/null", O_RDONLY)  // The lowest free number, which is this one.
+      _ = open("/dev/null", O_RDONLY)  // The lowest free descriptor is this one.
     }
   }
 
-  /// Help, a version or a completion script that was asked for is output as well, and ends the program here.
+  /// Prints help, a version or a completion script, which counts as output too, and ends the program.
   private static func endWithHelp(_ error: any Error) {
     guard exitCode(for: error) == .success else { return }
     let text = fullMessage(for: error)
@@ -56,12 +56,13 @@ struct ResNetCommand: ParsableCommand {
     Glibc.exit(ExitCode.success.rawValue)
   }
 
-  /// Ends the program without a word where the reader of its output has gone, or where what it had to say on standard error is lost.
-  /// - Throws: a ``Failure`` where something that was printed could not be written.
+  /// Checks that all output was written. Ends the program silently if the reader of its output has gone, or if text for standard
+  /// error is lost.
+  /// - Throws: ``Failure`` if something that was printed could not be written.
   private static func requireWrittenOutput() throws {
     var reason = fflush(stdout) == 0 ? 0 : errno
     if reason == 0 && ferror(stdout) != 0 {
-      // A write has failed earlier, and fails again unless there is room by now.
+      // An earlier write has failed. Another one fails too unless there is room by now.
       reason = write(STDOUT_FILENO, "\n", 1) == 1 ? EIO : errno
     }
     if reason == EPIPE { Glibc.exit(128 + SIGPIPE) }

@@ -4,21 +4,22 @@ import Images
 
 extension Interpolation: ExpressibleByArgument {}
 
-/// `--resize`, `--crop-fraction` and `--interpolation`, of the commands that measure on photographs, and those that note how it is done.
+/// Options `--resize`, `--crop-fraction` and `--interpolation`, for the commands that measure on photographs and those that
+/// record how it is done.
 struct ResizeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The shorter side of photographs before the center is cut out, as torchvision's resize_size. Default: 256 for 224, or in proportion.",
+      "Shorter side of photographs before the center crop (torchvision's resize_size). Default: 256 for 224, or in proportion.",
       valueName: "pixels"))
   var resize: Int?
 
-  @Option(help: ArgumentHelp("In its stead the crop's share of the shorter side, as timm's crop_pct.", valueName: "0.95"))
+  @Option(help: ArgumentHelp("Instead of --resize, the crop's share of the shorter side (timm's crop_pct).", valueName: "0.95"))
   var cropFraction: Double?
 
-  @Option(help: "How photographs are resized: bilinear or bicubic. Default: bilinear.")
+  @Option(help: "Interpolation for resizing photographs: bilinear or bicubic. Default: bilinear.")
   var interpolation: Interpolation?
 
-  /// The name of an option that was given.
+  /// Name of an option that was given.
   var given: String? {
     resize != nil ? "--resize" : cropFraction != nil ? "--crop-fraction" : interpolation != nil ? "--interpolation" : nil
   }
@@ -29,18 +30,18 @@ struct ResizeOptions: ParsableArguments {
     if !recipe.isPossible { throw ValidationError("--crop-fraction \(cropFraction ?? 0): it must be above 0 and at most 1") }
   }
 
-  /// The recipe of the options.
+  /// Recipe of the options.
   private var recipe: EvaluationRecipe {
     EvaluationRecipe(resize: resize, cropFraction: cropFraction, interpolation: interpolation)
   }
 
-  /// The recipe of the options, and where they say nothing, the one that is known of a network.
+  /// Returns the recipe of the options, completed by the recipe that is known for a network.
   /// - Parameters:
-  ///   - known: how its photographs are prepared; nil where nothing says it.
-  ///   - trained: height and width of its images; nil where they are not known.
-  ///   - crop: pixels along the sides of the crop.
-  /// - Returns: nil where nothing says it.
-  /// - Throws: a usage error where options ask for the impossible; ``Failure`` where what is known is impossible.
+  ///   - known: recipe for the network's photographs; nil if it is not known.
+  ///   - trained: height and width of the network's training images; nil if they are not known.
+  ///   - crop: side of the crop in pixels.
+  /// - Returns: the recipe; nil if there is neither an option nor a known recipe.
+  /// - Throws: a usage error if the options ask for the impossible; ``Failure`` if the known recipe is impossible.
   func recipe(completedBy known: EvaluationRecipe?, trainedOn trained: [Int]?, crop: Int) throws -> EvaluationRecipe? {
     let usual = known?.scaled(from: trained?.first ?? crop, to: crop)
     guard let usual else { return given == nil ? nil : try checked(recipe, crop) }

@@ -3,28 +3,29 @@ import Formats
 import Models
 import OpenCLBackend
 
-/// One distinct operation of a model and what it takes on a device.
+/// Distinct operation of a model, with its measurements on a device.
 struct OperationFigures {
   let record: OperationRecord
-  /// Calls in one training step, and in inference of one batch.
+  /// Number of calls in one training step, and in inference of one batch.
   let training, inference: Int
   /// Seconds of each run.
   let times: [Double]
-  /// Bytes that its kernels read and wrote, and the kernels in the order of their time; nil where the device does not tell.
+  /// Number of bytes that the operation's kernels read and wrote, nil if the device does not tell; and the kernels in the order
+  /// of their time.
   let moved: Int?
   let kernels: [String]
 
   var seconds: Double { times.median }
-  /// A multiply-add counts two.
+  /// Floating-point operations; a multiply-add counts as two.
   var flops: Double { 2 * Double(record.macs) }
 
-  /// The time at the peaks over the time that it took.
+  /// Returns the time at the peaks over the time that the operation took.
   func share(_ peaks: (flops: Double, bytes: Double)) -> Double {
     max(flops / peaks.flops, Double(record.bytes) / peaks.bytes) / seconds
   }
 }
 
-/// The distinct operations of a training step and of inference, and how often each occurs.
+/// Returns the distinct operations of a training step and of inference, and how often each occurs.
 func distinctOperations(_ summary: Summary) -> [(record: OperationRecord, training: Int, inference: Int)] {
   var operations: [(record: OperationRecord, training: Int, inference: Int)] = []
   var places: [String: Int] = [:]
@@ -44,14 +45,14 @@ func distinctOperations(_ summary: Summary) -> [(record: OperationRecord, traini
   return operations
 }
 
-/// Runs an operation `repeats` times after one run that does not count.
+/// Measures an operation in `repeats` runs, after one run that does not count.
 ///
-/// On an OpenCL device that can profile, the time is the device's own, from the first kernel's start to the last one's end; else it
-/// is the host's.
+/// On an OpenCL device that can profile, the time is the device's own, from the start of the first kernel to the end of the last.
+/// Otherwise it is the host's.
 func measure(
   _ operation: (record: OperationRecord, training: Int, inference: Int), on backend: any Backend, repeats: Int
 ) throws -> OperationFigures {
-  // Else a buffer might be a little larger than what it holds.
+  // Without this, a reused buffer might be a little larger than its content.
   (backend as? OpenCLBackend)?.releaseFreeMemory()
   let run = try operation.record.prepare(on: backend)
   try run()
@@ -63,7 +64,7 @@ func measure(
       try run()
       let profile = try backend.endProfile()
       times.append(profile.span)
-      // What is added to is also read, which the kernels' arguments do not tell.
+      // Operands that are added to are also read, which the kernels' arguments do not tell.
       moved = profile.bytes + operation.record.updatedBytes
       kernels = profile.kernels.map(\.kernel)
     } else {

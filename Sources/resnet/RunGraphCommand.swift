@@ -3,21 +3,21 @@ import Compute
 import Formats
 import ONNX
 
-/// Runs any graph of supported operators on named tensors: for trying operators (`Scripts/onnx-operator-tests`), so it is not
-/// listed.
+/// Runs any graph of supported operators on named tensors. It serves for trying operators (`Scripts/onnx-operator-tests`), so it
+/// is not listed.
 struct RunGraphCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run-graph", abstract: "Run an ONNX graph on named tensors.", shouldDisplay: false)
 
   @OptionGroup var device: DeviceOption
 
-  @Argument(help: ArgumentHelp("The ONNX file.", valueName: "file"))
+  @Argument(help: ArgumentHelp("ONNX file.", valueName: "file"))
   var model: String
 
-  @Option(help: ArgumentHelp("A safetensors file with the graph's inputs by name.", valueName: "file"))
+  @Option(help: ArgumentHelp("Safetensors file with the graph's inputs by name.", valueName: "file"))
   var tensors: String
 
-  @Option(help: ArgumentHelp("The safetensors file that gets the outputs by name.", valueName: "file"))
+  @Option(help: ArgumentHelp("Safetensors file to write the outputs to, by name.", valueName: "file"))
   var output: String
 
   func validate() throws { try requirePaths(["<file>": model, "--tensors": tensors, "--output": output]) }

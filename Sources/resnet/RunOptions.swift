@@ -8,7 +8,7 @@ import NN
 import Training
 
 extension DatasetKind {
-  /// For help texts.
+  /// Names of all data sets, for help texts.
   static let names = allCases.map(\.rawValue).joined(separator: ", ")
 }
 
@@ -19,7 +19,7 @@ extension DamagedImages: ExpressibleByArgument {}
 extension Optimiser.Kind: ExpressibleByArgument {}
 
 extension Optimiser.RateScale: ExpressibleByArgument {
-  /// For example `fc=10`.
+  /// Parses a layer and its factor, for example `fc=10`.
   public init?(argument: String) {
     let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
     guard parts.count == 2, !parts[0].isEmpty, let factor = Double(parts[1]) else { return nil }
@@ -27,107 +27,107 @@ extension Optimiser.RateScale: ExpressibleByArgument {
   }
 }
 
-/// The options of a new run. All are optional, so that `--resume` can tell whether one was given; the defaults are
-/// ``RunConfiguration``'s.
+/// Options of a new run. All are optional, so that `--resume` can detect whether one was given. The defaults are those of
+/// ``RunConfiguration``.
 struct RunOptions: ParsableArguments {
   static let defaultModel = "resnet20"
   static let defaultDataset = DatasetKind.fashionMNIST
   private static let defaults = RunConfiguration(
     model: ModelConfiguration(name: defaultModel, classes: 1), dataset: defaultDataset.rawValue)
 
-  /// As in PyTorch.
+  /// Defaults for AdamW, as in PyTorch.
   private static let adamWDefaults = (rate: 1e-3, decay: 1e-2)
-  /// The rate of You et al.'s ResNet-50 with batches of 8,192 is 6.4 · 0.001 times the norm.
+  /// Default learning rate for LARS: You et al. train ResNet-50 with batches of 8,192 at 6.4 · 0.001 times the norm.
   private static let larsRate = 6.4
-  /// Weights that are trained already are lost at the rate of those that are drawn.
+  /// Divisor of the learning rate for pretrained weights, which would be lost at the rate for random weights.
   private static let fineTuningDivisor = 10.0
 
   @Option(
     help:
       """
-      resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34, preresnet110, 164, 1001, resnext50_32x4d, \
-      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: that of --init, else \(defaultModel).
+      Model: resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34, preresnet110, 164, 1001, resnext50_32x4d, \
+      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: that of --init, otherwise \(defaultModel).
       """)
   var model: String?
-  @Option(help: "One of \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
+  @Option(help: "Data set: \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
-  @Option(help: ArgumentHelp("The data set's folder or file.", valueName: "path"))
+  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
   var data: String?
-  @Option(help: "Height and width of the images of 'folder'. Default: 224 for the ImageNet family, 32 for the other.")
+  @Option(help: "Image height and width for 'folder'. Default: 224 for the ImageNet family, 32 for other models.")
   var imageSize: Int?
   @OptionGroup var resizing: ResizeOptions
-  @Option(help: "Whether images of 'folder' that cannot be decoded end the run or are left out: fail or skip. Default: fail.")
+  @Option(help: "Images of 'folder' that cannot be decoded: fail (end the run) or skip (leave them out). Default: fail.")
   var damaged: DamagedImages?
-  @Option(help: "Passes over the training images. Default: \(defaults.epochs).")
+  @Option(help: "Number of epochs. Default: \(defaults.epochs).")
   var epochs: Int?
-  @Option(help: "Images a step. Default: \(defaults.batchSize).")
+  @Option(help: "Batch size. Default: \(defaults.batchSize).")
   var batchSize: Int?
-  @Option(help: ArgumentHelp("Gather the gradients of so many batches for a step. Default: 1.", valueName: "batches"))
+  @Option(help: ArgumentHelp("Accumulate the gradients of this many batches for a step. Default: 1.", valueName: "batches"))
   var accumulate: Int?
-  @Option(help: "sgd, adamw, or lars for batches of thousands. Default: sgd.")
+  @Option(help: "Optimizer: sgd, adamw, or lars for batches of thousands. Default: sgd.")
   var optimizer: Optimiser.Kind?
   @Option(
     help:
-      "The highest rate, after the warm-up. Default: \(defaults.learningRate), adamw \(adamWDefaults.rate), lars \(larsRate); a tenth with --init."
+      "Peak learning rate. Default: \(defaults.learningRate), adamw \(adamWDefaults.rate), lars \(larsRate); 1/10 with --init."
   )
   var learningRate: Double?
   @Option(
     name: .customLong("learning-rate-scale"),
     help: ArgumentHelp(
-      "Multiply a layer's rate, or a part's, for example layer1=0.1; of several the longest name counts. May be repeated.",
+      "Multiply the learning rate of a layer or part, for example layer1=0.1; the longest matching name counts. May be repeated.",
       valueName: "layer=factor"))
   var learningRateScales: [Optimiser.RateScale] = []
   @Option(
     name: .customLong("freeze"),
-    help: ArgumentHelp("Do not train this layer or part, for example layer1; may be repeated.", valueName: "layer"))
+    help: ArgumentHelp("Do not train this layer or part, for example layer1. May be repeated.", valueName: "layer"))
   var frozen: [String] = []
-  @Option(help: ArgumentHelp("Shorten gradients whose norm is above this. Default: do not.", valueName: "norm"))
+  @Option(help: ArgumentHelp("Clip gradients to this norm. Default: no clipping.", valueName: "norm"))
   var clipNorm: Double?
   @Option(
     name: .customLong("ema"),
     help: ArgumentHelp(
-      "Validate and save a moving average of the weights with this decay, for example 0.999. Default: do not.",
+      "Validate and save a moving average (EMA) of the weights with this decay, for example 0.999. Default: no average.",
       valueName: "decay"))
   var averageDecay: Double?
-  @Option(help: "Of sgd and lars. Default: \(defaults.momentum).")
+  @Option(help: "Momentum of sgd and lars. Default: \(defaults.momentum).")
   var momentum: Double?
-  @Flag(help: "Nesterov's momentum.")
+  @Flag(help: "Use Nesterov momentum.")
   var nesterov = false
-  @Option(help: "Default: \(defaults.weightDecay), adamw \(adamWDefaults.decay).")
+  @Option(help: "Weight decay. Default: \(defaults.weightDecay), adamw \(adamWDefaults.decay).")
   var weightDecay: Double?
   @Option(
-    help: "constant, cosine (to zero) or step (a tenth at a half and at three quarters). Default: \(defaults.schedule.rawValue).")
+    help: "Schedule: constant, cosine (to zero) or step (divided by 10 at 1/2 and 3/4). Default: \(defaults.schedule.rawValue).")
   var schedule: Schedule.Kind?
-  @Option(help: "The rate rises linearly through these; fractions are allowed. Default: a tenth of the epochs, at most 1.")
+  @Option(help: "Epochs of linear warm-up; fractions are allowed. Default: a tenth of the epochs, at most 1.")
   var warmupEpochs: Double?
   @Flag(help: RecomputeOption.help)
   var recompute = false
   @OptionGroup var precision: PrecisionOption
-  @Option(help: "The share of the target that goes to all classes alike. Default: \(defaults.labelSmoothing).")
+  @Option(help: "Label smoothing: share of the target that is spread over all classes. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
-  @Option(help: "Decides weights, order and augmentation. Default: \(defaults.seed).")
+  @Option(help: "Random seed (initial weights, sample order, augmentation). Default: \(defaults.seed).")
   var seed: UInt64?
-  @Option(help: ArgumentHelp("Stop after so many steps.", valueName: "steps"))
+  @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "steps"))
   var maxSteps: Int?
   @Option(
     help: ArgumentHelp(
-      "Train on so many images only: the first, of 'folder' the first of each class in turns.", valueName: "images"))
+      "Train on only this many images: the first ones, or for 'folder' the first of each class in turns.", valueName: "images"))
   var limitTrain: Int?
   @Option(
     name: .customLong("init"),
     help: ArgumentHelp(
-      "Start from weights, a safetensors file or a checkpoint of torch.save; the last layer starts anew for another number of classes.",
+      "Start from the weights of a safetensors file or a checkpoint of torch.save. The last layer starts anew for other classes.",
       valueName: "file"))
   var initialWeights: String?
   @OptionGroup var place: WeightsPlaceOptions
   @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
-  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "A new order each epoch. Default: yes.")
+  @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Shuffle the images anew in each epoch. Default: yes.")
   var shuffle: Bool?
 
-  /// The place of the data set, absolute, so that the run can be resumed from anywhere.
+  /// Absolute path of the data set, so that the run can be resumed from anywhere.
   var absoluteData: String? { data.map { URL(fileURLWithPath: $0).path } }
 
-  /// The names of the options that were given.
+  /// Names of the options that were given.
   var given: [String] {
     let all: [(String, Bool)] = [
       ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil),
@@ -146,7 +146,8 @@ struct RunOptions: ParsableArguments {
     return all.filter(\.1).map(\.0) + [resizing.given].compactMap(\.self) + place.given + augmentation.given
   }
 
-  /// - Throws: a usage error where an option of a new run has nothing to do with its data set.
+  /// Checks that options about photographs are given for photographs only.
+  /// - Throws: a usage error if an option does not apply to the run's data set.
   func requirePhotographs() throws {
     let option = imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : resizing.given
     if dataset != .folder, let option {
@@ -154,7 +155,7 @@ struct RunOptions: ParsableArguments {
     }
   }
 
-  /// Usage errors show before any work begins.
+  /// Checks the options, so that usage errors show before any work begins.
   func validate() throws {
     try requirePaths(["--data": data, "--init": initialWeights])
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)

@@ -4,20 +4,22 @@ import OpenCL
 import OpenCLBackend
 import Parallel
 
-/// How several devices share a batch: alike where they are alike, in the ratio of a run that is resumed, else by measured speed.
+/// Way in which several devices share a batch: in the ratio of a run that is resumed, equally if the devices are alike, otherwise
+/// by measured speed.
 struct Sharing {
   let configuration: ModelConfiguration
-  /// The whole batch [N,H,W,C].
+  /// Shape of the whole batch, [N,H,W,C].
   let images: Shape
   var recompute = false
   var precision = Precision.fp32
-  /// Whether steps of training are measured, or inference.
+  /// Whether training steps are measured, or inference.
   var isTraining = true
-  /// The ratio that was found when the run began.
+  /// Ratio that was found when the run began.
   var known: [Int]?
 
+  /// Finds the split of a batch among the devices.
   /// - Parameter open: opens a device for the measurement.
-  /// - Throws: ``Failure`` for a device that is too slow to be of use.
+  /// - Throws: ``Failure`` if a device is too slow to be of use.
   func split(_ devices: [Device], _ open: (Device) throws -> OpenCLBackend) throws -> BatchSplit {
     if let known, known.count == devices.count { return BatchSplit(weights: known) }
     if try areAlike(devices) { return BatchSplit(devices: devices.count) }
@@ -42,7 +44,7 @@ struct Sharing {
     return split
   }
 
-  /// Whether nothing tells one device from another: then nothing needs to be measured, and the split is always the same.
+  /// Whether the devices do not differ. Then nothing needs to be measured, and the split is always the same.
   private func areAlike(_ devices: [Device]) throws -> Bool {
     let kinds = try devices.map { [try $0.name, try $0.driverVersion, try $0.platform.version, String(try $0.computeUnits)] }
     return Set(kinds).count == 1
@@ -50,10 +52,10 @@ struct Sharing {
 }
 
 extension ParallelBackend {
-  /// The images that each device gets.
+  /// Returns the number of images that each device gets.
   func shares(ofBatch images: Int) -> [Int] { split.shares(of: images).map(\.count) }
 
-  /// For example `each batch of 128 shared: 64 + 64 images`.
+  /// Describes the split, for example `each batch of 128 shared: 64 + 64 images`.
   func describeSplit(ofBatch images: Int) -> String {
     "each batch of \(images) shared: " + shares(ofBatch: images).map(String.init).joined(separator: " + ") + " images"
   }

@@ -2,33 +2,33 @@ import ArgumentParser
 import Glibc
 import Synchronization
 
-/// Turns a signal into a wish to stop that the work in progress looks at, so that it can save its state first. The second one ends
-/// the process at once.
+/// Turns a signal into a request to stop, which the work in progress polls, so that it can save its state first. A second signal
+/// ends the process at once.
 enum Signals {
   private static let received = Atomic<Int32>(0)
 
-  /// The signal that arrived, or nil.
+  /// Signal that arrived; nil if there was none.
   static var pending: Int32? {
     let signal = received.load(ordering: .relaxed)
     return signal == 0 ? nil : signal
   }
 
-  /// What to exit with after the pending signal, as shells have it.
+  /// Exit code after the pending signal, as shells define it.
   static var exitCode: ExitCode { ExitCode(128 + (pending ?? 0)) }
 
   static func catchAll() {
-    _ = pending  // The atomic exists before a handler may touch it.
+    _ = pending  // The atomic must exist before a handler can use it.
     for number in [SIGINT, SIGTERM, SIGHUP] {
       let before = signal(number) { number in
         Signals.received.store(number, ordering: .relaxed)
         signal(number, SIG_DFL)
       }
-      // `nohup` has asked that a hang-up be ignored.
+      // `nohup` has set hang-ups to be ignored.
       if number == SIGHUP && isIgnored(before) { signal(number, SIG_IGN) }
     }
-    // The reader of our output has gone; what is printed from here on goes nowhere.
+    // SIGPIPE means that the reader of the output has gone; everything printed from here on is lost.
     signal(SIGPIPE) { number in Signals.received.store(number, ordering: .relaxed) }
-    // Some callers leave signals blocked, which a program inherits.
+    // Some callers leave signals blocked, and a program inherits this.
     var blocked = sigset_t()
     for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { sigaddset(&blocked, number) }
     pthread_sigmask(SIG_UNBLOCK, &blocked, nil)

@@ -10,12 +10,12 @@ struct SummaryCommand: ParsableCommand {
   @OptionGroup var device: DeviceOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Argument(help: "For example resnet20, plain56 or resnet50.")
+  @Argument(help: "Model, for example resnet20, plain56 or resnet50.")
   var model: String
 
   @OptionGroup(title: "Images") var input: InputOptions
 
-  @Option(help: "Default: 1000 for the ImageNet family, 10 for the other.")
+  @Option(help: "Number of classes. Default: 1000 for the ImageNet family, 10 for other models.")
   var classes: Int?
 
   @OptionGroup var precision: PrecisionOption

@@ -13,8 +13,9 @@ struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Train a network.",
     discussion: """
-      Without options: ResNet-20 on Fashion-MNIST, on the best OpenCL device. The run's folder keeps config.json, metrics.jsonl, \
-      last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the state and stops; --resume goes on from there.
+      Without options, this trains ResNet-20 on Fashion-MNIST on the best OpenCL device. The run's folder contains config.json, \
+      metrics.jsonl, last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the training state and stops; \
+      --resume continues from there.
       """)
 
   @OptionGroup var device: DeviceOption
@@ -22,22 +23,22 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
   @OptionGroup(title: "Run") var options: RunOptions
 
-  @Option(help: ArgumentHelp("The run's folder. Default: a new one under runs/.", valueName: "folder"))
+  @Option(help: ArgumentHelp("Folder of the run. Default: a new one under runs/.", valueName: "folder"))
   var output: String?
 
-  @Option(help: ArgumentHelp("Go on with the run in this folder, with its own options.", valueName: "folder"))
+  @Option(help: ArgumentHelp("Continue the run in this folder, with its own options.", valueName: "folder"))
   var resume: String?
 
-  @Option(help: ArgumentHelp("Record the loss every so many steps.", valueName: "steps"))
+  @Option(help: ArgumentHelp("Number of steps between records of the loss.", valueName: "steps"))
   var logEvery = 10
 
   @Option(
     help: ArgumentHelp(
-      "Instead of training, write a PNG of eight training images, each as it is and as eight epochs make of it.",
+      "Instead of training, write a PNG of eight training images, each as it is and as augmented in eight epochs.",
       valueName: "file.png"))
   var showAugmentation: String?
 
-  @Flag(help: "Show at the end what each kernel took in the training steps, and how much of them the host needed.")
+  @Flag(help: "Show at the end the time of each kernel in the training steps, and how much of the steps the host needed.")
   var profile = false
 
   func validate() throws {
@@ -57,7 +58,7 @@ struct TrainCommand: ParsableCommand {
       return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
     }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    // The data set may have moved.
+    // `--data` is allowed, as the data set may have moved.
     if let option = (options.given + modelOptions.given).first(where: { $0 != "--data" }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
@@ -92,7 +93,7 @@ struct TrainCommand: ParsableCommand {
       folder.discardIfUnused()
       throw error
     }
-    initialWeights = nil  // They are on the device.
+    initialWeights = nil  // The weights are on the device.
     describe(trainer, images, splits, on: backend)
     guard !trainer.isFinished else {
       return print(
@@ -119,7 +120,7 @@ struct TrainCommand: ParsableCommand {
     print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
   }
 
-  /// Opens the devices, and notes how several share a batch.
+  /// Opens the devices, and records how several of them share a batch.
   private func open(_ configuration: inout RunConfiguration, _ images: any LabelledImages) throws -> any Backend {
     let size = images.shape
     let batch: Shape = [min(configuration.batchSize, size[0]), size[1], size[2], size[3]]
@@ -134,7 +135,7 @@ struct TrainCommand: ParsableCommand {
     return backend
   }
 
-  /// Prints what is going to be trained, on what, and what the user should know of it.
+  /// Prints the model, the data and the folder of the run, and notes for the user.
   private func describe(
     _ trainer: Trainer, _ images: any LabelledImages, _ splits: LabelledSplits, on backend: any Backend
   ) {
@@ -158,7 +159,7 @@ struct TrainCommand: ParsableCommand {
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: min(configuration.batchSize, size[0]))) }
   }
 
-  /// Trains to the end, or to a signal, and shows how far it is.
+  /// Trains to the end or until a signal, and shows the progress.
   private func train(_ trainer: Trainer, on backend: any Backend) throws -> (Trainer.Ending, Profile) {
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {
@@ -180,14 +181,14 @@ struct TrainCommand: ParsableCommand {
       }
       return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
     } catch let divergence as Divergence {
-      throw divergence  // It would come again.
+      throw divergence  // A resumed run would diverge again.
     } catch {
       let folder = trainer.folder
       throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
     }
   }
 
-  /// Prints where the time went, and how many steps were left out.
+  /// Prints how the time was spent, and how many steps were skipped.
   private func report(_ trainer: Trainer, _ profiled: Profile) throws {
     let timing = trainer.timing
     if profile && timing.steps > 0 {
@@ -207,7 +208,7 @@ struct TrainCommand: ParsableCommand {
 
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
 
-  /// The run's options and data, checked against each other.
+  /// Returns the run's options and data, checked against each other, and the weights that it starts from.
   private func prepare() throws -> (RunConfiguration, LabelledSplits, Weights?) {
     if let resume {
       let folder = RunFolder(existing: resume)
@@ -235,7 +236,7 @@ struct TrainCommand: ParsableCommand {
       throw usageError("the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square: add --image-size")
     }
     let side = try options.imageSize ?? initial?.imageSize?[0] ?? ModelConfiguration.usualInput(of: name).side
-    // The same pixels are to be the same input as before.
+    // The same pixels must give the network the same input as before.
     let normalization = kind == .folder ? initial.flatMap(Self.normalization) : nil
     let evaluation =
       kind == .folder
@@ -252,7 +253,7 @@ struct TrainCommand: ParsableCommand {
     return (run, splits, weights)
   }
 
-  /// What the weights to start from are for; nil where `--model` says it and they do not.
+  /// Describes the network of the weights to start from; nil if `--model` names the network and the weights do not.
   private func initialNetwork(_ weights: Weights) throws -> Weights.Description? {
     if let description = weights.description { return description }
     guard options.model == nil, let path = options.initialWeights else { return nil }
@@ -261,7 +262,7 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  /// Nil where it is not known and photographs' usual one is to be used.
+  /// Returns the normalization of photographs for a network; nil if it is not known and the usual one is to be used.
   private static func normalization(of network: Weights.Description) -> Normalization? {
     let grey = network.model.channels == 1 ? Normalization.imageNetGrey : nil
     guard let known = network.normalization, known.range == 255, [1, 3].contains(known.mean.count) else { return grey }

@@ -6,29 +6,29 @@ import OpenCLBackend
 
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tune", abstract: "Find the fastest kernels for a model's convolutions on this device, and keep them.",
+    commandName: "tune", abstract: "Find the fastest kernels for a model's convolutions on this device, and save the choices.",
     discussion: """
-      Every way to compute each pass of each convolution is checked against the CPU reference, then timed. What is found is used \
-      from then on, for the same shapes: batch size, image size and channels. Without a model: what `resnet train` runs without \
-      options. What was found before is kept; `resnet cache clear` forgets it. Ctrl-C keeps what there is.
+      Every algorithm for each pass of each convolution is checked against the CPU reference, then timed. The results are used \
+      from then on for the same shapes: batch size, image size and channels. Without a model, it tunes what `resnet train` runs \
+      without options. Earlier results are kept; `resnet cache clear` removes them. Ctrl-C keeps the results so far.
       """)
 
   @OptionGroup var device: DeviceOption
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
-  @Argument(help: "For example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.")
+  @Argument(help: "Model, for example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.")
   var model: String?
 
-  @Option(help: "Images a step.")
+  @Option(help: "Batch size.")
   var batchSize = 128
 
-  @Option(help: "Height and width. Default: 224 for the ImageNet family, 32 for the other.")
+  @Option(help: "Image height and width. Default: 224 for the ImageNet family, 32 for other models.")
   var imageSize: Int?
 
-  @Option(help: "Channels of the images. Default: 3.")
+  @Option(help: "Number of image channels. Default: 3.")
   var channels: Int?
 
-  @Option(help: ArgumentHelp("Stop after so many seconds, the heaviest convolutions first. Default: none.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Time limit in seconds; the heaviest convolutions come first. Default: none.", valueName: "seconds"))
   var budget: Double?
 
   @OptionGroup var precision: PrecisionOption
@@ -93,7 +93,7 @@ struct TuneCommand: ParsableCommand {
   }
 }
 
-/// What is known about a piece of work.
+/// Describes the tuning result of a convolution.
 func describe(_ work: ConvolutionWork, _ entry: TuningTable.Entry?) -> JSON {
   .members([
     "work": .string(work.description), "choice": entry?.choice.map { .string($0.description) } ?? .null,

@@ -9,18 +9,18 @@ import OpenCLBackend
 import Synchronization
 import Tuning
 
-/// `--tune`.
+/// Option `--tune`.
 struct TuneOption: ParsableArguments {
   enum Mode: String, ExpressibleByArgument, CaseIterable { case off, fast, full }
 
   @Option(
     help: """
-      off ignores what `resnet tune` has found; fast first tunes what is missing, for about 30 s; full does so without a limit. \
-      Default: use what was found, and the built-in choices for the rest.
+      off ignores the results of `resnet tune`; fast first tunes what is missing, for about 30 s; full does so without a limit. \
+      Default: use existing results, and the built-in choices for the rest.
       """)
   var tune: Mode?
 
-  /// Whether work follows what the tuner has found.
+  /// Whether work uses the results of the tuner.
   var isTuned: Bool { tune != .off }
 
   func validate(_ device: DeviceOption) throws {
@@ -32,11 +32,11 @@ struct TuneOption: ParsableArguments {
     }
   }
 
-  /// Opens the device, or several.
+  /// Opens the device, or several devices.
   /// - Parameters:
-  ///   - sharing: how several share a batch.
-  ///   - buildsSample: false where the work's kernels are built ahead; see ``DeviceOption``.
-  ///   - weights: what is going to be computed, and its multiply-accumulates.
+  ///   - sharing: way in which several devices share a batch.
+  ///   - buildsSample: false if the work's kernels are built ahead; see ``DeviceOption``.
+  ///   - weights: returns the convolutions of the work, with the multiply-accumulates of each.
   func backend(
     _ device: DeviceOption, profiling: Bool = false, sharing: Sharing?, buildsSample: Bool = true,
     for weights: () throws -> [ConvolutionWork: Double]
@@ -56,7 +56,7 @@ struct TuneOption: ParsableArguments {
   }
 }
 
-/// The cache of the user who runs this; nil where he has no home.
+/// Opens the cache of the current user; nil if neither $XDG_CACHE_HOME nor $HOME is an absolute path.
 func userCache(of device: Device) throws -> DeviceCache? {
   try DeviceCache.userFolder(ProcessInfo.processInfo.environment).map {
     try DeviceCache($0, device: device) { problem in
@@ -65,10 +65,10 @@ func userCache(of device: Device) throws -> DeviceCache? {
   }
 }
 
-/// Problems of caches that were told already: a command opens its cache several times.
+/// Cache problems that were reported already, as a command opens its cache several times.
 private let cacheProblems = Mutex<Set<String>>([])
 
-/// The convolutions of a training step and of inference, or of inference alone, and the multiply-accumulates spent on each.
+/// Returns the convolutions of a training step and of inference, or of inference alone, with the multiply-accumulates of each.
 func convolutions(
   of configuration: ModelConfiguration, images: Shape, precision: Precision = .fp32, training: Bool = true
 ) throws -> [ConvolutionWork: Double] {
@@ -80,14 +80,14 @@ func convolutions(
   return weights
 }
 
-/// Tunes what the cache does not hold yet, until the budget in seconds is spent or a signal comes, and keeps each result as it is
-/// found.
-/// - Returns: all that is known then.
+/// Tunes the convolutions that the cache does not hold yet, until the budget in seconds is spent or a signal comes. Saves each
+/// result when it is found.
+/// - Returns: all results that are known then.
 func fillTable(
   _ weights: [ConvolutionWork: Double], on device: Device, math: MathMode, _ cache: DeviceCache?, budget: Double?
 ) throws -> TuningTable {
   var table = cache?.loadTable() ?? TuningTable()
-  // What was cut short counts as done where time is short again.
+  // With a budget, the result of an earlier tuning that was cut short counts as done.
   let missing = weights.filter { work, _ in table[work, math].map { !$0.isComplete && budget == nil } ?? true }
   if missing.isEmpty { return table }
   let tuner = Tuner(try OpenCLBackend(device: device, math: math, programs: cache), reference: CPUBackend())
@@ -104,7 +104,7 @@ func fillTable(
   return table
 }
 
-/// A bar on standard error that is written over on a terminal, a line now and then elsewhere.
+/// Progress bar on standard error: one line that is overwritten on a terminal, otherwise a line now and then.
 private final class TuningProgress {
   private let total: Int
   private let isTerminal = isatty(STDERR_FILENO) == 1
@@ -134,13 +134,13 @@ private final class TuningProgress {
   }
 
   private func write(_ text: String) {
-    // ESC [ K clears what a longer line has left.
+    // ESC [ K clears the rest of a longer line.
     writeToStandardError(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
     lineIsOpen = isTerminal
   }
 }
 
-/// For example `1.31×` as fast, or that the built-in choice stays.
+/// Returns the speed-up as text, for example `1.31×`, or `built-in` if the built-in choice stays.
 func gain(of entry: TuningTable.Entry) -> String {
   entry.choice == nil ? "built-in" : fixed(entry.builtInSeconds / entry.seconds, 2) + "×"
 }

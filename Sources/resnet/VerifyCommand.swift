@@ -18,31 +18,32 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Print the whole report as JSON.")
   var json = false
 
-  @Flag(help: "Only the small cases, without the shapes of the published networks.")
+  @Flag(help: "Run only the small cases, without the shapes of the published networks.")
   var quick = false
 
-  @Option(help: ArgumentHelp("Only cases whose name contains this text.", valueName: "text"))
+  @Option(help: ArgumentHelp("Run only cases whose name contains this text.", valueName: "text"))
   var filter: String?
 
   @Option(
     help: """
-      register takes the kernels for CPUs, local those for GPUs, both right on any device. Default: those that suit the device.
+      Kernels to check: register (for CPUs) or local (for GPUs). Both are correct on any device. Default: those that suit the \
+      device.
       """)
   var kernels: KernelClass?
 
   @Flag(
     help: """
-      Give every tensor a buffer of its own, of exactly its size, so that a checker such as Oclgrind sees what passes its end.
+      Give every tensor a buffer of its own, of exactly its size, so that a checker such as Oclgrind sees accesses beyond its end.
       """)
   var separateBuffers = false
 
   @Flag(
     help: """
-      Check every way to compute a convolution that `resnet tune` tries, not only the built-in one, on a few convolutions.
+      Check every convolution algorithm that `resnet tune` tries, not only the built-in choice, on a few convolutions.
       """)
   var candidates = false
 
-  /// The reference knows no activations of 16 bits.
+  /// Cases to check. The reference does not support 16-bit activations, so its cases are of float32 only.
   private var cases: [Case] {
     (candidates ? Catalogue.convolutionSamples : quick ? Catalogue.small : Catalogue.all).filter {
       isWanted($0.name) && !(device.isReference && $0.storage != .float32)
@@ -83,7 +84,7 @@ struct VerifyCommand: ParsableCommand {
       }
       backend.choose(nil, for: work)
     }
-    // A gradient that only double precision can check is a check of the reference itself.
+    // A gradient that only double precision can check tests the reference itself.
     for subject in gradients {
       note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors(.float32)))
     }

@@ -5,9 +5,9 @@ import Models
 import ONNX
 import Training
 
-/// The options that say which network a file's weights are for, where it does not say so itself.
+/// Options that name the network of a file's weights, if the file does not name it.
 struct WeightsOptions: ParsableArguments {
-  @Option(help: "The network, where neither the file says it nor its tensors tell.")
+  @Option(help: "Network, if neither the file nor its tensors identify it.")
   var model: String?
 
   @OptionGroup var options: ModelOptions
@@ -24,9 +24,9 @@ struct WeightsOptions: ParsableArguments {
     }
   }
 
-  /// Reads the weights and builds their network, as `--model` has it, or the file's own description, or else the tensors.
-  /// Classes and channels are read off the tensors where `--model` is given or there is no description.
-  /// - Throws: ``Failure`` for a file that is damaged; a usage error where `--model` is needed.
+  /// Reads the weights and builds their network, as `--model` names it, or else as the file's description or the tensors tell.
+  /// The numbers of classes and channels come from the tensors if `--model` is given or there is no description.
+  /// - Throws: ``Failure`` if the file is damaged; a usage error if `--model` is needed.
   func read(_ path: String) throws -> (weights: Weights, model: ResNet) {
     let weights = try place.weights(path)
     return (weights, try about(path) { try ResNet(try configuration(weights, path)) })
@@ -48,8 +48,8 @@ struct WeightsOptions: ParsableArguments {
     return try Self.network(of: weights, path)
   }
 
-  /// The network that a file's weights are for, as it says itself or else as the tensors tell.
-  /// - Parameter ignoringHead: whether the last layer may be another, or missing.
+  /// Returns the network of a file's weights, from the file's description or else from the tensors.
+  /// - Parameter ignoringHead: whether the last layer may differ or be missing.
   static func network(of weights: Weights, _ path: String, ignoringHead: Bool = false) throws -> ModelConfiguration {
     if let described = weights.description?.model { return described }
     let shapes = weights.tensors.mapValues(\.shape)
@@ -68,28 +68,28 @@ struct WeightsOptions: ParsableArguments {
   }
 }
 
-/// The options that say where in a file the weights stand.
+/// Options that name the place of the weights in a file.
 struct WeightsPlaceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The dictionary of the file that holds the weights, for example state_dict_ema. Default: the only one that does.",
+      "Dictionary of the file that holds the weights, for example state_dict_ema. Default: the only one with weights.",
       valueName: "name"))
   var key: String?
 
   @Option(
     help: ArgumentHelp(
-      "What stands before the names of the network's tensors, for example model. Default: whatever does.", valueName: "name"))
+      "Prefix of the names of the network's tensors, for example 'model'. Default: any prefix.", valueName: "name"))
   var prefix: String?
 
-  /// The names of the options that were given.
+  /// Names of the options that were given.
   var given: [String] { [("--key", key != nil), ("--prefix", prefix != nil)].filter(\.1).map(\.0) }
 
   private var place: WeightsPlace {
     WeightsPlace(key: key, prefix: prefix.map { $0.isEmpty || $0.hasSuffix(".") ? $0 : "\($0)." })
   }
 
-  /// Reads a file of weights, and says what was taken where there is something else in it.
-  /// - Throws: ``Failure`` for what is no file of weights; a usage error where an option is needed.
+  /// Reads a file of weights, and reports which weights were taken if it holds anything else.
+  /// - Throws: ``Failure`` if the file is not a file of weights; a usage error if an option is needed.
   func weights(_ path: String) throws -> Weights {
     if InputFile.isFolder(path) {
       let usual = ["best.safetensors", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
@@ -107,7 +107,7 @@ struct WeightsPlaceOptions: ParsableArguments {
     }
   }
 
-  /// The options that name a place.
+  /// Returns the options that name a place.
   private static func options(for place: WeightsPlace) -> String {
     "--key '\(printable(place.key ?? ""))' --prefix '\(printable(place.prefix ?? ""))'"
   }
@@ -127,7 +127,8 @@ struct WeightsPlaceOptions: ParsableArguments {
   }
 }
 
-/// - Throws: ``Failure`` for an ONNX model where weights are wanted.
+/// Refuses ONNX models where weights are needed.
+/// - Throws: ``Failure`` if the file is an ONNX model.
 func refuseONNX(_ path: String) throws {
   if try ONNXModel.isModel(path) {
     throw Failure(
@@ -135,7 +136,7 @@ func refuseONNX(_ path: String) throws {
   }
 }
 
-/// Names the file in a failure that is about it.
+/// Runs `body` and names the file in its failure.
 func about<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
   do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
 }

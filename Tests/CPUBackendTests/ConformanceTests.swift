@@ -4,7 +4,7 @@ import Conformance
 import Testing
 
 @Suite struct ConformanceTests {
-  /// The two precisions are the same code; float32 must round no more than each case allows any backend.
+  /// Checks that float32 rounds no more than each case allows any backend. The two precisions share the same code.
   @Test func float32AgreesWithFloat64OnTheSmallCatalogue() throws {
     let (candidate, reference) = (CPUBackend(), CPUBackend(precision: .float64))
     for subject in Catalogue.small {
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// As many threads as the machine has, two times: a race would show as a difference.
+  /// Runs twice with as many threads as the machine has: a data race would show as a difference.
   @Test func resultsAreReproducible() throws {
     let exact = Bound(value: 0, reason: "the same work")
     for subject in Catalogue.small where subject.operation.hasPrefix("convolution") {
@@ -56,7 +56,7 @@ import Testing
     }
   }
 
-  /// Table 1 of He et al. 2015: the stem of the ImageNet networks, 118 million multiply-adds an image.
+  /// Table 1 of He et al. 2015: the stem of the ImageNet networks has 118 million multiply-adds per image.
   @Test func costsAreCounted() throws {
     let stem = try #require(
       Catalogue.real(batch: 8).first { $0.name == "convolution 1×224×224×3 → 112×112×64, 7×7 stride 2 padding 3" })
@@ -65,7 +65,7 @@ import Testing
   }
 }
 
-/// What the comparison must refuse.
+/// Checks which differences the comparison refuses.
 @Suite struct ComparisonTests {
   private let bound = Bound(value: 1e-6, reason: "an example")
 
@@ -90,7 +90,7 @@ import Testing
     #expect(complaint([1e-30], [0]) != nil)
   }
 
-  /// One wrong element in a large output hides in the norm, but not from the maximum.
+  /// One wrong element in a large output hides in the norm, but not in the maximum.
   @Test func oneElementAmongManyIsFound() {
     var elements = [Float](repeating: 1, count: 1_000_000)
     elements[123_456] = 1.0001

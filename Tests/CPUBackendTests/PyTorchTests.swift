@@ -23,14 +23,14 @@ private struct Fixture {
   func option(_ config: Int, _ name: String) throws -> Double { try #require(try host(config, name).doubles.first) }
   func integer(_ config: Int, _ name: String) throws -> Int { Int(try option(config, name)) }
 
-  /// A tensor for a result, of the shape of the expected one.
+  /// Makes a tensor for a result, with the shape of the expected one.
   func result(_ config: Int, _ name: String) throws -> Tensor {
     let expected = try host(config, name)
     return try backend.tensor(expected.shape, expected.type == .float64 ? nil : expected.type)
   }
 
-  /// Expects the result within (8 + √terms) roundoffs of PyTorch's, in the backend's precision: half of it for our sum,
-  /// half for PyTorch's own, which is in float64.
+  /// Expects the result within (8 + √terms) roundoffs of PyTorch's, in the backend's precision. Half of the bound is for
+  /// our sum, half for PyTorch's own sum, which is in float64.
   func expect(_ result: Tensor, is name: String, of config: Int, terms: Int = 1) throws {
     let roundoff = backend.scalar == .float64 ? 0x1p-53 : 0x1p-24
     let bound = Bound(value: (8 + Double(terms).squareRoot()) * roundoff, reason: "a sum of \(terms) terms")
@@ -39,7 +39,7 @@ private struct Fixture {
   }
 }
 
-/// The reference against PyTorch; Scripts/make-fixtures.py writes the fixtures.
+/// Checks the CPU reference against PyTorch. Scripts/make-fixtures.py writes the fixtures.
 @Suite struct PyTorchTests {
   static let precisions = [DataType.float32, .float64]
 
@@ -63,7 +63,7 @@ private struct Fixture {
     }
   }
 
-  /// Two training steps, with residual and ReLU in the second configuration, then inference with the running estimates.
+  /// Checks two training steps, with residual and ReLU in the second configuration, then inference with the running statistics.
   @Test(arguments: precisions) func batchNorm(precision: DataType) throws {
     let fixture = try Fixture("batch_norm", precision)
     let backend = fixture.backend
@@ -205,7 +205,7 @@ private struct Fixture {
     }
   }
 
-  /// With gradients clipped to a norm, which some of them exceed.
+  /// Clips the gradients to a norm, which some of them exceed.
   @Test(arguments: precisions) func adamW(precision: DataType) throws {
     let fixture = try Fixture("adamw", precision)
     let backend = fixture.backend

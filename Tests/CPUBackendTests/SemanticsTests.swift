@@ -2,7 +2,7 @@ import CPUBackend
 import Compute
 import Testing
 
-/// What the protocol promises beyond PyTorch's results, worked out by hand.
+/// Checks promises of the protocol that go beyond PyTorch's results. The expected values were calculated by hand.
 @Suite struct SemanticsTests {
   private let backend = CPUBackend()
 
@@ -28,7 +28,7 @@ import Testing
     #expect(try floats(dx) == [10, 0, 20, 0, 0, 0, 30, 0, 40])
   }
 
-  // MARK: Batch normalisation
+  // MARK: Batch normalization
 
   private func channels() throws -> BatchNormChannels {
     BatchNormChannels(
@@ -36,7 +36,7 @@ import Testing
       bias: try tensor([0, -1], [2]))
   }
 
-  /// y = (x − 1)·0.5·2 + 0 and (x − 2)·2·1 − 1.
+  /// Expected values: y = (x − 1)·0.5·2 + 0 and (x − 2)·2·1 − 1.
   @Test func batchNormWorksInPlace() throws {
     let x = try tensor([3, 3, -1, 2], [2, 2])
     backend.batchNorm(x, try channels(), residual: nil, relu: false, into: x)
@@ -64,7 +64,7 @@ import Testing
     #expect(try run(dy[2], dx: spare[3], dresidual: dy[2]) == expected)
   }
 
-  /// 1000 ± 1: one-pass formulas lose the variance, which is 1.
+  /// Uses the values 10000 ± 1, for which one-pass formulas lose the variance, 1.
   @Test func aLargeMeanCostsNoDigits() throws {
     let x = try tensor((0..<1000).map { $0.isMultiple(of: 2) ? 9999 : 10001 }, [1000, 1])
     let (mean, inverse) = (try backend.tensor([1]), try backend.tensor([1]))
@@ -82,7 +82,7 @@ import Testing
 
   @Test func maxPoolTakesTheFirstOfEqualsAndNaN() throws {
     let g = Pool2D(input: [1, 2, 2, 3], window: 2, stride: 2)
-    // Channels: equal values, a NaN among numbers, two NaNs.
+    // The channels have equal values, a NaN among numbers, and two NaNs.
     let x = try tensor([1, 5, 7, 3, .nan, .nan, 3, 9, 8, 2, 1, .nan], [1, 2, 2, 3])
     let (y, positions) = (try backend.tensor([1, 1, 1, 3]), try backend.tensor([1, 1, 1, 3], .uint8))
     backend.maxPool(x, g, into: y, positions: positions)
@@ -115,7 +115,7 @@ import Testing
 
   // MARK: Shortcut
 
-  /// Three channels into six: one zero before, two after.
+  /// Maps three channels to six: one zero channel before, two after.
   @Test func padShortcutPutsTheSmallerHalfFirst() throws {
     let x = try tensor((1...18).map(Float.init), [1, 2, 3, 3])
     let y = try backend.tensor([1, 1, 2, 6])
@@ -172,7 +172,7 @@ import Testing
 
   // MARK: Batches
 
-  /// One image [2,3,1] of the pixels 1 … 6.
+  /// Uses one image [2,3,1] with the pixels 1 … 6.
   @Test func gatherBatchCropsFlipsAndMaps() throws {
     let images = try backend.upload(HostTensor([0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6] as [UInt8], shape: [2, 2, 3, 1]))
     let plan = try integers([1, 0, 0, 0, 1, 0, 0, 1, 1, -1, 1, 0, 1, 1, -1, 1], [4, 4])

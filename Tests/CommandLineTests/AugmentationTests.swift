@@ -2,7 +2,7 @@ import Foundation
 import Images
 import Testing
 
-/// The options of augmentation, from the command line.
+/// Tests the augmentation options of the command line.
 @Suite struct AugmentationTests {
   private static let all = "--color-jitter 0.4,0.4,0.4,0.1 --trivial-augment --random-erasing 0.25 --mixup 0.2 --cutmix 1"
   private static let run =
@@ -31,7 +31,7 @@ import Testing
     for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
   }
 
-  /// A sheet of colour and one of grey floats; nothing is trained.
+  /// Writes one sheet in color and one of gray float images. Nothing is trained.
   @Test(arguments: [
     ("--dataset synthetic \(all)", 8),
     ("--dataset tensors --data images.safetensors --mixup 1 --random-erasing 0.5 --augment", 8),
@@ -43,14 +43,14 @@ import Testing
         in: Samples.folder)
       #expect(result.code == 0 && result.out.contains("sheet.png"), "\(result.err)")
       let sheet = try EncodedImage(contentsOf: "\(folder)/sheet.png").decoded()
-      // Tiles of 96 pixels, nine in a row.
+      // The tiles have 96 pixels; a row has nine tiles.
       #expect(sheet.height == rows * 100 + 4 && sheet.width == 9 * 100 + 4)
       #expect(Set(sheet.pixels).count > 50)
       #expect(!FileManager.default.fileExists(atPath: "\(folder)/run"))
     }
   }
 
-  /// What is asked for is kept with the run.
+  /// Checks that the chosen options are saved with the run.
   @Test func optionsAreKept() throws {
     try withTemporaryFolder { folder in
       let line =

@@ -2,7 +2,7 @@ import Formats
 import Foundation
 import Testing
 
-/// Every command does its work, with the keys and files that scripts rely on.
+/// Checks that every command does its work, and that the keys and files that scripts rely on are there.
 @Suite struct CommandTests {
   private func json(_ line: String, in folder: String? = nil) throws -> JSON {
     let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
@@ -15,7 +15,7 @@ import Testing
     for key in keys { #expect(value[key] != nil, "\(key) is missing") }
   }
 
-  /// What nobody can read any more ends no program otherwise than it would have ended.
+  /// Checks that a standard error that takes no more bytes does not change how the program ends.
   @Test func standardErrorMayBeFull() throws {
     let result = try Program.shell("\"$0\" evaluate --checkpoint nothing 2>/dev/full")
     #expect(result.code == 1 && !result.wasKilled)
@@ -30,11 +30,11 @@ import Testing
     #expect(text.code == 0 && text.out.contains("(default)"))
   }
 
-  /// PoCL offers no device where it cannot make its usual folder: it gets one of this user's own.
+  /// Checks that PoCL gets a folder of this user if it cannot create its usual one; without a folder it offers no device.
   @Test func pocLHasAFolderOfItsOwn() throws {
     try withTemporaryFolder { folder in
       try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
-      // Nobody can make a folder in a file, not even the superuser.
+      // Nobody can create a folder inside a file, not even the superuser.
       let usual = "\(folder)/file/cache"
       let result = try Program.run(["devices"], environment: ["POCL_CACHE_DIR": usual, "TMPDIR": folder])
       #expect(result.code == 0 && result.out.contains("(default)"), "\(result.out)")
@@ -94,7 +94,7 @@ import Testing
     let own = try json("evaluate --checkpoint run/last.safetensors --data images.safetensors --json", in: folder)
     #expect(own["images"] == .integer(4))
     expect("loss", "top1", "top5", in: own)
-    // The same weights as if they came from elsewhere, in other batches, and on the reference.
+    // The same weights without metadata, with another batch size and on the CPU reference.
     let bare = try json(
       "evaluate --checkpoint bare.safetensors --model resnet8 --dataset tensors --data images.safetensors --batch-size 3 --device cpu --json",
       in: folder)
@@ -133,13 +133,13 @@ import Testing
     #expect(passed > 0)
   }
 
-  /// The kernels for GPUs, and buffers without anything behind them.
+  /// Verifies the GPU kernels, with buffers that have nothing behind them.
   @Test func otherKernelsAreVerified() throws {
     let report = try json("verify --quick --filter sumRows --kernels local --separate-buffers --json")
     #expect(report["failed"] == .integer(0) && report["passed"] != .integer(0) && report["factors"] == .string("float32"))
   }
 
-  /// Whether this device has matrix instructions or not.
+  /// Holds with and without matrix instructions on this device.
   @Test func fastMathematicsSaysWhatItComesTo() throws {
     let line = "bench model resnet8 --batch-size 2 --image-size 8 --steps 1"
     let results = try [line, "\(line) --math fast"].map { try Program.run($0.split(separator: " ").map(String.init)) }
@@ -163,7 +163,7 @@ import Testing
     expect("steps", "step_seconds", "host_seconds", "idle_seconds", "kernels", in: steps)
   }
 
-  /// Two halves of the device share every batch, alike; a run that goes on has the same shares.
+  /// Checks that two halves of the device share every batch deterministically, and that a resumed run has the same shares.
   @Test func devicesShareTheWork() throws {
     try withTemporaryFolder { folder in
       let line = "train --dataset synthetic --model resnet8 --batch-size 7 --limit-train 28 --epochs 1 --device opencl/2 --output"
@@ -187,7 +187,7 @@ import Testing
     }
   }
 
-  /// PoCL has a second device of one thread, so that the two must be measured.
+  /// Gives PoCL a second device with one thread, so that the two must be measured.
   @Test func unlikeDevicesAreMeasured() throws {
     try withTemporaryFolder { folder in
       let line = "train --dataset synthetic --model resnet8 --batch-size 64 --limit-train 64 --max-steps 1 --output a"
@@ -203,7 +203,7 @@ import Testing
       let first = try run(line)
       #expect(first.shares.count == 2 && first.shares.reduce(0, +) == 64 && first.shares.allSatisfy { $0 > 0 })
       #expect(first.text.contains(" + ") && first.text.contains("shared: \(first.shares[0]) + \(first.shares[1]) images"))
-      // Not measured again.
+      // A resumed run does not measure the devices again.
       #expect(try run("train --resume a").shares == first.shares)
     }
   }
@@ -213,7 +213,7 @@ import Testing
       let line = "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 12 --max-steps 5 --profile --output a"
       let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
       #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
-      // Five steps but the first, in two epochs; nothing of the validation.
+      // The profile covers all five steps but the first, in two epochs, and nothing of the validation.
       #expect(result.out.contains("(mean of 4)") && result.out.contains("device idle"), "\(result.out)")
       let gathered = result.out.split(separator: "\n").first { $0.hasPrefix("gather_batch") }
       #expect(gathered?.split(separator: " ").contains("1") == true, "once a step: \(gathered ?? "")")
@@ -245,7 +245,7 @@ import Testing
     #expect(text.code == 0 && text.out.contains("maxPoolGradient") && text.out.contains("measured peak"), "\(text.err)")
   }
 
-  /// Runs can be told apart where the times of one lie wholly above the other's.
+  /// Checks that two runs count as different if all times of one are above all times of the other.
   @Test func measurementsAreCompared() throws {
     try withTemporaryFolder { folder in
       let line = "bench kernels resnet8 --batch-size 1 --image-size 8 --repeats 2 --filter globalAverage"
@@ -266,7 +266,7 @@ import Testing
       }
       #expect(slower.map { $0["name"] } == [.string(names[0])] && faster.map { $0["name"] } == [.string(names[1])])
 
-      // What a run has printed can be read, and its own device does not differ.
+      // The output of a run can be compared with, and its own device does not differ.
       let printed = try Program.run((line + " --json").split(separator: " ").map(String.init), in: folder)
       try printed.out.write(toFile: "\(folder)/old.json", atomically: true, encoding: .utf8)
       let again = try Program.run((line + " --compare old.json").split(separator: " ").map(String.init), in: folder)

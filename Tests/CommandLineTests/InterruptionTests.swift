@@ -3,19 +3,19 @@ import Formats
 import Foundation
 import Testing
 
-/// Signals, a full disk and a closed output: one clear line, the right exit code, and nothing lost.
+/// Checks signals, a full disk and a closed output: one clear line, the correct exit code, and nothing lost.
 @Suite struct InterruptionTests {
-  /// Hundreds of quick steps, a few validation images.
+  /// Trains hundreds of quick steps, with few validation images.
   private static let steady =
     "train --dataset tensors --data ../small.safetensors --model resnet8 --batch-size 4 --epochs 60 --log-every 1"
-  /// Two steps an epoch, and a validation that takes long beside them.
-  /// A network whose files are larger than those that a driver writes as it builds kernels.
+  /// Trains a network whose files are larger than those that a driver writes when it builds kernels.
   private static let large =
     "train --dataset tensors --data ../small.safetensors --model resnet32 --batch-size 8 --epochs 12 --log-every 1"
+  /// Trains two steps per epoch, with a validation that takes long in comparison.
   private static let checking =
     "train --dataset tensors --data ../checked.safetensors --model resnet8 --batch-size 4 --epochs 2 --log-every 1"
 
-  /// Makes the data and runs each configuration once, undisturbed.
+  /// Makes the data and runs each configuration once without interruption.
   private static let reference: String = {
     atexit { try? FileManager.default.removeItem(atPath: InterruptionTests.path) }
     do {
@@ -45,7 +45,7 @@ import Testing
 
   private static func split(_ line: String) -> [String] { line.split(separator: " ").map(String.init) }
 
-  /// A run in a new folder beside the reference.
+  /// Starts a run in a new folder beside the reference.
   private func start(_ line: String) throws -> (program: Running, folder: String) {
     let name = UUID().uuidString
     return (try Running(Program.path, Self.split(line) + ["--output", name], in: Self.reference), "\(Self.reference)/\(name)")
@@ -53,7 +53,7 @@ import Testing
 
   private func log(_ folder: String) -> String { (try? String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)) ?? "" }
 
-  /// What was stopped goes on and ends in the same bits as the run of that name that was not.
+  /// Resumes an interrupted run and expects it to end with the same bits as the uninterrupted run of that name.
   private func finish(_ folder: String, like name: String) throws {
     let result = try Program.run(["train", "--resume", folder], in: Self.reference)
     #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
@@ -83,7 +83,7 @@ import Testing
 
   @Test func signalDuringValidationSavesTheState() throws {
     let (program, folder) = try start(Self.checking)
-    // The last step of the epoch is logged before validation begins, the epoch after it.
+    // The last step of the epoch is logged before validation begins, the epoch after validation.
     try program.wait(for: "the second step") { self.log(folder).contains("\"step\":2,") }
     program.send(SIGINT)
     let result = try program.end()
@@ -129,7 +129,7 @@ import Testing
     #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
   }
 
-  /// The file that takes the number of a closed stream must not get what is printed.
+  /// Checks that a file that gets the descriptor number of a closed stream does not receive the program's output.
   @Test func closedStreamsAreNotTakenForFiles() throws {
     let name = UUID().uuidString
     let result = try Program.shell("\"$0\" \(Self.steady) --output \(name) <&- 2>&-", in: Self.reference)
@@ -140,7 +140,8 @@ import Testing
     }
   }
 
-  /// A limit of the size of files, 3 MB, stands for a full disk, which a test cannot make: the weights pass, the state does not.
+  /// Shell prefix that limits the size of files to 3 MB. It stands for a full disk, which a test cannot make: the weights
+  /// can be written, the training state cannot.
   private let fullDisk = "ulimit -f 6000; exec \"$0\""
 
   @Test func aFullDiskLosesNothing() throws {
@@ -172,7 +173,7 @@ import Testing
     #expect(again.code == 1 && again.complaint.contains("another --output"), "its weights are not overwritten: \(again.err)")
   }
 
-  /// A data set in memory that has moved is named anew; another of the same size is not taken for it.
+  /// Checks that a data set in memory that has moved can be named again, and that another data set is not accepted in its place.
   @Test func aDataSetThatHasMoved() throws {
     let (program, folder) = try start(Self.steady.replacingOccurrences(of: "small", with: "moving"))
     try program.wait(for: "the third step") { self.log(folder).contains("\"step\":3,") }
@@ -190,7 +191,7 @@ import Testing
     #expect(try contents("\(folder)/last.safetensors") == contents("\(Self.reference)/steady/last.safetensors"))
   }
 
-  /// Nothing is begun whose results nobody would see.
+  /// Checks that no command begins if nobody could see its results.
   @Test(arguments: ["\(steady) --output closed", "devices", "summary resnet20", "--help", "train --help", "cache list"])
   func aClosedOutputIsAnError(line: String) throws {
     let result = try Program.shell("\"$0\" \(line) >&-", in: Self.reference)
@@ -200,7 +201,7 @@ import Testing
     #expect(!exists("\(Self.reference)/closed"))
   }
 
-  /// A reader that has gone is nobody to complain to, also where the caller ignores the signal.
+  /// Checks that the program does not complain if its reader has gone, even where the caller ignores the signal.
   @Test func aBrokenPipeIsQuiet() throws {
     let result = try Program.shell("{ trap '' PIPE; sleep 0.2; \"$0\" summary resnet20; echo $? >&2; } | true")
     #expect(result.err == "\(128 + SIGPIPE)\n")

@@ -1,13 +1,13 @@
 import Foundation
 import Testing
 
-/// Kernels are built before a run begins, in processes that a driver may end.
+/// Checks that kernels are built before a run begins, in separate processes, since a driver may end the process.
 @Suite struct KernelBuildTests {
   private static let train = [
     "train", "--model", "resnet8", "--dataset", "synthetic", "--limit-train", "4", "--batch-size", "2", "--max-steps", "1",
   ]
 
-  /// The repository's kernels, with a line added to one file.
+  /// Copies the repository's kernels and adds a line to one file.
   private func withKernels<Result>(_ file: String, adding line: String, _ body: (String) throws -> Result) throws -> Result {
     try withTemporaryFolder { folder in
       let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(arguments: ["cross_entropy.cl", "convolution.cl"]) func driverThatEndsTheProcessIsReported(file: String) throws {
-    // Clang ends the process over this line: PoCL's compiler is part of it.
+    // This line crashes Clang and with it the process, because PoCL's compiler contains Clang.
     try withKernels(file, adding: "#pragma clang __debug crash") { kernels in
       try withTemporaryFolder { folder in
         let result = try Program.run(Self.train, environment: ["RESNET_KERNELS": kernels], in: folder)
@@ -29,7 +29,7 @@ import Testing
         #expect(result.complaint.contains("while it compiled \(file)"), "\(result.err)")
         #expect(result.err.split(separator: "\n").count == 1, "\(result.err)")
         #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).allSatisfy { $0 == "runs" }, "nothing was begun")
-        // The same for a command whose kernels are not known in advance.
+        // A command whose kernels are not known in advance reports the same.
         let verified = try Program.run(
           ["verify", "--quick", "--filter", "relu"], environment: ["RESNET_KERNELS": kernels], in: folder)
         #expect(verified.code == 1 && verified.complaint.contains("the driver ended the process"), "\(verified.err)")
@@ -42,7 +42,7 @@ import Testing
       // Both caches are new.
       let environment = ["XDG_CACHE_HOME": "\(folder)/cache", "POCL_CACHE_DIR": "\(folder)/pocl"]
       try FileManager.default.createDirectory(atPath: "\(folder)/pocl", withIntermediateDirectories: true)
-      // On a terminal, which `script` makes.
+      // `script` runs the program on a terminal.
       let variables = environment.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
       let line = "\(variables) script -qefc \"$0 \(Self.train.joined(separator: " "))\" /dev/null </dev/null"
       let first = try Program.shell(line, in: folder)
@@ -60,7 +60,7 @@ import Testing
           ["verify", "--quick", "--filter", "2×8×8×64"], environment: ["RESNET_KERNELS": kernels], in: folder)
         #expect(result.code == 1)
         #expect(result.errorLines.contains { $0.contains("warning: winograd.cl does not build for") }, "\(result.err)")
-        // The cases pass all the same; the refusal is what fails, with the compiler's log.
+        // The cases themselves pass; verification fails because of the refused kernel, and shows the compiler's log.
         let failures = result.out.split(separator: "\n").filter { $0.hasPrefix("FAILED") }
         #expect(!failures.isEmpty && failures.allSatisfy { $0.contains("winograd.cl does not build for") }, "\(result.out)")
         #expect(result.out.contains("refused by a test"))
@@ -79,7 +79,7 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: "\(folder)/kernels/\(file)"), "\(line)")
       }
       #expect(lines.contains { $0.hasPrefix("convolution_tiled.cl ") && $0.contains("-DRESIDUAL=1") })
-      // Headers are in place.
+      // Includes are replaced by the headers' text.
       let text = try String(contentsOfFile: "\(folder)/kernels/convolution_tiled.cl", encoding: .utf8)
       #expect(!text.contains("#include"))
     }

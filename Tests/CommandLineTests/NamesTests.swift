@@ -3,7 +3,7 @@ import Foundation
 import Photographs
 import Testing
 
-/// Which class folder is which output, whatever the folders are called.
+/// Checks which class folder belongs to which output, whatever the names of the folders.
 @Suite struct NamesTests {
   private static let normalization = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 
@@ -11,7 +11,7 @@ import Testing
     try Program.run(line.split(separator: " ").map(String.init), in: folder)
   }
 
-  /// A folder of classes; those of one color are the same from call to call.
+  /// Writes a folder of classes. Images of one color are the same in every call.
   private func write(_ classes: [String], count: Int, to folder: String) throws {
     for (number, name) in classes.enumerated() {
       for index in 0..<count {
@@ -36,7 +36,7 @@ import Testing
     var notes: [Substring]
   }
 
-  /// What `evaluate` prints, but for the line that says which images these are.
+  /// Returns the figures that `evaluate` prints, without the line about the images it measures on.
   private func evaluate(_ options: String, in folder: String) throws -> Figures {
     let result = try run("evaluate \(options) --json", in: folder)
     #expect(result.code == 0, "\(options): \(result.err)")
@@ -52,7 +52,7 @@ import Testing
     return Figures(confusion: confusion, classes: classes, notes: result.errorLines.filter { !$0.hasPrefix("measuring on ") })
   }
 
-  /// Folders that another system has unpacked, and names of more than letters.
+  /// Uses folders that another system has unpacked, and names with other characters than letters.
   @Test func namesAreThoseOfTheFiles() throws {
     try withTemporaryFolder { folder in
       let names = ["cafz", "caf\u{E9}", "r\u{1B}[31m\ned"]
@@ -62,13 +62,13 @@ import Testing
       let trained = try train(folder, "data")
       #expect(trained.out.contains("cafz, caf\u{E9}, r\\u{1B}[31m\\ned\n"), "\(trained.out)")
       #expect(trained.out.contains("to train on: train; to validate on: val\n"), "\(trained.out)")
-      // Decomposed, it comes first.
+      // The decomposed form sorts first.
       let checkpoint = "--checkpoint run/last.safetensors"
       let figures = try evaluate("\(checkpoint) --data data", in: folder)
       #expect(figures.confusion.map { $0.reduce(0, +) } == [3, 3, 3] && figures.notes.isEmpty)
       #expect(try evaluate("\(checkpoint) --data mac", in: folder) == figures)
       #expect(try evaluate("\(checkpoint) --data data/val", in: folder) == figures)
-      // Both forms are two classes, here one too many.
+      // Both forms together are two classes, one too many here.
       try write(["caf\u{E9}"], count: 1, to: "\(folder)/mac")
       let refused = try run("evaluate \(checkpoint) --data mac", in: folder)
       #expect(refused.code == 1 && refused.complaint.contains("3 classes, mac has 4"), "\(refused.err)")
@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  /// A tree may hold both forms of a name.
+  /// Checks a folder that has both forms of a name.
   @Test func twinsAreTwoClasses() throws {
     try withTemporaryFolder { folder in
       for part in ["train", "val"] { try write(["caf\u{E9}", "cafe\u{301}", "tea"], count: 2, to: "\(folder)/data/\(part)") }
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  /// Weights without names mean the order of text on folders that are called by numbers, and that is said.
+  /// Checks that weights without class names use the order of text for folders with numbers as names, and that a note says so.
   @Test func numbersAreNoNames() throws {
     try withTemporaryFolder { folder in
       let byText = (0..<12).map(String.init).sorted()
@@ -132,7 +132,7 @@ import Testing
       for option in ["--class-order text", "--class-names names.txt"] {
         #expect(try evaluate("--checkpoint plain --dataset folder --data data \(option)", in: folder) == named)
       }
-      // Numbers from elsewhere than 0.
+      // The numbers do not begin with 0.
       for part in ["train", "val"] {
         try FileManager.default.moveItem(atPath: "\(folder)/data/\(part)/0", toPath: "\(folder)/data/\(part)/12")
       }
@@ -151,7 +151,7 @@ import Testing
     }
   }
 
-  /// The mark that editors put before a text is no part of the first name.
+  /// Checks that the byte order mark that editors put at the beginning of a text is not part of the first name.
   @Test func classNamesMayBeginWithAMark() throws {
     try withTemporaryFolder { folder in
       _ = try run("export \(Samples.folder)/run/last.safetensors --output bare.safetensors", in: folder)
@@ -160,7 +160,7 @@ import Testing
       #expect(try run(line, in: folder).code == 0)
       let description = try #require(try Safetensors.read("\(folder)/named.safetensors").metadata["resnet"])
       #expect(try JSON(parsing: description)["classes"] == .array(["ant", "bee", "cat"].map(JSON.string)))
-      // They name the outputs of a data set without names.
+      // The names apply to the outputs of a data set without names.
       let data = "--dataset tensors --data \(Samples.folder)/images.safetensors"
       let figures = try evaluate("--checkpoint bare.safetensors --model resnet8 \(data) --class-names names.txt", in: folder)
       #expect(figures.classes == ["ant", "bee", "cat"] && figures.notes.isEmpty)

@@ -3,7 +3,7 @@ import Foundation
 import Photographs
 import Testing
 
-/// Folders of photographs, from the command line.
+/// Tests folders of photographs with the command line.
 @Suite struct PhotographTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
     try Program.run(line.split(separator: " ").map(String.init), in: folder)
@@ -27,7 +27,7 @@ import Testing
       let measured = try run("\(checkpoint) --damaged skip", in: folder)
       let figures = try JSON(parsing: String(measured.out.dropLast()))
       #expect(figures["images"] == .integer(8) && figures["damaged"] == .integer(1))
-      // Of what nobody could read the exit code tells.
+      // The exit code tells of messages that nobody could read.
       for stream in ["2>&-", "2>/dev/full"] {
         let unsaid = try Program.shell("\"$0\" \(checkpoint) --damaged skip \(stream)", in: folder)
         #expect(unsaid.code == 1 && unsaid.out.hasPrefix("{"), "\(unsaid.out)")
@@ -39,7 +39,7 @@ import Testing
       let changed = try run("train --resume b --damaged fail", in: folder)
       #expect(changed.code == 64 && changed.complaint.contains("leave --damaged out"), "\(changed.err)")
 
-      // The data set has moved; the run keeps its new place.
+      // The data set has moved; the run saves its new path.
       try FileManager.default.moveItem(atPath: "\(folder)/data", toPath: "\(folder)/elsewhere")
       let lost = try run("train --resume b", in: folder)
       #expect(lost.code == 1 && lost.complaint.contains("/data, the run's data set") && lost.complaint.contains("--data"))
@@ -52,14 +52,14 @@ import Testing
       #expect(other.code == 1 && other.complaint.contains("other has changed since the run began: 6 images"), "\(other.err)")
       try FileManager.default.moveItem(atPath: "\(folder)/elsewhere", toPath: "\(folder)/data")
 
-      // Labels are numbers: among other classes they would mean something else.
+      // Labels are numbers: with other classes they would mean something else.
       for split in ["train", "val"] {
         try FileManager.default.moveItem(atPath: "\(folder)/data/\(split)/cat", toPath: "\(folder)/data/\(split)/tiger")
       }
       let renamed = try run("\(checkpoint) --damaged skip", in: folder)
       #expect(renamed.code == 1 && renamed.complaint.contains("cat, tiger"), "\(renamed.err)")
 
-      // Files of other kinds are named once.
+      // Files of other kinds are reported once.
       for name in ["val/ant/a.mp4", "val/ant/b.heic", "val/ant/c", "val/bee/d.txt"] {
         try Data().write(to: URL(fileURLWithPath: "\(folder)/data/\(name)"))
       }
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// How photographs are resized for validation stays with the run and with its weights, and may be told for others.
+  /// Checks that the resize for validation is saved with the run and with its weights, and can be set for other weights.
   @Test func resizesAreKept() throws {
     try withTemporaryFolder { folder in
       try writePhotographs("\(folder)/data", train: 3, validation: 3)
@@ -78,7 +78,7 @@ import Testing
       #expect(try run("\(train) --max-steps 1 --output b", in: folder).code == 0)
       func text(_ path: String) throws -> String { try String(contentsOfFile: "\(folder)/\(path)", encoding: .utf8) }
       #expect(try text("a/config.json").contains("\"cropFraction\"") && text("a/config.json").contains("bicubic"))
-      // As before this option.
+      // A run without the options has the same configuration as before they existed.
       #expect(try !text("b/config.json").contains("evaluation"))
       func loss(_ line: String) throws -> JSON? {
         let result = try run("evaluate --data data --json --checkpoint \(line)", in: folder)
@@ -86,14 +86,14 @@ import Testing
         return try JSON(parsing: String(result.out.dropLast()))["loss"]
       }
       let (own, usual) = (try loss("a/last.safetensors"), try loss("b/last.safetensors"))
-      // The same weights after one step of the same crops: only what they are measured on differs.
+      // The weights are the same after one step on the same crops: only the images to measure on differ.
       #expect(own != usual && own != nil)
       #expect(try loss("b/last.safetensors \(other)") == own)
       #expect(try loss("b/last.safetensors --resize 20 --interpolation bicubic") == own)
       #expect(try loss("a/last.safetensors --resize 18 --interpolation bilinear") == usual)
       #expect(try loss("a/last.safetensors --interpolation bilinear") != own)
 
-      // A run that goes on validates as it began.
+      // A resumed run validates as it did at first.
       let unfinished = try text("a/config.json").replacing(/\n *"maxSteps" : 1,/, with: "")
       try Data(unfinished.utf8).write(to: URL(fileURLWithPath: "\(folder)/a/config.json"))
       #expect(try run("train --resume a", in: folder).code == 0)
@@ -104,7 +104,7 @@ import Testing
       else { throw Surprise("no losses: \(rows)") }
       #expect(abs(last - measured) < 1e-5 && abs(last - otherwise) > 1e-4)
 
-      // Weights that come from elsewhere, and models for others.
+      // These weights come from elsewhere, and these models are made for other programs.
       #expect(try run("export b/last.safetensors --output plain.safetensors", in: folder).code == 0)
       let normalization = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
       let imported = try run(
@@ -123,7 +123,7 @@ import Testing
       #expect(try kept != predictions("c.onnx --resize 18 --interpolation bilinear"))
       #expect(try kept == predictions("plain.onnx --image-size 16 \(normalization) \(other)"))
 
-      // What weights say is what they are trained on with, in proportion for another size.
+      // Training uses the resize of the initial weights, scaled to another image size.
       let begun = try run(
         "\(train.replacing("--image-size 16", with: "--image-size 24")) --init c.safetensors --output d --max-steps 1", in: folder
       )
@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  /// Where the last stage has one pixel an image, one image alone has no statistics: its batch is passed over, which is said.
+  /// Checks a last stage with one pixel per image: a batch of one image has no statistics there, so it is skipped with a message.
   @Test(arguments: ["opencl", "opencl/2"]) func aBatchOfOneImageIsPassedOver(device: String) throws {
     try withTemporaryFolder { folder in
       try writePhotographs("\(folder)/data", train: 2, validation: 1)

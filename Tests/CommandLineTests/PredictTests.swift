@@ -4,7 +4,7 @@ import Foundation
 import Photographs
 import Testing
 
-/// `predict` on image files, and what `evaluate` tells beyond its first line.
+/// Tests `predict` on image files, and the output of `evaluate` beyond its first line.
 @Suite struct PredictTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
     try Program.run(line.split(separator: " ").map(String.init), in: folder)
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// The same images, one by one and as a test set, with and without augmentation: as many right.
+  /// Checks that the same images, one by one and as a test set, with and without augmentation, give the same confusion matrix.
   @Test func predictionsAgreeWithEvaluation() throws {
     try withTemporaryFolder { folder in
       try writePhotographs("\(folder)/data", train: 6, validation: 5)
@@ -64,7 +64,7 @@ import Testing
         #expect(rows.dropFirst().map { $0.split(separator: ",").dropFirst().compactMap { Double($0) } } == confusion)
       }
 
-      // As text; a damaged image among the others, which go on.
+      // The output is text; one image is damaged, and the others are still classified.
       try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/val/bee/0.png"))
       let text = try run(
         "predict --checkpoint run/last.safetensors --top 1 data/val/ant/1.png data/val/bee --batch-size 1", in: folder)
@@ -74,7 +74,7 @@ import Testing
       let table = try run("evaluate --checkpoint run/last.safetensors --data data --damaged skip", in: folder)
       #expect(table.code == 0 && table.out.hasPrefix("14 images: loss ") && table.out.contains("most often taken for"))
 
-      // Weights that do not say how images are normalised do not guess; nor do the classes lack their names.
+      // Weights without normalization are refused, not guessed at. Their class names come from the folders.
       _ = try run("export run/last.safetensors --output plain.safetensors", in: folder)
       let plain =
         "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16 --damaged skip"
@@ -83,7 +83,7 @@ import Testing
       let usual = try run("\(plain) --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --tta flip", in: folder)
       #expect(usual.code == 0 && usual.out.hasPrefix("14 images: ") && usual.out.contains("\nant "), "\(usual.err)")
 
-      // Names that weights were given decide which folder is which output, where they are the folders'.
+      // If the class names of the weights are those of the folders, they decide which folder belongs to which output.
       func confusion(_ result: Program.Result) throws -> [[Double]] {
         #expect(result.code == 0, "\(result.err)")
         return try array(try JSON(parsing: String(result.out.dropLast()))["confusion"]).map { try array($0).map(number) }
@@ -105,7 +105,7 @@ import Testing
         }
       }
 
-      // Weights that do not name their classes are told by the number of these.
+      // Weights without class names are checked by the number of classes.
       for split in ["train", "val"] { try FileManager.default.removeItem(atPath: "\(folder)/data/\(split)/cat") }
       let fewer = try run(
         "evaluate --checkpoint plain.safetensors --model resnet8 --dataset folder --data data --image-size 16", in: folder)
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  /// Weights whose file tells nothing of images, one channel, and pictures of another size.
+  /// Uses weights without image metadata, one channel, and pictures of another size.
   @Test func normalisationMayBeGiven() throws {
     try withTemporaryFolder { folder in
       try writePicture("\(folder)/a.png", height: 11, width: 23, colour: (9, 90, 200), noise: 3)
@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  /// Weights that do not name their classes: the names come with them, or into a checkpoint.
+  /// Uses weights without class names: names are given with the command, or stored in a checkpoint.
   @Test func classesMayBeNamed() throws {
     try withTemporaryFolder { folder in
       try writePicture("\(folder)/a.png", height: 8, width: 8, colour: (9, 90, 200), noise: 3)
@@ -171,7 +171,7 @@ import Testing
     }
   }
 
-  /// Halves are numbers of float32 as well, so the logits are the same.
+  /// Checks that the logits are the same: every number here is exact in 16 bits.
   @Test func tensorsMayBeOf16Bits() throws {
     try withTemporaryFolder { folder in
       let images = HostTensor((0..<128).map { Float($0 % 7) / 4 }, shape: [2, 8, 8, 1])

@@ -3,11 +3,12 @@ import Testing
 
 /// The `resnet` that was built with these tests, run as a user runs it.
 enum Program {
-  /// Beside the test bundle.
+  /// The executable lies beside the test bundle.
   static let path =
     Bundle.main.executableURL.map { $0.deletingLastPathComponent().appendingPathComponent("resnet").path } ?? "resnet"
 
-  /// What programs find as their user's cache: nothing at first, and never the user's own. Removed when the tests end.
+  /// Cache folder that the programs use as their user's cache: empty at first, and never the user's own. Removed when the
+  /// tests end.
   static let cache: String = {
     atexit { try? FileManager.default.removeItem(atPath: Program.cachePath) }
     return cachePath
@@ -17,42 +18,42 @@ enum Program {
   ).path
 
   struct Result {
-    /// The exit code, or the signal that ended the program.
+    /// Exit code, or the signal that ended the program.
     var code: Int32
     var wasKilled: Bool
     var out, err: String
 
-    /// Standard error, without what PoCL's compiler counts on its own behalf: "2 errors generated."
+    /// Lines of standard error, without the error count that PoCL's compiler prints itself: "2 errors generated."
     var errorLines: [Substring] { err.split(separator: "\n").filter { !$0.hasSuffix(" generated.") } }
-    /// The first line.
+    /// First line of standard error.
     var complaint: Substring { errorLines.first ?? "" }
   }
 
-  /// Runs to the end; the limit is for programs that hang, far beyond what building kernels takes on a busy machine.
+  /// Runs to the end. The limit is for programs that hang; it is far longer than building kernels takes on a busy machine.
   static func run(
     _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 300
   ) throws -> Result {
     try Running(path, arguments, environment: environment, in: folder).end(limit: limit)
   }
 
-  /// Runs a line of the shell, in which `"$0"` is the program.
+  /// Runs a shell command, in which `"$0"` is the program.
   static func shell(_ line: String, in folder: String? = nil, limit: Double = 300) throws -> Result {
     try Running("/bin/sh", ["-c", line, path], environment: [:], in: folder).end(limit: limit)
   }
 }
 
-/// A program that is under way.
+/// A running program.
 final class Running {
   private let process = Process()
   private let files: [URL]
 
   init(_ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil) throws {
     files = (0..<2).map { _ in FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)") }
-    // Files and not pipes, so that nobody needs to read while the program runs.
+    // Output goes to files and not to pipes, so that nobody needs to read while the program runs.
     for file in files { try Data().write(to: file) }
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
-    // PoCL's own cache stays where it is, or every program would build every kernel.
+    // PoCL's own cache stays where it is; otherwise every program would build every kernel.
     let inherited = ProcessInfo.processInfo.environment
     let caches = inherited["XDG_CACHE_HOME"] ?? "\(inherited["HOME"] ?? "")/.cache"
     let own = ["XDG_CACHE_HOME": Program.cache, "POCL_CACHE_DIR": inherited["POCL_CACHE_DIR"] ?? "\(caches)/pocl/kcache"]
@@ -71,7 +72,7 @@ final class Running {
 
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
-  /// Waits until `condition` holds; a program that ends first, or five minutes, is an issue.
+  /// Waits until `condition` holds. Throws if the program ends first or after five minutes.
   func wait(for what: String, _ condition: () throws -> Bool) throws {
     let deadline = Date() + 300
     while try !condition() {
@@ -82,14 +83,14 @@ final class Running {
     }
   }
 
-  /// Whether the program handles a signal by itself, as Linux tells.
+  /// Whether the program handles the signal itself, according to /proc.
   func handles(_ signal: Int32) throws -> Bool {
     let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
     let mask = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
     return mask.flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
   }
 
-  /// Waits for the end; a program that takes longer than `limit` seconds is killed, which the result shows.
+  /// Waits for the end. A program that takes longer than `limit` seconds is killed, which the result shows.
   func end(limit: Double = 300) throws -> Program.Result {
     let deadline = Date() + limit
     while process.isRunning {
@@ -97,7 +98,7 @@ final class Running {
       usleep(2000)
     }
     process.waitUntilExit()
-    // On a slow machine any command may tell that kernels are built.
+    // On a slow machine any command may report that it builds kernels.
     let lines = try String(contentsOf: files[1], encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
     return Program.Result(
       code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,

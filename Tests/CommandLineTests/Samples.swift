@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Foundation
 
-/// A folder with small good files and every kind of bad one; the wrong invocations run in it. Removed when the tests end.
+/// A folder with small valid files and every kind of invalid one, for the wrong invocations. Removed when the tests end.
 enum Samples {
   static let folder: String = {
     atexit { try? FileManager.default.removeItem(atPath: Samples.path) }
@@ -12,7 +12,7 @@ enum Samples {
   private static let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-samples-\(UUID().uuidString)")
     .path
 
-  /// The options of a run that takes a second.
+  /// Options of a run that takes a second.
   static let run = "train --dataset tensors --data images.safetensors --model resnet8 --batch-size 4 --epochs 1"
 
   private static func make(in folder: String) throws {
@@ -92,11 +92,11 @@ enum Samples {
     try Data(bytes.prefix(40)).write(to: URL(fileURLWithPath: "\(folder)/truncated-header.safetensors"))
   }
 
-  /// MNIST's four files, each folder with one fault.
+  /// Writes MNIST's four files into each folder, with one error per folder.
   private static func idxFolders(_ write: (String, [UInt8]) throws -> Void) throws {
     let images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4] + [UInt8](repeating: 9, count: 32)
     let labels: [UInt8] = [0, 0, 8, 1, 0, 0, 0, 2, 3, 4]
-    // A gzip file of one stored block that ends early.
+    // This gzip file has one stored block that ends early.
     let gzip: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255, 1, 48, 0, 207, 255] + images.prefix(20)
     let folders: [(String, train: [UInt8], trainLabels: [UInt8])] = [
       ("idx-magic", [1, 2, 3, 4] + images.dropFirst(4), labels), ("idx-short", Array(images.dropLast(5)), labels),
@@ -115,7 +115,7 @@ enum Samples {
     }
   }
 
-  /// What may be given for weights, made from the sample run's.
+  /// Writes files that may be given as weights, made from those of the sample run.
   private static func weightFiles(_ folder: String) throws {
     let good = try Safetensors.read("\(folder)/run/last.safetensors")
     func save(_ name: String, metadata: [String: String] = [:], _ change: (inout [String: HostTensor]) -> Void = { _ in }) throws

@@ -2,7 +2,7 @@ import Formats
 import Foundation
 import Testing
 
-/// `resnet tune`, `resnet cache` and `--tune`, each test with a cache of its own.
+/// Tests `resnet tune`, `resnet cache` and `--tune`, each test with its own cache.
 @Suite struct TuneTests {
   private static let model = "resnet8 --image-size 8 --batch-size 2"
 
@@ -14,7 +14,7 @@ import Testing
 
   private func environment(_ cache: String) -> [String: String] { ["XDG_CACHE_HOME": cache] }
 
-  /// The work that a report of `resnet tune --json` has timed.
+  /// Returns the entries that `resnet tune --json` has timed.
   private func tuned(_ result: Program.Result) throws -> [JSON] {
     guard case .array(let all)? = try JSON(parsing: String(result.out.dropLast()))["convolutions"] else {
       throw Surprise("no convolutions: \(result.out)\(result.err)")
@@ -41,7 +41,7 @@ import Testing
       #expect(try kept(cache) == found.count)
       let text = try run("cache list", cache)
       #expect(text.out.contains("\(found.count) convolutions tuned") && text.out.contains(cache))
-      // What is known is not looked for again.
+      // Known results are not searched for again.
       let bench = try run("bench model \(Self.model) --steps 1 --json", cache)
       #expect(bench.code == 0 && bench.err.isEmpty, "\(bench.err)")
       #expect(try kept(cache) == found.count)
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  /// One cache, one device, one seed: the same bits; and `off` does what no cache does.
+  /// Checks that one cache, one device and one random seed give the same bits, and that `off` gives the same bits as no cache.
   @Test func sameCacheGivesTheSameBits() throws {
     try withTemporaryFolder { (folder: String) throws -> Void in
       let cache = "\(folder)/cache"

@@ -3,14 +3,15 @@ import Formats
 import Foundation
 import Testing
 
-/// Weights come in from PyTorch, go out to it, and are run. `Scripts/make-checkpoint-fixtures.py` writes what is expected.
+/// Tests importing weights from PyTorch, exporting them to it, and running them. `Scripts/make-checkpoint-fixtures.py`
+/// writes the expected results.
 @Suite struct WeightsTests {
   private static func fixture(_ name: String) throws -> String {
     let parts = name.split(separator: ".").map(String.init)
     return try #require(Bundle.module.path(forResource: "Fixtures/\(parts[0])", ofType: parts[1]))
   }
 
-  /// Those under `model`.
+  /// Returns the tensors under the key `model`.
   private static func tensors(_ path: String) throws -> [String: HostTensor] {
     let file = try WeightsFile(path)
     return try file.read(try #require(file.dictionaries.firstIndex { $0.key == "model" }))
@@ -30,7 +31,7 @@ import Testing
       try FileManager.default.copyItem(atPath: try Self.fixture("resnet8.safetensors"), toPath: "\(folder)/images")
       let imported = try resnet("import a.b.pth --model resnet8", in: folder)
       #expect(imported.out == "resnet8, 74,821 parameters, 5 classes, in a.b.safetensors\n")
-      // The checkpoint says what it is, the state dictionary does not.
+      // The checkpoint contains its architecture, the state dictionary does not.
       for (checkpoint, rest) in [
         ("a.b.safetensors", ""), ("a.b.pth", " --model resnet8"), ("a.b.safetensors", " --batch-size 2"),
       ] {
@@ -49,7 +50,7 @@ import Testing
     }
   }
 
-  /// A run's own weights go out and come back as the same bytes but for what they say of their origin.
+  /// Checks that a run's weights, exported and imported again, are the same bytes except for the metadata about their origin.
   @Test func ownWeightsGoOutAndComeBack() throws {
     try withTemporaryFolder { folder in
       let own = "\(Samples.folder)/run/last.safetensors"
@@ -63,14 +64,14 @@ import Testing
     }
   }
 
-  /// A run's own network goes out as an ONNX model, kept and folded, and gives the same logits and the same figures.
+  /// Checks that a run's network, exported as an ONNX model, with and without folding, gives the same logits and figures.
   @Test func ownNetworksRunAsONNXModels() throws {
     try withTemporaryFolder { folder in
       let (own, images) = ("\(Samples.folder)/run/last.safetensors", "\(Samples.folder)/images.safetensors")
       let exported = try resnet("export \(own) --output kept.onnx", in: folder)
       #expect(exported.out.hasPrefix("resnet8, ") && exported.out.hasSuffix("3 classes, in kept.onnx\n"))
       _ = try resnet("export \(own) --fold --output folded.onnx", in: folder)
-      // What it is shows in the contents too.
+      // The file kind is recognized by the contents too.
       try FileManager.default.copyItem(atPath: "\(folder)/kept.onnx", toPath: "\(folder)/renamed")
       var logits: [[Double]] = []
       for checkpoint in [own, "kept.onnx", "folded.onnx", "renamed"] {
@@ -89,7 +90,7 @@ import Testing
     }
   }
 
-  /// `--init` takes what `torch.save` wrote.
+  /// Checks that `--init` accepts a file written by `torch.save`.
   @Test func trainingStartsFromPyTorchsWeights() throws {
     try withTemporaryFolder { folder in
       let images = HostTensor([Float](repeating: 0.5, count: 5 * 81 * 2), shape: [5, 9, 9, 2])
@@ -102,11 +103,11 @@ import Testing
       let trained = try Safetensors.read("\(folder)/run/last.safetensors").tensors
       let original = try Self.tensors(start)
       #expect(trained["conv1.weight"] == original["conv1.weight"] && trained["fc.bias"] == original["fc.bias"])
-      // At a rate that does not lose them.
+      // The learning rate is low enough to keep the weights useful.
       let usual = try resnet(
         "train \(data) --model resnet8 --epochs 1 --batch-size 5 --init \(start) --output usual", in: folder)
       #expect(usual.out.contains("learning rate 0.01, a tenth of the usual one"), "\(usual.out)")
-      // Without its last layer the network is told as well, and what is refused leaves no folder.
+      // The network is recognized without its last layer too, and a refused command leaves no folder.
       let body = original.filter { !$0.key.hasPrefix("fc.") && !$0.key.hasSuffix("num_batches_tracked") }
       try Safetensors.write(body.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: "\(folder)/body")
       for (line, says) in [("--init body", "resnet8 or plain8"), ("--model resnet14 --init \(start)", "layer1.1.conv1.weight")] {
@@ -121,7 +122,7 @@ import Testing
     }
   }
 
-  /// Nothing of a file is run: code beside the weights is passed over, code among them is refused.
+  /// Checks that nothing in a file is executed: code beside the weights is skipped, code among them is refused.
   @Test func maliciousWeightsRunNothing() throws {
     try withTemporaryFolder { folder in
       let (outside, inside) = (try Self.fixture("malicious.pth"), try Self.fixture("malicious-inside.pth"))
@@ -141,7 +142,8 @@ import Testing
     }
   }
 
-  /// Of several networks' weights in a file one is taken, and `--key` and `--prefix` choose others, in every command alike.
+  /// Checks that one of several networks' weights in a file is chosen, and that `--key` and `--prefix` choose others in
+  /// every command.
   @Test func keyAndPrefixChooseWeights() throws {
     try withTemporaryFolder { folder in
       try FileManager.default.copyItem(atPath: try Self.fixture("twins.pth"), toPath: "\(folder)/twins.pth")
@@ -172,7 +174,7 @@ import Testing
     }
   }
 
-  /// A file of another kind is named before any reader guesses.
+  /// Checks that the message names the kind of a foreign file, before any reader parses it.
   @Test func otherFilesAreNamed() throws {
     try withTemporaryFolder { folder in
       let pointer =

@@ -1,4 +1,4 @@
-/// Weights that cannot come in, go out or be run.
+/// Command lines whose weights cannot be imported, exported or run.
 extension WrongInvocationTests {
   static let exchanges = [
     Wrong("import", 64, "<file>"), Wrong("import ''", 64, "<file>"), Wrong("import bare.safetensors extra", 64, "'extra'"),

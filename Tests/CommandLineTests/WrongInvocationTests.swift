@@ -3,11 +3,11 @@ import Testing
 
 /// An invocation that must be refused.
 struct Wrong: Sendable, CustomTestStringConvertible {
-  /// Separated by spaces; `''` is an empty argument.
+  /// Arguments, separated by spaces; `''` is an empty argument.
   let line: String
-  /// 64 for wrong usage, 1 for anything else.
+  /// Exit code: 64 for wrong usage, 1 for any other error.
   let code: Int32
-  /// What the first line must name.
+  /// Texts that the first line of the message must contain.
   let names: [String]
   var environment: [String: String] = [:]
 
@@ -19,7 +19,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   var testDescription: String { line }
 }
 
-/// Everything that a user may get wrong, and what he is told: one line on standard error that names the thing.
+/// Checks every error that a user can make: the message is one line on standard error that names the cause.
 @Suite struct WrongInvocationTests {
   @Test(arguments: usage + sizes + models) func usageIsRefused(_ wrong: Wrong) throws { try check(wrong) }
 
@@ -30,14 +30,14 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   @Test(arguments: runs + devices) func runOrDeviceIsRefused(_ wrong: Wrong) throws { try check(wrong) }
 
   private func check(_ wrong: Wrong) throws {
-    // Each has a folder of its own where none should be begun: two runs in one are another error.
+    // Invocations that must not begin a run have an output folder of their own, since two runs in one folder are another error.
     let arguments = wrong.arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
     let result = try Program.run(arguments, environment: wrong.environment, in: Samples.folder, limit: 30)
     #expect(!result.wasKilled, "ended by signal \(result.code): \(result.err.prefix(2000))")
     #expect(result.code == wrong.code, "\(result.err)")
     #expect(result.complaint.hasPrefix("Error: "), "\(result.err)")
     for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
-    // After wrong usage comes a reminder of the right one.
+    // A wrong usage is followed by a reminder of the correct usage.
     if wrong.code == 1 && wrong.environment["RESNET_KERNELS"] != "kernels" {
       #expect(result.errorLines.count == 1, "\(result.err)")
     }

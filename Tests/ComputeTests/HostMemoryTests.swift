@@ -28,7 +28,7 @@ import Testing
     #expect(try available("0::/a/b\n") == 650)
     #expect(try available("0::/other\n") == 700)
     #expect(try available("0::/\n") == nil)
-    // What a container cannot see is passed over.
+    // Groups that a container cannot see are skipped.
     #expect(try available("0::/a/gone/c\n") == 650)
     #expect(try available("nonsense\n") == nil)
   }

@@ -17,7 +17,7 @@ import Testing
     #expect(converted.converted(to: .int32) == tensor)
   }
 
-  /// Also ties, what is beyond the largest, and subnormal numbers.
+  /// Covers ties, values beyond the largest half, and subnormal numbers.
   @Test func float16IsRoundedToNearest() {
     let values: [Float] = [1, 1 + 0x1p-11, 1 + 0x1.8p-10, -65504, 65519.996, 65520, 0x1p-24, 0x1p-25, 0x1.8p-25, -0.0, .infinity]
     let halves = HostTensor(values, shape: [values.count]).converted(to: .float16)
@@ -32,7 +32,7 @@ import Testing
     let stored = HostTensor(values, shape: [values.count]).converted(to: .bfloat16)
     let expected: [Float] = [1, 1, 1 + 0x1p-6, 1 + 0x1p-7, -3.5, 0x1p-133, .infinity, -.infinity]
     #expect(stored.floats == expected)
-    // Also those whose payload rounding up would carry away.
+    // Rounding up must not change a NaN into another value.
     for bits: UInt32 in [0x7FC0_0000, 0x7FFF_FFFF, 0xFFFF_FFFF, 0x7F80_0001] {
       let nan = HostTensor([Float(bitPattern: bits)], shape: [1]).converted(to: .bfloat16)
       #expect(nan.floats[0].isNaN, "\(bits)")

@@ -1,7 +1,7 @@
 import Compute
 import Testing
 
-/// The four words of a block, in order.
+/// Returns the four words of a block, in order.
 private func block(_ random: inout Philox) -> [UInt32] {
   (0..<2).flatMap { _ in
     let pair = random.next()
@@ -10,15 +10,15 @@ private func block(_ random: inout Philox) -> [UInt32] {
 }
 
 @Suite struct PhiloxTests {
-  /// The first line of philox4x32-10 in the kat_vectors of Random123 1.14, and the counter after it.
+  /// Expects the first line of philox4x32-10 in the kat_vectors of Random123 1.14, and then the block of the next counter.
   @Test func knownAnswerOfZero() {
     var random = Philox(seed: 0, stream: 0)
     #expect(block(&random) == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8])
     #expect(block(&random) == [0xf8e4_cca4, 0x5cb2_00db, 0xb1a5_74eb, 0x097e_ff67])
   }
 
-  /// Counter (0, stream, index) and key of the digits of π that kat_vectors uses, and of all ones; computed by an implementation
-  /// in another language that reproduces all of kat_vectors.
+  /// Uses counter (0, stream, index) and key with the digits of π as in kat_vectors, and with all bits set. The expected
+  /// words come from an implementation in another language that reproduces all of kat_vectors.
   @Test func everyWordOfCounterAndKeyCounts() {
     var digits = Philox(seed: 0x299f_31d0_a409_3822, stream: 0x85a3_08d3, index: 0x0370_7344_1319_8a2e)
     #expect(block(&digits) == [0x3f6d_24d7, 0x5291_08a0, 0xf8a3_7e29, 0xe7a9_b43b])
@@ -40,7 +40,7 @@ private func block(_ random: inout Philox) -> [UInt32] {
     #expect(first.count == 64)
   }
 
-  /// Mean 1/2 and variance 1/12, each within five standard errors of 100,000 draws.
+  /// Checks the mean, 1/2, and the variance, 1/12, each within five standard errors for 100,000 draws.
   @Test func uniformFillsTheUnitInterval() {
     var random = Philox(seed: 7, stream: 0)
     let count = 100_000
@@ -52,7 +52,7 @@ private func block(_ random: inout Philox) -> [UInt32] {
     #expect(abs(variance - 1.0 / 12) < 5 * (1.0 / 180 / Double(count)).squareRoot())
   }
 
-  /// Every value as often as the others: χ² of bound − 1 degrees of freedom, within five of its standard deviations.
+  /// Checks that all values are equally frequent: χ² with bound − 1 degrees of freedom, within five of its standard deviations.
   @Test(arguments: [1, 2, 3, 10, 17, 1000]) func belowIsUniform(bound: Int) {
     var random = Philox(seed: 7, stream: 1)
     let count = 100_000

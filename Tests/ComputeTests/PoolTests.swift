@@ -2,7 +2,7 @@ import Compute
 import Testing
 
 @Suite struct PoolTests {
-  /// A pool whose blocks are named by their sizes, and what was asked of its driver.
+  /// A pool whose blocks have their sizes as names, and the calls to its driver.
   private struct Subject {
     var pool: Pool<String>
     var made: [Int] = []
@@ -38,12 +38,12 @@ import Testing
     #expect(place(first) == "1024 at 0 of 1024")
     subject.put(first)
     #expect(place(subject.take(1000)) == "1024 at 0 of 1024" && subject.made == [1024])
-    // The only block is taken.
+    // The only block is in use.
     _ = subject.take(1000)
     #expect(subject.made == [1024, 1024] && subject.destroyed.isEmpty)
   }
 
-  /// Pieces are cut from the smallest gap, and gaps that touch become one again, whatever the order of their return.
+  /// Checks that pieces are cut from the smallest gap, and that adjacent gaps merge, whatever the order in which pieces return.
   @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
   func gapsAreCutAndMended(order: [Int]) {
     var subject = Subject()
@@ -61,11 +61,11 @@ import Testing
     var subject = Subject()
     let pieces = [10, 20, 30].map { subject.take($0) }
     subject.put(pieces[0], pieces[2])
-    // No gap is large enough; those of the block that is in use stay.
+    // No gap is large enough; the gaps of the block in use stay.
     #expect(place(subject.take(35)) == "35 at 0 of 40")
     #expect(subject.made == [10, 20, 30, 40] && subject.destroyed == ["10", "30"])
     #expect(subject.pool.use.bytesHeld == 60 && subject.pool.use.peakBytesHeld == 60)
-    // A request that is more than the free ones together.
+    // This request is larger than all free blocks together.
     subject.put(pieces[1])
     #expect(place(subject.take(50)) == "50 at 0 of 50")
     #expect(subject.destroyed == ["10", "30", "20"] && subject.pool.use.bytesHeld == 90)

@@ -5,12 +5,12 @@ import Foundation
 import Images
 import Testing
 
-/// Erasing, mixing, and images in memory that go through the host.
+/// Tests random erasing, mixing, and images in memory that are loaded through the host.
 @Suite struct AugmentationTests {
   private static let whole = Double(BatchPlan.wholeShare)
 
-  /// The moments of torchvision's distribution: 0.175 of the area in the mean, a shape whose logarithm is uniform; and chance alone
-  /// decides whom it happens to.
+  /// Checks the moments of torchvision's distribution: a mean of 0.175 of the area, and an aspect ratio whose logarithm is
+  /// uniform. Which sample is erased depends on chance alone.
   @Test func erasing() {
     let (height, width, count) = (1000, 1000, 20_000)
     let erasing = RandomErasing(probability: 0.25)
@@ -23,7 +23,7 @@ import Testing
       tops += Double(box.top) / Double(height - box.height)
     }
     let n = Double(areas.count)
-    // Deviations of these means: 0.003, 0.0013, 0.010, 0.004.
+    // The standard deviations of these means are 0.003, 0.0013, 0.010 and 0.004.
     #expect(abs(n / Double(count) - 0.25) < 0.015)
     #expect(abs(areas.reduce(0, +) / n - 0.175) < 0.006 && areas.allSatisfy { $0 > 0.0195 && $0 < 0.3305 })
     #expect(abs(logarithms / n - (log(0.3) + log(3.3)) / 2) < 0.05)
@@ -33,12 +33,12 @@ import Testing
     }
     #expect(Set(draws).count == 4)
     #expect(RandomErasing(probability: 0).draw(seed: 1, epoch: 1, sample: 1, height: 9, width: 9) == nil)
-    // Of a pixel there is nothing to erase but all of it, which never is.
+    // An image of one pixel could only be erased completely, which never happens: its box is empty.
     #expect(
       RandomErasing(probability: 1).draw(seed: 1, epoch: 1, sample: 1, height: 1, width: 1).map { $0.height * $0.width } == 0)
   }
 
-  /// Beta(α, α) has the mean ½ and the variance 1/(8α + 4), also where α is so small that it is 0 or 1.
+  /// Checks that Beta(α, α) has the mean ½ and the variance 1/(8α + 4), even if α is so small that every share is 0 or 1.
   @Test(arguments: [1e-6, 0.2, 1, 7.5]) func mixupShares(_ alpha: Double) {
     let shares = (0..<8000).map { batch in
       let draw = BatchMixing(mixup: alpha).draw(seed: 5, epoch: 2, batch: batch, height: 8, width: 8)
@@ -51,7 +51,7 @@ import Testing
     #expect(abs(variance * (8 * alpha + 4) - 1) < 0.06)
   }
 
-  /// The label's share is what is left of the image; uncut boxes have the area that Beta(1, 1) gives.
+  /// Checks that the label's share is the rest of the image's area, and that uncut boxes have the area that Beta(1, 1) gives.
   @Test func cutmixBoxes() {
     var (shares, uncut) = (0.0, [Double]())
     for batch in 0..<4000 {
@@ -64,7 +64,7 @@ import Testing
         uncut.append(Double(box.height) / 200 - Double(box.width) / 100)
       }
     }
-    // Wider boxes lose more at the edges: (½ by chance) less about a third.
+    // Wider boxes lose more at the edges: the share is ½ by chance, less about a third.
     #expect(shares / 4000 > 0.25 && shares / 4000 < 0.4)
     #expect(uncut.count > 500 && uncut.allSatisfy { abs($0) <= 0.02 })
     let both = BatchMixing(mixup: 0.4, cutmix: 1)
@@ -81,7 +81,8 @@ import Testing
     return all
   }
 
-  /// Each row shows its own sample and the one before it; a sample's erased rectangle is its own, wherever it comes.
+  /// Checks that each row has its own sample and the one before it, and that a sample's erased rectangle does not depend on
+  /// its position.
   @Test func rowsPairSamples() {
     let plan = EpochPlan(seed: 2, epoch: 4, count: 64, shuffle: true, augmentation: everything)
     let rows = plan.rows(16..<48, height: 12, width: 10)
@@ -97,17 +98,17 @@ import Testing
       let expected = box.map { [$0.top, $0.left, $0.height, $0.width].map(Int32.init) } ?? [0, 0, 0, 0]
       #expect(Array(row[4..<8]) == expected)
     }
-    // The same of images that lie on the device cropped already, even where some are missing.
+    // Rows for images that were cropped before they reached the device agree, even if some images are missing.
     let loaded = plan.rows(ofLoaded: [plan.order[16], plan.order[18]], batch: 16, height: 12, width: 10).elements(as: Int32.self)
     #expect(loaded.count == 2 * BatchPlan.mixedColumns && Array(loaded[0..<4]) == [0, 0, 0, 0] && loaded[22] == 1)
     #expect(Array(loaded[4..<8]) == Array(split[0][4..<8]) && Array(loaded[26..<30]) == Array(split[2][4..<8]))
     #expect(Array(loaded[16..<22]) == Array(split[0][16...]) && Array(loaded[30..<34]) == [0, 0, 0, 0])
-    // Without any of it, the plain rows.
+    // Without these augmentations the rows are the plain ones.
     let plain = EpochPlan(seed: 2, epoch: 4, count: 64, shuffle: true, augmentation: Augmentation(padding: 2))
     #expect(plain.rows(0..<4, height: 12, width: 10).shape == [4, 4])
   }
 
-  /// On their way through the host images are cropped and mirrored as on the device, and changed after that.
+  /// Checks that images on the path through the host are cropped and flipped as on the device, and changed after that.
   @Test(arguments: [1, 3]) func throughTheHost(_ channels: Int) throws {
     let dataset = SyntheticImages(seed: 1, count: 12, validationCount: 1, classes: 3, size: 9, channels: channels).splits().train
     var augmentation = Augmentation(padding: 3)
@@ -178,7 +179,7 @@ import Testing
         photographs.prefix(4).items.map(\.label) == [0, 1, 2, 0] && photographs.prefix(4).items.map(\.sample) == [0, 3, 4, 1])
       #expect(photographs.prefix(5).items.map(\.sample) == [0, 3, 4, 1, 5] && photographs.prefix(6).items == photographs.items)
       #expect(photographs.ignored == ["\(folder)/train/b/1.heic"])
-      // What the folder holds is told by names and labels, whatever part of it is used and wherever it lies.
+      // The contents depend on names and labels, whatever part of the folder is used and wherever it lies.
       let contents = try #require(photographs.contents)
       #expect(contents.count == 6 && photographs.prefix(2).contents == contents)
       let moved = "\(folder)-moved"
@@ -191,7 +192,8 @@ import Testing
     }
   }
 
-  /// Resized, padded, cropped and mirrored, as if the whole had been resized; of a panorama too, and where the crop shows nothing of it.
+  /// Checks that crops are resized, padded, cropped and flipped as if the whole image had been resized. Covers a panorama,
+  /// and crops outside the image.
   @Test(arguments: [(20, 33, 3), (16, 16, 4), (5, 400, 2), (31, 17, 40)]) func paddedCrops(
     _ height: Int, _ width: Int, _ padding: Int
   ) throws {
@@ -223,7 +225,7 @@ import Testing
           }
         }
       }
-      // From the first pixel of the padding to where the crop ends with its last.
+      // The offsets go from the first pixel of the padding to the last position where the crop still fits.
       #expect(offsets.allSatisfy { (-padding...columns - 16 + padding).contains($0) } && offsets.count > 5 && flips.count == 2)
     }
   }

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 @Suite struct CIFARTests {
-  /// A record whose pixel (h, w) of channel c is (h + 3w + 50c + shift) mod 256.
+  /// Returns a record whose pixel (h, w) of channel c is (h + 3w + 50c + shift) mod 256.
   static func record(_ labels: [UInt8], shift: Int) -> [UInt8] {
     labels + (0..<3072).map { UInt8(($0 / 32 % 32 + 3 * ($0 % 32) + 50 * ($0 / 1024) + shift) % 256) }
   }
@@ -13,7 +13,7 @@ import Testing
     (0..<3072).map { UInt8(($0 / 96 + 3 * ($0 / 3 % 32) + 50 * ($0 % 3) + shift) % 256) }
   }
 
-  /// Batch b holds two images with labels b and 9 − b.
+  /// Writes the batches: batch b has two images with the labels b and 9 − b.
   private func writeTen(_ folder: String) throws {
     for batch in 1...5 {
       let bytes = Self.record([UInt8(batch)], shift: batch) + Self.record([UInt8(9 - batch)], shift: 100 + batch)

@@ -41,7 +41,7 @@ import Testing
       }
       expect(try #require(two), says: ["one channel or three", "images of 2"])
 
-      // What is measured on needs nothing to train on.
+      // Evaluation needs no training images.
       try FileManager.default.removeItem(atPath: folder + "/train")
       let (images, source) = try DatasetKind.folder.openForMeasuring(from: folder, imageSize: 24)
       #expect(images.shape == [2, 24, 24, 3] && source?.description.hasPrefix("all 2 images of \(folder)/val") == true)
@@ -49,7 +49,7 @@ import Testing
     #expect(DatasetKind.folder.defaultCrop(imageSize: 24)?.size == 24 && DatasetKind.mnist.defaultCrop(imageSize: 24) == nil)
   }
 
-  /// torchvision's ToTensor and Normalize.
+  /// The expected values come from torchvision's ToTensor and Normalize.
   @Test func imageNetNormalization() {
     let values = Normalization.imageNet.applied(to: [0, 128, 255, 255, 0, 1])
     let expected: [Float] = [-2.117904, 0.2052, 2.64, 2.2489083, -2.0357144, -1.7870152]
@@ -94,8 +94,8 @@ import Testing
     #expect(Array(first.train.images.bytes.prefix(20 * 243)) != first.validation.images.bytes)
   }
 
-  /// The nearest class mean of the training images names every validation image, so there is something to learn; and the noise
-  /// is there, so images of a class differ.
+  /// Checks that the nearest class mean of the training images identifies every validation image, so that there is
+  /// something to learn, and that there is noise, so that images of a class differ.
   @Test func syntheticClassesAreApart() {
     let splits = SyntheticImages(count: 200, validationCount: 50, classes: 10, size: 16).splits()
     let size = 16 * 16 * 3

@@ -23,7 +23,7 @@ import Testing
       #expect(first.map { $0[0] } != other.map { $0[0] })
       let (draws, otherDraws) = (first.sorted { $0[0] < $1[0] }, other.sorted { $0[0] < $1[0] })
       let same = zip(draws, otherDraws).filter { $0 == $1 }.count
-      // By chance one in 9·9·2 is the same.
+      // By chance one draw in 9·9·2 is the same.
       #expect(same < 30)
     }
   }
@@ -45,7 +45,8 @@ import Testing
     #expect(Self.rows(Self.plan(count: 50, shuffle: false)).map { $0[0] } == Array(0..<50))
   }
 
-  /// Every order of three samples comes about as often: 6000 epochs, 1000 each expected, deviation 29.
+  /// Checks that all orders of three samples are equally frequent: 6000 epochs, 1000 expected for each order, standard
+  /// deviation 29.
   @Test func shufflesAreUniform() {
     var histogram: [[Int32]: Int] = [:]
     for epoch in 0..<6000 {
@@ -56,7 +57,8 @@ import Testing
     for count in histogram.values { #expect(abs(count - 1000) < 145) }
   }
 
-  /// 9 offsets each way and 2 flips, 8100 samples: 900 each expected, deviation 28; and 4050 flips, deviation 45.
+  /// Has 9 offsets in each direction and 2 flips, 8100 samples: 900 expected for each, standard deviation 28; 4050 flips,
+  /// deviation 45.
   @Test func drawsCoverTheirRangeEvenly() {
     let rows = Self.rows(Self.plan(count: 8100))
     for column in [1, 2] {

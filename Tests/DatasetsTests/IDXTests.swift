@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// One file damaged, and what the message must say beside its name.
+  /// A damaged file, and the texts that the message must contain beside its name.
   struct Case: CustomTestStringConvertible, Sendable {
     let file: String
     let damage: Damage
@@ -119,7 +119,8 @@ import Testing
     try withTemporaryFolder { folder in
       try writeFiles(folder, name: { $0 + ".gz" }, compress: true)
       let path = "\(folder)/\(Self.images).gz"
-      // Bytes 4 to 9, time, extra flags and system, are free, and so are the bits that pad a stored block's header.
+      // Bytes 4 to 9 (time, extra flags and system) may have any value, and so may the bits that pad the header of a stored
+      // block.
       for index in Self.zipped.indices where !(4...10).contains(index) {
         try write(Self.flipped(Self.zipped, at: index), to: path)
         let message = try #require(failureMessage { _ = try DatasetKind.mnist.load(from: folder) })
@@ -142,7 +143,7 @@ import Testing
     expect(message, says: ["/nowhere", "train-images-idx3-ubyte.gz", "apt-get install dataset-fashion-mnist", "--data"])
   }
 
-  /// The real files, which the package dataset-fashion-mnist installs; the tests need them.
+  /// Reads the real files, which the package dataset-fashion-mnist installs. The tests require it.
   @Test func fashionMNIST() throws {
     let splits = try DatasetKind.fashionMNIST.load()
     #expect(splits.train.images.shape == [60000, 28, 28, 1] && splits.validation.images.shape == [10000, 28, 28, 1])

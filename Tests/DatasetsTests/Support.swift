@@ -11,22 +11,22 @@ func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Re
   return try body(folder.path)
 }
 
-/// The message of the ``Failure`` that `body` must throw.
+/// Returns the message of the ``Failure`` that `body` must throw.
 func failureMessage(_ body: () throws -> Void) -> String? { #expect(throws: Failure.self, performing: body)?.description }
 
-/// Checks that a message is one line and says each part.
+/// Checks that a message is one line and contains each part.
 func expect(_ message: String, says parts: [String], sourceLocation: SourceLocation = #_sourceLocation) {
   #expect(!message.contains("\n"), sourceLocation: sourceLocation)
   for part in parts { #expect(message.contains(part), sourceLocation: sourceLocation) }
 }
 
-/// What a test does to one of a data set's files.
+/// Damage that a test does to one of a data set's files.
 enum Damage: Sendable {
   case none
   case replace([UInt8])
   case delete
   case folder
-  /// A symbolic link to this.
+  /// Replaces the file by a symbolic link to this path.
   case link(String)
 }
 
@@ -43,7 +43,7 @@ func apply(_ damage: Damage, to path: String) throws {
   }
 }
 
-/// RFC 1952 with one stored block: independent of the library that reads it.
+/// Makes a gzip file (RFC 1952) with one stored block, independently of the library that reads it.
 func gzip(_ bytes: [UInt8]) -> [UInt8] {
   func little(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
   var checksum: UInt32 = ~0

@@ -81,7 +81,7 @@ import Testing
     expect(message, says: ["/data.safetensors: "] + item.says)
   }
 
-  /// [N,C,H,W], as PyTorch has images, would be images of few rows and many channels.
+  /// Checks that [N,C,H,W], PyTorch's layout, is recognized: it would mean images of few rows and many channels.
   @Test func channelsAreLast() throws {
     for (shape, isRefused) in [
       ([1, 3, 8, 8], true), ([1, 3, 6, 9], true), ([1, 1, 7, 7], true), ([1, 4, 5, 5], true), ([1, 8, 8, 3], false),

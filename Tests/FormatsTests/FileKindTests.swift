@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Testing
 
-/// Files are told by their contents.
+/// Checks that files are recognized by their contents.
 @Suite struct FileKindTests {
   private static func ascii(_ text: String) -> [UInt8] { Array(text.utf8) }
   private static let page = ascii("<title>Quota exceeded</title>" + String(repeating: "x", count: 600))
@@ -48,7 +48,7 @@ import Testing
     #expect(Set(FileKind.allCases) == Set(Self.examples.map(\.0)))
   }
 
-  /// Readers of weights name what they do not read, and try nothing with it.
+  /// Checks that readers of weights name the kind of a file that they do not support, and do not parse it.
   @Test func otherFilesAreNamedWhereWeightsAreWanted() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/model.pth"
@@ -66,7 +66,7 @@ import Testing
         (["m/data.pkl", "m/constants.pkl"], "TorchScript"),
       ] {
         var file = TorchFile([])
-        // Compressed, as such archives are.
+        // Such archives are compressed.
         file.records = names.map { TorchFile.Record(name: $0, contents: [1, 2, 3], method: 8) }
         try AtomicFile.write(file.bytes, to: path)
         let message = try #require(failureMessage { _ = try WeightsFile(path) })

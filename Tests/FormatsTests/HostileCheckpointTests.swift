@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Testing
 
-/// A file that no honest program writes, and what the message must say of it.
+/// A file that no honest program writes, and the texts that the message must contain.
 struct Hostile: CustomTestStringConvertible, Sendable {
   let testDescription: String
   let bytes: [UInt8]
@@ -14,18 +14,19 @@ struct Hostile: CustomTestStringConvertible, Sendable {
 
   init(_ what: String, bytes: [UInt8], _ says: String...) { (testDescription, self.bytes, self.says) = (what, bytes, says) }
 
-  /// An archive with this pickle.
+  /// Makes an archive with this pickle.
   init(_ what: String, _ pickle: [UInt8], _ says: String...) {
     (testDescription, bytes, self.says) = (what, TorchFile(pickle).bytes, says)
   }
 
-  /// A state dictionary with this value.
+  /// Makes a state dictionary with this value.
   init(_ what: String, value: [UInt8], _ says: String...) {
     (testDescription, bytes, self.says) = (what, TorchFile(Pickled.checkpoint(value)).bytes, says)
   }
 }
 
-/// Each ends in one line that names the file and what is wrong with it; nothing is run, and nothing large is allocated.
+/// Checks that each file gives one line that names the file and its error, that nothing is executed, and that nothing large
+/// is allocated.
 @Suite struct HostileCheckpointTests {
   @Test(arguments: archives + pickles + calls + tensors + dictionaries + streams)
   func isRefused(_ hostile: Hostile) throws {
@@ -283,7 +284,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     return changed.bytes
   }
 
-  /// Of the format before PyTorch 1.6.
+  /// Files in the format before PyTorch 1.6.
   static let streams = [
     Hostile("a magic number alone", bytes: TorchStream.magic, "ends early"),
     Hostile("a stream of version 1002", bytes: stream { $0.version = p.whole(p.integer(1002)) }, "a version that is not known"),

@@ -3,7 +3,7 @@ import Formats
 import Foundation
 import Testing
 
-/// Names that look alike in two Unicode forms.
+/// Tests names that look alike in two Unicode forms.
 @Suite struct NameTests {
   private static let composed = "caf\u{E9}"
   private static let decomposed = "cafe\u{301}"
@@ -16,7 +16,8 @@ import Testing
     #expect(lookalikes(among: ["b", Self.composed, Self.decomposed, "b"]) == ["caf\\u{00E9}", "cafe\\u{0301}"])
   }
 
-  /// In the same bytes before in another form, and in another form only where one name can be meant.
+  /// Checks that the same bytes are preferred to another form, and that another form is accepted only if a single name can
+  /// be meant.
   @Test func namesAreFoundInTables() {
     let (c, d) = (Self.composed, Self.decomposed)
     #expect(places(of: ["b", c], in: [c, "a", "b"]) == [2, 0])
@@ -24,7 +25,7 @@ import Testing
     #expect(places(of: [c, d], in: [d, c]) == [1, 0])
     #expect(places(of: [c], in: [d, c]) == [1])
     #expect(places(of: [c, d], in: [c]) == [0, nil])
-    // An ở has more than two forms: either of these may be meant.
+    // The letter ở has more than two forms: either of these may be meant.
     #expect(places(of: ["\u{1EDF}"], in: ["\u{1A1}\u{309}", "o\u{31B}\u{309}"]) == [nil])
     #expect(places(of: ["\u{1A1}\u{309}", "o\u{31B}\u{309}"], in: ["\u{1EDF}"]) == [nil, nil])
     #expect(places(of: ["a"], in: ["a", "a"]) == [0] && places(of: [], in: []) == [])
@@ -49,7 +50,8 @@ import Testing
     #expect(object[Self.composed] == .integer(1) && object[Self.decomposed] == .integer(2))
   }
 
-  /// Of tensors one would be lost; metadata of others is not kept.
+  /// Checks that two tensors with names that look alike are refused, since one would be lost. Such metadata are accepted,
+  /// but not kept.
   @Test func safetensors() throws {
     try withTemporaryFolder { folder in
       func write(_ header: String, _ count: Int) throws {

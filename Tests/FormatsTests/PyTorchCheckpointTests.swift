@@ -3,7 +3,7 @@ import Formats
 import Foundation
 import Testing
 
-/// What torch.save writes is read bit for bit.
+/// Checks that files written by torch.save are read bit for bit.
 @Suite struct PyTorchCheckpointTests {
   static func fixture(_ name: String, _ ending: String) throws -> String {
     try #require(Bundle.module.path(forResource: "Fixtures/\(name)", ofType: ending))
@@ -26,7 +26,7 @@ import Testing
     for (name, tensor) in wanted { #expect(tensors[prefix + name] == tensor, "\(name)") }
   }
 
-  /// Each of the values beside the weights is carried by its kind, and none is built.
+  /// Checks that each value beside the weights is represented by its kind, and that none is constructed.
   @Test(arguments: ["unknown-objects", "unknown-objects-legacy"])
   func unknownObjectsAreCarried(name: String) throws {
     let file = try WeightsFile(try Self.fixture(name, "pth"))
@@ -65,7 +65,8 @@ import Testing
     }
   }
 
-  /// What Python 2 and PyTorch before 0.4 wrote: strings without an encoding, dictionaries as lists of pairs, parameters by their class.
+  /// Reads the format of Python 2 and PyTorch before 0.4: strings without an encoding, dictionaries as lists of pairs,
+  /// parameters by their class.
   @Test func whatPython2WroteIsRead() throws {
     let p = Pickled.self
     func short(_ text: String) -> [UInt8] { [UInt8(ascii: "U"), UInt8(text.utf8.count)] + p.text(text) }
@@ -88,7 +89,7 @@ import Testing
     #expect(try read(stream.bytes) == ["w": HostTensor(Array(TorchFile.elements[3...]), shape: [3])])
   }
 
-  /// The pickles of a stream are read in growing parts.
+  /// Checks long pickles of a stream, which are read in growing parts.
   @Test func longPicklesOfStreamsAreRead() throws {
     var stream = TorchStream()
     let long = [UInt8(ascii: "B")] + little(3 << 20, 4) + [UInt8](repeating: 1, count: 3 << 20)
@@ -103,7 +104,7 @@ import Testing
 
   @Test func safetensorsAreNoCheckpoint() throws {
     try withTemporaryFolder { folder in
-      // A header of 0x280 bytes begins as a pickle does.
+      // A header of 0x280 bytes begins with the same bytes as a pickle.
       let header = Array("{}".utf8) + [UInt8](repeating: 0x20, count: 638)
       try AtomicFile.write(little(0x280, 8) + header, to: folder + "/x")
       #expect(try WeightsFile(folder + "/x").read(0).isEmpty)
@@ -123,7 +124,7 @@ import Testing
     let expected = ["w": HostTensor(TorchFile.elements, shape: [2, 3])]
     #expect(try read(Self.good.bytes) == expected)
     #expect(try read(Self.good.changed { $0.isZip64 = true }.bytes) == expected)
-    // A record whose size and place stand in the Zip64 field.
+    // The Zip64 field has the size and the position of this record.
     let wide = Self.good.changed {
       $0.records[0].extra =
         little(1, 2) + little(24, 2) + little($0.records[0].contents.count, 8) + little($0.records[0].contents.count, 8)
@@ -155,7 +156,7 @@ import Testing
     }
   }
 
-  /// Whatever is damaged, it is found, or it is something that nobody reads; and never does the program end.
+  /// Checks that every damaged byte is found or belongs to data that nobody reads, and that the program never ends.
   @Test func everyDamagedByteIsSurvived() throws {
     let bytes = Self.good.changed { $0.isZip64 = true }.bytes
     let expected = ["w": HostTensor(TorchFile.elements, shape: [2, 3])]
@@ -174,7 +175,7 @@ import Testing
     }
   }
 
-  /// The same for a stream, which has no checksums: what is read may differ then.
+  /// Checks damaged bytes of a stream. It has no checksums, so the tensors may differ.
   @Test func everyDamagedByteOfAStreamIsSurvived() throws {
     let bytes = TorchStream().bytes
     try withTemporaryFolder { folder in
@@ -192,7 +193,7 @@ import Testing
     }
   }
 
-  /// The same for the pickle, with a checksum that agrees: what is read may differ then.
+  /// Checks damaged bytes of the pickle, with a matching checksum, so the tensors may differ.
   @Test func everyDamagedPickleIsSurvived() throws {
     let pickle = Pickled.checkpoint(Pickled.tensor())
     try withTemporaryFolder { folder in

@@ -69,9 +69,9 @@ import Testing
 
   struct Malformed: CustomTestStringConvertible, Sendable {
     let header: String
-    /// Bytes of data after the header.
+    /// Number of bytes of data after the header.
     var data = 4
-    /// What the message must say.
+    /// Texts that the message must contain.
     let says: [String]
     var testDescription: String { says.joined(separator: " … ") + ": " + header.prefix(60) }
   }
@@ -162,7 +162,7 @@ import Testing
     }
   }
 
-  /// A file may announce, and have, more than any memory holds, and yet take no room on the disk.
+  /// Checks a sparse file that announces and has more bytes than any memory, yet takes no space on the disk.
   @Test func aSparseFileIsNotTakenIn() throws {
     try withTemporaryFolder { folder in
       let (path, byteCount) = (folder + "/x", 1 << 42)

@@ -2,7 +2,7 @@ import Compute
 import Formats
 import Testing
 
-/// Weights that are spread over several files.
+/// Tests weights that are spread over several files.
 @Suite struct ShardIndexTests {
   private static let first = HostTensor([1, 2] as [Float], shape: [2])
   private static let second = HostTensor([3, 4, 5] as [Float], shape: [3])

@@ -15,7 +15,7 @@ enum Pickled {
   static func tuple(_ parts: [UInt8]...) -> [UInt8] { text("(") + parts.flatMap { $0 } + text("t") }
   static func integers(_ values: [Int]) -> [UInt8] { text("(") + values.flatMap(integer) + text("t") }
 
-  /// - Parameter part: its first element and their count, as PyTorch before 1.6 may name a part of a storage.
+  /// - Parameter part: first element and number of elements, as PyTorch before 1.6 may name a part of a storage.
   static func storage(
     _ type: String = "FloatStorage", key: String = "0", count: Int = 6, part: (offset: Int, count: Int)? = nil
   ) -> [UInt8] {
@@ -30,18 +30,18 @@ enum Pickled {
       + tuple(storage, integer(offset), integers(shape), integers(strides), [0x89], dictionary) + reduce
   }
 
-  /// A state dictionary of one entry, w.
+  /// Makes a state dictionary with one entry, w.
   static func checkpoint(_ value: [UInt8]) -> [UInt8] { whole(text("}") + string("w") + value + text("s")) }
 
   static func whole(_ value: [UInt8]) -> [UInt8] { [0x80, 2] + value + stop }
 }
 
-/// The low `count` bytes of a number, little-endian.
+/// Returns the low `count` bytes of a number, little-endian.
 func little(_ value: Int, _ count: Int) -> [UInt8] {
   (0..<count).map { $0 < 8 ? UInt8(truncatingIfNeeded: value >> (8 * $0)) : 0 }
 }
 
-/// A file as torch.save laid it out before PyTorch 1.6, part by part.
+/// A file in the layout of torch.save before PyTorch 1.6, part by part.
 struct TorchStream {
   static let magic = Pickled.whole([0x8A, 10] + [0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19])
 
@@ -49,7 +49,7 @@ struct TorchStream {
   var system = Pickled.whole(Pickled.text("}") + Pickled.string("little_endian") + [0x88] + Pickled.text("s"))
   var root = Pickled.checkpoint(Pickled.tensor())
   var keys = list("0")
-  /// A count and the elements of each.
+  /// Number of elements and the elements, for each storage.
   var storages = little(6, 8) + TorchFile.elements.withUnsafeBytes { Array($0) }
 
   static func list(_ keys: String...) -> [UInt8] {
@@ -59,14 +59,14 @@ struct TorchStream {
   var bytes: [UInt8] { Self.magic + version + system + root + keys + storages }
 }
 
-/// A zip archive as torch.save lays it out, and every part of it as a hostile file may have it.
+/// A zip archive in torch.save's layout. Every part can be changed as in a hostile file.
 struct TorchFile {
   struct Record {
     var name: String
     var contents: [UInt8]
     var flags = 0
     var method = 0
-    /// Instead of the true ones.
+    /// Values that replace the true ones.
     var checksum: Int?
     var byteCount: Int?
     var headerOffset: Int?
@@ -83,7 +83,7 @@ struct TorchFile {
 
   static let elements = [1, -2.5, 3, 0.25, -0, 6] as [Float]
 
-  /// A pickle and the records that are most often beside it.
+  /// Makes a file of a pickle and the records that usually lie beside it.
   init(_ pickle: [UInt8], storage: [UInt8] = elements.withUnsafeBytes { Array($0) }) {
     records = [
       Record(name: "archive/data.pkl", contents: pickle), Record(name: "archive/byteorder", contents: Pickled.text("little")),
@@ -123,7 +123,7 @@ struct TorchFile {
     return bytes + little(byteCount, 4) + little(offset, 4) + little(0, 2)
   }
 
-  /// CRC-32 of IEEE 802.3, bit by bit.
+  /// Calculates the CRC-32 of IEEE 802.3, bit by bit.
   private func crc32(_ bytes: [UInt8]) -> Int {
     Int(
       ~bytes.reduce(~0 as UInt32) { sum, byte in

@@ -3,7 +3,8 @@ import Formats
 import Images
 import Testing
 
-/// Against torchvision on Pillow images, to the last bit; Scripts/make-augmentation-fixtures.py writes what is compared with.
+/// Compares with torchvision on Pillow images, to the last bit. Scripts/make-augmentation-fixtures.py writes the expected
+/// results.
 @Suite struct AugmentationTests {
   private static let expected = (try? Safetensors.read(Fixtures.path("augmentation.safetensors")).tensors) ?? [:]
 
@@ -46,7 +47,7 @@ import Testing
   }
 }
 
-/// The draws, and what comes of them.
+/// Tests the random draws and the operations that they select.
 @Suite struct PixelDrawTests {
   @Test func jitterIsDrawnInItsRangesAndInAnyOrder() {
     let jitter = PixelAugmentation(
@@ -68,14 +69,16 @@ import Testing
       orders[values.map(\.0), default: 0] += 1
       for (index, value, _) in values { sums[index] += value / 4800 }
     }
-    // 24 orders of 200 expected each, deviation 14; deviations of the means 0.0033, 0.010, 0.0017, 0.0008.
+    // There are 24 orders, 200 expected of each, standard deviation 14. The deviations of the means are 0.0033, 0.010,
+    // 0.0017 and 0.0008.
     #expect(orders.count == 24 && orders.values.allSatisfy { abs($0 - 200) < 70 })
     for (mean, expected) in zip(sums, [1, 1.25, 1, 0]) { #expect(abs(mean - expected) < 0.05) }
     let one = PixelAugmentation(colorJitter: ColorJitter(contrast: 0.3), trivialAugment: false, seed: 1, epoch: 2)
     #expect((0..<50).allSatisfy { one.draw(sample: $0).count == 1 })
   }
 
-  /// 14 changes, 31 strengths and two signs, all as often: 4340 draws, 310 of each change expected, deviation 17.
+  /// Checks that 14 transforms, 31 strengths and two signs are equally frequent: 4340 draws, 310 expected of each
+  /// transform, deviation 17.
   @Test func trivialAugmentDrawsEvenly() {
     let augmentation = PixelAugmentation(colorJitter: nil, trivialAugment: true, seed: 4, epoch: 0)
     let drawn = (0..<4340).flatMap { augmentation.draw(sample: $0) }
@@ -84,7 +87,7 @@ import Testing
     #expect(kinds.count == 14 && kinds.values.allSatisfy { abs($0 - 310) < 85 })
     let slopes = Set(drawn.compactMap { if case .shearX(let slope) = $0 { slope } else { nil } })
     #expect(slopes.count > 50 && slopes.allSatisfy { abs($0) < 0.9901 } && slopes.contains { $0 < 0 })
-    // A function of seed, epoch and sample.
+    // Draws depend on seed, epoch and sample alone.
     let others = [(5, 0), (4, 1)].map { PixelAugmentation(colorJitter: nil, trivialAugment: true, seed: $0, epoch: $1) }
     for other in others { #expect((0..<40).map { other.draw(sample: $0) } != (0..<40).map { augmentation.draw(sample: $0) }) }
     #expect((0..<40).map { augmentation.draw(sample: $0) } == drawn.prefix(40).map { [$0] })
@@ -101,7 +104,7 @@ import Testing
     }
   }
 
-  /// Of images without room for a neighbourhood, without contrast, and of one pixel.
+  /// Covers images that are too small for a neighborhood, images without contrast, and an image of one pixel.
   @Test func smallImages() {
     let pixel = RGBImage(height: 1, width: 1, pixels: [9, 200, 77])
     for operation in TrivialAugment.operations { _ = pixel.applying(operation(30, true)) }

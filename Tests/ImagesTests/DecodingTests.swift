@@ -2,7 +2,7 @@ import Images
 import Testing
 
 @Suite struct DecodingTests {
-  /// All formats come out as Pillow's do, byte for byte, turned as it turns them.
+  /// Checks that all formats are decoded and oriented as by Pillow, byte for byte.
   @Test(arguments: Fixtures.pictures) func asPillow(_ name: String) throws {
     let expected = try Fixtures.image(name)
     let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
@@ -18,7 +18,7 @@ import Testing
     #expect(try EncodedImage(contentsOf: Fixtures.path("rgb-orientation-6.png")).orientation == .rightTop)
   }
 
-  /// Sides are divided by the largest of 1, 2, 4, 8 that leaves the minimum.
+  /// Checks that sides are divided by the largest of 1, 2, 4, 8 that keeps the minimum.
   @Test(arguments: [
     ("444.jpg", 27, 35, 27, 35), ("444.jpg", 14, 18, 14, 18), ("444.jpg", 15, 18, 27, 35), ("444.jpg", 5, 9, 7, 9),
     ("444.jpg", 1, 1, 4, 5), ("cmyk.jpg", 7, 9, 7, 9), ("grey.jpg", 10, 10, 14, 18), ("progressive.jpg", 4, 5, 4, 5),
@@ -28,13 +28,13 @@ import Testing
     let encoded = try EncodedImage(contentsOf: Fixtures.path(name))
     let reduced = try encoded.decoded(reduction: encoded.reduction(keeping: (minimumHeight, minimumWidth)))
     #expect(reduced.height == height && reduced.width == width)
-    // About what averaging gives; noise and edges apart.
+    // The result is close to that of averaging, except for noise and edges.
     let averaged = try encoded.decoded().resized(height: height, width: width)
     let errors = zip(reduced.pixels, averaged.pixels).map { abs(Double($0) - Double($1)) }
     #expect(errors.reduce(0, +) / Double(errors.count) < 22)
   }
 
-  /// What cameras and editors write against the standard and every program reads.
+  /// Checks deviations from the standard that cameras and editors write and that every program reads.
   @Test func harmlessFaultsAreForgiven() throws {
     let (bytes, expected) = (try Fixtures.bytes("444.jpg"), try Fixtures.image("444.jpg"))
     func place(_ pattern: [UInt8]) throws -> Int {
@@ -53,14 +53,14 @@ import Testing
       let decoded = try EncodedImage(changed, name: name).decoded()
       #expect(changed != bytes && difference(decoded, expected) == 0, "\(name)")
     }
-    // Not among other faults.
+    // These deviations are not forgiven together with other damage.
     var damaged = bytes
     for (_, change) in faults { change(&damaged) }
     damaged.removeLast(damaged.count / 4)
     #expect(failureMessage { _ = try EncodedImage(damaged, name: "it").decoded() }.hasPrefix("it: corrupt JPEG"))
   }
 
-  /// What follows the pixels may be missing: the end of a PNG and its checksum, the end of a GIF's blocks.
+  /// Checks that data after the pixels may be missing: the end of a PNG and its checksum, the end of a GIF's blocks.
   @Test(arguments: [
     ("rgb.png", 12), ("rgb.png", 16), ("rgba-interlaced.png", 16), ("grey1.png", 12), ("one-pixel.png", 14),
     ("palette.gif", 1), ("interlaced.gif", 2),

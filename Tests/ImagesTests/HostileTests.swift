@@ -1,12 +1,12 @@
 import Images
 import Testing
 
-/// Files that are not what they seem: each is refused by one line that names it.
+/// Tests files that are not what they seem: each is refused with one line that names it.
 @Suite struct HostileTests {
   struct Case: CustomTestStringConvertible, Sendable {
     let name: String
     let bytes: @Sendable () throws -> [UInt8]
-    /// What the message says.
+    /// Text that the message must contain.
     let says: String
     var testDescription: String { name }
 
@@ -14,7 +14,7 @@ import Testing
       (self.name, self.says, self.bytes) = (name, says, bytes)
     }
 
-    /// A fixture with something done to it.
+    /// Makes a changed fixture.
     init(_ name: String, _ file: String, _ says: String, _ change: @escaping @Sendable (inout [UInt8]) -> Void) {
       self.init(name, says) {
         var bytes = try Fixtures.bytes(file)
@@ -180,7 +180,7 @@ import Testing
     #expect(message.hasPrefix("folder/it: ") && message.contains(hostile.says), "\(message)")
   }
 
-  /// Whatever is cut off or changed, there is an image or a failure, and nothing else.
+  /// Checks that any truncation or change gives an image or a failure, and nothing else.
   @Test(arguments: [
     "420.jpg", "progressive.jpg", "cmyk.jpg", "orientation-6.jpg", "rgba-interlaced.png", "palette4-transparent.png",
     "told-raw-profile.png", "told-xmp-compressed.png", "lossless-alpha.webp", "lossy.webp", "moving-part.webp",
@@ -199,7 +199,7 @@ import Testing
     }
     let whole = try EncodedImage(bytes, name: name, limits: limits).decoded()
     for count in stride(from: 0, to: bytes.count, by: 7) {
-      // What is read of less is all of it.
+      // If a truncated file can be decoded, the result is the whole image.
       do {
         #expect(try EncodedImage(Array(bytes.prefix(count)), name: name, limits: limits).decoded() == whole, "\(count) bytes")
       } catch { refused += 1 }
@@ -244,7 +244,7 @@ import Testing
     }
   }
 
-  /// Changes the value of a tag in the directory of a TIFF of little-endian numbers, and its type.
+  /// Changes the value of a tag, and its type, in the directory of a little-endian TIFF.
   private static func setTag(_ bytes: inout [UInt8], _ tag: Int, _ value: [UInt8], type: UInt8? = nil) {
     func read(_ offset: Int, _ count: Int) -> Int { bytes[offset..<offset + count].reversed().reduce(0) { $0 << 8 | Int($1) } }
     let directory = read(4, 4)
@@ -254,7 +254,7 @@ import Testing
     }
   }
 
-  /// Changes a PNG's header, and its checksum to match.
+  /// Changes a PNG's header, and updates its checksum.
   private static func changeHeader(_ bytes: inout [UInt8], _ offset: Int, _ values: [UInt8]) {
     bytes.replaceSubrange(16 + offset..<16 + offset + values.count, with: values)
     bytes.replaceSubrange(8..<33, with: chunk("IHDR", Array(bytes[16..<29])))

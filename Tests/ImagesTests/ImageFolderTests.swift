@@ -4,12 +4,12 @@ import Images
 import Testing
 
 @Suite struct ImageFolderTests {
-  /// Files that are listed and not opened.
+  /// Makes files that are listed and not opened.
   private func make(_ folder: String, _ names: [String]) throws {
     for name in names { try write([], to: "\(folder)/\(name)") }
   }
 
-  /// All formats that are read, by their usual names in any case.
+  /// Checks that all supported formats are listed, by their usual extensions in upper or lower case.
   @Test func allFormatsAreListed() throws {
     try withTemporaryFolder { folder in
       let names = ["a.jpg", "b.jpeg", "c.png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF"]
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// What is for the last test chooses no weights where there is something else.
+  /// Checks that test images are not used to choose weights if there are other validation images.
   @Test(arguments: ["val", "valid", "validation", "dev"]) func testImagesAreLeftAlone(_ name: String) throws {
     try withTemporaryFolder { folder in
       try make(folder, ["train/a/1.jpg", "train/b/1.jpg", "extra/1.jpg", "notes/1.txt"])
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  /// Bytes sort a decomposed é before the z and a composed one after it: labels go by names, not by places.
+  /// Checks that labels go by names, not by positions: bytes sort a decomposed é before the z and a composed one after it.
   @Test(arguments: [("caf\u{E9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{E9}")])
   func labelsOfValidationAreThoseOfTraining(_ train: String, _ validation: String) throws {
     try withTemporaryFolder { folder in
@@ -105,7 +105,7 @@ import Testing
     }
   }
 
-  /// All of a tree, or the part of a data set that is there to measure on.
+  /// Checks that evaluation uses all images of a tree, or the part of a data set that is meant for it.
   @Test func measuredImages() throws {
     try withTemporaryFolder { folder in
       for (part, count) in [("train", 10), ("val", 3), ("test", 2)] {
@@ -190,7 +190,7 @@ import Testing
     }
   }
 
-  /// A class that is a link to what is no longer there does not vanish from the others' numbers.
+  /// Requires that a class which is a dangling link does not vanish and shift the other class numbers.
   @Test func aClassThatLeadsNowhereIsRefused() throws {
     try withTemporaryFolder { folder in
       try make(folder, ["set/a/0.jpg", "set/c/2.jpg"])
@@ -201,7 +201,7 @@ import Testing
     }
   }
 
-  /// 2³⁰ ways lead to the last of these folders.
+  /// Makes folders of which the last can be reached on 2³⁰ paths.
   @Test func foldersThatAreReachedAgainCountOnce() throws {
     try withTemporaryFolder { folder in
       for level in 0..<30 {
@@ -219,7 +219,7 @@ import Testing
     }
   }
 
-  /// A file whose name is not UTF-8 is one that cannot be read.
+  /// Checks that a file whose name is not UTF-8 counts as unreadable.
   @Test func namesThatAreNoText() throws {
     try withTemporaryFolder { folder in
       try make(folder, ["a/1.jpg"])

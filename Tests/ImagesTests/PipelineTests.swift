@@ -33,7 +33,7 @@ import Testing
     #expect(counters.images == 75 && counters.failures == 0 && counters.loading > 0 && counters.waited > 0)
   }
 
-  /// Items 2, 5, 6 and 11 of batches of four are damaged or missing.
+  /// Makes batches of four in which the items 2, 5, 6 and 11 are damaged or missing.
   private func withDamage(_ body: ([[ImageItem]], _ folder: String) throws -> Void) throws {
     try withTemporaryFolder { folder in
       try write(Array(try Fixtures.bytes("444.jpg").dropLast(40)), to: folder + "/cut.jpg")
@@ -62,7 +62,7 @@ import Testing
 
   @Test(arguments: [1, 2, 5]) func theFirstDamagedImageEndsTheWork(_ threads: Int) throws {
     try withDamage { batches, folder in
-      // Without the first, so that one of several comes first.
+      // The first batch is left out, so that the next one has several damaged images, one of which comes first.
       let pipeline = try ImagePipeline(
         batches: Array(batches.dropFirst()), transform: Self.transform, damaged: .fail, threads: threads)
       #expect(failureMessage { _ = try pipeline.next { _ in } }.hasPrefix("\(folder)/text.png: "))
@@ -70,7 +70,7 @@ import Testing
     }
   }
 
-  /// A transform that counts, and waits until it may go on.
+  /// A transform that counts its calls, and waits until its gate opens.
   private struct Gated: ImageTransform {
     final class Gate: Sendable {
       let isOpen = Atomic(false)
@@ -91,7 +91,7 @@ import Testing
     let gated = Gated()
     let pipeline = try ImagePipeline(batches: Self.batches(50, of: 4), transform: gated, threads: threads)
     while gated.gate.begun.load(ordering: .relaxed) < min(threads, 5) { usleep(500) }
-    // From elsewhere, while this thread waits.
+    // Another thread cancels while this thread waits.
     Thread.detachNewThread {
       usleep(10_000)
       pipeline.cancel()
@@ -101,7 +101,7 @@ import Testing
     #expect(try pipeline.next { _ in } == nil)
   }
 
-  /// Threads stop where memory ends: two batches of four, until one is used.
+  /// Checks that threads stop when the buffers are full: two batches of four, until one is used.
   @Test func memoryIsBounded() throws {
     let gated = Gated()
     gated.gate.isOpen.store(true, ordering: .releasing)
@@ -115,7 +115,7 @@ import Testing
     #expect(gated.gate.begun.load(ordering: .relaxed) == 12)
   }
 
-  /// A pipeline that nobody empties ends with its owner.
+  /// Checks that a pipeline that nobody reads to its end stops when its owner releases it.
   @Test func abandoned() throws {
     for _ in 0..<20 { _ = try ImagePipeline(batches: Self.batches(20, of: 4), transform: Self.transform, threads: 3) }
   }

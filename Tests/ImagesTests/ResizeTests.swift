@@ -2,7 +2,7 @@ import Images
 import Testing
 
 @Suite struct ResizeTests {
-  /// `resize H W top left bottom right`, and `bicubic` with the same.
+  /// Names of the form `resize H W top left bottom right` or `bicubic H W top left bottom right`.
   static let cases = Fixtures.expected.keys.filter { $0.hasPrefix("resize ") || $0.hasPrefix("bicubic ") }.sorted()
 
   @Test(arguments: cases) func asPillow(_ name: String) throws {
@@ -20,7 +20,7 @@ import Testing
     #expect(crop.resized(height: 16, width: 16) == (try Fixtures.image("crop then resize")))
   }
 
-  /// The sizes of real use, by checksum.
+  /// Checks realistic sizes by checksum.
   @Test(arguments: [("checksums", Interpolation.bilinear), ("checksums bicubic", .bicubic)])
   func largeImages(_ name: String, _ interpolation: Interpolation) throws {
     let cases: [(Int, Int, Int, Int, SourceBox)] = [

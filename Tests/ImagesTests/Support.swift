@@ -5,11 +5,11 @@ import Foundation
 import Images
 import Testing
 
-/// What Scripts/make-image-fixtures.py wrote.
+/// The files that Scripts/make-image-fixtures.py wrote.
 enum Fixtures {
   static let folder = Bundle.module.resourceURL!.appendingPathComponent("Fixtures").path
   static let expected = try! Safetensors.read("\(folder)/expected.safetensors").tensors
-  /// Those under the names of files.
+  /// Names of the expected pictures that are names of files.
   static let pictures = expected.keys.filter { !$0.contains(" ") && $0.contains(".") }.sorted()
 
   static func path(_ name: String) -> String { "\(folder)/\(name)" }
@@ -21,7 +21,7 @@ enum Fixtures {
   }
 }
 
-/// The picture that the script computes too.
+/// Makes the picture that the script computes too.
 func computedImage(_ height: Int, _ width: Int) -> RGBImage {
   var pixels: [UInt8] = []
   for h in 0..<height {
@@ -34,7 +34,7 @@ func computedImage(_ height: Int, _ width: Int) -> RGBImage {
 
 func crc32(_ bytes: [UInt8]) -> Int { Int(CZlib.crc32(0, bytes, UInt32(bytes.count))) }
 
-/// The largest difference between two pictures' values; 256 where their sizes differ.
+/// Returns the largest difference between two pictures' values, or 256 if their sizes differ.
 func difference(_ a: RGBImage, _ b: RGBImage) -> Int {
   guard a.height == b.height, a.width == b.width else { return 256 }
   return zip(a.pixels, b.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
@@ -48,14 +48,14 @@ func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Re
   return try body(folder.path)
 }
 
-/// Writes a file, and makes the folders above it.
+/// Writes a file, and creates its parent folders.
 func write(_ bytes: [UInt8], to path: String) throws {
   let url = URL(fileURLWithPath: path)
   try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
   try Data(bytes).write(to: url)
 }
 
-/// The message of the ``Failure`` that `body` must throw: one line.
+/// Returns the message of the ``Failure`` that `body` must throw. The message must be one line.
 func failureMessage(_ body: () throws -> Void) -> String {
   let message = #expect(throws: Failure.self, performing: body)?.description ?? ""
   #expect(!message.contains("\n"))

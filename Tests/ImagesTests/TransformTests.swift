@@ -11,7 +11,7 @@ import Testing
     #expect(EvaluationTransform.usual(crop: 224) == EvaluationTransform())
   }
 
-  /// timm's recipe: the crop's share of the shorter side, rounded down, bicubic; and a whole image.
+  /// Checks timm's recipe (the crop's fraction of the shorter side, rounded down, bicubic), and a resize of the whole image.
   @Test func otherRecipes() throws {
     let image = try EncodedImage(contentsOf: Fixtures.path("photo.png"))
     let recipe = EvaluationRecipe(cropFraction: 0.95, interpolation: .bicubic)
@@ -20,7 +20,7 @@ import Testing
     #expect(try transform.apply(image) == (try Fixtures.image("evaluation 0.95 28 bicubic")))
     let whole = WholeImageTransform(height: 20, width: 12, interpolation: .bicubic)
     #expect(try whole.apply(image) == (try Fixtures.image("whole 20 12 bicubic")))
-    // The centre of five crops, of which each has 28·28·3 values.
+    // The center crop is one of five crops, each with 28·28·3 values.
     let crops = try FiveCrops(transform).apply(image)
     #expect(crops.cropped(to: PixelArea(top: 4 * 28, left: 0, height: 28, width: 28)) == (try transform.apply(image)))
   }
@@ -30,7 +30,7 @@ import Testing
     #expect(try EvaluationRecipe().transform(crop: 96) == .usual(crop: 96))
     #expect(try EvaluationRecipe(interpolation: .bicubic).transform(crop: 224).resize == 256)
     #expect(try side(EvaluationRecipe(resize: 232), 224) == 232)
-    // math.floor(crop / fraction) of Python.
+    // The expected values are Python's math.floor(crop / fraction).
     for (crop, fraction, expected) in [(224, 0.95, 235), (224, 0.875, 256), (288, 0.96, 300), (176, 0.9, 195), (224, 1, 224)] {
       #expect(try side(EvaluationRecipe(cropFraction: fraction), crop) == expected)
     }
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  /// A crop is the resize of what is cut out, mirrored where it is drawn so.
+  /// Checks that a crop is the resize of the cropped area, flipped if the draw says so.
   @Test func training() throws {
     for name in ["photo.png", "444.jpg", "orientation-6.jpg"] {
       let image = try EncodedImage(contentsOf: Fixtures.path(name))
@@ -66,8 +66,9 @@ import Testing
     }
   }
 
-  /// A crop lies where it was drawn, whatever the size at which a JPEG was decoded: of a ramp, which averaging leaves a ramp, half a pixel
-  /// shows. Sides that no reduction divides end in pixels that stand for less than the others, on the side where EXIF says.
+  /// Checks that a crop lies where it was drawn, at whatever size the JPEG was decoded. A ramp stays a ramp under
+  /// averaging, so it shows even a shift by half a pixel. If no reduction divides a side, its last pixels stand for fewer
+  /// pixels than the others; EXIF decides on which side of the image they lie.
   @Test(arguments: Orientation.allCases) func reducedDecodingMovesNothing(_ orientation: Orientation) throws {
     var bytes = try Fixtures.bytes("ramp.jpg")
     let entry: [UInt8] = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 1]
@@ -89,13 +90,14 @@ import Testing
       errors[reduction, default: []].append(sum / Double(exact.pixels.count))
     }
     #expect(errors.keys.sorted() == [1, 2, 4, 8] && errors[1]?.max() == 0)
-    // Slopes are 4 and 5 a pixel. Sides taken for 8·⌈side/8⌉, and mirrored from there, are 2.2, 4.5 and 12.3 off.
+    // The slopes are 4 and 5 per pixel. If sides counted as 8·⌈side/8⌉ and were flipped from there, the errors would be
+    // 2.2, 4.5 and 12.3.
     for (reduction, values) in errors {
       #expect(values.reduce(0, +) / Double(values.count) <= Double(reduction) / 2, "\(orientation), reduced by \(reduction)")
     }
   }
 
-  /// Decoding at a reduced size changes values a little, and only where it can.
+  /// Checks that decoding at a reduced size changes values only a little, and only where a reduction is possible.
   @Test func reducedDecoding() throws {
     let image = try EncodedImage(contentsOf: Fixtures.path("444.jpg"))
     var reduced = 0
@@ -119,12 +121,12 @@ import Testing
     #expect(Set([draw(1, 2, 3), draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4)]).count == 4)
   }
 
-  /// Area and shape are spread as they should be: moments of 20,000 draws.
+  /// Checks that area and aspect ratio have the expected distributions, by the moments of 20,000 draws.
   @Test func distribution() {
     let (height, width, count) = (1000, 1000, 20_000)
     var (flips, areas, inside, shapes, tops) = (0, 0.0, 0, 0.0, 0.0)
     for sample in 0..<count {
-      // Small enough that every first try fits.
+      // The scales are small enough that the first try always fits.
       let draw = RandomResizedCrop(scale: 0.1...0.5).draw(seed: 5, epoch: 1, sample: sample, height: height, width: width)
       #expect(draw.area.top >= 0 && draw.area.top + draw.area.height <= height)
       #expect(draw.area.left >= 0 && draw.area.left + draw.area.width <= width)
@@ -140,12 +142,12 @@ import Testing
     #expect(inside == count)
     #expect(abs(Double(flips) / n - 0.5) < 0.015)
     #expect(abs(areas / n - 0.3) < 0.004)
-    // The mean of a variable whose logarithm is uniform on ± ln(4/3): (4/3 − 3/4) / (2 ln(4/3)) = 1.01385.
+    // Mean of a variable whose logarithm is uniform on ± ln(4/3): (4/3 − 3/4) / (2 ln(4/3)) = 1.01385.
     #expect(abs(shapes / n - 1.01385) < 0.005)
     #expect(abs(tops / n - 0.5) < 0.01)
   }
 
-  /// Where no try can fit, the largest rectangle of an allowed shape at the centre.
+  /// Checks that the crop is the largest centered rectangle of an allowed aspect ratio if no try can fit.
   @Test func fallback() {
     let crop = RandomResizedCrop(scale: 1...1, flip: false)
     let wide = crop.draw(seed: 0, epoch: 0, sample: 0, height: 100, width: 1000).area

@@ -34,7 +34,7 @@ import Testing
     Dictionary(uniqueKeysWithValues: try model.store.stateDictionary().map { ($0.name, $0.tensor) })
   }
 
-  /// At the beginning, in the middle, and all but the last layer; of pre-activated blocks too.
+  /// Freezes layers at the beginning, in the middle, and all but the last layer; in pre-activation networks too.
   @Test(arguments: [
     ("resnet14", ["conv1", "bn1", "layer1"]), ("resnet14", ["layer2"]), ("resnet14", ["layer3.1.bn1"]),
     ("resnet14", ["conv1", "bn1", "layer1", "layer2", "layer3"]), ("preresnet14", ["conv1", "layer1"]),
@@ -48,15 +48,16 @@ import Testing
       let stays = frozen.contains { tensor.hasPrefix("\($0).") }
       #expect((kept[tensor] == value) == stays, "\(tensor)")
     }
-    // What is computed again in the backward pass is the same, and so are the gradients.
+    // Activations that are recomputed in the backward pass are the same, and so are the gradients.
     #expect(try tensors(try train(configuration, frozen: frozen, recompute: true)) == kept)
   }
 
-  /// The loss falls along the gradients that come through frozen layers as they say, in double precision.
+  /// Checks that the loss falls along the gradients that come through frozen layers as these gradients predict, in double
+  /// precision.
   @Test(arguments: ["layer2", "layer2.0.bn1", "layer3.0.conv2"]) func gradientsComeThroughFrozenLayers(frozen: String) throws {
     let backend = CPUBackend(precision: .float64)
     let model = try train(configuration, frozen: [frozen], steps: 0, on: backend)
-    // Running estimates that are not those of the batch.
+    // The running statistics differ from those of the batch.
     for entry in model.store.entries where entry.kind == .estimate { backend.fill(entry.value, with: 0.7) }
     let (images, labels) = try batch(on: backend)
     let optimiser = try Optimiser(model.store)
@@ -81,7 +82,7 @@ import Testing
     #expect(abs(difference - slope) < 1e-4 * slope, "\(difference), \(slope)")
   }
 
-  /// Frozen layers at the beginning need no activations for gradients.
+  /// Checks that frozen layers at the beginning keep no activations for gradients.
   @Test func frozenLayersNeedLessMemory() throws {
     let images: Shape = [8, 32, 32, 2]
     let all = try Summary(configuration, images: images)
@@ -98,7 +99,7 @@ import Testing
     let first = try #require(try tensors(model)[name]).floats
     try model.store.assign(name, HostTensor(first.map { $0 + 1 }, shape: [3]))
     try average.update(from: model, step: 1)
-    // 1 − 2/11 of the way.
+    // The average has moved 1 − 2/11 of the way.
     let second = try #require(try tensors(average.model)[name]).floats
     #expect(zip(first, second).allSatisfy { abs($1 - $0 - 9.0 / 11) < 1e-6 })
     try average.update(from: model, step: 1000)
@@ -117,7 +118,7 @@ import Testing
     for (name, value) in loaded { #expect(value == (name.hasPrefix("fc.") ? drawn[name] : weights[name]), "\(name)") }
     #expect(try model.load(pretrained: weights.filter { !$0.key.hasPrefix("fc.") }) == false)
     #expect(try train(configuration, frozen: [], steps: 0).load(pretrained: weights))
-    // So it is where it is not wanted, and where there is another kind of one.
+    // The last layer is also new if the pretrained one is not wanted, or if it is of another kind.
     let same = try train(configuration, frozen: [], steps: 0)
     let own = try tensors(same)
     #expect(try same.load(pretrained: weights, takingHead: false) == false)
@@ -126,7 +127,7 @@ import Testing
     var sequential = weights.filter { !$0.key.hasPrefix("fc.") }
     for name in ["fc.1.weight", "fc.1.bias"] { sequential[name] = HostTensor([0] as [Float], shape: [1, 1]) }
     #expect(try same.load(pretrained: sequential) == false)
-    // A last layer of another width is another network's.
+    // A last layer of another width belongs to another network.
     let foreign = weights.merging(["fc.weight": HostTensor([0, 0] as [Float], shape: [1, 2])]) { $1 }
     #expect(throws: Failure.self) { try model.load(pretrained: foreign) }
   }

@@ -4,7 +4,7 @@ import Models
 import NN
 import Testing
 
-/// Whole networks in double precision against central differences of the loss.
+/// Checks the gradients of whole networks in double precision against central differences of the loss.
 @Suite struct GradientTests {
   private let backend = CPUBackend(precision: .float64)
   private let images: HostTensor
@@ -22,7 +22,8 @@ import Testing
     ModelConfiguration(name: "preresnet8", classes: 4, channels: 2, shortcut: .padding),
   ]
 
-  /// Σ loss / N, and the images' gradient where `differentiate`, which also fills the parameters'.
+  /// Returns Σ loss / N and, with `differentiate`, the gradient of the images. `differentiate` also fills the parameters'
+  /// gradients.
   private func loss(_ model: ResNet, _ images: HostTensor, differentiate: Bool = false) throws -> (Double, [Double]) {
     let pass = Pass(on: backend, mode: .training)
     let input = Variable(try backend.upload(images), slot: GradientSlot())
@@ -35,7 +36,7 @@ import Testing
     return (try backend.download(metrics).doubles[0] / 3, gradient)
   }
 
-  /// ⟨gradient, v⟩ = (L(w + h·v) − L(w − h·v)) / 2h for a random v, each parameter by itself and the images.
+  /// Checks ⟨gradient, v⟩ = (L(w + h·v) − L(w − h·v)) / 2h for a random v, for each parameter alone and for the images.
   @Test(arguments: configurations) func gradientsAreDerivatives(configuration: ModelConfiguration) throws {
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 2)
@@ -69,7 +70,8 @@ import Testing
     let model = try ResNet(Self.configurations[1])
     try model.store.allocate(on: backend, seed: 2)
     let input = Variable(try backend.upload(images))
-    // The estimates converge on the batch's mean and unbiased variance, of M values: the biased one is (M − 1)/M of it.
+    // Running statistics converge to the batch's mean and unbiased variance of M values. The biased variance is (M − 1)/M
+    // times that.
     for _ in 0..<250 { _ = try model(input, Pass(on: backend, mode: .training)) }
     for entry in model.store.entries where entry.name.hasSuffix("running_var") {
       let m = entry.name.hasPrefix("layer2") ? 3 * 5 * 4 : entry.name.hasPrefix("layer3") ? 3 * 3 * 2 : 3 * 9 * 7

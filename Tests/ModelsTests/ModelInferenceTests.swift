@@ -2,7 +2,7 @@ import Compute
 import Models
 import Testing
 
-/// A network is told by its tensors.
+/// Checks that a network is recognized by its tensors.
 @Suite struct ModelInferenceTests {
   private func shapes(_ configuration: ModelConfiguration) throws -> [String: Shape] {
     let entries = try ResNet(configuration).store.entries
@@ -16,7 +16,7 @@ import Testing
     #expect(ModelConfiguration.candidates(for: try shapes(configuration)) == [configuration])
   }
 
-  /// Shortcuts without parameters, and none.
+  /// Networks with shortcuts without parameters, and networks without shortcuts, have the same tensors.
   @Test(arguments: [8, 20, 56, 110])
   func twinsHaveTheSameTensors(depth: Int) throws {
     let twins = ["resnet", "plain"].map { ModelConfiguration(name: "\($0)\(depth)", classes: 10) }
@@ -29,7 +29,7 @@ import Testing
     #expect(ModelConfiguration.candidates(for: try shapes(plain)) == [padding, plain])
   }
 
-  /// One tensor too few, too many or of another shape, and it is still told which network is meant.
+  /// Checks that the network is still recognized if a tensor is missing, added or of another shape.
   @Test func nearestNetworkIsFound() throws {
     for name in ["resnet50", "resnet8", "resnext50_32x4d", "preresnet110"] {
       let network = ModelConfiguration(name: name, classes: 7, channels: 1)

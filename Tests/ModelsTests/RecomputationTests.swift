@@ -4,9 +4,9 @@ import Models
 import NN
 import Testing
 
-/// Computing activations again changes no bit of what training leaves.
+/// Checks that recomputing activations changes no bit of the training results.
 @Suite struct RecomputationTests {
-  /// Everything that two steps on the same images change.
+  /// Returns everything that two steps on the same images change.
   private func train(_ configuration: ModelConfiguration, recompute: Bool) throws -> [HostTensor] {
     let backend = CPUBackend()
     let model = try ResNet(configuration)
@@ -26,7 +26,7 @@ import Testing
     return try left.map(backend.download)
   }
 
-  /// resnet44 has enough blocks for runs of more than one.
+  /// The network resnet44 has enough blocks for recomputed parts of more than one block.
   @Test(arguments: [
     ("resnet8", ShortcutOption?.none), ("resnet14", .projection), ("plain14", nil), ("resnet44", nil), ("resnet18", nil),
     ("resnet18", .padding), ("plain18", nil), ("resnet50", nil),

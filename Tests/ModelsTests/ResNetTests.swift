@@ -5,9 +5,9 @@ import NN
 import Testing
 
 @Suite struct ResNetTests {
-  /// ImageNet's as torchvision documents them, also of ResNeXt and wide networks; pre-activated ones as PyTorch counts them, which He
-  /// et al. 2016 round to 1.7 and 10.2 million; CIFAR's with option A, which He et al. round to 0.27, 0.46, 0.66, 0.85, 1.7
-  /// and 19.4 million.
+  /// The counts for ImageNet are those of torchvision's documentation, including ResNeXt and wide networks. The counts for
+  /// pre-activation are those of PyTorch models, which He et al. 2016 round to 1.7 and 10.2 million. The counts for CIFAR
+  /// are for option A, which He et al. round to 0.27, 0.46, 0.66, 0.85, 1.7 and 19.4 million.
   @Test(arguments: [
     ("resnet18", 1000, 11_689_512), ("resnet34", 1000, 21_797_672), ("resnet50", 1000, 25_557_032),
     ("resnet101", 1000, 44_549_160), ("resnet152", 1000, 60_192_808), ("plain18", 1000, 11_515_688),
@@ -25,7 +25,7 @@ import Testing
     func count(_ configuration: ModelConfiguration) throws -> Int { try ResNet(configuration).store.parameterCount }
     #expect(try count(ModelConfiguration(name: "resnet20", classes: 10, shortcut: .projection)) == 272_474)
     #expect(try count(ModelConfiguration(name: "resnet20", classes: 10, channels: 1)) == 269_434)
-    // Three projections fewer: 64·128, 128·256 and 256·512 weights with two vectors each.
+    // There are three projections fewer: 64·128, 128·256 and 256·512 weights with two vectors each.
     #expect(
       try count(ModelConfiguration(name: "resnet18", classes: 1000, shortcut: .padding))
         == 11_689_512 - (64 * 128 + 128 * 256 + 256 * 512) - 2 * (128 + 256 + 512))
@@ -33,7 +33,7 @@ import Testing
       try count(ModelConfiguration(name: "resnet50", classes: 1000, stridePlacement: .firstOneByOne)) == 25_557_032)
   }
 
-  /// Names, order and shapes of PyTorch models' state dictionaries.
+  /// Checks names, order and shapes against the state dictionaries of PyTorch models.
   @Test func stateDictionariesAreTorchvisions() throws {
     let file = try #require(Bundle.module.url(forResource: "Fixtures/state_dictionaries", withExtension: "txt"))
     let models = try String(contentsOf: file, encoding: .utf8).split(separator: "= ").dropFirst()
@@ -99,7 +99,7 @@ import Testing
     #expect(throws: Failure.self) { try run("resnet20", [2, 0, 32, 3], .inference) }
     #expect(throws: Failure.self) { try run("resnet18", [1, 32, 32, 3], .training) }
     #expect(throws: Failure.self) { try run("resnet20", [1, 4, 4, 3], .training) }
-    // One pixel more, one image more, or inference, and they fit.
+    // One more pixel, one more image, or inference makes them fit.
     #expect(try run("resnet18", [1, 33, 32, 3], .training) == [1, 10])
     #expect(try run("resnet20", [1, 4, 5, 3], .training) == [1, 10])
     #expect(try run("resnet20", [2, 1, 1, 3], .training) == [2, 10])

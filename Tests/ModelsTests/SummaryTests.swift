@@ -5,7 +5,7 @@ import NN
 import Testing
 
 @Suite struct SummaryTests {
-  /// Billions of multiply-accumulates at 224² as torchvision documents them.
+  /// Expected billions of multiply-accumulates at 224², from torchvision's documentation.
   @Test(arguments: [
     ("resnet18", 1.814), ("resnet34", 3.664), ("resnet50", 4.089), ("resnet101", 7.801), ("resnet152", 11.514),
     ("resnext50_32x4d", 4.230), ("resnext101_32x8d", 16.414), ("wide_resnet50_2", 11.398), ("wide_resnet101_2", 22.753),
@@ -15,7 +15,7 @@ import Testing
     #expect((Double(summary.macs) / 1e6).rounded() == (expected * 1e3).rounded())
   }
 
-  /// With the stride on the 3×3, the first 1×1 of three stages sees four times the pixels.
+  /// With the stride on the 3×3 convolution, the first 1×1 convolution of three stages processes four times as many pixels.
   @Test func workDependsOnTheStridesPlace() throws {
     func macs(_ placement: StridePlacement) throws -> Int {
       let configuration = ModelConfiguration(name: "resnet50", classes: 1000, stridePlacement: placement)
@@ -30,7 +30,7 @@ import Testing
     #expect(summary.layers.reduce(0) { $0 + $1.parameters } == 269_722)
     #expect(summary.parameters == 269_722)
     #expect(summary.macs == summary.layers.reduce(0) { $0 + $1.macs })
-    // Three passes, but for the stem's input gradient.
+    // Training takes three passes, except for the stem's input gradient.
     #expect(summary.trainingMACs == 3 * summary.macs - 128 * 32 * 32 * 16 * 27)
     let names = summary.layers.map(\.name)
     #expect(Array(names[..<6]) == ["conv1", "bn1", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.conv2", "layer1.0.bn2"])
@@ -43,7 +43,7 @@ import Testing
     #expect(summary.layers.last?.parameters == 650)
   }
 
-  /// Each operation of a step and of inference, run again from its record, is the same operation.
+  /// Checks that each operation of a training step and of inference, rebuilt from its record, is the same operation.
   @Test(arguments: [
     ("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("resnet18", nil), ("resnet50", nil), ("preresnet8", nil),
   ])
@@ -59,7 +59,7 @@ import Testing
       #expect(copy.name == record.name && copy.shapes == record.shapes && copy.output == record.output)
       #expect(copy.macs == record.macs && copy.bytes == record.bytes && copy.updatedBytes == record.updatedBytes)
     }
-    // On a device as well, twice on the same operands.
+    // The operations also run on a device, twice on the same operands.
     var seen: Set<String> = []
     for record in summary.step + summary.inferenceOperations where seen.insert(record.name).inserted && record.macs < 1 << 23 {
       let operation = try record.prepare(on: reference)
@@ -75,11 +75,11 @@ import Testing
     let peak = summary.training.peakBytesInUse
     #expect(peak > activations && Double(peak) < 1.1 * Double(activations))
     let largest = summary.layers.map(\.activationBytes).max() ?? 0
-    // Inference needs images, x, y and the residual.
+    // Inference needs the images, x, y and the residual.
     #expect(summary.inference.peakBytesInUse < 4 * largest)
   }
 
-  /// Almost nothing is lost between the pieces of the pool's blocks.
+  /// Checks that almost no memory is lost between the pieces of the pool's blocks.
   @Test(arguments: [("resnet20", 128, 32), ("resnet56", 128, 32), ("resnet18", 16, 224), ("resnet50", 16, 224)])
   func littleMoreIsHeldThanIsInUse(name: String, batch: Int, side: Int) throws {
     let configuration = ModelConfiguration(name: name, classes: 10)
@@ -94,12 +94,12 @@ import Testing
     let twice = try Summary(configuration, images: [2 * batch, side, side, 3], TrainingOptions(recompute: true))
     #expect(twice.training.peakBytesHeld < plain.training.peakBytesHeld)
     #expect(twice.layers.map(\.macs) == plain.layers.map { 2 * $0.macs })
-    // Once more forward at most, and without the head.
+    // Recomputation costs at most one more forward pass, without the head.
     let again = twice.trainingMACs - 2 * plain.trainingMACs
     #expect(again > 0 && again < twice.macs)
   }
 
-  /// The advice is followed to the letter: what it names fits, one image more does not.
+  /// Checks that the suggested batch size fits, and that one more image does not.
   @Test(arguments: [("resnet20", 40, 32), ("plain8", 2, 3), ("resnet18", 4, 40)])
   func whatDoesNotFitIsAnsweredByWhatDoes(name: String, batch: Int, side: Int) throws {
     let (device, configuration) = (CPUBackend(), ModelConfiguration(name: name, classes: 10))
@@ -107,7 +107,7 @@ import Testing
       try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device).training
         .peakBytesHeld
     }
-    /// What is said of a batch where there are so many bytes.
+    /// Returns the message for a batch if `room` bytes are available.
     func complaint(_ batch: Int, _ recompute: Bool, room: Int) throws -> String {
       let summary = try Summary(configuration, images: [batch, side, side, 3], TrainingOptions(recompute: recompute), on: device)
       do {
@@ -126,7 +126,7 @@ import Testing
     #expect(try complaint(batch, false, room: 1000).contains("smaller model"))
   }
 
-  /// The pool of a real device goes through the very same states.
+  /// Checks that the pool of a real device goes through exactly the same states.
   @Test(
     arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil), ("resnet18", nil)], [false, true])
   func memoryIsPredictedExactly(model: (name: String, shortcut: ShortcutOption?), recompute: Bool) throws {

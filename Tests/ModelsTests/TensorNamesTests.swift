@@ -1,9 +1,9 @@
 import Models
 import Testing
 
-/// Names of other programs become torchvision's.
+/// Checks that names of other programs are mapped to torchvision's.
 @Suite struct TensorNamesTests {
-  /// What transformers calls a tensor (`modeling_resnet.py`), without the classifier's own name.
+  /// Returns the name of a tensor in transformers (`modeling_resnet.py`), without the prefix of the classifier.
   private static func transformers(_ name: String) -> String {
     let parts = name.split(separator: ".").map(String.init)
     func kind(_ part: String) -> String { part.hasPrefix("conv") ? "convolution" : "normalization" }

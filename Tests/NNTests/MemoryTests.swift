@@ -3,9 +3,9 @@ import Compute
 import NN
 import Testing
 
-/// What a pass holds while it runs, learnt from a dry run.
+/// Checks the memory that a pass holds while it runs, with a dry run.
 @Suite struct MemoryTests {
-  /// Bytes of an activation [2,8,8,16]; channel statistics take one unit of 128 bytes each.
+  /// Bytes of an activation [2,8,8,16]. Channel statistics take one unit of 128 bytes each.
   private let activation = 2 * 8 * 8 * 16 * 4
 
   private struct Chain {
@@ -28,7 +28,7 @@ import Testing
 
     let pass = Pass(on: backend, mode: .training)
     let slot = try forward(chain, Variable(images), pass)
-    // The last result is not kept: where ReLU let it pass is worked out again.
+    // The last result is not kept: the backward pass recomputes where ReLU let it pass.
     #expect(backend.memory.bytesInUse == base + 4 * (2 * activation + 2 * 128) - activation)
 
     try slot.add(backend.tensor([2, 8, 8, 16]), on: backend)
@@ -36,15 +36,17 @@ import Testing
     pass.onLayer = { inUse[$0] = backend.memory.bytesInUse - base }
     try pass.backward()
     for i in 0..<4 {
-      // Entering unit i, what the units after it kept is gone; the gradient has the size of the result, which is gone too.
+      // On entry to unit i, the values kept by later units are released. The gradient has the size of the result, which is
+      // released too.
       #expect(inUse["bn\(i)"] == (i + 1) * (2 * activation + 2 * 128))
-      // Entering its convolution, its batch norm has given up two activations; one is still the convolution before's input.
+      // On entry to its convolution, its batch norm has released two activations; one is still the input of the convolution
+      // before it.
       #expect(inUse["conv\(i)"] == i * (2 * activation + 2 * 128) + activation)
     }
     #expect(backend.memory.bytesInUse == base)
   }
 
-  /// Apart, so that no local variable outlives the forward pass in an unoptimised build.
+  /// Runs the forward pass in a separate function, so that no local variable outlives it in an unoptimized build.
   private func forward(_ chain: Chain, _ images: Variable, _ pass: Pass) throws -> GradientSlot {
     var x = images
     for unit in chain.units { x = try unit(x, relu: true, pass) }
@@ -59,7 +61,7 @@ import Testing
     var x = Variable(images)
     let pass = Pass(on: backend, mode: .inference)
     for unit in chain.units { x = try unit(x, relu: true, pass) }
-    // And what was derived from the parameters: a prepared filter, a scale and a bias a unit.
+    // The values derived from the parameters are added: a prepared filter, a scale and a bias per unit.
     #expect(backend.memory.peakBytesInUse == base + 2 * activation + 5 * (9 * 16 * 16 * 4 + 2 * 128))
   }
 
@@ -107,7 +109,7 @@ import Testing
     #expect(try backend.download(y).floats.allSatisfy { $0 == 0 })
   }
 
-  /// Those that no step of a model calls; the others are run again with the models' tests.
+  /// Checks the operations that no training step of a model calls. The models' tests check the others.
   @Test func operationsRunAgainFromTheirRecords() throws {
     let backend = DryRunBackend()
     let (a, b) = try (backend.tensor([4, 8, 8, 3]), backend.tensor([4, 8, 8, 3]))

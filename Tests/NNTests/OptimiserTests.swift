@@ -28,7 +28,7 @@ import Testing
     #expect(arena.filter { $0 != 0 }.count == 1)
   }
 
-  /// Gradients are divided by the scale that the loss had; where one is an infinity, the step is left out and the scale halved.
+  /// Checks that gradients are divided by the scale of their loss. If one is infinite, the step is skipped and the scale halved.
   @Test func scaledGradientsGiveTheSameSteps() throws {
     let backend = CPUBackend(precision: .float64)
     let plain = try layer(on: backend, scalingLoss: false)
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  /// Two weights [1,1] called a and b, and their biases.
+  /// Makes two weights [1,1], called a and b, and their biases.
   private func pair(_ options: Optimiser.Options, frozen: [String] = []) throws -> (a: Parameter, b: Parameter, Optimiser) {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
     let (a, b) = (LinearLayer(store.root / "a", inputs: 1, outputs: 1), LinearLayer(store.root / "b", inputs: 1, outputs: 1))
@@ -93,7 +93,7 @@ import Testing
     #expect(throws: Failure.self) { try pair(Optimiser.Options(), frozen: ["a.weight"]) }
   }
 
-  /// ‖g‖ = √(3² + 3²).
+  /// The norm is ‖g‖ = √(3² + 3²).
   @Test func longGradientsAreShortened() throws {
     for (maximum, factor) in [(1.0, 1 / 18.0.squareRoot()), (5.0, 1)] {
       let (a, _, optimiser) = try pair(Optimiser.Options(momentum: 0, weightDecay: 0, maximumNorm: maximum))
@@ -113,14 +113,14 @@ import Testing
     try optimiser.step(learningRate: 0.1)
     #expect(abs(try value(a, optimiser) - (2 - 0.1 * 3)) < 1e-12)
     #expect(abs(try value(b, optimiser) - (2 - 0.1 * 3)) < 1e-12)
-    // A new sum begins.
+    // A new sum of gradients begins.
     backend.fill(a.gradient, with: 1)
     try optimiser.accumulate()
     try optimiser.step(learningRate: 0.1)
     #expect(abs(try value(a, optimiser) - (2 - 0.3 - 0.1)) < 1e-12)
   }
 
-  /// λ = trust·‖w‖ / (‖g‖ + decay·‖w‖) for weights; biases have neither it nor decay.
+  /// Checks λ = trust·‖w‖ / (‖g‖ + decay·‖w‖) for weights. Biases have neither this factor nor weight decay.
   @Test func ratesAdaptToTheLayer() throws {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
     let layer = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)

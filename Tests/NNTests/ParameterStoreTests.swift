@@ -27,7 +27,7 @@ import Testing
   @Test func arenasHoldTheParametersWithZerosBetween() throws {
     let (store, backend) = (store(), CPUBackend())
     try store.allocate(on: backend, seed: 1)
-    // 135, 5, 5, 35 and 7 floats, each rounded up to 64 bytes.
+    // The parameters have 135, 5, 5, 35 and 7 floats, each rounded up to 64 bytes.
     #expect(store.weightsArena.count == 144 + 16 + 16 + 48 + 16)
     #expect(store.gradientsArena.count == store.weightsArena.count)
     #expect(store.stateArena.count == 16 + 16)
@@ -62,7 +62,7 @@ import Testing
     let filter = try backend.download(conv.filter.value).doubles
     let count = Double(filter.count)
     let deviation = (2.0 / (128 * 9)).squareRoot()
-    // Of n standard normals the k-th moment has mean 0, 1, 0, 3 and deviation √(1, 2, 15, 96) / √n: five of them are allowed.
+    // The k-th moment of n standard normals has mean 0, 1, 0, 3 and deviation √(1, 2, 15, 96) / √n: five deviations are allowed.
     let expected: [(mean: Double, variance: Double)] = [(0, 1), (1, 2), (0, 15), (3, 96)]
     for (power, moment) in zip(1...4, expected) {
       var sum = 0.0

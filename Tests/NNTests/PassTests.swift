@@ -3,7 +3,7 @@ import Compute
 import NN
 import Testing
 
-/// The tape, on a backend whose arithmetic is exact for these small integers.
+/// Tests the tape, on a backend whose arithmetic is exact for these small integers.
 @Suite struct PassTests {
   private let backend = CPUBackend(precision: .float64)
 
@@ -15,7 +15,7 @@ import Testing
     try backend.download(#require(variable.slot?.gradient)).doubles
   }
 
-  /// Runs backward from `y` with the gradient `dy`.
+  /// Runs the backward pass from `y` with the gradient `dy`.
   private func backward(_ pass: Pass, from y: Variable, _ dy: [Double]) throws {
     try #require(y.slot).add(backend.upload(HostTensor(dy, shape: y.shape)), on: backend)
     try pass.backward()
@@ -24,7 +24,7 @@ import Testing
   @Test func gradientsOfSeveralConsumersAreAdded() throws {
     let pass = Pass(on: backend, mode: .training)
     let x = try variable([-1, 2, 3], [1, 3])
-    // y = relu(x) + x + x
+    // Computes y = relu(x) + x + x.
     let y = try pass.add(pass.add(pass.relu(x), x), x)
     try backward(pass, from: y, [1, 10, 100])
     #expect(try gradient(x) == [2, 30, 300])
@@ -42,7 +42,7 @@ import Testing
   @Test func addOwnsTheGradientsItHandsOut() throws {
     let pass = Pass(on: backend, mode: .training)
     let (a, b) = (try variable([1, 2], [1, 2]), try variable([3, 4], [1, 2]))
-    // relu masks its gradient in place: b's must not see it.
+    // ReLU masks its gradient in place: the gradient of b must not change.
     let y = try pass.add(pass.relu(a), b)
     let constant = Variable(try backend.upload(HostTensor([5.0, 6], shape: [1, 2])))
     let z = try pass.add(constant, y)
@@ -51,7 +51,7 @@ import Testing
     #expect(try gradient(b) == [7, 8])
   }
 
-  /// The gradient of x that reaches it through several operations is the sum of those that reach it through each alone.
+  /// Checks that the gradient of x through several operations is the sum of the gradients through each alone.
   @Test func convolutionsAndShortcutsAccumulate() throws {
     let values: [Double] = (0..<64).map { (i: Int) -> Double in Double((i * 7) % 11 - 5) }
     let store = ParameterStore()
@@ -124,7 +124,8 @@ import Testing
     #expect(x.slot?.gradient == nil)
   }
 
-  /// In inference a unit is one operation; its parts one by one give the same, and later passes use what the first has derived.
+  /// Checks that a unit is one operation in inference and agrees with its separate parts, and that later passes reuse the
+  /// derived values.
   @Test func foldedUnitsAgreeWithTheirParts() throws {
     let double = CPUBackend(precision: .float64)
     let store = ParameterStore()
@@ -156,11 +157,11 @@ import Testing
     let mean = try backend.download(norm.runningMean.value).doubles
     let variance = try backend.download(norm.runningVariance.value).doubles
     #expect(zip(mean, [0.2, 3]).allSatisfy { abs($0 - $1) < 1e-12 })
-    // 0.9·1 + 0.1·(unbiased 2, 200)
+    // The expected variances are 0.9·1 + 0.1·(unbiased 2, 200).
     #expect(zip(variance, [1.1, 20.9]).allSatisfy { abs($0 - $1) < 1e-12 })
   }
 
-  /// Of a part that is run twice only x and y are kept; its statistics are taken once, and its last normalisation runs once.
+  /// Checks that a recomputed part keeps only x and y. Its statistics are computed once, and its last normalization runs once.
   @Test func recomputedPartKeepsItsEndsOnly() throws {
     let store = ParameterStore()
     let root = store.root
@@ -174,7 +175,7 @@ import Testing
     let pass = Pass(on: dryRun, mode: .training)
     var inputs: [ObjectIdentifier] = []
     let slot = try forward()
-    /// Apart, so that no local variable outlives the forward pass.
+    /// Runs the forward pass in a separate function, so that no local variable outlives it.
     func forward() throws -> GradientSlot {
       try #require(
         pass.recomputing(Variable(images)) { x, pass in
@@ -182,7 +183,7 @@ import Testing
           return try units.reduce(x) { try $1($0, relu: true, pass) }
         }.slot)
     }
-    // One activation, and two vectors of statistics for each unit.
+    // Memory in use is one activation, and two vectors of statistics for each unit.
     #expect(dryRun.memory.bytesInUse == base + images.byteCount + 2 * 2 * 128)
     try slot.add(dryRun.tensor([2, 8, 8, 4]), on: dryRun)
     try pass.backward()
@@ -194,7 +195,8 @@ import Testing
     #expect(calls["batchNormGradient"] == 2 && calls["convolutionFilterGradient"] == 2)
   }
 
-  /// What a part reads besides its own results is added to, and parts that gradients do not reach are not run again.
+  /// Checks that gradients of a part's other inputs are accumulated, and that parts that gradients do not reach are not
+  /// recomputed.
   @Test func recomputedGradientsAreAddedAndSkipped() throws {
     let pass = Pass(on: backend, mode: .training)
     let x = try variable([-1, 2, 3], [1, 3])

@@ -5,7 +5,7 @@ import ONNX
 import OpenCLBackend
 import Testing
 
-/// Add, Sub, Mul and Div: of constants, of what is computed, and as batch normalisation and normalisation that are written out.
+/// Tests Add, Sub, Mul and Div: with constants, with computed values, and as batch normalization and normalization written out.
 @Suite struct ArithmeticTests {
   private func numbers(_ shape: Shape) -> HostTensor {
     HostTensor((0..<shape.count).map { Float($0 * 7 % 11) - 3 }, shape: shape)
@@ -27,7 +27,7 @@ import Testing
     .floats("s", [0.5, -2, 1.5], [1, 3, 1, 1]).floats("t", [1, 2, -3], [3, 1, 1]).floats("n", [4], [])
     .node("Conv", ["x", "w", "b"], "a", ["pads": .ints([1, 1, 1, 1])])
 
-  /// Graphs behind a convolution: what is its own must give what separate operations give.
+  /// Graphs after a convolution: fused operations must give the same result as separate ones.
   static let behind: [TestModel] = [
     convolution.node("Mul", ["a", "s"], "c").node("Add", ["c", "t"], "d"),
     convolution.node("Sub", ["a", "t"], "c").node("Div", ["c", "s"], "d"),
@@ -41,14 +41,14 @@ import Testing
     let x = numbers([2, 3, 5, 5])
     let whole = part.node("Add", ["x", "d"], "e").node("Relu", ["e"], "y").output("y")
     #expect(try operations(whole, x) == ["rearrange", "convolution", "rearrange"])
-    // Values in between are results too, so that nothing can be joined.
+    // Intermediate values are outputs too, so that nothing can be fused.
     let apart = part.proto.graph.node.reduce(whole) { $0.output($1.output[0]) }.output("e")
     let (found, expected) = (try run(whole, x), try run(apart, x))
     #expect(zip(found.floats, expected.floats).allSatisfy { abs($0 - $1) <= 1e-4 })
     #expect(Set(found.floats).count > 20)
   }
 
-  /// A factor before batch normalisation cannot be part of it: that is done on its own.
+  /// Checks that a factor before batch normalization cannot be fused with it: the normalization is a separate operation.
   @Test func aFactorBeforeNormalisation() throws {
     let model = Self.convolution.node("Mul", ["a", "s"], "c").node(
       "BatchNormalization", ["c", "one", "half", "half", "one"], "y"
@@ -73,11 +73,11 @@ import Testing
       let y = try #require(try model.model().run(["x": x], on: backend).first?.tensor)
       #expect(zip(y.floats, expected).allSatisfy { abs($0 - $1) <= 1e-6 }, "\(backend.name): \(y.floats)")
     }
-    // All of it in one operation, between two that move the channels.
+    // All of it is one operation, between two that move the channels.
     #expect(try operations(model, x) == ["rearrange", "batchNorm", "rearrange"])
   }
 
-  /// Constants of every shape on either side, against the same with NumPy's rule by hand.
+  /// Checks constants of every shape on either side against NumPy's broadcasting rule, written out here.
   @Test(arguments: ["Add", "Sub", "Mul", "Div"], [[2, 3], [3], [2, 1], [1], [], [4, 1, 3], [1, 2, 3]])
   func constantsOfAnyShape(_ op: String, _ shape: [Int]) throws {
     let c = (0..<shape.reduce(1, *)).map { Float($0) * 0.5 + 1 }
@@ -103,7 +103,7 @@ import Testing
     #expect(try run(model, x).floats == x.floats.map { max(-$0, 0) })
   }
 
-  /// How programs work out the size of a vector: (channels · pixels − 6) / 2.
+  /// Checks how programs compute the size of a vector: (channels · pixels − 6) / 2.
   @Test func arithmeticOfShapes() throws {
     let model = TestModel().input("x", [-1, 3, 2, 3]).integers("one", [1]).integers("six", [6]).integers("two", [2])
       .integers("rest", [-1]).node("Shape", ["x"], "all", ["start": .int(1), "end": .int(2)])
@@ -112,7 +112,7 @@ import Testing
     #expect(try run(model, numbers([2, 3, 2, 3])).shape == [6, 6])
   }
 
-  /// Batch normalisation as formulas of constants: weight / (deviation · 2), of all shapes that go together.
+  /// Checks batch normalization as formulas of constants: weight / (deviation · 2), with all shapes that can be broadcast.
   @Test func arithmeticOfConstants() throws {
     let model = TestModel().input("x", [1, 2, 2]).floats("weight", [6, 8], [2, 1]).floats("deviation", [1, 2], [2])
       .floats("two", [2], []).node("Mul", ["deviation", "two"], "a").node("Div", ["weight", "a"], "b")
@@ -122,7 +122,7 @@ import Testing
     #expect(try operations(model, x) == ["batchNorm"])
   }
 
-  /// Halves are computed with as float32, whatever the input and the casts say.
+  /// Checks that half-precision values are computed as float32, whatever the types of the input and the casts are.
   @Test(arguments: [(10, 1), (1, 10), (16, 16)] as [(Int32, Int)]) func typesOf16Bits(_ input: Int32, _ cast: Int) throws {
     let model = TestModel().input("x", [1, 2], type: input).halves("c", [1.5, -0.25], [2])
       .node("Cast", ["x"], "a", ["to": .int(cast)]).node("Mul", ["a", "c"], "b").node("Cast", ["b"], "y", ["to": .int(1)])

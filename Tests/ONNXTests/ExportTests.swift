@@ -12,7 +12,8 @@ import SwiftProtobuf
 import Testing
 import Training
 
-/// Networks of ours go out and come back. That others read them right, `Benchmarks/onnx_check.py` tests.
+/// Checks that our networks can be exported and read back. `Benchmarks/onnx_check.py` checks that other programs read them
+/// correctly.
 @Suite struct ExportTests {
   struct Network: CustomTestStringConvertible, Sendable {
     let name: String
@@ -20,7 +21,7 @@ import Training
     var testDescription: String { "\(name)\(shortcut.map { " with shortcuts \($0.rawValue)" } ?? "")" }
   }
 
-  /// A network with weights and statistics of its own.
+  /// Makes a network with random weights and statistics.
   private func network(
     _ name: String, _ shortcut: ShortcutOption?, on backend: any Backend
   ) throws -> (ResNet, Weights.Description) {
@@ -67,7 +68,7 @@ import Training
         #expect(found.shape == [3, 5])
         let error = zip(found.doubles, expected).map { abs($0 - $1) }.max() ?? .infinity
         #expect(error <= bound * scale, "folding \(folding): \(error) of \(scale)")
-        // Another size of batch, as at the end of a data set, and of images.
+        // The batch size may differ, as at the end of a data set; so may the image size.
         #expect(try classifier(try backend.upload(images(1))).shape == [1, 5])
         let written = try Onnx_ModelProto(serializedBytes: try Data(contentsOf: URL(fileURLWithPath: path)))
         let normalisations = written.graph.node.count { $0.opType == "BatchNormalization" }
@@ -76,7 +77,7 @@ import Training
     }
   }
 
-  /// Every kind of network as a graph, by its shapes alone.
+  /// Exports every kind of network as a graph, with shapes alone.
   @Test(arguments: [
     ("resnext50_32x4d", StridePlacement.threeByThree), ("resnet50", .firstOneByOne), ("preresnet164", .threeByThree),
   ])
@@ -96,14 +97,14 @@ import Training
       let dry = DryRunBackend()
       let logits = try ONNXClassifier(model, on: dry)(try dry.tensor([2, 64, 64, 3]))
       #expect(logits.shape == [2, 7])
-      // The same convolutions as the network's own.
+      // The graph has the same convolutions as the network.
       let summary = try Summary(configuration, images: [2, 64, 64, 3])
       let head = 2 * 7 * (network.store["fc.weight"]?.shape[0] ?? 0)
       #expect(try model.convolutions(images: [2, 64, 64, 3]).reduce(0) { $0 + $1.geometry.macs } == summary.macs - head)
     }
   }
 
-  /// A graph for two images at once takes five.
+  /// Checks that a graph for two images at a time accepts five.
   @Test func aFixedBatchIsFilledUp() throws {
     let model = try TestModel().input("x", [2, 3, 4, 4]).node("GlobalAveragePool", ["x"], "a").node("Flatten", ["a"], "b")
       .node("Softmax", ["b"], "y").output("y").model()
@@ -111,7 +112,7 @@ import Training
     let classifier = try ONNXClassifier(model, on: backend)
     #expect(classifier.givesProbabilities && classifier.classes == ["0", "1", "2"])
     #expect(classifier.imageSize.map { $0 == (4, 4) } == true)
-    // Of image n, channel c is n·c everywhere.
+    // Channel c of image n is n·c everywhere.
     let values = (0..<240).map { (i: Int) -> Float in Float((i / 48) * (i % 3)) }
     let y = try backend.download(try classifier(try backend.upload(HostTensor(values, shape: [5, 4, 4, 3]))))
     #expect(y.shape == [5, 3])
@@ -122,7 +123,8 @@ import Training
     }
   }
 
-  /// A graph for any number of images is planned for the most that came, and gives each image what it gives it alone.
+  /// Checks that a graph for any batch size is planned for the largest batch so far, and gives each image the same result
+  /// as alone.
   @Test func smallerBatchesAreFilledUp() throws {
     let filter = (0..<54).map { Float($0 % 7) - 3 }
     let model = try TestModel().input("x", [-1, 3, 4, -1]).floats("w", filter, [2, 3, 3, 3])

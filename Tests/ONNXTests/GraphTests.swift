@@ -4,13 +4,13 @@ import Formats
 import ONNX
 import Testing
 
-/// What becomes of whole graphs: values known by hand, layouts, and what one operation of the device does along.
+/// Tests whole graphs: values calculated by hand, layouts, and operations that are fused into one.
 @Suite struct GraphTests {
   private func numbers(_ shape: Shape) -> HostTensor {
     HostTensor((0..<shape.count).map { Float($0 * 7 % 11) - 3 }, shape: shape)
   }
 
-  /// Images [N,H,W,C] come in, and the largest of each 3×3 window with padding behind only, as in models from TensorFlow.
+  /// Checks images [N,H,W,C] and the maximum of each 3×3 window with padding only at the end, as in models from TensorFlow.
   @Test func channelsComeToTheFrontForNothing() throws {
     let model = try TestModel().input("x", [-1, 4, 4, 2]).node("Transpose", ["x"], "a", ["perm": .ints([0, 3, 1, 2])])
       .node("MaxPool", ["a"], "b", ["kernel_shape": .ints([3, 3]), "strides": .ints([2, 2]), "pads": .ints([0, 0, 1, 1])])
@@ -31,7 +31,7 @@ import Testing
     #expect(dry.operations.map(\.operation) == ["pool"])
   }
 
-  /// Batch normalisation, the sum and ReLU are the convolution's.
+  /// Checks that batch normalization, the sum and ReLU are fused into the convolution.
   @Test func whatFollowsAConvolutionIsPartOfIt() throws {
     let model = try TestModel().input("x", [-1, 3, 5, 5]).floats("w", numbers([3, 3, 3, 3]).floats, [3, 3, 3, 3])
       .floats("one", [1, 1, 1], [3]).floats("half", [0.5, 0.5, 0.5], [3])
@@ -41,11 +41,11 @@ import Testing
     let dry = DryRunBackend()
     let x = numbers([2, 3, 5, 5])
     _ = try model.run(["x": x], on: dry)
-    // The channels come last once, and first at the end.
+    // The channels are moved to the end once, and back to the front at the end.
     let operations = dry.operations.map(\.operation).filter { $0 != "prepareFilter" && $0 != "foldBatchNorm" }
     #expect(operations == ["rearrange", "convolution", "rearrange"])
     #expect(dry.operations.contains { $0.detail.hasSuffix("folded, residual, relu") })
-    // The same graph whose values in between are results too, so that nothing can be joined.
+    // In this graph the intermediate values are outputs too, so that nothing can be fused.
     let apart = try TestModel().input("x", [-1, 3, 5, 5]).floats("w", numbers([3, 3, 3, 3]).floats, [3, 3, 3, 3])
       .floats("one", [1, 1, 1], [3]).floats("half", [0.5, 0.5, 0.5], [3])
       .node("Conv", ["x", "w"], "a", ["pads": .ints([1, 1, 1, 1])])
@@ -56,7 +56,8 @@ import Testing
     #expect(Set(joined.tensor.floats).count > 20)
   }
 
-  /// Strides and holes that differ by direction, padding on one side, and groups, against the sum as it is defined.
+  /// Checks strides and dilations that differ by direction, padding on one side, and groups against the definition of the
+  /// convolution.
   @Test(arguments: [
     (1, [2, 1], [1, 2], [1, 0, 2, 1]), (2, [1, 3], [2, 2], [0, 2, 1, 2]), (2, [1, 1], [1, 1], [2, 0, 0, 1]),
   ])
@@ -90,7 +91,7 @@ import Testing
     }
   }
 
-  /// What old programs write for a flattening: the shape is worked out from constants and the batch.
+  /// Checks a flattening as old programs write it: the shape is calculated from constants and the batch size.
   @Test func shapesAreWorkedOutBeforehand() throws {
     let model = try TestModel().input("x", [-1, 3, 2, 2]).integers("rest", [-1])
       .node("Shape", ["x"], "batch", ["end": .int(1)]).node("Concat", ["batch", "rest"], "shape", ["axis": .int(0)])
@@ -100,7 +101,7 @@ import Testing
     #expect(y == x.reshaped([5, 12]))
   }
 
-  /// PyTorch's `x.view(x.size(0), -1)`, and its average pooling to one pixel.
+  /// Checks PyTorch's `x.view(x.size(0), -1)`, and its average pooling to one pixel.
   @Test func whatPyTorchWritesForTheEndOfANetwork() throws {
     let model = try TestModel().input("x", [-1, 3, 4, 2]).integers("first", [0]).integers("rest", [-1])
       .node("ReduceMean", ["x"], "a", ["axes": .ints([-1, 2])]).node("Shape", ["x"], "sizes")
@@ -114,7 +115,7 @@ import Testing
     #expect(dry.operations.contains { $0.operation == "globalAveragePool" })
   }
 
-  /// The shortcut without parameters: every second pixel, and channels of zeros.
+  /// Checks the shortcut without parameters: every second pixel, and channels of zeros.
   @Test func slicesOfWhatIsComputed() throws {
     let model = try TestModel().input("x", [-1, 2, 5, 4]).integers("s", [0, -3]).integers("e", [.max, 100]).integers("a", [2, 3])
       .integers("t", [2, 2]).integers("p", [0, 1, 0, 0, 0, 1, 0, 0]).node("Slice", ["x", "s", "e", "a", "t"], "z")
@@ -128,9 +129,9 @@ import Testing
     #expect(y.shape == [3, 4, 3, 2] && y.floats == expected)
   }
 
-  /// Every window that begins within the image or its padding counts, even where it is larger than both.
+  /// Checks that every window that begins within the image or its padding counts, even if it is larger than both.
   @Test func windowsThatAreRoundedUp() throws {
-    // Averages are over the pixels alone: both rows of columns 0 to 2, 2 to 4, 4 and 5.
+    // Averages are over the pixels alone: both rows of columns 0 to 2, 2 to 4, and 4 and 5.
     for (op, expected) in [("MaxPool", [8, 10, 11] as [Float]), ("AveragePool", [4, 6, 7.5])] {
       let model = try TestModel().input("x", [1, 1, 2, 6])
         .node(op, ["x"], "y", ["kernel_shape": .ints([3, 3]), "strides": .ints([2, 2]), "ceil_mode": .int(1)]).output("y").model()
@@ -140,7 +141,7 @@ import Testing
     }
   }
 
-  /// Weights in a file of their own, one behind the other.
+  /// Checks weights in a separate file, one after the other.
   @Test func valuesMayLieBesideTheModel() throws {
     let values: [Float] = [3, 1, 4, 1, 5]
     let model = TestModel().input("x", [1, 2]).floats("a", [], [2]).floats("b", [], [2]).node("Add", ["x", "a"], "z")
@@ -163,7 +164,7 @@ import Testing
     }
   }
 
-  /// What no result depends on may be of any type, operator and place.
+  /// Checks that values that no result depends on may have any type, operator and location.
   @Test func whatIsNotUsedIsNotLookedAt() throws {
     let model = try TestModel().input("x", [1, 2]).floats("texts", [1], [1]).floats("elsewhere", [], [9]).floats(
       "w", [1, 2], [2]
@@ -177,7 +178,7 @@ import Testing
     #expect(y.floats == [11, 22])
   }
 
-  /// Where the input says nothing of its sizes, its first convolution knows the channels.
+  /// Checks that the first convolution gives the number of channels if the input has no sizes.
   @Test func channelsAreThoseOfTheFirstConvolution() throws {
     func network(_ model: TestModel, _ first: String, _ group: Int) -> TestModel {
       model.floats("half", [0.5], []).floats("w", [Float](repeating: 1, count: 16), [4, 4 / group, 1, group])
@@ -198,7 +199,8 @@ import Testing
     #expect(throws: Failure.self) { try none.description() }
   }
 
-  /// Before version 13 softmax was over all dimensions from its axis on, before 11 bounds and padding were attributes.
+  /// Checks old versions: before 13, softmax was over all dimensions from its axis on; before 11, bounds and padding were
+  /// attributes.
   @Test func operatorsMeanWhatTheirVersionSays() throws {
     let old = try TestModel().changed { $0.opsetImport[0].version = 9 }.input("x", [1, 2, 2])
       .node("Pad", ["x"], "a", ["pads": .ints([0, 0, 0, 0, 0, 1]), "value": .float(1)])

@@ -6,7 +6,7 @@ import ONNX
 import ONNXProto
 import Testing
 
-/// A file that no honest program writes, or a graph that cannot run, and what the message must say of it.
+/// A file that no honest program writes, or a graph that cannot run, and the texts that the message must contain.
 struct Hostile: CustomTestStringConvertible, Sendable {
   let testDescription: String
   let bytes: [UInt8]
@@ -16,7 +16,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
   init(_ what: String, _ model: TestModel, _ says: String...) { (testDescription, bytes, self.says) = (what, model.bytes, says) }
 }
 
-/// Each ends in one line that names the file and what is wrong with it, before anything runs or much memory is taken.
+/// Checks that each file gives one line that names the file and its error, before anything runs or much memory is allocated.
 @Suite struct HostileModelTests {
   @Test(arguments: files + graphs + tensors + operators + sizes)
   func isRefused(_ hostile: Hostile) throws {
@@ -73,7 +73,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("half of a model", bytes: Array(good.bytes.prefix(good.bytes.count / 2)), "it ends within a value"),
     Hostile("a model but its last byte", bytes: good.bytes.dropLast(), "it ends within a value"),
     Hostile("a field of 2^62 bytes", bytes: [8, 8, 0x3A] + [UInt8](repeating: 0xFF, count: 8) + [0x3F], "not an ONNX model"),
-    Hostile("a text that is none", bytes: [8, 8, 0x12, 2, 0xFF, 0xFE], "a text in it is none"),
+    Hostile("a text that is none", bytes: [8, 8, 0x12, 2, 0xFF, 0xFE], "a string in it is not valid UTF-8"),
     Hostile("groups 200,000 deep", bytes: [8, 8] + [UInt8](repeating: 0x2B, count: 200_000), "not an ONNX model"),
     Hostile("messages 100,000 deep", bytes: [8, 8] + nested(100_000), "asks for is none"),
     Hostile("no graph", TestModel().changed { $0.clearGraph() }, "not an ONNX model"),
@@ -84,10 +84,10 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("version -2^63", good.changed { $0.opsetImport[0].version = .min }, "7 to 28"),
   ]
 
-  /// A graph attribute within a graph attribute within …: field 6 of an attribute, 5 of a node, 1 of a graph, 7 of the model.
+  /// Nests graph attributes in graph attributes: field 6 of an attribute, 5 of a node, 1 of a graph, 7 of the model.
   private static func nested(_ depth: Int) -> [UInt8] {
     func varint(_ value: Int) -> [UInt8] { value < 128 ? [UInt8(value)] : [UInt8(value & 127 | 128)] + varint(value >> 7) }
-    // From the inside, so in reverse.
+    // The bytes are built from the innermost message outwards, so in reverse.
     var reversed: [UInt8] = []
     for i in 0..<depth {
       reversed += varint(reversed.count).reversed()
@@ -284,7 +284,7 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     input.integers("a", a).integers("b", b).node(op, ["a", "b"], "y").output("y")
   }
 
-  /// x and a constant of so many elements.
+  /// Makes a model that adds a constant of `count` elements to x.
   private static func filled(_ count: Int) -> TestModel {
     input.integers("s", [count]).node("ConstantOfShape", ["s"], "c").node("Add", ["x", "c"], "y").output("y")
   }

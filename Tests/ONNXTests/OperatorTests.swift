@@ -6,8 +6,8 @@ import ONNX
 import OpenCLBackend
 import Testing
 
-/// ONNX's own tests of the operators, those of small tensors: `Scripts/onnx-operator-tests --fixture` writes them, and runs
-/// all.
+/// Runs ONNX's own tests of the operators that have small tensors. `Scripts/onnx-operator-tests --fixture` writes these,
+/// and runs all tests.
 @Suite struct OperatorTests {
   private static func tests() throws -> [String: [String: HostTensor]] {
     let url = try #require(

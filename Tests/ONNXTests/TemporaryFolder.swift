@@ -10,5 +10,5 @@ func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Re
   return try body(folder.path)
 }
 
-/// The message of the ``Failure`` that `body` must throw.
+/// Returns the message of the ``Failure`` that `body` must throw.
 func failureMessage(_ body: () throws -> Void) -> String? { #expect(throws: Failure.self, performing: body)?.description }

@@ -5,7 +5,7 @@ import ONNX
 import ONNXProto
 import SwiftProtobuf
 
-/// A model made by hand.
+/// A model built node by node.
 struct TestModel {
   var proto: Onnx_ModelProto = .with {
     $0.irVersion = 8
@@ -20,7 +20,7 @@ struct TestModel {
     case string(String)
   }
 
-  /// - Parameter sizes: negative for one that is not fixed.
+  /// - Parameter sizes: dimensions, negative for a dimension that is not fixed.
   func input(_ name: String, _ sizes: [Int], type: Int32 = 1) -> TestModel {
     changed { $0.graph.input.append(Self.value(name, sizes, type)) }
   }
@@ -39,7 +39,7 @@ struct TestModel {
     }
   }
 
-  /// As float16.
+  /// Adds an initializer of type float16.
   func halves(_ name: String, _ values: [Float16], _ shape: [Int]) -> TestModel {
     changed {
       $0.graph.initializer.append(
@@ -88,7 +88,7 @@ struct TestModel {
     do { return try proto.serializedBytes() } catch { preconditionFailure("\(error)") }
   }
 
-  /// Reads the model as a file.
+  /// Writes the model to a file and reads it.
   func model() throws -> ONNXModel {
     try withTemporaryFolder { folder in
       try AtomicFile.write(bytes, to: "\(folder)/model.onnx")

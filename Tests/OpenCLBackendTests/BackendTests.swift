@@ -47,7 +47,7 @@ import Testing
     #expect(profile.kernels.count == 1)
     let kernel = try #require(profile.kernels.first)
     #expect(kernel.launches == 2 && kernel.kernel.hasPrefix("relu"))
-    // Read and written in place.
+    // The operand is read and written in place.
     #expect(kernel.bytes == 2 * 2 * 64 * 4)
     #expect(kernel.seconds > 0 && profile.span >= kernel.seconds)
   }
@@ -58,7 +58,7 @@ import Testing
     backend.startProfile()
     try backend.fill(b, with: 1)
     try backend.copy(a, into: b)
-    // With both transposed, the product is CLBlast's on every device.
+    // With both operands transposed, CLBlast computes the product on every device.
     try backend.multiply(a, transposed: true, b, transposed: true, into: c)
     let profile = try backend.endProfile()
     let bytes = Dictionary(uniqueKeysWithValues: profile.kernels.map { ($0.kernel, $0.bytes) })
@@ -67,7 +67,7 @@ import Testing
     #expect(profile.kernels.allSatisfy { $0.launches == 1 && $0.seconds > 0 })
   }
 
-  /// More commands than may be pending, in two profiles that are added up.
+  /// Checks more commands than may be pending, in two profiles that are added up.
   @Test func profilesOfLongRunsAddUp() throws {
     let x = try backend.upload(HostTensor([Float](repeating: 1, count: 64), shape: [64]))
     var sum = Profile()
@@ -82,7 +82,7 @@ import Testing
     #expect(sum.span >= sum.busy)
   }
 
-  /// A convolution through the transformed domain moves its workspaces besides its operands.
+  /// Checks that a Winograd convolution moves its workspaces in addition to its operands.
   @Test func profileCountsWorkspaces() throws {
     let geometry = Conv2D(input: [4, 16, 16, 32], filter: [3, 3, 32, 32], padding: 1)
     let workspaces = backend.workspaceByteCounts(.convolution(ConvolutionWork(.forward, geometry))).reduce(0, +)

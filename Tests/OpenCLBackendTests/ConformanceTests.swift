@@ -4,7 +4,7 @@ import Conformance
 import OpenCLBackend
 import Testing
 
-/// Every case of the catalogue on the machine's best OpenCL device against the CPU reference.
+/// Checks every case of the catalogue on the machine's best OpenCL device against the CPU reference.
 @Suite struct ConformanceTests {
   private static func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
 
@@ -28,8 +28,8 @@ import Testing
     }
   }
 
-  /// The kernels as they are fitted to other CPUs: narrower vectors, fewer registers, and a local memory so small that convolutions
-  /// fall back on the plain kernel.
+  /// Checks the kernels as they are adapted to other CPUs: narrower vectors, fewer registers, and a local memory so small
+  /// that convolutions fall back on the plain kernel.
   @Test(arguments: [(8, 12, 32 << 10), (4, 12, 256)])
   func choicesForOtherDevicesAgreeToo(width: Int, accumulators: Int, localMemory: Int) throws {
     let device = try DeviceList.find("opencl").device
@@ -51,7 +51,7 @@ import Testing
     try expectAll(Catalogue.sample(cases, oneOf: 4), on: try OpenCLBackend(device: device, traits: traits))
   }
 
-  /// With vectors of sixteen and of eight, and all storage types.
+  /// Tests vectors of sixteen and of eight floats, and all storage types.
   @Test(.enabled(if: try FastMathematics.isThere, FastMathematics.comment), arguments: [16, 8])
   func pairsOfBfloat16AgreeWithTheReference(width: Int) throws {
     let backend = try FastMathematics.backend(width: width)
@@ -64,11 +64,11 @@ import Testing
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
       errors.append(outcome.error)
     }
-    // More than float32 would err by: what was tested are pairs indeed.
+    // The error is larger than that of float32, so pairs of bfloat16 were really tested.
     #expect((errors.max() ?? 0) > 1e-5)
   }
 
-  /// Fast mathematics on a device without them is the exact one.
+  /// Checks that fast mathematics is exact on a device that does not multiply pairs.
   @Test func fastMathematicsIsExactWithoutPairs() throws {
     let device = try DeviceList.find("opencl").device
     var traits = try DeviceTraits(device)

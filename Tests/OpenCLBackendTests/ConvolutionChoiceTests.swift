@@ -5,9 +5,9 @@ import OpenCL
 import OpenCLBackend
 import Testing
 
-/// Choices that stand in for the built-in ones.
+/// Tests convolution choices that replace the built-in ones.
 @Suite struct ConvolutionChoiceTests {
-  /// All passes of shapes that meet every plan: Winograd in one pass and in stages, strides, one tap, few channels.
+  /// All passes of shapes that reach every plan: Winograd fused and staged, strides, one tap, few channels.
   static let works = [
     Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
     Conv2D(input: [2, 9, 9, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1),
@@ -22,7 +22,8 @@ import Testing
     }
   }
 
-  /// Every fourth candidate (the tuner checks each one on the user's device), and what a dry run foresees that it borrows.
+  /// Checks every fourth candidate (the tuner checks all of them on the user's device), and the workspace memory that a dry
+  /// run predicts.
   @Test(arguments: works) func candidatesAgreeWithTheReference(_ work: ConvolutionWork) throws {
     try expectCandidates(of: work, every: 4, on: backend)
   }
@@ -36,7 +37,7 @@ import Testing
     let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
     let candidates = try backend().candidates(for: work)
     #expect(!candidates.isEmpty && Set(candidates).count == candidates.count)
-    // The built-in way first.
+    // The built-in choice comes first.
     for candidate in [nil] + stride(from: 0, to: candidates.count, by: step).map({ candidates[$0] }) {
       let (backend, name) = (try backend(), candidate?.description ?? "built in")
       backend.choose(candidate, for: work.withoutStatistics)
@@ -72,7 +73,7 @@ import Testing
     backend.startProfile()
     _ = try ConvolutionRun.results(of: work, on: backend)
     #expect(try backend.endProfile().kernels.contains { $0.kernel.hasPrefix("convolution_plain ") })
-    // Other work is not concerned.
+    // Other work is not affected.
     backend.startProfile()
     _ = try ConvolutionRun.results(of: Self.works[6], on: backend)
     #expect(try !backend.endProfile().kernels.contains { $0.kernel.hasPrefix("convolution_plain ") })

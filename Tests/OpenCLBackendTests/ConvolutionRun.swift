@@ -1,8 +1,8 @@
 import Compute
 
-/// Passes of convolutions on operands that follow from their shapes.
+/// Passes of convolutions on operands that depend only on their shapes.
 enum ConvolutionRun {
-  /// All passes of a convolution.
+  /// Returns all passes of a convolution.
   static func works(_ g: Conv2D, _ storage: DataType = .float32) -> [ConvolutionWork] {
     [
       ConvolutionWork(.forward, g, storage), ConvolutionWork(.forwardWithStatistics, g, storage),
@@ -16,8 +16,9 @@ enum ConvolutionRun {
     return HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape)
   }
 
-  /// The results, the convolution's own first.
-  /// - Parameter isReference: whether activations keep the backend's own precision; their values are those of the work's storage.
+  /// Returns the results, the convolution's own result first.
+  /// - Parameter isReference: whether activations keep the backend's own precision. Their values are still rounded to the
+  ///   storage type of the work.
   static func results(
     of work: ConvolutionWork, on backend: any Backend, asReference isReference: Bool = false
   ) throws -> [HostTensor] {

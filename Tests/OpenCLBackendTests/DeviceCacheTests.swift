@@ -5,7 +5,7 @@ import OpenCL
 import OpenCLBackend
 import Testing
 
-/// What is kept on disk, in a folder of the test's own: whole, damaged, foreign, or not at all.
+/// Tests the cache on disk, in the test's own folder: intact, damaged, foreign, or missing.
 @Suite final class DeviceCacheTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-cache-\(UUID().uuidString)").path
   private let device: Device
@@ -128,7 +128,7 @@ import Testing
 
   // MARK: Programs
 
-  /// What relu makes of [-1, 2], on a backend that keeps its programs.
+  /// Returns relu of [-1, 2], from a backend that caches its programs.
   private func relu() throws -> [Float] {
     let backend = try OpenCLBackend(device: device, traits: DeviceTraits(device), programs: cache())
     let x = try backend.upload(HostTensor([-1, 2] as [Float], shape: [2]))

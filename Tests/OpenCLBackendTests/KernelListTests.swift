@@ -5,7 +5,8 @@ import Foundation
 import OpenCLBackend
 import Testing
 
-/// The kernels that work needs: listed without a device, told of as they are built, and replaced where they do not build.
+/// Tests the list of kernels that work needs: without a device, during builds, and with replacements for kernels that do
+/// not build.
 @Suite struct KernelListTests {
   private static let geometry = Conv2D(input: [2, 9, 7, 16], filter: [3, 3, 16, 32], padding: 1)
 
@@ -16,7 +17,7 @@ import Testing
     #expect(Set(builds).count == builds.count)
     #expect(builds.contains { $0.file == "convolution_tiled.cl" && $0.options.contains("-DACCUMULATE=1") })
     #expect(builds.contains { $0.options.contains("-DRESIDUAL=1") })
-    // Kernels for CPUs, whose work-items work alone.
+    // These are kernels for CPUs, whose work-items do not cooperate.
     #expect(!builds.contains { $0.kernel == "pack_filter" || $0.kernel == "convolution" || $0.kernel == "filter_gradient" })
   }
 
@@ -33,7 +34,7 @@ import Testing
     #expect(try !usesThem(.gfx1100, .fast))
   }
 
-  /// Both classes of kernels, on whatever device there is.
+  /// Tests both classes of kernels, on any device.
   @Test(arguments: KernelClass.allCases) func listIsWhatIsBuilt(_ kernels: KernelClass) throws {
     let device = try DeviceList.find("opencl").device
     let backend = try OpenCLBackend(device: device, traits: DeviceTraits(device, kernelClass: kernels))
@@ -59,7 +60,7 @@ import Testing
     #expect(Set(built) == wanted && built.count == 1)
   }
 
-  /// The kernels of `Kernels/`, of which one does not build where `condition` holds.
+  /// Copies the kernels of `Kernels/`, one of which does not build if `condition` holds.
   private func withBrokenKernels<Result>(
     _ file: String, where condition: String, _ body: (String) throws -> Result
   ) throws -> Result {
@@ -73,7 +74,7 @@ import Testing
     return try body(folder)
   }
 
-  /// As NVIDIA's compiler once refused every kernel that adds to its result.
+  /// Simulates NVIDIA's compiler, which once refused every kernel that adds to its result.
   @Test(arguments: [
     (KernelClass.localTiled, "convolution_tiled.cl", "ACCUMULATE || RESIDUAL", ConvolutionChoice.Algorithm.plain),
     (.localTiled, "winograd_batched.cl", "1", .tiled), (.registerTiled, "winograd.cl", "1", .direct),
@@ -95,7 +96,7 @@ import Testing
         if file == "winograd_batched.cl" { backend.choose(ConvolutionChoice(.batched), for: work) }
         if file == "winograd.cl" { backend.choose(ConvolutionChoice(.winograd), for: work) }
         let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
-        // Once more: it is said once.
+        // The second run reports no fallback again.
         for _ in 0..<2 {
           for (result, expected) in zip(try ConvolutionRun.results(of: work, on: backend), expected) {
             #expect(Comparison("\(work)", result, against: expected, .convolution(work, winograd: true)).complaint == nil)
@@ -126,7 +127,7 @@ import Testing
     }
   }
 
-  /// Where nothing else can do the work, the first refusal is the error.
+  /// Checks that the first refusal is the error if no other kernel can do the work.
   @Test func kernelsWithoutReplacementAreAnError() throws {
     try withBrokenKernels("convolution.cl", where: "1") { folder in
       let device = try DeviceList.find("opencl").device

@@ -2,9 +2,10 @@ import Compute
 import OpenCLBackend
 import Testing
 
-/// Small convolutions run kernels that do not know their shape, so that many shapes need few kernels. Large ones run kernels of their own.
+/// Checks that small convolutions share kernels that do not know their shape, so that many shapes need few kernels, and
+/// that large convolutions have their own kernels.
 @Suite struct SharedKernelTests {
-  /// The kernels whose names begin so that a pass of each convolution runs, as profiles name them.
+  /// Returns the kernels with this prefix that a pass of each convolution runs, as profiles name them.
   private func kernels(_ prefix: String, _ pass: ConvolutionPass, _ geometries: [Conv2D]) throws -> [Set<String>] {
     let device = try DeviceList.find("opencl").device
     var traits = try DeviceTraits(device)
@@ -17,7 +18,7 @@ import Testing
     }
   }
 
-  /// Sizes, windows, strides, borders, channels and groups differ.
+  /// The shapes differ in sizes, windows, strides, borders, channels and groups.
   @Test(arguments: [("convolution ", ConvolutionPass.forward), ("filter_gradient ", .filterGradient)])
   func directKernelsServeManyShapes(_ prefix: String, _ pass: ConvolutionPass) throws {
     let geometries = [

@@ -4,9 +4,9 @@ import Conformance
 import OpenCLBackend
 import Testing
 
-/// The convolutions of `convolution_tiled.cl`, and what surrounds matrix instructions, on whatever device there is.
+/// Tests the convolutions of `convolution_tiled.cl`, and the code around matrix instructions, on any device.
 @Suite struct TiledConvolutionTests {
-  /// With vectors and without, one tap and many, strides, borders, sizes that no tile divides, and groups of channels.
+  /// Covers vectors and scalars, one tap and many, strides, borders, sizes that no tile divides, and groups of channels.
   static let geometries = [
     Conv2D(input: [1, 17, 15, 3], filter: [7, 7, 3, 8], stride: 2, padding: 3),
     Conv2D(input: [2, 9, 7, 16], filter: [3, 3, 16, 24], padding: 1),
@@ -17,7 +17,8 @@ import Testing
     Conv2D(input: [3, 7, 8, 12], filter: [3, 3, 3, 20], padding: 1, groups: 4),
   ]
 
-  /// Of each size the smallest and a larger one; without parts and with more than the depth of a small filter has slices.
+  /// The smallest and a larger value of each tile size, without parts and with more parts than the depth of a small filter
+  /// has slices.
   static let tiles: [[String: Int]] = [
     ["BM": 32, "BN": 32, "BK": 8, "TM": 4, "TN": 4, "SPLITS": 1], ["BM": 64, "BN": 16, "BK": 16, "TM": 8, "TN": 4, "SPLITS": 3],
     ["BM": 32, "BN": 64, "BK": 32, "TM": 4, "TN": 8, "SPLITS": 2],
@@ -29,7 +30,7 @@ import Testing
     try OpenCLBackend(device: DeviceList.find("opencl").device, profiling: true, traits: traits)
   }
 
-  /// Runs a work by a choice and expects the reference's results.
+  /// Runs a work with a choice and expects the results of the reference.
   /// - Returns: the tiled kernels that ran, as profiles name them.
   private func kernels(
     _ work: ConvolutionWork, _ choice: ConvolutionChoice, on backend: OpenCLBackend
@@ -76,7 +77,7 @@ import Testing
     }
   }
 
-  /// The fragments of matrix instructions, on a device without them.
+  /// Tests the fragments of matrix instructions, on a device without such instructions.
   @Test(arguments: [(DataType.float32, 0x1p-11), (.float16, 0x1p-11), (.bfloat16, 0x1p-8)])
   func roundedFactorsAgreeWithinTheirRounding(_ storage: DataType, _ roundoff: Double) throws {
     var traits = try traits()
@@ -96,7 +97,7 @@ import Testing
     }
   }
 
-  /// Matrix instructions round, and that only where the user has asked for it.
+  /// Checks that matrix instructions, which round, are used only if the user asks for fast mathematics.
   @Test func exactMathRoundsNoFactors() throws {
     var traits = try traits()
     traits.matrixInstructions = .emulated
@@ -119,7 +120,7 @@ import Testing
     }
   }
 
-  /// A few candidates of each pass, other ones for each.
+  /// Tests a few candidates of each pass, different ones for each pass.
   @Test func candidatesOfThisClassAgreeWithTheReference() throws {
     var traits = try traits()
     traits.kernelClass = .localTiled
@@ -144,7 +145,8 @@ import Testing
     #expect(try !kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty)
     small.localMemory = 1 << 10
     #expect(try kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty, "no tile fits")
-    // What the driver grants a kernel is known only once it is built; the partial sums, planned before, stay as they are.
+    // The work-group size that the driver allows is known only after the build. The partial sums, planned before, stay as
+    // they are.
     var granted = try traits()
     granted.groupLimit = 64
     let choice = ConvolutionChoice(.tiled, ["BM": 64, "BN": 32, "TM": 4, "TN": 4, "SPLITS": 2])

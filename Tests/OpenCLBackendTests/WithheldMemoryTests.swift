@@ -1,7 +1,7 @@
 import OpenCLBackend
 import Testing
 
-/// What is said where PoCL offers less than the machine has.
+/// Tests the message for a PoCL that offers less memory than the machine has.
 @Suite struct WithheldMemoryTests {
   private let machine = 24 << 30
 
@@ -15,7 +15,7 @@ import Testing
     #expect(message == "PoCL offers 4295 MB of this machine's 26 GB, as POCL_MEMORY_LIMIT=4 says: raise it, or unset it")
   }
 
-  /// As on virtual machines whose memory came after the start: the system tells hwloc of the first part alone.
+  /// Simulates virtual machines that got memory after the start: the system reports only the first part to hwloc.
   @Test func theVariableThatLiftsIsNamed() {
     for limit in [nil, 30] {
       let message = WithheldMemory.advice(offered: 9 << 30, machine: machine, units: 8, limit: limit)

@@ -5,24 +5,24 @@ import OpenCL
 import OpenCLBackend
 import Testing
 
-/// The kernels for GPUs whose work-groups share rows, and Winograd's convolution in their form, on whatever device there is.
+/// Tests the GPU kernels whose work-groups share rows, and Winograd convolutions in their form, on any device.
 @Suite struct WorkGroupTests {
   /// - Parameters:
-  ///   - items: of a work-group at most.
-  ///   - localMemory: bytes; a tree over vectors of four floats takes 16 an item.
+  ///   - items: largest number of work-items in a work-group.
+  ///   - localMemory: bytes; a tree over vectors of four floats takes 16 bytes per work-item.
   private func backend(items: Int, localMemory: Int = 32 << 10) throws -> OpenCLBackend {
     let device = try DeviceList.find("opencl").device
     var traits = try DeviceTraits(device)
     traits.kernelClass = .localTiled
     (traits.vectorWidth, traits.accumulators) = (4, 12)
-    // Rows are cut into as many chunks as there may be.
+    // Rows are cut into as many chunks as possible.
     traits.wantedItems = 1 << 16
     traits.largestGroup = min(items, traits.largestGroup)
     traits.localMemory = min(localMemory, traits.localMemory)
     return try OpenCLBackend(device: device, traits: traits)
   }
 
-  /// Not for products, which have tests of their own.
+  /// Whether the case is neither a matrix product nor a convolution, which have their own tests.
   private static func isNoProduct(_ subject: Case) -> Bool {
     !["convolution", "multiply", "prepareFilter"].contains { subject.operation.hasPrefix($0) }
   }
@@ -55,7 +55,7 @@ import Testing
 
   // MARK: Winograd
 
-  /// Sizes that no tile divides, few channels, and an image without a border of zeros.
+  /// Sizes that no tile divides, few channels, and an image without zero padding.
   private static let works = [
     Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
     Conv2D(input: [2, 5, 6, 12], filter: [3, 3, 12, 20], padding: 1), Conv2D(input: [2, 7, 6, 5], filter: [3, 3, 5, 6]),
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  /// A candidate differs from the built-in choice, which is this one where it pays.
+  /// Checks when the built-in choice is batched: the candidates do not contain the built-in choice.
   @Test func largeConvolutionsAreBatched() throws {
     let backend = try backend(items: 256)
     func isBuiltIn(_ pass: ConvolutionPass, images: Int, channels: Int) -> Bool {

@@ -1,7 +1,7 @@
 import OpenCL
 import Testing
 
-/// The owners of the C API on the first OpenCL device of this machine; the tests' set-up makes sure that there is one.
+/// Tests the wrappers of the C API on the first OpenCL device of this machine. The tests' setup makes sure that there is one.
 @Suite struct OpenCLTests {
   private let device: Device
   private let context: Context

@@ -1,7 +1,7 @@
 import OpenCL
 import Testing
 
-/// Parts of a device. PoCL, which the tests' set-up provides, can cut any CPU of two compute units or more.
+/// Tests parts of a device. PoCL, which the tests' setup provides, can partition any CPU with two or more compute units.
 @Suite struct PartitionTests {
   private let device: Device
 

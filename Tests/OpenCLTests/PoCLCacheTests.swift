@@ -2,7 +2,7 @@ import Foundation
 import OpenCL
 import Testing
 
-/// Where PoCL keeps what it compiles, and where else where that is of no use.
+/// Tests the folder where PoCL caches compiled kernels, and the folder that replaces it if it is not usable.
 @Suite struct PoCLCacheTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocl-\(UUID().uuidString)").path
 
@@ -21,11 +21,11 @@ import Testing
     try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
     #expect(PoCLCache.isUsable("\(folder)/there") && PoCLCache.isUsable("\(folder)/there/more/and/more"))
     #expect(!PoCLCache.isUsable("\(folder)/file") && !PoCLCache.isUsable("\(folder)/file/more") && !PoCLCache.isUsable(""))
-    // A volume that nobody writes to and programs are not loaded from.
+    // Nobody can write to this volume, and programs are not loaded from it.
     #expect(!PoCLCache.isUsable("/proc/self/more"))
   }
 
-  /// Others may not put programs where this user's are loaded from.
+  /// Checks that other users cannot put programs where this user's programs are loaded from.
   @Test func aPrivateFolderIsNobodyElses() throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }

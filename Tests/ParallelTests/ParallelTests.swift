@@ -9,25 +9,25 @@ import Parallel
 import Testing
 import Training
 
-/// Several devices against one.
+/// Compares several devices with one.
 @Suite struct ParallelTests {
-  /// In double precision what differs is the order of sums alone: forward, backward, statistics of the whole batch, running estimates,
-  /// loss, hits, weights, gradients and the logits of inference.
+  /// Checks that the results in double precision differ only by the order of sums: forward, backward, statistics of the
+  /// whole batch, running statistics, loss, correct counts, weights, gradients and the logits of inference.
   @Test(arguments: [
     ([1, 1], 6), ([1, 1], 7), ([3, 1], 8), ([1, 4, 2], 9), ([1, 0], 4), ([1], 5),
-    // Fewer images than devices, and a share of a single one.
+    // Fewer images than devices, and a share of a single image.
     ([1, 1, 1], 2), ([1, 1], 2),
   ])
   func trainsAsOneDevice(weights: [Int], batch: Int) throws {
     let one = try Trained(on: CPUBackend(precision: .float64), batch: batch, steps: 3)
     let several = try Trained(on: references(weights), batch: batch, steps: 3)
     #expect(several.distance(to: one) < 1e-12)
-    // The measure tells two runs apart.
+    // The distance must distinguish two different runs.
     let other = try Trained(on: references(weights), batch: batch + 1, steps: 3)
     #expect(other.metrics.last != one.metrics.last)
   }
 
-  /// Projections, a stem with max-pooling, and activations that are computed again.
+  /// Tests projections, a stem with max-pooling, and recomputed activations.
   @Test(arguments: [
     ("resnet8", ShortcutOption?.some(.projection), 8, true), ("resnet18", nil, 64, false), ("plain8", nil, 8, true),
   ])
@@ -49,7 +49,8 @@ import Training
     #expect(runs[0].logits == runs[1].logits)
   }
 
-  /// A device of another kind rounds otherwise: what is kept and used again comes from the first.
+  /// Checks that devices of different kinds work together. They round differently, so values that are kept and reused come
+  /// from the first.
   @Test func unlikeDevicesWorkTogether() throws {
     let opencl = try OpenCLBackend(device: DeviceList.find("opencl").device)
     let mixed = ParallelBackend([opencl, CPUBackend()], split: BatchSplit(devices: 2))
@@ -58,7 +59,7 @@ import Training
     #expect(mixed.name == "\(opencl.name) + CPU reference (float32)")
   }
 
-  /// What is mixed lies in one row of the plan, so that devices that share a batch make the same bits as one.
+  /// Checks that devices that share a batch give the same bits as one device, since the mixed images are in one row of the plan.
   @Test func mixedBatchesAreThoseOfOneDevice() throws {
     let dataset = SyntheticImages(seed: 3, count: 24, validationCount: 1, classes: 4, size: 8).splits().train
     var augmentation = Augmentation(padding: 2)
@@ -81,7 +82,7 @@ import Training
     }
   }
 
-  /// Every operation, with the images of its operands shared out.
+  /// Tests every operation, with the images of its operands shared among the devices.
   @Test func sharedOperationsAgreeWithTheReference() throws {
     let several = ParallelBackend([CPUBackend(), CPUBackend(), CPUBackend()], split: BatchSplit(weights: [2, 1, 1]))
     try expectAll(Catalogue.small, on: several, sharingOut: true)
@@ -89,7 +90,7 @@ import Training
   }
 
   @Test func sharedOperationsOnHalvesAgreeWithTheReference() throws {
-    // What each image has to itself is tested on whole batches.
+    // Operations on separate images are tested on whole batches.
     let operations = [
       "batchNormStatistics", "batchNormGradient", "crossEntropy", "sumRows", "multiply", "foldBatchNorm", "sgdStep",
     ]
@@ -97,7 +98,7 @@ import Training
     try expectAll(cases, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
   }
 
-  /// What devices tell each other comes from other kernels on GPUs.
+  /// Checks the sums that devices exchange, which other kernels compute on GPUs.
   @Test func sumsOfLocalTiledKernelsAgreeWithTheReference() throws {
     let device = try DeviceList.find("opencl").device
     var traits = try DeviceTraits(device)
@@ -105,7 +106,7 @@ import Training
     traits.vectorWidth = 4
     traits.wantedItems = 64
     let devices = try (0..<2).map { _ in try OpenCLBackend(device: device, traits: traits) }
-    // Drivers for CPUs take long to build such kernels: a few shapes are enough for what is exchanged.
+    // Drivers for CPUs take long to build such kernels. A few shapes are enough for the exchanged sums.
     let shapes = ["[3, 7, 7, 10]", "[2, 17, 17, 16]", "[33, 17]"]
     let cases = Catalogue.small.filter { subject in
       ["batchNormStatistics", "batchNormGradient"].contains(subject.operation) && shapes.contains { subject.name.contains($0) }
@@ -113,7 +114,8 @@ import Training
     try expectAll(cases, on: ParallelBackend(devices, split: BatchSplit(weights: [1, 2])), sharingOut: true)
   }
 
-  /// With all operands on every device. Convolutions are many, and those with prepared filters need shares.
+  /// Places all operands on every device. Most convolutions are left out: there are many, and those with prepared filters
+  /// need shares.
   @Test func operationsOnEveryDeviceAgreeWithTheReference() throws {
     let cases = Catalogue.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
     try expectAll(
@@ -129,7 +131,7 @@ import Training
     }
   }
 
-  /// A sum that is still in parts is whole wherever it is looked at, and what was whole before is not counted twice.
+  /// Checks that a sum in parts is complete wherever it is read, and that earlier complete sums are not counted twice.
   @Test func sumsOfSharesAreWholeWhereTheyAreRead() throws {
     let several = references([1, 1])
     let arena = try several.tensor([24])
@@ -142,7 +144,7 @@ import Training
     (expected[8], expected[9]) = (7, 70)
     #expect(try several.download(arena).doubles == expected)
     #expect(try several.download(view).doubles == [7, 70])
-    // An operation on every device sees the sum too.
+    // An operation on every device reads the complete sum too.
     let copy = try several.tensor([24])
     try several.copy(arena, into: copy)
     #expect(try several.download(copy).doubles == expected)
@@ -150,7 +152,7 @@ import Training
     #expect(try several.download(view).doubles == [1, 1])
   }
 
-  /// Each device's memory pool, block by block, as a dry run of its share predicts it.
+  /// Checks that each device's memory pool matches the dry run of its share, block by block.
   @Test func dryRunPredictsEveryPool() throws {
     let several = ParallelBackend(try halves(), split: BatchSplit(weights: [3, 1]))
     let configuration = ModelConfiguration(name: "resnet8", classes: 10, channels: 3, shortcut: .projection)
@@ -174,7 +176,7 @@ import Training
   }
 }
 
-/// The ratio in which devices share batches.
+/// Tests the ratio in which devices share batches.
 @Suite struct BatchSplitTests {
   @Test(arguments: [
     ([1, 1], 128, [64, 64]), ([1, 1], 7, [4, 3]), ([1, 1], 1, [1, 0]), ([96, 32], 128, [96, 32]), ([96, 32], 10, [8, 2]),

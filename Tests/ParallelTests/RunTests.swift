@@ -7,7 +7,7 @@ import Parallel
 import Testing
 import Training
 
-/// Whole training runs on two halves of a device.
+/// Tests whole training runs on two halves of a device.
 @Suite struct RunTests {
   private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 41, classes: 4, size: 16, channels: 3).splits()
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
@@ -25,7 +25,8 @@ import Training
 
   private func several() throws -> ParallelBackend { ParallelBackend(try halves(), split: BatchSplit(weights: [3, 2])) }
 
-  /// Runs until it has been asked so many times whether to go on; the trainer ends with the call, and its hold on the folder.
+  /// Runs until `shouldStop` has been called `stopAfter` times. The trainer is released at the end of the call, and with it
+  /// its lock on the folder.
   /// - Returns: the losses of steps and epochs.
   private func run(
     _ name: String, _ run: RunConfiguration? = nil, on backend: any Backend, resuming: Bool = false, stopAfter: Int = .max
@@ -54,8 +55,8 @@ import Training
     try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)/last.safetensors"))
   }
 
-  /// Batches, their rest in the validation, and augmentation are those of one device; the same run again gives the same bits, and so
-  /// does one that was stopped in between.
+  /// Checks that batches, the last short batch in validation, and augmentation are those of one device. The same run gives
+  /// the same bits again, and so does a run that was stopped and resumed.
   @Test func lossCurveIsThatOfOneDeviceAndRepeatsItself() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let one = try run("one", on: OpenCLBackend(device: DeviceList.find("opencl").device))
@@ -71,7 +72,7 @@ import Training
     #expect(try weights("one") != weights("first"), "sums in another order round otherwise")
   }
 
-  /// The scale of the loss is found on the first device and used by all.
+  /// Checks that the loss scale is determined on the first device and used by all.
   @Test func lossIsScaledOnSeveralDevices() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
@@ -95,13 +96,13 @@ import Training
     }
   }
 
-  /// What does not fit is refused before anything is launched, with a batch that does.
+  /// Checks that a batch that does not fit is refused before anything is launched, and that the message suggests one that does.
   @Test func memoryOfEachDeviceIsChecked() throws {
     let several = try several()
     let model = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
     let summary = try Summary(model, images: [64, 32, 32, 3], on: several)
     try summary.requireMemoryForTraining(on: several)
-    // The larger share does not fit beside so much else.
+    // The larger share does not fit beside so much other memory.
     let other = several.devices[0].memoryLimit - (summary.devices[0].peakBytesHeld + summary.devices[1].peakBytesHeld) / 2
     do {
       try summary.requireMemoryForTraining(on: several, otherBytes: other)

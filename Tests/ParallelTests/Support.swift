@@ -6,28 +6,28 @@ import OpenCL
 import OpenCLBackend
 import Parallel
 
-/// Two halves of the machine's best OpenCL device; where it has a single compute unit, the device twice.
+/// Returns two halves of the machine's best OpenCL device, or the device twice if it has a single compute unit.
 func halves() throws -> [OpenCLBackend] {
   let device = try DeviceList.find("opencl").device
   let devices = try device.computeUnits > 1 ? device.partitioned(into: 2) : [device, device]
   return try devices.map { try OpenCLBackend(device: $0) }
 }
 
-/// References in double precision that share batches in this ratio.
+/// Makes CPU references in double precision that share batches in this ratio.
 func references(_ weights: [Int]) -> ParallelBackend {
   ParallelBackend(weights.map { _ in CPUBackend(precision: .float64) }, split: BatchSplit(weights: weights))
 }
 
-/// What a few training steps leave.
+/// Results of a few training steps.
 struct Trained {
-  /// Σ loss and hits after each step.
+  /// Σ loss and the correct counts after each step.
   var metrics: [[Double]] = []
   var state: [(name: String, tensor: HostTensor)] = []
   var gradients: [(name: String, tensor: HostTensor)] = []
-  /// Of the last batch, in inference.
+  /// Logits of the last batch, in inference mode.
   var logits: [Double] = []
 
-  /// Trains a small residual network on random images, with shortcuts of both kinds' operations.
+  /// Trains a small residual network on random images, with the operations of both kinds of shortcuts.
   init(
     on backend: any Backend, batch: Int, steps: Int, model: String = "resnet8", shortcut: ShortcutOption? = nil, size: Int = 8,
     recompute: Bool = false
@@ -54,7 +54,7 @@ struct Trained {
     gradients = try network.store.dictionary(of: network.store.gradientsArena)
   }
 
-  /// The largest distance of any value from another's, relative to the largest value of its tensor.
+  /// Returns the largest distance between two values, relative to the largest value of its tensor.
   func distance(to other: Trained) -> Double {
     let own = metrics + [logits] + (state + gradients).map(\.tensor.doubles)
     let others = other.metrics + [other.logits] + (other.state + other.gradients).map(\.tensor.doubles)

@@ -1,7 +1,7 @@
 import CZlib
 import Foundation
 
-/// Writes a PNG of one colour under slight noise, so that classes can be told apart: 8-bit RGB.
+/// Writes an 8-bit RGB PNG of one color under slight noise, so that classes can be distinguished.
 public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8, UInt8, UInt8), noise: UInt32) throws {
   func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
   func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
@@ -15,7 +15,7 @@ public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8
   }
   var rows: [UInt8] = []
   for _ in 0..<height {
-    rows.append(0)  // No filter.
+    rows.append(0)  // Filter type: none.
     for _ in 0..<width { rows += [noisy(colour.0), noisy(colour.1), noisy(colour.2)] }
   }
   var count = compressBound(UInt(rows.count))
@@ -29,7 +29,7 @@ public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8
   try Data(bytes).write(to: url)
 }
 
-/// Three classes of pictures of several sizes: `train` and `val`.
+/// Writes pictures of several sizes in three classes, into `train` and `val`.
 public func writePhotographs(_ folder: String, train: Int, validation: Int) throws {
   let colours: [(UInt8, UInt8, UInt8)] = [(200, 30, 30), (30, 200, 30), (40, 40, 180)]
   for (split, count) in [("train", train), ("val", validation)] {

@@ -7,7 +7,7 @@ import Photographs
 import Testing
 import Training
 
-/// Its outputs are its image's first pixels, one a class: what it says of a view tells which view it saw.
+/// A classifier whose outputs are the first pixels of its image, one for each class, so that its outputs identify the view.
 private final class FirstPixels: Classifier {
   let backend: any Backend = CPUBackend()
   let name = "first pixels"
@@ -37,13 +37,13 @@ private final class FirstPixels: Classifier {
     return logits.map { exp($0) / sum }
   }
 
-  /// Three classes, five images of 1×3 in batches of two: every figure can be counted by hand.
+  /// Uses three classes and five images of 1×3 in batches of two, so that every figure can be counted by hand.
   @Test func evaluationCountsWhatWasTakenForWhat() throws {
     let logits: [Float] = [3, 1, 0, 0, 2, 1, 0, 2, 1, 1, 1, 0, 0, 0, 5]
     let images = HostTensor(logits, shape: [5, 1, 3, 1])
     let source = try StoredImages(images, labels: [0, 1, 0, 1, 2], batchSize: 2)
     let evaluation = try #require(try FirstPixels(classes: 3).evaluate(source, none))
-    // Of equal logits the lower class ranks first: the fourth image is taken for class 0.
+    // For equal logits the lower class ranks first: the fourth image is classified as class 0.
     #expect((0..<3).map { label in (0..<3).map { evaluation[label, $0] } } == [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
     #expect(evaluation.metrics.images == 5 && evaluation.metrics.top1 == 0.6 && evaluation.metrics.top5 == 1)
     let losses = zip([0, 1, 0, 1, 2], 0..<5).map { label, image in
@@ -55,7 +55,7 @@ private final class FirstPixels: Classifier {
     #expect(records[0].confusion?.name == "class 1" && records[0].confusion?.images == 1 && records[2].confusion == nil)
   }
 
-  /// Probabilities are averaged, not logits.
+  /// Checks that probabilities are averaged, not logits.
   @Test func flippedViewsAreAveraged() throws {
     let images = HostTensor([4, 0, 1] as [Float], shape: [1, 1, 3, 1])
     var found: [Prediction] = []
@@ -66,7 +66,7 @@ private final class FirstPixels: Classifier {
     #expect(classes.map(\.label) == [0, 2, 1])
     for (label, probability) in classes { #expect(abs(probability - (a[label] + b[label]) / 2) < 1e-12) }
 
-    // Those that the network gives already stay what they are, zeros included.
+    // Probabilities that the network already gives stay unchanged, including zeros.
     let given = HostTensor([0, 0.25, 0.75] as [Float], shape: [1, 1, 3, 1])
     _ = try FirstPixels(classes: 3, givesProbabilities: true).predict(
       try StoredImages(given, batchSize: 1), none, top: 2, { found = $0 })
@@ -74,7 +74,7 @@ private final class FirstPixels: Classifier {
     #expect(try abs(found[0].classes.get()[0].probability - 0.75) < 1e-12)
   }
 
-  /// Pixels are numbered by their places, so the first of each view tells where it was taken.
+  /// Numbers the pixels by position, so that the first pixel of each view identifies its position.
   @Test func tenCropsAreWhereTheyShouldBe() throws {
     let (height, width) = (5, 7)
     let images = HostTensor((0..<height * width).map { Float($0) / 10 }, shape: [1, height, width, 1])
@@ -82,7 +82,7 @@ private final class FirstPixels: Classifier {
     #expect(source.viewShape == (3, 3, 1) && source.views.count == 10)
     var seen: [[Float]] = []
     _ = try FirstPixels(classes: 2).run(over: source, none, precision: .fp32) { _, outputs in seen = outputs.map(\.floats) }
-    let corners = [0, 4, 14, 18, 9]  // The last is row 1, column 2.
+    let corners = [0, 4, 14, 18, 9]  // The last one is row 1, column 2.
     #expect(seen.map { ($0[0] * 10).rounded() } == (corners + corners.map { $0 + 2 }).map(Float.init))
     #expect(seen.map { ($0[1] * 10).rounded() } == (corners.map { $0 + 1 } + corners.map { $0 + 1 }).map(Float.init))
     #expect(throws: Failure.self) {
@@ -104,7 +104,7 @@ private final class FirstPixels: Classifier {
     #expect(try FirstPixels(classes: 2).outputs(of: images, batchSize: 1) { _ in false } == nil)
   }
 
-  /// Files in order, damaged ones by their numbers, in colour and in grey.
+  /// Checks files in order, damaged files by their numbers, in color and in gray.
   @Test func filesBecomeViews() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("predict-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -134,7 +134,7 @@ private final class FirstPixels: Classifier {
       for (index, sample) in batch.samples.enumerated() {
         let image = try EncodedImage(contentsOf: paths[sample])
         let crops = batch.pixels.bytes[index * 5 * 192..<(index + 1) * 5 * 192]
-        // The last of the five is what one crop would be.
+        // The last of the five crops is the single center crop.
         #expect(Array(crops.suffix(192)) == (try evaluation.apply(image)).pixels)
         let resized = try image.decoded().resized(
           height: 12, width: Int(12 * Double(image.width) / Double(image.height)))

@@ -9,8 +9,8 @@ import OpenCLBackend
 import Testing
 import Training
 
-/// Whole training runs, from the same weights over the same images, against PyTorch in float64. `Fixtures/README.md` says what
-/// the files hold and how the bounds come about.
+/// Compares whole training runs with PyTorch in float64, from the same weights on the same images. `Fixtures/README.md`
+/// describes the files and the derivation of the bounds.
 @Suite(.serialized) struct ParityTests {
   @Test(arguments: ParityFixture.names) func openCLTrainsAsPyTorch(_ name: String) throws {
     try check(try ParityFixture(name), on: try OpenCLBackend(device: try DeviceList.find("opencl").device))
@@ -46,22 +46,22 @@ import Training
       let difference = zip(ParityFixture.sample(values), expected.sample).map { $0 - $1 }
       let distance = norm(difference) / norm(expected.sample)
       #expect(distance <= expected.sampleBound, "\(expected.name): sample off by \(distance)")
-      // ‖a‖ and ‖b‖ differ by no more than ‖a − b‖.
+      // The norms ‖a‖ and ‖b‖ differ by no more than ‖a − b‖.
       let excess = abs(norm(values) - expected.norm) / expected.norm
       #expect(excess <= expected.bound, "\(expected.name): norm off by \(excess)")
     }
   }
 }
 
-/// √Σx².
+/// Returns √Σx².
 private func norm(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
 
-/// One file of `Fixtures`: a run, and what PyTorch arrives at.
+/// One file of `Fixtures`: a run and PyTorch's results.
 struct ParityFixture {
   struct Loss {
     let value, bound: Double
   }
-  /// What is known of one tensor; distances are relative.
+  /// Reference values of one tensor. Distances are relative.
   struct Reference {
     let name: String
     let initialSample, sample: [Double]
@@ -76,7 +76,7 @@ struct ParityFixture {
   private static let folder = "Fixtures"
 
   let configuration: RunConfiguration
-  /// Whether final − initial is compared, not the final values.
+  /// Whether final − initial is compared instead of the final values.
   let comparesUpdate: Bool
   let imageCount, imageSize: Int
   let losses: [Loss]
@@ -141,7 +141,7 @@ struct ParityFixture {
     func number(_ key: String) throws -> Double { try #require(Double(try text(key))) }
   }
 
-  /// Up to 64 elements, element i at the flat index ⌊i·count/64⌋ in torchvision's layout; all of a smaller tensor.
+  /// Returns up to 64 elements, element i at the flat index ⌊i·count/64⌋ in torchvision's layout, or all of a smaller tensor.
   static func sample(_ values: [Double]) -> [Double] {
     let picked = min(64, values.count)
     return (0..<picked).map { values[$0 * values.count / picked] }
@@ -178,7 +178,7 @@ struct ParityFixture {
       normalization: .none(channels: 3))
   }
 
-  /// Standard normals by Box and Muller, an even number.
+  /// Returns standard normal numbers by the method of Box and Muller. `count` must be even.
   private func normals(_ count: Int, index: UInt64) -> [Float] {
     var random = Philox(seed: configuration.seed, stream: 0x7061_7269, index: index)
     return (0..<count / 2).flatMap { _ in

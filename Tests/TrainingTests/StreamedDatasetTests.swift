@@ -12,7 +12,7 @@ import Training
 @Suite struct StreamedDatasetTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("photographs-\(UUID().uuidString)").path
 
-  /// One a test, so that kernels are built once.
+  /// One device for each test, so that kernels are built once.
   private let device: OpenCLBackend
 
   init() throws { device = try OpenCLBackend(device: DeviceList.find("opencl").device) }
@@ -21,7 +21,7 @@ import Training
     try DatasetKind.folder.open(from: "\(folder)/data", imageSize: 16, damaged: damaged)
   }
 
-  /// Batches hold each image's transform, normalised, in the plan's order, from whichever batch on.
+  /// Checks that batches contain each image's transform, normalized, in the order of the plan, from any first batch on.
   @Test(arguments: [nil, RandomResizedCrop(size: 16)]) func batches(_ crop: RandomResizedCrop?) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
@@ -71,7 +71,8 @@ import Training
     return all
   }()
 
-  /// A run that stops within an epoch and goes on ends in the bits of one that does not; and it learns.
+  /// Checks that a run that is stopped within an epoch and resumed ends with the same bits as an uninterrupted one, and
+  /// that it learns.
   @Test(arguments: [nil, everything]) func trainsAndResumes(_ augmentation: Augmentation?) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 16, validation: 4)
@@ -81,7 +82,7 @@ import Training
     #expect(whole.totalSteps == 18 && accuracy > 0.6)
     #expect(try whole.folder.configuration().randomCrop == RandomResizedCrop(size: 16))
 
-    do {  // The folder is one trainer's as long as it lives.
+    do {  // A trainer owns the folder as long as it lives.
       let cut = try trainer("cut", try open(), augmentation)
       #expect(try cut.run(shouldStop: { cut.step >= 8 }) == .stopped)
     }
@@ -103,14 +104,14 @@ import Training
     var named: [String] = []
     let skipping = try trainer("skip", try open(damaged: .skip), onDamage: { named.append($0.description) })
     #expect(try skipping.run() == .finished)
-    // Once each, whatever the number of epochs.
+    // Each image is reported once, whatever the number of epochs.
     #expect(named.count { $0.contains("/train/bee/3.png") } == 1 && named.count { $0.contains("/val/bee/1.png") } == 1)
     let validation = try batchSource(of: try open(damaged: .skip).validation, on: skipping.model.store.backend)
     #expect(try skipping.model.evaluate(validation, batchSize: 4)?.images == 5)
   }
 
-  /// A batch of which nothing is left is left out, in training and measuring; of single images every damaged one makes such a batch. The
-  /// run goes on, also after a stop, and ends in the same bits.
+  /// Checks that a batch without any valid image is skipped, in training and evaluation. With batches of one image, every
+  /// damaged image makes such a batch. The run goes on, also after a stop, and ends with the same bits.
   @Test func damagedBatches() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 2, validation: 2)
@@ -133,7 +134,7 @@ import Training
     func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
     #expect(try contents(whole.1.lastPath) == contents(resumed.1.lastPath))
 
-    // Of two, one is left. Its pixels in the last stage, 16, are enough for batch normalization.
+    // One of two images is left. Its 16 pixels in the last stage are enough for batch normalization.
     let pairs = try trainer("pairs", try open(damaged: .skip), batchSize: 2)
     #expect(try pairs.run() == .finished && pairs.passedOver == 0)
 
@@ -163,7 +164,7 @@ import Training
       try message()?.contains("has changed since the run began: some of the 18 images to train on have other names") == true)
     try FileManager.default.removeItem(atPath: elsewhere)
     #expect(try message()?.contains("17 images to train on, not 18") == true)
-    // A run from before this was kept goes on.
+    // A run from before these contents were recorded can be resumed.
     let configuration = "\(folder)/cut/config.json"
     var fields = try #require(
       JSONSerialization.jsonObject(with: try Data(contentsOf: URL(fileURLWithPath: configuration))) as? [String: Any])
@@ -172,7 +173,7 @@ import Training
     #expect(try trainer("cut", try open(), resuming: true).step == 1)
   }
 
-  /// Rows of samples, columns of epochs, the first as it is.
+  /// Checks that rows are samples and columns are epochs, after a first column without augmentation.
   @Test func contactSheet() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
@@ -180,7 +181,7 @@ import Training
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")
     (run.imageSize, run.randomCrop) = (16, RandomResizedCrop(size: 16))
     let sheet = try ContactSheet(run, splits.train, samples: 4, epochs: 3, on: CPUBackend())
-    // Tiles of 96 pixels, six for each of the image, and four between.
+    // The tiles have 96 pixels, six for each pixel of the image, and four between them.
     #expect(sheet.image.height == 4 * 100 + 4 && sheet.image.width == 4 * 100 + 4)
     let photographs = try #require(splits.train.prefix(4) as? PhotographDataset)
     #expect(photographs.items.map(\.label) == [0, 1, 2, 0])

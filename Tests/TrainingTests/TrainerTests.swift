@@ -10,7 +10,7 @@ import OpenCLBackend
 import Testing
 import Training
 
-/// A small network on small synthetic images: seconds, and every path of the trainer.
+/// Tests the trainer with a small network on small synthetic images: this takes seconds and covers every path.
 @Suite struct TrainerTests {
   private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 40, classes: 4, size: 16, channels: 3).splits()
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
@@ -35,7 +35,7 @@ import Training
       folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path), resuming: resuming, logEvery: logEvery)
   }
 
-  /// Expects a kept configuration to be the one that was asked for, with what the images of the run are known by.
+  /// Expects a saved configuration to be the requested one, plus the contents by which the run recognizes its images.
   private func expect(_ kept: RunConfiguration, is asked: RunConfiguration) throws {
     let contents = try #require(kept.contents)
     #expect(contents.train.count == 96 && contents.validation.count == 40)
@@ -72,7 +72,7 @@ import Training
     try expect(trainer.folder.configuration(), is: configuration)
   }
 
-  /// With everything that is done by chance: through the device, and through the host where colours change.
+  /// Uses all kinds of randomness: on the device, and on the host if colors change.
   @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColours: Bool) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let backend = try device()
@@ -87,7 +87,7 @@ import Training
     let whole = try trainer("whole", run, on: backend)
     var records: [EpochRecord] = []
     #expect(try whole.run(report: { if case .epoch(let record) = $0 { records.append(record) } }) == .finished)
-    // Hits are weighted by the labels' shares, so no more than there are images.
+    // Correct counts are weighted by the labels' shares, so they do not exceed the number of images.
     #expect(records.allSatisfy { $0.accuracy > 0 && $0.accuracy < 1 } && records[2].loss < records[0].loss)
     do {
       let cut = try trainer("cut", run, on: backend)
@@ -100,7 +100,8 @@ import Training
     #expect(try contents(whole.folder.lastPath) == contents(resumed.folder.lastPath))
   }
 
-  /// With every optimiser, an average of the weights, gradients of two batches a step, and layers that stay or learn slowly.
+  /// Tests every optimizer, with an average of the weights, gradients of two batches per step, and layers that are frozen
+  /// or learn slowly.
   @Test(arguments: Optimiser.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimiser.Kind) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
@@ -125,13 +126,13 @@ import Training
     #expect(try halves.run() == .finished)
     #expect(try contents(halves.folder.lastPath) == contents(whole.folder.lastPath))
     #expect(try contents(halves.folder.resumePath) == contents(whole.folder.resumePath))
-    // What is saved for use is the average, which is not what is trained.
+    // The weights that are saved for use are the average, which differs from the trained weights.
     let (average, state) = (try Weights(contentsOf: whole.folder.lastPath), try Safetensors.read(whole.folder.resumePath))
     #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
     #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
   }
 
-  /// Two halves of a batch give the gradients of the whole where no statistics depend on the batch.
+  /// Checks that two halves of a batch give the gradients of the whole batch if no statistics depend on the batch.
   @Test func accumulatedGradientsAreThoseOfLargerBatches() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
@@ -150,7 +151,7 @@ import Training
     #expect(a.tensors["layer3.0.bn1.running_mean"] == b.tensors["layer3.0.bn1.running_mean"])
   }
 
-  /// Weights of another number of classes are taken but for the last layer, which the trainer says.
+  /// Checks that weights for another number of classes are used except for the last layer, and that the trainer says so.
   @Test func weightsForOtherClassesLoseTheirLastLayer() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let first = try trainer("a", configuration)
@@ -164,7 +165,7 @@ import Training
     for (name, tensor) in new where !name.hasPrefix("fc.") { #expect(old[name] == tensor, "\(name)") }
   }
 
-  /// As many classes, but others: what told ants from bees does not tell lions from tigers.
+  /// Uses as many classes with other names: a layer that distinguishes ants from bees does not distinguish lions from tigers.
   @Test func aLastLayerForOtherNamesStartsAnew() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     func named(_ names: [String], areNames: Bool = true) -> DatasetSplits {
@@ -194,7 +195,7 @@ import Training
       #expect(second.notes.count == (isTaken ? 0 : 1), "\(second.notes)")
       if !isTaken { #expect(second.notes[0].contains("fc, starts anew") && second.notes[0].contains("ant, bee, cat, …")) }
     }
-    // Weights without names are for any classes of their number; of numbers it is said in which order.
+    // Weights without names fit any classes of their number. For numbers as names, a note states the order.
     try Safetensors.write(old.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: "\(folder)/bare")
     var bare = run
     bare.initialWeights = "\(folder)/bare"
@@ -204,7 +205,7 @@ import Training
       let tensors = try third.model.store.stateDictionary()
       #expect(tensors.first { $0.name == "fc.weight" }?.tensor == old["fc.weight"])
     }
-    // It would stay as it was drawn.
+    // A frozen new layer would keep its random initial weights.
     run.frozen = ["fc"]
     do {
       _ = try Trainer(run, named(animals.reversed()), on: device(), folder: RunFolder(creating: "\(folder)/frozen"))
@@ -219,7 +220,7 @@ import Training
     let trainer = try trainer("a", run)
     #expect(trainer.stepsPerEpoch == 1)
     #expect(trainer.notes == ["32 of the 96 images fill no batch of 64 and are left out of each epoch, others each time"])
-    run.batchSize = 19  // One is left.
+    run.batchSize = 19  // One image is left over.
     #expect(try self.trainer("b", run).notes.isEmpty)
     run.frozen = ["conv1", "layer1"]
     let moving = 3 * 3 * 3 * 16 + 2 * 9 * 16 * 16 + 2 * 32
@@ -228,7 +229,7 @@ import Training
       frozen.notes == ["frozen: conv1, layer1; \(frozen.model.store.parameterCount - moving) of the parameters are trained"])
   }
 
-  /// A loss that is scaled until gradients overflow makes no step, and that is known.
+  /// Checks that a loss that is scaled until gradients overflow makes no step, and that such steps are counted.
   @Test func stepsThatAreLeftOutAreCounted() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
@@ -260,7 +261,7 @@ import Training
     #expect(try contents(trainer.folder.lastPath) != files[0])
   }
 
-  /// Computing activations again changes no bit, and a run that does so goes on doing so.
+  /// Checks that recomputing activations changes no bit, and that a resumed run still recomputes them.
   @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil)])
   func recomputingGivesTheSameBits(name: String, shortcut: ShortcutOption?) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -276,7 +277,8 @@ import Training
     #expect(try contents(kept.folder.lastPath) == contents(resumed.folder.lastPath))
   }
 
-  /// Stored in 16 bits, losses stay near those of float32; a resumed run, loss scale included, ends in the same bits.
+  /// Checks that losses with 16-bit storage stay near those of float32, and that a resumed run, loss scale included, ends
+  /// with the same bits.
   @Test(arguments: [Precision.fp16, .bf16], ["resnet8", "resnet18"])
   func activationsOfSixteenBitsTrain(precision: Precision, name: String) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -291,10 +293,10 @@ import Training
       losses.append(values)
     }
     #expect(losses[0] != losses[1])
-    // The first step differs by the rounding of activations alone, some units of the type's roundoff in each layer.
+    // The first step differs only by the rounding of activations, a few units of the type's roundoff in each layer.
     let roundoff = precision.storage(on: CPUBackend()).roundoff
     #expect(abs(losses[0][0] - losses[1][0]) < 8 * roundoff * losses[1][0])
-    // Of ResNet-18, whose last stage has a single pixel here, runs drift apart from any rounding.
+    // Runs of ResNet-18, whose last stage has a single pixel here, drift apart after any rounding difference.
     let ends = losses.map { $0.suffix(3).reduce(0, +) }
     if name == "resnet8" { #expect(abs(ends[0] - ends[1]) < 0.3) }
 
@@ -306,7 +308,7 @@ import Training
     #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder.resumePath))
   }
 
-  /// Runs from before an option have no such key.
+  /// Checks the configuration of runs from before an option existed: it has no such key.
   @Test func configurationWithoutLaterOptionsIsRead() throws {
     let encoded = try JSONEncoder().encode(configuration)
     #expect(!String(decoding: encoded, as: UTF8.self).contains("recompute"))
@@ -314,7 +316,7 @@ import Training
     #expect(try JSONDecoder().decode(RunConfiguration.self, from: encoded) == configuration)
   }
 
-  /// Stopped in the middle of an epoch, at its end, and during validation.
+  /// Stops in the middle of an epoch, at its end, and during validation.
   @Test(arguments: [0, 1, 4, 6, 7, 14])
   func resumedRunEndsInTheSameBits(stopAfter: Int) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -327,7 +329,7 @@ import Training
     for path in [\RunFolder.lastPath, \.bestPath] {
       #expect(try contents(whole.folder[keyPath: path]) == contents(second.folder[keyPath: path]))
     }
-    // The log has every step once, with the same losses.
+    // The log contains every step once, with the same losses.
     let losses = try [whole, second].map { trainer in
       try String(contentsOfFile: trainer.folder.metricsPath, encoding: .utf8).split(separator: "\n").map {
         let value = try JSON(parsing: Array($0.utf8))
@@ -337,7 +339,8 @@ import Training
     #expect(losses[0] == losses[1])
   }
 
-  /// Runs until it has been asked so many times whether to go on. The trainer ends with the call, and its hold on the folder.
+  /// Runs until `shouldStop` has been called `count` times. The trainer is released at the end of the call, and with it its
+  /// lock on the folder.
   private func stop(_ trainer: consuming Trainer, after count: Int) throws -> Int {
     var asked = 0
     let ending = try trainer.run(shouldStop: {
@@ -355,7 +358,7 @@ import Training
     _ = first.step
   }
 
-  /// What was saved of a position is checked before it is counted on.
+  /// Checks that a saved position is validated before it is used.
   @Test(arguments: [
     ("images", "9223372036854775807"), ("images", "-1"), ("hits", "1e300"), ("hits", "-1"), ("lossSum", "-0.5"),
     ("updates", "9223372036854775807"), ("updates", "-2"), ("bestAccuracy", "5"), ("epoch", "-1"), ("step", "-1"),
@@ -378,12 +381,12 @@ import Training
     } catch let failure as Failure { #expect(failure.description.contains(path)) }
   }
 
-  /// Neither the options nor the data may have changed since the run was saved.
+  /// Checks that neither the options nor the data may have changed since the run was saved.
   @Test func aSavedPositionMustFitTheRun() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     _ = try stop(trainer("a", configuration), after: 9)
     var run = configuration
-    run.batchSize = 3  // 32 steps an epoch instead of 6: step 9 is not in the second any more.
+    run.batchSize = 3  // 32 steps per epoch instead of 6: step 9 is no longer in the second epoch.
     #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
     run = configuration
     run.model.classes = 3
@@ -414,7 +417,7 @@ import Training
     var run = configuration
     run.epochs = 1
     let trainer = try trainer("a", run, on: backend)
-    // Asked before each step and before each validation batch.
+    // The closure is called before each step and before each validation batch.
     var allocations: [Int] = []
     _ = try trainer.run(shouldStop: {
       allocations.append(backend.memory.allocations)
@@ -448,7 +451,7 @@ import Training
     #expect(fresh.memory == predicted.training)
   }
 
-  /// With everything that takes memory besides weights and activations.
+  /// Includes everything that takes memory besides weights and activations.
   @Test func dryRunPredictsThePoolOfFineTuning() throws {
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
@@ -491,7 +494,7 @@ import Training
 
   @Test func takenFolderIsRefused() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    // Nothing was saved yet, so nothing can be lost.
+    // Nothing has been saved yet, so nothing can be lost.
     for _ in 0..<2 { _ = try RunFolder(creating: "\(folder)/a") }
     _ = try stop(trainer("a", configuration), after: 1)
     #expect(throws: Failure.self) { try RunFolder(creating: "\(folder)/a") }

@@ -5,9 +5,9 @@ import Models
 import Testing
 import Training
 
-/// A network's weights are found among other tensors, and under other programs' names.
+/// Tests finding a network's weights among other tensors, and under other programs' names.
 @Suite struct WeightsChoiceTests {
-  /// Tensors of ResNet-8 with projections, for five classes, under torchvision's names.
+  /// Returns the tensors of ResNet-8 with projections, for five classes, under torchvision's names.
   private static func network(_ offset: Float = 0) throws -> [String: HostTensor] {
     let model = try ResNet(ModelConfiguration(name: "resnet8", classes: 5, shortcut: .projection))
     return Dictionary(
@@ -44,7 +44,7 @@ import Training
     #expect(weights.tensors == network && Set(weights.origin.leftOut) == ["n_averaged", "loss.weight"])
   }
 
-  /// The moving average is not what is meant, unless it is said.
+  /// Checks that the moving average is used only if it is named explicitly, or if there are no other weights.
   @Test(arguments: ["ema.", "ema_model.module.", "model_ema.", "teacher."])
   func averagesAreNotTakenByThemselves(prefix: String) throws {
     let (plain, average) = (try Self.network(), try Self.network(0.5))
@@ -74,7 +74,7 @@ import Training
     #expect(try read(tensors, at: WeightsPlace(prefix: "encoder_k.")).tensors == Self.network(1))
   }
 
-  /// Where a program calls the last layer by another name, or keeps it elsewhere.
+  /// Checks programs that use another name for the last layer, or keep it elsewhere.
   @Test(arguments: [
     ("", "linear.", nil), ("model.", "model.classifier.", nil), ("resnet.", "classifier.1.", nil),
     ("backbone.", "head.fc.", "head.fc"),
@@ -119,7 +119,7 @@ import Training
       try message(network, at: WeightsPlace(prefix: "model.")).contains("no tensor is named 'model.…': there are 'bn1.bias' [16]")
     )
     #expect(try message(network, at: WeightsPlace(key: "model")).contains("no dictionary is under 'model'"))
-    // Two names that mean one tensor.
+    // Two of these names mean the same tensor.
     let names = network.merging(["layer2.0.shortcut.0.weight": network["layer2.0.downsample.0.weight"] ?? Self.number]) { $1 }
     #expect(try message(names).contains("the same name in torchvision"))
   }

@@ -18,7 +18,7 @@ import Tuning
 
   deinit { for folder in folders { try? FileManager.default.removeItem(atPath: folder) } }
 
-  /// The entries in the order of the reports.
+  /// Returns the entries in the order of the reports.
   private func tune(
     on backend: OpenCLBackend? = nil, budget: Double? = nil, candidates: [String],
     shouldStop: ([TuningTable.Entry]) -> Bool = { _ in false }
@@ -57,7 +57,7 @@ import Tuning
 
   @Test func whatWasCutShortSaysSo() throws {
     var asked = 0
-    // Before the work, before its first candidate, before its second.
+    // The closure is called before the work, before its first candidate, and before its second candidate.
     let found = try tune(candidates: ["plain", "direct TC=1 TQ=3"]) { _ in
       asked += 1
       return asked > 2
@@ -71,9 +71,9 @@ import Tuning
     #expect(candidates.contains { $0.algorithm == .plain })
   }
 
-  // MARK: Kernels that are wrong
+  // MARK: Wrong kernels
 
-  /// A backend with the package's kernels, but for this line of a file.
+  /// Makes a backend with the package's kernels, except for one changed line of a file.
   private func backend(_ file: String, _ line: String, by other: String) throws -> OpenCLBackend {
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-kernels-\(UUID().uuidString)").path
@@ -86,7 +86,7 @@ import Tuning
     return try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: folder)
   }
 
-  /// The plain kernel computes nothing, which is the fastest way of all.
+  /// Makes the plain kernel compute nothing, so that it is the fastest candidate.
   @Test func wrongCandidateIsRefused() throws {
     let line = "  const int h0 = p * STRIDE - padTop, w0 = q * STRIDE - padLeft;\n"
     let hasty = try backend("convolution.cl", line, by: "if (H > 0) return;\n" + line)

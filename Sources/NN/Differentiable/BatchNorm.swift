@@ -1,12 +1,13 @@
 import Compute
 
 extension Pass {
-  /// Batch normalisation over all dimensions but the last, plus a residual, then ReLU, in one sweep. x, residual, y [..., C].
+  /// Computes batch normalization over all dimensions but the last, plus a residual, then ReLU, in one sweep. x, residual, y
+  /// [..., C].
   ///
   /// - Parameters:
-  ///   - overwritingInput: nothing else reads x, so that where the gradient does not need it the result takes its place, and else
-  ///     the gradient with respect to it.
-  ///   - statistics: of x, where ``convolution(_:filter:stride:padding:statisticsFor:)`` has taken them already.
+  ///   - overwritingInput: whether nothing else reads x, so that its memory can be reused: for the result if the gradient does
+  ///     not need x, otherwise for the gradient with respect to x.
+  ///   - statistics: statistics of x, if ``convolution(_:filter:stride:padding:statisticsFor:)`` has already computed them.
   public func batchNorm(
     _ x: Variable, _ layer: BatchNormLayer, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false,
     statistics: BatchNormChannels? = nil
@@ -16,7 +17,7 @@ extension Pass {
     let (channels, y) = try normalisation {
       try statistics ?? (usesBatch ? batchChannels(of: input, layer) : estimatedChannels(layer))
     } _: { channels in
-      // With the batch's own statistics the gradient needs x.
+      // The gradient needs x if the batch's own statistics are used.
       let y = overwritingInput && !(isRecording && usesBatch) ? input : try backend.batchTensor(input.shape, input.type)
       try backend.batchNorm(input, channels, residual: residual?.value, relu: relu, into: y)
       return y
@@ -25,7 +26,7 @@ extension Pass {
     let mask: ReLUMask = !relu ? .none : residual == nil ? .recomputed : .result(y)
 
     return record(y) { dy in
-      // The residual's gradient is dy where y > 0 and takes dy's place; dx does where there is no residual.
+      // The residual's gradient is dy where y > 0, and takes the place of dy. Without a residual, dx takes the place of dy.
       let dx = residualSlot == nil ? dy : overwritingInput ? input : try backend.batchTensor(input.shape, input.type)
       try backend.batchNormGradient(
         dy, x: input, mask: mask, channels, into: dx, dscale: layer.scale.gradient, dbias: layer.bias.gradient,
@@ -35,8 +36,8 @@ extension Pass {
     }
   }
 
-  /// The result y of a batch normalisation by given statistics, which is a linear map of each channel: dx = scale·inverseDeviation·g,
-  /// with g = dy where ReLU let the value pass.
+  /// Records the result y of a batch normalization with given statistics. This is a linear map of each channel:
+  /// dx = scale·inverseDeviation·g, where g is dy where ReLU let the value pass, else 0.
   private func fixedBatchNorm(
     _ y: Tensor, _ channels: BatchNormChannels, _ slot: GradientSlot?, _ residualSlot: GradientSlot?, relu: Bool
   ) throws -> Variable {
@@ -58,7 +59,7 @@ extension Pass {
     }
   }
 
-  /// The statistics of the batch itself; moves the running estimates.
+  /// Computes the statistics of the batch itself and updates the running statistics.
   private func batchChannels(of x: Tensor, _ layer: BatchNormLayer) throws -> BatchNormChannels {
     let (channels, statistics) = try batchStatistics(layer)
     try backend.batchNormStatistics(
@@ -68,7 +69,7 @@ extension Pass {
     return channels
   }
 
-  /// Where a backend is to put the statistics of a batch, and the same as a layer's channels.
+  /// Allocates memory for the statistics of a batch. Returns it as a layer's channels and as the destination for a backend.
   func batchStatistics(_ layer: BatchNormLayer) throws -> (BatchNormChannels, BatchNormStatistics) {
     let (mean, inverseDeviation) = (try backend.tensor(layer.scale.shape), try backend.tensor(layer.scale.shape))
     return (
@@ -79,7 +80,7 @@ extension Pass {
     )
   }
 
-  /// The running estimates.
+  /// Returns the running statistics as a layer's channels.
   private func estimatedChannels(_ layer: BatchNormLayer) throws -> BatchNormChannels {
     let inverseDeviation = try backend.tensor(layer.scale.shape)
     try backend.inverseDeviation(

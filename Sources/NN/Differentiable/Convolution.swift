@@ -1,15 +1,16 @@
 import Compute
 
 extension Pass {
-  /// y = x ∗ filter. x [N,H,W,C], filter [R,S,C/groups,K] → y [N,P,Q,K].
+  /// Computes y = x ∗ filter. x [N,H,W,C], filter [R,S,C/groups,K] → y [N,P,Q,K].
   public func convolution(
     _ x: Variable, filter: Parameter, stride: Int = 1, padding: Int = 0, groups: Int = 1
   ) throws -> Variable {
     try convolution(x, filter: filter, stride: stride, padding: padding, groups: groups, statisticsFor: nil).y
   }
 
-  /// The same, with the statistics of y that the batch normalisation of y will ask for, taken while y is written.
-  /// - Returns: no statistics where none are asked for or needed: in inference, and where recomputation knows them.
+  /// Computes y = x ∗ filter and, while y is written, the statistics of y that its batch normalization will need.
+  /// - Returns: no statistics if none are requested or needed: in inference, for a frozen layer, and if recomputation already has
+  ///   them.
   public func convolution(
     _ x: Variable, filter: Parameter, stride: Int, padding: Int, groups: Int = 1, statisticsFor norm: BatchNormLayer?
   ) throws -> (y: Variable, statistics: BatchNormChannels?) {
@@ -26,7 +27,7 @@ extension Pass {
     }
 
     if filter.isFrozen && slot == nil { return (Variable(y), channels) }
-    // What is not needed is not kept.
+    // Keeps only the tensors that the gradients need.
     let kept = filter.isFrozen ? nil : input
     let type = input.type
     let result = record(y) { dy in

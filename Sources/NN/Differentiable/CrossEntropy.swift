@@ -1,14 +1,16 @@
 import Compute
 
 extension Pass {
-  /// Adds the losses and hits of a batch to `metrics` and, in training, starts the gradient: the loss is the batch's mean.
+  /// Adds the losses and correct predictions of a batch to `metrics` and, in training, starts the gradient. The loss is the
+  /// batch's mean.
   ///
   /// - Parameters:
   ///   - logits: [N,K].
   ///   - labels: int32 [N], each in 0 ..< K.
   ///   - smoothing: label smoothing ε in 0 ... 1, as PyTorch defines it.
-  ///   - metrics: [3], gathers Σ loss, the number of rows right at first, and of those right among the first five.
-  ///   - lossScale: what all gradients are multiplied by, as ``LossScale`` has it; nil for nothing.
+  ///   - metrics: [3], accumulates Σ loss, the number of rows that are correct (top-1), and the number of rows whose label is
+  ///     among the top 5.
+  ///   - lossScale: factor of all gradients, see ``LossScale``; nil for none.
   public func crossEntropy(
     _ logits: Variable, labels: Tensor, smoothing: Double = 0, metrics: Tensor, lossScale: Tensor? = nil
   ) throws {

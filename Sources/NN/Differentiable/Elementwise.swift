@@ -1,7 +1,7 @@
 import Compute
 
 extension Pass {
-  /// y = max(x, 0), any shape.
+  /// Computes y = max(x, 0) for x of any shape.
   public func relu(_ x: Variable) throws -> Variable {
     let y = try backend.batchTensor(x.shape, x.value.type)
     try backend.relu(x.value, into: y)
@@ -14,7 +14,7 @@ extension Pass {
     }
   }
 
-  /// y = a + b, then max(·, 0) where relu; three equal shapes.
+  /// Computes y = a + b, then max(·, 0) if relu is true. The three shapes are equal.
   public func add(_ a: Variable, _ b: Variable, relu: Bool = false) throws -> Variable {
     let y = try backend.batchTensor(a.shape, a.value.type)
     try backend.add(a.value, b.value, relu: relu, into: y)
@@ -25,7 +25,7 @@ extension Pass {
     let mask = relu ? y : nil
     return record(y) { dy in
       if let mask { try backend.reluGradient(dy, y: mask, into: dy) }
-      // A slot owns its tensor, so of two empty ones the second gets a copy.
+      // A slot owns its tensor, so the second of two empty slots gets a copy.
       try second?.accumulate(dy.shape, dy.type, on: backend) { dx, accumulate in
         if accumulate {
           try backend.add(dx, dy, relu: false, into: dx)

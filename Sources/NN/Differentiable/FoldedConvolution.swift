@@ -1,8 +1,8 @@
 import Compute
 
 extension Pass {
-  /// A convolution with batch normalisation by the running estimates, residual and ReLU in its epilogue: inference only, no gradient.
-  /// x [N,H,W,C] → y [N,P,Q,K].
+  /// Computes a convolution whose epilogue applies batch normalization by the running statistics, residual and ReLU. It is for
+  /// inference only and has no gradient. x [N,H,W,C] → y [N,P,Q,K].
   public func foldedConvolution(
     _ x: Variable, _ convolution: Conv2DLayer, _ norm: BatchNormLayer, residual: Variable?, relu: Bool
   ) throws -> Variable {
@@ -19,10 +19,11 @@ extension Pass {
   }
 }
 
-/// What inference derives from the parameters of a network once and uses for every batch: filters in the backend's own form, and
-/// batch normalisation as one factor and one summand a channel.
+/// Tensors that inference derives from the parameters of a network once and uses for every batch: filters in the backend's own
+/// form, and batch normalization as one factor and one summand per channel.
 ///
-/// It is made as it is needed, held for the last two sizes of batches, and good for as long as the parameters and running estimates stay as they are.
+/// This is a lazily filled cache, kept for the two most recent batch sizes. It is invalid once parameters or running statistics
+/// change.
 public final class FoldedParameters {
   struct Unit {
     let filter, scale, bias: Tensor
@@ -32,11 +33,12 @@ public final class FoldedParameters {
     let name: String
     let storage: DataType
   }
-  /// For the last batches' sizes, which the filter's form may depend on: of a data set there are two, whole ones and a rest.
+  /// Tensors for the most recent batch sizes, on which the filter's form may depend. A data set has two sizes: whole batches and
+  /// a rest.
   private var units: [Key: [(geometry: Conv2D, unit: Unit)]] = [:]
   private static let sizesHeld = 2
 
-  /// Nothing has been derived yet.
+  /// Creates an empty cache.
   public init() {}
 
   func unit(

@@ -1,7 +1,7 @@
 import Compute
 
 extension Pass {
-  /// y = x·weight + bias. x [N,C], weight [C,K], bias [K] → y [N,K].
+  /// Computes y = x·weight + bias. x [N,C], weight [C,K], bias [K] → y [N,K].
   public func linear(_ x: Variable, weight: Parameter, bias: Parameter) throws -> Variable {
     let (backend, input, slot, weights) = (backend, x.value, x.slot, weight.value)
     let y = try backend.batchTensor([x.shape[0], weight.shape[1]])

@@ -1,8 +1,8 @@
 import Compute
 
 extension Pass {
-  /// The option-A shortcut (He et al. 2015, section 3.3): every stride-th pixel, padded with zero channels to `channels` = K.
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+  /// Computes the option-A shortcut (He et al. 2015, section 3.3): takes every stride-th pixel and pads with zero channels to
+  /// `channels` = K. x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   public func padShortcut(_ x: Variable, stride: Int, channels: Int) throws -> Variable {
     let (shape, type) = (x.shape, x.value.type)
     let y = try backend.batchTensor(

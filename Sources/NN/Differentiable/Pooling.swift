@@ -1,7 +1,7 @@
 import Compute
 
 extension Pass {
-  /// The largest value of each window. x [N,H,W,C] → y [N,P,Q,C].
+  /// Computes the largest value of each window. x [N,H,W,C] → y [N,P,Q,C].
   public func maxPool(_ x: Variable, window: Int, stride: Int, padding: Int = 0) throws -> Variable {
     let geometry = Pool2D(input: x.shape, window: window, stride: stride, padding: padding)
     let type = x.value.type
@@ -18,7 +18,7 @@ extension Pass {
     }
   }
 
-  /// The mean over the pixels. x [N,H,W,C] → y [N,C].
+  /// Computes the mean over the pixels. x [N,H,W,C] → y [N,C].
   public func globalAveragePool(_ x: Variable) throws -> Variable {
     let (shape, type) = (x.shape, x.value.type)
     let y = try backend.batchTensor([shape[0], shape[3]])

@@ -1,16 +1,16 @@
 import Compute
 
-/// Batch normalisation (Ioffe & Szegedy 2015) with PyTorch's constants.
+/// Batch normalization (Ioffe & Szegedy 2015) with PyTorch's constants.
 public struct BatchNormLayer {
-  /// torchvision's, for example `layer1.0.bn1`.
+  /// Name in torchvision, for example `layer1.0.bn1`.
   public let name: String
-  /// All [C].
+  /// Trained parameters and running statistics, all [C].
   public let scale, bias, runningMean, runningVariance: Parameter
-  /// Whether it normalises by the running estimates in training too.
+  /// Whether it normalizes by the running statistics in training too.
   var isFrozen: Bool { scale.isFrozen }
-  /// Added to the variance.
+  /// Number that is added to the variance.
   public let epsilon = 1e-5
-  /// The weight of the newest batch in the running estimates.
+  /// Weight of the newest batch in the running statistics.
   public let momentum = 0.1
 
   /// Declares `weight`, `bias`, `running_mean` and `running_var`.
@@ -22,10 +22,10 @@ public struct BatchNormLayer {
     runningVariance = scope.declare("running_var", [channels], .estimate, .constant(1))
   }
 
-  /// x [..., C] → y of the same shape: the normalised x, plus the residual, then ReLU where asked.
+  /// Normalizes x [..., C] to y of the same shape, then adds the residual, then applies ReLU if requested.
   /// - Parameters:
-  ///   - overwritingInput: nothing else reads x, so that its memory may be used for y or for its gradient.
-  ///   - statistics: of x, where the convolution before has taken them already.
+  ///   - overwritingInput: whether nothing else reads x, so that its memory may be used for y or for its gradient.
+  ///   - statistics: statistics of x, if the preceding convolution has already computed them.
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false,
     statistics: BatchNormChannels? = nil, _ pass: Pass

@@ -1,17 +1,18 @@
 import Compute
 
-/// A convolution without bias, as batch normalisation follows it.
+/// A convolution without bias, since batch normalization follows it.
 public struct Conv2DLayer {
-  /// torchvision's, for example `layer1.0.conv1`.
+  /// Name in torchvision, for example `layer1.0.conv1`.
   public let name: String
-  /// [R,S,C/groups,K].
+  /// Filter, [R,S,C/groups,K].
   public let filter: Parameter
-  /// Pixels from one window to the next, and zeros on every side, both along height and width.
+  /// Distance between windows, and zero padding on every side. Both are in pixels and apply to height and width.
   public let stride, padding: Int
-  /// Into which the channels of x and y are divided, each group of y made of one of x; 1 for an ordinary convolution.
+  /// Number of groups into which the channels of x and y are divided. Each group of y is computed from one group of x; 1 means an
+  /// ordinary convolution.
   public let groups: Int
 
-  /// Declares `weight`; the padding keeps the image's size at stride 1 (window odd).
+  /// Declares `weight`. The padding keeps the image's size at stride 1 if the window is odd.
   public init(_ scope: Scope, inputs: Int, outputs: Int, window: Int, stride: Int = 1, groups: Int = 1) {
     precondition(inputs % groups == 0 && outputs % groups == 0, "[Conv2DLayer] \(inputs) → \(outputs) in \(groups) groups")
     let shape: Shape = [window, window, inputs / groups, outputs]
@@ -21,10 +22,11 @@ public struct Conv2DLayer {
     padding = window / 2
   }
 
-  /// Channels of x.
+  /// Number of channels of x.
   public var inputs: Int { filter.shape[2] * groups }
 
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], and the statistics that a batch normalisation of y needs.
+  /// Convolves x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]. Also returns the statistics that a batch normalization of y
+  /// needs.
   func callAsFunction(_ x: Variable, before norm: BatchNormLayer, _ pass: Pass) throws -> (
     y: Variable, statistics: BatchNormChannels?
   ) {
@@ -33,7 +35,7 @@ public struct Conv2DLayer {
     }
   }
 
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+  /// Convolves x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
   public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
     try pass.layer(name) { try pass.convolution(x, filter: filter, stride: stride, padding: padding, groups: groups) }
   }

@@ -1,10 +1,10 @@
 import Compute
 
-/// A convolution and the batch normalisation of its result: what residual networks are made of.
+/// A convolution and the batch normalization of its result: the building block of residual networks.
 public struct ConvolutionUnit {
-  /// Without a bias.
+  /// Convolution without a bias.
   public let convolution: Conv2DLayer
-  /// Of its result.
+  /// Batch normalization of the convolution's result.
   public let norm: BatchNormLayer
 
   /// Declares the two layers in their own scopes.
@@ -16,8 +16,9 @@ public struct ConvolutionUnit {
     norm = BatchNormLayer(normScope, channels: outputs, initialScale: initialScale)
   }
 
-  /// x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]; the residual, of y's shape, is added before ReLU. In inference all of it is one
-  /// operation, and so it is in training where both layers are frozen and no gradient goes through them.
+  /// Maps x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K]. The residual has y's shape and is added before ReLU. In
+  /// inference, all of this is one fused operation. It is also fused in training if both layers are frozen and no gradient goes
+  /// through them.
   public func callAsFunction(
     _ x: Variable, residual: Variable? = nil, relu: Bool, _ pass: Pass
   ) throws -> Variable {

@@ -2,12 +2,12 @@ import Compute
 
 /// A fully connected layer with bias.
 public struct LinearLayer {
-  /// torchvision's, for example `fc`.
+  /// Name in torchvision, for example `fc`.
   public let name: String
-  /// [in,out] and [out].
+  /// Weight [in,out] and bias [out].
   public let weight, bias: Parameter
 
-  /// Declares `weight` and `bias`, both uniform on ±1/√in, as PyTorch's `nn.Linear` draws them.
+  /// Declares `weight` and `bias`, both uniform on ±1/√in, as in PyTorch's `nn.Linear`.
   public init(_ scope: Scope, inputs: Int, outputs: Int) {
     let bound = 1 / Double(inputs).squareRoot()
     name = scope.path
@@ -15,7 +15,7 @@ public struct LinearLayer {
     bias = scope.declare("bias", [outputs], .vector, .uniform(bound: bound))
   }
 
-  /// x [N,in] → y [N,out].
+  /// Maps x [N,in] → y [N,out].
   public func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
     try pass.layer(name) { try pass.linear(x, weight: weight, bias: bias) }
   }

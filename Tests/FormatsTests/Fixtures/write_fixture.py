@@ -1,4 +1,4 @@
-"""Writes python.safetensors, the file that FormatsTests reads: every element type, a scalar, an empty tensor, metadata.
+"""Writes python.safetensors, which FormatsTests reads: every element type, a scalar, an empty tensor, metadata.
 
 Needs the packages safetensors and torch.
 """
