@@ -36,8 +36,10 @@ let package = Package(
     .target(name: "PNGCodec", dependencies: ["CPNG"]),
     .target(name: "TIFFCodec", dependencies: ["CTIFF"]),
 
-    .target(name: "Compute"),
-    .target(name: "CPUBackend", dependencies: ["Compute"]),
+    // Failures, random numbers, files, locks, checksums and facts about the host: used by every other target.
+    .target(name: "Support"),
+    .target(name: "Compute", dependencies: ["Support"]),
+    .target(name: "CPUBackend", dependencies: ["Compute", "Support"]),
     .target(name: "Parallel", dependencies: ["Compute"]),
     .target(name: "OpenCL", dependencies: ["COpenCL"]),
     .target(
@@ -55,59 +57,60 @@ let package = Package(
         .embedInCode("strip.h"), .embedInCode("vector.h"), .embedInCode("winograd.cl"), .embedInCode("winograd.h"),
         .embedInCode("winograd_batched.cl"), .embedInCode("winograd_staged.cl"),
       ]),
-    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Formats", "Kernels", "OpenCL"]),
-    .target(name: "NN", dependencies: ["Compute"]),
-    .target(name: "Models", dependencies: ["NN"]),
-    .target(name: "Formats", dependencies: ["CZlib", "Compute"]),
-    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images"]),
+    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Kernels", "OpenCL", "Support"]),
+    .target(name: "NN", dependencies: ["Compute", "Support"]),
+    .target(name: "Models", dependencies: ["NN", "Support"]),
+    .target(name: "Formats", dependencies: ["Compute", "CZlib", "Support"]),
+    .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images", "Support"]),
     .target(
       name: "Images",
-      dependencies: ["CGIF", "CTurboJPEG", "CWebP", "CZlib", "Compute", "Formats", "PNGCodec", "TIFFCodec"]),
-    .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN"]),
+      dependencies: ["CGIF", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec"]),
+    .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
     // Generated from onnx.proto by Scripts/generate-onnx-proto.
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
     .target(
       name: "ONNX",
       dependencies: [
-        "Compute", "Formats", "Models", "NN", "ONNXProto", "Training",
+        "Compute", "Formats", "Models", "NN", "ONNXProto", "Support", "Training",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
-    .target(name: "Conformance", dependencies: ["Compute"]),
-    .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend"]),
+    .target(name: "Conformance", dependencies: ["Compute", "Support"]),
+    .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend", "Support"]),
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "CPUBackend", "Conformance", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "Training", "Tuning",
+        "Conformance", "CPUBackend", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "Support", "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // Pictures that tests read.
     .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
-    .testTarget(name: "ComputeTests", dependencies: ["Compute"]),
+    .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support"]),
     .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
-    .testTarget(name: "OpenCLBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats", "OpenCLBackend"]),
+    .testTarget(name: "OpenCLBackendTests", dependencies: ["Conformance", "CPUBackend", "Formats", "OpenCLBackend", "Support"]),
     .testTarget(
       name: "ParallelTests",
-      dependencies: ["CPUBackend", "Conformance", "Datasets", "Models", "OpenCLBackend", "Parallel", "Training"]),
-    .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Tuning"]),
-    .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN"]),
-    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats"], resources: [.copy("Fixtures")]),
+      dependencies: ["Conformance", "CPUBackend", "Datasets", "Models", "OpenCLBackend", "Parallel", "Support", "Training"]),
+    .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Support", "Tuning"]),
+    .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN", "Support"]),
+    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models", "Support"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Support"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "CPUBackend", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "CPUBackend", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", "Support",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images"]),
-    .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images", "Support"]),
+    .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support"], resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Training"],
+      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Support", "Training"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet"], resources: [.copy("Fixtures")]),
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet", "Support"], resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

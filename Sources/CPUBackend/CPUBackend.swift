@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// The reference implementation that every kernel is checked against: plain loops over ordinary memory and sums in Double.
 /// Correctness comes before speed.

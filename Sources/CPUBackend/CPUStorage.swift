@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// A piece of the pool, or a part of another storage, which it keeps alive.
 final class CPUStorage: Storage {

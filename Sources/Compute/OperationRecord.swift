@@ -1,3 +1,5 @@
+import Support
+
 /// One operation of a dry run, which can be run again on a real backend.
 public struct OperationRecord: Sendable {
   /// ``DryRunBackend/layer`` at the time of logging.

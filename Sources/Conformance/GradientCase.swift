@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// A check of a gradient by a property of its own, without another backend to compare with.
 public struct GradientCase: Sendable {

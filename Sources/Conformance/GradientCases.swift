@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 extension Conformance {
   /// Checks of gradients: by ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ on any backend, and by finite differences on a float64 backend.

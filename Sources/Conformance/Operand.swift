@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// A tensor of a case: its shape and its contents before the operation.
 struct Operand: Sendable {

@@ -1,5 +1,5 @@
-import Compute
 import Images
+import Support
 
 /// Random changes of training images: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
 /// and any others that are requested.
@@ -40,25 +40,26 @@ public struct Augmentation: Hashable, Codable, Sendable {
   var changesBatches: Bool { randomErasing != nil || mixing != nil }
 
   /// Checks the values.
-  /// - Throws: a ``Failure`` for the first invalid value, with the name of its option.
+  /// - Throws: a ``Failure`` for the first invalid value, with its setting.
   public func validate() throws {
     guard (0...Self.maximumPadding).contains(padding) else {
-      throw Failure("--crop-padding \(padding): it must be from 0 to \(Self.maximumPadding)")
+      throw Failure(.cropPadding, padding, "it must be from 0 to \(Self.maximumPadding)")
     }
     if let jitter = colorJitter {
       let strengths = [jitter.brightness, jitter.contrast, jitter.saturation]
       guard strengths.allSatisfy((0...Self.strongestJitter).contains), (0...0.5).contains(jitter.hue) else {
         throw Failure(
-          "--color-jitter \((strengths + [jitter.hue]).map { "\($0)" }.joined(separator: ",")): brightness, contrast and saturation "
-            + "must be from 0 to \(Self.strongestJitter), hue from 0 to 0.5")
+          .colorJitter, (strengths + [jitter.hue]).map(\.description).joined(separator: ","),
+          "brightness, contrast and saturation must be from 0 to \(Self.strongestJitter), hue from 0 to 0.5")
       }
     }
     if let erasing = randomErasing, !(0...1).contains(erasing.probability) {
-      throw Failure("--random-erasing \(erasing.probability): it must be from 0 to 1")
+      throw Failure(.randomErasing, erasing.probability, "it must be from 0 to 1")
     }
-    for (name, alpha) in [("--mixup", mixing?.mixup), ("--cutmix", mixing?.cutmix)] {
+    for (setting, alpha) in [(Setting.mixup, mixing?.mixup), (Setting.cutmix, mixing?.cutmix)] {
       guard let alpha, !BatchMixing.alphas.contains(alpha) else { continue }
-      throw Failure("\(name) \(alpha): it must be from \(BatchMixing.alphas.lowerBound) to \(BatchMixing.alphas.upperBound)")
+      let alphas = BatchMixing.alphas
+      throw Failure(setting, alpha, "it must be from \(alphas.lowerBound) to \(alphas.upperBound)")
     }
   }
 

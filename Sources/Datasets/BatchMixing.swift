@@ -1,6 +1,7 @@
 import Compute
 import Glibc
 import Images
+import Support
 
 /// Mixing of each image of a batch with the one before it, and of the first with the last. Their labels are mixed with them,
 /// and the share is the same for the whole batch. Mixup adds the images up (Zhang et al. 2017). Cutmix puts a rectangle of

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their binary version (https://www.cs.toronto.edu/~kriz/cifar.html). A record
 /// is one label byte, or a coarse and a fine one, followed by 32×32 red, then green, then blue values.
@@ -47,7 +47,8 @@ enum CIFAR {
     let missing = (files.train + [files.test]).filter { !InputFile.exists("\(folder)/\($0)") }
     guard missing.isEmpty else {
       throw Failure(
-        "\(folder): no \(missing.joined(separator: ", ")); name the folder of \(files.name)'s binary version with --data")
+        .notFound, about: folder,
+        "no \(missing.joined(separator: ", ")); name the folder of \(files.name)'s binary version with \(Setting.data)")
     }
     let classNames = try classNames("\(folder)/\(files.classNames)", count: count) ?? names
     let classes = classNames ?? Dataset.numberedClasses(count)
@@ -71,19 +72,22 @@ enum CIFAR {
     let file = try InputFile(path)
     let imageBytes = channels * pixels
     let recordBytes = labelBytes + imageBytes
-    guard file.byteCount > 0 else { throw Failure("\(path): empty; download it again") }
+    guard file.byteCount > 0 else { throw Failure(.damagedFile, about: path, "empty; download it again") }
     guard file.byteCount % recordBytes == 0 else {
       throw Failure(
-        "\(path): its \(file.byteCount) bytes are not a multiple of a record's \(recordBytes); it is truncated or another format")
+        .damagedFile, about: path,
+        "its \(file.byteCount) bytes are not a multiple of a record's \(recordBytes); it is truncated or another format")
     }
     guard file.byteCount <= IDX.maximumByteCount else {
-      throw Failure("\(path): \(file.byteCount) bytes, over the bound of \(IDX.maximumByteCount)")
+      throw Failure(.unsupported, about: path, "\(file.byteCount) bytes, over the bound of \(IDX.maximumByteCount)")
     }
     images.reserveCapacity(images.count + file.byteCount)
     for index in 0..<file.byteCount / recordBytes {
       let record = try file.read(recordBytes, at: index * recordBytes)
       let label = record[labelBytes - 1]
-      guard label < classes else { throw Failure("\(path): label \(label) of record \(index) is not below \(classes)") }
+      guard label < classes else {
+        throw Failure(.damagedFile, about: path, "label \(label) of record \(index) is not below \(classes)")
+      }
       labels.append(Int32(label))
       for pixel in labelBytes..<labelBytes + pixels {
         for channel in 0..<channels { images.append(record[channel * pixels + pixel]) }
@@ -96,10 +100,12 @@ enum CIFAR {
     guard InputFile.exists(path) else { return nil }
     let file = try InputFile(path)
     guard file.byteCount <= 1 << 16, let lines = textLines(try file.read()) else {
-      throw Failure("\(path): not a list of class names")
+      throw Failure(.damagedFile, about: path, "not a list of class names")
     }
     let names = lines.filter { !$0.isEmpty }
-    guard names.count == count else { throw Failure("\(path): \(names.count) class names instead of \(count)") }
+    guard names.count == count else {
+      throw Failure(.mismatch, about: path, "\(names.count) class names instead of \(count)")
+    }
     return names
   }
 }

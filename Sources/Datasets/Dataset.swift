@@ -1,6 +1,6 @@
 import Compute
-import Formats
 import Images
+import Support
 
 /// Labeled images, wherever they are stored.
 public protocol LabelledImages: Sendable {

@@ -1,6 +1,5 @@
-import Compute
-import Formats
 import Images
+import Support
 
 /// Data sets that can be requested by name.
 public enum DatasetKind: String, CaseIterable, Sendable {
@@ -17,7 +16,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   public init(named name: String) throws {
     guard let kind = DatasetKind(rawValue: name) else {
       let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure("unknown data set '\(name)'; known are \(known)")
+      throw Failure(.invalidSetting, "unknown data set '\(name)'; known are \(known)")
     }
     self = kind
   }
@@ -40,7 +39,8 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     guard self == .folder else { return LabelledSplits(try load(from: path)) }
     let evaluation = try evaluation?.transform(crop: imageSize)
     if let channels = normalization?.mean.count, ![1, 3].contains(channels) {
-      throw Failure("photographs have one channel or three, and cannot be normalised as images of \(channels)")
+      throw Failure(
+        .invalidSetting, "photographs have one channel or three, and cannot be normalized as images of \(channels)")
     }
     let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
@@ -80,7 +80,10 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"))
     case .folder: preconditionFailure("[DatasetKind] a folder of photographs is opened, not read into memory")
     case .synthetic:
-      guard path == nil else { throw Failure("the data set 'synthetic' is made, not read: leave --data out") }
+      guard path == nil else {
+        throw Failure(
+          .invalidSetting, "the data set 'synthetic' is made, not read", remedy: "leave \(Setting.data) out")
+      }
       return synthetic.splits()
     }
   }
@@ -103,7 +106,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// Checks that the path is of the kind that the data set needs, a file or a folder. A missing path is reported later.
   /// - Throws: a ``Failure`` for a file where a folder is needed, and for a folder where a file is needed.
   private func requireKind(of path: String) throws {
-    let what: String? =
+    let what: Message? =
       switch self {
       case .tensors where InputFile.isFolder(path): "a folder, but the data set 'tensors' is a safetensors file"
       case .folder where isFile(path): "a file, but the data set 'folder' is \(Self.folderContents)"
@@ -111,13 +114,15 @@ public enum DatasetKind: String, CaseIterable, Sendable {
         isFile(path) ? "a file, but the data set '\(rawValue)' is the folder of its files" : nil
       default: nil
       }
-    if let what { throw Failure("\(path): \(what)") }
+    if let what { throw Failure(.invalidSetting, about: path, what) }
   }
 
   private func isFile(_ path: String) -> Bool { InputFile.exists(path) && !InputFile.isFolder(path) }
 
   private func needed(_ path: String?, _ what: String) throws -> String {
-    guard let path else { throw Failure("the data set '\(rawValue)' needs --data: \(what)") }
+    guard let path else {
+      throw Failure(.invalidSetting, "the data set '\(rawValue)' needs \(Setting.data): \(what)")
+    }
     return path
   }
 }

@@ -1,5 +1,6 @@
 import Compute
 import Images
+import Support
 
 /// Order of the samples in an epoch, with the crop and the mirroring of each. All random choices of the epoch are drawn
 /// before it begins. They are a function of (seed, epoch), the options and the batch size alone.

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Format of MNIST's files (http://yann.lecun.com/exdb/mnist), gzipped or plain. A file consists of a magic number, the
 /// dimensions and the elements. The magic number is two zeros, the element type (8 for bytes) and the number of dimensions.
@@ -14,7 +14,7 @@ enum IDX {
     let (dimensions, bytes) = try read(path, rank: 3) { dimensions in
       // Compares the counts before the images are inflated, as they may be a thousand times as large as their file.
       guard dimensions[0] == labels.count else {
-        throw Failure("\(path) has \(dimensions[0]) images, but \(labels.path) has \(labels.count) labels")
+        throw Failure(.mismatch, "\(path) has \(dimensions[0]) images, but \(labels.path) has \(labels.count) labels")
       }
     }
     return HostTensor(bytes, shape: Shape(dimensions + [1]))
@@ -24,7 +24,7 @@ enum IDX {
   static func labels(_ path: String, classes: Int) throws -> HostTensor {
     let (dimensions, bytes) = try read(path, rank: 1)
     if let index = bytes.firstIndex(where: { $0 >= classes }) {
-      throw Failure("\(path): label \(bytes[index]) of sample \(index) is not below \(classes)")
+      throw Failure(.damagedFile, about: path, "label \(bytes[index]) of sample \(index) is not below \(classes)")
     }
     return HostTensor(bytes.map(Int32.init), shape: Shape(dimensions))
   }
@@ -37,20 +37,24 @@ enum IDX {
     let wanted: [UInt8] = [0, 0, 8, UInt8(rank)]
     guard magic == wanted else {
       let kind = rank == 1 ? "IDX labels" : "IDX images"
-      throw Failure("\(path): not \(kind), it starts with \(hexadecimal(magic)) instead of \(hexadecimal(wanted))")
+      throw Failure(
+        .damagedFile, about: path,
+        "not \(kind), it starts with \(hexadecimal(magic)) instead of \(hexadecimal(wanted))")
     }
     let dimensions = try (0..<rank).map { _ in try reader.read(4).reduce(0) { $0 << 8 | Int($1) } }
     let text = dimensions.map(String.init).joined(separator: "×")
-    guard !dimensions.contains(0) else { throw Failure("\(path): announces \(text) bytes, so it holds nothing") }
+    guard !dimensions.contains(0) else {
+      throw Failure(.damagedFile, about: path, "announces \(text) bytes, so it holds nothing")
+    }
     let product = dimensions.reduce((partialValue: 1, overflow: false)) { product, size in
       let next = product.partialValue.multipliedReportingOverflow(by: size)
       return (next.partialValue, product.overflow || next.overflow)
     }
     guard !product.overflow, product.partialValue <= maximumByteCount else {
-      throw Failure("\(path): announces \(text) bytes, over the bound of \(maximumByteCount)")
+      throw Failure(.unsupported, about: path, "announces \(text) bytes, over the bound of \(maximumByteCount)")
     }
     guard product.partialValue <= reader.maximumByteCount else {
-      throw Failure("\(path): truncated, announces \(text) bytes and is too short to hold them")
+      throw Failure(.damagedFile, about: path, "truncated, announces \(text) bytes and is too short to hold them")
     }
     try check(dimensions)
     let bytes = try reader.read(product.partialValue)

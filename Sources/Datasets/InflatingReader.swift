@@ -1,6 +1,5 @@
 import CZlib
-import Compute
-import Formats
+import Support
 
 /// Reader of a file from front to back. Of a gzip file (RFC 1952) it returns the inflated contents.
 struct InflatingReader: ~Copyable {
@@ -20,7 +19,7 @@ struct InflatingReader: ~Copyable {
       // The logarithm of the window plus sixteen requests a gzip header and its checksum.
       guard inflateInit2_(stream, 16 + 15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
         stream.deallocate()
-        throw Failure("cannot read \(path): zlib does not start")
+        throw Failure(.outOfMemory, "cannot read \(path): zlib does not start")
       }
       self.stream = stream
     } else {
@@ -46,14 +45,16 @@ struct InflatingReader: ~Copyable {
   mutating func read(_ count: Int) throws -> [UInt8] {
     guard let stream else {
       let left = file.byteCount - offset
-      guard count <= left else { throw Failure("\(file.path): truncated, \(count) more bytes expected and \(left) there") }
+      guard count <= left else {
+        throw Failure(.damagedFile, about: file.path, "truncated, \(count) more bytes expected and \(left) there")
+      }
       offset += count
       return try file.read(count, at: offset - count)
     }
     return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count && !isAtEnd { filled += try inflate(stream, into: buffer[filled...]) }
       guard filled == count else {
-        throw Failure("\(file.path): truncated, \(count) more bytes expected and \(filled) there")
+        throw Failure(.damagedFile, about: file.path, "truncated, \(count) more bytes expected and \(filled) there")
       }
     }
   }
@@ -61,16 +62,22 @@ struct InflatingReader: ~Copyable {
   /// Checks that everything has been read, including the checksum.
   mutating func finish() throws {
     guard let stream else {
-      guard offset == file.byteCount else { throw Failure("\(file.path): \(file.byteCount - offset) bytes too many at its end") }
+      guard offset == file.byteCount else {
+        throw Failure(.damagedFile, about: file.path, "\(file.byteCount - offset) bytes too many at its end")
+      }
       return
     }
     var next: [UInt8] = [0]
     while !isAtEnd {
       let surplus = try next.withUnsafeMutableBufferPointer { try inflate(stream, into: $0[...]) }
-      guard surplus == 0 else { throw Failure("\(file.path): more data than its header announces") }
+      guard surplus == 0 else {
+        throw Failure(.damagedFile, about: file.path, "more data than its header announces")
+      }
     }
     let trailing = input.count + file.byteCount - offset
-    guard trailing == 0 else { throw Failure("\(file.path): \(trailing) bytes follow the gzip data") }
+    guard trailing == 0 else {
+      throw Failure(.damagedFile, about: file.path, "\(trailing) bytes follow the gzip data")
+    }
   }
 
   /// Inflates one step.
@@ -97,11 +104,11 @@ struct InflatingReader: ~Copyable {
     switch status {
     case Z_OK where consumed + written > 0: break
     case Z_STREAM_END: isAtEnd = true
-    case Z_OK, Z_BUF_ERROR: throw Failure("\(file.path): truncated, the gzip data end early")
-    case Z_MEM_ERROR: throw Failure("\(file.path): not enough memory to inflate it")
+    case Z_OK, Z_BUF_ERROR: throw Failure(.damagedFile, about: file.path, "truncated, the gzip data end early")
+    case Z_MEM_ERROR: throw Failure(.outOfMemory, about: file.path, "not enough memory to inflate it")
     default:
       let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)"
-      throw Failure("\(file.path): corrupt gzip data, \(reason)")
+      throw Failure(.damagedFile, about: file.path, "corrupt gzip data, \(reason)")
     }
     return written
   }

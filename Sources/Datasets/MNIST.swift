@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 28×28 gray images in ten classes, four IDX files.
 enum MNIST {
@@ -13,17 +13,17 @@ enum MNIST {
         "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
       ],
       Normalization(mean: [0.2860], deviation: [0.3530]),
-      advice: "apt-get install dataset-fashion-mnist, or name its folder with --data")
+      advice: "apt-get install dataset-fashion-mnist, or name its folder with \(Setting.data)")
   }
 
   static func digits(_ folder: String) throws -> DatasetSplits {
     try load(
       "mnist", folder, classes: Dataset.numberedClasses(10), Normalization(mean: [0.1307], deviation: [0.3081]),
-      advice: "name the folder of MNIST's four files with --data")
+      advice: "name the folder of MNIST's four files with \(Setting.data)")
   }
 
   private static func load(
-    _ name: String, _ folder: String, classes: [String], _ normalization: Normalization, advice: String
+    _ name: String, _ folder: String, classes: [String], _ normalization: Normalization, advice: Message
   ) throws -> DatasetSplits {
     do {
       func split(_ prefix: String) throws -> Dataset {
@@ -36,11 +36,12 @@ enum MNIST {
       let (train, validation) = (splits.train.images.shape, splits.validation.images.shape)
       guard train.dimensions.dropFirst() == validation.dimensions.dropFirst() else {
         throw Failure(
-          "\(folder): training images have \(train[1])×\(train[2]) pixels, test images \(validation[1])×\(validation[2])")
+          .mismatch, about: folder,
+          "training images have \(train[1])×\(train[2]) pixels, test images \(validation[1])×\(validation[2])")
       }
       return splits
     } catch let failure as Failure {
-      throw Failure("\(failure) (\(advice))")
+      throw Failure(failure.kind, "\(failure) (\(advice))")
     }
   }
 
@@ -48,7 +49,7 @@ enum MNIST {
   private static func find(_ stem: String, _ rank: Int, in folder: String) throws -> String {
     let names = ["\(stem)-idx\(rank)-ubyte.gz", "\(stem)-idx\(rank)-ubyte", "\(stem).idx\(rank)-ubyte"]
     guard let name = names.first(where: { InputFile.exists("\(folder)/\($0)") }) else {
-      throw Failure("\(folder): none of \(names.joined(separator: ", ")) is there")
+      throw Failure(.notFound, about: folder, "none of \(names.joined(separator: ", ")) is there")
     }
     return "\(folder)/\(name)"
   }

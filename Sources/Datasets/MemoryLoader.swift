@@ -1,5 +1,6 @@
 import Compute
 import Images
+import Support
 
 /// Streaming of a data set in memory through the host, for changes that only the host can make.
 extension Dataset: StreamedImages {
@@ -24,8 +25,10 @@ extension Dataset: StreamedImages {
   public func requirePixels() throws {
     guard images.type == .uint8, [1, 3].contains(shape[3]) else {
       throw Failure(
-        "--color-jitter and --trivial-augment need images of bytes in 1 or 3 channels, but those of \(name) are \(images.type) in "
-          + "\(shape[3]): leave them out")
+        .invalidSetting,
+        "\(Setting.colorJitter) and \(Setting.trivialAugment) need images of bytes in 1 or 3 channels, but those of \(name) are "
+          + "\(images.type) in \(shape[3])",
+        remedy: "leave them out")
     }
   }
 }

@@ -1,6 +1,6 @@
 import Compute
-import Formats
 import Images
+import Support
 
 /// Folder of photographs as a data set. Files are read, decoded and brought to one size when they are needed.
 public struct PhotographDataset: StreamedImages {

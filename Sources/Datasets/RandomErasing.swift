@@ -1,6 +1,6 @@
-import Compute
 import Glibc
 import Images
+import Support
 
 /// Random erasing: a rectangle of random area, shape and position becomes 0 after normalization, which is the mean color
 /// (Zhang et al. 2017). The distribution is that of torchvision's `RandomErasing`.

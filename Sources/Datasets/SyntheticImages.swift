@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Images made from a random seed, for trying the engine without a download. Each class has its own coarse random pattern.
 /// Each image is the pattern of its class with noise, and the classes take turns. The loss goes down quickly in training.

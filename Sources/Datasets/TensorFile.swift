@@ -1,5 +1,6 @@
 import Compute
 import Formats
+import Support
 
 /// Images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64). They are used as
 /// they are, so bytes become 0…255. The tensors `validation_images` and `validation_labels` are optional; without them, the
@@ -14,13 +15,14 @@ enum TensorFile {
     let validation: Split
     switch (tensors["validation_images"], tensors["validation_labels"]) {
     case (nil, nil): validation = train
-    case (nil, _): throw Failure("\(path): validation_labels without validation_images")
-    case (_, nil): throw Failure("\(path): validation_images without validation_labels")
+    case (nil, _): throw Failure(.notFound, about: path, "validation_labels without validation_images")
+    case (_, nil): throw Failure(.notFound, about: path, "validation_images without validation_labels")
     default: validation = try Split(tensors, prefix: "validation_", path)
     }
     guard train.images.shape.dimensions.dropFirst() == validation.images.shape.dimensions.dropFirst() else {
       throw Failure(
-        "\(path): images are \(train.images.shape), but validation_images are \(validation.images.shape): another size")
+        .mismatch, about: path,
+        "images are \(train.images.shape), but validation_images are \(validation.images.shape): another size")
     }
     let classes = Dataset.numberedClasses(Int(max(train.labels.max() ?? 0, validation.labels.max() ?? 0)) + 1)
     return DatasetSplits(train: train.dataset(classes), validation: validation.dataset(classes))
@@ -34,25 +36,34 @@ enum TensorFile {
       let (imagesName, labelsName) = ("\(prefix)images", "\(prefix)labels")
       guard let images = tensors[imagesName], let labels = tensors[labelsName] else {
         let found = tensors.keys.sorted().prefix(8).joined(separator: ", ")
-        throw Failure("\(path): tensors images and labels are needed, it has \(found.isEmpty ? "none" : found)")
+        throw Failure(
+          .notFound, about: path, "tensors images and labels are needed, it has \(found.isEmpty ? "none" : found)")
       }
       guard images.shape.rank == 4, images.type == .uint8 || images.type == .float32 else {
-        throw Failure("\(path): \(imagesName) are \(images.shape) of \(images.type), not [N, H, W, C] of uint8 or float32")
+        throw Failure(
+          .unsupported, about: path,
+          "\(imagesName) are \(images.shape) of \(images.type), not [N, H, W, C] of uint8 or float32")
       }
       guard !hasChannelsFirst(images.shape) else {
         throw Failure(
-          "\(path): \(imagesName) are \(images.shape), which looks like [N, C, H, W]: [N, H, W, C] is wanted, "
-            + "as images.transpose(0, 2, 3, 1) of numpy makes it")
+          .unsupported, about: path, "\(imagesName) are \(images.shape), which looks like [N, C, H, W]",
+          remedy: "[N, H, W, C] is wanted, as images.transpose(0, 2, 3, 1) of numpy makes it")
       }
-      guard images.count > 0 else { throw Failure("\(path): \(imagesName) are empty, \(images.shape)") }
-      guard images.isFinite else { throw Failure("\(path): \(imagesName) hold values that are not finite numbers") }
+      guard images.count > 0 else {
+        throw Failure(.damagedFile, about: path, "\(imagesName) are empty, \(images.shape)")
+      }
+      guard images.isFinite else {
+        throw Failure(.damagedFile, about: path, "\(imagesName) hold values that are not finite numbers")
+      }
       guard labels.shape == [images.shape[0]], labels.type == .int32 || labels.type == .int64 else {
         throw Failure(
-          "\(path): \(labelsName) are \(labels.shape) of \(labels.type), not [\(images.shape[0])] of int32 or int64")
+          labels.type == .int32 || labels.type == .int64 ? .mismatch : .unsupported, about: path,
+          "\(labelsName) are \(labels.shape) of \(labels.type), not [\(images.shape[0])] of int32 or int64")
       }
       let values = labels.type == .int64 ? labels.elements(as: Int64.self) : labels.elements(as: Int32.self).map(Int64.init)
       if let index = values.firstIndex(where: { $0 < 0 || $0 >= maximumClasses }) {
-        throw Failure("\(path): \(labelsName)[\(index)] is \(values[index]), not from 0 to \(maximumClasses - 1)")
+        throw Failure(
+          .damagedFile, about: path, "\(labelsName)[\(index)] is \(values[index]), not from 0 to \(maximumClasses - 1)")
       }
       self.images = images
       self.labels = values.map(Int32.init)

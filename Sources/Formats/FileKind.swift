@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Kinds of files, recognized by their contents and never by their names. Every reader checks the kind before it reads, so
 /// that a file of another kind is named in the message and not reported as damaged.
@@ -54,17 +54,35 @@ public enum FileKind: Sendable, CaseIterable {
     }
   }
 
+  /// Tells why a file of this kind may be there instead of the wanted one; nil if no reason is known.
+  private var explanation: String? {
+    switch self {
+    case .html, .xml: "a server may have sent it instead, as an error or to log in"
+    case .lfsPointer: "it stands for a file that was not fetched"
+    default: nil
+    }
+  }
+
   /// Returns advice for a file of this kind; nil if nothing is known to help.
   private func advice(_ wanted: Wanted) -> String? {
     switch self {
     case .empty: "download the file again"
-    case .html, .xml: "a server may have sent it instead, as an error or to log in: download the file itself"
-    case .lfsPointer: "it stands for a file that was not fetched: do so with git lfs pull, or download it"
+    case .html, .xml: "download the file itself"
+    case .lfsPointer: "do so with git lfs pull, or download it"
     case .zip, .gzip, .bzip2, .xz, .zstandard, .sevenZip, .rar, .tar: "unpack it first"
     case .pickle, .hdf5, .numpy, .tensorFlowModel, .tensorFlowIndex, .tensorFlowLite, .gguf:
       wanted == .weights ? "save the weights as safetensors, or a state_dict() by torch.save" : nil
     default: nil
     }
+  }
+
+  /// Returns the failure for a file of this kind where another kind is wanted.
+  /// - Parameter path: the file.
+  public func failure(_ wanted: Wanted, about path: String) -> Failure {
+    let reason = explanation.map { ": \($0)" } ?? ""
+    return Failure(
+      .damagedFile, about: path, "this is \(name), not \(wanted.rawValue)\(reason)",
+      remedy: advice(wanted).map { Message($0) })
   }
 
   /// Returns the message for a file of this kind where another kind is wanted, without the file's name.
@@ -75,7 +93,8 @@ public enum FileKind: Sendable, CaseIterable {
   ///   - wanted: the kind of file that is expected.
   ///   - other: the kind that the file is not, if the text should say so.
   public func told(where wanted: Wanted, not other: String? = nil) -> String {
-    name + (other.map { ", not \($0)" } ?? "") + (advice(wanted).map { ": \($0)" } ?? "")
+    let named = name + (other.map { ", not \($0)" } ?? "")
+    return ([named] + [explanation, advice(wanted)].compactMap { $0 }).joined(separator: ": ")
   }
 
   /// Determines the kind of a file from its contents; nil if the kind is unknown.

@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Bytes of a pickle, read from front to back: opcodes and the arguments of each.
 struct PickleBytes {
@@ -7,25 +7,30 @@ struct PickleBytes {
   struct EndsEarly: Error { let failure: Failure }
 
   private let bytes: [UInt8]
-  private let place: String
+  private let path, place: String
   /// Offset of the next byte; between two opcodes, the offset of the next opcode.
   private(set) var position: Int
   /// Offset of the current opcode.
   private var start: Int
 
-  /// - Parameter offset: offset at which the pickle begins, at most the number of bytes.
-  init(_ bytes: [UInt8], from offset: Int = 0, place: String) {
+  /// - Parameters:
+  ///   - offset: offset at which the pickle begins, at most the number of bytes.
+  ///   - path: the file.
+  ///   - place: what the pickle is in the file, for messages.
+  init(_ bytes: [UInt8], from offset: Int = 0, of path: String, place: String) {
     self.bytes = bytes
-    self.place = place
+    (self.path, self.place) = (path, place)
     (position, start) = (offset, offset)
   }
 
   var isAtEnd: Bool { position == bytes.count }
 
-  private func endsEarly(_ reason: String) -> EndsEarly { EndsEarly(failure: failure(reason)) }
+  private func endsEarly(_ reason: Message) -> EndsEarly { EndsEarly(failure: failure(reason)) }
 
   /// Returns an error at the current opcode.
-  func failure(_ reason: String) -> Failure { Failure("\(place), byte \(start): \(reason)") }
+  func failure(_ reason: Message, _ kind: Failure.Kind = .damagedFile) -> Failure {
+    Failure(kind, about: path, "\(place), byte \(start): \(reason)")
+  }
 
   mutating func opcode() throws -> UInt8 {
     start = position
@@ -64,10 +69,12 @@ struct PickleBytes {
 
   /// Returns the error for an opcode that is not needed here.
   func refusal(of opcode: UInt8) -> Failure {
-    let hexadecimal = String(opcode, radix: 16, uppercase: true)
-    let name = Self.refused[opcode] ?? "an unknown one"
+    let digits = String(opcode, radix: 16, uppercase: true)
+    let number = "0x\(digits.count < 2 ? "0" : "")\(digits)"
+    let name = Self.refused[opcode]
     return failure(
-      "opcode 0x\(hexadecimal.count < 2 ? "0" : "")\(hexadecimal), \(name), is not one that torch.save writes for tensors")
+      "opcode \(number), \(name ?? "an unknown one"), is not one that torch.save writes for tensors",
+      name == nil ? .damagedFile : .unsupported)
   }
 
   /// Names of Python's other opcodes.

@@ -1,3 +1,5 @@
+import Support
+
 /// Value of a pickle. Containers refer to their values by index into ``Pickle``, so that nothing nests. However a file links
 /// its values, releasing and walking them takes no recursion.
 enum PickleValue {

@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Handling of Python names and of calls with arguments.
 extension Unpickler {
@@ -137,7 +137,7 @@ extension Unpickler {
       stack.append(.tensor(pickle.tensors.count))
       do {
         pickle.tensors.append(try PyTorchTensor(storage, element, offset: offset, shape: shape, strides: strides))
-      } catch let failure as Failure { throw input.failure(failure.description) }
+      } catch let failure as Failure { throw input.failure("\(failure)", failure.kind) }
     case .rebuildParameter(let hasState):
       guard arguments.count == (hasState ? 4 : 3), Self.isTensor(arguments[0]) else { throw wrong }
       stack.append(arguments[0])

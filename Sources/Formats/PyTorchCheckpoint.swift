@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// File written by `torch.save` (`.pt`, `.pth`), opened: its contents are known, but no element has been read yet.
 ///
@@ -19,7 +20,8 @@ final class PyTorchCheckpoint: TensorSource {
   init(_ pickle: Pickle, _ root: PickleValue, _ storages: any PyTorchStorages) throws {
     let found = Self.dictionaries(of: pickle, root)
     guard !found.isEmpty else {
-      throw Failure("\(storages.path): holds \(root.kind), not a state dictionary: save model.state_dict()")
+      throw Failure(
+        .unsupported, about: storages.path, "holds \(root.kind), not a state dictionary", remedy: "save model.state_dict()")
     }
     dictionaries = found.map { key, index in Self.dictionary(key, pickle, index) }
     indices = found.map(\.index)
@@ -32,7 +34,7 @@ final class PyTorchCheckpoint: TensorSource {
     let archive = try ZipArchive(file)
     let folder = try Self.folder(of: archive)
     let (pickle, root) = try Unpickler.read(
-      try archive.read("\(folder)data.pkl"), place: "\(archive.file.path): data.pkl")
+      try archive.read("\(folder)data.pkl"), of: archive.file.path, place: "data.pkl")
     try self.init(pickle, root, PyTorchArchiveStorages(archive, folder: folder))
   }
 
@@ -41,31 +43,40 @@ final class PyTorchCheckpoint: TensorSource {
     let path = archive.file.path
     let names = archive.records.map(\.name)
     let pickles = names.filter { $0.hasSuffix("/data.pkl") }
-    guard pickles.count == 1, let name = pickles.first else { throw Failure("\(path): \(describe(names, pickles.count))") }
+    guard pickles.count == 1, let name = pickles.first else { throw refusal(names, pickles.count, path) }
     let folder = String(name.dropLast("data.pkl".count))
     if archive.byteCount(of: folder + "constants.pkl") != nil {
-      throw Failure("\(path): a TorchScript program: save the model's state_dict() by torch.save instead")
+      throw Failure(
+        .unsupported, about: path, "a TorchScript program", remedy: "save the model's state_dict() by torch.save instead")
     }
     if archive.byteCount(of: folder + "byteorder") != nil {
       let order = String(decoding: try archive.read(folder + "byteorder"), as: UTF8.self)
       guard order == "little" else {
-        throw Failure("\(path): its byte order is '\(shortened(order))': save it again on a little-endian machine")
+        throw Failure(
+          .unsupported, about: path, "its byte order is '\(shortened(order))'",
+          remedy: "save it again on a little-endian machine")
       }
     }
     guard let byteCount = archive.byteCount(of: name), byteCount <= maximumPickleByteCount else {
-      throw Failure("\(path): data.pkl has more than \(maximumPickleByteCount) bytes, too many for a state dictionary")
+      throw Failure(
+        .unsupported, about: path, "data.pkl has more than \(maximumPickleByteCount) bytes, too many for a state dictionary")
     }
     return folder
   }
 
-  /// Describes a zip archive that `torch.save` did not write.
-  private static func describe(_ names: [String], _ pickles: Int) -> String {
-    if pickles > 1 { return "a zip archive with \(pickles) records data.pkl, so not what torch.save writes" }
-    let save = "save the weights as safetensors, or a model's state_dict() by torch.save"
-    if names.contains("model.weights.h5") { return "this is a Keras model, not weights of PyTorch: \(save)" }
-    if !names.isEmpty, names.allSatisfy({ $0.hasSuffix(".npy") }) { return "these are NumPy arrays (.npz), not weights: \(save)" }
+  /// Returns the error for a zip archive that `torch.save` did not write.
+  private static func refusal(_ names: [String], _ pickles: Int, _ path: String) -> Failure {
+    func failure(_ problem: Message, remedy: Message?) -> Failure { Failure(.damagedFile, about: path, problem, remedy: remedy) }
+    if pickles > 1 {
+      return failure("a zip archive with \(pickles) records data.pkl, so not what torch.save writes", remedy: nil)
+    }
+    let save: Message = "save the weights as safetensors, or a model's state_dict() by torch.save"
+    if names.contains("model.weights.h5") { return failure("this is a Keras model, not weights of PyTorch", remedy: save) }
+    if !names.isEmpty, names.allSatisfy({ $0.hasSuffix(".npy") }) {
+      return failure("these are NumPy arrays (.npz), not weights", remedy: save)
+    }
     let first = names.first.map { ", but '\(shortened($0))'\(names.count > 1 ? " and others" : "")" } ?? ""
-    return "a zip archive with no record data.pkl\(first), so not what torch.save writes: unpack it first"
+    return failure("a zip archive with no record data.pkl\(first), so not what torch.save writes", remedy: "unpack it first")
   }
 
   // MARK: Dictionaries
@@ -142,13 +153,17 @@ final class PyTorchCheckpoint: TensorSource {
     for (name, tensor) in tensors {
       let place = "\(path): tensor '\(shortened(name))'"
       let byteCount: Int
-      do { byteCount = try storages.byteCount(of: tensor.storage.key) } catch { throw Failure("\(place): \(error)") }
+      do { byteCount = try storages.byteCount(of: tensor.storage.key) } catch let failure as Failure {
+        throw failure.about(place)
+      }
       guard byteCount == tensor.storage.byteCount else {
-        throw Failure("\(place): its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file")
+        throw Failure(
+          .damagedFile, about: place, "its storage of \(tensor.storage.count) elements is \(byteCount) bytes in the file")
       }
       let (bytes, overflow) = tensor.count.multipliedReportingOverflow(by: tensor.element.decodedType.byteCount)
       guard !overflow, bytes <= limit - total else {
-        throw Failure("\(path): its tensors take more than \(limit) bytes, eight times the file: damaged or malicious")
+        throw Failure(
+          .damagedFile, about: path, "its tensors take more than \(limit) bytes, eight times the file: damaged or malicious")
       }
       total += bytes
     }

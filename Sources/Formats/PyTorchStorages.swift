@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Access to the storages in a file of `torch.save` by their keys.
 protocol PyTorchStorages: AnyObject {
@@ -31,7 +31,7 @@ final class PyTorchArchiveStorages: PyTorchStorages {
 
   func byteCount(of key: String) throws -> Int {
     guard let count = archive.byteCount(of: record(key)) else {
-      throw Failure("the zip record '\(shortened(record(key)))' is missing")
+      throw Failure(.damagedFile, "the zip record '\(shortened(record(key)))' is missing")
     }
     return count
   }
@@ -53,7 +53,7 @@ final class PyTorchStreamStorages: PyTorchStorages {
   var fileByteCount: Int { file.byteCount }
 
   private func place(_ key: String) throws -> Range<Int> {
-    guard let place = places[Name(key)] else { throw Failure("its storage '\(shortened(key))' is missing") }
+    guard let place = places[Name(key)] else { throw Failure(.damagedFile, "its storage '\(shortened(key))' is missing") }
     return place
   }
 

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Element types of PyTorch that this project reads, by PyTorch's names.
 enum PyTorchElement: String, CaseIterable {
@@ -93,9 +94,9 @@ struct PyTorchTensor {
 
   /// - Throws: a ``Failure``, without the place in the file, for a view that does not fit into its storage.
   init(_ storage: PyTorchStorage, _ element: PyTorchElement, offset: Int, shape: [Int], strides: [Int]) throws {
-    let wrong = { (reason: String) in
+    let wrong = { (reason: Message) in
       let text = shape.count <= 8 ? "[\(shape.map(String.init).joined(separator: ", "))]" : "of \(shape.count) dimensions"
-      return Failure("a tensor \(text) \(reason)")
+      return Failure(.damagedFile, "a tensor \(text) \(reason)")
     }
     guard shape.count == strides.count else { throw wrong("has \(strides.count) strides") }
     guard offset >= 0 else { throw wrong("begins at element \(offset)") }

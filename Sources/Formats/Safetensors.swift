@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Contents of a safetensors file.
 public struct SafetensorsFile: Sendable {
@@ -32,9 +33,8 @@ public enum Safetensors {
   ) throws -> HostTensor {
     guard let type = entry.type else {
       let known = SafetensorsType.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(
-        "\(file.path): tensor \(JSON.string(entry.name).shortened) has dtype \(JSON.string(entry.typeName).shortened); known ones are "
-          + known)
+      let (tensor, dtype) = (JSON.string(entry.name).shortened, JSON.string(entry.typeName).shortened)
+      throw Failure(.unsupported, about: file.path, "tensor \(tensor) has dtype \(dtype); known ones are \(known)")
     }
     return type.decode(
       try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin), shape: Shape(entry.shape))
@@ -48,9 +48,10 @@ public enum Safetensors {
     _ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], to path: String
   ) throws {
     guard !tensors.contains(where: { Name($0.name) == Name(metadataKey) }) else {
-      throw Failure("\(path): a tensor cannot be called \(metadataKey), which is the name of a part of the file")
+      throw Failure(
+        .invalidSetting, about: path, "a tensor cannot be called \(metadataKey), which is the name of a part of the file")
     }
-    try requireDistinctTensors(tensors.map(\.name), in: path)
+    try requireDistinctTensors(tensors.map(\.name), in: path, .invalidSetting)
     let header = header(tensors, metadata: metadata)
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
     try AtomicFile.write(to: path) { output in
@@ -90,7 +91,8 @@ public enum Safetensors {
 package func requireMemory(_ byteCount: Int, for path: String) throws {
   let left = HostMemory.available()
   if byteCount > left {
-    throw Failure("\(path): its tensors take \(rounded(bytes: byteCount)), and \(rounded(bytes: left)) of memory are left")
+    throw Failure(
+      .outOfMemory, about: path, "its tensors take \(rounded(bytes: byteCount)), and \(rounded(bytes: left)) of memory are left")
   }
 }
 

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Dictionary of a file, by name. It may hold a network's weights and other values beside them.
 public struct TensorDictionary: Sendable {

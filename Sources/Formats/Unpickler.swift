@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Reads the pickles (Python's protocols 2 to 5) that `torch.save` writes. It runs nothing and builds nothing. Names in a
 /// pickle are looked up in ``PyTorchGlobal``. The result of any other name is kept as a placeholder of which only the kind is
@@ -20,11 +20,13 @@ struct Unpickler {
   private static let maximumCount = 1 << 20
 
   /// Reads a pickle that fills all the bytes.
-  /// - Parameter place: beginning of messages: the name of the file and of the record.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - place: what the pickle is in the file, for messages.
   /// - Returns: all values that the pickle describes, and its root value.
   /// - Throws: a ``Failure`` that gives the byte offset and the reason.
-  static func read(_ bytes: [UInt8], place: String) throws -> (pickle: Pickle, root: PickleValue) {
-    var unpickler = Unpickler(input: PickleBytes(bytes, place: place))
+  static func read(_ bytes: [UInt8], of path: String, place: String) throws -> (pickle: Pickle, root: PickleValue) {
+    var unpickler = Unpickler(input: PickleBytes(bytes, of: path, place: place))
     do {
       let root = try unpickler.run()
       guard unpickler.input.isAtEnd else { throw unpickler.input.failure("bytes follow its end") }
@@ -36,9 +38,9 @@ struct Unpickler {
   /// - Parameter offset: offset at which the pickle begins; on return, offset at which the following data begin.
   /// - Throws: a ``Failure`` as above; ``PickleBytes/EndsEarly`` if the bytes end before the pickle does.
   static func read(
-    _ bytes: [UInt8], from offset: inout Int, place: String
+    _ bytes: [UInt8], from offset: inout Int, of path: String, place: String
   ) throws -> (pickle: Pickle, root: PickleValue) {
-    var unpickler = Unpickler(input: PickleBytes(bytes, from: offset, place: place))
+    var unpickler = Unpickler(input: PickleBytes(bytes, from: offset, of: path, place: place))
     let root = try unpickler.run()
     offset = unpickler.input.position
     return (unpickler.pickle, root)
@@ -49,7 +51,9 @@ struct Unpickler {
   private mutating func run() throws -> PickleValue {
     guard try input.opcode() == 0x80 else { throw input.failure("it does not begin with a protocol, so it is not a pickle") }
     let version = try input.integer(1)
-    guard (2...5).contains(version) else { throw input.failure("a pickle of protocol \(version); 2 to 5 are read") }
+    guard (2...5).contains(version) else {
+      throw input.failure("a pickle of protocol \(version); 2 to 5 are read", .unsupported)
+    }
     while true {
       let opcode = try input.opcode()
       if opcode == UInt8(ascii: ".") { break }
@@ -57,7 +61,7 @@ struct Unpickler {
       guard stack.count <= Self.maximumCount, memo.count <= Self.maximumCount, marks.count <= Self.maximumCount,
         pickle.tuples.count + pickle.lists.count + pickle.dictionaries.count + pickle.tensors.count <= Self.maximumCount,
         elementCount <= 4 * Self.maximumCount
-      else { throw input.failure("more than \(Self.maximumCount) values, which no checkpoint of a network has") }
+      else { throw input.failure("more than \(Self.maximumCount) values, which no checkpoint of a network has", .unsupported) }
     }
     let root = try pop()
     guard stack.isEmpty && marks.isEmpty else { throw input.failure("it stops with \(stack.count) values too many") }

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// File of tensors, opened: a checkpoint of `torch.save`, a safetensors file, or an index of several files of either kind.
 /// Its contents are known, but no tensor has been read yet.
@@ -22,7 +23,7 @@ public struct WeightsFile {
     case .safetensors, nil:
       let source = try SafetensorsSource(file)
       self.init(path, source, metadata: source.metadata)
-    case let kind?: throw Failure("\(path): \(kind.refusal(.weights))")
+    case let kind?: throw kind.failure(.weights, about: path)
     }
   }
 
@@ -40,12 +41,16 @@ public struct WeightsFile {
   /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
   public func read(_ index: Int, where isWanted: (String) -> Bool = { _ in true }) throws -> [String: HostTensor] {
     let dictionary = dictionaries[index]
-    if let kind = dictionary.unnamed { throw Failure("\(path): its dictionary has \(kind) as a key, not a name") }
+    if let kind = dictionary.unnamed {
+      throw Failure(.unsupported, about: path, "its dictionary has \(kind) as a key, not a name")
+    }
     let wanted = dictionary.entries.indices.filter { isWanted(dictionary.entries[$0].name) }
     for entry in wanted {
       let (name, value) = dictionary.entries[entry]
       if case .other(let kind) = value {
-        throw Failure("\(path): '\(shortened(name))' is \(kind): weights are tensors of float16, bfloat16, float32 or float64")
+        throw Failure(
+          .unsupported, about: path,
+          "'\(shortened(name))' is \(kind): weights are tensors of float16, bfloat16, float32 or float64")
       }
     }
     try requireDistinctTensors(wanted.map { dictionary.entries[$0].name }, in: path)
@@ -67,13 +72,15 @@ struct ShardIndex: TensorSource {
 
   init(_ file: borrowing InputFile) throws {
     let path = file.path
-    guard file.byteCount <= Self.maximumByteCount else { throw Failure("\(path): \(FileKind.json.refusal(.weights))") }
+    guard file.byteCount <= Self.maximumByteCount else { throw FileKind.json.failure(.weights, about: path) }
     let json: JSON
-    do { json = try JSON(parsing: try file.read()) } catch {
-      throw Failure("\(path): this is not weights, and not valid JSON, \(error)")
+    do { json = try JSON(parsing: try file.read()) } catch let failure as Failure {
+      throw Failure(failure.kind, about: path, "this is not weights, and not valid JSON, \(failure)")
     }
     guard case .object(let members)? = json["weight_map"] else {
-      throw Failure("\(path): \(FileKind.json.refusal(.weights)), and no index of files with weights, as it has no weight_map")
+      throw Failure(
+        .damagedFile, about: path,
+        "\(FileKind.json.refusal(.weights)), and no index of files with weights, as it has no weight_map")
     }
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
     var (numbers, shards): ([Name: Int], [WeightsFile]) = ([:], [])
@@ -82,17 +89,22 @@ struct ShardIndex: TensorSource {
     for member in members {
       guard case .string(let name) = member.value, !name.isEmpty, !name.contains("/"), name != "..", name != "." else {
         throw Failure(
-          "\(path): tensor \(JSON.string(member.key).shortened) is in \(member.value.shortened), which names no file beside it")
+          .damagedFile, about: path,
+          "tensor \(JSON.string(member.key).shortened) is in \(member.value.shortened), which names no file beside it")
       }
       if numbers[Name(name)] == nil {
-        guard shards.count < Self.maximumShards else { throw Failure("\(path): it names more than \(Self.maximumShards) files") }
+        guard shards.count < Self.maximumShards else {
+          throw Failure(.unsupported, about: path, "it names more than \(Self.maximumShards) files")
+        }
         let shard = try Self.open(folder + name, path)
         numbers[Name(name)] = shards.count
         shards.append(shard)
         entries.append(Dictionary(shard.dictionaries[0].entries.enumerated().map { (Name($1.name), $0) }) { first, _ in first })
       }
       guard let shard = numbers[Name(name)], let entry = entries[shard][Name(member.key)] else {
-        throw Failure("\(path): tensor \(JSON.string(member.key).shortened) is not in \(folder + name), where it should be")
+        throw Failure(
+          .notFound, about: path,
+          "tensor \(JSON.string(member.key).shortened) is not in \(folder + name), where it should be")
       }
       dictionary.entries.append(shards[shard].dictionaries[0].entries[entry])
       places.append((shard, entry))
@@ -103,7 +115,7 @@ struct ShardIndex: TensorSource {
   private static func open(_ shard: String, _ index: String) throws -> WeightsFile {
     let file = try InputFile(shard)
     // An index that names an index, or itself, would have no end.
-    if try FileKind(of: file) == .json { throw Failure("\(index): \(shard): \(FileKind.json.refusal(.weights))") }
+    if try FileKind(of: file) == .json { throw FileKind.json.failure(.weights, about: shard).about(index) }
     return try WeightsFile(shard)
   }
 

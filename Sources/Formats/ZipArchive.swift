@@ -1,5 +1,5 @@
 import CZlib
-import Compute
+import Support
 
 /// Zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored without compression, as PyTorch writes them.
 ///
@@ -14,8 +14,11 @@ struct ZipArchive: ~Copyable {
     /// File offset of the local header.
     let headerOffset: Int
     /// Reason why the record cannot be read; nil if it can be read.
-    let hindrance: String?
+    let hindrance: Hindrance?
   }
+
+  /// Reason why a record cannot be read.
+  enum Hindrance { case encrypted, compressed }
 
   let file: InputFile
   /// Records, sorted by their offsets.
@@ -41,46 +44,58 @@ struct ZipArchive: ~Copyable {
   private static func records(_ file: borrowing InputFile, _ end: ZipDirectoryEnd) throws -> [Record] {
     let path = file.path
     guard end.records <= maximumRecords, end.byteCount >= end.records * 46 else {
-      throw Failure("\(path): the zip directory's \(end.byteCount) bytes cannot hold \(end.records) records")
+      throw Failure(
+        .damagedFile, about: path, "the zip directory's \(end.byteCount) bytes cannot hold \(end.records) records")
     }
     var fields = ByteFields(try file.read(end.byteCount, at: end.offset))
     let records = try (0..<end.records).map { _ in try record(&fields, path) }
-    guard fields.isAtEnd else { throw Failure("\(path): the zip directory has more bytes than its records") }
+    guard fields.isAtEnd else {
+      throw Failure(.damagedFile, about: path, "the zip directory has more bytes than its records")
+    }
     return records.sorted { $0.headerOffset < $1.headerOffset }
   }
 
   private static func indices(_ records: [Record], _ path: String) throws -> [Name: Int] {
     try Dictionary(records.enumerated().map { (Name($1.name), $0) }) { _, index in
-      throw Failure("\(path): the zip record '\(shortened(records[index].name))' is there twice")
+      throw Failure(.damagedFile, about: path, "the zip record '\(shortened(records[index].name))' is there twice")
     }
   }
 
   /// Returns the contents of a record, verified by its checksum.
   /// - Throws: a ``Failure`` if there is no such record or it is damaged.
   func read(_ name: String) throws -> [UInt8] {
-    guard let index = indices[Name(name)] else { throw Failure("\(file.path): the zip record '\(shortened(name))' is missing") }
+    let (path, place) = (file.path, "the zip record '\(shortened(name))'")
+    guard let index = indices[Name(name)] else { throw Failure(.damagedFile, about: path, "\(place) is missing") }
     let record = records[index]
-    let place = "\(file.path): the zip record '\(shortened(name))'"
-    if let hindrance = record.hindrance { throw Failure("\(place) \(hindrance)") }
+    switch record.hindrance {
+    case .encrypted: throw Failure(.unsupported, about: path, "\(place) is encrypted")
+    case .compressed:
+      throw Failure(
+        .unsupported, about: path, "\(place) is compressed, which PyTorch never does",
+        remedy: "save the file again by torch.save")
+    case nil: break
+    }
     // A record ends where the next one begins, or earlier.
     let limit = index + 1 < records.count ? records[index + 1].headerOffset : directoryOffset
     let left = limit - record.headerOffset - Self.localHeaderByteCount
-    guard left >= 0 else { throw Failure("\(place) overlaps what follows it") }
+    guard left >= 0 else { throw Failure(.damagedFile, about: path, "\(place) overlaps what follows it") }
     var header = ByteFields(try file.read(Self.localHeaderByteCount, at: record.headerOffset))
-    guard header.integer(4) == 0x0403_4B50 else { throw Failure("\(place) has no header where the directory says") }
+    guard header.integer(4) == 0x0403_4B50 else {
+      throw Failure(.damagedFile, about: path, "\(place) has no header where the directory says")
+    }
     header.skip(22)
     let (nameByteCount, extraByteCount) = (header.integer(2), header.integer(2))
     guard nameByteCount + extraByteCount + record.byteCount <= left else {
-      throw Failure("\(place) of \(record.byteCount) bytes overlaps what follows it")
+      throw Failure(.damagedFile, about: path, "\(place) of \(record.byteCount) bytes overlaps what follows it")
     }
     let start = record.headerOffset + Self.localHeaderByteCount
     guard try file.read(nameByteCount, at: start) == Array(name.utf8) else {
-      throw Failure("\(place) has another name in its own header")
+      throw Failure(.damagedFile, about: path, "\(place) has another name in its own header")
     }
     let bytes = try file.read(record.byteCount, at: start + nameByteCount + extraByteCount)
     let checksum = bytes.withUnsafeBytes { crc32_z(0, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
     guard bytes.isEmpty || UInt32(truncatingIfNeeded: checksum) == record.checksum else {
-      throw Failure("\(place) is damaged: its checksum differs")
+      throw Failure(.damagedFile, about: path, "\(place) is damaged: its checksum differs")
     }
     return bytes
   }
@@ -90,7 +105,7 @@ struct ZipArchive: ~Copyable {
 
   /// Reads one entry of the directory (APPNOTE 4.3.12).
   private static func record(_ fields: inout ByteFields, _ path: String) throws -> Record {
-    let damaged = Failure("\(path): the zip directory is damaged")
+    let damaged = Failure(.damagedFile, about: path, "the zip directory is damaged")
     guard fields.left >= 46, fields.integer(4) == 0x0201_4B50 else { throw damaged }
     fields.skip(4)
     let (flags, method) = (fields.integer(2), fields.integer(2))
@@ -102,7 +117,7 @@ struct ZipArchive: ~Copyable {
     var headerOffset = fields.integer(4)
     guard fields.left >= nameByteCount + extraByteCount + commentByteCount else { throw damaged }
     guard let name = String(validating: fields.bytes(nameByteCount), as: UTF8.self) else {
-      throw Failure("\(path): the zip directory has a name that is not UTF-8")
+      throw Failure(.unsupported, about: path, "the zip directory has a name that is not UTF-8")
     }
     var extra = ByteFields(fields.bytes(extraByteCount))
     fields.skip(commentByteCount)
@@ -117,9 +132,7 @@ struct ZipArchive: ~Copyable {
       if headerOffset == 0xFFFF_FFFF && field.left >= 8 { headerOffset = field.integer(8) }
     }
     let isStored = method == 0 && storedByteCount == byteCount
-    let hindrance =
-      flags & 1 != 0
-      ? "is encrypted" : isStored ? nil : "is compressed, which PyTorch never does: save the file again by torch.save"
+    let hindrance: Hindrance? = flags & 1 != 0 ? .encrypted : isStored ? nil : .compressed
     // A value is negative if its highest bit was set in the Zip64 field.
     guard byteCount >= 0, byteCount < 1 << 62, headerOffset >= 0, headerOffset < 1 << 62 else { throw damaged }
     return Record(
@@ -143,27 +156,31 @@ private struct ZipDirectoryEnd {
         tail[place..<place + 4].elementsEqual(signature)
           && Int(tail[place + 20]) + Int(tail[place + 21]) << 8 == tail.count - place - 22
       })
-    else { throw Failure("\(path): a zip archive, as PyTorch writes them, without its end; it is truncated") }
+    else {
+      throw Failure(.damagedFile, about: path, "a zip archive, as PyTorch writes them, without its end; it is truncated")
+    }
     var fields = ByteFields(Array(tail[(place + 4)...]))
     let disks = [fields.integer(2), fields.integer(2)]
     let recordsHere = fields.integer(2)
     (records, byteCount, offset) = (fields.integer(2), fields.integer(4), fields.integer(4))
     var directoryLimit = tailOffset + place
     guard disks.allSatisfy({ $0 == 0 || $0 == 0xFFFF }), recordsHere == records else {
-      throw Failure("\(path): one of several parts of a zip archive")
+      throw Failure(.unsupported, about: path, "one of several parts of a zip archive")
     }
     if place >= 20, tail[(place - 20)..<(place - 16)].elementsEqual([0x50, 0x4B, 6, 7]) {
       var locator = ByteFields(Array(tail[(place - 12)..<(place - 4)]))
       let end = locator.integer(8)
-      guard end >= 0, end <= directoryLimit - 20 - 56 else { throw Failure("\(path): the zip archive's end is damaged") }
+      let damaged = Failure(.damagedFile, about: path, "the zip archive's end is damaged")
+      guard end >= 0, end <= directoryLimit - 20 - 56 else { throw damaged }
       var fields = ByteFields(try file.read(56, at: end))
-      guard fields.integer(4) == 0x0606_4B50 else { throw Failure("\(path): the zip archive's end is damaged") }
+      guard fields.integer(4) == 0x0606_4B50 else { throw damaged }
       fields.skip(28)
       (records, byteCount, offset) = (fields.integer(8), fields.integer(8), fields.integer(8))
       directoryLimit = end
     }
     guard records >= 0, byteCount >= 0, offset >= 0, offset <= directoryLimit, byteCount <= directoryLimit - offset else {
-      throw Failure("\(path): the zip directory lies outside the file; it is truncated or damaged")
+      throw Failure(
+        .damagedFile, about: path, "the zip directory lies outside the file; it is truncated or damaged")
     }
   }
 }

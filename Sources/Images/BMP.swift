@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// BMP files of Windows and OS/2 (Microsoft, "Bitmap Storage"). They are decoded here, because no maintained library in
 /// Debian reads them without depending on a desktop. The format is only a header followed by plain or run-length coded rows.
@@ -61,7 +61,7 @@ enum BMP {
     var values = [UInt8](repeating: 0, count: count)
     var (place, next) = (layout.pixels, 0)
     func byte() throws -> UInt8 {
-      guard place < bytes.count else { throw Failure("\(name): corrupt BMP, it ends within its pixels") }
+      guard place < bytes.count else { throw Failure(.damagedFile, about: name, "corrupt BMP, it ends within its pixels") }
       defer { place += 1 }
       return bytes[place]
     }
@@ -113,7 +113,7 @@ enum BMP {
     private var stride: Int { (width * bits + 31) / 32 * 4 }
 
     init(_ bytes: [UInt8], _ name: String) throws {
-      func damaged(_ what: String) -> Failure { Failure("\(name): corrupt BMP, \(what)") }
+      func damaged(_ what: Message) -> Failure { Failure(.damagedFile, about: name, "corrupt BMP, \(what)") }
       func read(_ offset: Int, _ count: Int) throws -> Int {
         guard let value = number(bytes, offset, count) else { throw damaged("it ends within its header") }
         return value
@@ -129,7 +129,7 @@ enum BMP {
       bits = try isOld ? read(begin + 10, 2) : read(begin + 14, 2)
       let code = try isOld ? 0 : read(begin + 16, 4)
       guard let compression = Compression(rawValue: code) else {
-        throw Failure("\(name): a BMP of compression \(code), which is not supported")
+        throw Failure(.unsupported, about: name, "a BMP of compression \(code), which is not supported")
       }
       let isRight =
         switch compression {
@@ -180,7 +180,7 @@ enum BMP {
     /// - Throws: a ``Failure`` if the file ends before the last pixel.
     func requireRows(of bytes: [UInt8], _ name: String) throws {
       guard pixels + (height - 1) * stride + (width * bits + 7) / 8 <= bytes.count else {
-        throw Failure("\(name): corrupt BMP, it ends within its pixels")
+        throw Failure(.damagedFile, about: name, "corrupt BMP, it ends within its pixels")
       }
     }
 

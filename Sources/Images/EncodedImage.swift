@@ -1,5 +1,5 @@
-import Compute
 import Formats
+import Support
 
 /// Image file in memory. Its header has been read, but its pixels are not decoded yet.
 ///
@@ -29,7 +29,7 @@ public struct EncodedImage: Sendable {
   public init(contentsOf path: String, limits: ImageLimits = ImageLimits()) throws {
     let file = try InputFile(path)
     guard file.byteCount <= limits.byteCount else {
-      throw Failure("\(path): \(file.byteCount) bytes, over the bound of \(limits.byteCount)")
+      throw Failure(.unsupported, about: path, "\(file.byteCount) bytes, over the bound of \(limits.byteCount)")
     }
     try self.init(try file.read(), name: path, limits: limits)
   }
@@ -38,13 +38,17 @@ public struct EncodedImage: Sendable {
   /// - Parameter name: name of the image in messages.
   /// - Throws: a ``Failure`` as for a file.
   public init(_ bytes: [UInt8], name: String, limits: ImageLimits = ImageLimits()) throws {
-    guard !bytes.isEmpty else { throw Failure("\(name): empty") }
+    guard !bytes.isEmpty else { throw Failure(.damagedFile, about: name, "empty") }
     let header = try Self.header(bytes, name)
     let (height, width) = (header.height, header.width)
-    guard height > 0, width > 0 else { throw Failure("\(name): an image of \(height)×\(width) pixels has none") }
+    guard height > 0, width > 0 else {
+      throw Failure(.damagedFile, about: name, "an image of \(height)×\(width) pixels has none")
+    }
     let mostPixels = header.format == .cmykJPEG ? limits.pixels / 2 : limits.pixels
     guard height <= limits.side, width <= limits.side, height <= mostPixels / width else {
-      throw Failure("\(name): \(height)×\(width) pixels, over the bound of \(limits.side) along a side and \(mostPixels) in all")
+      throw Failure(
+        .unsupported, about: name,
+        "\(height)×\(width) pixels, over the bound of \(limits.side) along a side and \(mostPixels) in all")
     }
     self.name = name
     self.bytes = bytes
@@ -62,7 +66,9 @@ public struct EncodedImage: Sendable {
     if TIFF.magics.contains(where: bytes.starts) { return try TIFF.header(bytes, name) }
     if BMP.isBMP(bytes) { return try BMP.header(bytes, name) }
     let kind = FileKind(start: Array(bytes.prefix(512))).map { ": this is \($0.told(where: .image))" }
-    throw Failure("\(name): not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)\(kind ?? "")")
+    throw Failure(
+      .damagedFile, about: name,
+      "not an image in a format that is read here (JPEG, PNG, WebP, GIF, BMP, TIFF)\(kind ?? "")")
   }
 
   /// Decodes the whole image and applies its EXIF orientation.

@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Recipe for the preparation of photographs for evaluation: their size before the center crop, and the interpolation of the
 /// resize. Values that are not set have the usual defaults: 256 pixels for a crop of 224, or that proportion, and bilinear.
@@ -47,17 +47,20 @@ public struct EvaluationRecipe: Hashable, Codable, Sendable {
   /// - Throws: a ``Failure`` if the values are invalid, or if the resized image is smaller than the crop or too large.
   public func transform(crop: Int) throws -> EvaluationTransform {
     guard isPossible else {
-      throw Failure("no images are resized to \(resize ?? 0) pixels, or for a crop of \(cropFraction ?? 0) of them")
+      throw Failure(
+        .invalidSetting, "no images are resized to \(resize ?? 0) pixels, or for a crop of \(cropFraction ?? 0) of them")
     }
     let side = cropFraction.map { (Double(crop) / $0).rounded(.down) } ?? resize.map(Double.init)
     guard let side else { return .usual(crop: crop, interpolation: interpolation ?? .bilinear) }
     guard side >= Double(crop) else {
       throw Failure(
-        "a crop of \(crop) pixels cannot be cut from images whose shorter side is resized to \(Int(side)): it must be \(crop) or more"
-      )
+        .invalidSetting,
+        "a crop of \(crop) pixels cannot be cut from images whose shorter side is resized to \(Int(side)): it must be \(crop) or "
+          + "more")
     }
     guard side <= Double(Self.largestResize) else {
-      throw Failure("for a crop of \(crop) pixels the shorter side would be resized to more than \(Self.largestResize)")
+      throw Failure(
+        .invalidSetting, "for a crop of \(crop) pixels the shorter side would be resized to more than \(Self.largestResize)")
     }
     return EvaluationTransform(resize: Int(side), crop: crop, interpolation: interpolation ?? .bilinear)
   }

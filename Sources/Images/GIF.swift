@@ -1,5 +1,5 @@
 import CGIF
-import Compute
+import Support
 
 /// GIF files (CompuServe, "Graphics Interchange Format", version 89a) through giflib: the first frame, on its screen.
 ///
@@ -97,7 +97,9 @@ enum GIF {
 
     private func failure(_ code: Int32) -> Failure {
       let reason = GifErrorString(code).map { String(cString: $0) } ?? "it cannot be read"
-      return Failure("\(name): corrupt GIF, \(reason.first.map { $0.lowercased() } ?? "")\(reason.dropFirst())")
+      return Failure(
+        code == D_GIF_ERR_NOT_ENOUGH_MEM ? .outOfMemory : .damagedFile, about: name,
+        "corrupt GIF, \(reason.first.map { $0.lowercased() } ?? "")\(reason.dropFirst())")
     }
 
     /// Reads up to the pixels of the first frame.
@@ -118,7 +120,7 @@ enum GIF {
           // The block holds a byte count of four, flags, a duration of two bytes, and the transparent value.
           if code == GRAPHICS_EXT_FUNC_CODE, let block, block[0] >= 4, block[1] & 1 == 1 { transparent = block[4] }
           while block != nil { try check(DGifGetExtensionNext(handle, &block)) }
-        case TERMINATE_RECORD_TYPE: throw Failure("\(name): corrupt GIF, there is no image in it")
+        case TERMINATE_RECORD_TYPE: throw Failure(.damagedFile, about: name, "corrupt GIF, there is no image in it")
         default: throw failure(D_GIF_ERR_WRONG_RECORD)
         }
       }

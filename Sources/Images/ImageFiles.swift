@@ -1,5 +1,4 @@
-import Compute
-import Formats
+import Support
 
 /// Search for image files that are named one by one or by their folders.
 public enum ImageFiles {
@@ -11,13 +10,14 @@ public enum ImageFiles {
   public static func find(_ paths: [String]) throws -> (images: [String], ignored: [String]) {
     var ignored: [String] = []
     let images = try paths.flatMap { path in
-      guard InputFile.exists(path) else { throw Failure("\(path): there is no such file or folder") }
+      guard InputFile.exists(path) else { throw Failure(.notFound, about: path, "there is no such file or folder") }
       guard InputFile.isFolder(path) else { return [path] }
       var files: [String] = []
       try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, &files)
       let images = files.filter(ImageFolder.isCalledImage)
       guard !images.isEmpty else {
-        throw Failure("\(path): no images in it (looked for .\(ImageFolder.extensions.joined(separator: ", .")))")
+        throw Failure(
+          .notFound, about: path, "no images in it (looked for .\(ImageFolder.extensions.joined(separator: ", .")))")
       }
       ignored += files.filter { !ImageFolder.isCalledImage($0) }
       return images

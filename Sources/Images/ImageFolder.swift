@@ -1,6 +1,5 @@
-import Compute
-import Formats
 import Glibc
+import Support
 
 /// Folder of images with one folder for each class: `PATH/CLASS/…/NAME.jpg`.
 ///
@@ -41,10 +40,15 @@ public struct ImageFolder: Sendable, Hashable {
   ///   without images.
   public init(_ path: String) throws {
     let classes = try Self.folders(path)
-    if let lost = Self.sorted(try Folder.entries(path)).first(where: { !Self.isHidden($0) && Self.leadsNowhere("\(path)/\($0)") }) {
-      throw Failure("\(path)/\(lost): a symbolic link that leads nowhere, perhaps a class: mend it or remove it")
+    let names = Self.sorted(try Folder.entries(path))
+    if let lost = names.first(where: { !Self.isHidden($0) && Self.leadsNowhere("\(path)/\($0)") }) {
+      throw Failure(
+        .notFound, about: "\(path)/\(lost)", "a symbolic link that leads nowhere, perhaps a class",
+        remedy: "mend it or remove it")
     }
-    guard !classes.isEmpty else { throw Failure("\(path): no folders in it, of which each class needs one") }
+    guard !classes.isEmpty else {
+      throw Failure(.notFound, about: path, "no folders in it, of which each class needs one")
+    }
     var (samples, ignored) = ([Sample](), [String]())
     for (label, name) in classes.enumerated() {
       var files: [String] = []
@@ -52,8 +56,8 @@ public struct ImageFolder: Sendable, Hashable {
       let images = files.filter(Self.isCalledImage)
       guard !images.isEmpty else {
         throw Failure(
-          "\(path)/\(name): no images in it, of which every class needs one: fill it or remove it"
-            + " (looked for .\(Self.extensions.joined(separator: ", .")))")
+          .notFound, about: "\(path)/\(name)", "no images in it, of which every class needs one",
+          remedy: "fill it or remove it (looked for .\(Self.extensions.joined(separator: ", .")))")
       }
       samples += images.map { Sample(path: $0, label: Int32(label)) }
       ignored += files.filter { !Self.isCalledImage($0) }
@@ -71,12 +75,14 @@ public struct ImageFolder: Sendable, Hashable {
     let found = Set(numbers.compactMap { $0 })
     if let missing = known.classes.indices.first(where: { !found.contains($0) }) {
       throw Failure(
-        "\(path): no folder for the class '\(named(known.classes[missing]))' of \(known.path); both need the same classes")
+        .mismatch, about: path,
+        "no folder for the class '\(named(known.classes[missing]))' of \(known.path); both need the same classes")
     }
     let samples = try samples.map { sample in
       let name = classes[Int(sample.label)]
       guard let number = numbers[Int(sample.label)] else {
-        throw Failure("\(path): the class '\(named(name))' is not in \(known.path); both need the same classes")
+        throw Failure(
+          .mismatch, about: path, "the class '\(named(name))' is not in \(known.path); both need the same classes")
       }
       return Sample(path: sample.path, label: Int32(number))
     }
@@ -99,8 +105,10 @@ public struct ImageFolder: Sendable, Hashable {
 
   /// Returns the names of the visible folders in a folder, sorted.
   static func folders(_ path: String) throws -> [String] {
-    guard InputFile.exists(path) else { throw Failure("\(path): there is no such folder") }
-    guard InputFile.isFolder(path) else { throw Failure("\(path): a file, not a folder with a folder of images for each class") }
+    guard InputFile.exists(path) else { throw Failure(.notFound, about: path, "there is no such folder") }
+    guard InputFile.isFolder(path) else {
+      throw Failure(.invalidSetting, about: path, "a file, not a folder with a folder of images for each class")
+    }
     return sorted(try Folder.entries(path).filter { try !isHidden($0) && status("\(path)/\($0)").isFolder })
   }
 
@@ -130,7 +138,9 @@ public struct ImageFolder: Sendable, Hashable {
     _ path: String, within above: Set<Identity>, _ seen: inout Set<Identity>, _ folders: inout [(path: String, files: [String])]
   ) throws {
     let identity = try status(path).identity
-    guard !above.contains(identity) else { throw Failure("\(path): a symbolic link to a folder that it is in") }
+    guard !above.contains(identity) else {
+      throw Failure(.unsupported, about: path, "a symbolic link to a folder that it is in")
+    }
     guard seen.insert(identity).inserted else { return }
     var files: [String] = []
     // The names are sorted, so that it is always the same one of several links that counts.
@@ -161,8 +171,11 @@ public struct ImageFolder: Sendable, Hashable {
     var status = stat()
     // A link that leads nowhere counts as a file that cannot be read. It is reported when it is needed.
     guard stat(path, &status) == 0 || lstat(path, &status) == 0 else {
-      let reason = InputFile.isText(path) ? String(cString: strerror(errno)) : "its name is not in UTF-8, rename it"
-      throw Failure("cannot read \(path): \(reason)")
+      let code = errno
+      guard InputFile.isText(path) else {
+        throw Failure(.unsupported, "cannot read \(path): its name is not in UTF-8, rename it")
+      }
+      throw Failure(code == ENOENT ? .notFound : .inputOutput, "cannot read \(path): \(String(cString: strerror(code)))")
     }
     return (status.st_mode & S_IFMT == S_IFDIR, Identity(device: UInt(status.st_dev), file: UInt(status.st_ino)))
   }

@@ -1,5 +1,4 @@
-import Compute
-import Formats
+import Support
 
 /// Part of a data set that a folder may hold.
 enum ImageFolderPart: CaseIterable, Hashable {
@@ -55,8 +54,8 @@ struct ImageFolderLayout {
     }
     if trees.count == 1, let first = pictures.first {
       throw Failure(
-        "\(path): \(trees[0]) is called like a part of a data set, and \(first) beside it holds images too: rename \(trees[0]) if it is "
-          + "a class like \(first), or else move \(first) away or name \(path)/\(trees[0])")
+        .mismatch, about: path, "\(trees[0]) is called like a part of a data set, and \(first) beside it holds images too",
+        remedy: "rename \(trees[0]) if it is a class like \(first), or else move \(first) away or name \(path)/\(trees[0])")
     }
     others += pictures.map { ($0, "") }
     for part in ImageFolderPart.allCases { try choose(part, among: trees, called) }
@@ -68,7 +67,9 @@ struct ImageFolderLayout {
       .sorted { (part.rank($0), Name($0)) < (part.rank($1), Name($1)) }
     let (full, flat) = (own.filter(trees.contains), own.filter { !trees.contains($0) })
     if part == .train, full.count > 1 {
-      throw Failure("\(path): both \(full[0]) and \(full[1]) are called like the images to train on: rename or move one")
+      throw Failure(
+        .mismatch, about: path, "both \(full[0]) and \(full[1]) are called like the images to train on",
+        remedy: "rename or move one")
     }
     guard let name = full.first else {
       // Images to predict come in one folder, without classes. Images to measure on must have classes, so this throws if
@@ -78,7 +79,9 @@ struct ImageFolderLayout {
       return
     }
     guard try ImageFolderLayout("\(path)/\(name)").parts.isEmpty else {
-      throw Failure("\(path)/\(name): holds folders that are called like parts of a data set: name the folder of one data set")
+      throw Failure(
+        .mismatch, about: "\(path)/\(name)", "holds folders that are called like parts of a data set",
+        remedy: "name the folder of one data set")
     }
     parts[part] = name
     others += (full.dropFirst() + flat).map { ($0, "") }
@@ -89,11 +92,13 @@ struct ImageFolderLayout {
   private func checkClasses(_ classes: [String], calledLikeParts called: [String]) throws {
     // A class may be named train, which is also a vehicle.
     guard let part = called.first(where: { $0.lowercased() != "train" || classes.isEmpty }) else { return }
+    guard let first = classes.first else {
+      throw Failure(.notFound, about: "\(path)/\(part)", "no folders in it, of which each class needs one")
+    }
     throw Failure(
-      classes.isEmpty
-        ? "\(path)/\(part): no folders in it, of which each class needs one"
-        : "\(path): \(part) is called like a part of a data set and stands among the classes' folders, such as \(classes[0]): "
-          + "move it away, or rename it if it is a class")
+      .mismatch, about: path,
+      "\(part) is called like a part of a data set and stands among the classes' folders, such as \(first)",
+      remedy: "move it away, or rename it if it is a class")
   }
 
   /// Returns the names of all folders except some parts, for a message: `; not used: test`, or an empty text.

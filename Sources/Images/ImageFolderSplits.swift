@@ -1,5 +1,4 @@
-import Compute
-import Formats
+import Support
 
 /// Images to train on and images to measure on, of the same classes.
 public struct ImageFolderSplits: Sendable, Hashable {
@@ -26,8 +25,8 @@ public struct ImageFolderSplits: Sendable, Hashable {
     guard let name = layout.parts[.train] else {
       if let measured, let name = layout.parts[measured] {
         throw Failure(
-          "\(path): \(name) is there, but no folder train beside it\(layout.rest(besides: [measured])): to train on all of these "
-            + "images, name \(path)/\(name)")
+          .notFound, about: path, "\(name) is there, but no folder train beside it\(layout.rest(besides: [measured]))",
+          remedy: "to train on all of these images, name \(path)/\(name)")
       }
       (train, validation) = try Self.split(try ImageFolder(path), share: share, seed: seed)
       notes = Self.notes(train, "to validate on: \(Self.describe(share)) of each class, set apart" + layout.rest(besides: []))
@@ -66,7 +65,9 @@ public struct ImageFolderSplits: Sendable, Hashable {
       let end = folder.samples[begin...].firstIndex { $0.label != Int32(label) } ?? folder.samples.count
       let count = end - begin
       guard count > 1 else {
-        throw Failure("\(folder.path)/\(name): a single image; at least two are needed to train on one and measure on the other")
+        throw Failure(
+          .mismatch, about: "\(folder.path)/\(name)",
+          "a single image; at least two are needed to train on one and measure on the other")
       }
       var random = Philox(seed: seed, stream: stream, index: UInt64(label))
       var order = Array(begin..<end)

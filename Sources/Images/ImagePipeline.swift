@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Treatment of images that cannot be decoded.
 public enum DamagedImages: String, CaseIterable, Codable, Sendable {
@@ -134,7 +134,9 @@ public final class ImagePipeline: Sendable {
     self.work = work
     self.damaged = damaged
     self.threads = (0..<wanted).compactMap { _ in WorkerThread { work.run() } }
-    guard !self.threads.isEmpty || batches.isEmpty else { throw Failure("cannot start a thread to load images with") }
+    guard !self.threads.isEmpty || batches.isEmpty else {
+      throw Failure(.inputOutput, "cannot start a thread to load images with")
+    }
   }
 
   deinit {
@@ -158,7 +160,9 @@ public final class ImagePipeline: Sendable {
       if let failure {
         if damaged == .fail {
           work.cancel()
-          throw Failure("\(failure); mend or remove it, or leave such images out with --damaged skip")
+          throw Failure(
+            failure.kind,
+            "\(failure); mend or remove it, or leave such images out with \(Setting.damaged, DamagedImages.skip.rawValue)")
         }
         failures.append(failure)
         continue

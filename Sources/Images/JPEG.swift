@@ -1,5 +1,5 @@
 import CTurboJPEG
-import Compute
+import Support
 
 /// JPEG files (ITU-T T.81) through libjpeg-turbo, with its accurate inverse DCT and smooth chroma upsampling, as Pillow uses
 /// it.
@@ -15,7 +15,7 @@ enum JPEG {
     let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colours)
     // This call alone fails for an uncommon subsampling, and by then the size is known.
     guard status == 0 || (width > 0 && height > 0) else { throw decoder.failure }
-    guard width > 0, height > 0 else { throw Failure("\(name): corrupt JPEG, there is no image in it") }
+    guard width > 0, height > 0 else { throw Failure(.damagedFile, about: name, "corrupt JPEG, there is no image in it") }
     let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
     return ImageHeader(
       format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes))
@@ -38,7 +38,9 @@ enum JPEG {
       if isDone(TJFLAG_LIMITSCANS | TJFLAG_STOPONWARNING) { return }
       guard decoder.isHarmless else { throw decoder.failure }
       guard isDone(TJFLAG_LIMITSCANS) || decoder.isHarmless else { throw decoder.failure }
-      guard isWhole(image.bytes) else { throw Failure("\(image.name): corrupt JPEG, it ends before its end of image") }
+      guard isWhole(image.bytes) else {
+        throw Failure(.damagedFile, about: image.name, "corrupt JPEG, it ends before its end of image")
+      }
     }
     guard image.format == .cmykJPEG else {
       return try RGBImage(height: height, width: width) { try decompress($0.baseAddress, TJPF_RGB) }
@@ -115,7 +117,7 @@ enum JPEG {
     private let name: String
 
     init(_ name: String) throws {
-      guard let handle = tjInitDecompress() else { throw Failure("\(name): not enough memory to decode it") }
+      guard let handle = tjInitDecompress() else { throw Failure(.outOfMemory, about: name, "not enough memory to decode it") }
       self.handle = handle
       self.name = name
     }
@@ -125,7 +127,7 @@ enum JPEG {
     private var message: String { String(cString: tjGetErrorStr2(handle)) }
 
     /// Error of the last call.
-    var failure: Failure { Failure("\(name): corrupt JPEG, \(message)") }
+    var failure: Failure { Failure(Failure.Kind(libraryMessage: message), about: name, "corrupt JPEG, \(message)") }
 
     /// Whether the last call gave only a harmless warning.
     var isHarmless: Bool {

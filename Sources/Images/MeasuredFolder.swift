@@ -1,5 +1,3 @@
-import Compute
-
 /// Images of a folder on which a network is measured.
 public struct MeasuredFolder: Sendable, Hashable {
   /// Folder that holds the images, with its classes.

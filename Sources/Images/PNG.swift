@@ -1,7 +1,6 @@
-import Compute
-import Formats
 import Glibc
 import PNGCodec
+import Support
 
 /// PNG files (W3C, "Portable Network Graphics (PNG) Specification", third edition) through libpng.
 enum PNG {
@@ -20,7 +19,9 @@ enum PNG {
       guard length <= bytes.count - offset - 12 else { break }
       let type = String(decoding: bytes[offset + 4..<offset + 8], as: UTF8.self)
       if size == nil {
-        guard type == "IHDR", length == 13 else { throw Failure("\(name): corrupt PNG, it does not begin with a header") }
+        guard type == "IHDR", length == 13 else {
+          throw Failure(.damagedFile, about: name, "corrupt PNG, it does not begin with a header")
+        }
         size = (height: number(offset + 12), width: number(offset + 8))
       }
       let content = bytes[offset + 8..<offset + 8 + length]
@@ -33,7 +34,7 @@ enum PNG {
       if type == "IEND" { break }
       offset += 12 + length
     }
-    guard let size else { throw Failure("\(name): truncated PNG, it ends within its header") }
+    guard let size else { throw Failure(.damagedFile, about: name, "truncated PNG, it ends within its header") }
     return ImageHeader(
       format: .png, height: size.height, width: size.width, orientation: Orientation(exif: exif ?? profile, xmp: xmp))
   }
@@ -45,7 +46,9 @@ enum PNG {
       let status = image.bytes.withUnsafeBufferPointer {
         png_codec_decode($0.baseAddress, $0.count, pixels.baseAddress, UInt32(width), UInt32(height), &message.characters)
       }
-      guard status == 0 else { throw Failure("\(image.name): corrupt PNG, \(message)") }
+      guard status == 0 else {
+        throw Failure(Failure.Kind(libraryMessage: message.description), about: image.name, "corrupt PNG, \(message)")
+      }
     }
   }
 
@@ -54,7 +57,12 @@ enum PNG {
   static func encode(_ image: RGBImage) throws -> [UInt8] {
     var (message, bytes, count) = (CMessage(Int(PNG_CODEC_MESSAGE)), UnsafeMutablePointer<UInt8>?.none, 0)
     let status = png_codec_encode(image.pixels, UInt32(image.width), UInt32(image.height), &bytes, &count, &message.characters)
-    guard status == 0 else { throw Failure("cannot make a PNG of \(image.height)×\(image.width) pixels: \(message)") }
+    guard status == 0 else {
+      // Pixels in memory cannot be damaged, so they are too many for the format.
+      let kind = Failure.Kind(libraryMessage: message.description)
+      throw Failure(
+        kind == .damagedFile ? .unsupported : kind, "cannot make a PNG of \(image.height)×\(image.width) pixels: \(message)")
+    }
     defer { free(bytes) }
     return Array(UnsafeBufferPointer(start: bytes, count: count))
   }

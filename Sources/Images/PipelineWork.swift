@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// State that the threads of a pipeline share: the images to load and the memory for them.
 ///
@@ -39,8 +39,10 @@ final class PipelineWork: @unchecked Sendable {
     let (slotBytes, left) = (largest * imageBytes, HostMemory.available())
     guard slotBytes <= left / max(1, slotCount) else {
       throw Failure(
+        .outOfMemory,
         "\(slotCount) batches of \(largest) images under way take \(rounded(bytes: slotCount * slotBytes)), and "
-          + "\(rounded(bytes: left)) of memory are left: use a smaller --batch-size or --image-size")
+          + "\(rounded(bytes: left)) of memory are left",
+        remedy: "use a smaller \(Setting.batchSize) or \(Setting.imageSize)")
     }
     slots = (0..<slotCount).map { _ in UnsafeMutableBufferPointer.allocate(capacity: slotBytes) }
     loaded = [Loaded](repeating: Loaded(items: [], failures: []), count: slotCount)
@@ -96,7 +98,7 @@ final class PipelineWork: @unchecked Sendable {
     do {
       try loader.load(item, into: pixels)
       return nil
-    } catch { return error as? Failure ?? Failure("\(item.path): \(error)") }
+    } catch { return error as? Failure ?? Failure(.damagedFile, about: item.path, "\(error)") }
   }
 
   // MARK: Consumer

@@ -1,4 +1,4 @@
-import Compute
+import Support
 
 /// Random changes of brightness, contrast, saturation and hue, in random order, as in torchvision's `ColorJitter`.
 public struct ColorJitter: Hashable, Codable, Sendable {

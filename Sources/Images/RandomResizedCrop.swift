@@ -1,5 +1,5 @@
-import Compute
 import Glibc
+import Support
 
 /// Random crop for training: a rectangle of random area, shape and position, resized to a square (Szegedy et al. 2014,
 /// section 6), and mirrored half of the time. The distribution is that of torchvision's `RandomResizedCrop` and

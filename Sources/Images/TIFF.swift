@@ -1,4 +1,4 @@
-import Compute
+import Support
 import TIFFCodec
 
 /// TIFF files (revision 6.0, and BigTIFF) through libtiff: the first image.
@@ -29,7 +29,8 @@ enum TIFF {
       return try RGBImage(height: image.storedHeight, width: image.storedWidth) { pixels in
         var message = CMessage(Int(TIFF_CODEC_MESSAGE))
         guard tiff_codec_decode(codec.handle, pixels.baseAddress, &message.characters) == 0 else {
-          throw Failure("\(image.name): cannot decode the TIFF, \(message)")
+          throw Failure(
+            Failure.Kind(libraryMessage: message.description), about: image.name, "cannot decode the TIFF, \(message)")
         }
       }
     }
@@ -43,7 +44,7 @@ enum TIFF {
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String) throws {
       var message = CMessage(Int(TIFF_CODEC_MESSAGE))
       guard let handle = tiff_codec_open(bytes.baseAddress, bytes.count, &message.characters) else {
-        throw Failure("\(name): corrupt TIFF, \(message)")
+        throw Failure(Failure.Kind(libraryMessage: message.description), about: name, "corrupt TIFF, \(message)")
       }
       self.handle = handle
     }
@@ -60,5 +61,22 @@ struct CMessage: CustomStringConvertible {
 
   var description: String {
     String(decoding: characters.prefix { $0 != 0 }.map { $0 == 10 ? 32 : UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+extension Failure.Kind {
+  /// Kind of the failure of an image library, which says only in words what is wrong: a damaged file, unless the words tell of
+  /// a feature or a size that is not supported, or of memory.
+  init(libraryMessage: String) {
+    let text = libraryMessage.lowercased()
+    func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }
+    // A limit on memory comes first, because it speaks of an allocation too.
+    if says("unsupported", "not supported", "not implemented", "not configured", "can not handle", "beyond the", " scans") {
+      self = .unsupported
+    } else if says("not enough memory", "insufficient memory", "out of memory", "allocate memory", "memory allocation") {
+      self = .outOfMemory
+    } else {
+      self = .damagedFile
+    }
   }
 }

@@ -1,5 +1,5 @@
 import CWebP
-import Compute
+import Support
 
 /// WebP files (RFC 9649) through libwebp: still images, and the first frame of animations, on a black canvas.
 enum WebP {
@@ -47,14 +47,16 @@ enum WebP {
     /// - Parameter bytes: the file, which must stay valid while its parts are used.
     init(_ bytes: UnsafeBufferPointer<UInt8>, _ name: String) throws {
       var data = WebPData(bytes: bytes.baseAddress, size: bytes.count)
-      guard let handle = WebPDemux(&data) else { throw Failure("\(name): corrupt WebP, its parts do not fit or end early") }
+      guard let handle = WebPDemux(&data) else {
+        throw Failure(.damagedFile, about: name, "corrupt WebP, its parts do not fit or end early")
+      }
       self.handle = handle
       self.name = name
     }
 
     deinit { WebPDemuxDelete(handle) }
 
-    var failure: Failure { Failure("\(name): corrupt WebP, its pixels cannot be decoded") }
+    var failure: Failure { Failure(.damagedFile, about: name, "corrupt WebP, its pixels cannot be decoded") }
 
     func feature(_ feature: WebPFormatFeature) -> Int { Int(WebPDemuxGetI(handle, feature)) }
 

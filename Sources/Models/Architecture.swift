@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Structure of a network, as its name gives it (He et al. 2015, table 1 and section 4.2; He et al. 2016, table 2).
 struct Architecture {
@@ -66,8 +67,10 @@ struct Architecture {
   private static func unknown(_ name: String) -> Failure {
     let nearest = ModelConfiguration.knownNames.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
     return Failure(
+      .invalidSetting,
       "unknown model '\(name)'; the nearest is \(nearest); there are resnet20 and any resnetD, plainD and preresnetD of 6n+2 layers, "
-        + "preresnet164, 1001, resnet18, 34, 50, 101, 152, plain18, 34, \(variants.keys.sorted().joined(separator: ", "))")
+        + "preresnet164, 1001, resnet18, 34, 50, 101, 152, plain18, 34, "
+        + "\(variants.keys.sorted().joined(separator: ", "))")
   }
 
   /// Returns Levenshtein's distance: the smallest number of insertions, deletions and substitutions.

@@ -1,5 +1,6 @@
 import Compute
 import NN
+import Support
 
 extension Summary {
   /// Compares the memory that training needs with the free memory of the device, or of each of several devices, before anything
@@ -10,22 +11,24 @@ extension Summary {
     for (use, member) in zip(devices, device.devices) {
       let needed = use.peakBytesHeld + otherBytes
       if needed <= member.memoryLimit { continue }
+      let advice = try advice(on: device, otherBytes: otherBytes)
       throw Failure(
-        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has \(rounded(bytes: member.memoryLimit)) "
-          + "free: " + (try advice(on: device, otherBytes: otherBytes)) + (member.memoryAdvice.map { "; \($0)" } ?? ""))
+        .outOfMemory,
+        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has \(rounded(bytes: member.memoryLimit)) free",
+        remedy: "\(advice)\(member.memoryAdvice.map { "; \($0)" } ?? "")")
     }
   }
 
-  /// Suggests a batch size (or --recompute) that fits.
-  private func advice(on device: any Backend, otherBytes: Int) throws -> String {
+  /// Suggests a batch size that fits, with activation checkpointing or without.
+  private func advice(on device: any Backend, otherBytes: Int) throws -> Message {
     let plain = try options.recompute ? nil : largestBatch(recompute: false, on: device, otherBytes: otherBytes)
     guard let batch = try largestBatch(recompute: true, on: device, otherBytes: otherBytes) else {
-      return "use a smaller model, image size or data set: not even the smallest --batch-size fits"
+      return "use a smaller model, image size or data set: not even the smallest \(Setting.batchSize) fits"
     }
-    if options.recompute { return "use --batch-size \(batch), the largest that fits" }
-    let other = plain.map { ", or --batch-size \($0), the largest that fits without" } ?? ""
-    if batch == images[0] { return "use --recompute, with which this batch fits" + other }
-    return "use --recompute --batch-size \(batch), the largest that fits with it" + other
+    if options.recompute { return "use \(Setting.batchSize, batch), the largest that fits" }
+    let other: Message = plain.map { ", or \(Setting.batchSize, $0), the largest that fits without" } ?? ""
+    if batch == images[0] { return "use \(Setting.recompute), with which this batch fits\(other)" }
+    return "use \(Setting.recompute) \(Setting.batchSize, batch), the largest that fits with it\(other)"
   }
 
   /// Returns the largest batch size, up to the current one, that fits in training; nil if none does. Assumes that more images

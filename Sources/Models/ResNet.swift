@@ -1,5 +1,6 @@
 import Compute
 import NN
+import Support
 
 /// Residual networks and their plain counterparts: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition".
 ///
@@ -111,27 +112,35 @@ public struct ResNet {
 
   private static func check(_ configuration: ModelConfiguration) throws {
     guard ModelConfiguration.classCounts.contains(configuration.classes) else {
-      throw Failure("a model has 1 to \(ModelConfiguration.classCounts.upperBound) classes, not \(configuration.classes)")
+      throw Failure(
+        .invalidSetting, "a model has 1 to \(ModelConfiguration.classCounts.upperBound) classes, not \(configuration.classes)")
     }
     guard ModelConfiguration.channelCounts.contains(configuration.channels) else {
       throw Failure(
+        .invalidSetting,
         "a model takes images of 1 to \(ModelConfiguration.channelCounts.upperBound) channels, not \(configuration.channels)")
     }
   }
 
   private static func check(_ configuration: ModelConfiguration, _ architecture: Architecture) throws {
     if architecture.block == .basic && configuration.stridePlacement == .firstOneByOne {
-      throw Failure("\(configuration.name) has no bottlenecks whose stride could be placed: leave the stride option out")
+      throw Failure(
+        .invalidSetting, "\(configuration.name) has no bottlenecks whose stride could be placed",
+        remedy: "leave \(Setting.stride) out")
     }
     if architecture.isPreActivated && configuration.zeroInitLastBatchNorm {
-      throw Failure("the blocks of \(configuration.name) do not end with a batch normalisation: use a resnet")
+      throw Failure(
+        .invalidSetting, "the blocks of \(configuration.name) do not end with a batch normalization", remedy: "use a resnet")
     }
     guard !architecture.isResidual else { return }
     if configuration.shortcut != nil {
-      throw Failure("\(configuration.name) has no shortcuts: leave the shortcut option out, or use a resnet")
+      throw Failure(
+        .invalidSetting, "\(configuration.name) has no shortcuts", remedy: "leave \(Setting.shortcut) out, or use a resnet")
     }
     if configuration.zeroInitLastBatchNorm {
-      throw Failure("\(configuration.name) has no shortcuts, so with scales of zero nothing would pass: use a resnet")
+      throw Failure(
+        .invalidSetting, "\(configuration.name) has no shortcuts, so with scales of zero nothing would pass",
+        remedy: "use a resnet")
     }
   }
 
@@ -139,17 +148,20 @@ public struct ResNet {
   func check(_ images: Shape, _ mode: Pass.Mode) throws {
     guard images.rank == 4, !images.dimensions.contains(0), images[3] == configuration.channels else {
       throw Failure(
+        .mismatch,
         "\(configuration.name) was built for images [N, H, W, \(configuration.channels)], these are \(images)")
     }
     // Beyond this limit, numbers of elements and operations would not fit into a machine word.
     guard images.count(within: 1 << 36) != nil else {
       throw Failure(
-        "a batch of \(images) has more than 2^36 values: use a smaller --batch-size or smaller images")
+        .invalidSetting, "a batch of \(images) has more than 2^36 values",
+        remedy: "use a smaller \(Setting.batchSize) or smaller images")
     }
     if mode == .training && !canTrain(on: images) {
       throw Failure(
+        .invalidSetting,
         "\(configuration.name) cannot train on one image of \(images[1])×\(images[2]): its last stage has a single pixel, and "
-          + "batch normalisation needs two; use a larger batch or larger images")
+          + "batch normalization needs two; use a larger batch or larger images")
     }
   }
 

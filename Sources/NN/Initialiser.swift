@@ -1,5 +1,6 @@
 import Compute
 import Glibc
+import Support
 
 extension Parameter.Initialiser {
   /// Returns the distribution of He et al. 2015 ("Delving deep into rectifiers"), in the form that torchvision uses: deviation

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// All parameters of a model, by name, in three flat arenas: weights, their gradients, and the running statistics.
 ///
@@ -43,7 +44,7 @@ public final class ParameterStore {
       for entry in try layers(prefix) { entry.isFrozen = true }
     }
     if parameters.allSatisfy(\.isFrozen) {
-      throw Failure("with \(prefixes.joined(separator: ", ")) frozen nothing is left to train")
+      throw Failure(.invalidSetting, "with \(prefixes.joined(separator: ", ")) frozen nothing is left to train")
     }
   }
 
@@ -54,6 +55,7 @@ public final class ParameterStore {
     if !found.isEmpty { return found }
     let parts = Set(entries.compactMap { $0.name.split(separator: ".").first }).sorted().joined(separator: ", ")
     throw Failure(
+      .invalidSetting,
       "no layer or part is called '\(prefix)': the parts are \(parts), and conv1 of layer1's first block is layer1.0.conv1")
   }
 

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 extension Parameter {
   /// Shape in torchvision's layout: [K,C,R,S] for a filter, [out,in] for a linear weight.
@@ -57,7 +58,7 @@ extension ParameterStore {
   /// Sets one tensor, given in this project's layout.
   /// - Throws: ``Failure`` for an unknown name and for a wrong shape or type.
   public func assign(_ name: String, _ host: HostTensor) throws {
-    guard let entry = self[name] else { throw Failure("the model has no tensor '\(name)'") }
+    guard let entry = self[name] else { throw Failure(.mismatch, "the model has no tensor '\(name)'") }
     try check(host, name: name, expected: entry.shape)
     try assign(host, to: entry.value)
   }
@@ -89,8 +90,9 @@ extension ParameterStore {
     }
     guard complaints.isEmpty else {
       throw Failure(
+        .mismatch,
         "these weights are not the model's, of whose \(wanted.count) tensors they hold \(found.count): "
-          + complaints.joined(separator: "; "))
+          + "\(complaints.joined(separator: "; "))")
     }
   }
 
@@ -103,10 +105,10 @@ extension ParameterStore {
 
   private func check(_ host: HostTensor, name: String, expected: Shape) throws {
     if host.shape != expected {
-      throw Failure("tensor '\(name)' has the shape \(host.shape), the model expects \(expected)")
+      throw Failure(.mismatch, "tensor '\(name)' has the shape \(host.shape), the model expects \(expected)")
     }
     if host.type != .float32 && host.type != .float64 {
-      throw Failure("tensor '\(name)' is of type \(host.type.rawValue), the model expects float32")
+      throw Failure(.mismatch, "tensor '\(name)' is of type \(host.type.rawValue), the model expects float32")
     }
   }
 }

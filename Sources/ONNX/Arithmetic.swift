@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Add, Sub, Mul or Div of a computed value and a constant, which is a number or an array of numbers.
 struct Change {
@@ -53,14 +53,14 @@ extension Operator {
       try change(x, Change(op: node.op, constant: constant, isReversed: false), node, planner)
     case (.constant(let constant), .computed(let x)):
       guard node.op != "Div" else {
-        throw Failure("it divides by what is computed, and only division by a constant is supported")
+        throw Failure(.unsupported, "it divides by what is computed, and only division by a constant is supported")
       }
       try change(x, Change(op: node.op, constant: constant, isReversed: true), node, planner)
     case (.computed(let a), .computed(let b)):
       switch node.op {
       case "Add": try sum(node, of: [a, b], planner)
       case "Sub": try sum(node, of: [a, try planner.scaled(b, -1)], planner)
-      default: throw Failure("both of its inputs are computed, and only one by a constant is supported")
+      default: throw Failure(.unsupported, "both of its inputs are computed, and only one by a constant is supported")
       }
     }
   }
@@ -68,7 +68,8 @@ extension Operator {
   /// Plans a change of x by a constant, fused with everything that can be fused with it.
   private static func change(_ x: Computed, _ change: Change, _ node: Node, _ planner: Planner) throws {
     guard change.constant.type.isComputedWith else {
-      throw Failure("it computes with \(change.constant.type.name), and only \(ElementType.computedWith) are supported")
+      throw Failure(
+        .unsupported, "it computes with \(change.constant.type.name), and only \(ElementType.computedWith) are supported")
     }
     let shape = try broadcast(x.shape, change.constant.shape)
     let isSame = shape == x.shape
@@ -105,9 +106,13 @@ extension Operator {
   /// Computes the result for two constants with NumPy's broadcasting. An integer result outside its type and an integer division
   /// by zero are failures.
   private static func result(_ op: String, _ a: Constant, _ b: Constant, _ planner: Planner) throws -> Constant {
-    guard a.type == b.type, a.type != .bool else { throw Failure("\(a.type.name) and \(b.type.name) do not go together") }
+    guard a.type == b.type, a.type != .bool else {
+      throw Failure(.damagedFile, "\(a.type.name) and \(b.type.name) do not go together")
+    }
     let shape = try broadcast(a.shape, b.shape)
-    guard let count = Shape(shape).count(within: Constant.largestCount) else { throw Failure("its result is too large") }
+    guard let count = Shape(shape).count(within: Constant.largestCount) else {
+      throw Failure(.unsupported, "its result is too large")
+    }
     try planner.count(folded: count, a.type)
     let (left, right) = (a.repeated(to: shape), b.repeated(to: shape))
     if case .integers(let x) = left.elements, case .integers(let y) = right.elements {
@@ -133,7 +138,9 @@ extension Operator {
       case "Mul": x.multipliedReportingOverflow(by: y)
       default: x.dividedReportingOverflow(by: y)
       }
-    guard !overflows, range.contains(value) else { throw Failure("\(op) of \(x) and \(y) has no result in its type") }
+    guard !overflows, range.contains(value) else {
+      throw Failure(.damagedFile, "\(op) of \(x) and \(y) has no result in its type")
+    }
     return value
   }
 }

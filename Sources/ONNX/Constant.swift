@@ -1,6 +1,6 @@
 import Compute
-import Formats
 import ONNXProto
+import Support
 
 /// Element types of ONNX, with their numbers in files.
 enum ElementType: Int32 {
@@ -124,7 +124,7 @@ final class Constant: Sendable {
   /// Converts the elements to another type as ONNX's Cast does: floats are rounded toward zero to integers.
   /// - Throws: ``Failure`` for a type that is not read here, and for a value that the new type cannot hold.
   func cast(to target: ElementType) throws -> Constant {
-    guard target.byteCount != nil else { throw Failure("a cast to \(target.name) is not supported") }
+    guard target.byteCount != nil else { throw Failure(.unsupported, "a cast to \(target.name) is not supported") }
     switch (elements, target.isFloatingPoint) {
     case (.floats(let values), true): return Constant(target, shape, .floats(values.map(target.rounded)))
     case (.integers(let values), true): return Constant(target, shape, .floats(values.map { target.rounded(Float($0)) }))
@@ -132,11 +132,11 @@ final class Constant: Sendable {
       let whole = try values.map { value in
         if target == .bool { return Int64(value == 0 ? 0 : 1) }
         guard let integer = Int64(exactly: value.rounded(.towardZero)) else {
-          throw Failure("\(value) cannot be cast to \(target.name)")
+          throw Failure(.unsupported, "\(value) cannot be cast to \(target.name)")
         }
         return integer
       }
-      return Constant(target, shape, .integers(try whole.map(target.checked)))
+      return Constant(target, shape, .integers(try whole.map { try target.checked($0) }))
     case (.integers(let values), false):
       return Constant(target, shape, .integers(try values.map { target == .bool ? ($0 == 0 ? 0 : 1) : try target.checked($0) }))
     }
@@ -168,9 +168,9 @@ extension ElementType {
   }
 
   /// Returns a value if this integer type can hold it.
-  /// - Throws: ``Failure`` for a value that the type cannot hold.
-  fileprivate func checked(_ value: Int64) throws -> Int64 {
-    guard range.contains(value) else { throw Failure("\(value) cannot be cast to \(name)") }
+  /// - Throws: ``Failure`` of this kind for a value that the type cannot hold.
+  fileprivate func checked(_ value: Int64, otherwise kind: Failure.Kind = .unsupported) throws -> Int64 {
+    guard range.contains(value) else { throw Failure(kind, "\(value) cannot be cast to \(name)") }
     return value
   }
 }
@@ -187,26 +187,31 @@ extension Constant {
   ///   values is not what the shape says.
   convenience init(_ tensor: Onnx_TensorProto, in folder: String) throws {
     guard let type = ElementType(rawValue: tensor.dataType), let byteCount = type.byteCount else {
-      throw Failure("its elements are of type \(ElementType.name(tensor.dataType)), which is not supported")
+      throw Failure(.unsupported, "its elements are of type \(ElementType.name(tensor.dataType)), which is not supported")
     }
     let (shape, count) = try Self.shape(tensor.dims)
     let isExternal = tensor.dataLocation != 0 || !tensor.externalData.isEmpty
     if isExternal || !tensor.rawData.isEmpty || count == 0 {
       let external = isExternal ? try ExternalData(tensor, byteCount: count * byteCount, in: folder) : nil
       guard isExternal || tensor.rawData.count == count * byteCount else {
-        throw Failure("it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
+        throw Failure(
+          .damagedFile, "it has \(tensor.rawData.count) bytes, and \(describe(shape)) of \(type.name) takes \(count * byteCount)")
       }
       // Small types are widened to float32 or int64.
       let needed = count * (type.isFloatingPoint ? MemoryLayout<Float>.size : MemoryLayout<Int64>.size)
       let left = HostMemory.available()
       guard needed <= left else {
-        throw Failure("\(describe(shape)) of \(type.name) takes \(rounded(bytes: needed)), and \(rounded(bytes: left)) are left")
+        throw Failure(
+          .outOfMemory,
+          "\(describe(shape)) of \(type.name) takes \(rounded(bytes: needed)), and \(rounded(bytes: left)) are left")
       }
       self.init(type, shape, try type.decode(external?.read() ?? Array(tensor.rawData)))
     } else {
       let elements = try type.elements(of: tensor)
       self.init(type, shape, elements)
-      guard self.count == count else { throw Failure("it has \(self.count) elements, and \(describe(shape)) takes \(count)") }
+      guard self.count == count else {
+        throw Failure(.damagedFile, "it has \(self.count) elements, and \(describe(shape)) takes \(count)")
+      }
     }
   }
 
@@ -216,7 +221,7 @@ extension Constant {
   static func shape(_ dimensions: [Int64]) throws -> (shape: [Int], count: Int) {
     let shape = dimensions.map(Int.init)
     guard shape.count <= 16, shape.allSatisfy({ $0 >= 0 }), let count = Shape(shape).count(within: largestCount) else {
-      throw Failure("its shape \(describe(shape)) is none that a tensor can have")
+      throw Failure(.damagedFile, "its shape \(describe(shape)) is none that a tensor can have")
     }
     return (shape, count)
   }
@@ -244,8 +249,8 @@ extension ElementType {
     case .int32: return .integers(all(Int32.self).map(Int64.init))
     case .uint32: return .integers(all(UInt32.self).map(Int64.init))
     case .int64: return .integers(all(Int64.self))
-    case .uint64: return .integers(try all(Int64.self).map(checked))
-    case .string, .complex64, .complex128: throw Failure("its elements are of type \(name), which is not supported")
+    case .uint64: return .integers(try all(Int64.self).map { try checked($0) })
+    case .string, .complex64, .complex128: throw Failure(.unsupported, "its elements are of type \(name), which is not supported")
     }
   }
 
@@ -259,8 +264,8 @@ extension ElementType {
     case .int64: .integers(tensor.int64Data)
     case .bool: .integers(tensor.int32Data.map { $0 == 0 ? 0 : 1 })
     case .uint32, .uint64, .string, .complex64, .complex128:
-      throw Failure("its elements are of type \(name) and not in its raw data, which is not supported")
-    default: .integers(try tensor.int32Data.map { try checked(Int64($0)) })
+      throw Failure(.unsupported, "its elements are of type \(name) and not in its raw data, which is not supported")
+    default: .integers(try tensor.int32Data.map { try checked(Int64($0), otherwise: .damagedFile) })
     }
   }
 }

@@ -1,11 +1,11 @@
 import Compute
-import Formats
+import Support
 
 /// Operators whose results are known before anything runs.
 extension Operator {
   static func constant(_ node: Node, _ planner: Planner) throws {
     guard node.attributes.count == 1, let (key, value) = node.attributes.first else {
-      throw Failure("it has \(node.attributes.count) values, not one")
+      throw Failure(.damagedFile, "it has \(node.attributes.count) values, not one")
     }
     switch (key, value) {
     case ("value", .tensor(let constant)): planner.define(node, constant)
@@ -14,7 +14,7 @@ extension Operator {
     case ("value_int", .int(let value)): planner.define(node, Constant(.int64, [], .integers([Int64(value)])))
     case ("value_ints", .ints(let values)):
       planner.define(node, Constant(.int64, [values.count], .integers(values.map(Int64.init))))
-    default: throw Failure("attribute '\(shortened(key))' does not hold what its name says")
+    default: throw Failure(.damagedFile, "attribute '\(shortened(key))' does not hold what its name says")
     }
   }
 
@@ -31,7 +31,7 @@ extension Operator {
     }
     // A few bytes of a file can ask for any number of elements.
     guard count <= largestFromNothing else {
-      throw Failure("a constant of \(count) elements is made of one, and \(largestFromNothing) are supported")
+      throw Failure(.unsupported, "a constant of \(count) elements is made of one, and \(largestFromNothing) are supported")
     }
     try planner.count(folded: count, value.type)
     planner.define(node, value.picking(repeatElement(0, count: count), shape: shape))
@@ -51,7 +51,7 @@ extension Operator {
   static func cast(_ node: Node, _ planner: Planner) throws {
     let number = Int32(truncatingIfNeeded: try node.int("to", default: 0))
     guard let type = ElementType(rawValue: number) else {
-      throw Failure("a cast to \(ElementType.name(number)) is not supported")
+      throw Failure(.unsupported, "a cast to \(ElementType.name(number)) is not supported")
     }
     switch try planner.value(node, 0) {
     case .constant(let constant):
@@ -59,7 +59,8 @@ extension Operator {
       planner.define(node, try constant.cast(to: type))
     case .computed(let x):
       guard type.isComputedWith else {
-        throw Failure("it casts what is computed to \(type.name), and only \(ElementType.computedWith) are supported")
+        throw Failure(
+          .unsupported, "it casts what is computed to \(type.name), and only \(ElementType.computedWith) are supported")
       }
       planner.define(node, x)
     }
@@ -70,12 +71,14 @@ extension Operator {
     if planner.has(node, 2), case .integers(let flags) = try planner.constant(node, 2).elements,
       flags.contains(where: { $0 != 0 })
     {
-      throw Failure("training_mode is on, and only inference is supported")
+      throw Failure(.unsupported, "training_mode is on, and only inference is supported")
     }
     let value = try planner.value(node, 0)
     planner.define(node.outputs[0], value)
     if planner.isUsed(node, 1) {
-      guard let count = Shape(value.shape).count(within: Constant.largestCount) else { throw Failure("its mask is too large") }
+      guard let count = Shape(value.shape).count(within: Constant.largestCount) else {
+        throw Failure(.unsupported, "its mask is too large")
+      }
       try planner.count(folded: count, .bool)
       planner.define(node.outputs[1], .constant(Constant(.bool, value.shape, .integers([Int64](repeating: 1, count: count)))))
     }

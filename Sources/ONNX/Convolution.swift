@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 extension Operator {
   /// Plans a convolution, fused with the batch normalization, the arithmetic with one number a channel, the sum and the ReLU that
@@ -9,17 +9,18 @@ extension Operator {
     let filter = try planner.constant(node, 1)
     guard filter.shape.count == input.shape.count, input.shape.count == 3 || input.shape.count == 4 else {
       throw Failure(
-        "\(describe(input.shape)) by \(describe(filter.shape)): images [N, C, H, W] by [K, C, R, S], or rows [N, C, W] by [K, C, S], are "
-          + "supported")
+        .unsupported,
+        "\(describe(input.shape)) by \(describe(filter.shape)): images [N, C, H, W] by [K, C, R, S], or rows [N, C, W] by "
+          + "[K, C, S], are supported")
     }
     let window = Array(filter.shape[2...])
     guard try node.ints("kernel_shape") ?? window == window else {
-      throw Failure("kernel_shape is not that of its filter, \(describe(filter.shape))")
+      throw Failure(.damagedFile, "kernel_shape is not that of its filter, \(describe(filter.shape))")
     }
     let windows = try Windows(node, input.shape, window: window)
     let (groups, channels, outputs) = (try node.int("group", default: 1), input.shape[1], filter.shape[0])
     guard groups > 0, outputs > 0, outputs % groups == 0, channels % groups == 0, filter.shape[1] == channels / groups else {
-      throw Failure("\(channels) channels in \(groups) groups do not fit a filter \(describe(filter.shape))")
+      throw Failure(.mismatch, "\(channels) channels in \(groups) groups do not fit a filter \(describe(filter.shape))")
     }
     let bias = try planner.has(node, 2) ? planner.floats(node, 2, shape: [outputs]) : nil
     let x = try windows.images(input, planner)
@@ -133,7 +134,8 @@ private struct Patches {
     strides = (x.shape[2] * x.shape[3] * c, x.shape[3] * c, c)
     let perImage = rows.output * columns.output * (rows.window * columns.window * (c / groups))
     guard perImage <= Planner.largestCount else {
-      throw Failure("the windows of one image have \(perImage) elements together, more than \(Planner.largestCount)")
+      throw Failure(
+        .unsupported, "the windows of one image have \(perImage) elements together, more than \(Planner.largestCount)")
     }
     images = max(1, min(n, Self.largestCount / perImage))
   }
@@ -193,7 +195,7 @@ extension Planner {
     try count(image)
     let own = image.transposed([2, 3, 1, 0])
     guard case .floats(let values) = own.elements, constant.type.isComputedWith else {
-      throw Failure("its filter is of \(constant.type.name), and only \(ElementType.computedWith) are supported")
+      throw Failure(.unsupported, "its filter is of \(constant.type.name), and only \(ElementType.computedWith) are supported")
     }
     return Convolution.Filter(original: constant, elements: HostTensor(values, shape: Shape(own.shape)))
   }

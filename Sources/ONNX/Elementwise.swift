@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 extension Operator {
   static func relu(_ node: Node, _ planner: Planner) throws {
@@ -14,7 +14,7 @@ extension Operator {
     let isOld = node.opset < 11
     func bound(_ index: Int, _ key: String, _ none: Float) throws -> Float {
       let value = try isOld ? node.float(key, default: none) : planner.has(node, index) ? planner.float(node, index) : none
-      if value.isNaN { throw Failure("a bound is not a number") }
+      if value.isNaN { throw Failure(.damagedFile, "a bound is not a number") }
       return value
     }
     let (lower, upper) = (try bound(1, "min", -.infinity), try bound(2, "max", .infinity))
@@ -53,7 +53,7 @@ extension Operator {
     func size(_ shape: [Int], _ i: Int) -> Int { i < rank - shape.count ? 1 : shape[i - (rank - shape.count)] }
     return try (0..<rank).map { i in
       let (x, y) = (size(a, i), size(b, i))
-      guard x == y || x == 1 || y == 1 else { throw Failure("\(describe(a)) and \(describe(b)) do not go together") }
+      guard x == y || x == 1 || y == 1 else { throw Failure(.mismatch, "\(describe(a)) and \(describe(b)) do not go together") }
       return x == 1 ? y : x
     }
   }

@@ -1,6 +1,5 @@
-import Compute
-import Formats
 import ONNXProto
+import Support
 
 /// Graph of a model after all checks that do not depend on shapes: every operator is known, every value has one origin, and nodes
 /// follow the nodes whose values they read.
@@ -30,18 +29,24 @@ struct Graph {
   /// - Parameter folder: folder of the files that initializers may be in.
   /// - Throws: ``Failure`` that names the node, tensor or value that is wrong.
   init(_ model: Onnx_ModelProto, in folder: String) throws {
-    guard (1...64).contains(model.irVersion), model.hasGraph else { throw Failure("this is not an ONNX model, or a damaged one") }
+    guard (1...64).contains(model.irVersion), model.hasGraph else {
+      throw Failure(.damagedFile, "this is not an ONNX model, or a damaged one")
+    }
     let versions = model.opsetImport.filter { $0.domain.isEmpty || $0.domain == "ai.onnx" }.map(\.version)
     guard let version = versions.first, versions.count == 1, Self.opsets.contains(Int(version)) else {
       let found = versions.isEmpty ? "none" : versions.prefix(3).map(String.init).joined(separator: ", ")
       throw Failure(
-        "the version of ONNX's operators that it asks for is \(found), and \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) "
-          + "are supported: export it again with one of these (opset)")
+        .unsupported,
+        "the version of ONNX's operators that it asks for is \(found), and \(Self.opsets.lowerBound) to "
+          + "\(Self.opsets.upperBound) are supported",
+        remedy: "export it again with one of these (opset)")
     }
     opset = Int(version)
     metadata = Dictionary(model.metadataProps.map { ($0.key, $0.value) }) { $1 }
     let graph = model.graph
-    guard graph.sparseInitializer.isEmpty else { throw Failure("it has sparse initializers, which are not supported") }
+    guard graph.sparseInitializer.isEmpty else {
+      throw Failure(.unsupported, "it has sparse initializers, which are not supported")
+    }
     // Checks that need little memory come first.
     nodes = try Self.needed(graph).enumerated().map { index, number in
       try Node(graph.node[number], index: index, number: number, opset: Int(version), in: folder)
@@ -77,11 +82,11 @@ struct Graph {
     for tensor in graph.initializer {
       let what = "initializer '\(shortened(tensor.name))'"
       guard !tensor.name.isEmpty, names.insert(tensor.name).inserted else {
-        throw Failure("\(what) is there twice or has no name")
+        throw Failure(.damagedFile, "\(what) is there twice or has no name")
       }
       guard read.contains(tensor.name) else { continue }
       do { constants[tensor.name] = try Constant(tensor, in: folder) } catch let failure as Failure {
-        throw Failure("\(what): \(failure)")
+        throw failure.about(what)
       }
     }
     return constants
@@ -90,19 +95,21 @@ struct Graph {
   private static func input(_ info: Onnx_ValueInfoProto) throws -> Input {
     let what = "input '\(shortened(info.name))'"
     guard info.hasType, info.type.hasTensorType, info.type.tensorType.hasShape else {
-      throw Failure("\(what) is not a tensor of known rank")
+      throw Failure(.unsupported, "\(what) is not a tensor of known rank")
     }
     let tensor = info.type.tensorType
     guard ElementType(rawValue: tensor.elemType)?.isComputedWith == true else {
-      throw Failure("\(what) is of type \(ElementType.name(tensor.elemType)), and only \(ElementType.computedWith) are supported")
+      throw Failure(
+        .unsupported,
+        "\(what) is of type \(ElementType.name(tensor.elemType)), and only \(ElementType.computedWith) are supported")
     }
     let shape = try tensor.shape.dim.map { dimension -> Int? in
       // Some programs write 0 or -1 for a dimension that is not fixed.
       guard case .dimValue(let size) = dimension.value, size > 0 else { return nil }
-      guard size <= 1 << 20 else { throw Failure("\(what) has a dimension of \(size)") }
+      guard size <= 1 << 20 else { throw Failure(.unsupported, "\(what) has a dimension of \(size)") }
       return Int(size)
     }
-    guard shape.count <= 8 else { throw Failure("\(what) has \(shape.count) dimensions") }
+    guard shape.count <= 8 else { throw Failure(.unsupported, "\(what) has \(shape.count) dimensions") }
     return Input(name: info.name, shape: shape)
   }
 
@@ -111,11 +118,12 @@ struct Graph {
   private static func checkOperators(_ nodes: [Node]) throws {
     let unknown = nodes.filter { Operator.all[$0.op] == nil }
     if let first = unknown.first {
-      let others = Set(unknown.map(\.op)).subtracting([first.op]).sorted().prefix(4).map(shortened)
-      throw Failure(
-        "\(first.description): operator \(shortened(first.op)) is not supported"
-          + (others.isEmpty ? "" : "; nor are \(others.joined(separator: ", "))") + "; supported are "
-          + Operator.all.keys.sorted().joined(separator: ", "))
+      let others = Set(unknown.map(\.op)).subtracting([first.op]).sorted().prefix(4).map(shortened).joined(separator: ", ")
+      let supported = Operator.all.keys.sorted().joined(separator: ", ")
+      throw first.failure(
+        "operator \(shortened(first.op)) is not supported\(others.isEmpty ? "" : "; nor are \(others)"); "
+          + "supported are \(supported)",
+        kind: .unsupported)
     }
     for node in nodes { try Operator.all[node.op]?.check(node) }
   }
@@ -126,7 +134,7 @@ struct Graph {
   ) throws -> [String: [Int]] {
     var known = Set(initializers.keys)
     for input in inputs where input.name.isEmpty || !known.insert(input.name).inserted {
-      throw Failure("input '\(shortened(input.name))' is there twice or has no name")
+      throw Failure(.damagedFile, "input '\(shortened(input.name))' is there twice or has no name")
     }
     let made = Set(nodes.flatMap(\.outputs))
     var consumers: [String: [Int]] = [:]
@@ -135,7 +143,7 @@ struct Graph {
         guard known.contains(name) else {
           throw node.failure(
             "it reads '\(shortened(name))', "
-              + (made.contains(name) ? "which only a later node makes, or a cycle" : "which nothing makes"))
+              + "which \(made.contains(name) ? "only a later node makes, or a cycle" : "nothing makes")")
         }
         consumers[name, default: []].append(node.index)
       }
@@ -143,9 +151,9 @@ struct Graph {
         throw node.failure("it makes '\(shortened(name))', which is there already")
       }
     }
-    guard !outputs.isEmpty else { throw Failure("the graph has no output") }
+    guard !outputs.isEmpty else { throw Failure(.damagedFile, "the graph has no output") }
     if let missing = outputs.first(where: { !known.contains($0) }) {
-      throw Failure("nothing makes the output '\(shortened(missing))'")
+      throw Failure(.damagedFile, "nothing makes the output '\(shortened(missing))'")
     }
     return consumers
   }

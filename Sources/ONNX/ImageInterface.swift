@@ -1,6 +1,6 @@
 import Compute
 import Datasets
-import Formats
+import Support
 import Training
 
 /// Interface of a model as a classifier of images: the input and output of its graph.
@@ -21,18 +21,20 @@ struct ImageInterface {
   init(_ graph: Graph) throws {
     guard graph.inputs.count == 1, graph.outputs.count == 1 else {
       throw Failure(
+        .unsupported,
         "it has \(graph.inputs.count) inputs and \(graph.outputs.count) outputs: a classifier of images has one of each")
     }
     (input, output) = (graph.inputs[0], graph.outputs[0])
     let shape = input.shape
     guard shape.count == 4 else {
-      throw Failure("input '\(shortened(input.name))' has \(shape.count) dimensions: images have four")
+      throw Failure(.unsupported, "input '\(shortened(input.name))' has \(shape.count) dimensions: images have four")
     }
     let firsts = Self.firstNodes(behind: input.name, graph) { !Self.keepingChannels.contains($0.op) }
     isChannelsLast = firsts.contains(where: Self.bringsChannelsFirst)
     let (c, h, w) = isChannelsLast ? (shape[3], shape[1], shape[2]) : (shape[1], shape[2], shape[3])
     guard let c = try c ?? Self.channelsOfConvolutions(input.name, graph) else {
       throw Failure(
+        .unsupported,
         "input '\(shortened(input.name))' does not say how many channels images have, and no convolution that reads it does")
     }
     (channels, batch) = (c, shape[0])
@@ -159,6 +161,7 @@ extension ONNXModel {
       shape.count >= 2
     else {
       throw Failure(
+        .unsupported,
         "output '\(shortened(interface.output))' is \(describe(shape)) for \(images[0]) images: a classifier gives a row of "
           + "classes for each")
     }
@@ -167,6 +170,6 @@ extension ONNXModel {
 
   /// Runs `body` and names the file in its failure.
   func about<Result>(_ body: () throws -> Result) throws -> Result {
-    do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+    do { return try body() } catch let failure as Failure { throw failure.about(path) }
   }
 }

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Operators that move values or only view them in another shape.
 extension Operator {
@@ -10,7 +10,7 @@ extension Operator {
     let dimensions = Array(value.shape.indices)
     let permutation = try node.ints("perm") ?? dimensions.reversed()
     guard permutation.sorted() == dimensions else {
-      throw Failure("perm \(describe(permutation)) is no order of \(dimensions.count) dimensions")
+      throw Failure(.damagedFile, "perm \(describe(permutation)) is no order of \(dimensions.count) dimensions")
     }
     switch value {
     case .computed(let x): planner.define(node, x.transposed(permutation))
@@ -32,7 +32,7 @@ extension Operator {
     var shape = try planner.integers(node, 1)
     let keepsZeros = try node.flag("allowzero")
     for (i, size) in shape.enumerated() where size == 0 && !keepsZeros {
-      guard i < value.shape.count else { throw Failure("it keeps dimension \(i) of \(describe(value.shape))") }
+      guard i < value.shape.count else { throw Failure(.damagedFile, "it keeps dimension \(i) of \(describe(value.shape))") }
       shape[i] = value.shape[i]
     }
     let count = value.shape.reduce(1, *)
@@ -44,7 +44,7 @@ extension Operator {
       }
     }
     guard shape.allSatisfy({ $0 >= 0 }), Shape(shape).count(within: Constant.largestCount) == count else {
-      throw Failure("\(describe(value.shape)) cannot become \(describe(try planner.integers(node, 1)))")
+      throw Failure(.mismatch, "\(describe(value.shape)) cannot become \(describe(try planner.integers(node, 1)))")
     }
     try reshape(value, shape, node, planner)
   }
@@ -53,7 +53,9 @@ extension Operator {
     switch value {
     case .constant(let x): planner.define(node, x.reshaped(shape))
     case .computed(let x):
-      guard shape.count <= StridedCopy.rank else { throw Failure("its result has \(shape.count) dimensions, too many") }
+      guard shape.count <= StridedCopy.rank else {
+        throw Failure(.unsupported, "its result has \(shape.count) dimensions, too many")
+      }
       planner.define(node, try planner.arranged(x).reshaped(shape))
     }
   }
@@ -64,7 +66,7 @@ extension Operator {
     let axes = try given.map { try $0.map { try node.axis($0, rank: value.shape.count) } }
     let removed = Set(axes ?? value.shape.indices.filter { value.shape[$0] == 1 })
     guard removed.allSatisfy({ value.shape[$0] == 1 }) else {
-      throw Failure("it takes dimensions of more than one element from \(describe(value.shape))")
+      throw Failure(.mismatch, "it takes dimensions of more than one element from \(describe(value.shape))")
     }
     switch value {
     case .computed(let x): planner.define(node, removed.sorted().reversed().reduce(x) { $0.removing($1) })
@@ -76,12 +78,14 @@ extension Operator {
   static func unsqueeze(_ node: Node, _ planner: Planner) throws {
     let value = try planner.value(node, 0)
     let given = try planner.has(node, 1) ? planner.integers(node, 1) : node.ints("axes") ?? []
-    guard value.shape.count + given.count <= 16 else { throw Failure("its result has too many dimensions") }
+    guard value.shape.count + given.count <= 16 else { throw Failure(.unsupported, "its result has too many dimensions") }
     let axes = try given.map { try node.axis($0, rank: value.shape.count + given.count) }.sorted()
-    guard Set(axes).count == axes.count else { throw Failure("axes \(describe(given)) name one twice") }
+    guard Set(axes).count == axes.count else { throw Failure(.damagedFile, "axes \(describe(given)) name one twice") }
     switch value {
     case .computed(let x):
-      guard x.shape.count + axes.count <= StridedCopy.rank else { throw Failure("its result has too many dimensions") }
+      guard x.shape.count + axes.count <= StridedCopy.rank else {
+        throw Failure(.unsupported, "its result has too many dimensions")
+      }
       planner.define(node, axes.reduce(x) { $0.inserting($1) })
     case .constant(let x):
       var shape = x.shape
@@ -92,14 +96,14 @@ extension Operator {
 
   static func concat(_ node: Node, _ planner: Planner) throws {
     let values = try node.inputs.indices.map { try planner.value(node, $0) }
-    guard node.attributes["axis"] != nil else { throw Failure("attribute 'axis' is missing") }
+    guard node.attributes["axis"] != nil else { throw Failure(.damagedFile, "attribute 'axis' is missing") }
     let axis = try node.int("axis", default: 0)
     var shape = values[0].shape
     let place = try node.axis(axis, rank: shape.count)
     for value in values.dropFirst() {
       let (a, b) = (shape, value.shape)
       guard a.count == b.count, a.indices.allSatisfy({ $0 == place || a[$0] == b[$0] }) else {
-        throw Failure("\(describe(a)) and \(describe(b)) cannot be joined along dimension \(place)")
+        throw Failure(.mismatch, "\(describe(a)) and \(describe(b)) cannot be joined along dimension \(place)")
       }
       shape[place] += b[place]
     }
@@ -117,9 +121,11 @@ extension Operator {
   }
 
   private static func join(_ constants: [Constant], _ axis: Int, _ shape: [Int], _ planner: Planner) throws -> Constant {
-    guard Set(constants.map(\.type)).count == 1 else { throw Failure("it joins values of different types") }
+    guard Set(constants.map(\.type)).count == 1 else { throw Failure(.damagedFile, "it joins values of different types") }
     let (outer, inner) = (shape[..<axis].reduce(1, *), shape[(axis + 1)...].reduce(1, *))
-    guard let count = Shape(shape).count(within: Constant.largestCount) else { throw Failure("its result is too large") }
+    guard let count = Shape(shape).count(within: Constant.largestCount) else {
+      throw Failure(.unsupported, "its result is too large")
+    }
     try planner.count(folded: count, constants[0].type)
     func joined<Element>(_ parts: [[Element]]) -> [Element] {
       (0..<outer).flatMap { row in
@@ -137,14 +143,14 @@ extension Operator {
   static func pad(_ node: Node, _ planner: Planner) throws {
     let x = try planner.computed(node, 0)
     let mode = try node.string("mode", default: "constant")
-    guard mode == "constant" else { throw Failure("mode '\(shortened(mode))' is not supported, only 'constant'") }
+    guard mode == "constant" else { throw Failure(.unsupported, "mode '\(shortened(mode))' is not supported, only 'constant'") }
     let rank = x.shape.count
     let given = try node.opset < 11 ? node.ints("pads") ?? [] : planner.integers(node, 1)
     let value = try node.opset < 11 ? node.float("value", default: 0) : planner.has(node, 2) ? planner.float(node, 2) : 0
     let axes = try planner.has(node, 3) ? planner.integers(node, 3).map { try node.axis($0, rank: rank) } : Array(0..<rank)
     let bound = 1 << 31
     guard given.count == 2 * axes.count, Set(axes).count == axes.count, given.allSatisfy({ -bound < $0 && $0 < bound }) else {
-      throw Failure("pads \(describe(given)) do not fit \(axes.count) dimensions")
+      throw Failure(.damagedFile, "pads \(describe(given)) do not fit \(axes.count) dimensions")
     }
     // Negative pads crop.
     var (before, after) = ([Int](repeating: 0, count: rank), [Int](repeating: 0, count: rank))
@@ -156,7 +162,7 @@ extension Operator {
   /// Pads a value with `before` and `after` elements of `value` in each dimension, or crops it where these are negative.
   static func padded(_ x: Computed, _ before: [Int], _ after: [Int], _ value: Float, _ planner: Planner) throws -> Computed {
     let shape = x.shape.indices.map { x.shape[$0] + before[$0] + after[$0] }
-    guard shape.allSatisfy({ $0 > 0 }) else { throw Failure("of \(describe(x.shape)) nothing is left") }
+    guard shape.allSatisfy({ $0 > 0 }) else { throw Failure(.mismatch, "of \(describe(x.shape)) nothing is left") }
     let y = try planner.new(shape, order: x.order)
     planner.step(reads: [], writes: [y]) { try $0.backend.fill($0[y], with: Double(value)) }
     let kept = x.shape.indices.map { x.shape[$0] + min(before[$0], 0) + min(after[$0], 0) }

@@ -1,6 +1,5 @@
-import Compute
-import Formats
 import ONNXProto
+import Support
 
 /// Operation of a graph.
 struct Node {
@@ -40,9 +39,9 @@ struct Node {
     var attributes: [String: Attribute] = [:]
     for attribute in proto.attribute {
       let what = "\(place): attribute '\(shortened(attribute.name))'"
-      guard attribute.refAttrName.isEmpty else { throw Failure("\(what) refers to a function's, and this is none") }
+      guard attribute.refAttrName.isEmpty else { throw Failure(.damagedFile, "\(what) refers to a function's, and this is none") }
       guard attributes.updateValue(try Self.value(attribute, what, in: folder), forKey: attribute.name) == nil else {
-        throw Failure("\(what) is there twice")
+        throw Failure(.damagedFile, "\(what) is there twice")
       }
     }
     self.attributes = attributes
@@ -57,7 +56,7 @@ struct Node {
     case .ints: return .ints(attribute.ints.map(Int.init))
     case .tensor:
       do { return .tensor(try Constant(attribute.t, in: folder)) } catch let failure as Failure {
-        throw Failure("\(what): \(failure)")
+        throw failure.about(what)
       }
     default: return .other
     }
@@ -71,7 +70,8 @@ struct Node {
     return "node \(number) (\(shortened(op))" + (outputs.first.map { ", of '\(shortened($0))'" } ?? "") + ")"
   }
 
-  func failure(_ message: String) -> Failure { Failure("\(description): \(message)") }
+  /// Returns a failure of this node.
+  func failure(_ problem: Message, kind: Failure.Kind = .damagedFile) -> Failure { Failure(kind, about: description, problem) }
 
   // MARK: Attributes
 

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Constants of a batch normalization in inference, all [C].
 struct Norm {
@@ -8,21 +8,25 @@ struct Norm {
 
   /// - Throws: ``Failure`` for training, and if constants are missing or of another shape.
   init(_ node: Node, _ planner: Planner, channels: Int) throws {
-    guard try !node.flag("training_mode") else { throw Failure("training_mode is on, and only inference is supported") }
+    guard try !node.flag("training_mode") else {
+      throw Failure(.unsupported, "training_mode is on, and only inference is supported")
+    }
     guard try node.opset >= 9 || node.int("spatial", default: 1) == 1 else {
-      throw Failure("it normalises each pixel on its own (spatial 0), which is not supported")
+      throw Failure(.unsupported, "it normalizes each pixel on its own (spatial 0), which is not supported")
     }
     guard node.opset >= 14 || node.outputs.count == 1 else {
-      throw Failure("it has outputs of training, and only inference is supported: export the model in evaluation mode")
+      throw Failure(
+        .unsupported, "it has outputs of training, and only inference is supported",
+        remedy: "export the model in evaluation mode")
     }
     if let output = (1..<max(1, node.outputs.count)).first(where: { planner.isUsed(node, $0) }) {
-      throw Failure("its output \(output) is of training, and only inference is supported")
+      throw Failure(.unsupported, "its output \(output) is of training, and only inference is supported")
     }
     (scale, bias) = (try planner.floats(node, 1, shape: [channels]), try planner.floats(node, 2, shape: [channels]))
     (mean, variance) = (try planner.floats(node, 3, shape: [channels]), try planner.floats(node, 4, shape: [channels]))
     epsilon = try node.float("epsilon", default: 1e-5)
     guard epsilon >= 0, variance.floats.allSatisfy({ $0 + epsilon > 0 }) else {
-      throw Failure("a variance plus epsilon is not positive")
+      throw Failure(.damagedFile, "a variance plus epsilon is not positive")
     }
   }
 
@@ -33,7 +37,9 @@ extension Operator {
   /// Plans a batch normalization that is not fused into a convolution, fused with the sum and the ReLU that follow.
   static func batchNormalization(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
-    guard input.shape.count >= 2 else { throw Failure("its input is \(describe(input.shape)): there is no channel") }
+    guard input.shape.count >= 2 else {
+      throw Failure(.unsupported, "its input is \(describe(input.shape)): there is no channel")
+    }
     let norm = try Norm(node, planner, channels: input.shape[1])
     let x = try planner.arranged(input, input.order.filter { $0 != 1 } + [1])
     let y = try planner.new(x.shape, order: x.order)

@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Support
 import Training
 
 /// Model in an ONNX file as a classifier of images [N,H,W,C], whichever order of dimensions the graph takes.
@@ -23,7 +24,9 @@ public final class ONNXClassifier: Classifier {
   /// - Throws: ``Failure`` if the model is not a classifier of images, and for several devices.
   public init(_ model: ONNXModel, on backend: any Backend) throws {
     let description = try model.description()
-    guard backend.devices.count == 1 else { throw Failure("\(model.path): an ONNX model runs on one device, not on several") }
+    guard backend.devices.count == 1 else {
+      throw Failure(.unsupported, about: model.path, "an ONNX model runs on one device, not on several")
+    }
     (name, classes, channels) = (description.name, description.classes, description.channels)
     (imageSize, normalization) = (description.fixedSize, description.training?.normalization)
     self.model = model
@@ -64,7 +67,8 @@ public final class ONNXClassifier: Classifier {
     runner.forgetParameters()
     let (plan, count) = try model.about { try model.plan(interface, images) }
     guard count == classes.count else {
-      throw Failure("\(model.path): it gives \(count) classes for images \(images), and \(classes.count) for others")
+      throw Failure(
+        .mismatch, about: model.path, "it gives \(count) classes for images \(images), and \(classes.count) for others")
     }
     let lastUses = plan.lastUses()
     planned = (images, plan, lastUses)

@@ -1,8 +1,8 @@
 import Compute
-import Formats
 import Models
 import NN
 import ONNXProto
+import Support
 import SwiftProtobuf
 import Training
 
@@ -27,7 +27,8 @@ public enum ONNXExport {
     let logits = try network.write("input", to: &writer)
     if let name = writer.outOfRange {
       throw Failure(
-        "'\(name)', with batch normalisation as part of it, has values that float32 does not hold: export without --fold")
+        .invalidSetting, "'\(name)', with batch normalization as part of it, has values that float32 does not hold",
+        remedy: "export without \(Setting.fold)")
     }
     precondition(logits == "logits", "[ONNX] the last value is \(logits)")
     writer.graph.name = network.configuration.name

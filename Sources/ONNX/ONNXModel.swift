@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import ONNXProto
+import Support
 import SwiftProtobuf
 
 /// Model in an ONNX file, checked, that runs on any backend.
@@ -21,7 +22,7 @@ public struct ONNXModel {
   public init(contentsOf path: String) throws {
     self.path = path
     let file = try InputFile(path)
-    if let kind = try FileKind(of: file), kind != .onnx { throw Failure("\(path): \(kind.refusal(.model))") }
+    if let kind = try FileKind(of: file), kind != .onnx { throw Failure(.damagedFile, about: path, "\(kind.refusal(.model))") }
     // Reading takes the bytes, the messages made of them, and the constants made of the messages.
     try requireMemory(3 * file.byteCount, for: path)
     let bytes = try file.read()
@@ -30,9 +31,9 @@ public struct ONNXModel {
       options.discardUnknownFields = true
       graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options), in: Self.folder(of: path))
     } catch let failure as Failure {
-      throw Failure("\(path): \(failure)")
+      throw failure.about(path)
     } catch {
-      throw Failure("\(path): this is not an ONNX model, or a damaged one: \(Self.describe(error))")
+      throw Failure(.damagedFile, about: path, "this is not an ONNX model, or a damaged one: \(Self.describe(error))")
     }
   }
 
@@ -67,7 +68,7 @@ public struct ONNXModel {
     do {
       let given = inputs.filter { input in graph.inputs.contains { $0.name == input.key } }
       if let other = given.first(where: { $0.value.type != .float32 }) {
-        throw Failure("input '\(other.key)' is of type \(other.value.type), and only float32 is computed with")
+        throw Failure(.unsupported, "input '\(other.key)' is of type \(other.value.type), and only float32 is computed with")
       }
       let plan = try Planner.plan(graph, inputs: given.mapValues { ($0.shape.dimensions, nil) })
       let tensors = try given.mapValues { try backend.upload($0) }
@@ -78,7 +79,7 @@ public struct ONNXModel {
         case .computed(let computed): (name, try backend.download(execution[computed]))
         }
       }
-    } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+    } catch let failure as Failure { throw failure.about(path) }
   }
 }
 

@@ -1,5 +1,4 @@
-import Compute
-import Formats
+import Support
 
 /// Operator of the standard: the inputs, outputs and attributes that its nodes may have, and the function that plans them.
 struct Operator: Sendable {
@@ -23,7 +22,7 @@ struct Operator: Sendable {
       throw node.failure("it has \(node.outputs.count) outputs")
     }
     if let unknown = node.attributes.keys.sorted().first(where: { !attributes.contains($0) }) {
-      throw node.failure("attribute '\(shortened(unknown))' is not supported")
+      throw node.failure("attribute '\(shortened(unknown))' is not supported", kind: .unsupported)
     }
   }
 

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Plans a graph for inputs of given shapes. It goes through the graph once, in order, works out every shape, computes everything
 /// that follows from constants, and plans the steps for the rest. Nothing runs meanwhile.
@@ -30,23 +30,25 @@ final class Planner {
     let planner = Planner(graph)
     for (name, constant) in graph.initializers { planner.values[name] = .constant(constant) }
     for input in graph.inputs {
-      guard let (shape, order) = shapes[input.name] else { throw Failure("input '\(shortened(input.name))' is not given") }
+      guard let (shape, order) = shapes[input.name] else {
+        throw Failure(.notFound, "input '\(shortened(input.name))' is not given")
+      }
       guard shape.count == input.shape.count, zip(shape, input.shape).allSatisfy({ $1 == nil || $0 == $1 }) else {
         let wanted = input.shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
-        throw Failure("input '\(shortened(input.name))' is \(describe(shape)), and the graph wants [\(wanted)]")
+        throw Failure(.mismatch, "input '\(shortened(input.name))' is \(describe(shape)), and the graph wants [\(wanted)]")
       }
       let value = try about(input) { try planner.new(shape, order: order) }
       planner.values[input.name] = .computed(value)
       planner.plan.inputs[input.name] = value
     }
     for node in graph.nodes where !planner.done.contains(node.index) {
-      guard let op = Operator.all[node.op] else { throw node.failure("the operator is not supported") }
+      guard let op = Operator.all[node.op] else { throw node.failure("the operator is not supported", kind: .unsupported) }
       do { try op.plan(node, planner) } catch let failure as Failure {
-        throw failure.description.hasPrefix(node.description) ? failure : node.failure(failure.description)
+        throw failure.subject == node.description ? failure : failure.about(node.description)
       }
     }
     planner.plan.outputs = try graph.outputs.map { name in
-      guard let value = planner.values[name] else { throw Failure("output '\(shortened(name))' is not made") }
+      guard let value = planner.values[name] else { throw Failure(.unsupported, "output '\(shortened(name))' is not made") }
       guard case .computed(let computed) = value else { return (name, value) }
       return (name, .computed(try planner.arranged(computed)))
     }
@@ -56,7 +58,7 @@ final class Planner {
   private init(_ graph: Graph) { self.graph = graph }
 
   private static func about<Result>(_ input: Graph.Input, _ body: () throws -> Result) throws -> Result {
-    do { return try body() } catch let failure as Failure { throw Failure("input '\(shortened(input.name))': \(failure)") }
+    do { return try body() } catch let failure as Failure { throw failure.about("input '\(shortened(input.name))'") }
   }
 
   // MARK: Values
@@ -64,7 +66,9 @@ final class Planner {
   func has(_ node: Node, _ index: Int) -> Bool { index < node.inputs.count && !node.inputs[index].isEmpty }
 
   func value(_ node: Node, _ index: Int) throws -> Value {
-    guard has(node, index), let value = values[node.inputs[index]] else { throw Failure("input \(index) is missing") }
+    guard has(node, index), let value = values[node.inputs[index]] else {
+      throw Failure(.damagedFile, "input \(index) is missing")
+    }
     return value
   }
 
@@ -76,7 +80,7 @@ final class Planner {
     case .computed(let computed): return computed
     case .constant(let constant):
       guard case .floats(let elements) = constant.elements, constant.type.isComputedWith else {
-        throw Failure("it computes with \(constant.type.name), and only \(ElementType.computedWith) are supported")
+        throw Failure(.unsupported, "it computes with \(constant.type.name), and only \(ElementType.computedWith) are supported")
       }
       let computed = try new(constant.shape)
       plan.constants[computed.buffer] = parameter([constant], "as it is") { backend in
@@ -89,7 +93,9 @@ final class Planner {
   /// Returns an input whose values must be known before anything runs.
   func constant(_ node: Node, _ index: Int) throws -> Constant {
     guard case .constant(let constant) = try value(node, index) else {
-      throw Failure("its input \(index), '\(shortened(node.inputs[index]))', is computed, and only a constant is supported there")
+      throw Failure(
+        .unsupported,
+        "its input \(index), '\(shortened(node.inputs[index]))', is computed, and only a constant is supported there")
     }
     return constant
   }
@@ -98,7 +104,8 @@ final class Planner {
   func integers(_ node: Node, _ index: Int) throws -> [Int] {
     let constant = try constant(node, index)
     guard case .integers(let values) = constant.elements, constant.shape.count <= 1 else {
-      throw Failure("its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not a list of integers")
+      throw Failure(
+        .damagedFile, "its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not a list of integers")
     }
     return values.map(Int.init)
   }
@@ -108,6 +115,7 @@ final class Planner {
     let constant = try constant(node, index)
     guard case .floats = constant.elements, constant.shape == shape else {
       throw Failure(
+        .mismatch,
         "its input \(index), '\(shortened(node.inputs[index]))', is \(describe(constant.shape)) of \(constant.type.name), not "
           + "\(describe(shape)) of FLOAT")
     }
@@ -118,7 +126,7 @@ final class Planner {
   func float(_ node: Node, _ index: Int) throws -> Float {
     let constant = try constant(node, index)
     guard case .floats(let values) = constant.elements, values.count == 1 else {
-      throw Failure("its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not one FLOAT")
+      throw Failure(.damagedFile, "its input \(index) is \(describe(constant.shape)) of \(constant.type.name), not one FLOAT")
     }
     return values[0]
   }
@@ -142,7 +150,8 @@ final class Planner {
     let most = type.isFloatingPoint ? Self.largestFoldedCount : Self.largestIntegerCount
     let before = type.isFloatingPoint ? foldedCounts.floats : foldedCounts.integers
     guard count <= most - before else {
-      throw Failure("constants of \(before + count) elements of \(type.name) are worked out, and \(most) are supported")
+      throw Failure(
+        .unsupported, "constants of \(before + count) elements of \(type.name) are worked out, and \(most) are supported")
     }
     if type.isFloatingPoint { foldedCounts.floats += count } else { foldedCounts.integers += count }
   }
@@ -159,11 +168,11 @@ final class Planner {
   /// Makes a buffer for a value, row-major unless `order` says otherwise.
   func new(_ shape: [Int], order: [Int]? = nil) throws -> Computed {
     guard shape.count <= StridedCopy.rank else {
-      throw Failure("a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported")
+      throw Failure(.unsupported, "a value of \(shape.count) dimensions is computed: \(StridedCopy.rank) are supported")
     }
-    guard !shape.contains(0) else { throw Failure("a value \(describe(shape)) is computed, which has no elements") }
+    guard !shape.contains(0) else { throw Failure(.unsupported, "a value \(describe(shape)) is computed, which has no elements") }
     guard shape.allSatisfy({ $0 > 0 }), let count = Shape(shape).count(within: Self.largestCount) else {
-      throw Failure("a value \(describe(shape)) is computed, which has more than \(Self.largestCount) elements")
+      throw Failure(.unsupported, "a value \(describe(shape)) is computed, which has more than \(Self.largestCount) elements")
     }
     plan.counts.append(count)
     return Computed(buffer: plan.counts.count - 1, shape: shape, order: order ?? Array(shape.indices))

@@ -1,14 +1,17 @@
 import Compute
+import Support
 
 extension Operator {
   /// Plans MaxPool and AveragePool.
   static func pool(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
-    guard let window = try node.ints("kernel_shape") else { throw Failure("attribute 'kernel_shape' is missing") }
+    guard let window = try node.ints("kernel_shape") else { throw Failure(.damagedFile, "attribute 'kernel_shape' is missing") }
     let windows = try Windows(node, input.shape, window: window)
     let isLargest = node.op == "MaxPool"
-    if isLargest && planner.isUsed(node, 1) { throw Failure("its second output, the positions, is not supported") }
-    if windows.rows.hasEmptyWindow || windows.columns.hasEmptyWindow { throw Failure("there are windows of padding alone") }
+    if isLargest && planner.isUsed(node, 1) { throw Failure(.unsupported, "its second output, the positions, is not supported") }
+    if windows.rows.hasEmptyWindow || windows.columns.hasEmptyWindow {
+      throw Failure(.unsupported, "there are windows of padding alone")
+    }
     let kind: WindowPool.Kind =
       try isLargest ? .largest : .average(countingPadding: node.flag("count_include_pad"))
     let x = try windows.images(input, planner)
@@ -21,7 +24,7 @@ extension Operator {
   static func globalAveragePool(_ node: Node, _ planner: Planner) throws {
     let input = try planner.computed(node, 0)
     let rank = input.shape.count
-    guard rank >= 3 else { throw Failure("its input is \(describe(input.shape)): there are no pixels") }
+    guard rank >= 3 else { throw Failure(.damagedFile, "its input is \(describe(input.shape)): there are no pixels") }
     planner.define(node, try mean(of: input, over: Set(2..<rank), planner))
   }
 

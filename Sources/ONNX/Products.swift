@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 extension Operator {
   /// Plans y = alpha·a·b + beta·c; a and b are transposed first if their flags are set.
@@ -8,16 +8,18 @@ extension Operator {
     let (alpha, beta) = (try node.float("alpha", default: 1), try node.float("beta", default: 1))
     let values = (try planner.value(node, 0), try planner.value(node, 1))
     guard values.0.shape.count == 2, values.1.shape.count == 2 else {
-      throw Failure("\(describe(values.0.shape)) by \(describe(values.1.shape)): matrices are due")
+      throw Failure(.damagedFile, "\(describe(values.0.shape)) by \(describe(values.1.shape)): matrices are due")
     }
     let a = ta ? try planner.computed(values.0).transposed([1, 0]) : try planner.computed(values.0)
     let b = try planner.matrix(values.1, transposed: tb)
-    guard a.shape[1] == b.shape[0] else { throw Failure("\(describe(a.shape)) by \(describe(b.shape)) cannot be multiplied") }
+    guard a.shape[1] == b.shape[0] else {
+      throw Failure(.mismatch, "\(describe(a.shape)) by \(describe(b.shape)) cannot be multiplied")
+    }
     var y = try planner.scaled(try planner.product(a, b), alpha)
     if planner.has(node, 2) && beta != 0 {
       let c = try planner.scaled(try planner.computed(node, 2), beta)
       guard try broadcast(c.shape, y.shape) == y.shape else {
-        throw Failure("\(describe(c.shape)) cannot be added to \(describe(y.shape))")
+        throw Failure(.mismatch, "\(describe(c.shape)) cannot be added to \(describe(y.shape))")
       }
       y = try planner.sum(y, c)
     }
@@ -28,14 +30,14 @@ extension Operator {
   /// the other dimensions are broadcast if they have one element.
   static func matMul(_ node: Node, _ planner: Planner) throws {
     let (left, right) = (try planner.value(node, 0), try planner.value(node, 1))
-    guard !left.shape.isEmpty, !right.shape.isEmpty else { throw Failure("a number is no matrix") }
+    guard !left.shape.isEmpty, !right.shape.isEmpty else { throw Failure(.damagedFile, "a number is no matrix") }
     let isMatrix = right.shape.count == 2
     var (a, b) = (try planner.computed(left), try isMatrix ? planner.matrix(right, transposed: false) : planner.computed(right))
     let (isRow, isColumn) = (a.shape.count == 1, b.shape.count == 1)
     if isRow { a = a.inserting(0) }
     if isColumn { b = b.inserting(1) }
     guard a.shape[a.shape.count - 1] == b.shape[b.shape.count - 2] else {
-      throw Failure("\(describe(left.shape)) by \(describe(right.shape)) cannot be multiplied")
+      throw Failure(.mismatch, "\(describe(left.shape)) by \(describe(right.shape)) cannot be multiplied")
     }
     var y = try b.shape.count == 2 ? planner.rows(a, times: b) : planner.products(a, b)
     if isRow { y = y.removing(y.shape.count - 2) }

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Operators that select some of a tensor's elements.
 extension Operator {
@@ -6,17 +7,21 @@ extension Operator {
   static func gather(_ node: Node, _ planner: Planner) throws {
     let data = try planner.constant(node, 0)
     let indices = try planner.constant(node, 1)
-    guard case .integers(let numbers) = indices.elements else { throw Failure("its indices are \(indices.type.name)") }
+    guard case .integers(let numbers) = indices.elements else {
+      throw Failure(.damagedFile, "its indices are \(indices.type.name)")
+    }
     let axis = try node.axis(try node.int("axis", default: 0), rank: data.shape.count)
     let size = data.shape[axis]
     let picked = try numbers.map { number in
-      guard (-size..<size).contains(Int(number)) else { throw Failure("there is no element \(number) among \(size)") }
+      guard (-size..<size).contains(Int(number)) else {
+        throw Failure(.damagedFile, "there is no element \(number) among \(size)")
+      }
       return number < 0 ? Int(number) + size : Int(number)
     }
     let shape = data.shape[..<axis] + indices.shape + data.shape[(axis + 1)...]
     let (outer, inner) = (data.shape[..<axis].reduce(1, *), data.shape[(axis + 1)...].reduce(1, *))
     guard let count = Shape([outer, picked.count, inner]).count(within: Constant.largestCount) else {
-      throw Failure("its result is too large")
+      throw Failure(.unsupported, "its result is too large")
     }
     try planner.count(folded: count, data.type)
     var places: [Int] = []
@@ -39,19 +44,19 @@ extension Operator {
       return try planner.has(node, input) ? planner.integers(node, input) : nil
     }
     guard let starts = try numbers(1, "starts"), let ends = try numbers(2, "ends") else {
-      throw Failure("it does not say where it begins and ends")
+      throw Failure(.damagedFile, "it does not say where it begins and ends")
     }
     let axes = try (try numbers(3, "axes") ?? Array(starts.indices)).map { try node.axis($0, rank: rank) }
     let steps = try node.opset < 10 ? nil : numbers(4, "steps")
     guard starts.count == axes.count, ends.count == axes.count, Set(axes).count == axes.count,
       steps?.count ?? axes.count == axes.count
     else {
-      throw Failure("starts \(describe(starts)) and ends \(describe(ends)) do not fit axes \(describe(axes))")
+      throw Failure(.damagedFile, "starts \(describe(starts)) and ends \(describe(ends)) do not fit axes \(describe(axes))")
     }
     var (from, extents, strides) = ([Int](repeating: 0, count: rank), value.shape, [Int](repeating: 1, count: rank))
     for (i, axis) in axes.enumerated() {
       let (size, step) = (value.shape[axis], steps?[i] ?? 1)
-      guard step != 0 else { throw Failure("its step along dimension \(axis) is 0") }
+      guard step != 0 else { throw Failure(.damagedFile, "its step along dimension \(axis) is 0") }
       // Negative numbers count from the end. Places outside the dimension become its border. Backwards, the last border is the
       // place before the first element.
       func place(_ number: Int, _ range: ClosedRange<Int>) -> Int {
@@ -66,7 +71,9 @@ extension Operator {
     }
     switch value {
     case .constant(let x):
-      guard let count = Shape(extents).count(within: Constant.largestCount) else { throw Failure("its result is too large") }
+      guard let count = Shape(extents).count(within: Constant.largestCount) else {
+        throw Failure(.unsupported, "its result is too large")
+      }
       try planner.count(folded: count, x.type)
       let steps = StridedCopy.rowMajorStrides(x.shape)
       let sizes = StridedCopy.rowMajorStrides(extents)
@@ -78,7 +85,7 @@ extension Operator {
       planner.define(node, x.picking(places, shape: extents))
     case .computed(let x):
       guard strides.allSatisfy({ $0 > 0 }) else {
-        throw Failure("it goes backwards through what is computed, which is not supported")
+        throw Failure(.unsupported, "it goes backwards through what is computed, which is not supported")
       }
       let y = try planner.new(extents, order: x.order)
       planner.copy(x, into: y, extents: extents, from: from, steps: strides)

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Windows of a convolution or pooling, which slide over the dimensions of an image, [N,C,H,W], or over those of a row of pixels,
 /// [N,C,W], which counts as an image of one row.
@@ -13,12 +14,12 @@ struct Windows {
   /// - Throws: ``Failure`` if attributes are out of range or the image is too small.
   init(_ node: Node, _ shape: [Int], window: [Int]) throws {
     guard shape.count == 3 || shape.count == 4 else {
-      throw Failure("its input is \(describe(shape)), and images [N, C, H, W] and rows [N, C, W] are supported")
+      throw Failure(.unsupported, "its input is \(describe(shape)), and images [N, C, H, W] and rows [N, C, W] are supported")
     }
     let sizes = Array(shape[2...])
     let most = 1 << 20
     guard window.count == sizes.count, window.allSatisfy({ (1...most).contains($0) }) else {
-      throw Failure("a window \(describe(window)) slides over \(describe(shape))")
+      throw Failure(.damagedFile, "a window \(describe(window)) slides over \(describe(shape))")
     }
     let strides = try node.ints("strides", count: sizes.count, in: 1...most, default: 1)
     let dilations = try node.ints("dilations", count: sizes.count, in: 1...most, default: 1)
@@ -36,14 +37,14 @@ struct Windows {
         let total = max(((sizes[i] + strides[i] - 1) / strides[i] - 1) * strides[i] + reach - sizes[i], 0)
         before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2
         after = total - before
-      default: throw Failure("auto_pad '\(automatic.prefix(20))' is not known")
+      default: throw Failure(.damagedFile, "auto_pad '\(automatic.prefix(20))' is not known")
       }
       return SlidingAxis(
         input: sizes[i], window: window[i], stride: strides[i], dilation: dilations[i], before: before, after: after,
         coversRest: coversRest)
     }
     guard axes.allSatisfy({ $0.output > 0 }) else {
-      throw Failure("\(describe(shape)) is too small for a window \(describe(window))")
+      throw Failure(.mismatch, "\(describe(shape)) is too small for a window \(describe(window))")
     }
     isRow = axes.count == 1
     if isRow { axes.insert(SlidingAxis(input: 1, window: 1), at: 0) }

@@ -81,7 +81,7 @@ public final class Kernel {
         guard var word = Int32(exactly: value) else {
           throw OpenCLError(
             call: "clSetKernelArg", code: CL_INVALID_ARG_VALUE,
-            detail: "kernel \(name) counts to 2^31, not to \(value): use a smaller --batch-size or smaller images")
+            detail: "kernel \(name) counts to 2^31, not to \(value): fewer or smaller images would do")
         }
         code = clSetKernelArg(handle, cl_uint(index), 4, &word)
       case .float(var value):

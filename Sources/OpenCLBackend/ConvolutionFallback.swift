@@ -24,7 +24,7 @@ struct CheckedWork: Hashable {
 
 extension OpenCLBackend {
   /// Makes sure that a convolution's kernels build. If one does not, simpler kernels replace them for good.
-  /// - Throws: ``KernelBuildFailure`` if not even the simplest kernels build.
+  /// - Throws: ``Failure`` if not even the simplest kernels build.
   func requireKernels(for work: ConvolutionWork) throws {
     guard fallsBack else { return }
     let wanted = choice(for: work)
@@ -49,7 +49,7 @@ extension OpenCLBackend {
       checked.insert(CheckedWork(work: work, choice: choice, math: traits.math))
       return
     }
-    if let refusal { throw refusal }
+    if let refusal { throw refusal.failure }
   }
 
   private func fallBack(to choice: ConvolutionChoice?, for work: ConvolutionWork, _ refusal: KernelBuildFailure) {

@@ -1,7 +1,7 @@
 import Compute
-import Formats
 import Glibc
 import OpenCL
+import Support
 
 /// Disk cache for one device, driver and set of kernels: the tuner's choices and compiled programs.
 ///
@@ -147,14 +147,14 @@ package enum CacheFile {
   static func parse(_ bytes: [UInt8]) throws -> (identity: String, body: [UInt8]) {
     let parts = bytes.split(separator: newline, maxSplits: 2, omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].elementsEqual("\(title)\(Checksum.of(bytes[parts[1].startIndex...]))".utf8) else {
-      throw Failure("it is damaged, or of another version")
+      throw Failure(.damagedFile, "it is damaged, or of another version")
     }
     return (String(decoding: parts[1], as: UTF8.self), Array(parts[2]))
   }
 
   static func body(of bytes: [UInt8], _ identity: String) throws -> [UInt8] {
     let (found, body) = try parse(bytes)
-    guard found == identity else { throw Failure("it belongs to another device, driver or version: \(found)") }
+    guard found == identity else { throw Failure(.mismatch, "it belongs to another device, driver or version: \(found)") }
     return body
   }
 }
@@ -204,6 +204,8 @@ public enum CacheFolder {
 
   private static func remove(_ path: String, _ call: (UnsafePointer<CChar>) -> Int32) throws {
     // Another process may have removed it first.
-    if call(path) != 0 && errno != ENOENT { throw Failure("cannot remove \(path): \(String(cString: strerror(errno)))") }
+    if call(path) != 0 && errno != ENOENT {
+      throw Failure(.inputOutput, "cannot remove \(path): \(String(cString: strerror(errno)))")
+    }
   }
 }

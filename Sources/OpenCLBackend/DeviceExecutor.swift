@@ -116,7 +116,8 @@ final class DeviceExecutor: Executor {
     let isFirst = onBuild != nil && launched.insert(specialisation).inserted
     if let onlyBuilds, !isFirst || !onlyBuilds.contains(KernelBuild(specialisation)) { return }
     if isFirst { announce(specialisation) }
-    let kernel = try programs.kernel(specialisation)
+    let kernel: Kernel
+    do { kernel = try programs.kernel(specialisation) } catch let refusal as KernelBuildFailure { throw refusal.failure }
     try kernel.set(arguments)
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
     if let profiler, let event {

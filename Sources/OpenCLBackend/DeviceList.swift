@@ -1,5 +1,6 @@
 import Compute
 import OpenCL
+import Support
 
 /// An OpenCL device with its position: `opencl:PLATFORM.DEVICE`.
 public struct DeviceEntry: Sendable {
@@ -76,30 +77,38 @@ public enum DeviceList {
   /// Returns the device that a selector names: `opencl` or `opencl:P.D`.
   public static func find(_ selector: String) throws -> DeviceEntry {
     let entries = try all()
-    guard let best = try best(of: entries) else { throw Failure(try missingDevice() + ", or use --device cpu") }
+    guard let best = try best(of: entries) else {
+      let missing = try missingDevice()
+      throw Failure(.device, missing.problem, remedy: "\(missing.remedy), or use \(Setting.device, "cpu")")
+    }
     if selector == "opencl" { return best }
     guard let entry = entries.first(where: { $0.selector == selector }) else {
       let known = entries.map(\.selector).joined(separator: ", ")
-      throw Failure("no OpenCL device '\(selector)': this machine has \(known); `resnet devices` describes them")
+      throw Failure(
+        .device, "no OpenCL device '\(selector)': this machine has \(known); `resnet devices` describes them")
     }
     return entry
   }
 
-  /// Returns a message that tells why there is no device, and what to do. Only meaningful if there is none.
-  public static func missingDevice() throws -> String {
+  /// Returns why there is no device, and what to do. Only meaningful if there is none.
+  public static func missingDevice() throws -> (problem: Message, remedy: Message) {
     let drivers = try Platform.all()
     if drivers.isEmpty {
-      return "no OpenCL device on this machine: install a driver (Debian: pocl-opencl-icd runs on any CPU, mesa-opencl-icd, "
-        + "intel-opencl-icd or the vendor's for a GPU)"
+      return (
+        "no OpenCL device on this machine",
+        "install a driver (Debian: pocl-opencl-icd runs on any CPU, mesa-opencl-icd, intel-opencl-icd or the vendor's for a GPU)"
+      )
     }
     if try drivers.contains(where: { try $0.isPoCL }), let cache = PoCLCache.replacement, cache.own == nil {
-      return
-        "PoCL offers no device, as it cannot write to \(cache.usual): set \(PoCLCache.variable) to a folder that can be written"
+      return (
+        "PoCL offers no device, as it cannot write to \(cache.usual)", "set \(PoCLCache.variable) to a folder that can be written"
+      )
     }
     let names = try drivers.map { try $0.name }.joined(separator: ", ")
-    return
-      "no OpenCL device on this machine, though there is a driver (\(names)): install another (Debian: pocl-opencl-icd runs on "
-      + "any CPU)"
+    return (
+      "no OpenCL device on this machine, though there is a driver (\(names))",
+      "install another (Debian: pocl-opencl-icd runs on any CPU)"
+    )
   }
 
   /// Returns a message that tells where PoCL caches compiled kernels, and why. Nil if none of the devices is PoCL's, or if it
@@ -117,12 +126,14 @@ public enum DeviceList {
   public static func find(_ selectors: [DeviceSelector]) throws -> [Device] {
     let entries = try selectors.map { try find($0.device) }
     for (index, entry) in entries.enumerated() where entries[..<index].contains(where: { $0.device == entry.device }) {
-      throw Failure("\(selectors.map(\.description).joined(separator: ",")) names \(entry.selector) twice: name each device once")
+      throw Failure(
+        .invalidSetting,
+        "\(selectors.map(\.description).joined(separator: ",")) names \(entry.selector) twice: name each device once")
     }
     return try zip(entries, selectors).flatMap { entry, selector in
       if selector.parts == 1 { return [entry.device] }
       do { return try entry.device.partitioned(into: selector.parts) } catch {
-        throw Failure("\(selector): \(error)")
+        throw Failure(.device, about: selector.description, "\(error)")
       }
     }
   }

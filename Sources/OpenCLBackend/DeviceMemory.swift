@@ -1,5 +1,6 @@
 import Compute
 import OpenCL
+import Support
 
 /// Pool of one device's buffers. Storages keep the pool alive and give their buffer back when they are released.
 ///
@@ -33,8 +34,9 @@ final class DeviceMemory {
     let wanted = pool.size(for: byteCount)
     guard wanted <= largestBlock else {
       throw Failure(
-        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: largestBlock))): "
-          + "use a smaller --batch-size or --limit-train" + (advice.map { "; \($0)" } ?? ""))
+        .outOfMemory,
+        "a buffer of \(rounded(bytes: wanted)) is more than the device allows at once (\(rounded(bytes: largestBlock)))",
+        remedy: "use a smaller \(Setting.batchSize) or \(Setting.limitTrain)\(advice.map { "; \($0)" } ?? "")")
     }
     if isSeparate { return DeviceStorage(try Buffer(context: queue.context, byteCount: max(1, byteCount))) }
     let piece: Pool<Buffer>.Piece

@@ -1,5 +1,6 @@
 import Compute
 import OpenCL
+import Support
 
 /// Class of kernels; there is one for each of two kinds of machine.
 package enum KernelClass: String, CaseIterable, Sendable {

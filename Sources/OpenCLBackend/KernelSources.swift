@@ -1,8 +1,8 @@
 import Compute
-import Formats
 import Foundation
 import Kernels
 import OpenCL
+import Support
 
 /// Text of the kernels, and the options to compile them for a device.
 ///
@@ -54,7 +54,8 @@ struct KernelSources {
   private func load(_ fileName: String) throws -> String {
     let path = "\(folder ?? "")/\(fileName)"
     do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
-      throw Failure("cannot read kernel \(path): set RESNET_KERNELS to the folder of the .cl files, or unset it")
+      throw Failure(
+        .notFound, "cannot read kernel \(path)", remedy: "set RESNET_KERNELS to the folder of the .cl files, or unset it")
     }
   }
 }

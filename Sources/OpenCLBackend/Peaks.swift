@@ -1,5 +1,6 @@
 import Compute
 import Kernels
+import Support
 
 extension OpenCLBackend {
   /// Measures the peak performance of the device over all its cores: floating-point operations per second, and bytes read and

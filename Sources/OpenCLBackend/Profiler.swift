@@ -1,4 +1,5 @@
 import OpenCL
+import Support
 
 /// Totals of one specialized kernel during a profile.
 public struct KernelProfile: Hashable, Sendable {

@@ -1,15 +1,17 @@
 import Compute
-import Formats
 import Kernels
 import OpenCL
+import Support
 
-/// Error for a kernel that the driver's compiler refuses.
-struct KernelBuildFailure: Error, CustomStringConvertible {
-  let file, device, advice: String
+/// Error for a kernel that the driver's compiler refuses. The plan of a convolution catches it and takes a simpler kernel.
+struct KernelBuildFailure: Error {
+  let file, device: String
+  let advice: Message
   /// Failed call with the compiler's output.
   let log: String
 
-  var description: String { "kernel \(file) does not build for \(device): \(advice)\n\(log)" }
+  /// The error for the user, if there is no simpler kernel.
+  var failure: Failure { Failure(.device, "kernel \(file) does not build for \(device)", remedy: "\(advice)\n\(log)") }
 }
 
 /// Builds each program and each kernel once per run. If the driver keeps no binaries of its own, it builds each program only once
@@ -70,9 +72,9 @@ final class ProgramCache {
   private func compile(_ source: KernelSource, _ text: String, _ options: String) throws -> Program {
     do { return try Program(context: context, source: text, options: options) } catch {
       let device = try context.device.name
-      let advice =
+      let advice: Message =
         sources.folder.map { "mend \($0)/\(source.fileName), or unset RESNET_KERNELS" }
-        ?? "try another --device or a newer driver, and report this with the output of `resnet devices`"
+        ?? "try another \(Setting.device) or a newer driver, and report this with the output of `resnet devices`"
       throw KernelBuildFailure(file: source.fileName, device: device, advice: advice, log: "\(error)")
     }
   }

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Plan for `convolution_tiled.cl`: how it is specialized and launched for a convolution or a filter gradient, as a matrix
 /// product (implicit GEMM).
@@ -218,7 +219,7 @@ extension OpenCLBackend {
     while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
       guard let smaller = plan.withGroups(of: limit, traits) else {
         let kernel = specialisation(plan).kernel
-        throw Failure("\(name) runs \(kernel) in work-groups of \(limit) at most, too few for any of its tiles")
+        throw Failure(.device, "\(name) runs \(kernel) in work-groups of \(limit) at most, too few for any of its tiles")
       }
       plan = smaller
     }

@@ -1,5 +1,5 @@
 import Compute
-import Formats
+import Support
 
 /// Results of the tuner on one device, keyed by the work's description.
 public struct TuningTable: Sendable, Equatable {
@@ -45,15 +45,15 @@ public struct TuningTable: Sendable, Equatable {
 
   /// - Throws: a ``Failure`` if the value does not have the form of ``json``.
   init(_ json: JSON) throws {
-    guard case .array(let values) = json else { throw Failure("there is no list of choices") }
+    guard case .array(let values) = json else { throw Failure(.damagedFile, "there is no list of choices") }
     for value in values {
       guard case .string(let work)? = value["work"], let builtIn = value["built_in_seconds"]?.seconds,
         let seconds = value["seconds"]?.seconds, case .boolean(let isComplete)? = value["complete"]
-      else { throw Failure("\(value) is no choice") }
+      else { throw Failure(.damagedFile, "\(value) is no choice") }
       var choice: ConvolutionChoice?
       if case .string(let text)? = value["choice"] {
         choice = ConvolutionChoice(text)
-        if choice == nil { throw Failure("'\(text)' is no choice") }
+        if choice == nil { throw Failure(.damagedFile, "'\(text)' is no choice") }
       }
       entries[work] = Entry(choice: choice, builtInSeconds: builtIn, seconds: seconds, isComplete: isComplete)
     }

@@ -1,6 +1,7 @@
 import Compute
 import Glibc
 import OpenCL
+import Support
 
 /// Memory of the machine that PoCL, whose devices are the machine's own processors, does not offer.
 package enum WithheldMemory {

@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Images
+import Support
 
 /// Source of the batches for training and evaluation.
 public protocol BatchSource: AnyObject {
@@ -46,7 +47,8 @@ public func batchSource(
     return try DeviceDataset(dataset, precision: precision, on: backend)
   }
   guard let streamed = images as? any StreamedImages else {
-    throw Failure("the data set '\(images.name)' is of a kind that cannot be trained on: \(type(of: images))")
+    throw Failure(
+      .unsupported, "the data set '\(images.name)' is of a kind that cannot be trained on: \(type(of: images))")
   }
   return try StreamedDataset(
     streamed, crop: crop, augmentation: augmentation, precision: precision, on: backend, onDamage: onDamage)

@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Glibc
+import Support
 
 /// Logarithmic probabilities that a classifier gives the images of a batch.
 public struct Scores: Sendable {
@@ -90,10 +91,13 @@ extension Classifier {
         let (batch, outputs) = pending.removeFirst()
         let values = try outputs.map { try $0.wait() }
         if let output = values.first, output.shape != [batch.samples.count, classes.count] {
-          throw Failure("\(name) gives \(output.shape), not \([batch.samples.count, classes.count] as Shape): a value a class")
+          throw Failure(
+            .mismatch, "\(name) gives \(output.shape), not \([batch.samples.count, classes.count] as Shape): a value a class")
         }
         guard values.allSatisfy(\.isFinite) else {
-          throw Failure("the outputs of \(name) are not finite numbers, so the weights or the images are far out of range")
+          throw Failure(
+            .mismatch,
+            "the outputs of \(name) are not finite numbers, so the weights or the images are far out of range")
         }
         try body(batch, values)
       }
@@ -119,10 +123,11 @@ extension Classifier {
 
   private func check(_ size: (height: Int, width: Int, channels: Int)) throws {
     if size.channels != channels {
-      throw Failure("\(name) is built for images of \(channels) channels, these have \(size.channels)")
+      throw Failure(.mismatch, "\(name) is built for images of \(channels) channels, these have \(size.channels)")
     }
     if let imageSize, imageSize != (size.height, size.width) {
       throw Failure(
+        .mismatch,
         "\(name) takes images of \(imageSize.height)×\(imageSize.width) only, these have \(size.height)×\(size.width)")
     }
   }

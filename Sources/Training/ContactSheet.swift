@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Images
+import Support
 
 /// Picture of training images as the network sees them. A row shows one sample: first as it is, then as in each of the first
 /// epochs.
@@ -29,7 +30,8 @@ public struct ContactSheet {
     func values(_ source: any BatchSource, _ plan: EpochPlan) throws -> [Float] {
       let loaded = try source.load(plan, batches: [0..<shown.count], from: 0)
       guard let (x, _) = try loaded.batch(0) else {
-        throw Failure("none of the first \(shown.count) images can be decoded: mend or remove them")
+        throw Failure(
+          .damagedFile, "none of the first \(shown.count) images can be decoded", remedy: "mend or remove them")
       }
       return try backend.download(x).floats
     }

@@ -2,6 +2,7 @@ import Compute
 import Datasets
 import Models
 import NN
+import Support
 
 /// Loss and accuracy over some images.
 public struct Metrics: Hashable, Sendable {
@@ -28,9 +29,12 @@ extension ModelConfiguration {
   public func check(_ dataset: some LabelledImages) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
     if found != channels {
-      throw Failure("\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
+      throw Failure(
+        .mismatch, "\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
     }
-    if known > classes { throw Failure("\(name) is built for \(classes) classes, \(dataset.name) has \(known)") }
+    if known > classes {
+      throw Failure(.mismatch, "\(name) is built for \(classes) classes, \(dataset.name) has \(known)")
+    }
   }
 }
 
@@ -119,7 +123,7 @@ extension Classifier {
       count += batch.labels.count
     }
     guard isDone else { return nil }
-    guard count > 0 else { throw Failure("none of the images can be decoded") }
+    guard count > 0 else { throw Failure(.damagedFile, "none of the images can be decoded") }
     return Evaluation(metrics: Metrics(sums: sums, images: count), classes: classes, counts: counts)
   }
 }
@@ -158,7 +162,10 @@ extension ResNet {
       guard try progress(Double(index + 1) / Double(loaded.batches.count)) else { return nil }
     }
     try collect(downTo: 0)
-    guard images > 0 else { throw Failure("none of the \(data.count) images to measure on can be decoded: mend them") }
+    guard images > 0 else {
+      throw Failure(
+        .damagedFile, "none of the \(data.count) images to measure on can be decoded", remedy: "mend them")
+    }
     return Metrics(sums: sums, images: images)
   }
 }

@@ -1,5 +1,6 @@
 import Compute
 import Images
+import Support
 
 /// Source of images in host memory for a classifier, one batch at a time.
 public protocol ImageBatches: AnyObject {
@@ -84,8 +85,9 @@ public final class StoredImages: ImageBatches {
     let crop = cropSize ?? (height, width)
     guard crop.height <= height, crop.width <= width, crop != (height, width) else {
       throw Failure(
-        "ten crops of \(crop.height)×\(crop.width) need images that are larger, these have \(height)×\(width): mirror them instead "
-          + "(flip)")
+        .invalidSetting,
+        "ten crops of \(crop.height)×\(crop.width) need images that are larger, these have \(height)×\(width)",
+        remedy: "mirror them instead (flip)")
     }
     viewShape = (crop.height, crop.width, channels)
     views = augmentation.views(
@@ -131,8 +133,9 @@ public final class DecodedImages: ImageBatches {
       tiles = 5
     case (.tenCrop, .whole):
       throw Failure(
-        "ten crops are of images that are larger than what the network takes, these are brought to its size as a whole: mirror them "
-          + "instead (flip)")
+        .invalidSetting,
+        "ten crops are of images that are larger than what the network takes, these are brought to its size as a whole",
+        remedy: "mirror them instead (flip)")
     case (_, .centre(let evaluation)): (transform, tiles) = (evaluation, 1)
     case (_, .whole(let whole)): (transform, tiles) = (whole, 1)
     }

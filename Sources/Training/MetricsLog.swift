@@ -1,4 +1,5 @@
 import Formats
+import Support
 
 /// Log file `metrics.jsonl`: one JSON object a line, written when the event happens.
 final class MetricsLog {

@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Support
 
 /// Classification result of one image.
 public struct Prediction: Sendable {

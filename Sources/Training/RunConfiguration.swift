@@ -3,6 +3,7 @@ import Datasets
 import Images
 import Models
 import NN
+import Support
 
 /// All options that determine the result of a training run, except the devices. The run keeps them in its `config.json`.
 public struct RunConfiguration: Hashable, Codable, Sendable {
@@ -114,42 +115,51 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   /// Checks all values.
   /// - Throws: ``Failure`` for the first value that makes no sense.
   public func validate() throws {
-    func demand(_ holds: Bool, _ complaint: @autoclosure () -> String) throws {
-      if !holds { throw Failure(complaint()) }
+    func demand(
+      _ holds: Bool, _ setting: Setting, _ value: some CustomStringConvertible, _ complaint: @autoclosure () -> Message
+    ) throws {
+      if !holds { throw Failure(setting, value, complaint()) }
     }
-    try demand(epochs > 0, "--epochs \(epochs): at least one is needed")
-    try demand(epochs <= Self.mostEpochs, "--epochs \(epochs): at most \(Self.mostEpochs) are possible")
-    try demand(batchSize > 0, "--batch-size \(batchSize): at least one image is needed")
-    try demand(learningRate.isFinite && learningRate >= 0, "--learning-rate \(learningRate): it must be at least 0")
-    try demand(momentum >= 0 && momentum < 1, "--momentum \(momentum): it must be at least 0 and below 1")
-    try demand(!nesterov || momentum > 0, "--nesterov needs a --momentum above 0")
-    try demand(weightDecay.isFinite && weightDecay >= 0, "--weight-decay \(weightDecay): it must be at least 0")
-    try demand(accumulate.map { $0 > 0 } ?? true, "--accumulate \(accumulate ?? 0): at least one batch is needed")
+    func demand(_ holds: Bool, _ complaint: @autoclosure () -> Message) throws {
+      if !holds { throw Failure(.invalidSetting, complaint()) }
+    }
+    try demand(epochs > 0, .epochs, epochs, "at least one is needed")
+    try demand(epochs <= Self.mostEpochs, .epochs, epochs, "at most \(Self.mostEpochs) are possible")
+    try demand(batchSize > 0, .batchSize, batchSize, "at least one image is needed")
+    try demand(learningRate.isFinite && learningRate >= 0, .learningRate, learningRate, "it must be at least 0")
+    try demand(momentum >= 0 && momentum < 1, .momentum, momentum, "it must be at least 0 and below 1")
+    try demand(!nesterov || momentum > 0, "\(Setting.nesterov) needs a \(Setting.momentum) above 0")
+    try demand(weightDecay.isFinite && weightDecay >= 0, .weightDecay, weightDecay, "it must be at least 0")
+    try demand(accumulate.map { $0 > 0 } ?? true, .accumulate, accumulate ?? 0, "at least one batch is needed")
     for (index, scale) in (learningRateScales ?? []).enumerated() {
       let isRepeated = learningRateScales?[..<index].contains { $0.prefix == scale.prefix } ?? false
-      try demand(!isRepeated, "--learning-rate-scale \(scale.prefix)=\(scale.factor): \(scale.prefix) has one already")
+      let value = "\(scale.prefix)=\(scale.factor)"
+      try demand(!isRepeated, .learningRateScales, value, "\(scale.prefix) has one already")
       try demand(
-        scale.factor.isFinite && scale.factor >= 0,
-        "--learning-rate-scale \(scale.prefix)=\(scale.factor): the factor must be at least 0")
+        scale.factor.isFinite && scale.factor >= 0, .learningRateScales, value, "the factor must be at least 0")
     }
     for prefix in frozen ?? [] {
       let scale = learningRateScales?.first { $0.prefix == prefix || $0.prefix.hasPrefix("\(prefix).") }
-      try demand(scale == nil, "--learning-rate-scale \(scale?.prefix ?? ""): it is frozen by --freeze \(prefix), leave one out")
+      try demand(
+        scale == nil, .learningRateScales, scale?.prefix ?? "",
+        "it is frozen by \(Setting.frozen, prefix), leave one out")
     }
-    try demand(clipNorm.map { $0.isFinite && $0 > 0 } ?? true, "--clip-norm \(clipNorm ?? 0): it must be above 0")
-    try demand(averageDecay.map { $0 >= 0 && $0 < 1 } ?? true, "--ema \(averageDecay ?? 0): it must be at least 0 and below 1")
-    try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, "--warmup-epochs \(warmupEpochs): it must be at least 0")
+    try demand(clipNorm.map { $0.isFinite && $0 > 0 } ?? true, .clipNorm, clipNorm ?? 0, "it must be above 0")
     try demand(
-      warmupEpochs <= Double(epochs), "--warmup-epochs \(warmupEpochs): the run has \(epochs), so the rate would not be reached")
-    try demand(labelSmoothing >= 0 && labelSmoothing <= 1, "--label-smoothing \(labelSmoothing): it must be from 0 to 1")
-    try demand(limitTrain.map { $0 > 0 } ?? true, "--limit-train \(limitTrain ?? 0): at least one image is needed")
+      averageDecay.map { $0 >= 0 && $0 < 1 } ?? true, .averageDecay, averageDecay ?? 0, "it must be at least 0 and below 1")
+    try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, .warmupEpochs, warmupEpochs, "it must be at least 0")
+    try demand(
+      warmupEpochs <= Double(epochs), .warmupEpochs, warmupEpochs,
+      "the run has \(epochs), so the rate would not be reached")
+    try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
+    try demand(limitTrain.map { $0 > 0 } ?? true, .limitTrain, limitTrain ?? 0, "at least one image is needed")
     try augmentation?.validate()
     try demand(
       shares.map { $0.allSatisfy { (0...Int(Int32.max)).contains($0) } && $0.contains { $0 > 0 } } ?? true,
       "shares of \(shares ?? []): they must be whole numbers from 0, and one above it")
     try demand(
-      imageSize.map { (1...Self.largestImage).contains($0) } ?? true,
-      "--image-size \(imageSize ?? 0): it must be from 1 to \(Self.largestImage)")
+      imageSize.map { (1...Self.largestImage).contains($0) } ?? true, .imageSize, imageSize ?? 0,
+      "it must be from 1 to \(Self.largestImage)")
     if let evaluation, let imageSize { _ = try evaluation.transform(crop: imageSize) }
     try demand(
       normalization?.fits(channels: model.channels) ?? true,
@@ -157,16 +167,19 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try demand(
       randomCrop.map { $0.size == imageSize && $0.isPossible } ?? true, "randomCrop: it must be of the images' size, and possible"
     )
-    try demand(maxSteps.map { $0 > 0 } ?? true, "--max-steps \(maxSteps ?? 0): at least one is needed")
+    try demand(maxSteps.map { $0 > 0 } ?? true, .maxSteps, maxSteps ?? 0, "at least one is needed")
   }
 
   /// Checks the layers that ``frozen`` and ``learningRateScales`` name.
   /// - Throws: ``Failure`` if the network does not have one of them, or if nothing is left to train.
   public func checkLayers() throws {
     let store = try ResNet(model).store
-    let named = (frozen ?? []).map { ("--freeze", $0) } + (learningRateScales ?? []).map { ("--learning-rate-scale", $0.prefix) }
-    for (option, prefix) in named {
-      do { _ = try store.layers(prefix) } catch { throw Failure("\(option) \(prefix): \(error)") }
+    let named =
+      (frozen ?? []).map { (Setting.frozen, $0) } + (learningRateScales ?? []).map { (Setting.learningRateScales, $0.prefix) }
+    for (setting, prefix) in named {
+      do { _ = try store.layers(prefix) } catch let failure as Failure {
+        throw Failure(failure.kind, "\(setting, prefix): \(failure)")
+      }
     }
     try store.freeze(frozen ?? [])
   }
@@ -177,10 +190,13 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     try model.check(images)
     let (height, width) = (images.shape[1], images.shape[2])
     guard images.classes.count > 1 else {
-      throw Failure("\(data ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
+      throw Failure(
+        .mismatch,
+        "\(data ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
     }
     if let padding = augmentation?.padding, padding >= min(height, width) {
-      throw Failure("--crop-padding \(padding): some crops of the images of \(height)×\(width) would be nothing but padding")
+      throw Failure(
+        .cropPadding, padding, "some crops of the images of \(height)×\(width) would be nothing but padding")
     }
   }
 }

@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import Models
 import NN
+import Support
 
 /// Folder with the files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and
 /// `resume.safetensors`, from which the run resumes.
@@ -29,9 +30,14 @@ public struct RunFolder {
     self.path = path
     isNew = !InputFile.exists(path)
     if holdsState {
-      throw Failure("\(path) holds a run already: choose another --output, or go on with it by --resume \(path)")
+      throw Failure(
+        .invalidSetting, "\(path) holds a run already",
+        remedy: "choose another \(Setting.output), or go on with it by \(Setting.resume, path)")
     }
-    if InputFile.exists(lastPath) { throw Failure("\(path) holds a run's weights already: choose another --output") }
+    if InputFile.exists(lastPath) {
+      throw Failure(
+        .invalidSetting, "\(path) holds a run's weights already", remedy: "choose another \(Setting.output)")
+    }
     try Folder.make(path)
   }
 
@@ -60,14 +66,15 @@ public struct RunFolder {
   /// - Throws: ``Failure`` if there is no run, or if its configuration is damaged or makes no sense.
   public func configuration() throws -> RunConfiguration {
     let bytes: [UInt8]
-    do { bytes = try InputFile(configurationPath).read() } catch {
-      throw Failure("there is no run to resume in \(path): \(error)")
+    do { bytes = try InputFile(configurationPath).read() } catch let failure as Failure {
+      throw Failure(failure.kind, "there is no run to resume in \(path): \(failure)")
     }
     let configuration: RunConfiguration
     do { configuration = try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
-      throw Failure("\(configurationPath) is damaged\(Self.place(of: error)): mend it, or begin a new run")
+      throw Failure(
+        .damagedFile, "\(configurationPath) is damaged\(Self.place(of: error))", remedy: "mend it, or begin a new run")
     }
-    do { try configuration.validate() } catch { throw Failure("\(configurationPath): \(error)") }
+    do { try configuration.validate() } catch let failure as Failure { throw failure.about(configurationPath) }
     return configuration
   }
 
@@ -140,25 +147,32 @@ public struct RunFolder {
     if begun >= totalSteps { return }  // Finished.
     guard (begun...min(totalSteps, begun + stepsPerEpoch)).contains(position.step) else {
       throw Failure(
-        "\(resumePath) was saved at step \(position.step) of another data set or with other options than \(configurationPath) has "
-          + "now: restore them, or begin a new run")
+        .mismatch,
+        "\(resumePath) was saved at step \(position.step) of another data set or with other options than "
+          + "\(configurationPath) has now",
+        remedy: "restore them, or begin a new run")
     }
   }
 
   private var damaged: Failure {
-    Failure("\(resumePath) does not say where the run stands: it is damaged; begin a new run")
+    Failure(.damagedFile, "\(resumePath) does not say where the run stands: it is damaged; begin a new run")
   }
 
   /// Keeps other processes from training in the folder until the lock is released.
   func lock() throws -> Folder.Lock {
     guard let lock = try Folder.Lock(path) else {
-      throw Failure("another process is training in \(path): wait for its end, or choose another --output")
+      throw Failure(
+        .busy, "another process is training in \(path)",
+        remedy: "wait for its end, or choose another \(Setting.output)")
     }
     return lock
   }
 
   func load(into state: State) throws -> Position {
-    guard holdsState else { throw Failure("there is nothing to resume in \(path), no \(resumePath): begin a new run") }
+    guard holdsState else {
+      throw Failure(
+        .notFound, "there is nothing to resume in \(path), no \(resumePath)", remedy: "begin a new run")
+    }
     let file = try Safetensors.read(resumePath)
     guard let text = file.metadata[Self.positionKey],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
@@ -182,7 +196,9 @@ public struct RunFolder {
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }
       try state.store.load(rest)
     } catch let failure as Failure {
-      throw Failure("\(resumePath) is damaged, or was saved with other options than \(configurationPath) has now: \(failure)")
+      throw Failure(
+        failure.kind,
+        "\(resumePath) is damaged, or was saved with other options than \(configurationPath) has now: \(failure)")
     }
     state.optimiser.steps = position.updates ?? position.step
     return position

@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Support
 
 /// Fingerprints of a run's images, which tell whether the images have changed since.
 public struct SplitContents: Hashable, Codable, Sendable {
@@ -20,7 +21,8 @@ public struct SplitContents: Hashable, Codable, Sendable {
         old.count == new.count
         ? "some of the \(new.count) images to \(what) on have other names or labels, or are others"
         : "\(new.count) images to \(what) on, not \(old.count)"
-      throw Failure("\(data) has changed since the run began: \(change); restore it, or begin a new run")
+      throw Failure(
+        .mismatch, "\(data) has changed since the run began: \(change); restore it, or begin a new run")
     }
   }
 }

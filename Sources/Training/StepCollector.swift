@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Collects the losses of an epoch's steps in order as they arrive from the device, and sums them up into records.
 struct StepCollector {

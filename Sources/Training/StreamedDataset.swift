@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Images
+import Support
 
 /// Data set whose images are made on the host while the device trains, and sent to it as bytes, one batch at a time. These are
 /// photographs that are decoded, or images in memory whose colors change.
@@ -66,7 +67,7 @@ public final class StreamedDataset: BatchSource {
       next += 1
       let begin = batches[index].lowerBound
       guard let sent = try pipeline.next({ try Sent(dataset.send($0, plan, begin)) }) else {
-        throw Failure("no more images: loading them was cancelled")
+        throw Failure(.notFound, "no more images: loading them was cancelled")
       }
       return sent.batch
     }

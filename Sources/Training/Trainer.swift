@@ -3,6 +3,7 @@ import Datasets
 import Formats
 import Models
 import NN
+import Support
 
 /// Trains a network on a data set that is on the device or streams to it, and writes the files of its run folder.
 ///
@@ -163,14 +164,14 @@ public final class Trainer {
           "\(path) does not name its classes: they are taken for yours in the order of their names as text, \(listed(classes))"
         ]
       }
-    } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+    } catch let failure as Failure { throw failure.about(path) }
     let weight = "\(ResNet.head).weight"
     let found =
       areOthers
       ? "is for others: \(listed(known, atMost: 3))"
       : weights.tensors[weight].map { "is for \($0.shape[0]) classes" } ?? "is missing or of another form"
     if model.store.entries.contains(where: { $0.isFrozen && $0.name.hasPrefix("\(ResNet.head).") }) {
-      throw Failure("--freeze \(ResNet.head): it has to start anew and be trained, since in \(path) it \(found)")
+      throw Failure(.frozen, ResNet.head, "it has to start anew and be trained, since in \(path) it \(found)")
     }
     return [
       "the last layer, \(ResNet.head), starts anew for \(model.configuration.classes) classes: in \(path) it \(found)"
@@ -198,8 +199,8 @@ public final class Trainer {
   /// - Parameters:
   ///   - shouldStop: asked before each step.
   ///   - report: called with each record, after it was written to the log.
-  /// - Throws: ``Divergence`` if the loss becomes NaN or infinite; ``Failure`` if a file cannot be written; errors of the
-  ///   backend. Files that were saved before are kept.
+  /// - Throws: ``Failure`` if a file cannot be written, and of the kind ``Failure/Kind/diverged`` if the loss becomes NaN or
+  ///   infinite; errors of the backend. Files that were saved before are kept.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
     while !isFinished {
       if try !runEpoch(shouldStop, report) {
@@ -249,7 +250,8 @@ public final class Trainer {
       try onTiming?(false)
     }
     if position.step == last && position.images == 0 {
-      throw Failure("none of the \(training.count) images to train on can be decoded: mend them")
+      throw Failure(
+        .damagedFile, "none of the \(training.count) images to train on can be decoded", remedy: "mend them")
     }
     guard position.step == last,
       let checked = try saved.evaluate(
@@ -287,7 +289,9 @@ public final class Trainer {
   private func finishEpoch(
     _ checked: Metrics, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
   ) throws {
-    guard checked.loss.isFinite else { throw Divergence("validation loss", step: position.step, schedule, folder) }
+    guard checked.loss.isFinite else {
+      throw Failure.divergence(of: "validation loss", step: position.step, schedule, folder)
+    }
     position.epoch += 1
     let record = EpochRecord(
       epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
@@ -310,7 +314,7 @@ public final class Trainer {
   private func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
     while let done = try collector.next(leaving: leaving) {
       guard done.lossSum.isFinite else {
-        throw Divergence("loss", step: done.step, schedule, folder)
+        throw Failure.divergence(of: "loss", step: done.step, schedule, folder)
       }
       position.lossSum += done.lossSum
       position.hits += done.hits

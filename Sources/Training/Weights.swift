@@ -5,6 +5,7 @@ import Foundation
 import Images
 import Models
 import NN
+import Support
 
 /// Weights under torchvision's names and in its layouts, with the metadata that is needed to use them if the file has any.
 public struct Weights {
@@ -66,17 +67,23 @@ public struct Weights {
     public init?(metadata: [String: String]) throws {
       guard let text = metadata[Weights.key] else { return nil }
       do { self = try JSONDecoder().decode(Description.self, from: Data(text.utf8)) } catch {
-        throw Failure("its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
+        throw Failure(
+          .damagedFile,
+          "its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
       }
       let sides = 1...RunConfiguration.largestImage
       guard imageSize.map({ $0.count == 2 && $0.allSatisfy(sides.contains) }) ?? true else {
-        throw Failure("its metadata '\(Weights.key)' is damaged: no images have the size \(imageSize ?? [])")
+        throw Failure(
+          .damagedFile, "its metadata '\(Weights.key)' is damaged: no images have the size \(imageSize ?? [])")
       }
       guard evaluation?.isPossible ?? true else {
-        throw Failure("its metadata '\(Weights.key)' is damaged: it describes a resize of images that is impossible")
+        throw Failure(
+          .damagedFile, "its metadata '\(Weights.key)' is damaged: it describes a resize of images that is impossible")
       }
       guard normalization?.fits(channels: model.channels) ?? true else {
-        throw Failure("its metadata '\(Weights.key)' is damaged: its normalization does not fit \(model.channels) channels")
+        throw Failure(
+          .damagedFile,
+          "its metadata '\(Weights.key)' is damaged: its normalization does not fit \(model.channels) channels")
       }
     }
 
@@ -117,28 +124,33 @@ public struct Weights {
   public init(contentsOf path: String, at place: WeightsPlace = WeightsPlace()) throws {
     let file = try WeightsFile(path)
     if RunFolder.isState(file.metadata) {
-      throw Failure("\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
+      throw Failure(
+        .unsupported,
+        "\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
     }
     let choices = WeightsChoice.all(in: file, at: place)
     let choice = try WeightsChoice.chosen(among: choices, in: file, at: place)
     let read = try file.read(choice.dictionary) { choice.names[$0] != nil }
     tensors = try Dictionary(read.map { (choice.names[$0] ?? $0, $1) }) { _, _ in
-      throw Failure("\(path): two of its tensors have the same name in torchvision, so which is meant is not known")
+      throw Failure(
+        .damagedFile, about: path,
+        "two of its tensors have the same name in torchvision, so which is meant is not known")
     }
     origin = Origin(choice, of: choices, file)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       // A finite float64 may be too large for float32, which the networks here use.
       guard tensor.isFinite, tensor.type != .float64 || tensor.converted(to: .float32).isFinite else {
         throw Failure(
-          "\(path): tensor '\(shortened(name))' has values that are not finite numbers of float32: the training that made it had "
-            + "diverged")
+          .diverged, about: path,
+          "tensor '\(shortened(name))' has values that are not finite numbers of float32: the training that made it had diverged")
       }
       if name.hasSuffix(".running_var"), tensor.doubles.contains(where: { $0 < 0 }) {
-        throw Failure("\(path): tensor '\(shortened(name))' has negative variances: it is damaged")
+        throw Failure(
+          .damagedFile, about: path, "tensor '\(shortened(name))' has negative variances: it is damaged")
       }
     }
     do { description = try Description(metadata: file.metadata) } catch let failure as Failure {
-      throw Failure("\(path): \(failure)")
+      throw failure.about(path)
     }
   }
 

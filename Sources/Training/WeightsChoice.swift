@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Models
+import Support
 
 /// Place of a network's weights in a file.
 public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
@@ -115,19 +116,23 @@ struct WeightsChoice {
     let dictionaries = file.dictionaries.filter { place.key == nil || place.key == $0.key }
     if dictionaries.isEmpty {
       let keys = file.dictionaries.map(\.key).filter { !$0.isEmpty }
-      return Failure(
-        "\(file.path): no dictionary is \(WeightsPlace(key: place.key))"
-          + (keys.isEmpty ? "" : ": there are \(listed(keys.map { "'\($0)'" }, atMost: 3))"))
+      let others = keys.isEmpty ? "" : ": there are \(listed(keys.map { "'\($0)'" }, atMost: 3))"
+      return Failure(.notFound, about: file.path, "no dictionary is \(WeightsPlace(key: place.key))\(others)")
     }
     let tensors = dictionaries.flatMap(\.entries).compactMap { entry -> String? in
       if case .tensor(let shape) = entry.value { "'\(shortened(entry.name))' \(shape)" } else { nil }
     }
-    if tensors.isEmpty { return Failure("\(file.path): there are no tensors in it" + other(dictionaries)) }
+    if tensors.isEmpty {
+      return Failure(.notFound, about: file.path, "there are no tensors in it\(other(dictionaries))")
+    }
     if let prefix = place.prefix {
-      return Failure("\(file.path): no tensor is named '\(shortened(prefix))…': there are \(listed(tensors, atMost: 3))")
+      return Failure(
+        .notFound, about: file.path,
+        "no tensor is named '\(shortened(prefix))…': there are \(listed(tensors, atMost: 3))")
     }
     return Failure(
-      "\(file.path): no residual network's weights: it holds \(listed(tensors, atMost: 3)), and among the names 'conv1.weight', "
+      .notFound, about: file.path,
+      "no residual network's weights: it holds \(listed(tensors, atMost: 3)), and among the names 'conv1.weight', "
         + "'layer1.0.conv1.weight' … were expected, those of torchvision, timm or transformers, whatever stands before them")
   }
 

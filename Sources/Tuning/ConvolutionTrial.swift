@@ -1,6 +1,7 @@
 import Compute
 import Conformance
 import OpenCLBackend
+import Support
 
 /// A piece of work with its operands on a device, and with the expected result for a few images.
 final class ConvolutionTrial {

@@ -1,6 +1,7 @@
 import Compute
 import Conformance
 import OpenCLBackend
+import Support
 
 /// Finds the fastest correct way to compute each pass of each convolution.
 ///
@@ -64,7 +65,7 @@ public final class Tuner {
     let trial = try ConvolutionTrial(work, on: backend, reference: reference)
     defer { backend.choose(nil, for: work) }
     if let complaint = try trial.complaint(nil) {
-      throw Failure("\(work) is wrong on \(backend.name): \(complaint); `resnet verify` tells more")
+      throw Failure(.device, "\(work) is wrong on \(backend.name): \(complaint); `resnet verify` tells more")
     }
     var best: ConvolutionChoice?
     var tried = 0

@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 import Images
+import Support
 import Training
 
 extension ColorJitter {
@@ -11,7 +12,8 @@ extension ColorJitter {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false)
     let values = parts.compactMap { Double($0) }
     guard values.count == parts.count, (1...4).contains(values.count) else {
-      throw Failure("'\(text)' is not brightness,contrast,saturation,hue, for example 0.4,0.4,0.4,0.1")
+      throw Failure(
+        .invalidSetting, "'\(text)' is not brightness,contrast,saturation,hue, for example 0.4,0.4,0.4,0.1")
     }
     let all = values + [Double](repeating: 0, count: 4 - values.count)
     self.init(brightness: all[0], contrast: all[1], saturation: all[2], hue: all[3])

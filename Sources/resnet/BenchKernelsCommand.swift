@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import OpenCLBackend
+import Support
 
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import Images
+import Support
 
 struct BenchLoaderCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import Formats
 import Models
 import OpenCLBackend
 import Parallel
+import Support
 
 struct BenchModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import Compute
 import Formats
+import Support
 
 /// Output of `resnet bench kernels --json`, as far as a later run can be compared with it.
 struct BenchReport {
@@ -57,11 +58,13 @@ struct BenchReport {
   init(contentsOf path: String) throws {
     let file = try InputFile(path)
     let text = try file.read(file.byteCount, at: 0)
-    func wrong(_ reason: String) -> Failure {
-      Failure("\(path) is not from `resnet bench kernels --json`: \(reason)")
+    func wrong(_ reason: Message, _ kind: Failure.Kind = .damagedFile) -> Failure {
+      Failure(kind, "\(path) is not from `resnet bench kernels --json`: \(reason)")
     }
     let value: JSON
-    do { value = try JSON(parsing: text) } catch { throw wrong("\(error)") }
+    do { value = try JSON(parsing: text) } catch let failure as Failure {
+      throw wrong("\(failure)", failure.kind)
+    }
     guard case .string(let device) = value["device"] else { throw wrong("it names no device") }
     guard case .array(let kernels) = value["kernels"] else { throw wrong("it has no list of kernels") }
     self.device = device

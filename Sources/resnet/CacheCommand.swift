@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Foundation
 import OpenCLBackend
+import Support
 
 struct CacheCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -13,7 +14,8 @@ struct CacheCommand: ParsableCommand {
   /// - Throws: ``Failure`` if the user has no home folder.
   private static func folder() throws -> String {
     guard let folder = DeviceCache.userFolder(ProcessInfo.processInfo.environment) else {
-      throw Failure("there is no cache without a home: set HOME or XDG_CACHE_HOME to an absolute path")
+      throw Failure(
+        .notFound, "there is no cache without a home", remedy: "set HOME or XDG_CACHE_HOME to an absolute path")
     }
     return folder
   }

@@ -4,6 +4,7 @@ import Datasets
 import Images
 import Models
 import ONNX
+import Support
 import Training
 
 /// Option `--checkpoint` and its companions, for the commands that run a network.
@@ -57,7 +58,7 @@ struct Checkpoint {
     self.path = path
     if try ONNXModel.isModel(path) {
       if options.model != nil {
-        throw usageError("\(path) is an ONNX model, which says itself what network it is: leave --model out")
+        throw usageError("\(path) is an ONNX model, which says itself what network it is: leave \(Setting.model) out")
       }
       if let option = options.place.given.first {
         throw usageError("\(path) is an ONNX model, which holds one network's weights: leave \(option) out")
@@ -118,8 +119,12 @@ struct Checkpoint {
   private func classifier(
     _ model: ONNXModel, on device: DeviceOption, _ tuning: TuneOption?, images: Shape, precision: Precision
   ) throws -> any Classifier {
-    if precision != .fp32 { throw usageError("\(path): ONNX models run in float32: leave --precision \(precision) out") }
-    if device.isSeveral { throw usageError("\(path): an ONNX model runs on one device, not several: --device \(device.device)") }
+    if precision != .fp32 {
+      throw usageError("\(path): ONNX models run in float32: leave \(Setting.precision, precision.rawValue) out")
+    }
+    if device.isSeveral {
+      throw usageError("\(path): an ONNX model runs on one device, not several: \(Setting.device, device.device)")
+    }
     // The convolutions are listed before the device is opened, which may take a while.
     let work = try model.convolutions(images: images)
     let backend =
@@ -139,7 +144,9 @@ struct Checkpoint {
   /// - Throws: ``Failure`` if the network does not take the size; a usage error if the options are impossible with it.
   func preparation(size: Int?, _ options: ResizeOptions) throws -> ImagePreparation {
     if let size, isSizeFixed, imageSize != (size, size) {
-      throw Failure("\(path): \(name) takes images of \(imageSize.height)×\(imageSize.width) only, not --image-size \(size)")
+      throw Failure(
+        .invalidSetting, about: path,
+        "\(name) takes images of \(imageSize.height)×\(imageSize.width) only, not \(Setting.imageSize, size)")
     }
     let (height, width) = size.map { ($0, $0) } ?? imageSize
     let isPhotographic = dataset.map { $0 == DatasetKind.folder.rawValue } ?? (min(height, width) >= Self.leastPhotograph)
@@ -164,14 +171,17 @@ struct Checkpoint {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
     // Photographs become gray for a network of one channel.
     if found != channels, !(dataset is PhotographDataset && channels == 1) {
-      throw Failure("\(path): \(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
+      throw Failure(
+        .mismatch, about: path,
+        "\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")
     }
     // Tensors name no classes: their number follows from the largest label, so the network may have more.
     let isOpen = dataset.name == DatasetKind.tensors.rawValue
     if isOpen ? known > classes.count : known != classes.count {
       throw Failure(
-        "\(path): \(name) is built for \(classes.count) classes, \(place ?? dataset.name) has \(known): for others it is to be trained "
-          + "again, by resnet train --init")
+        .mismatch, about: path,
+        "\(name) is built for \(classes.count) classes, \(place ?? dataset.name) has \(known)",
+        remedy: "for others it is to be trained again, by resnet train \(Setting.initialWeights)")
     }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Formats
+import Support
 
 /// Option `--class-names`, for the commands that read weights, as these may not name their classes.
 struct ClassNamesOption: ParsableArguments {
@@ -36,18 +37,21 @@ struct ClassNamesOption: ParsableArguments {
     guard let path = classNames else { return nil }
     let file = try InputFile(path)
     guard file.byteCount <= count * (Self.longestName + 2) else {
-      throw Failure("\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(count)) classes")
+      throw Failure(
+        .damagedFile,
+        "\(path) has \(grouped(file.byteCount)) bytes, too many to be the names of \(grouped(count)) classes")
     }
     guard var names = textLines(try file.read()) else {
-      throw Failure("\(path) is not a text file in UTF-8: one class name a line is needed")
+      throw Failure(.damagedFile, "\(path) is not a text file in UTF-8: one class name a line is needed")
     }
     while names.count > count, names.last?.allSatisfy(\.isWhitespace) == true { names.removeLast() }
     guard names.count == count else {
       throw Failure(
+        .mismatch,
         "\(path) names \(grouped(names.count)) classes, one a line, and the network has \(grouped(count))")
     }
     if let line = names.firstIndex(where: { $0.allSatisfy(\.isWhitespace) }) {
-      throw Failure("\(path): line \(line + 1) is empty, and class \(line) needs a name")
+      throw Failure(.damagedFile, about: path, "line \(line + 1) is empty, and class \(line) needs a name")
     }
     return names
   }

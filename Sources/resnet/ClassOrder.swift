@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 import Formats
+import Support
 
 /// Order in which folders whose names are numbers correspond to the outputs of a network.
 enum ClassOrder: String, CaseIterable, ExpressibleByArgument {
@@ -32,7 +33,7 @@ extension Checkpoint {
     let areNumbers = given == nil && names == names.indices.map(String.init)
     if order != nil {
       guard areNumbers else {
-        let source = given == nil ? path : "--class-names"
+        let source: Message = given == nil ? Message(path) : "\(Setting.classNames)"
         throw usageError("--class-order is for networks that do not name their classes, and \(source) does: leave it out")
       }
       return try inOrder(photographs, order)
@@ -86,6 +87,7 @@ extension Checkpoint {
     let twins = lookalikes(among: photographs.classes + names)
     let difference = others.sorted { Name($0) < Name($1) }.map { twins.contains(spelled($0)) ? spelled($0) : $0 }
     return Failure(
+      .mismatch,
       "\(path) is for other classes than the folders of \(place): only one of them has \(listed(difference, atMost: 3)); "
         + "every class needs its folder, and there may be no other")
   }

@@ -4,6 +4,7 @@ import Compute
 import OpenCL
 import OpenCLBackend
 import Parallel
+import Support
 
 extension Precision: ExpressibleByArgument {}
 extension MathMode: ExpressibleByArgument {}
@@ -63,7 +64,9 @@ struct DeviceOption: ParsableArguments {
   /// - Throws: ``Failure`` if it cannot store activations in this precision.
   func require(_ precision: Precision?) throws {
     if let precision, precision != .fp32, isReference {
-      throw Failure("--precision \(precision.rawValue) needs an OpenCL device, not --device cpu")
+      throw Failure(
+        .invalidSetting,
+        "\(Setting.precision, precision.rawValue) needs an OpenCL device, not \(Setting.device, "cpu")")
     }
   }
 

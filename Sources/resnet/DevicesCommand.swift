@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import OpenCL
 import OpenCLBackend
+import Support
 
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,7 +35,10 @@ struct DevicesCommand: ParsableCommand {
           + "\(bytes(try device.localMemory)) of local memory")
       if try OpenCLBackend.multipliesPairs(device) { print("            --math fast multiplies pairs of bfloat16") }
     }
-    if entries.isEmpty { print(try DeviceList.missingDevice()) }
+    if entries.isEmpty {
+      let missing = try DeviceList.missingDevice()
+      print("\(missing.problem): \(missing.remedy)")
+    }
     if let moved = try DeviceList.movedCache(of: entries.map(\.device)) { print(moved) }
   }
 

@@ -4,6 +4,7 @@ import Datasets
 import Formats
 import Images
 import Models
+import Support
 import Training
 
 struct EvaluateCommand: ParsableCommand {
@@ -90,7 +91,9 @@ struct EvaluateCommand: ParsableCommand {
       onDamage: leftOut.add)
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
-      throw Failure("\(checkpoint.path): the loss is not a number, so the weights or the images are far out of range")
+      throw Failure(
+        .mismatch, about: checkpoint.path,
+        "the loss is not a number, so the weights or the images are far out of range")
     }
     evaluation.classes = classes
     if json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
@@ -139,7 +142,9 @@ struct EvaluateCommand: ParsableCommand {
       return try DecodedImages(
         photographs.items, try checkpoint.preparation(size: imageSize, resizing), channels: checkpoint.channels == 1 ? 1 : 3,
         batchSize: batchSize, augmentation: augmentation.tta, damaged: photographs.damaged)
-    default: throw Failure("the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
+    default:
+      throw Failure(
+        .unsupported, "the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
     }
   }
 }

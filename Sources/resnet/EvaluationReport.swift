@@ -1,5 +1,6 @@
 import Compute
 import Formats
+import Support
 import Training
 
 /// Output of an evaluation as text, JSON and CSV.
@@ -16,7 +17,9 @@ extension Evaluation {
   /// - Throws: ``Failure`` if there are too many classes for a matrix, or its file cannot be written.
   static func requireWritable(classes: Int, to path: String) throws {
     guard classes <= largestMatrix else {
-      throw Failure("a confusion matrix of \(grouped(classes)) classes is too large, of \(grouped(largestMatrix)) it is not")
+      throw Failure(
+        .unsupported,
+        "a confusion matrix of \(grouped(classes)) classes is too large, of \(grouped(largestMatrix)) it is not")
     }
     try AtomicFile.requireWritable(path)
   }

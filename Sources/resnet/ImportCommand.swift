@@ -4,6 +4,7 @@ import Formats
 import Images
 import Models
 import ONNX
+import Support
 import Training
 
 struct ImportCommand: ParsableCommand {
@@ -81,7 +82,7 @@ struct ImportCommand: ParsableCommand {
       case .imageNet: "as for torchvision's models"
       default: "as --mean and --std say"
       }
-    var parts = ["its images are \(size[0])×\(size[1]) pixels", "normalised \(manner)"]
+    var parts = ["its images are \(size[0])×\(size[1]) pixels", "normalized \(manner)"]
     if let recipe = description.evaluation {
       if let interpolation = recipe.interpolation { parts.insert("resized with \(interpolation) interpolation", at: 1) }
       if recipe.saysSize {

@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import OpenCL
 import OpenCLBackend
+import Support
 
 /// Builds kernels that a driver has not built before, in processes of their own. If a driver ends such a process while it
 /// compiles, nothing else is lost. A CPU's driver compiles one kernel at a time, so several processes work side by side.
@@ -91,7 +92,7 @@ private struct Workers {
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     // Without a place for temporary files, only the driver's last message is lost.
     guard let file = tmpfile() ?? fopen("/dev/null", "r+") else {
-      throw Failure("cannot open /dev/null: \(String(cString: strerror(errno)))")
+      throw Failure(.inputOutput, "cannot open /dev/null: \(String(cString: strerror(errno)))")
     }
     let errors = FileHandle(fileDescriptor: dup(fileno(file)), closeOnDealloc: true)
     fclose(file)
@@ -106,7 +107,7 @@ private struct Workers {
       try input.fileHandleForWriting.close()
     } catch {
       terminate()
-      throw Failure("cannot start a process to build kernels in: \(error)")
+      throw Failure(.inputOutput, "cannot start a process to build kernels in: \(error)")
     }
   }
 
@@ -161,8 +162,8 @@ private struct Workers {
     let text = String(decoding: (try? worker.errors.readToEnd()) ?? Data(), as: UTF8.self)
     let last = text.split(separator: "\n").last.map { "; its last words: \($0)" } ?? ""
     return Failure(
-      "\(device): the driver \(how) while it compiled \(kernel ?? "its first kernel"): try another --device or a newer driver, and "
-        + "report this with the output of `resnet devices`\(last)")
+      .device, about: device, "the driver \(how) while it compiled \(kernel ?? "its first kernel")",
+      remedy: "try another \(Setting.device) or a newer driver, and report this with the output of `resnet devices`\(last)")
   }
 }
 
@@ -182,9 +183,13 @@ struct BuildKernelsCommand: ParsableCommand {
     let order: KernelBuilder.Order
     do {
       order = try JSONDecoder().decode(KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())
-    } catch { throw Failure("standard input is no order to build kernels: `resnet train` and others give it by themselves") }
+    } catch {
+      throw Failure(
+        .damagedFile,
+        "standard input is no order to build kernels: `resnet train` and others give it by themselves")
+    }
     guard order.job.images.count == 4, order.job.images.allSatisfy({ (1...1 << 20).contains($0) }) else {
-      throw Failure("images of \(order.job.images) are no batch [N,H,W,C]")
+      throw Failure(.damagedFile, "images of \(order.job.images) are no batch [N,H,W,C]")
     }
     let place = try device.openCLDevices()[0]
     let backend = try device.openCLBackend(place, table: order.isTuned ? nil : TuningTable())
@@ -196,7 +201,7 @@ struct BuildKernelsCommand: ParsableCommand {
       print("\(order.part) \(Self.end)")
     } catch {
       // The waiting process meets the same error and reports it.
-      printError("\(error)")
+      printError((error as? Failure)?.line ?? "\(error)")
       print("\(order.part) \(Self.failure)")
     }
   }

@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import Models
 import OpenCLBackend
+import Support
 
 /// Work of a command, described in advance, so that its kernels are known and built before it starts.
 struct KernelJob: Codable {

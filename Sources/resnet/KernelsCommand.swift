@@ -5,6 +5,7 @@ import Formats
 import Models
 import NN
 import OpenCLBackend
+import Support
 
 extension DescribedGPU: ExpressibleByArgument {}
 

@@ -1,6 +1,7 @@
 import Compute
 import Models
 import NN
+import Support
 
 /// Model on random images, to be timed.
 struct ModelTrial {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Datasets
+import Support
 
 /// Options `--mean` and `--std`, for the commands that read image files and those that record how they are to be read.
 struct NormalizationOptions: ParsableArguments {
@@ -29,12 +30,12 @@ struct NormalizationOptions: ParsableArguments {
     }
     // Tensors were used as they were; how they had been normalized is not known.
     guard let known = checkpoint.normalization, checkpoint.dataset != DatasetKind.tensors.rawValue else {
-      throw usageError("\(checkpoint.path) does not say how images are normalised: add --mean and --std")
+      throw usageError("\(checkpoint.path) does not say how images are normalized: add --mean and --std")
     }
     if !checkpoint.tellsImages {
       printError(
         "\(checkpoint.path) does not say how images are prepared: they are brought to \(checkpoint.imageSize.height)×"
-          + "\(checkpoint.imageSize.width) pixels and normalised as for torchvision's models; --image-size, --resize, --mean and --std say otherwise"
+          + "\(checkpoint.imageSize.width) pixels and normalized as for torchvision's models; --image-size, --resize, --mean and --std say otherwise"
       )
     }
     return known

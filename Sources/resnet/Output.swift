@@ -3,6 +3,7 @@ import Datasets
 import Formats
 import Foundation
 import Images
+import Support
 import Synchronization
 
 /// Prints a value as one line.
@@ -42,7 +43,7 @@ final class LeftOutImages {
 
   func add(_ failure: Failure) {
     count += 1
-    printError("left out: \(failure)")
+    printError("left out: \(failure.line)")
   }
 
   /// Reports the number of these images, if there were any.
@@ -97,13 +98,6 @@ func bytes(_ count: Int) -> String {
   if value >= 1e9 { return fixed(value / 1e9, 2) + " GB" }
   if value >= 1e6 { return fixed(value / 1e6, 1) + " MB" }
   return fixed(value / 1e3, 1) + " kB"
-}
-
-/// Formats a whole number with commas between thousands.
-func grouped(_ value: Int) -> String {
-  let digits = Array(String(value.magnitude))
-  let groups = stride(from: digits.count, to: 0, by: -3).map { String(digits[max(0, $0 - 3)..<$0]) }
-  return (value < 0 ? "-" : "") + groups.reversed().joined(separator: ",")
 }
 
 /// Formats seconds as `h:mm:ss` or `m:ss`.

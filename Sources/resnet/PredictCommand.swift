@@ -4,6 +4,7 @@ import Datasets
 import Formats
 import Images
 import Models
+import Support
 import Training
 
 extension TestTimeAugmentation: ExpressibleByArgument {}
@@ -121,8 +122,9 @@ struct PredictCommand: ParsableCommand {
   private func normalization(of checkpoint: Checkpoint) throws -> Normalization {
     guard checkpoint.channels == 1 || checkpoint.channels == 3 else {
       throw Failure(
-        "\(checkpoint.path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3: "
-          + "use --tensors")
+        .mismatch, about: checkpoint.path,
+        "\(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3",
+        remedy: "use --tensors")
     }
     return try normalization.normalization(for: checkpoint)
   }
@@ -145,18 +147,26 @@ struct PredictCommand: ParsableCommand {
 
   private func read(_ path: String, for checkpoint: Checkpoint) throws -> HostTensor {
     let file = try Safetensors.read(path)
-    guard let images = file.tensors["images"] else { throw Failure("\(path): there is no tensor images [N, H, W, C]") }
-    guard images.shape.rank == 4, images.type == .float32 else {
-      throw Failure("\(path): images are \(images.shape) of \(images.type), not [N, H, W, C] of F32, F16 or BF16")
+    guard let images = file.tensors["images"] else {
+      throw Failure(.notFound, about: path, "there is no tensor images [N, H, W, C]")
     }
-    guard !images.shape.dimensions.contains(0) else { throw Failure("\(path): images \(images.shape) are none") }
+    guard images.shape.rank == 4, images.type == .float32 else {
+      throw Failure(
+        .unsupported, about: path,
+        "images are \(images.shape) of \(images.type), not [N, H, W, C] of F32, F16 or BF16")
+    }
+    guard !images.shape.dimensions.contains(0) else {
+      throw Failure(.notFound, about: path, "images \(images.shape) are none")
+    }
     guard images.shape[3] == checkpoint.channels else {
       let hint = hasChannelsFirst(images.shape) ? ": \(images.shape) looks like [N, C, H, W], and [N, H, W, C] is wanted" : ""
       throw Failure(
-        "\(path): \(checkpoint.name) is built for images of \(checkpoint.channels) channels, these have \(images.shape[3])"
-          + hint)
+        .mismatch, about: path,
+        "\(checkpoint.name) is built for images of \(checkpoint.channels) channels, these have \(images.shape[3])\(hint)")
     }
-    guard images.isFinite else { throw Failure("\(path): images have values that are not finite numbers") }
+    guard images.isFinite else {
+      throw Failure(.damagedFile, about: path, "images have values that are not finite numbers")
+    }
     return images
   }
 }
@@ -176,7 +186,7 @@ private struct PredictionReport {
     let path = paths[prediction.sample]
     if case .failure(let failure) = prediction.classes {
       failures += 1
-      printError("Error: \(failure)")
+      printError("Error: \(failure.line)")
     }
     if asJSON {
       print(isFirst ? "[" : ",", terminator: "")
@@ -201,7 +211,7 @@ private struct PredictionReport {
       }
       return .members(["path": .string(path), "predictions": .array(predictions)])
     case .failure(let failure):
-      return .members(["path": .string(path), "error": .string(failure.description)])
+      return .members(["path": .string(path), "error": .string(failure.line)])
     }
   }
 }

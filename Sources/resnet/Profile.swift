@@ -1,5 +1,6 @@
 import Formats
 import OpenCLBackend
+import Support
 
 /// Times of the kernels in some training steps, and of the host meanwhile.
 struct StepProfile {

@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Training
 
 /// Shows a run's progress: one line that is overwritten on a terminal, otherwise a line now and then.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 @preconcurrency import Glibc  // `stdout` is a variable in C.
+import Support
 
 @main
 struct ResNetCommand: ParsableCommand {
@@ -28,7 +29,7 @@ struct ResNetCommand: ParsableCommand {
       try command.run()
       try requireWrittenOutput()
     } catch let failure as Failure {
-      printError("Error: \(failure)")
+      printError("Error: \(failure.line)")
       Glibc.exit(ExitCode.failure.rawValue)
     } catch {
       endWithHelp(error)
@@ -50,7 +51,7 @@ struct ResNetCommand: ParsableCommand {
     let text = fullMessage(for: error)
     if !text.isEmpty { print(text) }
     do { try requireWrittenOutput() } catch {
-      printError("Error: \(error)")
+      printError("Error: \(error.line)")
       Glibc.exit(ExitCode.failure.rawValue)
     }
     Glibc.exit(ExitCode.success.rawValue)
@@ -59,14 +60,16 @@ struct ResNetCommand: ParsableCommand {
   /// Checks that all output was written. Ends the program silently if the reader of its output has gone, or if text for standard
   /// error is lost.
   /// - Throws: ``Failure`` if something that was printed could not be written.
-  private static func requireWrittenOutput() throws {
+  private static func requireWrittenOutput() throws(Failure) {
     var reason = fflush(stdout) == 0 ? 0 : errno
     if reason == 0 && ferror(stdout) != 0 {
       // An earlier write has failed. Another one fails too unless there is room by now.
       reason = write(STDOUT_FILENO, "\n", 1) == 1 ? EIO : errno
     }
     if reason == EPIPE { Glibc.exit(128 + SIGPIPE) }
-    if reason != 0 { throw Failure("cannot write to standard output: \(String(cString: strerror(reason)))") }
+    if reason != 0 {
+      throw Failure(.inputOutput, "cannot write to standard output: \(String(cString: strerror(reason)))")
+    }
     if StandardError.isLost { Glibc.exit(ExitCode.failure.rawValue) }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Images
+import Support
 
 extension Interpolation: ExpressibleByArgument {}
 

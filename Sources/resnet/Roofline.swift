@@ -2,6 +2,7 @@ import Compute
 import Formats
 import Models
 import OpenCLBackend
+import Support
 
 /// Distinct operation of a model, with its measurements on a device.
 struct OperationFigures {

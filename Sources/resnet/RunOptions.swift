@@ -5,6 +5,7 @@ import Foundation
 import Images
 import Models
 import NN
+import Support
 import Training
 
 extension DatasetKind {

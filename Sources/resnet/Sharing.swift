@@ -3,6 +3,7 @@ import Models
 import OpenCL
 import OpenCLBackend
 import Parallel
+import Support
 
 /// Way in which several devices share a batch: in the ratio of a run that is resumed, equally if the devices are alike, otherwise
 /// by measured speed.
@@ -38,8 +39,10 @@ struct Sharing {
     let split = BatchSplit(speeds: speeds, images: images[0])
     if let idle = split.weights.firstIndex(of: 0) {
       throw Failure(
+        .invalidSetting,
         "\(try devices[idle].name) is too slow to get one of \(images[0]) images: it does \(fixed(speeds[idle], 1)) a second, all "
-          + "devices together \(fixed(speeds.reduce(0, +), 1)); leave it out of --device, or use a larger --batch-size")
+          + "devices together \(fixed(speeds.reduce(0, +), 1)); leave it out of \(Setting.device), or use a larger "
+          + "\(Setting.batchSize)")
     }
     return split
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import Models
+import Support
 
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

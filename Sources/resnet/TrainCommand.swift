@@ -7,6 +7,7 @@ import Models
 import NN
 import OpenCLBackend
 import Parallel
+import Support
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -180,11 +181,13 @@ struct TrainCommand: ParsableCommand {
         progress.finish()
       }
       return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
-    } catch let divergence as Divergence {
-      throw divergence  // A resumed run would diverge again.
+    } catch let failure as Failure where failure.kind == .diverged {
+      throw failure  // A resumed run would diverge again.
     } catch {
+      let failure = error as? Failure ?? Failure(.device, "\(error)")
       let folder = trainer.folder
-      throw Failure(folder.holdsState ? "\(error); what was saved stays, go on with: \(goOn(folder))" : "\(error)")
+      guard folder.holdsState else { throw failure }
+      throw Failure(failure.kind, "\(failure); what was saved stays, go on with: \(goOn(folder))")
     }
   }
 
@@ -215,7 +218,8 @@ struct TrainCommand: ParsableCommand {
       var configuration = try folder.configuration()
       configuration.data = options.absoluteData ?? configuration.data
       if let data = configuration.data, !InputFile.exists(data) {
-        throw Failure("\(data), the run's data set, is not there: where it has moved to, --data says")
+        throw Failure(
+          .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
       }
       let kind = try about(folder.configurationPath) {
         try configuration.checkLayers()

@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import OpenCLBackend
+import Support
 
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import Glibc
 import Models
 import OpenCL
 import OpenCLBackend
+import Support
 import Synchronization
 import Tuning
 

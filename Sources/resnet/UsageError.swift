@@ -1,15 +1,16 @@
 import ArgumentParser
 import Compute
 import Formats
+import Support
 
 /// Turns a failure of a check of names and values into a usage error, for `validate()`.
 func usage(_ check: () throws -> Void) throws {
-  do { try check() } catch let failure as Failure { throw ValidationError(failure.description) }
+  do { try check() } catch let failure as Failure { throw ValidationError(failure.line) }
 }
 
 /// Reports a usage error that only shows once the work has begun, and returns the exit code to throw.
-func usageError(_ message: String) -> ExitCode {
-  printError("Error: \(message)")
+func usageError(_ message: Message) -> ExitCode {
+  printError("Error: \(message.line)")
   return .validationFailure
 }
 

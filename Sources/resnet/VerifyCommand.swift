@@ -5,6 +5,7 @@ import Conformance
 import Formats
 import Foundation
 import OpenCLBackend
+import Support
 
 extension KernelClass: ExpressibleByArgument {}
 

@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import ONNX
+import Support
 import Training
 
 /// Options that name the network of a file's weights, if the file does not name it.
@@ -35,12 +36,14 @@ struct WeightsOptions: ParsableArguments {
   private func configuration(_ weights: Weights, _ path: String) throws -> ModelConfiguration {
     if let model {
       if let described = weights.description?.model.name, described != model {
-        throw usageError("\(path) says itself that its network is \(described), not \(model): leave --model out")
+        throw usageError(
+          "\(path) says itself that its network is \(described), not \(model): leave \(Setting.model) out")
       }
       guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.weight"],
         head.shape.rank == 2
       else {
         throw Failure(
+          .notFound,
           "there is no conv1.weight [K, C, R, S] and fc.weight [classes, C]: these are not a residual network's weights")
       }
       return options.configuration(model, classes: head.shape[0], channels: stem.shape[1])
@@ -57,14 +60,17 @@ struct WeightsOptions: ParsableArguments {
     if candidates.count == 1 { return candidates[0] }
     if candidates.isEmpty, let nearest = ModelConfiguration.nearest(to: shapes) {
       do { try ResNet(nearest).store.check(weights.tensors) } catch let failure as Failure {
-        throw Failure("the nearest network is \(nearest.name): \(failure); if they are another's, add --model")
+        throw Failure(
+          failure.kind,
+          "the nearest network is \(nearest.name): \(failure); if they are another's, add \(Setting.model)")
       }
     }
     let names = candidates.map(\.name).joined(separator: " or ")
     throw usageError(
       names.isEmpty
-        ? "\(path) does not hold the tensors of a network that is known here: if it is one of them after all, add --model"
-        : "\(path) does not say which network it is for, and its tensors fit \(names): add --model")
+        ? "\(path) does not hold the tensors of a network that is known here: if it is one of them after all, "
+          + "add \(Setting.model)"
+        : "\(path) does not say which network it is for, and its tensors fit \(names): add \(Setting.model)")
   }
 }
 
@@ -94,7 +100,9 @@ struct WeightsPlaceOptions: ParsableArguments {
     if InputFile.isFolder(path) {
       let usual = ["best.safetensors", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
       let found = usual.map { "\(path)/\($0)" }.first(where: InputFile.exists)
-      throw Failure("\(path) is a folder: name a file with weights" + (found.map { ", for example \($0)" } ?? ""))
+      throw Failure(
+        .notFound, "\(path) is a folder",
+        remedy: "name a file with weights\(found.map { ", for example \($0)" } ?? "")")
     }
     try refuseONNX(path)
     do {
@@ -132,11 +140,12 @@ struct WeightsPlaceOptions: ParsableArguments {
 func refuseONNX(_ path: String) throws {
   if try ONNXModel.isModel(path) {
     throw Failure(
+      .unsupported,
       "\(path) is an ONNX model: `resnet predict` and `resnet evaluate` run it as it is, its weights are not taken out")
   }
 }
 
 /// Runs `body` and names the file in its failure.
 func about<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-  do { return try body() } catch let failure as Failure { throw Failure("\(path): \(failure)") }
+  do { return try body() } catch let failure as Failure { throw failure.about(path) }
 }

@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import Support
 import Testing
 
 /// Checks that every command does its work, and that the keys and files that scripts rely on are there.

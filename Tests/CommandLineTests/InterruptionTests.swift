@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Support
 import Testing
 
 /// Checks signals, a full disk and a closed output: one clear line, the correct exit code, and nothing lost.

@@ -2,6 +2,7 @@ import Compute
 import Formats
 import Foundation
 import Photographs
+import Support
 import Testing
 
 /// Tests `predict` on image files, and the output of `evaluate` beyond its first line.

@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Support
 
 /// A folder with small valid files and every kind of invalid one, for the wrong invocations. Removed when the tests end.
 enum Samples {

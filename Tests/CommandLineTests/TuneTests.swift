@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import Support
 import Testing
 
 /// Tests `resnet tune`, `resnet cache` and `--tune`, each test with its own cache.

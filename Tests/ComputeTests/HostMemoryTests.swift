@@ -1,5 +1,6 @@
 import Compute
 import Foundation
+import Support
 import Testing
 
 @Suite struct HostMemoryTests {

@@ -1,4 +1,5 @@
 import Compute
+import Support
 import Testing
 
 @Suite struct MedianTests {

@@ -1,4 +1,5 @@
 import Compute
+import Support
 import Testing
 
 /// Returns the four words of a block, in order.

@@ -148,16 +148,16 @@ import Testing
       change(&augmentation)
       return failureMessage { try augmentation.validate() } ?? ""
     }
-    expect(message { $0.colorJitter = ColorJitter(brightness: 0.1, hue: 0.6) }, says: ["--color-jitter 0.1,0.0,0.0,0.6", "hue"])
-    expect(message { $0.colorJitter = ColorJitter(contrast: -1) }, says: ["--color-jitter", "from 0 to 100"])
-    expect(message { $0.randomErasing = RandomErasing(probability: .nan) }, says: ["--random-erasing nan", "from 0 to 1"])
-    expect(message { $0.mixing = BatchMixing(mixup: 0) }, says: ["--mixup 0.0", "from 1e-06 to 1000000"])
-    expect(message { $0.mixing = BatchMixing(mixup: 1, cutmix: .infinity) }, says: ["--cutmix inf", "from 1e-06"])
+    expect(message { $0.colorJitter = ColorJitter(brightness: 0.1, hue: 0.6) }, says: ["colorJitter 0.1,0.0,0.0,0.6: ", "hue"])
+    expect(message { $0.colorJitter = ColorJitter(contrast: -1) }, says: ["colorJitter", "from 0 to 100"])
+    expect(message { $0.randomErasing = RandomErasing(probability: .nan) }, says: ["randomErasing nan: ", "from 0 to 1"])
+    expect(message { $0.mixing = BatchMixing(mixup: 0) }, says: ["mixup 0.0: ", "from 1e-06 to 1000000"])
+    expect(message { $0.mixing = BatchMixing(mixup: 1, cutmix: .infinity) }, says: ["cutmix inf: ", "from 1e-06"])
     let floats = Dataset(
       name: "tensors", images: HostTensor([Float](repeating: 0, count: 8), shape: [2, 2, 2, 1]),
       labels: HostTensor([0, 1] as [Int32], shape: [2]), classes: ["a", "b"], normalization: .none(channels: 1))
     let refused = failureMessage { try floats.requirePixels() }
-    expect(refused ?? "", says: ["--trivial-augment", "tensors", "float32"])
+    expect(refused ?? "", says: ["trivialAugment", "tensors", "float32"])
   }
 
   @Test func photographsInTurns() throws {

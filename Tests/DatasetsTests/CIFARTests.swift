@@ -76,8 +76,8 @@ import Testing
   }
 
   static let cases: [Case] = [
-    Case(.cifar10, "data_batch_3.bin", .delete, "binary version with --data"),
-    Case(.cifar10, "test_batch.bin", .delete, "binary version with --data"),
+    Case(.cifar10, "data_batch_3.bin", .delete, "binary version with data"),
+    Case(.cifar10, "test_batch.bin", .delete, "binary version with data"),
     Case(.cifar10, "data_batch_1.bin", .replace([]), "empty; download it again"),
     Case(
       .cifar10, "data_batch_5.bin", .replace(record([1], shift: 0).dropLast()), "3072 bytes are not a multiple of a record's 3073"
@@ -88,11 +88,11 @@ import Testing
       "label 10 of record 1 is not below 10"),
     Case(.cifar10, "data_batch_4.bin", .folder, "it is a folder"),
     Case(.cifar10, "data_batch_4.bin", .link("/dev/zero"), "not a regular file"),
-    Case(.cifar10, "test_batch.bin", .link("/nowhere"), "binary version with --data"),
+    Case(.cifar10, "test_batch.bin", .link("/nowhere"), "binary version with data"),
     Case(.cifar10, "batches.meta.txt", .replace(Array("a\nb\n".utf8)), "2 class names instead of 10"),
     Case(.cifar10, "batches.meta.txt", .replace([0xFF, 0xFE]), "not a list of class names"),
     Case(.cifar10, "batches.meta.txt", .folder, "it is a folder"),
-    Case(.cifar100, "train.bin", .delete, "cifar100's binary version with --data"),
+    Case(.cifar100, "train.bin", .delete, "cifar100's binary version with data"),
     Case(.cifar100, "test.bin", .replace(record([1], shift: 0)), "3073 bytes are not a multiple of a record's 3074"),
     Case(.cifar100, "test.bin", .replace(record([1, 100], shift: 0)), "label 100 of record 0 is not below 100"),
     Case(.cifar100, "fine_label_names.txt", .replace([]), "0 class names instead of 100"),

@@ -14,12 +14,12 @@ import Testing
 
   @Test(arguments: [DatasetKind.mnist, .cifar10, .cifar100, .tensors]) func needsAPath(_ kind: DatasetKind) throws {
     let message = try #require(failureMessage { _ = try kind.load() })
-    expect(message, says: [kind.rawValue, "--data"])
+    expect(message, says: [kind.rawValue, "needs data: "])
   }
 
   @Test func folderIsStreamed() throws {
     let message = try #require(failureMessage { _ = try DatasetKind.folder.open(from: nil, imageSize: 8) })
-    expect(message, says: ["folder", "--data", "train/CLASS"])
+    expect(message, says: ["folder", "needs data: ", "train/CLASS"])
     try withTemporaryFolder { folder in
       for name in ["train/a/1.jpg", "train/a/2.png", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"] {
         let path = "\(folder)/\(name)"
@@ -58,7 +58,7 @@ import Testing
 
   @Test func syntheticTakesNoPath() throws {
     let message = try #require(failureMessage { _ = try DatasetKind.synthetic.load(from: "/x") })
-    expect(message, says: ["synthetic", "--data"])
+    expect(message, says: ["synthetic", "leave data out"])
   }
 
   @Test func theChannelMapIsTheNormalization() {

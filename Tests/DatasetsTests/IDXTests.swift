@@ -49,7 +49,7 @@ import Testing
   static let header: [UInt8] = [0, 0, 8, 3]
 
   static let plain: [Case] = [
-    Case(images, .delete, "none of", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte", "--data"),
+    Case(images, .delete, "none of", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte", "files with data"),
     Case("t10k-labels-idx1-ubyte", .delete, "none of", "t10k-labels-idx1-ubyte.gz"),
     Case(images, .folder, "it is a folder"),
     Case(images, .link("/proc/self/mem"), "truncated"),
@@ -111,7 +111,7 @@ import Testing
       try writeFiles(folder, name: { $0 + suffix }, compress: compress)
       try apply(item.damage, to: "\(folder)/\(item.file)\(suffix)")
       let message = try #require(failureMessage { _ = try DatasetKind.mnist.load(from: folder) })
-      expect(message, says: [folder, item.file, "--data"] + item.says)
+      expect(message, says: [folder, item.file, "files with data"] + item.says)
     }
   }
 
@@ -140,7 +140,8 @@ import Testing
 
   @Test func noFolder() throws {
     let message = try #require(failureMessage { _ = try DatasetKind.fashionMNIST.load(from: "/nowhere") })
-    expect(message, says: ["/nowhere", "train-images-idx3-ubyte.gz", "apt-get install dataset-fashion-mnist", "--data"])
+    expect(
+      message, says: ["/nowhere", "train-images-idx3-ubyte.gz", "apt-get install dataset-fashion-mnist", "folder with data"])
   }
 
   /// Reads the real files, which the package dataset-fashion-mnist installs. The tests require it.

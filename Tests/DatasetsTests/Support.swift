@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Foundation
+import Support
 import Testing
 
 /// Runs `body` with a new empty folder that is removed afterwards.

@@ -1,5 +1,5 @@
-import Compute
 import Formats
+import Support
 import Testing
 
 /// Checks that files are recognized by their contents.

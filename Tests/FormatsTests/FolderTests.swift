@@ -1,6 +1,6 @@
-import Compute
 import Formats
 import Foundation
+import Support
 import Testing
 
 @Suite struct FolderTests {

@@ -1,5 +1,5 @@
-import Compute
 import Formats
+import Support
 import Testing
 
 /// A file that no honest program writes, and the texts that the message must contain.

@@ -1,5 +1,5 @@
-import Compute
 import Formats
+import Support
 import Testing
 
 @Suite struct JSONTests {

@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Support
 import Testing
 
 /// Tests names that look alike in two Unicode forms.

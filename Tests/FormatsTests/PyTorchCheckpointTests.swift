@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Support
 import Testing
 
 /// Checks that files written by torch.save are read bit for bit.

@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Foundation
+import Support
 import Testing
 
 @Suite struct SafetensorsTests {

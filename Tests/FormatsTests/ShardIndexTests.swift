@@ -1,5 +1,6 @@
 import Compute
 import Formats
+import Support
 import Testing
 
 /// Tests weights that are spread over several files.

@@ -1,5 +1,5 @@
-import Compute
 import Foundation
+import Support
 import Testing
 
 /// Runs `body` with a new empty folder that is removed afterwards.

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Images
+import Support
 import Synchronization
 import Testing
 
@@ -125,7 +126,7 @@ import Testing
       let transform = TrainingTransform(RandomResizedCrop(size: 1 << 14), seed: 0, epoch: 0)
       _ = try ImagePipeline(batches: Self.batches(1, of: 1 << 20), transform: transform)
     }
-    #expect(failure?.description.contains("use a smaller --batch-size") == true)
+    #expect(failure?.description.contains("use a smaller batchSize or imageSize") == true)
   }
 
   @Test func nothingToDo() throws {

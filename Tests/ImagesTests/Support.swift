@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Foundation
 import Images
+import Support
 import Testing
 
 /// The files that Scripts/make-image-fixtures.py wrote.

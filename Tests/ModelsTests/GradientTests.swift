@@ -2,6 +2,7 @@ import CPUBackend
 import Compute
 import Models
 import NN
+import Support
 import Testing
 
 /// Checks the gradients of whole networks in double precision against central differences of the loss.

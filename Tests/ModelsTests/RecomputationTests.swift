@@ -2,6 +2,7 @@ import CPUBackend
 import Compute
 import Models
 import NN
+import Support
 import Testing
 
 /// Checks that recomputing activations changes no bit of the training results.

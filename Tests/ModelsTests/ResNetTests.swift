@@ -2,6 +2,7 @@ import Compute
 import Foundation
 import Models
 import NN
+import Support
 import Testing
 
 @Suite struct ResNetTests {

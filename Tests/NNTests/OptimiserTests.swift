@@ -1,6 +1,7 @@
 import CPUBackend
 import Compute
 import NN
+import Support
 import Testing
 
 @Suite struct OptimiserTests {

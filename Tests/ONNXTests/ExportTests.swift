@@ -8,6 +8,7 @@ import NN
 import ONNX
 import ONNXProto
 import OpenCLBackend
+import Support
 import SwiftProtobuf
 import Testing
 import Training

@@ -2,6 +2,7 @@ import CPUBackend
 import Compute
 import Formats
 import ONNX
+import Support
 import Testing
 
 /// Tests whole graphs: values calculated by hand, layouts, and operations that are fused into one.

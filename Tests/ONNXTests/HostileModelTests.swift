@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import ONNX
 import ONNXProto
+import Support
 import Testing
 
 /// A file that no honest program writes, or a graph that cannot run, and the texts that the message must contain.

@@ -4,6 +4,7 @@ import Formats
 import Foundation
 import ONNX
 import OpenCLBackend
+import Support
 import Testing
 
 /// Runs ONNX's own tests of the operators that have small tensors. `Scripts/onnx-operator-tests --fixture` writes these,

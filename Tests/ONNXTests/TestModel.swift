@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import ONNX
 import ONNXProto
+import Support
 import SwiftProtobuf
 
 /// A model built node by node.

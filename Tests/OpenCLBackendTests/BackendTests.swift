@@ -1,5 +1,6 @@
 import Compute
 import OpenCLBackend
+import Support
 import Testing
 
 @Suite struct BackendTests {

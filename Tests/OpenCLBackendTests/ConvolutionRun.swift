@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 /// Passes of convolutions on operands that depend only on their shapes.
 enum ConvolutionRun {

@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import OpenCL
 import OpenCLBackend
+import Support
 import Testing
 
 /// Tests the cache on disk, in the test's own folder: intact, damaged, foreign, or missing.

@@ -4,6 +4,7 @@ import Foundation
 import Models
 import OpenCLBackend
 import Parallel
+import Support
 import Testing
 import Training
 

@@ -5,6 +5,7 @@ import NN
 import OpenCL
 import OpenCLBackend
 import Parallel
+import Support
 
 /// Returns two halves of the machine's best OpenCL device, or the device twice if it has a single compute unit.
 func halves() throws -> [OpenCLBackend] {

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import Images
 import Photographs
+import Support
 import Testing
 import Training
 

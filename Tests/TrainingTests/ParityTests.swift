@@ -6,6 +6,7 @@ import Foundation
 import Models
 import NN
 import OpenCLBackend
+import Support
 import Testing
 import Training
 

@@ -6,6 +6,7 @@ import Images
 import Models
 import OpenCLBackend
 import Photographs
+import Support
 import Testing
 import Training
 

@@ -7,6 +7,7 @@ import Images
 import Models
 import NN
 import OpenCLBackend
+import Support
 import Testing
 import Training
 
@@ -210,7 +211,7 @@ import Training
     do {
       _ = try Trainer(run, named(animals.reversed()), on: device(), folder: RunFolder(creating: "\(folder)/frozen"))
       Issue.record("a last layer that starts anew was frozen")
-    } catch let failure as Failure { #expect(failure.description.contains("--freeze fc")) }
+    } catch let failure as Failure { #expect(failure.description.contains("frozen fc")) }
   }
 
   @Test func imagesThatFillNoBatchAreCounted() throws {
@@ -486,8 +487,8 @@ import Training
     do {
       _ = try trainer.run()
       Issue.record("a rate of 1e30 did not diverge")
-    } catch let divergence as Divergence {
-      #expect(divergence.description.contains("--learning-rate"))
+    } catch let failure as Failure where failure.kind == .diverged {
+      #expect(failure.description.contains("a lower learningRate"))
     }
     #expect(!FileManager.default.fileExists(atPath: trainer.folder.lastPath))
   }

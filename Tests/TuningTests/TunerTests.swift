@@ -2,6 +2,7 @@ import CPUBackend
 import Compute
 import Foundation
 import OpenCLBackend
+import Support
 import Testing
 import Tuning
 

@@ -1,5 +1,3 @@
-import Compute
-
 extension JSON {
   /// Parses one JSON text in UTF-8, strictly by RFC 8259. An object that names a member twice is refused.
   /// - Throws: a ``Failure`` that gives the byte offset and the reason.
@@ -27,7 +25,9 @@ private struct JSONParser {
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
-  func failure(_ reason: String) -> Failure { Failure("byte \(position): \(reason)") }
+  func failure(_ reason: Message, _ kind: Failure.Kind = .damagedFile) -> Failure {
+    Failure(kind, "byte \(position): \(reason)")
+  }
 
   var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -46,7 +46,7 @@ private struct JSONParser {
   }
 
   mutating func value(depth: Int) throws -> JSON {
-    guard depth <= Self.maximumDepth else { throw failure("nested deeper than \(Self.maximumDepth) levels") }
+    guard depth <= Self.maximumDepth else { throw failure("nested deeper than \(Self.maximumDepth) levels", .unsupported) }
     skipSpace()
     switch current {
     case UInt8(ascii: "{"): return try object(depth: depth)
@@ -110,7 +110,7 @@ private struct JSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if position == integerEnd, let integer = Int(text) { return .integer(integer) }
-    guard let number = Double(text), number.isFinite else { throw failure("the number is out of range") }
+    guard let number = Double(text), number.isFinite else { throw failure("the number is out of range", .unsupported) }
     return .number(number)
   }
 
@@ -169,7 +169,7 @@ private struct JSONParser {
 
 extension JSON {
   /// Text of the value for a message: on one line, control characters escaped, at most 80 characters.
-  var shortened: String {
+  package var shortened: String {
     let text = description
     return text.count <= 80 ? text : text.prefix(79) + "…"
   }

@@ -1,5 +1,3 @@
-import Compute
-
 /// Returns the text with control characters escaped, so that it neither ends the line nor changes the terminal.
 package func printable(_ text: String) -> String {
   func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.generalCategory == .control }
@@ -58,15 +56,17 @@ package func lookalikes(among names: [String]) -> [String] {
 package func spelled(_ name: String) -> String { name.unicodeScalars.map { $0.escaped(asASCII: true) }.joined() }
 
 /// Refuses tensors that could not be told apart by name.
+/// - Parameter kind: the kind of the failure if a name is there twice.
 /// - Throws: a ``Failure`` that names the file and the tensors.
-package func requireDistinctTensors(_ names: [String], in path: String) throws {
+package func requireDistinctTensors(_ names: [String], in path: String, _ kind: Failure.Kind = .damagedFile) throws {
   var seen: [String: String] = [:]
   for name in names {
     guard let twin = seen.updateValue(name, forKey: name) else { continue }
-    if Name(twin) == Name(name) { throw Failure("\(path): tensor '\(shortened(name))' is there twice") }
+    if Name(twin) == Name(name) { throw Failure(kind, about: path, "tensor '\(shortened(name))' is there twice") }
+    let both = "'\(shortened(spelled(twin)))' and '\(shortened(spelled(name)))'"
     throw Failure(
-      "\(path): the names of the tensors '\(shortened(spelled(twin)))' and '\(shortened(spelled(name)))' are one text in two "
-        + "Unicode forms: rename one of them")
+      .unsupported, about: path, "the names of the tensors \(both) are one text in two Unicode forms",
+      remedy: "rename one of them")
   }
 }
 

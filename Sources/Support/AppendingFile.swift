@@ -1,4 +1,3 @@
-import Compute
 import Glibc
 
 /// A file to which lines are appended. Each line is handed to the operating system at once.
@@ -9,7 +8,7 @@ public final class AppendingFile {
   /// - Throws: a ``Failure`` that names the file and the system's reason.
   public init(_ path: String) throws {
     let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure("cannot write \(path): \(systemMessage())") }
+    guard descriptor >= 0 else { throw systemFailure("cannot write \(path)") }
     output = AtomicFile.Output(descriptor: descriptor, path: path)
   }
 

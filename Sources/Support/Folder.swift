@@ -1,4 +1,3 @@
-import Compute
 import Glibc
 
 /// Operations on folders that files are written to.
@@ -6,7 +5,7 @@ public enum Folder {
   /// Creates the folder and any missing parent folders.
   /// - Throws: a ``Failure`` that names the folder that cannot be created and the system's reason.
   public static func make(_ path: String) throws {
-    if path.isEmpty { throw Failure("cannot make a folder without a name") }
+    if path.isEmpty { throw Failure(.invalidSetting, "cannot make a folder without a name") }
     var ends = path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex }
     ends.append(path.endIndex)
     for end in ends {
@@ -15,8 +14,8 @@ public enum Folder {
       var status = stat()
       let code = errno
       if code == EEXIST && stat(part, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR { continue }
-      let reason = code == EEXIST ? "a file has that name" : systemMessage(code)
-      throw Failure("cannot make the folder \(part): \(reason)")
+      if code == EEXIST { throw Failure(.inputOutput, "cannot make the folder \(part): a file has that name") }
+      throw systemFailure("cannot make the folder \(part)", code)
     }
   }
 
@@ -25,7 +24,7 @@ public enum Folder {
   public static func entries(_ path: String) throws -> [String] {
     guard let stream = opendir(path) else {
       if errno == ENOENT { return [] }
-      throw Failure("cannot read the folder \(path): \(systemMessage())")
+      throw systemFailure("cannot read the folder \(path)")
     }
     defer { closedir(stream) }
     var names: [String] = []
@@ -48,7 +47,7 @@ public enum Folder {
     /// - Throws: a ``Failure`` if the folder cannot be opened.
     public init?(_ path: String) throws {
       descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-      guard descriptor >= 0 else { throw Failure("cannot open the folder \(path): \(systemMessage())") }
+      guard descriptor >= 0 else { throw systemFailure("cannot open the folder \(path)") }
       if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK { return nil }
     }
 

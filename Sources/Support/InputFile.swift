@@ -1,4 +1,3 @@
-import Compute
 import Glibc
 
 /// Regular file, open for reading at any position. It is closed when the lifetime of the value ends.
@@ -15,13 +14,14 @@ public struct InputFile: ~Copyable {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      throw Failure("cannot open \(path): \(Self.isText(path) ? systemMessage() : "its name is not in UTF-8, rename it")")
+      throw Self.isText(path)
+        ? systemFailure("cannot open \(path)") : Failure(.unsupported, "cannot open \(path): its name is not in UTF-8, rename it")
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
       let kind = status.st_mode & S_IFMT == S_IFDIR ? "it is a folder" : "it is not a regular file"
-      throw Failure("cannot read \(path): \(kind)")
+      throw Failure(.inputOutput, "cannot read \(path): \(kind)")
     }
     self.path = path
     self.descriptor = descriptor
@@ -56,8 +56,8 @@ public struct InputFile: ~Copyable {
         let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
         let received = pread(descriptor, rest.baseAddress, rest.count, offset + filled)
         if received < 0 && errno == EINTR { continue }
-        guard received >= 0 else { throw Failure("cannot read \(path): \(systemMessage())") }
-        guard received > 0 else { throw Failure("cannot read \(path): it ends at byte \(offset + filled)") }
+        guard received >= 0 else { throw systemFailure("cannot read \(path)") }
+        guard received > 0 else { throw Failure(.damagedFile, "cannot read \(path): it ends at byte \(offset + filled)") }
         filled += received
       }
     }

@@ -1,4 +1,3 @@
-import Compute
 import Glibc
 
 /// Writes a file so that a reader sees either the old contents or the new contents, whatever interrupts the writer.
@@ -67,18 +66,21 @@ public enum AtomicFile {
   private static func failure(_ path: String, in folder: String) -> Failure {
     let reason = failure(path)
     if folder.isEmpty || InputFile.isFolder(folder) { return reason }
-    let exists = InputFile.exists(folder)
-    return Failure("cannot write \(path): " + (exists ? "\(folder) is not a folder" : "there is no folder \(folder)"))
+    return InputFile.exists(folder)
+      ? Failure(.inputOutput, "cannot write \(path): \(folder) is not a folder")
+      : Failure(.notFound, "cannot write \(path): there is no folder \(folder)")
   }
 
-  private static func failure(_ path: String) -> Failure { Failure("cannot write \(path): \(systemMessage())") }
+  private static func failure(_ path: String) -> Failure { systemFailure("cannot write \(path)") }
 
   /// Follows the symbolic links of `path`. Devices and folders are refused, as a rename would replace them.
   private static func resolved(_ path: String) throws -> String {
-    guard !path.isEmpty else { throw Failure("cannot write a file without a name") }
+    guard !path.isEmpty else { throw Failure(.invalidSetting, "cannot write a file without a name") }
     var status = stat()
     guard stat(path, &status) == 0 else { return path }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure("cannot write \(path): it is not a regular file") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw Failure(.inputOutput, "cannot write \(path): it is not a regular file")
+    }
     guard let real = realpath(path, nil) else { throw failure(path) }
     defer { free(real) }
     return String(cString: real)
@@ -101,3 +103,9 @@ public enum AtomicFile {
 
 /// Returns the text of the last system call's error, for example "No space left on device".
 func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
+
+/// Returns the failure of the last system call.
+/// - Parameter text: tells what the system refuses; its reason follows.
+func systemFailure(_ text: String, _ code: Int32 = errno) -> Failure {
+  Failure(code == ENOENT ? .notFound : .inputOutput, "\(text): \(systemMessage(code))")
+}

@@ -1,0 +1,16 @@
+/// A value that users choose. Its raw value is its name in Swift; the command line has an option for each.
+public enum Setting: String, Hashable, Sendable, CaseIterable {
+  // The network and its weights.
+  case model, shortcut, stride, zeroInit, initialWeights, frozen, key, prefix
+  // The data.
+  case dataset, data, imageSize, resize, cropFraction, normalization, damaged, limitTrain, classNames
+  // Augmentation.
+  case cropPadding, colorJitter, trivialAugment, randomErasing, mixup, cutmix
+  // The optimizer and its schedule.
+  case epochs, batchSize, accumulate, learningRate, learningRateScales, momentum, nesterov, weightDecay, clipNorm, averageDecay
+  case warmupEpochs, labelSmoothing, maxSteps
+  // The device.
+  case device, precision, math, recompute
+  // Files of a run.
+  case output, resume, fold
+}
