@@ -5,11 +5,7 @@ let package = Package(
   name: "resnet",
   products: [
     .executable(name: "resnet", targets: ["resnet"]),
-    .library(
-      name: "ResNetKit",
-      targets: [
-        "Compute", "CPUBackend", "OpenCLBackend", "Parallel", "NN", "Models", "Datasets", "Formats", "Images", "ONNX", "Training",
-      ]),
+    .library(name: "ResNetKit", targets: ["ResNetKit"]),
   ],
   dependencies: [
     // Command line: subcommands, typed options, generated help and completion scripts.
@@ -77,10 +73,18 @@ let package = Package(
       ]),
     .target(name: "Conformance", dependencies: ["Compute", "Support"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend", "Support"]),
+    // The library's face. It exports what programs need of the modules below.
+    .target(
+      name: "ResNetKit",
+      dependencies: [
+        "Compute", "CPUBackend", "Datasets", "Formats", "Images", "Models", "NN", "ONNX", "OpenCL", "OpenCLBackend", "Parallel",
+        "Support", "Training", "Tuning",
+      ]),
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "Conformance", "CPUBackend", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "Support", "Training", "Tuning",
+        "Conformance", "CPUBackend", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "ResNetKit", "Support", "Training",
+        "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -110,7 +114,8 @@ let package = Package(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Support", "Training"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet", "Support"], resources: [.copy("Fixtures")]),
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet", "Support"],
+      resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]
 )

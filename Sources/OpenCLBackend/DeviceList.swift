@@ -38,6 +38,11 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
     self.device = String(device)
   }
 
+  /// The best device, whole.
+  package static let best = DeviceSelector(device: "opencl", parts: 1)
+
+  private init(device: String, parts: Int) { (self.device, self.parts) = (device, parts) }
+
   public var description: String { parts == 1 ? device : "\(device)/\(parts)" }
 }
 

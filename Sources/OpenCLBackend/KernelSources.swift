@@ -21,8 +21,11 @@ struct KernelSources {
     // Only PoCL's compiler, of those for CPUs, is known to build the prefetch and to gain from it.
     let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
     let prefetches = kind == .cpu && isPoCL
-    options = prefetches ? "\(language) -DPREFETCHES=1" : language
     self.folder = folder ?? Self.namedFolder
+    // PoCL prints warnings to standard error, for example about vectors that are wider than the processor's. They are of use
+    // only to someone who edits the kernels.
+    let warnings = self.folder == nil ? "-w" : ""
+    options = [language, prefetches ? "-DPREFETCHES=1" : "", warnings].filter { !$0.isEmpty }.joined(separator: " ")
   }
 
   private static var namedFolder: String? { ProcessInfo.processInfo.environment["RESNET_KERNELS"] }

@@ -3,8 +3,8 @@ import Support
 
 extension Failure {
   /// Returns the error for a loss that became NaN or infinite. The run cannot go on from there.
-  static func divergence(of loss: String, step: Int, _ schedule: Schedule, _ folder: RunFolder) -> Failure {
-    let before = folder.holdsState ? "; checkpoints in \(folder.path) are from before" : ""
+  static func divergence(of loss: String, step: Int, _ schedule: Schedule, _ folder: RunFolder?) -> Failure {
+    let before = folder.flatMap { $0.holdsState ? "; checkpoints in \($0.path) are from before" : nil } ?? ""
     return Failure(
       .diverged,
       "the \(loss) is not a number after step \(step): the training diverged; try a lower \(Setting.learningRate) (it was "

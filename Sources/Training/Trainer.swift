@@ -20,8 +20,8 @@ public final class Trainer {
   public let configuration: RunConfiguration
   /// Network that is trained, on the device.
   public let model: ResNet
-  /// Folder of the run's files.
-  public let folder: RunFolder
+  /// Folder of the run's files; nil if the run keeps none.
+  public let folder: RunFolder?
   /// Notes for the user about the start of the run.
   public private(set) var notes: [String] = []
   /// Number of steps of an epoch, at least 1. A step takes as many whole batches as accumulate, or the one short batch of the
@@ -58,9 +58,12 @@ public final class Trainer {
   /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
   private let schedule: Schedule
-  private let description: Weights.Description
-  private let lock: Folder.Lock
-  private let log: MetricsLog
+  /// Metadata of the checkpoints.
+  package let description: Weights.Description
+  private let lock: Folder.Lock?
+  private let log: MetricsLog?
+  /// Weights of the epoch with the highest validation accuracy, if there is no folder to keep them in.
+  private var best: Weights?
   private var position: RunFolder.Position
   /// Sums of the steps in flight, [3] each, used in turns.
   private let metrics: [Tensor]
@@ -76,7 +79,7 @@ public final class Trainer {
   /// Loads everything onto the device. The run starts at the beginning, or with `resuming` where it was saved.
   /// - Throws: ``Failure`` if options, weights or images do not fit each other; errors of the backend.
   public convenience init(
-    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder,
+    _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder?,
     resuming: Bool = false, logEvery: Int = 10
   ) throws {
     try self.init(
@@ -85,20 +88,22 @@ public final class Trainer {
 
   /// Loads everything onto the device, for images that may be kept elsewhere than in memory.
   /// - Parameters:
+  ///   - folder: folder of the run's files; nil to keep none, which excludes `resuming`.
   ///   - initialWeights: contents of the file of ``RunConfiguration/initialWeights``, if it was read already.
   ///   - onDamage: called for each image that cannot be decoded and is left out.
   ///   - onChecked: called with the shape of a batch [N,H,W,C] after options, images and memory have been checked and before
   ///     anything is allocated. An error that it throws ends the initializer.
   public init(
-    _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder,
+    _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder?,
     resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
     onChecked: (Shape) throws -> Void = { _ in }
   ) throws {
     try configuration.validate()
-    lock = try folder.lock()
+    precondition(folder != nil || !resuming, "[Trainer] a run without a folder cannot be resumed")
+    lock = try folder?.lock()
     var configuration = configuration
     let contents = SplitContents(splits)
-    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder.path) }
+    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder?.path ?? "") }
     configuration.contents = resuming ? configuration.contents : contents
     self.configuration = configuration
     self.backend = backend
@@ -123,7 +128,7 @@ public final class Trainer {
     }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
     state = RunFolder.State(store: model.store, optimiser: optimiser, average: average)
-    position = resuming ? try folder.load(into: state) : RunFolder.Position()
+    position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
       of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
@@ -139,10 +144,11 @@ public final class Trainer {
     schedule = Schedule(
       configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(stepsPerEpoch)).rounded()))
-    try folder.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+    try folder?.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     // A resumed run may use other devices, which share batches differently, so its options are written again.
-    try folder.write(configuration)
-    log = try MetricsLog(path: folder.metricsPath, keepingThrough: position)
+    try folder?.write(configuration)
+    let start = position
+    log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start) }
   }
 
   /// Loads the weights that a run starts from. The last layer is initialized anew if it tells other classes apart.
@@ -204,8 +210,10 @@ public final class Trainer {
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
     while !isFinished {
       if try !runEpoch(shouldStop, report) {
-        try folder.save(position, state)
-        try Weights.write(saved.store, description, to: folder.lastPath)
+        if let folder {
+          try folder.save(position, state)
+          try Weights.write(saved.store, description, to: folder.lastPath)
+        }
         return .stopped
       }
     }
@@ -300,14 +308,28 @@ public final class Trainer {
     )
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
     // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
-    try log.write(.epoch(record))
+    try log?.write(.epoch(record))
     if record.validationAccuracy > position.bestAccuracy {
       position.bestAccuracy = record.validationAccuracy
-      try Weights.write(saved.store, description, to: folder.bestPath)
+      if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }
     }
-    try Weights.write(saved.store, description, to: folder.lastPath)
-    try folder.save(position, state)
+    if let folder {
+      try Weights.write(saved.store, description, to: folder.lastPath)
+      try folder.save(position, state)
+    }
     report(.epoch(record))
+  }
+
+  /// Returns the weights as they are now, or their moving average if the run keeps one.
+  /// - Throws: errors of the backend.
+  package func lastWeights() throws -> Weights { Weights(try saved.store.stateDictionary(), description) }
+
+  /// Returns the weights of the epoch with the highest validation accuracy.
+  /// - Throws: ``Failure`` if no epoch is finished, or the file cannot be read.
+  package func bestWeights() throws -> Weights {
+    if let folder, InputFile.exists(folder.bestPath) { return try Weights(contentsOf: folder.bestPath) }
+    guard let best else { throw Failure(.notFound, "no epoch is finished, so there are no best weights yet") }
+    return best
   }
 
   /// Takes the losses that have arrived, and waits only while more than `leaving` steps are in flight.
@@ -320,7 +342,7 @@ public final class Trainer {
       position.hits += done.hits
       position.images += done.images
       if let record = collector.add(done) {
-        try log.write(.step(record))
+        try log?.write(.step(record))
         report(.step(record))
       }
     }

@@ -28,6 +28,9 @@ public struct Weights {
     /// Name that the file gives the last layer, if this does not stand among the other layers.
     public let head: String?
 
+    /// Creates the origin of weights that are in no file.
+    init() { (place, others, leftOut, head) = (WeightsPlace(), [], [], nil) }
+
     init(_ choice: WeightsChoice, of all: [WeightsChoice], _ file: WeightsFile) {
       place = choice.place
       others = all.map(\.place).filter { $0 != choice.place }
@@ -152,6 +155,13 @@ public struct Weights {
     do { description = try Description(metadata: file.metadata) } catch let failure as Failure {
       throw failure.about(path)
     }
+  }
+
+  /// Creates weights that are in memory.
+  /// - Parameter tensors: by torchvision's names, in its layouts.
+  init(_ tensors: [(name: String, tensor: HostTensor)], _ description: Description) {
+    self.tensors = Dictionary(tensors.map { ($0.name, $0.tensor) }) { first, _ in first }
+    (self.description, origin) = (description, Origin())
   }
 
   /// Writes a model's weights and running statistics.

@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import OpenCLBackend
+import ResNetKit
 import Support
 
 struct BenchKernelsCommand: ParsableCommand {
@@ -20,7 +21,7 @@ struct BenchKernelsCommand: ParsableCommand {
   @OptionGroup(title: "Model") var modelOptions: ModelOptions
 
   @Argument(help: "Model, for example resnet20 or resnet50.")
-  var model = RunOptions.defaultModel
+  var model = TrainingSetup.defaultModel
 
   @OptionGroup(title: "Images") var input: InputOptions
 
@@ -52,7 +53,7 @@ struct BenchKernelsCommand: ParsableCommand {
     let images = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(
       model, classes: try ModelConfiguration.usualInput(of: model).classes, channels: images[3])
-    let backend = try device.backend(profiling: !device.isReference)
+    let backend = try device.place().open(profiling: !device.isReference)
     let summary = try Summary(
       configuration, images: images, TrainingOptions(precision: precision.precision ?? .fp32), on: backend)
     let operations = distinctOperations(summary).filter { operation in filter.map(operation.record.name.contains) ?? true }

@@ -4,6 +4,7 @@ import Formats
 import Models
 import OpenCLBackend
 import Parallel
+import ResNetKit
 import Support
 
 struct BenchModelCommand: ParsableCommand {
@@ -47,15 +48,12 @@ struct BenchModelCommand: ParsableCommand {
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
     let precision = precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
-    let sharing = Sharing(configuration: configuration, images: shape, recompute: recompute, precision: precision)
     let options = TrainingOptions(recompute: recompute, precision: precision)
-    let backend = try tuning.backend(device, profiling: profile, sharing: sharing, buildsSample: false) {
-      try convolutions(of: configuration, images: shape, precision: precision)
-    }
-    if Signals.pending != nil { throw Signals.exitCode }
+    let work = Work(configuration, images: shape, options, isTraining: true)
+    let place = try device.place(tuning.mode)
+    let backend = try place.open(for: work, profiling: profile, triesDriver: false)
     try Summary(configuration, images: shape, options, on: backend).requireMemoryForTraining(on: backend)
-    try device.buildKernels(
-      of: KernelJob(configuration, images: shape, options, training: true), for: backend, isTuned: tuning.isTuned)
+    try place.prepare(work, for: backend)
     let trial = try ModelTrial(configuration, images: shape, options, on: backend)
     let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld

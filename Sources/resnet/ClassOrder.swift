@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Datasets
 import Formats
+import ResNetKit
 import Support
 
 /// Order in which folders whose names are numbers correspond to the outputs of a network.

@@ -4,6 +4,7 @@ import Datasets
 import Formats
 import Images
 import Models
+import ResNetKit
 import Support
 import Training
 
@@ -82,8 +83,8 @@ struct EvaluateCommand: ParsableCommand {
     let (precision, size) = (precision.precision ?? .fp32, images.viewShape)
     if let confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
     let classifier = try checkpoint.classifier(
-      on: device, tuning, images: [min(batchSize, validation.count), size.height, size.width, size.channels], precision: precision
-    )
+      on: device.place(tuning.mode), images: [min(batchSize, validation.count), size.height, size.width, size.channels],
+      precision: precision)
     if let source { printError("measuring on \(source)") }
     let leftOut = LeftOutImages()
     let evaluation = try classifier.evaluate(
@@ -140,7 +141,7 @@ struct EvaluateCommand: ParsableCommand {
         cropSize: checkpoint.imageSize)
     case let photographs as PhotographDataset:
       return try DecodedImages(
-        photographs.items, try checkpoint.preparation(size: imageSize, resizing), channels: checkpoint.channels == 1 ? 1 : 3,
+        photographs.items, try checkpoint.preparation(size: imageSize, resizing.recipe), channels: checkpoint.channels == 1 ? 1 : 3,
         batchSize: batchSize, augmentation: augmentation.tta, damaged: photographs.damaged)
     default:
       throw Failure(

@@ -4,6 +4,7 @@ import Formats
 import Images
 import Models
 import ONNX
+import ResNetKit
 import Support
 import Training
 
@@ -45,7 +46,8 @@ struct ImportCommand: ParsableCommand {
     try about(input) { try model.store.check(weights.tensors) }
     var description = try weights.description(as: model.configuration)
     description.classes =
-      try classNames.names(ofClasses: model.configuration.classes, insteadOf: description.classes, of: input) ?? description.classes
+      try classNames.names(ofClasses: model.configuration.classes, insteadOf: description.classes, of: input)
+      ?? description.classes
     if let given = try normalization.normalization() {
       guard given.fits(channels: model.configuration.channels) else {
         throw usageError(
@@ -70,7 +72,8 @@ struct ImportCommand: ParsableCommand {
       throw usageError(
         "\(option): images of \(size[0])×\(size[1]) are not cut from photographs: leave it out, or add --image-size")
     }
-    return try resizing.recipe(completedBy: description.evaluation, trainedOn: description.imageSize, crop: size[0])
+    return try evaluationRecipe(
+      resizing.recipe, completedBy: description.evaluation, trainedOn: description.imageSize?.first, crop: size[0])
   }
 
   /// Prints what was assumed or given about the images, as the weights do not say it.

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Compute
-import Formats
 import Foundation
 import OpenCL
 import OpenCLBackend
+import ResNetKit
 import Support
 
 /// Builds kernels that a driver has not built before, in processes of their own. If a driver ends such a process while it
@@ -11,7 +11,7 @@ import Support
 struct KernelBuilder {
   /// Order for a process of ``BuildKernelsCommand``.
   struct Order: Codable {
-    let job: KernelJob
+    let work: Work
     let isTuned: Bool
     /// Index of the process.
     let part: Int
@@ -19,30 +19,26 @@ struct KernelBuilder {
     let kernels: [String]
   }
 
-  let device: Device
-  /// Name of the device on the command line; `math` is the precision of its multiplications.
-  let selector: String
-  let math: MathMode
-  let isTuned: Bool
-  let cache: DeviceCache?
+  let target: KernelTarget
 
-  /// Builds those of a job's kernels that are new.
+  /// Builds those kernels of the work that are new.
   /// - Parameter backend: device, opened as the command will use it.
   /// - Throws: ``Failure`` if the driver ends the process; the exit code of a signal that came meanwhile.
-  func build(_ job: KernelJob, for backend: OpenCLBackend) throws {
+  func build(_ work: Work, for backend: OpenCLBackend) throws {
+    let cache = target.cache
     // If neither the driver nor this program can keep kernels, everything would be built twice.
-    let isPoCL = try device.platform.isPoCL
+    let isPoCL = try target.device.platform.isPoCL
     guard isPoCL || cache?.canKeep == true else { return }
     // PoCL's own files may have been removed.
     let known = isPoCL && !InputFile.exists(PoCLCache.folder) ? [] : cache?.knownKernels() ?? []
-    // Listing the kernels of a deep network takes a while, so a known job ends here.
-    let key = try job.key(on: backend)
+    // Listing the kernels of a deep network takes a while, so known work ends here.
+    let key = try key(of: work, on: backend)
     if known.contains(key) { return }
-    let kernels = try backend.kernels(of: job.run)
+    let kernels = try backend.kernels { try work.rehearse(on: $0) }
     let new = kernels.filter { !known.contains(DeviceCache.key(of: $0)) }
     // With a driver that is known to work, building a few kernels takes no longer than starting processes for them.
     if !known.isEmpty && (1..<16).contains(new.count) { return }
-    if try new.isEmpty || build(new, of: job, for: backend) { cache?.remember(new.map(DeviceCache.key) + [key]) }
+    if try new.isEmpty || build(new, of: work, for: backend) { cache?.remember(new.map(DeviceCache.key) + [key]) }
   }
 
   /// Estimated memory of a compiler in bytes.
@@ -50,16 +46,23 @@ struct KernelBuilder {
 
   /// Builds kernels in processes and waits for them.
   /// - Returns: whether all kernels were built.
-  private func build(_ new: [KernelBuild], of job: KernelJob, for backend: OpenCLBackend) throws -> Bool {
+  private func build(_ new: [KernelBuild], of work: Work, for backend: OpenCLBackend) throws -> Bool {
     let most = max(1, min(new.count / 4, 16, HostMemory.available() / Self.bytesOfCompiler))
-    let parts = try device.kind == .cpu ? min(device.computeUnits, most) : 1
-    let order = try job.smallest(on: backend)
+    let parts = try target.device.kind == .cpu ? min(target.device.computeUnits, most) : 1
+    let smallest = try work.smallest(on: backend)
     var workers = Workers(count: new.count, on: backend.name)
     for (part, kernels) in Self.shares(of: new, parts).enumerated() {
-      let order = Order(job: order, isTuned: isTuned, part: part, kernels: kernels.map(DeviceCache.key))
-      try workers.start(order, selector, math)
+      let order = Order(work: smallest, isTuned: target.isTuned, part: part, kernels: kernels.map(DeviceCache.key))
+      try workers.start(order, target.selector, target.math)
     }
     return try workers.wait()
+  }
+
+  /// Returns a key that tells one work from another, with the choices of kernels that it meets on a device.
+  private func key(of work: Work, on backend: OpenCLBackend) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return Checksum.of(Array(try encoder.encode(work)) + Array("\(backend.planningKey)".utf8))
   }
 
   /// Deals kernels out to processes, about as many to each. Kernels of one program stay together, so that it is compiled once.
@@ -167,7 +170,7 @@ private struct Workers {
   }
 }
 
-/// Builds a part of a job's kernels, as a process that ``KernelBuilder`` starts.
+/// Builds a part of the kernels of some work, as a process that ``KernelBuilder`` starts.
 struct BuildKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "build-kernels", abstract: "Build kernels by an order on standard input.", shouldDisplay: false)
@@ -188,15 +191,15 @@ struct BuildKernelsCommand: ParsableCommand {
         .damagedFile,
         "standard input is no order to build kernels: `resnet train` and others give it by themselves")
     }
-    guard order.job.images.count == 4, order.job.images.allSatisfy({ (1...1 << 20).contains($0) }) else {
-      throw Failure(.damagedFile, "images of \(order.job.images) are no batch [N,H,W,C]")
+    guard order.work.images.count == 4, order.work.images.allSatisfy({ (1...1 << 20).contains($0) }) else {
+      throw Failure(.damagedFile, "images of \(order.work.images) are no batch [N,H,W,C]")
     }
-    let place = try device.openCLDevices()[0]
-    let backend = try device.openCLBackend(place, table: order.isTuned ? nil : TuningTable())
+    let place = try device.place(order.isTuned ? .known : .off)
+    let backend = try place.openOne(place.openCLDevices()[0], table: order.isTuned ? nil : TuningTable())
     do {
       let wanted = Set(order.kernels)
-      let kernels = try backend.kernels(of: order.job.run).filter { wanted.contains(DeviceCache.key(of: $0)) }
-      try backend.build(Set(kernels), of: order.job.run) { print("\(order.part) \($0)") }
+      let kernels = try backend.kernels { try order.work.rehearse(on: $0) }.filter { wanted.contains(DeviceCache.key(of: $0)) }
+      try backend.build(Set(kernels), of: { try order.work.rehearse(on: $0) }) { print("\(order.part) \($0)") }
       try backend.finish()
       print("\(order.part) \(Self.end)")
     } catch {

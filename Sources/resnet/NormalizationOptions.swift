@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Datasets
+import ResNetKit
 import Support
 
 /// Options `--mean` and `--std`, for the commands that read image files and those that record how they are to be read.

@@ -4,6 +4,7 @@ import Datasets
 import Formats
 import Images
 import Models
+import ResNetKit
 import Support
 import Training
 
@@ -105,11 +106,11 @@ struct PredictCommand: ParsableCommand {
     reportIgnored(ignored)
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
     let batches = try DecodedImages(
-      items, try checkpoint.preparation(size: imageSize, resizing), channels: checkpoint.channels, batchSize: batchSize,
+      items, try checkpoint.preparation(size: imageSize, resizing.recipe), channels: checkpoint.channels, batchSize: batchSize,
       augmentation: augmentation.tta, damaged: .skip)
     let (precision, size) = (precision.precision ?? .fp32, batches.viewShape)
     let classifier = try checkpoint.classifier(
-      on: device, images: [min(batchSize, paths.count), size.height, size.width, size.channels], precision: precision)
+      on: device.place(), images: [min(batchSize, paths.count), size.height, size.width, size.channels], precision: precision)
     var report = PredictionReport(paths: paths, classes: classes, asJSON: json)
     let isDone = try classifier.predict(
       batches, normalization, top: top ?? 5, precision: precision, progress: { _ in Signals.pending == nil },
@@ -135,7 +136,7 @@ struct PredictCommand: ParsableCommand {
     let images = try read(path, for: checkpoint)
     let precision = precision.precision ?? .fp32
     let batch = Shape([min(batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
-    let classifier = try checkpoint.classifier(on: device, images: batch, precision: precision)
+    let classifier = try checkpoint.classifier(on: device.place(), images: batch, precision: precision)
     try AtomicFile.requireWritable(output)
     let logits = try about(checkpoint.path) {
       try classifier.outputs(of: images, batchSize: batchSize, precision: precision) { _ in Signals.pending == nil }

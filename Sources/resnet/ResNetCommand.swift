@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 @preconcurrency import Glibc  // `stdout` is a variable in C.
+import ResNetKit
 import Support
 
 @main
@@ -30,7 +31,9 @@ struct ResNetCommand: ParsableCommand {
       try requireWrittenOutput()
     } catch let failure as Failure {
       printError("Error: \(failure.line)")
-      Glibc.exit(ExitCode.failure.rawValue)
+      Glibc.exit((failure.kind == .invalidSetting ? ExitCode.validationFailure : .failure).rawValue)
+    } catch is CancellationError {
+      Glibc.exit(Signals.exitCode.rawValue)
     } catch {
       endWithHelp(error)
       exit(withError: error)

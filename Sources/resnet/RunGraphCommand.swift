@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import ONNX
+import ResNetKit
 
 /// Runs any graph of supported operators on named tensors. It serves for trying operators (`Scripts/onnx-operator-tests`), so it
 /// is not listed.
@@ -26,7 +27,7 @@ struct RunGraphCommand: ParsableCommand {
     try requireOther("--output", output, than: [model, tensors])
     let graph = try ONNXModel(contentsOf: model)
     let inputs = try Safetensors.read(tensors).tensors
-    let outputs = try graph.run(inputs, on: try device.backend())
+    let outputs = try graph.run(inputs, on: try device.place().open())
     try Safetensors.write(outputs.map { ($0.name, $0.tensor) }, metadata: [:], to: output)
   }
 }

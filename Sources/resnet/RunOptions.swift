@@ -5,6 +5,7 @@ import Foundation
 import Images
 import Models
 import NN
+import ResNetKit
 import Support
 import Training
 
@@ -31,23 +32,16 @@ extension Optimiser.RateScale: ExpressibleByArgument {
 /// Options of a new run. All are optional, so that `--resume` can detect whether one was given. The defaults are those of
 /// ``RunConfiguration``.
 struct RunOptions: ParsableArguments {
-  static let defaultModel = "resnet20"
   static let defaultDataset = DatasetKind.fashionMNIST
   private static let defaults = RunConfiguration(
-    model: ModelConfiguration(name: defaultModel, classes: 1), dataset: defaultDataset.rawValue)
-
-  /// Defaults for AdamW, as in PyTorch.
-  private static let adamWDefaults = (rate: 1e-3, decay: 1e-2)
-  /// Default learning rate for LARS: You et al. train ResNet-50 with batches of 8,192 at 6.4 · 0.001 times the norm.
-  private static let larsRate = 6.4
-  /// Divisor of the learning rate for pretrained weights, which would be lost at the rate for random weights.
-  private static let fineTuningDivisor = 10.0
+    model: ModelConfiguration(name: TrainingSetup.defaultModel, classes: 1), dataset: defaultDataset.rawValue)
+  private static let (adamW, lars) = (RunConfiguration.usual(.adamW), RunConfiguration.usual(.lars))
 
   @Option(
     help:
       """
       Model: resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34, preresnet110, 164, 1001, resnext50_32x4d, \
-      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: that of --init, otherwise \(defaultModel).
+      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: that of --init, otherwise \(TrainingSetup.defaultModel).
       """)
   var model: String?
   @Option(help: "Data set: \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
@@ -69,7 +63,7 @@ struct RunOptions: ParsableArguments {
   var optimizer: Optimiser.Kind?
   @Option(
     help:
-      "Peak learning rate. Default: \(defaults.learningRate), adamw \(adamWDefaults.rate), lars \(larsRate); 1/10 with --init."
+      "Peak learning rate. Default: \(defaults.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with --init."
   )
   var learningRate: Double?
   @Option(
@@ -94,7 +88,7 @@ struct RunOptions: ParsableArguments {
   var momentum: Double?
   @Flag(help: "Use Nesterov momentum.")
   var nesterov = false
-  @Option(help: "Weight decay. Default: \(defaults.weightDecay), adamw \(adamWDefaults.decay).")
+  @Option(help: "Weight decay. Default: \(defaults.weightDecay), adamw \(adamW.weightDecay).")
   var weightDecay: Double?
   @Option(
     help: "Schedule: constant, cosine (to zero) or step (divided by 10 at 1/2 and 3/4). Default: \(defaults.schedule.rawValue).")
@@ -166,29 +160,20 @@ struct RunOptions: ParsableArguments {
     if optimizer == .adamW, let option = [("--momentum", momentum != nil), ("--nesterov", nesterov)].first(where: \.1) {
       throw ValidationError("\(option.0) is of sgd and lars: leave it out with --optimizer adamw")
     }
-    try usage { try configuration(ModelConfiguration(name: Self.defaultModel, classes: 1), .synthetic).validate() }
+    var run = Self.defaults
+    apply(to: &run, .synthetic)
+    try usage { try run.validate() }
   }
 
-  func configuration(_ model: ModelConfiguration, _ kind: DatasetKind, imageSize: Int? = nil) -> RunConfiguration {
-    var run = RunConfiguration(model: model, dataset: kind.rawValue)
-    run.data = absoluteData
-    run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
+  /// Sets what the options say of a run; the rest stays as recommended.
+  func apply(to run: inout RunConfiguration, _ kind: DatasetKind) {
     run.limitTrain = limitTrain
-    if kind == .folder {
-      run.imageSize = imageSize
-      run.damaged = damaged
-    }
     augmentation.apply(to: &run, kind)
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
     run.accumulate = accumulate
-    run.optimizer = optimizer
-    switch optimizer {
-    case .adamW: (run.learningRate, run.weightDecay) = Self.adamWDefaults
-    case .lars: run.learningRate = Self.larsRate
-    case .sgd, nil: break
-    }
-    run.learningRate = learningRate ?? run.learningRate / (initialWeights == nil ? 1 : Self.fineTuningDivisor)
+    if let optimizer { run.use(optimizer) }
+    run.learningRate = learningRate ?? run.learningRate
     run.learningRateScales = learningRateScales.isEmpty ? nil : learningRateScales
     run.frozen = frozen.isEmpty ? nil : frozen
     run.clipNorm = clipNorm
@@ -197,13 +182,12 @@ struct RunOptions: ParsableArguments {
     run.nesterov = nesterov
     run.weightDecay = weightDecay ?? run.weightDecay
     run.schedule = schedule ?? run.schedule
-    run.warmupEpochs = warmupEpochs ?? min(1, Double(run.epochs) / 10)
+    run.warmupEpochs = warmupEpochs ?? RunConfiguration.usualWarmup(ofEpochs: run.epochs)
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
     run.recompute = recompute
     run.precision = precision.precision
     run.shuffle = shuffle ?? run.shuffle
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
-    return run
   }
 }

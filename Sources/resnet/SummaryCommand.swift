@@ -2,6 +2,7 @@ import ArgumentParser
 import Compute
 import Formats
 import Models
+import ResNetKit
 import Support
 
 struct SummaryCommand: ParsableCommand {
@@ -39,7 +40,7 @@ struct SummaryCommand: ParsableCommand {
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
     let summary = try Summary(
       configuration, images: images, TrainingOptions(recompute: recompute, precision: precision.precision ?? .fp32),
-      on: try device.backend())
+      on: try device.place().open())
     json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }
 

@@ -7,6 +7,7 @@ import Models
 import NN
 import OpenCLBackend
 import Parallel
+import ResNetKit
 import Support
 import Training
 
@@ -56,7 +57,7 @@ struct TrainCommand: ParsableCommand {
       if options.initialWeights != nil && modelOptions.zeroInit {
         throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
       }
-      return try modelOptions.validate(options.model ?? RunOptions.defaultModel)
+      return try modelOptions.validate(options.model ?? TrainingSetup.defaultModel)
     }
     if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
     // `--data` is allowed, as the data set may have moved.
@@ -67,35 +68,19 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    var (configuration, splits, initialWeights) = try prepare()
-    try configuration.validate()
-    try device.require(configuration.precision)
+    var prepared = try prepare()
+    let splits = prepared.splits
     reportIgnored(splits.train, splits.validation)
-    try configuration.check(splits.train)
-    if let path = showAugmentation { return try writeSheet(configuration, splits.train, to: path) }
-    let images = configuration.limitTrain.map { splits.train.prefix($0) } ?? splits.train
-    let backend = try open(&configuration, images)
-    if Signals.pending != nil { throw Signals.exitCode }
-    let folder =
-      if let resume { RunFolder(existing: resume) } else {
-        try RunFolder(creating: output ?? RunFolder.unused(named: "\(configuration.model.name)-\(configuration.dataset)"))
-      }
+    try prepared.check()
+    if let path = showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
     let leftOut = LeftOutImages()
-    let trainer: Trainer
-    do {
-      trainer = try Trainer(
-        configuration, splits, on: backend, folder: folder, resuming: resume != nil, initialWeights: initialWeights,
-        logEvery: logEvery, onDamage: leftOut.add
-      ) { batch in
-        let job = KernelJob(configuration.model, images: batch, configuration.trainingOptions, training: true)
-        try device.buildKernels(of: job, for: backend, isTuned: tuning.isTuned)
-      }
-    } catch {
-      folder.discardIfUnused()
-      throw error
-    }
-    initialWeights = nil  // The weights are on the device.
-    describe(trainer, images, splits, on: backend)
+    let session = try TrainingSession(
+      prepared, device: device.place(tuning.mode), folder: try folder(for: prepared.configuration), isResumed: resume != nil,
+      profiling: profile, logEvery: logEvery, onDamage: leftOut.add)
+    prepared.initialWeights = nil  // The weights are on the device.
+    let (trainer, backend) = (session.trainer, session.backend)
+    let folder = session.requireFolder()
+    describe(session)
     guard !trainer.isFinished else {
       return print(
         "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
@@ -121,37 +106,27 @@ struct TrainCommand: ParsableCommand {
     print("\(path): \(sheet.samples) images, as they are and in \(sheet.epochs) epochs")
   }
 
-  /// Opens the devices, and records how several of them share a batch.
-  private func open(_ configuration: inout RunConfiguration, _ images: any LabelledImages) throws -> any Backend {
-    let size = images.shape
-    let batch: Shape = [min(configuration.batchSize, size[0]), size[1], size[2], size[3]]
-    let (model, precision) = (configuration.model, configuration.precision ?? .fp32)
-    let sharing = Sharing(
-      configuration: model, images: batch, recompute: configuration.recompute ?? false, precision: precision,
-      known: configuration.shares)
-    let backend = try tuning.backend(device, profiling: profile, sharing: sharing, buildsSample: false) {
-      try convolutions(of: model, images: batch, precision: precision)
-    }
-    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
-    return backend
+  /// Returns the run's folder: the one to go on in, or a new one.
+  private func folder(for run: RunConfiguration) throws -> RunFolder {
+    if let resume { return RunFolder(existing: resume) }
+    return try RunFolder(creating: output ?? RunFolder.unused(named: "\(run.model.name)-\(run.dataset)"))
   }
 
   /// Prints the model, the data and the folder of the run, and notes for the user.
-  private func describe(
-    _ trainer: Trainer, _ images: any LabelledImages, _ splits: LabelledSplits, on backend: any Backend
-  ) {
-    let (configuration, size) = (trainer.configuration, images.shape)
+  private func describe(_ session: TrainingSession) {
+    let (trainer, backend) = (session.trainer, session.backend)
+    let (configuration, size) = (trainer.configuration, session.images.shape)
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.dataset), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
-        + "\(grouped(splits.validation.count)) to validate on; run in \(trainer.folder.path)")
+        + "\(grouped(session.splits.validation.count)) to validate on\(trainer.folder.map { "; run in \($0.path)" } ?? "")")
     if configuration.dataset == DatasetKind.folder.rawValue {
-      let names = images.classes
+      let names = session.images.classes
       print(
         "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))\(names.count > 5 ? ", …" : "")"
       )
     }
-    for note in splits.notes + trainer.notes { print(printable(note)) }
+    for note in session.notes { print(printable(note.line)) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
       print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
     }
@@ -185,8 +160,7 @@ struct TrainCommand: ParsableCommand {
       throw failure  // A resumed run would diverge again.
     } catch {
       let failure = error as? Failure ?? Failure(.device, "\(error)")
-      let folder = trainer.folder
-      guard folder.holdsState else { throw failure }
+      guard let folder = trainer.folder, folder.holdsState else { throw failure }
       throw Failure(failure.kind, "\(failure); what was saved stays, go on with: \(goOn(folder))")
     }
   }
@@ -211,65 +185,19 @@ struct TrainCommand: ParsableCommand {
 
   private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
 
-  /// Returns the run's options and data, checked against each other, and the weights that it starts from.
-  private func prepare() throws -> (RunConfiguration, LabelledSplits, Weights?) {
-    if let resume {
-      let folder = RunFolder(existing: resume)
-      var configuration = try folder.configuration()
-      configuration.data = options.absoluteData ?? configuration.data
-      if let data = configuration.data, !InputFile.exists(data) {
-        throw Failure(
-          .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
-      }
-      let kind = try about(folder.configurationPath) {
-        try configuration.checkLayers()
-        return try DatasetKind(named: configuration.dataset)
-      }
-      return (
-        configuration,
-        try kind.open(
-          from: configuration.data, imageSize: configuration.imageSize ?? 224, evaluation: configuration.evaluation,
-          normalization: configuration.normalization, damaged: configuration.damaged ?? .fail), nil
-      )
-    }
+  /// Returns the run's options and data, and the weights that it starts from.
+  private func prepare() throws -> TrainingSetup.Prepared {
+    if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), data: options.absoluteData) }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    let weights = try options.initialWeights.map(options.place.weights)
-    let initial = try weights.flatMap(initialNetwork)
-    let name = options.model ?? initial?.model.name ?? RunOptions.defaultModel
-    if kind == .folder, options.imageSize == nil, let trained = initial?.imageSize, trained[0] != trained[1] {
-      throw usageError("the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square: add --image-size")
-    }
-    let side = try options.imageSize ?? initial?.imageSize?[0] ?? ModelConfiguration.usualInput(of: name).side
-    // The same pixels must give the network the same input as before.
-    let normalization = kind == .folder ? initial.flatMap(Self.normalization) : nil
-    let evaluation =
-      kind == .folder
-      ? try options.resizing.recipe(completedBy: initial?.evaluation, trainedOn: initial?.imageSize, crop: side) : nil
-    let splits = try kind.open(
-      from: options.data, imageSize: side, evaluation: evaluation, normalization: normalization,
-      damaged: options.damaged ?? .fail)
-    let model = modelOptions.configuration(
-      name, classes: splits.train.classes.count, channels: splits.train.shape[3], like: initial?.model)
-    var run = options.configuration(model, kind, imageSize: side)
-    run.normalization = normalization
-    run.evaluation = evaluation
-    try usage { try run.checkLayers() }
-    return (run, splits, weights)
-  }
-
-  /// Describes the network of the weights to start from; nil if `--model` names the network and the weights do not.
-  private func initialNetwork(_ weights: Weights) throws -> Weights.Description? {
-    if let description = weights.description { return description }
-    guard options.model == nil, let path = options.initialWeights else { return nil }
-    return try about(path) {
-      try Weights.Description(imported: WeightsOptions.network(of: weights, path, ignoringHead: true))
-    }
-  }
-
-  /// Returns the normalization of photographs for a network; nil if it is not known and the usual one is to be used.
-  private static func normalization(of network: Weights.Description) -> Normalization? {
-    let grey = network.model.channels == 1 ? Normalization.imageNetGrey : nil
-    guard let known = network.normalization, known.range == 255, [1, 3].contains(known.mean.count) else { return grey }
-    return known
+    var setup = TrainingSetup(TrainingData(kind, path: options.data))
+    setup.model = options.model
+    setup.build = { modelOptions.configuration($0, classes: $1, channels: $2, like: $3) }
+    (setup.initialWeights, setup.initialPlace) = (options.initialWeights, options.place.place)
+    (setup.imageSize, setup.evaluation) = (options.imageSize, options.resizing.recipe)
+    setup.damaged = options.damaged ?? .fail
+    var prepared = try setup.prepare()
+    for notice in prepared.notices { printError(notice.line) }
+    options.apply(to: &prepared.configuration, kind)
+    return prepared
   }
 }

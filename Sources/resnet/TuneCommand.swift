@@ -3,6 +3,7 @@ import Compute
 import Formats
 import Models
 import OpenCLBackend
+import ResNetKit
 import Support
 
 struct TuneCommand: ParsableCommand {
@@ -38,7 +39,7 @@ struct TuneCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    try modelOptions.validate(model ?? RunOptions.defaultModel)
+    try modelOptions.validate(model ?? TrainingSetup.defaultModel)
     try requireSizes(["--batch-size": batchSize, "--image-size": imageSize], in: 1...1 << 20)
     try requireSizes(["--channels": channels], in: ModelConfiguration.channelCounts)
     if let budget, !(budget > 0 && budget.isFinite) { throw ValidationError("--budget \(budget): a positive number of seconds") }
@@ -48,22 +49,24 @@ struct TuneCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    let name = model ?? RunOptions.defaultModel
+    let name = model ?? TrainingSetup.defaultModel
     let usual = try ModelConfiguration.usualInput(of: name)
     let side = imageSize ?? (model == nil ? 28 : usual.side)
     let channels = channels ?? (model == nil ? 1 : 3)
     let configuration = modelOptions.configuration(name, classes: usual.classes, channels: channels)
     let shape: Shape = [batchSize, side, side, channels]
     let (precision, math) = (precision.precision ?? .fp32, device.math ?? .exact)
-    let devices = try self.device.openCLDevices()
-    try self.device.tellMovedCache(of: devices)
-    try self.device.buildSample(on: devices)
+    let place = try self.device.place()
+    let devices = try place.openCLDevices()
+    try place.tellMovedCache(of: devices)
+    try place.tryDrivers(of: devices)
     let device = devices[0]
-    let weights = try convolutions(of: configuration, images: shape, precision: precision)
-    try Summary(configuration, images: shape, TrainingOptions(precision: precision)).requireMemoryForTraining(
+    let options = TrainingOptions(precision: precision)
+    let weights = try Work(configuration, images: shape, options, isTraining: true).convolutions()
+    try Summary(configuration, images: shape, options).requireMemoryForTraining(
       on: OpenCLBackend(device: device, math: math))
-    let cache = try userCache(of: device)
-    let table = try fillTable(weights, on: device, math: math, cache, budget: budget)
+    let cache = try place.cache(of: device)
+    let table = try place.tune(weights, on: device, budget: budget)
     let works = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }.map(\.key)
     if json {
       printJSON(

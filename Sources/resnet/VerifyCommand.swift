@@ -5,6 +5,7 @@ import Conformance
 import Formats
 import Foundation
 import OpenCLBackend
+import ResNetKit
 import Support
 
 extension KernelClass: ExpressibleByArgument {}
@@ -63,7 +64,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let backend = try device.backend(kernelClass: kernels, separateBuffers: separateBuffers)
+    let backend = try device.place().open(kernelClass: kernels, separateBuffers: separateBuffers)
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
     var outcomes: [Outcome] = []

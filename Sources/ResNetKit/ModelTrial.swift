@@ -4,7 +4,7 @@ import NN
 import Support
 
 /// Model on random images, to be timed.
-struct ModelTrial {
+package struct ModelTrial {
   private let network: ResNet
   private let optimiser: Optimiser
   private let images, labels, metrics: Tensor
@@ -14,7 +14,7 @@ struct ModelTrial {
 
   /// - Parameter shape: shape of the images, [N,H,W,C].
   /// - Throws: ``Failure`` if the images do not fit the model; errors of the backend.
-  init(
+  package init(
     _ configuration: ModelConfiguration, images shape: Shape, _ options: TrainingOptions, on backend: any Backend
   ) throws {
     (self.backend, recompute) = (backend, options.recompute)
@@ -32,18 +32,18 @@ struct ModelTrial {
   }
 
   /// Enqueues a training step.
-  func train() throws {
+  package func train() throws {
     try network.trainingStep(
       images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
   }
 
   /// Enqueues inference of the batch.
-  func infer() throws {
+  package func infer() throws {
     _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
   }
 
   /// Returns the number of images a second: the median over `steps` steps, each waited for, after two that are not timed.
-  func imagesPerSecond(_ steps: Int, _ step: () throws -> Void) throws -> Double {
+  package func imagesPerSecond(_ steps: Int, _ step: () throws -> Void) throws -> Double {
     for _ in 0..<2 { try step() }
     try backend.finish()
     let seconds = try (0..<steps).map { _ in

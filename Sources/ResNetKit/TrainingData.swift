@@ -1,0 +1,60 @@
+import Compute
+import Datasets
+import Images
+import Support
+import Training
+
+/// Images to train and to validate on.
+///
+/// ```swift
+/// let flowers = TrainingData.folder("flowers")       // flowers/train/rose/1.jpg, flowers/val/rose/2.jpg …
+/// let clothes = TrainingData.fashionMNIST()
+/// ```
+public struct TrainingData: Sendable {
+  package enum Source: Sendable {
+    case kind(DatasetKind, path: String?)
+    case images(LabelledSplits)
+  }
+
+  package let source: Source
+
+  package init(_ source: Source) { self.source = source }
+
+  /// A data set by its kind.
+  /// - Parameter path: the folder or file of the data set; nil for the place where the system keeps it.
+  public init(_ kind: DatasetKind, path: String? = nil) { source = .kind(kind, path: path) }
+
+  /// A folder of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a tenth validates.
+  public static func folder(_ path: String) -> TrainingData { TrainingData(.folder, path: path) }
+
+  /// Fashion-MNIST, which Debian installs as `dataset-fashion-mnist`.
+  public static func fashionMNIST(_ path: String? = nil) -> TrainingData { TrainingData(.fashionMNIST, path: path) }
+
+  /// Images that are in memory, or made as they are needed.
+  public static func images(_ splits: LabelledSplits) -> TrainingData { TrainingData(.images(splits)) }
+
+  /// What messages and checkpoints call the data set.
+  var name: String {
+    switch source {
+    case .kind(let kind, _): kind.rawValue
+    case .images(let splits): splits.train.name
+    }
+  }
+
+  var kind: DatasetKind? { if case .kind(let kind, _) = source { kind } else { nil } }
+  var path: String? { if case .kind(_, let path) = source { path } else { nil } }
+
+  /// Whether the images are photographs in files, which are brought to a size that the network decides.
+  var isPhotographic: Bool { kind == .folder }
+
+  func open(
+    imageSize: Int, evaluation: EvaluationRecipe?, normalization: Normalization?, damaged: DamagedImages
+  ) throws -> LabelledSplits {
+    switch source {
+    case .kind(let kind, let path):
+      try kind.open(
+        from: path, imageSize: imageSize, evaluation: evaluation, normalization: normalization, damaged: damaged)
+    case .images(let splits): splits
+    }
+  }
+}

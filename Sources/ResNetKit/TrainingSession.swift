@@ -1,0 +1,156 @@
+import Compute
+import Datasets
+import Models
+import NN
+import Parallel
+import Support
+import Training
+
+/// A training run on a device.
+///
+/// ```swift
+/// let session = try TrainingSession("resnet18", on: .folder("flowers")) { run in
+///   run.epochs = 5
+///   run.batchSize = 64
+/// }
+/// try session.train { event in print(event) }
+/// try session.best.save("flowers.safetensors")
+/// ```
+///
+/// A session with a folder keeps its files there as `resnet train` does, and can be resumed from them. A session without a folder
+/// leaves nothing on disk.
+public final class TrainingSession {
+  /// The trainer, which knows how far the run is.
+  package let trainer: Trainer
+  package let backend: any Backend
+  package let splits: LabelledSplits
+  /// The training images that are used.
+  package let images: any LabelledImages
+  /// Where the run keeps its files; nil for nowhere.
+  private let folder: RunFolder?
+  /// What a person should know of how the run began, a line each.
+  public let notes: [Message]
+
+  /// Begins a run.
+  /// - Parameters:
+  ///   - model: the network's name, for example `resnet50`; nil for that of the initial weights, else `resnet20`.
+  ///   - data: images to train and to validate on.
+  ///   - initialWeights: a file of weights to start from. The last layer starts anew for other classes, and the learning rate is a
+  ///     tenth of the usual one.
+  ///   - imageSize: height and width of photographs; nil for what suits the network.
+  ///   - device: the place to compute.
+  ///   - folder: where the run keeps its files; nil for nowhere.
+  ///   - configure: changes the run's settings. Learning rate, weight decay and warm-up follow the optimizer and the number of epochs
+  ///     unless they are changed, too.
+  /// - Throws: ``Failure`` for settings, weights or images that do not fit each other, and for memory that does not suffice.
+  public convenience init(
+    _ model: String? = nil, on data: TrainingData, from initialWeights: String? = nil, imageSize: Int? = nil,
+    device: Device = .best, folder: String? = nil, configure: (inout RunConfiguration) throws -> Void = { _ in }
+  ) throws {
+    var setup = TrainingSetup(data)
+    (setup.model, setup.initialWeights, setup.imageSize) = (model, initialWeights, imageSize)
+    var prepared = try setup.prepare()
+    let recommended = prepared.configuration
+    try configure(&prepared.configuration)
+    prepared.configuration.follow(recommended)
+    try prepared.check()
+    try self.init(prepared, device: device, folder: try folder.map { try RunFolder(creating: $0) })
+  }
+
+  /// Goes on with the run in a folder, with its own settings.
+  /// - Parameter data: the data set's new place, if it has moved.
+  /// - Throws: ``Failure`` if there is no run, or its data set has changed.
+  public convenience init(resuming folder: String, data: String? = nil, device: Device = .best) throws {
+    let folder = RunFolder(existing: folder)
+    try self.init(try TrainingSetup.resuming(folder, data: data), device: device, folder: folder, isResumed: true)
+  }
+
+  /// - Parameters:
+  ///   - prepared: settings that were checked, and the images.
+  ///   - folder: makes the run's folder, after the device is open.
+  package init(
+    _ prepared: TrainingSetup.Prepared, device: Device, folder makeFolder: @autoclosure () throws -> RunFolder?,
+    isResumed: Bool = false, profiling: Bool = false, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
+  ) throws {
+    var configuration = prepared.configuration
+    try device.require(configuration.precision ?? .fp32)
+    splits = prepared.splits
+    images = configuration.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
+    let batch = Shape([min(configuration.batchSize, images.count)] + images.shape.dimensions.dropFirst())
+    let work = Work(
+      configuration.model, images: batch, configuration.trainingOptions, isTraining: true, shares: configuration.shares)
+    let backend = try device.open(for: work, profiling: profiling, triesDriver: false)
+    self.backend = backend
+    if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
+    let folder = try makeFolder()
+    self.folder = folder
+    do {
+      trainer = try Trainer(
+        configuration, prepared.splits, on: backend, folder: folder, resuming: isResumed,
+        initialWeights: prepared.initialWeights, logEvery: logEvery, onDamage: onDamage
+      ) { _ in try device.prepare(work, for: backend) }
+    } catch {
+      folder?.discardIfUnused()
+      throw error
+    }
+    notes = prepared.splits.notes.map { Message($0) } + trainer.notes.map { Message($0) }
+  }
+
+  /// The run's folder.
+  /// - Precondition: it has one.
+  package func requireFolder() -> RunFolder {
+    guard let folder else { preconditionFailure("[TrainingSession] the run has no folder") }
+    return folder
+  }
+
+  /// The settings of the run.
+  public var configuration: RunConfiguration { trainer.configuration }
+  /// The network that is trained.
+  public var network: ResNet { trainer.model }
+  /// Steps done, and steps of the whole run.
+  public var progress: (step: Int, total: Int) { (trainer.step, trainer.totalSteps) }
+
+  /// Trains to the end, or until it is asked to stop. A run with a folder that was stopped can be resumed.
+  /// - Parameters:
+  ///   - shouldStop: called before each step.
+  ///   - report: called with the figures of steps and epochs.
+  /// - Returns: whether the run is finished.
+  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if the loss is not finite; for files that cannot be written; what the
+  ///   device throws.
+  @discardableResult
+  public func train(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void) throws -> Bool {
+    try trainer.run(shouldStop: shouldStop, report: report) == .finished
+  }
+
+  /// Trains to the end.
+  public func train() throws { try train { _ in } }
+
+  /// The network of the epoch with the highest validation accuracy.
+  /// - Throws: ``Failure`` if no epoch is finished; what the device throws.
+  public var best: Checkpoint { get throws { try checkpoint(try trainer.bestWeights(), name: "best") } }
+
+  /// The network as it is now.
+  /// - Throws: what the device throws.
+  public var last: Checkpoint { get throws { try checkpoint(try trainer.lastWeights(), name: "last") } }
+
+  private func checkpoint(_ weights: Weights, name: String) throws -> Checkpoint {
+    let description = weights.description ?? trainer.description
+    return try Checkpoint("\(name) of this run", weights, try ResNet(description.model), description)
+  }
+}
+
+extension RunConfiguration {
+  /// Lets settings that were not changed follow those that were.
+  /// - Parameter recommended: the settings before any was changed.
+  mutating func follow(_ recommended: RunConfiguration) {
+    if let optimizer, optimizer != recommended.optimizer ?? .sgd {
+      let (rate, decay) = (learningRate, weightDecay)
+      use(optimizer)
+      if rate != recommended.learningRate { learningRate = rate }
+      if decay != recommended.weightDecay { weightDecay = decay }
+    }
+    if epochs != recommended.epochs, warmupEpochs == recommended.warmupEpochs {
+      warmupEpochs = Self.usualWarmup(ofEpochs: epochs)
+    }
+  }
+}
