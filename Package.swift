@@ -88,6 +88,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // Programs that use the library as others do: with `import ResNetKit` alone.
+    .executableTarget(name: "TrainFashionMNIST", dependencies: ["ResNetKit"], path: "Examples/TrainFashionMNIST"),
+    .executableTarget(name: "ClassifyImages", dependencies: ["ResNetKit"], path: "Examples/ClassifyImages"),
+    .executableTarget(name: "FineTune", dependencies: ["ResNetKit"], path: "Examples/FineTune"),
+    .executableTarget(name: "CustomLoop", dependencies: ["ResNetKit"], path: "Examples/CustomLoop"),
+
     // Pictures that tests read.
     .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support"]),
@@ -113,6 +119,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Support", "Training"],
       resources: [.copy("Fixtures")]),
+    .testTarget(name: "ResNetKitTests", dependencies: ["Photographs", "ResNetKit"]),
     .testTarget(
       name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet", "Support"],
       resources: [.copy("Fixtures")]),

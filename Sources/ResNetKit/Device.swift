@@ -117,6 +117,10 @@ public struct Device: Sendable, CustomStringConvertible {
   /// The OpenCL devices, in the order in which they were named.
   package func openCLDevices() throws -> [OpenCL.Device] { try DeviceList.find(selectors) }
 
+  /// Opens the device for a program that computes on it by itself.
+  /// - Throws: ``Failure`` if there is no such device, or its driver fails.
+  public func open() throws -> any Backend { try open(for: nil) }
+
   /// Opens the device, or several that share every batch.
   /// - Parameters:
   ///   - work: the work, by which kernels are tuned and batches shared out; nil where it is not known in advance.
@@ -125,7 +129,7 @@ public struct Device: Sendable, CustomStringConvertible {
   ///   - separateBuffers: gives every tensor a buffer of its own, so that checkers of memory see where it ends.
   ///   - triesDriver: builds a few kernels first on a device that was never used; false where ``prepare(_:for:)`` follows.
   package func open(
-    for work: Work? = nil, profiling: Bool = false, kernelClass: KernelClass? = nil, separateBuffers: Bool = false,
+    for work: Work?, profiling: Bool = false, kernelClass: KernelClass? = nil, separateBuffers: Bool = false,
     triesDriver: Bool = true
   ) throws -> any Backend {
     if isReference { return CPUBackend() }

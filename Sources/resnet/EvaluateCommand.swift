@@ -141,8 +141,9 @@ struct EvaluateCommand: ParsableCommand {
         cropSize: checkpoint.imageSize)
     case let photographs as PhotographDataset:
       return try DecodedImages(
-        photographs.items, try checkpoint.preparation(size: imageSize, resizing.recipe), channels: checkpoint.channels == 1 ? 1 : 3,
-        batchSize: batchSize, augmentation: augmentation.tta, damaged: photographs.damaged)
+        photographs.items, try checkpoint.preparation(size: imageSize, resizing.recipe),
+        channels: checkpoint.channels == 1 ? 1 : 3, batchSize: batchSize, augmentation: augmentation.tta,
+        damaged: photographs.damaged)
     default:
       throw Failure(
         .unsupported, "the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")

@@ -199,7 +199,8 @@ struct BuildKernelsCommand: ParsableCommand {
     do {
       let wanted = Set(order.kernels)
       let kernels = try backend.kernels { try order.work.rehearse(on: $0) }.filter { wanted.contains(DeviceCache.key(of: $0)) }
-      try backend.build(Set(kernels), of: { try order.work.rehearse(on: $0) }) { print("\(order.part) \($0)") }
+      try backend.build(
+        Set(kernels), of: { try order.work.rehearse(on: $0) }, onBuild: { print("\(order.part) \($0)") })
       try backend.finish()
       print("\(order.part) \(Self.end)")
     } catch {

@@ -9,6 +9,7 @@ struct ResNetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resnet",
     abstract: "Train and run residual networks on any OpenCL device.",
+    version: "0.1.0-dev",
     subcommands: [
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ImportCommand.self, ExportCommand.self,
       SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
@@ -75,4 +76,11 @@ struct ResNetCommand: ParsableCommand {
     }
     if StandardError.isLost { Glibc.exit(ExitCode.failure.rawValue) }
   }
+}
+
+/// Access for tests of documents.
+package enum CommandLineInterface {
+  /// Parses and validates arguments, without running the command.
+  /// - Throws: the error that the program would print.
+  package static func check(_ arguments: [String]) throws { _ = try ResNetCommand.parseAsRoot(arguments) }
 }

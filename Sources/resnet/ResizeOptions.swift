@@ -28,7 +28,9 @@ struct ResizeOptions: ParsableArguments {
   func validate() throws {
     try requireSizes(["--resize": resize], in: 1...EvaluationRecipe.largestResize)
     if resize != nil && cropFraction != nil { throw ValidationError("--resize and --crop-fraction say the same: leave one out") }
-    if recipe?.isPossible == false { throw ValidationError("--crop-fraction \(cropFraction ?? 0): it must be above 0 and at most 1") }
+    if recipe?.isPossible == false {
+      throw ValidationError("--crop-fraction \(cropFraction ?? 0): it must be above 0 and at most 1")
+    }
   }
 
   /// Recipe of the options; nil if none was given.

@@ -64,7 +64,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let backend = try device.place().open(kernelClass: kernels, separateBuffers: separateBuffers)
+    let backend = try device.place().open(for: nil, kernelClass: kernels, separateBuffers: separateBuffers)
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
     var outcomes: [Outcome] = []

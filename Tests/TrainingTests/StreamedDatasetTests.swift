@@ -81,7 +81,7 @@ import Training
     var accuracy = 0.0
     #expect(try whole.run(report: { if case .epoch(let record) = $0 { accuracy = record.validationAccuracy } }) == .finished)
     #expect(whole.totalSteps == 18 && accuracy > 0.6)
-    #expect(try whole.folder.configuration().randomCrop == RandomResizedCrop(size: 16))
+    #expect(try whole.folder!.configuration().randomCrop == RandomResizedCrop(size: 16))
 
     do {  // A trainer owns the folder as long as it lives.
       let cut = try trainer("cut", try open(), augmentation)
@@ -91,7 +91,7 @@ import Training
     #expect(resumed.step == 8)
     #expect(try resumed.run() == .finished)
     func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
-    #expect(try contents(whole.folder.lastPath) == contents(resumed.folder.lastPath))
+    #expect(try contents(whole.folder!.lastPath) == contents(resumed.folder!.lastPath))
   }
 
   @Test func damagedImages() throws {
@@ -125,7 +125,7 @@ import Training
       let ending = try trainer.run(
         shouldStop: { stop.map { trainer.step >= $0 } ?? false },
         report: { if case .epoch(let epoch) = $0 { losses.append(epoch.loss) } })
-      return (ending, trainer.folder, losses)
+      return (ending, trainer.folder!, losses)
     }
     let whole = try run("whole")
     #expect(whole.0 == .finished && whole.2.count == 3 && whole.2.allSatisfy(\.isFinite))

@@ -57,7 +57,7 @@ import Training
     #expect(epochs[2].loss < epochs[0].loss)
     #expect(epochs[2].validationAccuracy > 0.5)
 
-    let lines = try String(contentsOfFile: trainer.folder.metricsPath, encoding: .utf8).split(separator: "\n")
+    let lines = try String(contentsOfFile: trainer.folder!.metricsPath, encoding: .utf8).split(separator: "\n")
     #expect(lines.count == 18 + 3)
     let step = try JSON(parsing: Array(lines[0].utf8))
     #expect(step["kind"] == .string("step"))
@@ -66,11 +66,11 @@ import Training
     #expect(last["kind"] == .string("epoch"))
     for key in ["validation_loss", "validation_accuracy"] { #expect(last[key] != nil, "\(key)") }
 
-    let weights = try Weights(contentsOf: trainer.folder.lastPath)
+    let weights = try Weights(contentsOf: trainer.folder!.lastPath)
     #expect(weights.description?.model == configuration.model)
     #expect(weights.tensors["layer1.0.conv1.weight"]?.shape == [16, 16, 3, 3])
-    #expect(FileManager.default.fileExists(atPath: trainer.folder.bestPath))
-    try expect(trainer.folder.configuration(), is: configuration)
+    #expect(FileManager.default.fileExists(atPath: trainer.folder!.bestPath))
+    try expect(trainer.folder!.configuration(), is: configuration)
   }
 
   /// Uses all kinds of randomness: on the device, and on the host if colors change.
@@ -98,7 +98,7 @@ import Training
     try expect(kept, is: run)
     let resumed = try trainer("cut", kept, on: backend, resuming: true)
     #expect(try resumed.run() == .finished)
-    #expect(try contents(whole.folder.lastPath) == contents(resumed.folder.lastPath))
+    #expect(try contents(whole.folder!.lastPath) == contents(resumed.folder!.lastPath))
   }
 
   /// Tests every optimizer, with an average of the weights, gradients of two batches per step, and layers that are frozen
@@ -125,10 +125,10 @@ import Training
       }) == .stopped)
     let halves = try trainer("halves", run, resuming: true)
     #expect(try halves.run() == .finished)
-    #expect(try contents(halves.folder.lastPath) == contents(whole.folder.lastPath))
-    #expect(try contents(halves.folder.resumePath) == contents(whole.folder.resumePath))
+    #expect(try contents(halves.folder!.lastPath) == contents(whole.folder!.lastPath))
+    #expect(try contents(halves.folder!.resumePath) == contents(whole.folder!.resumePath))
     // The weights that are saved for use are the average, which differs from the trained weights.
-    let (average, state) = (try Weights(contentsOf: whole.folder.lastPath), try Safetensors.read(whole.folder.resumePath))
+    let (average, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.resumePath))
     #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
     #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
   }
@@ -146,7 +146,7 @@ import Training
     let small = try trainer("small", run)
     _ = try small.run()
     let name = "fc.weight"
-    let (a, b) = try (Weights(contentsOf: large.folder.lastPath), Weights(contentsOf: small.folder.lastPath))
+    let (a, b) = try (Weights(contentsOf: large.folder!.lastPath), Weights(contentsOf: small.folder!.lastPath))
     let (x, y) = (try #require(a.tensors[name]).floats, try #require(b.tensors[name]).floats)
     #expect(zip(x, y).allSatisfy { abs($0 - $1) < 1e-5 })
     #expect(a.tensors["layer3.0.bn1.running_mean"] == b.tensors["layer3.0.bn1.running_mean"])
@@ -159,10 +159,10 @@ import Training
     _ = try first.run()
     var run = configuration
     run.model.classes = 9
-    run.initialWeights = first.folder.lastPath
+    run.initialWeights = first.folder!.lastPath
     let second = try trainer("b", run)
     #expect(second.notes.count == 1 && second.notes[0].contains("4 classes") && second.notes[0].contains("9 classes"))
-    let (old, new) = (try Weights(contentsOf: first.folder.lastPath).tensors, try second.model.store.stateDictionary())
+    let (old, new) = (try Weights(contentsOf: first.folder!.lastPath).tensors, try second.model.store.stateDictionary())
     for (name, tensor) in new where !name.hasPrefix("fc.") { #expect(old[name] == tensor, "\(name)") }
   }
 
@@ -182,8 +182,8 @@ import Training
     (run.epochs, run.maxSteps) = (1, 2)
     let first = try Trainer(run, named(animals), on: device(), folder: RunFolder(creating: "\(folder)/a"))
     _ = try first.run()
-    run.initialWeights = first.folder.lastPath
-    let old = try Weights(contentsOf: first.folder.lastPath).tensors
+    run.initialWeights = first.folder!.lastPath
+    let old = try Weights(contentsOf: first.folder!.lastPath).tensors
     let numbers = ["0", "1", "2", "3"]
     for (path, names, areNames, isTaken) in [
       ("same", animals, true, true), ("nameless", numbers, false, true), ("numbers", numbers, true, false),
@@ -252,14 +252,14 @@ import Training
     for name in ["a", "b"] {
       let trainer = try trainer(name, configuration)
       _ = try trainer.run()
-      files.append(try contents(trainer.folder.lastPath))
+      files.append(try contents(trainer.folder!.lastPath))
     }
     #expect(files[0] == files[1])
     var other = configuration
     other.seed = 8
     let trainer = try trainer("c", other)
     _ = try trainer.run()
-    #expect(try contents(trainer.folder.lastPath) != files[0])
+    #expect(try contents(trainer.folder!.lastPath) != files[0])
   }
 
   /// Checks that recomputing activations changes no bit, and that a resumed run still recomputes them.
@@ -275,7 +275,7 @@ import Training
     let resumed = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
     #expect(resumed.configuration.recompute == true)
     #expect(try resumed.run() == .finished)
-    #expect(try contents(kept.folder.lastPath) == contents(resumed.folder.lastPath))
+    #expect(try contents(kept.folder!.lastPath) == contents(resumed.folder!.lastPath))
   }
 
   /// Checks that losses with 16-bit storage stay near those of float32, and that a resumed run, loss scale included, ends
@@ -306,7 +306,7 @@ import Training
     let resumed = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
     #expect(resumed.configuration.precision == precision)
     #expect(try resumed.run() == .finished)
-    #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder.resumePath))
+    #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder!.resumePath))
   }
 
   /// Checks the configuration of runs from before an option existed: it has no such key.
@@ -328,11 +328,11 @@ import Training
     #expect(second.step == stoppedAt)
     #expect(try second.run() == .finished)
     for path in [\RunFolder.lastPath, \.bestPath] {
-      #expect(try contents(whole.folder[keyPath: path]) == contents(second.folder[keyPath: path]))
+      #expect(try contents(whole.folder![keyPath: path]) == contents(second.folder![keyPath: path]))
     }
     // The log contains every step once, with the same losses.
     let losses = try [whole, second].map { trainer in
-      try String(contentsOfFile: trainer.folder.metricsPath, encoding: .utf8).split(separator: "\n").map {
+      try String(contentsOfFile: trainer.folder!.metricsPath, encoding: .utf8).split(separator: "\n").map {
         let value = try JSON(parsing: Array($0.utf8))
         return [value["kind"], value["step"], value["loss"], value["validation_loss"]]
       }
@@ -490,7 +490,7 @@ import Training
     } catch let failure as Failure where failure.kind == .diverged {
       #expect(failure.description.contains("a lower learningRate"))
     }
-    #expect(!FileManager.default.fileExists(atPath: trainer.folder.lastPath))
+    #expect(!FileManager.default.fileExists(atPath: trainer.folder!.lastPath))
   }
 
   @Test func takenFolderIsRefused() throws {
@@ -506,14 +506,14 @@ import Training
     let first = try trainer("a", configuration)
     _ = try first.run()
     var run = configuration
-    run.initialWeights = first.folder.lastPath
+    run.initialWeights = first.folder!.lastPath
     run.learningRate = 0
     run.weightDecay = 0
     run.seed = 99
     run.maxSteps = 1
     let second = try trainer("b", run)
     _ = try second.run()
-    let (a, b) = (try Weights(contentsOf: first.folder.lastPath), try Weights(contentsOf: second.folder.lastPath))
+    let (a, b) = (try Weights(contentsOf: first.folder!.lastPath), try Weights(contentsOf: second.folder!.lastPath))
     #expect(a.tensors["fc.weight"] == b.tensors["fc.weight"])
     run.model.name = "resnet14"
     do {

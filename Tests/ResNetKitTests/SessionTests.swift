@@ -1,0 +1,94 @@
+import Foundation
+import Photographs
+import ResNetKit
+import Testing
+
+/// Uses the library as a program does, on the reference, with networks and images that are small.
+@Suite struct SessionTests {
+  private static let images = TrainingData.images(
+    LabelledSplits(SyntheticImages(count: 16, validationCount: 8, classes: 3, size: 8).splits()))
+
+  private func session(folder: String? = nil, epochs: Int = 2) throws -> TrainingSession {
+    try TrainingSession("resnet8", on: Self.images, device: .reference, folder: folder) { run in
+      run.epochs = epochs
+      run.batchSize = 8
+    }
+  }
+
+  private func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try body(folder.path)
+  }
+
+  @Test func trainsWithoutAFolder() throws {
+    let session = try session()
+    #expect(throws: Failure.self) { _ = try session.best }
+    var epochs: [EpochRecord] = []
+    try session.train { if case .epoch(let epoch) = $0 { epochs.append(epoch) } }
+    #expect(epochs.map(\.epoch) == [1, 2] && session.progress == (4, 4))
+    let best = try session.best
+    #expect(best.name == "resnet8" && best.channels == 3 && best.imageSize == (8, 8) && best.dataset == "synthetic")
+    #expect(!best.namesClasses && best.classes == ["0", "1", "2"])
+  }
+
+  @Test func aSavedNetworkClassifiesAlike() throws {
+    try withTemporaryFolder { folder in
+      let session = try session(epochs: 1)
+      try session.train()
+      try writePicture("\(folder)/a.png", height: 9, width: 11, colour: (200, 30, 30), noise: 1)
+      let last = try session.last
+      try last.save("\(folder)/last.safetensors")
+      let (kept, read) = (
+        try ImageClassifier(last, on: .reference), try ImageClassifier("\(folder)/last.safetensors", on: .reference)
+      )
+      let result = try kept.classify("\(folder)/a.png")
+      #expect(try read.classify("\(folder)/a.png") == result)
+      #expect(result.candidates.count == 3 && abs(result.candidates.reduce(0) { $0 + $1.probability } - 1) < 1e-9)
+      #expect(result.best.probability >= result.candidates[1].probability)
+    }
+  }
+
+  /// A run that was stopped and resumed ends in the same bits as one that was not.
+  @Test func aRunWithAFolderIsResumed() throws {
+    try withTemporaryFolder { folder in
+      let whole = try session(folder: "\(folder)/whole")
+      #expect(try whole.train { _ in })
+      // The session ends before the run goes on, as it keeps others out of the folder.
+      func stop() throws {
+        let stopped = try session(folder: "\(folder)/stopped")
+        var steps = 0
+        #expect(
+          try !stopped.train(
+            shouldStop: {
+              steps += 1
+              return steps == 3
+            }, report: { _ in }))
+      }
+      try stop()
+      let resumed = try TrainingSession(resuming: "\(folder)/stopped", device: .reference)
+      #expect(try resumed.train { _ in })
+      func weights(_ run: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/last.safetensors"))
+      }
+      #expect(try weights("whole") == weights("stopped"))
+    }
+  }
+
+  @Test func settingsFollowTheOptimizer() throws {
+    func settings(_ configure: (inout RunConfiguration) -> Void) throws -> RunConfiguration {
+      try TrainingSession("resnet8", on: Self.images, device: .reference, configure: configure).configuration
+    }
+    let usual = try settings { _ in }
+    #expect(usual.learningRate == 0.1 && usual.weightDecay == 5e-4 && usual.warmupEpochs == 1)
+    let adamW = try settings { $0.optimizer = .adamW }
+    #expect(adamW.learningRate == 1e-3 && adamW.weightDecay == 1e-2)
+    let own = try settings {
+      $0.optimizer = .adamW
+      $0.learningRate = 0.02
+      $0.epochs = 4
+    }
+    #expect(own.learningRate == 0.02 && own.weightDecay == 1e-2 && own.warmupEpochs == 0.4)
+  }
+}
