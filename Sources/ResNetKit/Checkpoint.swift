@@ -72,12 +72,12 @@ public struct Checkpoint {
     if try ONNXModel.isModel(path) {
       if let given = model(1, 1) {
         throw Failure(
-          .invalidSetting, "\(path) is an ONNX model, which says itself what network it is",
+          .conflictingSetting, "\(path) is an ONNX model, which says itself what network it is",
           remedy: "leave \(Setting.model, given.name) out")
       }
       if place != WeightsPlace() {
         throw Failure(
-          .invalidSetting, "\(path) is an ONNX model, which holds one network's weights",
+          .conflictingSetting, "\(path) is an ONNX model, which holds one network's weights",
           remedy: "leave \(place.key == nil ? Setting.prefix : .key) out")
       }
       try self.init(path, try ONNXModel(contentsOf: path))

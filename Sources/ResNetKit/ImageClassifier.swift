@@ -117,11 +117,11 @@ extension Checkpoint {
     case .onnx(let model):
       if precision != .fp32 {
         throw Failure(
-          .unsupported, about: path, "ONNX models run in float32: leave \(Setting.precision, precision.rawValue) out")
+          .conflictingSetting, about: path, "ONNX models run in float32: leave \(Setting.precision, precision.rawValue) out")
       }
       if device.isSeveral {
         throw Failure(
-          .unsupported, about: path, "an ONNX model runs on one device, not several: \(Setting.device, device)")
+          .conflictingSetting, about: path, "an ONNX model runs on one device, not several: \(Setting.device, device)")
       }
       // Before the device is opened, which may take a while.
       let work = Dictionary(
@@ -177,7 +177,7 @@ extension Checkpoint {
     let isPhotographic = dataset.map { $0 == DatasetKind.folder.rawValue } ?? (min(height, width) >= Self.leastPhotograph)
     if height != width, let given, given.saysSize {
       throw Failure(
-        .invalidSetting, about: path, "\(name) takes images of \(height)×\(width), which are resized as a whole",
+        .conflictingSetting, about: path, "\(name) takes images of \(height)×\(width), which are resized as a whole",
         remedy: "leave \(given.resize == nil ? Setting.cropFraction : .resize) out")
     }
     let recipe = try about(path) {
@@ -205,7 +205,7 @@ package func evaluationRecipe(
   guard let recipe = given.map({ given in usual.map(given.completed) ?? given }) ?? usual else { return nil }
   do { _ = try recipe.transform(crop: crop) } catch let failure as Failure {
     guard let given, given.saysSize else { throw failure }
-    throw Failure(.invalidSetting, "\(given.resize == nil ? Setting.cropFraction : .resize): \(failure)")
+    throw Failure(.conflictingSetting, "\(given.resize == nil ? Setting.cropFraction : .resize): \(failure)")
   }
   return recipe
 }

@@ -38,7 +38,7 @@ package struct NetworkWeights {
       return (weights, notices(of: weights.origin, path, wasAsked: place != WeightsPlace()))
     } catch let ambiguity as WeightsAmbiguity {
       let settings = ambiguity.places.dropFirst().map(spelled).reduce(spelled(ambiguity.places[0])) { "\($0), or \($1)" }
-      throw Failure(.invalidSetting, "\(ambiguity)", remedy: "say which are meant by \(settings)")
+      throw Failure(.conflictingSetting, "\(ambiguity)", remedy: "say which are meant by \(settings)")
     }
   }
 
@@ -80,7 +80,7 @@ package struct NetworkWeights {
     guard let wanted = model(1, 1) else { return nil }
     if let described = weights.description?.model.name, described != wanted.name {
       throw Failure(
-        .invalidSetting, "\(path) says itself that its network is \(described), not \(wanted.name)",
+        .conflictingSetting, "\(path) says itself that its network is \(described), not \(wanted.name)",
         remedy: "leave \(Setting.model) out")
     }
     guard let stem = weights.tensors["conv1.weight"], stem.shape.rank == 4, let head = weights.tensors["fc.weight"],
@@ -112,7 +112,7 @@ package struct NetworkWeights {
     }
     let names = candidates.map(\.name).joined(separator: " or ")
     throw Failure(
-      .invalidSetting,
+      .conflictingSetting,
       names.isEmpty
         ? """
         \(path) does not hold the tensors of a network that is known here: if it is one of them after all, add \(Setting.model)

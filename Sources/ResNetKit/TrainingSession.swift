@@ -58,9 +58,9 @@ public final class TrainingSession {
   }
 
   /// Goes on with the run in a folder, with its own settings.
-  /// - Parameter data: the data set's new place, if it has moved.
+  /// - Parameter data: the images, or the data set's new place; nil if it is where it was.
   /// - Throws: ``Failure`` if there is no run, or its data set has changed.
-  public convenience init(resuming folder: String, data: String? = nil, device: Device = .best) throws {
+  public convenience init(resuming folder: String, on data: TrainingData? = nil, device: Device = .best) throws {
     let folder = RunFolder(existing: folder)
     try self.init(try TrainingSetup.resuming(folder, data: data), device: device, folder: folder, isResumed: true)
   }

@@ -56,7 +56,7 @@ package struct TrainingSetup {
     let name = model ?? initial?.model.name ?? Self.defaultModel
     if data.isPhotographic, imageSize == nil, let trained = initial?.imageSize, trained[0] != trained[1] {
       throw Failure(
-        .invalidSetting, "the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square",
+        .conflictingSetting, "the weights are from images of \(trained[0])×\(trained[1]), photographs are cut square",
         remedy: "add \(Setting.imageSize)")
     }
     let side = try imageSize ?? initial?.imageSize?[0] ?? ModelConfiguration.usualInput(of: name).side
@@ -78,11 +78,12 @@ package struct TrainingSetup {
   }
 
   /// Opens the images of a run that goes on.
-  /// - Parameter data: the data set's new place, if it has moved.
+  /// - Parameter data: the images, or the data set's new place; nil for the place that it had.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
-  package static func resuming(_ folder: RunFolder, data: String?) throws -> Prepared {
+  package static func resuming(_ folder: RunFolder, data: TrainingData?) throws -> Prepared {
     var run = try folder.configuration()
-    run.data = data ?? run.data
+    if case .images(let splits) = data?.source { return Prepared(configuration: run, splits: splits, notices: []) }
+    run.data = data?.path.map { URL(fileURLWithPath: $0).path } ?? run.data
     if let data = run.data, !InputFile.exists(data) {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")

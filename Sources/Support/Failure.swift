@@ -11,8 +11,10 @@
 public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   /// The class of a failure, for programs that react to it.
   public enum Kind: String, Hashable, Sendable, CaseIterable {
-    /// A setting has an impossible value, or one that contradicts another setting.
+    /// A setting has an impossible value.
     case invalidSetting
+    /// A setting contradicts a file or another setting, or is needed to choose among several possibilities.
+    case conflictingSetting
     /// A file, a folder, a tensor or a name is not there.
     case notFound
     /// A file is not of the format that is needed, or is cut off or inconsistent.

@@ -32,7 +32,7 @@ struct ResNetCommand: ParsableCommand {
       try requireWrittenOutput()
     } catch let failure as Failure {
       printError("Error: \(failure.line)")
-      Glibc.exit((failure.kind == .invalidSetting ? ExitCode.validationFailure : .failure).rawValue)
+      Glibc.exit((failure.kind == .conflictingSetting ? ExitCode.validationFailure : .failure).rawValue)
     } catch is CancellationError {
       Glibc.exit(Signals.exitCode.rawValue)
     } catch {

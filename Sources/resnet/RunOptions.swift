@@ -1,7 +1,6 @@
 import ArgumentParser
 import Compute
 import Datasets
-import Foundation
 import Images
 import Models
 import NN
@@ -118,9 +117,6 @@ struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Shuffle the images anew in each epoch. Default: yes.")
   var shuffle: Bool?
-
-  /// Absolute path of the data set, so that the run can be resumed from anywhere.
-  var absoluteData: String? { data.map { URL(fileURLWithPath: $0).path } }
 
   /// Names of the options that were given.
   var given: [String] {

@@ -41,8 +41,10 @@ import Testing
   @Test func fineTunes() throws {
     try withTemporaryFolder { folder in
       try writePhotographs("\(folder)/insects", train: 8, validation: 4)
-      let weights = try #require(Bundle.module.path(forResource: "Fixtures/resnet8", ofType: "pth"))
-      let result = try run("FineTune", [weights, "insects", "insects/val/bee/0.png", "resnet8"], in: folder)
+      let options = "--model resnet8 --dataset synthetic --limit-train 4 --batch-size 4 --max-steps 1 --output run"
+      let trained = try Program.run(["train"] + options.split(separator: " ").map(String.init), in: folder)
+      #expect(trained.code == 0, "\(trained.err)")
+      let result = try run("FineTune", ["run/last.safetensors", "insects", "insects/val/bee/0.png"], in: folder)
       #expect(result.out.contains("frozen: conv1, bn1, layer1"), "\(result.out)")
       let last = try #require(result.out.split(separator: "\n").last)
       #expect(["ant", "bee", "cat"].contains { last.hasPrefix("insects/val/bee/0.png: \($0), ") }, "\(result.out)")

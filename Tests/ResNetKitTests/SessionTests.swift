@@ -67,7 +67,7 @@ import Testing
             }, report: { _ in }))
       }
       try stop()
-      let resumed = try TrainingSession(resuming: "\(folder)/stopped", device: .reference)
+      let resumed = try TrainingSession(resuming: "\(folder)/stopped", on: Self.images, device: .reference)
       #expect(try resumed.train { _ in })
       func weights(_ run: String) throws -> Data {
         try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/last.safetensors"))
