@@ -202,6 +202,7 @@ struct TrainCommand: ParsableCommand {
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)
+    try usage { try prepared.configuration.checkLayers() }
     return prepared
   }
 }

@@ -118,12 +118,12 @@ import Testing
     }
     let room = try peak(batch, false)
     #expect(try complaint(batch, false, room: room) == "")
-    #expect(try complaint(batch + 1, false, room: room).contains("--batch-size \(batch), the largest that fits without"))
-    #expect(try complaint(batch + 1, false, room: room).contains("use --recompute, with which this batch fits"))
+    #expect(try complaint(batch + 1, false, room: room).contains("batchSize \(batch), the largest that fits without"))
+    #expect(try complaint(batch + 1, false, room: room).contains("use recompute, with which this batch fits"))
     let smaller = try peak(batch, true)
     #expect(try complaint(batch, true, room: smaller) == "")
-    #expect(try complaint(5 * batch, true, room: smaller).hasSuffix("use --batch-size \(batch), the largest that fits"))
-    #expect(try complaint(5 * batch, false, room: smaller).contains("use --recompute --batch-size \(batch), the largest"))
+    #expect(try complaint(5 * batch, true, room: smaller).hasSuffix("use batchSize \(batch), the largest that fits"))
+    #expect(try complaint(5 * batch, false, room: smaller).contains("use recompute batchSize \(batch), the largest"))
     #expect(try complaint(batch, false, room: 1000).contains("smaller model"))
   }
 

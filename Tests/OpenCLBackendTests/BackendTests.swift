@@ -35,7 +35,7 @@ import Testing
       _ = try backend.allocate(byteCount: 1 << 50)
       Issue.record("a petabyte was allocated")
     } catch let failure as Failure {
-      #expect(failure.description.contains("--batch-size"))
+      #expect(failure.description.contains("batchSize"))
     }
   }
 

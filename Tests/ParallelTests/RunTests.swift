@@ -109,7 +109,7 @@ import Training
       try summary.requireMemoryForTraining(on: several, otherBytes: other)
       Issue.record("more memory was promised than there is")
     } catch let failure as Failure {
-      #expect(failure.description.contains(several.devices[0].name) && failure.description.contains("--batch-size"))
+      #expect(failure.description.contains(several.devices[0].name) && failure.description.contains("batchSize"))
     }
   }
 }
