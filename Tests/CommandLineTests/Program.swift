@@ -31,13 +31,13 @@ enum Program {
 
   /// Runs to the end. The limit is for programs that hang; it is far longer than building kernels takes on a busy machine.
   static func run(
-    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 300
+    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil, limit: Double = 900
   ) throws -> Result {
     try Running(path, arguments, environment: environment, in: folder).end(limit: limit)
   }
 
   /// Runs a shell command, in which `"$0"` is the program.
-  static func shell(_ line: String, in folder: String? = nil, limit: Double = 300) throws -> Result {
+  static func shell(_ line: String, in folder: String? = nil, limit: Double = 900) throws -> Result {
     try Running("/bin/sh", ["-c", line, path], environment: [:], in: folder).end(limit: limit)
   }
 }
@@ -91,7 +91,7 @@ final class Running {
   }
 
   /// Waits for the end. A program that takes longer than `limit` seconds is killed, which the result shows.
-  func end(limit: Double = 300) throws -> Program.Result {
+  func end(limit: Double = 900) throws -> Program.Result {
     let deadline = Date() + limit
     while process.isRunning {
       if Date() > deadline { send(SIGKILL) }

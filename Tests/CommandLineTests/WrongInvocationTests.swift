@@ -32,7 +32,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   private func check(_ wrong: Wrong) throws {
     // Invocations that must not begin a run have an output folder of their own, since two runs in one folder are another error.
     let arguments = wrong.arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
-    let result = try Program.run(arguments, environment: wrong.environment, in: Samples.folder, limit: 120)
+    let result = try Program.run(arguments, environment: wrong.environment, in: Samples.folder, limit: 300)
     #expect(!result.wasKilled, "ended by signal \(result.code): \(result.err.prefix(2000))")
     #expect(result.code == wrong.code, "\(result.err)")
     #expect(result.complaint.hasPrefix("Error: "), "\(result.err)")
