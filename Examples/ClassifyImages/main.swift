@@ -2,10 +2,14 @@
 //
 //     swift run -c release ClassifyImages resnet50.pth cat.jpg holiday/
 
+import Glibc
 import ResNetKit
 
 let arguments = CommandLine.arguments.dropFirst()
-guard let checkpoint = arguments.first, arguments.count > 1 else { fatalError("name a checkpoint and images") }
+guard let checkpoint = arguments.first, arguments.count > 1 else {
+  print("name a checkpoint and images")
+  exit(64)
+}
 let classifier = try ImageClassifier(checkpoint)
 for image in try classifier.classify(Array(arguments.dropFirst()), top: 3) {
   print(image.path)

@@ -4,10 +4,14 @@
 //
 // The network is only needed where the weights fit several.
 
+import Glibc
 import ResNetKit
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-guard (3...4).contains(arguments.count) else { fatalError("name weights, a folder of photographs, and an image") }
+guard (3...4).contains(arguments.count) else {
+  print("name weights, a folder of photographs, and an image")
+  exit(64)
+}
 let network = arguments.count == 4 ? arguments[3] : nil
 let session = try TrainingSession(network, on: .folder(arguments[1]), from: arguments[0]) { run in
   run.epochs = 2
