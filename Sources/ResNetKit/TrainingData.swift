@@ -33,7 +33,7 @@ public struct TrainingData: Sendable {
   /// Images that are in memory, or made as they are needed.
   public static func images(_ splits: LabelledSplits) -> TrainingData { TrainingData(.images(splits)) }
 
-  /// What messages and checkpoints call the data set.
+  /// Name of the data set in messages and checkpoints.
   var name: String {
     switch source {
     case .kind(let kind, _): kind.rawValue
@@ -42,6 +42,7 @@ public struct TrainingData: Sendable {
   }
 
   var kind: DatasetKind? { if case .kind(let kind, _) = source { kind } else { nil } }
+  var images: LabelledSplits? { if case .images(let splits) = source { splits } else { nil } }
   var path: String? { if case .kind(_, let path) = source { path } else { nil } }
 
   /// Whether the images are photographs in files, which are brought to a size that the network decides.

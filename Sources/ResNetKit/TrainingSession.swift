@@ -28,7 +28,7 @@ public final class TrainingSession {
   package let images: any LabelledImages
   /// Where the run keeps its files; nil for nowhere.
   private let folder: RunFolder?
-  /// What a person should know of how the run began, a line each.
+  /// Notices about the start of the run, a line each: frozen layers, a new last layer, labels that look odd.
   public let notes: [Message]
 
   /// Begins a run.
@@ -62,7 +62,8 @@ public final class TrainingSession {
   /// - Throws: ``Failure`` if there is no run, or its data set has changed.
   public convenience init(resuming folder: String, on data: TrainingData? = nil, device: Device = .best) throws {
     let folder = RunFolder(existing: folder)
-    try self.init(try TrainingSetup.resuming(folder, data: data), device: device, folder: folder, isResumed: true)
+    let prepared = try TrainingSetup.resuming(folder, path: data?.path, images: data?.images)
+    try self.init(prepared, device: device, folder: folder, isResumed: true)
   }
 
   /// - Parameters:

@@ -36,7 +36,7 @@ package struct TrainingSetup {
     package let splits: LabelledSplits
     /// The weights to start from, read already.
     package var initialWeights: Weights?
-    /// What a person should know of how these were read.
+    /// Notices about the reading of the weights.
     package let notices: [Message]
 
     /// - Throws: ``Failure`` for settings that make no sense, or do not fit the images.
@@ -78,12 +78,14 @@ package struct TrainingSetup {
   }
 
   /// Opens the images of a run that goes on.
-  /// - Parameter data: the images, or the data set's new place; nil for the place that it had.
+  /// - Parameters:
+  ///   - path: new place of the data set; nil for the place that it had.
+  ///   - images: the images, if they are in memory.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
-  package static func resuming(_ folder: RunFolder, data: TrainingData?) throws -> Prepared {
+  package static func resuming(_ folder: RunFolder, path: String?, images: LabelledSplits? = nil) throws -> Prepared {
     var run = try folder.configuration()
-    if case .images(let splits) = data?.source { return Prepared(configuration: run, splits: splits, notices: []) }
-    run.data = data?.path.map { URL(fileURLWithPath: $0).path } ?? run.data
+    if let images { return Prepared(configuration: run, splits: images, notices: []) }
+    run.data = path.map { URL(fileURLWithPath: $0).path } ?? run.data
     if let data = run.data, !InputFile.exists(data) {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")

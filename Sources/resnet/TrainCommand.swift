@@ -187,11 +187,7 @@ struct TrainCommand: ParsableCommand {
 
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
-    if let resume {
-      // Whatever the kind of the data set, the option names its place.
-      let moved = options.data.map { TrainingData(.folder, path: $0) }
-      return try TrainingSetup.resuming(RunFolder(existing: resume), data: moved)
-    }
+    if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data) }
     let kind = options.dataset ?? RunOptions.defaultDataset
     var setup = TrainingSetup(TrainingData(kind, path: options.data))
     setup.model = options.model
