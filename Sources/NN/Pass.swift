@@ -128,7 +128,7 @@ extension Pass {
     return record(result) { [unowned self] dy in
       run = .second(kept)
       defer { run = .only }
-      // Its pullbacks are now the last on the tape, where backward() continues.
+      // The pullbacks of the part are now the last on the tape, where backward() continues.
       try body(x, self).slot?.add(dy, on: backend)
     }
   }

@@ -49,7 +49,7 @@ public struct Checkpoint {
   public let isSizeFixed: Bool
   package let network: Network
 
-  /// What a person should know of how the file was read, a line each: which of several weights were taken, what was left out.
+  /// Notices about the reading of the file, a line each: which of several weights were taken, what was left out.
   public let notices: [Message]
 
   /// Reads a file.

@@ -27,7 +27,7 @@ public struct Device: Sendable, CustomStringConvertible {
   public var math = MathMode.exact
   /// The choice of convolution kernels.
   public var tuning = TuningMode.known
-  /// Called with what a person should know, a line each: a cache that cannot be written, a kernel that was replaced.
+  /// Callback for notices, a line each: a cache that cannot be written, a kernel that was replaced.
   public var onNotice: @Sendable (Message) -> Void = { _ in }
   /// The hooks of a program that does more than a library may: it starts processes, draws bars and reacts to signals.
   package var hooks = Hooks()
@@ -190,7 +190,7 @@ public struct Device: Sendable, CustomStringConvertible {
 /// A device on which kernels are built ahead.
 package struct KernelTarget {
   package let device: OpenCL.Device
-  /// Its name, for example `opencl:0.0`.
+  /// Name of the device, for example `opencl:0.0`.
   package let selector: String
   package let math: MathMode
   /// Whether the work follows what the tuner has found.

@@ -1,4 +1,4 @@
-// What a program needs with `import ResNetKit` alone: tensors and backends, layers and passes, networks, data sets and images,
+// Exports for programs that import ResNetKit alone: tensors and backends, layers and passes, networks, data sets and images,
 // settings and events of training, and failures.
 @_exported import Compute
 @_exported import Datasets

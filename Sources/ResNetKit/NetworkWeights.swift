@@ -10,7 +10,7 @@ package struct NetworkWeights {
   package let weights: Weights
   /// The network, not allocated yet.
   package let network: ResNet
-  /// What a person should know of how the file was read.
+  /// Notices about the reading of the file.
   package let notices: [Message]
 
   /// Reads weights and builds their network: the one that is given, or that the file describes, or that its tensors tell.
