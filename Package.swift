@@ -35,6 +35,7 @@ let package = Package(
     // Failures, random numbers, files, locks, checksums and facts about the host: used by every other target.
     .target(name: "Support"),
     .target(name: "Compute", dependencies: ["Support"]),
+    .target(name: "DryRun", dependencies: ["Compute", "Support"]),
     .target(name: "CPUBackend", dependencies: ["Compute", "Support"]),
     .target(name: "Parallel", dependencies: ["Compute"]),
     .target(name: "OpenCL", dependencies: ["COpenCL"]),
@@ -55,7 +56,7 @@ let package = Package(
       ]),
     .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Kernels", "OpenCL", "Support"]),
     .target(name: "NN", dependencies: ["Compute", "Support"]),
-    .target(name: "Models", dependencies: ["NN", "Support"]),
+    .target(name: "Models", dependencies: ["DryRun", "NN", "Support"]),
     .target(name: "Formats", dependencies: ["Compute", "CZlib", "Support"]),
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images", "Support"]),
     .target(
@@ -71,7 +72,7 @@ let package = Package(
         "Compute", "Formats", "Models", "NN", "ONNXProto", "Support", "Training",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
-    .target(name: "Conformance", dependencies: ["Compute", "Support"]),
+    .target(name: "Conformance", dependencies: ["Compute", "DryRun", "Support"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend", "Support"]),
     // The library's face. It exports what programs need of the modules below.
     .target(
@@ -83,8 +84,8 @@ let package = Package(
     .executableTarget(
       name: "resnet",
       dependencies: [
-        "Conformance", "CPUBackend", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "ResNetKit", "Support", "Training",
-        "Tuning",
+        "Conformance", "CPUBackend", "DryRun", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "ResNetKit", "Support",
+        "Training", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -97,20 +98,23 @@ let package = Package(
     // Pictures that tests read.
     .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support"]),
-    .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "Formats"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "DryRun", "Formats"], resources: [.copy("Fixtures")]),
     .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
-    .testTarget(name: "OpenCLBackendTests", dependencies: ["Conformance", "CPUBackend", "Formats", "OpenCLBackend", "Support"]),
+    .testTarget(
+      name: "OpenCLBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats", "OpenCLBackend", "Support"]),
     .testTarget(
       name: "ParallelTests",
       dependencies: ["Conformance", "CPUBackend", "Datasets", "Models", "OpenCLBackend", "Parallel", "Support", "Training"]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Support", "Tuning"]),
-    .testTarget(name: "NNTests", dependencies: ["CPUBackend", "NN", "Support"]),
-    .testTarget(name: "ModelsTests", dependencies: ["CPUBackend", "Models", "Support"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "NNTests", dependencies: ["CPUBackend", "DryRun", "NN", "Support"]),
+    .testTarget(
+      name: "ModelsTests", dependencies: ["CPUBackend", "DryRun", "Models", "Support"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Support"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "CPUBackend", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", "Support",
+        "CPUBackend", "DryRun", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", "Support",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       resources: [.copy("Fixtures")]),

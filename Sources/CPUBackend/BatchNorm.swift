@@ -8,27 +8,33 @@ extension CPUBackend {
     let results = BatchNormStatistics(
       epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
       runningVariance: runningVariance)
+    check(.batchNormStatistics(x, results))
     isDouble ? statistics(Double.self, x, results) : statistics(Float.self, x, results)
   }
 
   public func takeMoments(of x: Tensor, moments: Tensor) {
+    check(.takeMoments(of: x, moments: moments))
     isDouble ? shareMoments(Double.self, x, moments) : shareMoments(Float.self, x, moments)
   }
 
   public func mergeMoments(_ moments: Tensor, rows: Int, _ statistics: BatchNormStatistics) {
+    check(.mergeMoments(moments, rows: rows, statistics))
     isDouble ? merge(Double.self, moments, rows, statistics) : merge(Float.self, moments, rows, statistics)
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) {
+    check(.inverseDeviation(ofVariance: variance, epsilon: epsilon, into: inverseDeviation))
     isDouble
       ? invert(Double.self, variance, epsilon, inverseDeviation) : invert(Float.self, variance, epsilon, inverseDeviation)
   }
 
   public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) {
+    check(.foldBatchNorm(norm, epsilon: epsilon, scale: scale, bias: bias))
     isDouble ? fold(Double.self, norm, epsilon, scale, bias) : fold(Float.self, norm, epsilon, scale, bias)
   }
 
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {
+    check(.batchNorm(x, channels, residual: residual, relu: relu, into: y))
     isDouble
       ? normalise(Double.self, x, channels, residual, relu, y) : normalise(Float.self, x, channels, residual, relu, y)
   }
@@ -37,6 +43,7 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) {
+    check(.batchNormGradient(dy, x: x, mask: mask, channels, into: dx, dscale: dscale, dbias: dbias, dresidual: dresidual))
     isDouble
       ? gradient(Double.self, dy, x, mask, channels, dx, dscale, dbias, dresidual)
       : gradient(Float.self, dy, x, mask, channels, dx, dscale, dbias, dresidual)
@@ -45,6 +52,7 @@ extension CPUBackend {
   public func batchNormGradientSums(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
   ) {
+    check(.batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual))
     isDouble
       ? shareGradientSums(Double.self, dy, x, mask, channels, dscale, dbias, dresidual)
       : shareGradientSums(Float.self, dy, x, mask, channels, dscale, dbias, dresidual)
@@ -54,6 +62,8 @@ extension CPUBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
     into dx: Tensor
   ) {
+    check(
+      .batchNormInputGradient(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, rows: rows, into: dx))
     isDouble
       ? shareInputGradient(Double.self, dy, x, mask, channels, dscale, dbias, rows, dx)
       : shareInputGradient(Float.self, dy, x, mask, channels, dscale, dbias, rows, dx)
@@ -61,8 +71,7 @@ extension CPUBackend {
 }
 
 /// Returns the sizes of x [..., C] as M values in each of C channels.
-private func extent(of x: Tensor, _ operation: StaticString) -> (m: Int, c: Int) {
-  precondition(x.shape.rank > 0 && x.count > 0, "[\(operation)] \(x.shape) has no channels")
+private func extent(of x: Tensor) -> (m: Int, c: Int) {
   let c = x.shape[x.shape.rank - 1]
   return (x.count / c, c)
 }
@@ -70,8 +79,8 @@ private func extent(of x: Tensor, _ operation: StaticString) -> (m: Int, c: Int)
 /// Adds the moments of x to sums [2,C]: the mean of each channel, then Σ(x−mean)². Takes two passes, so that a large mean
 /// does not cost digits of the variance.
 private func addMoments<T: CPUScalar>(_: T.Type, of x: Tensor, to sums: UnsafeMutablePointer<Double>) {
-  let (m, c) = extent(of: x, "batchNormStatistics")
-  let values = pointer(x, x.shape, "batchNormStatistics", to: T.self)
+  let (m, c) = extent(of: x)
+  let values = pointer(x, to: T.self)
   let squares = sums + c
   for row in 0..<m { addScaled(1, values + row * c, to: sums, count: c) }
   for channel in 0..<c { sums[channel] /= Double(m) }
@@ -85,11 +94,10 @@ private func addMoments<T: CPUScalar>(_: T.Type, of x: Tensor, to sums: UnsafeMu
 
 /// Writes the statistics of a batch with m values per channel, from sums as ``addMoments(_:of:to:)`` computes them.
 private func write<T: CPUScalar>(_: T.Type, _ sums: UnsafePointer<Double>, m: Int, c: Int, to results: BatchNormStatistics) {
-  precondition(m > 1, "[batchNormStatistics] one value a channel has no variance")
-  let mean = pointer(results.mean, [c], "batchNormStatistics", to: T.self)
-  let inverse = pointer(results.inverseDeviation, [c], "batchNormStatistics", to: T.self)
-  let runningMean = pointer(results.runningMean, [c], "batchNormStatistics", to: T.self)
-  let runningVariance = pointer(results.runningVariance, [c], "batchNormStatistics", to: T.self)
+  let mean = pointer(results.mean, to: T.self)
+  let inverse = pointer(results.inverseDeviation, to: T.self)
+  let runningMean = pointer(results.runningMean, to: T.self)
+  let runningVariance = pointer(results.runningVariance, to: T.self)
   let (squares, momentum) = (sums + c, results.momentum)
   for channel in 0..<c {
     mean[channel] = T(sums[channel])
@@ -101,7 +109,7 @@ private func write<T: CPUScalar>(_: T.Type, _ sums: UnsafePointer<Double>, m: In
 }
 
 private func statistics<T: CPUScalar>(_: T.Type, _ x: Tensor, _ results: BatchNormStatistics) {
-  let (m, c) = extent(of: x, "batchNormStatistics")
+  let (m, c) = extent(of: x)
   withZeros(2 * c) { sums in
     addMoments(T.self, of: x, to: sums)
     write(T.self, sums, m: m, c: c, to: results)
@@ -109,8 +117,8 @@ private func statistics<T: CPUScalar>(_: T.Type, _ x: Tensor, _ results: BatchNo
 }
 
 private func shareMoments<T: CPUScalar>(_: T.Type, _ x: Tensor, _ moments: Tensor) {
-  let (m, c) = extent(of: x, "takeMoments")
-  let moments = pointer(moments, [3, c], "takeMoments", to: T.self)
+  let (m, c) = extent(of: x)
+  let moments = pointer(moments, to: T.self)
   withZeros(2 * c) { sums in
     addMoments(T.self, of: x, to: sums)
     for i in 0..<2 * c { moments[i] = T(sums[i]) }
@@ -121,7 +129,7 @@ private func shareMoments<T: CPUScalar>(_: T.Type, _ x: Tensor, _ moments: Tenso
 /// Merges the moments of parts: Σ(x−mean)² = Σ_part [m2 + rows·(partMean−mean)²] (Chan, Golub, LeVeque 1983).
 private func merge<T: CPUScalar>(_: T.Type, _ moments: Tensor, _ m: Int, _ results: BatchNormStatistics) {
   let (parts, c) = (moments.shape[0], moments.shape[2])
-  let moments = pointer(moments, [parts, 3, c], "mergeMoments", to: T.self)
+  let moments = pointer(moments, to: T.self)
   withZeros(2 * c) { sums in
     for part in 0..<parts {
       let mean = moments + part * 3 * c
@@ -140,14 +148,14 @@ private func merge<T: CPUScalar>(_: T.Type, _ moments: Tensor, _ m: Int, _ resul
 
 private func invert<T: CPUScalar>(_: T.Type, _ variance: Tensor, _ epsilon: Double, _ inverse: Tensor) {
   let count = variance.count
-  let variance = pointer(variance, variance.shape, "inverseDeviation", to: T.self)
-  let inverse = pointer(inverse, [count], "inverseDeviation", to: T.self)
+  let variance = pointer(variance, to: T.self)
+  let inverse = pointer(inverse, to: T.self)
   for i in 0..<count { inverse[i] = T(1 / (variance[i].double + epsilon).squareRoot()) }
 }
 
 private func fold<T: CPUScalar>(_: T.Type, _ norm: BatchNormEstimates, _ epsilon: Double, _ scale: Tensor, _ bias: Tensor) {
   let c = norm.mean.count
-  func channels(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, [c], "foldBatchNorm", to: T.self) }
+  func channels(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, to: T.self) }
   let (mean, variance) = (channels(norm.mean), channels(norm.variance))
   let (oldScale, oldBias) = (channels(norm.scale), channels(norm.bias))
   let (newScale, newBias) = (channels(scale), channels(bias))
@@ -161,14 +169,14 @@ private func fold<T: CPUScalar>(_: T.Type, _ norm: BatchNormEstimates, _ epsilon
 private func normalise<T: CPUScalar>(
   _: T.Type, _ x: Tensor, _ channels: BatchNormChannels, _ residual: Tensor?, _ relu: Bool, _ y: Tensor
 ) {
-  let (m, c) = extent(of: x, "batchNorm")
-  let y = pointer(y, x.shape, "batchNorm", to: T.self)
-  let residual = residual.map { pointer($0, x.shape, "batchNorm", to: T.self) }
-  let x = pointer(x, x.shape, "batchNorm", to: T.self)
-  let mean = pointer(channels.mean, [c], "batchNorm", to: T.self)
-  let inverse = pointer(channels.inverseDeviation, [c], "batchNorm", to: T.self)
-  let scale = pointer(channels.scale, [c], "batchNorm", to: T.self)
-  let bias = pointer(channels.bias, [c], "batchNorm", to: T.self)
+  let (m, c) = extent(of: x)
+  let y = pointer(y, to: T.self)
+  let residual = residual.map { pointer($0, to: T.self) }
+  let x = pointer(x, to: T.self)
+  let mean = pointer(channels.mean, to: T.self)
+  let inverse = pointer(channels.inverseDeviation, to: T.self)
+  let scale = pointer(channels.scale, to: T.self)
+  let bias = pointer(channels.bias, to: T.self)
   for row in 0..<m {
     for channel in 0..<c {
       let i = row * c + channel
@@ -188,9 +196,9 @@ private struct GradientTerms<T: CPUScalar> {
   let isRecomputed: Bool
 
   init(_ dy: Tensor, _ x: Tensor, _ mask: ReLUMask, _ channels: BatchNormChannels) {
-    let (m, c) = extent(of: x, "batchNormGradient")
-    func values(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, x.shape, "batchNormGradient") }
-    func channel(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor, [c], "batchNormGradient") }
+    let (m, c) = extent(of: x)
+    func values(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor) }
+    func channel(_ tensor: Tensor) -> UnsafeMutablePointer<T> { pointer(tensor) }
     (self.m, self.c, isRecomputed) = (m, c, mask.isRecomputed)
     (self.dy, self.x, y) = (values(dy), values(x), mask.result.map(values))
     (mean, inverse) = (channel(channels.mean), channel(channels.inverseDeviation))
@@ -238,10 +246,10 @@ private func gradient<T: CPUScalar>(
 ) {
   let terms = GradientTerms<T>(dy, x, mask, channels)
   let c = terms.c
-  let dx = pointer(dx, x.shape, "batchNormGradient", to: T.self)
-  let dresidual = dresidual.map { pointer($0, x.shape, "batchNormGradient", to: T.self) }
-  let dscale = pointer(dscale, [c], "batchNormGradient", to: T.self)
-  let dbias = pointer(dbias, [c], "batchNormGradient", to: T.self)
+  let dx = pointer(dx, to: T.self)
+  let dresidual = dresidual.map { pointer($0, to: T.self) }
+  let dscale = pointer(dscale, to: T.self)
+  let dbias = pointer(dbias, to: T.self)
   withZeros(2 * c) { sums in
     terms.addSums(to: sums)
     terms.write(sums, rows: terms.m, dx: dx, dresidual: dresidual)
@@ -255,9 +263,9 @@ private func shareGradientSums<T: CPUScalar>(
 ) {
   let terms = GradientTerms<T>(dy, x, mask, channels)
   let c = terms.c
-  let dresidual = dresidual.map { pointer($0, x.shape, "batchNormGradientSums", to: T.self) }
-  let dscale = pointer(dscale, [c], "batchNormGradientSums", to: T.self)
-  let dbias = pointer(dbias, [c], "batchNormGradientSums", to: T.self)
+  let dresidual = dresidual.map { pointer($0, to: T.self) }
+  let dscale = pointer(dscale, to: T.self)
+  let dbias = pointer(dbias, to: T.self)
   withZeros(2 * c) { sums in
     terms.addSums(to: sums)
     for channel in 0..<c { (dbias[channel], dscale[channel]) = (T(sums[channel]), T(sums[c + channel])) }
@@ -272,9 +280,9 @@ private func shareInputGradient<T: CPUScalar>(
 ) {
   let terms = GradientTerms<T>(dy, x, mask, channels)
   let c = terms.c
-  let dx = pointer(dx, x.shape, "batchNormInputGradient", to: T.self)
-  let dscale = pointer(dscale, [c], "batchNormInputGradient", to: T.self)
-  let dbias = pointer(dbias, [c], "batchNormInputGradient", to: T.self)
+  let dx = pointer(dx, to: T.self)
+  let dscale = pointer(dscale, to: T.self)
+  let dbias = pointer(dbias, to: T.self)
   withZeros(2 * c) { sums in
     for channel in 0..<c { (sums[channel], sums[c + channel]) = (dbias[channel].double, dscale[channel].double) }
     terms.write(sums, rows: rows, dx: dx, dresidual: nil)

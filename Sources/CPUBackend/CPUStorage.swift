@@ -64,20 +64,16 @@ final class BlockPool {
   }
 }
 
-func memoryBlock(of storage: any Storage, _ operation: StaticString) -> CPUStorage {
+func memoryBlock(of storage: any Storage) -> CPUStorage {
   guard let storage = storage as? CPUStorage else {
-    preconditionFailure("[\(operation)] a tensor of another backend, \(type(of: storage))")
+    preconditionFailure("[CPUBackend] a tensor of another backend, \(type(of: storage))")
   }
   return storage
 }
 
 /// Returns the elements of a tensor.
-/// - Precondition: the tensor has the type and the shape that the operation needs.
-func pointer<T: CPUElement>(
-  _ tensor: Tensor, _ shape: Shape, _ operation: StaticString, to _: T.Type = T.self
-) -> UnsafeMutablePointer<T> {
-  precondition(
-    tensor.type == T.type && tensor.shape == shape,
-    "[\(operation)] needs \(shape) of \(T.type), got \(tensor.shape) of \(tensor.type)")
-  return memoryBlock(of: tensor.storage, operation).base.assumingMemoryBound(to: T.self)
+/// - Precondition: the tensor has this element type.
+func pointer<T: CPUElement>(_ tensor: Tensor, to _: T.Type = T.self) -> UnsafeMutablePointer<T> {
+  precondition(tensor.type == T.type, "[CPUBackend] \(tensor.shape) of \(tensor.type), not of \(T.type)")
+  return memoryBlock(of: tensor.storage).base.assumingMemoryBound(to: T.self)
 }

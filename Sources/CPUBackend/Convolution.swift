@@ -2,12 +2,14 @@ import Compute
 
 extension CPUBackend {
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) {
+    check(.convolution(x, filter: filter, geometry, into: y))
     isDouble ? forward(Double.self, x, filter, geometry, nil, y) : forward(Float.self, x, filter, geometry, nil, y)
   }
 
   public func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) {
+    check(.convolution(x, filter: filter, geometry, into: y, statistics))
     convolution(x, filter: filter, geometry, into: y)
     batchNormStatistics(
       y, epsilon: statistics.epsilon, momentum: statistics.momentum, mean: statistics.mean,
@@ -16,11 +18,13 @@ extension CPUBackend {
   }
 
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) {
+    check(.convolution(x, filter: filter, geometry, into: y, moments: moments))
     convolution(x, filter: filter, geometry, into: y)
     takeMoments(of: y, moments: moments)
   }
 
   public func convolution(_ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) {
+    check(.convolution(x, prepared: prepared, plannedFilterCount(geometry, x.type), geometry, epilogue, into: y))
     let filter = Tensor(shape: geometry.filter, type: prepared.type, storage: prepared.storage)
     isDouble
       ? forward(Double.self, x, filter, geometry, epilogue, y) : forward(Float.self, x, filter, geometry, epilogue, y)
@@ -31,18 +35,21 @@ extension CPUBackend {
   public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int { geometry.filter.count }
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) {
+    check(.prepareFilter(filter, geometry, storage, into: prepared, plannedFilterCount(geometry, storage)))
     copy(filter, into: prepared)
   }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
   ) {
+    check(.convolutionInputGradient(dy, filter: filter, geometry, accumulate: accumulate, into: dx))
     isDouble
       ? inputGradient(Double.self, dy, filter, geometry, accumulate, dx)
       : inputGradient(Float.self, dy, filter, geometry, accumulate, dx)
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) {
+    check(.convolutionFilterGradient(x, dy, geometry, into: dw))
     isDouble ? filterGradient(Double.self, x, dy, geometry, dw) : filterGradient(Float.self, x, dy, geometry, dw)
   }
 
@@ -62,12 +69,12 @@ extension Conv2D {
 private func forward<T: CPUScalar>(
   _: T.Type, _ x: Tensor, _ filter: Tensor, _ g: Conv2D, _ epilogue: ConvolutionEpilogue?, _ y: Tensor
 ) {
-  let scale = epilogue.map { pointer($0.scale, [g.k], "convolution", to: T.self) }
-  let bias = epilogue.map { pointer($0.bias, [g.k], "convolution", to: T.self) }
-  let residual = epilogue?.residual.map { pointer($0, g.output, "convolution", to: T.self) }
-  let x = pointer(x, g.input, "convolution", to: T.self)
-  let y = pointer(y, g.output, "convolution", to: T.self)
-  let filter = pointer(filter, g.filter, "convolution", to: T.self)
+  let scale = epilogue.map { pointer($0.scale, to: T.self) }
+  let bias = epilogue.map { pointer($0.bias, to: T.self) }
+  let residual = epilogue?.residual.map { pointer($0, to: T.self) }
+  let x = pointer(x, to: T.self)
+  let y = pointer(y, to: T.self)
+  let filter = pointer(filter, to: T.self)
   withZeros(g.filter.count) { taps in
     for i in 0..<g.filter.count { taps[i] = filter[i].double }
     inParallel(g.n * g.p) { row in
@@ -105,9 +112,9 @@ private func forward<T: CPUScalar>(
 private func inputGradient<T: CPUScalar>(
   _: T.Type, _ dy: Tensor, _ filter: Tensor, _ g: Conv2D, _ accumulate: Bool, _ dx: Tensor
 ) {
-  let dy = pointer(dy, g.output, "convolutionInputGradient", to: T.self)
-  let dx = pointer(dx, g.input, "convolutionInputGradient", to: T.self)
-  let filter = pointer(filter, g.filter, "convolutionInputGradient", to: T.self)
+  let dy = pointer(dy, to: T.self)
+  let dx = pointer(dx, to: T.self)
+  let filter = pointer(filter, to: T.self)
   withZeros(g.filter.count) { taps in
     transpose(filter, matrices: g.r * g.s, rows: g.groupC, columns: g.k, into: taps)  // [R,S,K,C/groups]
     inParallel(g.n * g.h) { row in
@@ -137,9 +144,9 @@ private func inputGradient<T: CPUScalar>(
 
 /// Computes one tap of a few input channels of a group, [≤ 16,K/groups], per iteration, over all pixels of all images.
 private func filterGradient<T: CPUScalar>(_: T.Type, _ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ dw: Tensor) {
-  let x = pointer(x, g.input, "convolutionFilterGradient", to: T.self)
-  let dy = pointer(dy, g.output, "convolutionFilterGradient", to: T.self)
-  let dw = pointer(dw, g.filter, "convolutionFilterGradient", to: T.self)
+  let x = pointer(x, to: T.self)
+  let dy = pointer(dy, to: T.self)
+  let dw = pointer(dw, to: T.self)
   let blocks = (g.groupC + 15) / 16
   inParallel(g.r * g.s * g.groups * blocks) { item in
     let (tap, part) = item.quotientAndRemainder(dividingBy: g.groups * blocks)

@@ -3,12 +3,16 @@ import Glibc
 
 extension CPUBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) {
+    check(.softmax(logits, into: probabilities))
     isDouble ? exponentials(Double.self, logits, probabilities) : exponentials(Float.self, logits, probabilities)
   }
 
   public func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) {
+    check(
+      .crossEntropy(
+        logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: lossScale))
     isDouble
       ? loss(Double.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
       : loss(Float.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
@@ -25,10 +29,9 @@ private func logSumExp<T: CPUScalar>(_ row: UnsafePointer<T>, _ count: Int) -> D
 }
 
 private func exponentials<T: CPUScalar>(_: T.Type, _ logits: Tensor, _ probabilities: Tensor) {
-  precondition(logits.shape.rank == 2, "[softmax] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
-  let probabilities = pointer(probabilities, logits.shape, "softmax", to: T.self)
-  let logits = pointer(logits, logits.shape, "softmax", to: T.self)
+  let probabilities = pointer(probabilities, to: T.self)
+  let logits = pointer(logits, to: T.self)
   for image in 0..<n {
     let row = logits + image * k
     let normaliser = logSumExp(row, k)
@@ -51,14 +54,13 @@ private func loss<T: CPUScalar>(
   _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?,
   _ lossScale: Tensor?, _ images: Int
 ) {
-  precondition(logits.shape.rank == 2, "[crossEntropy] \(logits.shape) is not [N,K]")
   let (n, k) = (logits.shape[0], logits.shape[1])
   let columns = labels.shape.rank == 1 ? 1 : BatchPlan.labelColumns
-  let labels = pointer(labels, columns == 1 ? [n] : [n, columns], "crossEntropy", to: Int32.self)
-  let metrics = pointer(metrics, [3], "crossEntropy", to: T.self)
-  let gradient = gradient.map { pointer($0, logits.shape, "crossEntropy", to: T.self) }
-  let scale = lossScale.map { pointer($0, [LossScale.count], "crossEntropy", to: T.self)[LossScale.next].double } ?? 1
-  let logits = pointer(logits, logits.shape, "crossEntropy", to: T.self)
+  let labels = pointer(labels, to: Int32.self)
+  let metrics = pointer(metrics, to: T.self)
+  let gradient = gradient.map { pointer($0, to: T.self) }
+  let scale = lossScale.map { pointer($0, to: T.self)[LossScale.next].double } ?? 1
+  let logits = pointer(logits, to: T.self)
   var (total, top1, top5) = (0.0, 0.0, 0.0)
   for image in 0..<n {
     let row = logits + image * k

@@ -4,11 +4,12 @@ extension CPUBackend {
   public func gatherBatch(
     images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor
   ) {
+    check(.gatherBatch(images: images, labels: labels, plan: plan, channelMap: channelMap, into: x, batchLabels: batchLabels))
     let batch = Batch(images: images, labels: labels, plan: plan, channelMap: channelMap, x: x, batchLabels: batchLabels)
-    switch images.type {
-    case .uint8: isDouble ? gather(UInt8.self, Double.self, batch) : gather(UInt8.self, Float.self, batch)
-    case .float32: isDouble ? gather(Float.self, Double.self, batch) : gather(Float.self, Float.self, batch)
-    default: isDouble ? gather(Double.self, Double.self, batch) : gather(Double.self, Float.self, batch)
+    if images.type == .uint8 {
+      isDouble ? gather(UInt8.self, Double.self, batch) : gather(UInt8.self, Float.self, batch)
+    } else {
+      isDouble ? gather(Double.self, Double.self, batch) : gather(Float.self, Float.self, batch)
     }
   }
 }
@@ -24,19 +25,17 @@ private func contains(_ box: UnsafePointer<Int32>, _ row: Int, _ column: Int) ->
 
 private func gather<Pixel: CPUElement, T: CPUScalar>(_: Pixel.Type, _: T.Type, _ batch: Batch) {
   let (imageShape, shape) = (batch.images.shape, batch.x.shape)
-  precondition(imageShape.rank == 4 && shape.rank == 4, "[gatherBatch] images \(imageShape), batch \(shape): not [N,H,W,C]")
   let (m, h, w, c) = (imageShape[0], imageShape[1], imageShape[2], imageShape[3])
   let (n, p, q) = (shape[0], shape[1], shape[2])
   let isMixed = batch.plan.shape[1] == BatchPlan.mixedColumns
   let columns = isMixed ? BatchPlan.mixedColumns : BatchPlan.viewColumns
-  let images = pointer(batch.images, imageShape, "gatherBatch", to: Pixel.self)
-  let labels = pointer(batch.labels, [m], "gatherBatch", to: Int32.self)
-  let plan = pointer(batch.plan, [n, columns], "gatherBatch", to: Int32.self)
-  let scale = pointer(batch.channelMap, [2, c], "gatherBatch", to: T.self)
+  let images = pointer(batch.images, to: Pixel.self)
+  let labels = pointer(batch.labels, to: Int32.self)
+  let plan = pointer(batch.plan, to: Int32.self)
+  let scale = pointer(batch.channelMap, to: T.self)
   let shift = scale + c
-  let x = pointer(batch.x, [n, p, q, c], "gatherBatch", to: T.self)
-  let batchLabels = pointer(
-    batch.batchLabels, isMixed ? [n, BatchPlan.labelColumns] : [n], "gatherBatch", to: Int32.self)
+  let x = pointer(batch.x, to: T.self)
+  let batchLabels = pointer(batch.batchLabels, to: Int32.self)
 
   /// Returns the value of a view in one channel of a pixel, before erasing.
   func value(_ view: UnsafePointer<Int32>, _ row: Int, _ column: Int, _ channel: Int) -> Double {

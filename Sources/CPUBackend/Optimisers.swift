@@ -3,6 +3,7 @@ import Glibc
 
 extension CPUBackend {
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) {
+    check(.sgdStep(weights, gradients: gradients, velocity: velocity, rule, use))
     isDouble
       ? step(Double.self, weights, gradients, velocity, rule, use) : step(Float.self, weights, gradients, velocity, rule, use)
   }
@@ -10,28 +11,32 @@ extension CPUBackend {
   public func adamWStep(
     _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
   ) {
+    check(.adamWStep(weights, gradients: gradients, mean: mean, square: square, rule, use))
     isDouble
       ? step(Double.self, weights, gradients, mean, square, rule, use)
       : step(Float.self, weights, gradients, mean, square, rule, use)
   }
 
   public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) {
+    check(.squaredNorm(x, into: norms, at: index))
     isDouble ? addSquares(Double.self, x, norms, index) : addSquares(Float.self, x, norms, index)
   }
 
   public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) {
+    check(.moveAverage(average, toward: x, by: share))
     isDouble ? move(Double.self, average, x, share) : move(Float.self, average, x, share)
   }
 
   public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) {
+    check(.updateLossScale(lossScale, gradients: gradients))
     isDouble ? update(Double.self, lossScale, gradients) : update(Float.self, lossScale, gradients)
   }
 }
 
 private func update<T: CPUScalar>(_: T.Type, _ lossScale: Tensor, _ gradients: Tensor) {
-  let scale = pointer(lossScale, [LossScale.count], "updateLossScale", to: T.self)
+  let scale = pointer(lossScale, to: T.self)
   let count = gradients.count
-  let gradients = pointer(gradients, gradients.shape, "updateLossScale", to: T.self)
+  let gradients = pointer(gradients, to: T.self)
   let isFinite = (0..<count).allSatisfy { gradients[$0].isFinite }
   scale[LossScale.current] = scale[LossScale.next]
   scale[LossScale.isFinite] = isFinite ? 1 : 0
@@ -46,16 +51,16 @@ private func update<T: CPUScalar>(_: T.Type, _ lossScale: Tensor, _ gradients: T
 }
 
 /// Returns the factor for the stored gradients and the number of steps skipped so far; nil if this step is skipped.
-private func resolve<T: CPUScalar>(_: T.Type, _ use: GradientUse, _ name: StaticString) -> (factor: Double, skipped: Int)? {
+private func resolve<T: CPUScalar>(_: T.Type, _ use: GradientUse) -> (factor: Double, skipped: Int)? {
   var (factor, skipped) = (use.factor, 0)
   if let lossScale = use.lossScale {
-    let scale = pointer(lossScale, [LossScale.count], name, to: T.self)
+    let scale = pointer(lossScale, to: T.self)
     if scale[LossScale.isFinite] == 0 { return nil }
     factor /= scale[LossScale.current].double
     skipped = Int(scale[LossScale.skipped].double)
   }
   if let maximum = use.maximumNorm, let norms = use.norms {
-    let norm = pointer(norms, norms.shape, name, to: T.self)[0].double.squareRoot()
+    let norm = pointer(norms, to: T.self)[0].double.squareRoot()
     factor *= min(1, maximum / (norm * abs(factor) + 1e-6))
   }
   return (factor, skipped)
@@ -64,19 +69,19 @@ private func resolve<T: CPUScalar>(_: T.Type, _ use: GradientUse, _ name: Static
 private func step<T: CPUScalar>(
   _: T.Type, _ weights: Tensor, _ gradients: Tensor, _ velocity: Tensor, _ rule: SGDRule, _ use: GradientUse
 ) {
-  guard let (factor, _) = resolve(T.self, use, "sgdStep") else { return }
+  guard let (factor, _) = resolve(T.self, use) else { return }
   var adaptation = 1.0
   if let layer = rule.adaptation, let norms = use.norms {
-    let squares = pointer(norms, norms.shape, "sgdStep", to: T.self)
+    let squares = pointer(norms, to: T.self)
     let (gradient, weight) = (squares[layer.index].double.squareRoot(), squares[layer.index + 1].double.squareRoot())
     if gradient > 0 && weight > 0 {
       adaptation = layer.trust * weight / (gradient * abs(factor) + rule.weightDecay * weight)
     }
   }
-  let (shape, count) = (weights.shape, weights.count)
-  let weights = pointer(weights, shape, "sgdStep", to: T.self)
-  let gradients = pointer(gradients, shape, "sgdStep", to: T.self)
-  let velocity = pointer(velocity, shape, "sgdStep", to: T.self)
+  let count = weights.count
+  let weights = pointer(weights, to: T.self)
+  let gradients = pointer(gradients, to: T.self)
+  let velocity = pointer(velocity, to: T.self)
   for i in 0..<count {
     let g = adaptation * (factor * gradients[i].double + rule.weightDecay * weights[i].double)
     let v = rule.momentum * velocity[i].double + g
@@ -88,14 +93,14 @@ private func step<T: CPUScalar>(
 private func step<T: CPUScalar>(
   _: T.Type, _ weights: Tensor, _ gradients: Tensor, _ mean: Tensor, _ square: Tensor, _ rule: AdamWRule, _ use: GradientUse
 ) {
-  guard let (factor, skipped) = resolve(T.self, use, "adamWStep") else { return }
+  guard let (factor, skipped) = resolve(T.self, use) else { return }
   let steps = Double(rule.step - skipped)
   let (bias1, bias2) = (1 - pow(rule.beta1, steps), (1 - pow(rule.beta2, steps)).squareRoot())
-  let (shape, count) = (weights.shape, weights.count)
-  let weights = pointer(weights, shape, "adamWStep", to: T.self)
-  let gradients = pointer(gradients, shape, "adamWStep", to: T.self)
-  let mean = pointer(mean, shape, "adamWStep", to: T.self)
-  let square = pointer(square, shape, "adamWStep", to: T.self)
+  let count = weights.count
+  let weights = pointer(weights, to: T.self)
+  let gradients = pointer(gradients, to: T.self)
+  let mean = pointer(mean, to: T.self)
+  let square = pointer(square, to: T.self)
   for i in 0..<count {
     let g = factor * gradients[i].double
     let m = rule.beta1 * mean[i].double + (1 - rule.beta1) * g
@@ -108,15 +113,14 @@ private func step<T: CPUScalar>(
 
 private func addSquares<T: CPUScalar>(_: T.Type, _ x: Tensor, _ norms: Tensor, _ index: Int) {
   let count = x.count
-  let x = pointer(x, x.shape, "squaredNorm", to: T.self)
-  precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
-  let norms = pointer(norms, norms.shape, "squaredNorm", to: T.self)
+  let x = pointer(x, to: T.self)
+  let norms = pointer(norms, to: T.self)
   norms[index] = T((0..<count).reduce(0.0) { $0 + x[$1].double * x[$1].double })
 }
 
 private func move<T: CPUScalar>(_: T.Type, _ average: Tensor, _ x: Tensor, _ share: Double) {
-  let (shape, count) = (average.shape, average.count)
-  let average = pointer(average, shape, "moveAverage", to: T.self)
-  let x = pointer(x, shape, "moveAverage", to: T.self)
+  let count = average.count
+  let average = pointer(average, to: T.self)
+  let x = pointer(x, to: T.self)
   for i in 0..<count { average[i] = T(average[i].double + share * (x[i].double - average[i].double)) }
 }

@@ -2,22 +2,27 @@ import Compute
 
 extension CPUBackend {
   public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) {
+    check(.maxPool(x, geometry, into: y, positions: positions))
     isDouble ? largest(Double.self, x, geometry, y, positions) : largest(Float.self, x, geometry, y, positions)
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) {
+    check(.maxPoolGradient(dy, positions: positions, geometry, into: dx))
     isDouble ? scatter(Double.self, dy, positions, geometry, dx) : scatter(Float.self, dy, positions, geometry, dx)
   }
 
   public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) {
+    check(.pool(x, geometry, into: y))
     isDouble ? slide(Double.self, x, geometry, y) : slide(Float.self, x, geometry, y)
   }
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
+    check(.globalAveragePool(x, into: y))
     isDouble ? average(Double.self, x, y) : average(Float.self, x, y)
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) {
+    check(.globalAveragePoolGradient(dy, into: dx))
     isDouble ? spread(Double.self, dy, dx) : spread(Float.self, dy, dx)
   }
 }
@@ -28,9 +33,9 @@ extension Pool2D {
 }
 
 private func largest<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: Pool2D, _ y: Tensor, _ positions: Tensor) {
-  let x = pointer(x, g.input, "maxPool", to: T.self)
-  let y = pointer(y, g.output, "maxPool", to: T.self)
-  let positions = pointer(positions, g.output, "maxPool", to: UInt8.self)
+  let x = pointer(x, to: T.self)
+  let y = pointer(y, to: T.self)
+  let positions = pointer(positions, to: UInt8.self)
   inParallel(g.n * g.p) { row in
     let (n, p) = row.quotientAndRemainder(dividingBy: g.p)
     let top = p * g.stride - g.padding
@@ -59,8 +64,8 @@ extension SlidingAxis {
 }
 
 private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: Tensor) {
-  let x = pointer(x, g.input, "pool", to: T.self)
-  let y = pointer(y, g.output, "pool", to: T.self)
+  let x = pointer(x, to: T.self)
+  let y = pointer(y, to: T.self)
   let (h, w) = (g.rows.input, g.columns.input)
   inParallel(g.n * g.rows.output) { row in
     let (n, p) = row.quotientAndRemainder(dividingBy: g.rows.output)
@@ -89,9 +94,9 @@ private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: T
 
 /// Sums the gradients of one image at a time: windows overlap, so a pixel may be the largest of several.
 private func scatter<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ positions: Tensor, _ g: Pool2D, _ dx: Tensor) {
-  let dy = pointer(dy, g.output, "maxPoolGradient", to: T.self)
-  let positions = pointer(positions, g.output, "maxPoolGradient", to: UInt8.self)
-  let dx = pointer(dx, g.input, "maxPoolGradient", to: T.self)
+  let dy = pointer(dy, to: T.self)
+  let positions = pointer(positions, to: UInt8.self)
+  let dx = pointer(dx, to: T.self)
   let imageCount = g.h * g.w * g.c
   inParallel(g.n) { n in
     withZeros(imageCount) { sums in
@@ -112,10 +117,9 @@ private func scatter<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ positions: Tensor,
 }
 
 private func average<T: CPUScalar>(_: T.Type, _ x: Tensor, _ y: Tensor) {
-  precondition(x.shape.rank == 4, "[globalAveragePool] \(x.shape) is not [N,H,W,C]")
   let (n, pixels, c) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
-  let y = pointer(y, [n, c], "globalAveragePool", to: T.self)
-  let x = pointer(x, x.shape, "globalAveragePool", to: T.self)
+  let y = pointer(y, to: T.self)
+  let x = pointer(x, to: T.self)
   for image in 0..<n {
     withZeros(c) { sums in
       for pixel in 0..<pixels { addScaled(1, x + (image * pixels + pixel) * c, to: sums, count: c) }
@@ -125,10 +129,9 @@ private func average<T: CPUScalar>(_: T.Type, _ x: Tensor, _ y: Tensor) {
 }
 
 private func spread<T: CPUScalar>(_: T.Type, _ dy: Tensor, _ dx: Tensor) {
-  precondition(dx.shape.rank == 4, "[globalAveragePoolGradient] \(dx.shape) is not [N,H,W,C]")
   let (n, pixels, c) = (dx.shape[0], dx.shape[1] * dx.shape[2], dx.shape[3])
-  let dy = pointer(dy, [n, c], "globalAveragePoolGradient", to: T.self)
-  let dx = pointer(dx, dx.shape, "globalAveragePoolGradient", to: T.self)
+  let dy = pointer(dy, to: T.self)
+  let dx = pointer(dx, to: T.self)
   for image in 0..<n {
     for pixel in 0..<pixels {
       for channel in 0..<c { dx[(image * pixels + pixel) * c + channel] = T(dy[image * c + channel].double / Double(pixels)) }

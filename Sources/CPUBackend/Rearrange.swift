@@ -2,15 +2,14 @@ import Compute
 
 extension CPUBackend {
   public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) {
+    check(.rearrange(x, copy, into: y))
     isDouble ? move(Double.self, x, copy, y) : move(Float.self, x, copy, y)
   }
 }
 
 private func move<T: CPUScalar>(_: T.Type, _ x: Tensor, _ copy: StridedCopy, _ y: Tensor) {
-  precondition(
-    copy.reach(copy.from) <= x.count && copy.reach(copy.to) <= y.count, "[rearrange] \(copy) of \(x.shape) into \(y.shape)")
-  let x = pointer(x, x.shape, "rearrange", to: T.self)
-  let y = pointer(y, y.shape, "rearrange", to: T.self)
+  let x = pointer(x, to: T.self)
+  let y = pointer(y, to: T.self)
   let last = StridedCopy.rank - 1
   let (width, s, t) = (copy.extents[last], copy.from.strides[last], copy.to.strides[last])
   if width == 0 { return }

@@ -1,19 +1,23 @@
-/// Operations that a residual network needs, on one device.
+/// Operations that a residual network needs, on one device. They are declared by family in the files of `Compute/Operations`, each
+/// with its ``OperationContract``.
 ///
 /// The caller allocates every result (`into:`); a backend only writes. Operations may be asynchronous: they take effect in the
 /// order of the calls, and only ``read(_:into:)``, ``finish()`` and a ``Readback`` wait.
 ///
 /// Floating-point tensors have the backend's ``scalar`` type. A backend may also accept activations and their gradients (tensors
-/// with at least one pixel per image and channel, such as [N,H,W,C] and [N,P,Q,K] below) as float16 or bfloat16. All activation
-/// operands of one call must have the same type.
+/// with at least one pixel per image and channel, such as [N,H,W,C]) as float16 or bfloat16. All activations of one call must
+/// have the same type.
 ///
-/// Shapes are the caller's duty: a mismatch is a programming error and stops the program with the operation's name. Thrown errors
-/// come from the device: out of memory, a kernel that does not build, a lost device.
+/// Shapes are the caller's duty: a mismatch is a programming error and stops the program with the names of the operation and the
+/// operand. Thrown errors come from the device: out of memory, a kernel that does not build, a lost device.
 ///
 /// Destinations must not overlap sources unless an operation says that they may.
 ///
 /// A backend must be used from one thread.
-public protocol Backend: AnyObject {
+public protocol Backend:
+  AnyObject, FillAndCopy, ConvolutionOperations, BatchNormOperations, PoolingOperations, LinearOperations, ElementwiseOperations,
+  LossOperations, OptimizerOperations, BatchOperations
+{
   /// Device name for reports.
   var name: String { get }
   /// Floating-point type: ``DataType/float32``, or ``DataType/float64`` on the CPU reference in its second precision.
@@ -30,9 +34,8 @@ public protocol Backend: AnyObject {
   var largestBlock: Int { get }
   /// Devices that share the work, each with its own memory. A single device lists only itself.
   var devices: [any Backend] { get }
-  /// Returns a simulation of this backend without memory or arithmetic. It has as many ``devices``; each of them learns how much
-  /// memory its counterpart needs.
-  func dryRun() -> any Backend
+  /// Returns this backend with another in place of each of its ``devices``, to which the devices' shares of the work go.
+  func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend
 
   // MARK: Memory
 
@@ -49,10 +52,6 @@ public protocol Backend: AnyObject {
   func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws
   /// Starts a copy to the host without waiting for it.
   func readLater(_ tensor: Tensor) throws -> any Readback
-  /// Sets every element of a floating-point or integer tensor to `value`.
-  func fill(_ tensor: Tensor, with value: Double) throws
-  /// Copies all elements between tensors of equal type and count.
-  func copy(_ source: Tensor, into destination: Tensor) throws
   /// Submits everything enqueued so far to the device.
   func flush() throws
   /// Waits until everything enqueued so far is done.
@@ -60,149 +59,6 @@ public protocol Backend: AnyObject {
   /// Returns the sizes of the blocks that an operation borrows from the pool while it is enqueued, so that a dry run can count
   /// them.
   func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int]
-
-  // MARK: Convolution
-
-  /// Computes y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
-  func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
-  /// Computes y = x ∗ filter, and the statistics of y as
-  /// ``batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)`` does.
-  func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics) throws
-  /// Computes y = x ∗ filter for inference and applies the epilogue. `prepared` is the result of ``prepareFilter(_:_:_:into:)``
-  /// for this geometry. The epilogue's residual may not be y.
-  func convolution(
-    _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor) throws
-  /// Converts a filter [R,S,C,K] to the form that this backend's inference needs for one geometry and one storage type of x and
-  /// y: arranged in panels, or transformed. prepared [``preparedFilterCount(_:_:)``].
-  func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws
-  /// Returns the number of elements of a prepared filter.
-  /// - Throws: if the device's compiler refuses all kernels for this convolution.
-  func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int
-  /// Returns ``preparedFilterCount(_:_:)`` as planned, without building a kernel, for dry runs.
-  func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int
-  /// Computes the gradient with respect to x; adds it to the contents of dx if `accumulate` is true. dy [N,P,Q,K], filter
-  /// [R,S,C,K], dx [N,H,W,C].
-  func convolutionInputGradient(_ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor) throws
-  /// Computes the gradient with respect to the filter. x [N,H,W,C], dy [N,P,Q,K], dw [R,S,C,K].
-  func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws
-
-  // MARK: Batch normalization (Ioffe & Szegedy 2015)
-
-  /// Computes statistics of each channel over all other dimensions of x [..., C], which has M = count / C values per channel.
-  ///
-  /// Writes mean = Σx/M and inverseDeviation = 1/√(Σ(x−mean)²/M + epsilon), both [C], and updates the running statistics
-  /// as PyTorch does: running ← (1−momentum)·running + momentum·new, where the variance has the unbiased divisor M−1.
-  /// - Precondition: M > 1.
-  func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor) throws
-  /// Computes 1/√(variance + epsilon), both [C]: turns running variances into an operand of
-  /// ``batchNorm(_:_:residual:relu:into:)``.
-  func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws
-  /// Folds batch normalization with known statistics into one factor and one summand per channel, all [C]:
-  /// foldedScale = scale/√(variance + epsilon), foldedBias = bias − mean·foldedScale.
-  func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale foldedScale: Tensor, bias foldedBias: Tensor) throws
-  /// Computes y = scale·(x−mean)·inverseDeviation + bias, plus residual, then max(·, 0) if relu is true. y may be x.
-  func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws
-  /// Computes the gradients of ``batchNorm(_:_:residual:relu:into:)`` with statistics of the batch itself.
-  ///
-  /// g is dy where ReLU let the value pass, else 0. The results are dbias = Σg, dscale = Σg·x̂,
-  /// dx = scale·inverseDeviation·(g − dbias/M − x̂·dscale/M), and dresidual = g. dresidual may be dy; dx may be dy or x.
-  func batchNormGradient(
-    _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
-    dresidual: Tensor?) throws
-
-  // MARK: Pooling
-
-  /// Writes the largest value of each window and its position r·window + s in the window. The first of several equal values
-  /// counts; a NaN wins. x [N,H,W,C], y [N,P,Q,C], positions uint8 [N,P,Q,C].
-  func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws
-  /// Computes dx = Σ of dy over the windows in which the pixel was the largest value. dy, positions [N,P,Q,C], dx [N,H,W,C].
-  func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws
-  /// Pools over any window, for inference: x [N,H,W,C] → y [N,P,Q,C], both of ``scalar`` type.
-  func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws
-  /// Computes the mean over the pixels: x [N,H,W,C] → y [N,C].
-  func globalAveragePool(_ x: Tensor, into y: Tensor) throws
-  /// Computes dx = dy / (H·W) at every pixel. dy [N,C], dx [N,H,W,C].
-  func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws
-
-  // MARK: Linear algebra and elementwise operations
-
-  /// Computes c = a·b for row-major matrices, each transposed first if requested: a [m,k] (or [k,m]), b [k,n] (or [n,k]), c
-  /// [m,n].
-  func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws
-  /// Adds a bias to each row: y[m,:] += bias. y [M,C], bias [C].
-  func addBias(_ bias: Tensor, to y: Tensor) throws
-  /// Computes sum[c] = Σ_m x[m,c]. x [M,C].
-  func sumRows(_ x: Tensor, into sum: Tensor) throws
-  /// Computes y = a + b, then max(·, 0) if relu is true. y may be a or b.
-  func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws
-  /// Computes y = max(x, 0). A NaN stays a NaN. y may be x.
-  func relu(_ x: Tensor, into y: Tensor) throws
-  /// Computes y = min(max(x, lower), upper). A NaN stays a NaN. y may be x. Both have ``scalar`` type.
-  func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) throws
-  /// Copies elements from anywhere in x to anywhere in y. The other elements of y stay as they are. Both have ``scalar`` type.
-  func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws
-  /// Computes dx = dy where y > 0, else 0. dx may be dy.
-  func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws
-  /// Computes the option-A shortcut of He et al. 2015: takes every stride-th pixel and pads the channels evenly with zeros on
-  /// both sides (the smaller half first). x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K], K ≥ C.
-  func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws
-  /// Computes the gradient of ``padShortcut(_:stride:into:)``; adds it to the contents of dx if `accumulate` is true.
-  func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws
-
-  // MARK: Loss, optimizer, batches
-
-  /// Computes the softmax of each row. logits and probabilities [N,K].
-  func softmax(_ logits: Tensor, into probabilities: Tensor) throws
-  /// Computes softmax cross-entropy with label smoothing ε as PyTorch defines it: the target is (1−ε) at the label plus ε/K
-  /// everywhere.
-  ///
-  /// logits [N,K], labels int32 [N]. For mixed images, labels are int32 [N,3]: (first, second, s). The target is then s/2^24 of
-  /// the first label's target plus the rest of the second label's, and the counts are weighted in the same way.
-  ///
-  /// Adds to metrics [3] the sum of the N losses, the number of rows whose label is the largest logit, and the number of rows
-  /// whose label is among the five largest logits. Of equal logits, the lower class index ranks first; a row with a NaN counts as
-  /// neither. gradient [N,K], if given, is that of the *mean* loss, multiplied by ``LossScale/next`` of the loss scale, if that
-  /// is given.
-  func crossEntropy(
-    _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?) throws
-  /// Performs one step of stochastic gradient descent over flat arenas of equal count, like PyTorch's `torch.optim.SGD` with zero
-  /// dampening: g = λ·(factor·gradient + decay·w); v ← momentum·v + g; w ← w − rate·(nesterov ? g + momentum·v : v).
-  /// The factor is that of `use`, and λ = 1 without ``SGDRule/adaptation``.
-  ///
-  /// Does nothing if the loss scale of `use` says that a gradient is not finite.
-  func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws
-  /// Performs one step of Adam with decoupled weight decay over flat arenas of equal count, like PyTorch's `torch.optim.AdamW`
-  /// (Loshchilov & Hutter 2019): m ← β₁·m + (1−β₁)·g; s ← β₂·s + (1−β₂)·g²;
-  /// w ← (1−rate·decay)·w − rate·m̂/(√ŝ + epsilon), with g = factor·gradient, m̂ = m/(1−β₁ᵗ),
-  /// ŝ = s/(1−β₂ᵗ). t is the number of steps performed, including this one.
-  ///
-  /// Does nothing, and does not count the step in t, if the loss scale of `use` says that a gradient is not finite.
-  func adamWStep(_ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse) throws
-  /// Computes norms[index] = Σ x² for x of any shape; the other elements stay as they are.
-  func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws
-  /// Computes average ← average + share·(x − average) for two arenas of equal count.
-  func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws
-  /// Updates a dynamic loss scale: checks whether all gradients are finite and chooses the next scale. lossScale
-  /// [``LossScale/count``].
-  ///
-  /// Sets current ← next, and isFinite ← whether no gradient is a NaN or an infinity. Then halves next if one is, or doubles
-  /// it after ``LossScale/growthInterval`` steps without one.
-  func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws
-  /// Builds a batch from a data set that lives on the device.
-  ///
-  /// images uint8 or float32 [M,H,W,C], labels int32 [M]; plan int32 [N,4] holds (index, top, left, flip) for each sample. Output
-  /// pixel (p, q) is the image's pixel (top + p, left + q), with q counted from the right if flip is 1, and zero outside the
-  /// image. Then x = pixel · channelScale[c] + channelShift[c]. x [N,P,Q,C], batchLabels int32 [N]. channelMap float [2,C]:
-  /// scales, then shifts.
-  ///
-  /// For erased and mixed images, plan is int32 [N,22] with the columns of ``BatchPlan/mixedColumns``. A view is 0 in its erased
-  /// rectangle. In the mixing rectangle, x is the second view alone; elsewhere x is s/2^24 of the first view plus the rest of the
-  /// second. All rectangles are in output pixels and may be empty. batchLabels are then int32 [N,3]: (first, second, share of the
-  /// first in 2^24ths).
-  func gatherBatch(
-    images: Tensor, labels: Tensor, plan: Tensor, channelMap: Tensor, into x: Tensor, batchLabels: Tensor) throws
 }
 
 /// A copy to the host that is in progress.
@@ -308,7 +164,7 @@ extension Backend {
 
   public var memoryAdvice: String? { nil }
 
-  public func dryRun() -> any Backend { DryRunBackend(modelling: self, isLogging: false) }
+  public func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend { replacement(self) }
 
   public func allocate(byteCount: Int, images: Int) throws -> any Storage { try allocate(byteCount: byteCount) }
 

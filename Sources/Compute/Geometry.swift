@@ -78,6 +78,11 @@ public struct Pool2D: Hashable, Sendable {
 
   public var input: Shape { [n, h, w, c] }
   public var output: Shape { [n, p, q, c] }
+
+  /// Returns the same pooling for a batch of `images` images.
+  public func batch(of images: Int) -> Pool2D {
+    Pool2D(input: [images, h, w, c], window: window, stride: stride, padding: padding)
+  }
 }
 
 extension Pool2D: CustomStringConvertible {

@@ -75,13 +75,6 @@ public struct GradientUse {
     self.maximumNorm = maximumNorm
     self.norms = norms
   }
-
-  /// Tensors that an optimizer reads.
-  public var tensors: [Tensor] { [lossScale, norms].compactMap { $0 } }
-  /// Returns a copy in which `transform` has replaced each tensor.
-  public func map(_ transform: (Tensor) -> Tensor) -> GradientUse {
-    GradientUse(factor: factor, lossScale: lossScale.map(transform), maximumNorm: maximumNorm, norms: norms.map(transform))
-  }
 }
 
 /// Indices into a loss scale and its constants. A loss scale stays on the device, so that no step waits for the host. Gradients

@@ -137,10 +137,3 @@ extension Catalogue {
     ([shape.description] + tags.filter { !$0.isEmpty }).joined(separator: ", ")
   }
 }
-
-extension Operands {
-  fileprivate var channels: BatchNormChannels {
-    BatchNormChannels(
-      mean: self["mean"], inverseDeviation: self["inverseDeviation"], scale: self["scale"], bias: self["bias"])
-  }
-}

@@ -1,4 +1,5 @@
 import Compute
+import DryRun
 
 /// One operation on one set of shapes: the call, its inputs, the required accuracy, and its cost.
 ///
@@ -39,6 +40,9 @@ public struct Case: Sendable {
 
   let operands: [Operand]
   let body: @Sendable (any Backend, Operands) throws -> Void
+  /// Names of the operands that are activations, and of those whose first dimension is the images of a batch, which devices can
+  /// share. The operations' contracts tell.
+  private let activations, batches: Set<String>
 
   init(
     _ operation: String, _ detail: String, size: Size = .small, flops: Int, bound: Bound, convolution: ConvolutionWork? = nil,
@@ -54,6 +58,20 @@ public struct Case: Sendable {
     self.operands = operands
     self.body = body
     bytes = operands.reduce(0) { $0 + $1.traffic }
+    let described = Self.operandsOfContracts(operands, body)
+    activations = Set(described.filter { $0.elements == .activation }.map(\.name))
+    batches = Set(described.filter { $0.layout == .perImage }.map(\.name))
+  }
+
+  /// Returns the operands of all calls that a case makes.
+  private static func operandsOfContracts(
+    _ operands: [Operand], _ body: (any Backend, Operands) throws -> Void
+  ) -> [OperationRecord.Operand] {
+    let dryRun = DryRunBackend()
+    do {
+      try body(dryRun, Operands(operands.map { ($0.name, try dryRun.tensor($0.shape, $0.type)) }))
+    } catch { preconditionFailure("[Case] \(error)") }
+    return dryRun.operations.flatMap(\.operands)
   }
 
   /// Creates a copy of a case with activations of another storage type.
@@ -66,8 +84,8 @@ public struct Case: Sendable {
     size = original.size
     self.storage = storage
     convolution = original.convolution.map { ConvolutionWork($0.pass, $0.geometry, storage, accumulates: $0.accumulates) }
-    operands = original.operands
-    body = original.body
+    (operands, body) = (original.operands, original.body)
+    (activations, batches) = (original.activations, original.batches)
   }
 
   /// Returns the same case under a longer name, which marks one of several algorithms.
@@ -90,34 +108,7 @@ public struct Case: Sendable {
     return changed
   }
 
-  /// Operands that are activations ([N,H,W,C] in `Backend`), by operation.
-  private static let activations: [String: Set<String>] = [
-    "convolution": ["x", "y", "residual"], "convolutionInputGradient": ["dy", "dx"], "convolutionFilterGradient": ["x", "dy"],
-    "batchNormStatistics": ["x"], "batchNorm": ["x", "y", "residual"],
-    "batchNormGradient": ["dy", "x", "y", "dx", "dresidual"], "maxPool": ["x", "y"], "maxPoolGradient": ["dy", "dx"],
-    "globalAveragePool": ["x"], "globalAveragePoolGradient": ["dx"], "add": ["a", "b", "y"], "relu": ["x", "y"],
-    "reluGradient": ["dy", "y", "dx"], "padShortcut": ["x", "y"], "padShortcutGradient": ["dy", "dx"], "gatherBatch": ["x"],
-  ]
-
-  private func isActivation(_ operand: Operand) -> Bool { Self.activations[operation]?.contains(operand.name) ?? false }
-
-  /// Operands besides activations whose first dimension is the images of a batch, by operation.
-  private static let batches: [String: Set<String>] = [
-    "maxPool": ["positions"], "maxPoolGradient": ["positions"], "globalAveragePool": ["y"], "globalAveragePoolGradient": ["dy"],
-    "addBias": ["y"], "sumRows": ["x"], "softmax": ["logits", "probabilities"], "crossEntropy": ["logits", "labels", "gradient"],
-    "gatherBatch": ["plan", "batchLabels"], "multiply a·b": ["a", "c"], "multiply a·bᵀ": ["a", "c"], "multiply aᵀ·b": ["a", "b"],
-  ]
-
-  /// Returns whether an operand's first dimension is the images of a batch, which devices can share.
-  private func isBatch(_ operand: Operand) -> Bool {
-    var operation = operation
-    if operation == "multiply" {
-      // The name tells which matrices are transposed.
-      operation += name.contains("ᵀ·") ? " aᵀ·b" : " a·b"
-      if name.hasSuffix("ᵀ") { operation += "ᵀ" }
-    }
-    return isActivation(operand) || (Self.batches[operation]?.contains(operand.name) ?? false)
-  }
+  private func isActivation(_ operand: Operand) -> Bool { activations.contains(operand.name) }
 
   /// Uploads the inputs, allocates the outputs and returns an object that enqueues the operation.
   /// - Parameters:
@@ -126,16 +117,17 @@ public struct Case: Sendable {
   public func prepare(
     on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false
   ) throws -> PreparedCase {
-    var tensors: [String: Tensor] = [:]
+    var tensors: [(name: String, tensor: Tensor)] = []
     for operand in operands {
       var contents = operand.contents(seed: seed)
       let isStored = storage != .float32 && isActivation(operand)
       if isStored { contents = contents.converted(to: storage) }
       let type = isStored && !isReference ? storage : nil
-      tensors[operand.name] =
-        try (sharingOut && isBatch(operand) ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type))
+      let isShared = sharingOut && batches.contains(operand.name)
+      let tensor = try isShared ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type)
+      tensors.append((operand.name, tensor))
     }
-    return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors: tensors))
+    return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors))
   }
 
   /// FNV-1a hash of the name.
@@ -154,16 +146,6 @@ public struct PreparedCase {
   /// Returns the operands that the operation has written, by name, after all work enqueued so far.
   public func outputs() throws -> [(name: String, values: HostTensor)] {
     try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
-  }
-}
-
-/// Tensors of a case by name.
-struct Operands {
-  let tensors: [String: Tensor]
-
-  subscript(name: String) -> Tensor {
-    guard let tensor = tensors[name] else { preconditionFailure("[Case] no operand \(name) among \(tensors.keys.sorted())") }
-    return tensor
   }
 }
 

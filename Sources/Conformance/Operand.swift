@@ -7,30 +7,31 @@ struct Operand: Sendable {
   let shape: Shape
   let isRead: Bool
   let isWritten: Bool
+  /// Element type in the precision float32.
+  let type: DataType
   private let values: Values
-  private let elementBytes: Int
 
-  private init(_ name: String, _ shape: Shape, read: Bool, written: Bool, _ values: Values, elementBytes: Int) {
-    (self.name, self.shape, self.values, self.elementBytes) = (name, shape, values, elementBytes)
+  private init(_ name: String, _ shape: Shape, read: Bool, written: Bool, _ values: Values, _ type: DataType) {
+    (self.name, self.shape, self.values, self.type) = (name, shape, values, type)
     (isRead, isWritten) = (read, written)
   }
 
   static func input(_ name: String, _ shape: Shape, _ values: Values = .normal) -> Operand {
-    Operand(name, shape, read: true, written: false, values, elementBytes: values.type.byteCount)
+    Operand(name, shape, read: true, written: false, values, values.type)
   }
 
   /// Creates an operand that is only written. It starts as NaN, or as a value that no operation writes.
   static func output(_ name: String, _ shape: Shape, _ type: DataType = .float32) -> Operand {
-    Operand(name, shape, read: false, written: true, .unwritten(type), elementBytes: type.byteCount)
+    Operand(name, shape, read: false, written: true, .unwritten(type), type)
   }
 
   /// Creates an operand that is read and written: by an operation in place, or by one that adds to its contents.
   static func updated(_ name: String, _ shape: Shape, _ values: Values = .normal) -> Operand {
-    Operand(name, shape, read: true, written: true, values, elementBytes: values.type.byteCount)
+    Operand(name, shape, read: true, written: true, values, values.type)
   }
 
   /// Number of bytes moved if the operation touches each element once.
-  var traffic: Int { shape.count * elementBytes * ((isRead ? 1 : 0) + (isWritten ? 1 : 0)) }
+  var traffic: Int { shape.count * type.byteCount * ((isRead ? 1 : 0) + (isWritten ? 1 : 0)) }
 
   func contents(seed: UInt64) -> HostTensor {
     let stream = name.utf8.reduce(0 as UInt32) { $0 &* 31 &+ UInt32($1) }

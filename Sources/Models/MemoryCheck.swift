@@ -1,4 +1,5 @@
 import Compute
+import DryRun
 import NN
 import Support
 

@@ -1,4 +1,5 @@
 import Compute
+import DryRun
 import NN
 
 /// Cost of a model, determined by a dry run before anything is launched.

@@ -12,7 +12,6 @@ extension OpenCLBackend {
     let mergerWidth: Int
 
     init(_ x: Tensor, channels: Int, _ traits: DeviceTraits) {
-      precondition(channels > 0 && x.count % channels == 0, "[batchNorm] \(x.shape) of \(channels) channels")
       self.init(rows: x.count / channels, channels: channels, traits)
     }
 
@@ -53,15 +52,14 @@ extension OpenCLBackend {
     _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
     runningVariance: Tensor
   ) throws {
+    let statistics = BatchNormStatistics(
+      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+      runningVariance: runningVariance)
+    check(.batchNormStatistics(x, statistics))
     let cut = Cut(x, channels: mean.count, traits)
-    precondition(cut.rows > 1, "[batchNormStatistics] \(x.shape) has one value a channel, a variance needs two")
     let partial = try tensor([cut.chunks, 3, cut.channels])
     try takeMoments(of: x, into: partial)
-    try mergeMoments(
-      partial, rows: cut.rows,
-      BatchNormStatistics(
-        epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-        runningVariance: runningVariance))
+    try mergeMoments(partial, rows: cut.rows, statistics)
   }
 
   /// Computes the moments of the chunks of x [..., C] into partial [chunks,3,C], with as many chunks as
@@ -78,7 +76,6 @@ extension OpenCLBackend {
   /// Merges the moments of chunks into those of all `rows` rows: partial [chunks,3,C] → moments [3,C].
   func mergeChunks(_ partial: Tensor, rows: Int, into moments: Tensor) throws {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
-    precondition(moments.shape == [3, channels], "[takeMoments] \(moments.shape) of \(channels) channels")
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
       Specialisation(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
@@ -86,6 +83,7 @@ extension OpenCLBackend {
   }
 
   public func mergeMoments(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
+    check(.mergeMoments(partial, rows: rows, statistics))
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
@@ -99,7 +97,7 @@ extension OpenCLBackend {
   }
 
   public func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws {
-    precondition(variance.count == inverseDeviation.count, "[inverseDeviation] \(variance.shape) → \(inverseDeviation.shape)")
+    check(.inverseDeviation(ofVariance: variance, epsilon: epsilon, into: inverseDeviation))
     let width = traits.vectorWidth(dividing: variance.count)
     try launch(
       Specialisation(.batchNorm, "inverse_deviation", ["VW": width]), global: [variance.count / width],
@@ -107,9 +105,8 @@ extension OpenCLBackend {
   }
 
   public func foldBatchNorm(_ norm: BatchNormEstimates, epsilon: Double, scale: Tensor, bias: Tensor) throws {
+    check(.foldBatchNorm(norm, epsilon: epsilon, scale: scale, bias: bias))
     let count = norm.mean.count
-    precondition(
-      scale.count == count && bias.count == count, "[foldBatchNorm] \(norm.mean.shape) → \(scale.shape), \(bias.shape)")
     let width = traits.vectorWidth(dividing: count)
     try launch(
       Specialisation(.batchNorm, "fold", ["VW": width]), global: [count / width],
@@ -117,8 +114,8 @@ extension OpenCLBackend {
   }
 
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) throws {
+    check(.batchNorm(x, channels, residual: residual, relu: relu, into: y))
     let cut = Cut(x, channels: channels.mean.count, traits)
-    precondition(y.count == x.count && residual.map { $0.count == x.count } ?? true, "[batchNorm] \(x.shape) → \(y.shape)")
     try launch(
       Specialisation(
         .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
@@ -134,6 +131,7 @@ extension OpenCLBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) throws {
+    check(.batchNormGradient(dy, x: x, mask: mask, channels, into: dx, dscale: dscale, dbias: dbias, dresidual: dresidual))
     try batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual)
     // With a residual the masked gradient has been stored already, so that neither dy nor y is read again.
     try batchNormInputGradient(
@@ -144,8 +142,8 @@ extension OpenCLBackend {
   public func batchNormGradientSums(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?
   ) throws {
+    check(.batchNormGradientSums(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, dresidual: dresidual))
     let cut = Cut(x, channels: channels.mean.count, traits)
-    precondition(dy.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape)")
     let partial = try tensor([cut.chunks, 2, cut.channels])
     let masked = masked(dy, x, mask, channels)
     try launch(
@@ -168,8 +166,9 @@ extension OpenCLBackend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
     into dx: Tensor
   ) throws {
+    check(
+      .batchNormInputGradient(dy, x: x, mask: mask, channels, dscale: dscale, dbias: dbias, rows: rows, into: dx))
     let cut = Cut(x, channels: channels.mean.count, traits)
-    precondition(dy.count == x.count && dx.count == x.count, "[batchNormGradient] \(dy.shape), \(x.shape) → \(dx.shape)")
     let masked = masked(dy, x, mask, channels)
     try launch(
       Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,

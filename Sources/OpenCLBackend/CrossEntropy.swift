@@ -3,8 +3,7 @@ import Kernels
 
 extension OpenCLBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) throws {
-    precondition(
-      logits.shape.rank == 2 && logits.count == probabilities.count, "[softmax] \(logits.shape) → \(probabilities.shape)")
+    check(.softmax(logits, into: probabilities))
     let group = rowGroup(logits)
     try launch(
       Specialisation(.crossEntropy, "softmax"), on: group.grid(columns: logits.shape[0]),
@@ -14,10 +13,9 @@ extension OpenCLBackend {
   public func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?, images: Int
   ) throws {
-    precondition(
-      logits.shape.rank == 2 && metrics.count == 3
-        && [1, BatchPlan.labelColumns].contains { labels.count == logits.shape[0] * $0 },
-      "[crossEntropy] \(logits.shape), labels \(labels.shape), metrics \(metrics.shape)")
+    check(
+      .crossEntropy(
+        logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: lossScale))
     let (n, k) = (logits.shape[0], logits.shape[1])
     let rows = try tensor([n, 3])
     let (group, metricsGroup) = (rowGroup(logits), traits.group(columns: 3, of: 1, rows: n))
@@ -30,7 +28,6 @@ extension OpenCLBackend {
       Specialisation(.crossEntropy, "add_metrics"), on: metricsGroup.grid(columns: 3),
       [.buffer(rows.buffer), .buffer(metrics.buffer), .int(n)])
     guard let gradient else { return }
-    precondition(gradient.count == logits.count, "[crossEntropy] gradient \(gradient.shape) of \(logits.shape)")
     try launch(
       Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
       [

@@ -3,23 +3,23 @@ import Kernels
 
 extension OpenCLBackend {
   public func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws {
-    precondition(a.count == b.count && a.count == y.count, "[add] \(a.shape) + \(b.shape) → \(y.shape)")
+    check(.add(a, b, relu: relu, into: y))
     try elementwise("add", y.count, ["RELU": relu ? 1 : 0], y.type, [.buffer(a.buffer), .buffer(b.buffer), .buffer(y.buffer)])
   }
 
   public func relu(_ x: Tensor, into y: Tensor) throws {
-    precondition(x.count == y.count, "[relu] \(x.shape) → \(y.shape)")
+    check(.relu(x, into: y))
     try elementwise("relu", y.count, [:], y.type, [.buffer(x.buffer), .buffer(y.buffer)])
   }
 
   public func clip(_ x: Tensor, lower: Double, upper: Double, into y: Tensor) throws {
-    precondition(x.count == y.count, "[clip] \(x.shape) → \(y.shape)")
+    check(.clip(x, lower: lower, upper: upper, into: y))
     try elementwise(
       "clip", y.count, [:], y.type, [.buffer(x.buffer), .buffer(y.buffer)], [.float(Float(lower)), .float(Float(upper))])
   }
 
   public func reluGradient(_ dy: Tensor, y: Tensor, into dx: Tensor) throws {
-    precondition(dy.count == y.count && dy.count == dx.count, "[reluGradient] \(dy.shape), \(y.shape) → \(dx.shape)")
+    check(.reluGradient(dy, y: y, into: dx))
     try elementwise("relu_gradient", y.count, [:], dx.type, [.buffer(dy.buffer), .buffer(y.buffer), .buffer(dx.buffer)])
   }
 

@@ -6,8 +6,8 @@ typealias Argument = OpenCL.Kernel.Argument
 
 extension OpenCLBackend {
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws {
+    check(.multiply(a, transposed: ta, b, transposed: tb, into: c))
     let product = MatrixProduct(a.shape, transposed: ta, b.shape, transposed: tb)
-    precondition(c.shape == [product.m, product.n], "[multiply] \(c.shape), expected [\(product.m), \(product.n)]")
     guard let work = tapConvolution(product) else { return try multiplyByCLBlast(a, b, product, into: c) }
     let g = work.geometry
     try exactly {
@@ -24,8 +24,8 @@ extension OpenCLBackend {
   }
 
   public func addBias(_ bias: Tensor, to y: Tensor) throws {
+    check(.addBias(bias, to: y))
     let columns = bias.count
-    precondition(y.count % columns == 0, "[addBias] \(bias.shape) to \(y.shape)")
     let width = traits.vectorWidth(dividing: columns)
     try launch(
       Specialisation(.elementwise, "add_bias", ["VW": width]), global: [columns / width, y.count / columns],
@@ -33,8 +33,8 @@ extension OpenCLBackend {
   }
 
   public func sumRows(_ x: Tensor, into sum: Tensor) throws {
+    check(.sumRows(x, into: sum))
     let columns = sum.count
-    precondition(x.count % columns == 0, "[sumRows] \(x.shape) → \(sum.shape)")
     let width = traits.vectorWidth(dividing: columns)
     let group = traits.group(columns: columns / width, of: width, rows: x.count / columns)
     try launch(

@@ -97,6 +97,9 @@ public final class OpenCLBackend: ShardBackend {
   /// Whether commands go to a list that includes the kernels of trials.
   var listsTrials: Bool { (executor as? KernelLister)?.listsTrials == true }
 
+  /// Stops the program if the operands of a call break its contract.
+  func check(_ operation: OperationContract) { operation.check(scalar: scalar, acceptsHalf: true) }
+
   // MARK: Memory
 
   public func allocate(byteCount: Int) throws -> any Storage { try executor.allocate(byteCount: byteCount) }
@@ -129,8 +132,7 @@ public final class OpenCLBackend: ShardBackend {
   }
 
   public func copy(_ source: Tensor, into destination: Tensor) throws {
-    precondition(
-      source.type == destination.type && source.count == destination.count, "[copy] \(source.shape) → \(destination.shape)")
+    check(.copy(source, into: destination))
     if source.byteCount > 0 { try executor.copy(source, into: destination) }
   }
 

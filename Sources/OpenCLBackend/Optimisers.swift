@@ -4,9 +4,7 @@ import Kernels
 
 extension OpenCLBackend {
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
-    precondition(
-      weights.count == gradients.count && weights.count == velocity.count,
-      "[sgdStep] \(weights.shape), \(gradients.shape), \(velocity.shape)")
+    check(.sgdStep(weights, gradients: gradients, velocity: velocity, rule, use))
     let adaptation = rule.adaptation ?? LayerAdaptation(trust: 1, index: 0)
     try elementwise(
       "sgd_step", of: .optimiser, weights.count,
@@ -24,9 +22,7 @@ extension OpenCLBackend {
   public func adamWStep(
     _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
   ) throws {
-    precondition(
-      [gradients, mean, square].allSatisfy { $0.count == weights.count },
-      "[adamWStep] \(weights.shape), \(gradients.shape), \(mean.shape), \(square.shape)")
+    check(.adamWStep(weights, gradients: gradients, mean: mean, square: square, rule, use))
     try elementwise(
       "adamw_step", of: .optimiser, weights.count,
       ["SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1], weights.type,
@@ -50,18 +46,18 @@ extension OpenCLBackend {
   }
 
   public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws {
-    precondition(average.count == x.count, "[moveAverage] \(average.shape) toward \(x.shape)")
+    check(.moveAverage(average, toward: x, by: share))
     try elementwise(
       "move_average", of: .optimiser, x.count, [:], x.type, [.buffer(x.buffer), .buffer(average.buffer)], [.float(Float(share))])
   }
 
   public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws {
-    precondition(norms.shape.rank == 1 && index < norms.count, "[squaredNorm] element \(index) of \(norms.shape)")
+    check(.squaredNorm(x, into: norms, at: index))
     try reduce(x, "sum_squares", mergedBy: "add_squares", into: norms, .int(index))
   }
 
   public func updateLossScale(_ lossScale: Tensor, gradients: Tensor) throws {
-    precondition(lossScale.count == LossScale.count, "[updateLossScale] \(lossScale.shape)")
+    check(.updateLossScale(lossScale, gradients: gradients))
     try reduce(gradients, "find_infinities", mergedBy: "update_loss_scale", into: lossScale, .int(LossScale.growthInterval))
   }
 

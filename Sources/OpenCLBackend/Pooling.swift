@@ -3,8 +3,8 @@ import Kernels
 
 extension OpenCLBackend {
   public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws {
+    check(.maxPool(x, geometry, into: y, positions: positions))
     let g = geometry
-    precondition(x.shape == g.input && y.shape == g.output && positions.count == y.count, "[maxPool] \(x.shape) → \(y.shape)")
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
       Specialisation(.pooling, "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
@@ -16,9 +16,8 @@ extension OpenCLBackend {
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws {
+    check(.maxPoolGradient(dy, positions: positions, geometry, into: dx))
     let g = geometry
-    precondition(
-      dx.shape == g.input && dy.shape == g.output && positions.count == dy.count, "[maxPoolGradient] \(dy.shape) → \(dx.shape)")
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
       Specialisation(.pooling, "max_pool_gradient", ["VW": width], dx.type.storage),
@@ -31,8 +30,8 @@ extension OpenCLBackend {
   }
 
   public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws {
+    check(.pool(x, geometry, into: y))
     let (g, rows, columns) = (geometry, geometry.rows, geometry.columns)
-    precondition(x.shape == g.input && y.shape == g.output, "[pool] \(x.shape) → \(y.shape)")
     let width = traits.vectorWidth(dividing: g.c)
     let kernel = g.kind == .largest ? "pool_largest" : "pool_average"
     let padding: (SlidingAxis) -> Int = { g.kind == .average(countingPadding: true) ? $0.after : -1 }
@@ -47,7 +46,8 @@ extension OpenCLBackend {
   }
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
-    let (n, c, pixels) = averagePoolSizes("globalAveragePool", whole: x, mean: y)
+    check(.globalAveragePool(x, into: y))
+    let (n, c, pixels) = (x.shape[0], x.shape[3], x.shape[1] * x.shape[2])
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
@@ -57,7 +57,8 @@ extension OpenCLBackend {
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws {
-    let (n, c, pixels) = averagePoolSizes("globalAveragePoolGradient", whole: dx, mean: dy)
+    check(.globalAveragePoolGradient(dy, into: dx))
+    let (n, c, pixels) = (dx.shape[0], dx.shape[3], dx.shape[1] * dx.shape[2])
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
@@ -66,15 +67,9 @@ extension OpenCLBackend {
       [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
   }
 
-  private func averagePoolSizes(_ operation: String, whole: Tensor, mean: Tensor) -> (n: Int, c: Int, pixels: Int) {
-    precondition(whole.shape.rank == 4, "[\(operation)] \(whole.shape)")
-    let (n, c) = (whole.shape[0], whole.shape[3])
-    precondition(mean.count == n * c, "[\(operation)] \(whole.shape), \(mean.shape)")
-    return (n, c, whole.shape[1] * whole.shape[2])
-  }
-
   public func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws {
-    let before = channelsBefore("padShortcut", narrow: x, wide: y, stride: stride)
+    check(.padShortcut(x, stride: stride, into: y))
+    let before = (y.shape[3] - x.shape[3]) / 2
     let width = widthOfShortcut(narrow: x, wide: y, before)
     try launch(
       Specialisation(.pooling, "pad_shortcut", ["VW": width], x.type.storage),
@@ -87,7 +82,8 @@ extension OpenCLBackend {
   }
 
   public func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws {
-    let before = channelsBefore("padShortcutGradient", narrow: dx, wide: dy, stride: stride)
+    check(.padShortcutGradient(dy, stride: stride, accumulate: accumulate, into: dx))
+    let before = (dy.shape[3] - dx.shape[3]) / 2
     let width = widthOfShortcut(narrow: dx, wide: dy, before)
     try launch(
       Specialisation(.pooling, "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
@@ -102,14 +98,5 @@ extension OpenCLBackend {
   private func widthOfShortcut(narrow: Tensor, wide: Tensor, _ before: Int) -> Int {
     // A power of two divides the bitwise OR of these numbers exactly if it divides each of them.
     traits.vectorWidth(dividing: narrow.shape[3] | wide.shape[3] | before)
-  }
-
-  /// Checks a shortcut's shapes and returns the number of zero channels before those of the narrow side.
-  private func channelsBefore(_ operation: String, narrow: Tensor, wide: Tensor, stride: Int) -> Int {
-    let (x, y) = (narrow.shape, wide.shape)
-    precondition(
-      x.rank == 4 && y.rank == 4 && x[0] == y[0] && y[1] == (x[1] + stride - 1) / stride && y[2] == (x[2] + stride - 1) / stride
-        && y[3] >= x[3], "[\(operation)] \(x) and \(y) with stride \(stride)")
-    return (y[3] - x[3]) / 2
   }
 }

@@ -3,8 +3,7 @@ import Kernels
 
 extension OpenCLBackend {
   public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws {
-    precondition(
-      copy.reach(copy.from) <= x.count && copy.reach(copy.to) <= y.count, "[rearrange] \(copy) of \(x.shape) into \(y.shape)")
+    check(.rearrange(x, copy, into: y))
     if copy.count == 0 { return }
     let (e, s, t) = (copy.extents, copy.from.strides, copy.to.strides)
     // A vector is contiguous in both tensors and begins at a multiple of its width.

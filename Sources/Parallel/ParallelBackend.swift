@@ -15,7 +15,7 @@ import Compute
 ///
 /// Every device performs operations on replicated tensors alone. The exception is a convolution with a prepared filter, because
 /// each device holds the filter in a form for its share.
-public final class ParallelBackend: Backend {
+public final class ParallelBackend: ContractBackend {
   public let scalar: DataType
   public let alignment: Int
   public let devices: [any Backend]
@@ -45,12 +45,11 @@ public final class ParallelBackend: Backend {
   public var memoryLimit: Int { members.reduce(0) { $0 + $1.memoryLimit } }
   public var largestBlock: Int { members.map(\.largestBlock).min() ?? 0 }
 
-  public func dryRun() -> any Backend {
-    ParallelBackend(members.map { DryRunBackend(modelling: $0, isLogging: false) }, split: split)
+  public func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend {
+    ParallelBackend(members.map(replacement), split: split)
   }
 
-  /// Returns the workspaces that the first device would need for the whole operation; ``dryRun()`` asks each device about its
-  /// share.
+  /// Returns the workspaces that the first device would need for the whole operation. A dry run asks each device about its share.
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { members[0].workspaceByteCounts(operation) }
 
   // MARK: Memory
@@ -114,16 +113,6 @@ public final class ParallelBackend: Backend {
   private func readParts(of tensor: Tensor, from indices: Range<Int>) throws -> [any Readback] {
     let parts = own(tensor.storage).parts
     return try indices.filter { parts[$0] != nil }.map { try members[$0].readLater(part(of: tensor, $0)) }
-  }
-
-  public func fill(_ tensor: Tensor, with value: Double) throws {
-    try each(reads: [], writes: [tensor]) { device, part, _ in try device.fill(part(tensor), with: value) }
-  }
-
-  public func copy(_ source: Tensor, into destination: Tensor) throws {
-    try each(reads: [source], writes: [destination]) { device, part, _ in
-      try device.copy(part(source), into: part(destination))
-    }
   }
 
   public func flush() throws { for device in members { try device.flush() } }

@@ -1,5 +1,6 @@
 import CPUBackend
 import Compute
+import DryRun
 import NN
 import Testing
 
@@ -88,21 +89,21 @@ import Testing
     backend.layer = "conv"
     let x = try backend.tensor(geometry.input)
     let (filter, y) = try (backend.tensor(geometry.filter), backend.tensor(geometry.output))
-    backend.convolution(x, filter: filter, geometry, into: y)
+    try backend.convolution(x, filter: filter, geometry, into: y)
     let record = try #require(backend.operations.last)
     #expect(record.layer == "conv" && record.output == [2, 4, 4, 32])
     #expect(record.shapes == "[2, 8, 8, 16], [3, 3, 16, 32] → [2, 4, 4, 32]")
     #expect(record.macs == 2 * 4 * 4 * 32 * 9 * 16)
     #expect(record.bytes == 4 * (2 * 64 * 16 + 9 * 16 * 32 + 2 * 16 * 32))
 
-    backend.convolutionInputGradient(y, filter: filter, geometry, accumulate: true, into: x)
+    try backend.convolutionInputGradient(y, filter: filter, geometry, accumulate: true, into: x)
     let updated = try #require(backend.operations.last)
     #expect(updated.bytes == 4 * (2 * 2 * 64 * 16 + 9 * 16 * 32 + 2 * 16 * 32))
     #expect(updated.updatedBytes == 4 * 2 * 64 * 16)
     #expect(record.name == "convolution 2×8×8×16 → 4×4×32, 3×3 stride 2 padding 1")
     #expect(updated.detail == "2×8×8×16 → 4×4×32, 3×3 stride 2 padding 1, added")
-    backend.relu(x, into: x)
-    backend.relu(x, into: x)
+    try backend.relu(x, into: x)
+    try backend.relu(x, into: x)
     #expect(backend.operations.last?.name == "relu [2, 8, 8, 16], in place")
     #expect(backend.totals.map(\.operation) == ["convolution", "convolutionInputGradient", "relu"])
     #expect(backend.totals.map(\.calls) == [1, 1, 2])
@@ -115,12 +116,12 @@ import Testing
     let (a, b) = try (backend.tensor([4, 8, 8, 3]), backend.tensor([4, 8, 8, 3]))
     let (images, labels) = try (backend.tensor([9, 10, 10, 3], .uint8), backend.tensor([9], .int32))
     let (plan, channelMap) = try (backend.tensor([4, 4], .int32), backend.tensor([2, 3]))
-    backend.fill(a, with: 2)
-    backend.copy(a, into: b)
-    backend.add(a, b, relu: true, into: a)
-    backend.reluGradient(a, y: b, into: a)
-    backend.softmax(a.reshaped([4, 192]), into: b.reshaped([4, 192]))
-    backend.gatherBatch(
+    try backend.fill(a, with: 2)
+    try backend.copy(a, into: b)
+    try backend.add(a, b, relu: true, into: a)
+    try backend.reluGradient(a, y: b, into: a)
+    try backend.softmax(a.reshaped([4, 192]), into: b.reshaped([4, 192]))
+    try backend.gatherBatch(
       images: images, labels: labels, plan: plan, channelMap: channelMap, into: a, batchLabels: try backend.tensor([4], .int32))
     let records = backend.operations
     #expect(records.last?.bytes == 64 + 24 + 4 * 768 + 16 + 768 + 16)

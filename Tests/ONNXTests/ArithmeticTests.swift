@@ -1,5 +1,6 @@
 import CPUBackend
 import Compute
+import DryRun
 import Foundation
 import ONNX
 import OpenCLBackend

@@ -1,6 +1,7 @@
 import CPUBackend
 import Compute
 import Datasets
+import DryRun
 import Formats
 import Foundation
 import Models

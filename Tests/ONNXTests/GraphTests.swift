@@ -1,5 +1,6 @@
 import CPUBackend
 import Compute
+import DryRun
 import Formats
 import ONNX
 import Support

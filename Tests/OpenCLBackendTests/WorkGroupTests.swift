@@ -1,6 +1,7 @@
 import CPUBackend
 import Compute
 import Conformance
+import DryRun
 import OpenCL
 import OpenCLBackend
 import Testing

@@ -1,8 +1,10 @@
+import Compute
+
 /// A device without memory or arithmetic. It checks every shape, logs every operation and learns the exact peak of the memory
 /// pool, so that a model can be examined before anything is launched.
 ///
 /// Tensors read as zeros. A shape, type or overlap that the protocol forbids stops the program, as on a real device.
-public final class DryRunBackend: ShardBackend {
+public final class DryRunBackend: ContractBackend, ShardBackend {
   public let scalar: DataType
   public let alignment: Int
   /// Operations logged so far, in order.
@@ -10,7 +12,7 @@ public final class DryRunBackend: ShardBackend {
   /// Layer name for the next records.
   public var layer = ""
 
-  let modelled: (any Backend)?
+  private let modelled: (any Backend)?
   private let isLogging: Bool
   private let pool: DryPool
 
@@ -70,17 +72,6 @@ public final class DryRunBackend: ShardBackend {
 
   public func readLater(_ tensor: Tensor) throws -> any Readback { DryReadback(value: try download(tensor)) }
 
-  public func fill(_ tensor: Tensor, with value: Double) {
-    log("fill", "\(tensor.shape)", reads: [], writes: [tensor]) { try $0.fill($1[0], with: value) }
-  }
-
-  public func copy(_ source: Tensor, into destination: Tensor) {
-    precondition(
-      source.count == destination.count && source.type == destination.type,
-      "[copy] \(source.shape) of \(source.type) into \(destination.shape) of \(destination.type)")
-    log("copy", "\(source.shape)", reads: [source], writes: [destination]) { try $0.copy($1[0], into: $1[1]) }
-  }
-
   public func flush() {}
   public func finish() {}
 
@@ -88,66 +79,38 @@ public final class DryRunBackend: ShardBackend {
     modelled?.workspaceByteCounts(operation) ?? []
   }
 
-  // MARK: The log
-
-  /// Checks overlaps and appends a record.
-  /// - Parameters:
-  ///   - detail: distinguishes this call from other calls of the operation.
-  ///   - inPlace: sources whose memory a destination may take over.
-  ///   - updates: tensors that are read and written.
-  ///   - workspace: the operation whose scratch memory the modelled device reports.
-  ///   - partly: sources of which only `bytes` bytes are read.
-  ///   - integers: a value that is valid for all elements of integer operands.
-  ///   - call: runs the operation on `reads`, `updates`, `writes` and the tensors in `partly`, in this order.
-  func log(
-    _ operation: String, _ detail: String, reads: [Tensor], inPlace: [Tensor] = [], updates: [Tensor] = [], writes: [Tensor],
-    macs: Int = 0, workspace: WorkspaceOperation? = nil, partly: (tensors: [Tensor], bytes: Int) = ([], 0), integers: Int = 0,
-    _ call: @escaping OperationRecord.Call
-  ) {
-    let isInPlace = pass(
-      operation, reads: reads + partly.tensors, inPlace: inPlace, writes: writes + updates, workspace: workspace)
-    guard isLogging else { return }
-    let output = (writes + updates).first
-    let inputs = (reads + updates).map(\.shape.description).joined(separator: ", ")
-    let passed = reads + updates + updates + writes
-    let tensors = reads + updates + writes + partly.tensors
-    let storages = tensors.map { own($0.storage, operation) }
-    operations.append(
-      OperationRecord(
-        layer: layer, operation: operation, detail: detail + (isInPlace ? ", in place" : ""),
-        shapes: "\(inputs) → \(output?.shape ?? [])",
-        output: output?.shape ?? [], outputBytes: output?.byteCount ?? 0, macs: macs,
-        bytes: passed.reduce(partly.bytes) { $0 + $1.byteCount },
-        updatedBytes: updates.reduce(0) { $0 + $1.byteCount },
-        operands: tensors.indices.map { i in
-          .init(
-            shape: tensors[i].shape, type: tensors[i].type, place: storages[..<i].firstIndex { $0.coincides(storages[i]) })
-        },
-        integers: integers,
-        convolution: workspace.flatMap { if case .convolution(let work) = $0 { work } else { nil } },
-        call: call))
+  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+    modelled?.plannedFilterCount(geometry, storage) ?? geometry.filter.count
   }
 
-  /// Checks overlaps and borrows the workspace.
-  /// - Returns: whether a destination takes over a source's memory.
-  @discardableResult
-  func pass(
-    _ operation: String, reads: [Tensor], inPlace: [Tensor] = [], writes: [Tensor], workspace: WorkspaceOperation?
-  ) -> Bool {
-    let sources = reads.map { own($0.storage, operation) }
-    let shareable = inPlace.map { own($0.storage, operation) }
-    let destinations = writes.map { own($0.storage, operation) }
-    for (index, destination) in destinations.enumerated() {
-      for other in destinations[..<index] + sources where destination.overlaps(other) {
-        let isAllowed =
-          other.coincides(destination) && shareable.contains { $0.coincides(destination) }
-          && !destinations[..<index].contains { $0.coincides(destination) }
-        precondition(isAllowed, "[\(operation)] a destination overlaps a source or another destination")
+  // MARK: Operations
+
+  /// Checks the call and its overlaps, borrows its workspace, and appends a record.
+  public func perform(_ operation: OperationContract) {
+    operation.check(scalar: scalar, acceptsHalf: true)
+    let storages = operation.operands.map { own($0.tensor.storage, operation.name) }
+    let isInPlace = checkOverlaps(operation, storages)
+    let borrowed = operation.workspace.map(workspaceByteCounts) ?? []
+    withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
+    guard isLogging else { return }
+    let places = storages.indices.map { i in storages[..<i].firstIndex { $0.coincides(storages[i]) } }
+    operations.append(OperationRecord(operation, layer: layer, isInPlace: isInPlace, places: places))
+  }
+
+  /// Checks that no result overlaps another operand, except exactly one whose memory it may take over.
+  /// - Returns: whether a result takes over a source's memory.
+  private func checkOverlaps(_ operation: OperationContract, _ storages: [DryStorage]) -> Bool {
+    var isInPlace = false
+    for (index, result) in operation.operands.enumerated() where result.role != .read {
+      for (other, operand) in operation.operands.enumerated() where storages[index].overlaps(storages[other]) {
+        if operand.role != .read && other >= index { continue }
+        precondition(
+          operand.role == .read && storages[index].coincides(storages[other]) && result.replaces.contains(operand.name),
+          "[\(operation.name)] \(result.name) overlaps \(operand.name)")
+        isInPlace = true
       }
     }
-    let borrowed = workspace.map(workspaceByteCounts) ?? []
-    withExtendedLifetime(borrowed.map { DryBlock($0, pool) }) {}
-    return destinations.contains { destination in sources.contains { $0.coincides(destination) } }
+    return isInPlace
   }
 
   private func own(_ storage: any Storage, _ operation: String) -> DryStorage {
@@ -201,4 +164,10 @@ private final class DryReadback: Readback {
   init(value: HostTensor) { self.value = value }
   var isReady: Bool { true }
   func wait() -> HostTensor { value }
+}
+
+extension Backend {
+  /// Returns a simulation of this backend without memory or arithmetic. It has as many ``Backend/devices``; each of them learns how
+  /// much memory its counterpart needs.
+  public func dryRun() -> any Backend { replacingDevices { DryRunBackend(modelling: $0, isLogging: false) } }
 }
