@@ -114,20 +114,28 @@ public struct Case: Sendable {
   /// - Parameters:
   ///   - isReference: whether activations keep the backend's own precision. Their values are still those of ``storage``.
   ///   - sharingOut: whether the images of each operand are divided among the backend's devices.
+  ///   - isGuarded: whether each operand lies between guard zones. Not for several devices.
   public func prepare(
-    on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false
+    on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false, isGuarded: Bool = false
   ) throws -> PreparedCase {
     var tensors: [(name: String, tensor: Tensor)] = []
+    var guards: [(name: String, zones: GuardZones)] = []
     for operand in operands {
       var contents = operand.contents(seed: seed)
       let isStored = storage != .float32 && isActivation(operand)
       if isStored { contents = contents.converted(to: storage) }
       let type = isStored && !isReference ? storage : nil
-      let isShared = sharingOut && batches.contains(operand.name)
-      let tensor = try isShared ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type)
-      tensors.append((operand.name, tensor))
+      if isGuarded {
+        let (tensor, zones) = try GuardZones.around(contents, as: type, on: backend)
+        guards.append((operand.name, zones))
+        tensors.append((operand.name, tensor))
+      } else {
+        let isShared = sharingOut && batches.contains(operand.name)
+        let tensor = try isShared ? backend.uploadBatch(contents, as: type) : backend.upload(contents, as: type)
+        tensors.append((operand.name, tensor))
+      }
     }
-    return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors))
+    return PreparedCase(subject: self, backend: backend, tensors: Operands(tensors), guards: guards)
   }
 
   /// FNV-1a hash of the name.
@@ -139,6 +147,7 @@ public struct PreparedCase {
   let subject: Case
   let backend: any Backend
   let tensors: Operands
+  let guards: [(name: String, zones: GuardZones)]
 
   /// Enqueues the operation once. Does not wait, unless the operation itself does (`readLater`).
   public func run() throws { try subject.body(backend, tensors) }
@@ -146,6 +155,11 @@ public struct PreparedCase {
   /// Returns the operands that the operation has written, by name, after all work enqueued so far.
   public func outputs() throws -> [(name: String, values: HostTensor)] {
     try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
+  }
+
+  /// Returns a description of each guard zone that the operation has changed, after all work enqueued so far.
+  func damages() throws -> [String] {
+    try guards.flatMap { name, zones in try zones.damages(on: backend).map { "\(name): \($0)" } }
   }
 }
 

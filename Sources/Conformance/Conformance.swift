@@ -5,35 +5,34 @@ public enum Conformance {
   /// Runs the case on both backends and compares everything that it writes.
   ///
   /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is NaN, and finite
-  /// where the reference is finite.
-  /// - Parameter sharingOut: whether the images of the operands are divided among the devices of the candidate.
+  /// where the reference is finite. On a single device, each operand lies between guard zones, which no operation may write.
+  /// - Parameters:
+  ///   - sharingOut: whether the images of the operands are divided among the devices of the candidate.
+  ///   - isGuarded: false to leave out the guard zones, so that a memory checker sees the end of each operand.
   /// - Throws: errors of the backends.
   public static func check(
-    _ subject: Case, on candidate: any Backend, against reference: any Backend, sharingOut: Bool = false
+    _ subject: Case, on candidate: any Backend, against reference: any Backend, sharingOut: Bool = false, isGuarded: Bool = true
   ) throws -> Outcome {
-    let results = try outputs(of: subject, on: candidate, sharingOut: sharingOut)
-    let expected = try outputs(of: subject, on: reference, asReference: true)
+    let tested = try subject.prepare(
+      on: candidate, sharingOut: sharingOut, isGuarded: isGuarded && !sharingOut && candidate.devices.count == 1)
+    try tested.run()
+    let (results, damages) = (try tested.outputs(), try tested.damages())
+    let trusted = try subject.prepare(on: reference, asReference: true)
+    try trusted.run()
+    let expected = try trusted.outputs()
     let comparisons = zip(results, expected).map { Comparison($0.name, $0.values, against: $1.values, subject.bound) }
     return Outcome(
       name: subject.name,
       error: comparisons.map(\.error).max() ?? 0,
       maximumError: comparisons.map(\.maximumError).max() ?? 0,
       bound: subject.bound.value,
-      message: comparisons.compactMap(\.complaint).joined(separator: "; "))
+      message: (comparisons.compactMap(\.complaint) + damages).joined(separator: "; "))
   }
 
   /// Runs the case without comparing anything, for backends that only record what they would do.
   /// - Throws: errors of the backend.
   public static func run(_ subject: Case, on backend: any Backend) throws {
-    try subject.prepare(on: backend, asReference: false, sharingOut: false).run()
-  }
-
-  private static func outputs(
-    of subject: Case, on backend: any Backend, asReference: Bool = false, sharingOut: Bool = false
-  ) throws -> [(name: String, values: HostTensor)] {
-    let prepared = try subject.prepare(on: backend, asReference: asReference, sharingOut: sharingOut)
-    try prepared.run()
-    return try prepared.outputs()
+    try subject.prepare(on: backend).run()
   }
 }
 

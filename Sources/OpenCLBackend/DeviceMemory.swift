@@ -97,10 +97,10 @@ final class DeviceStorage: Storage {
 final class DeviceSlice: Storage {
   let buffer: Buffer
   var byteCount: Int { buffer.byteCount }
-  private let parent: DeviceStorage
+  private let parent: any Storage
 
-  init(of parent: DeviceStorage, offset: Int, byteCount: Int) throws(OpenCLError) {
-    buffer = try Buffer(of: parent.buffer, offset: offset, byteCount: byteCount)
+  init(of parent: any Storage, offset: Int, byteCount: Int) throws(OpenCLError) {
+    buffer = try Buffer(of: deviceBuffer(of: parent), offset: offset, byteCount: byteCount)
     self.parent = parent
   }
 }
@@ -108,12 +108,14 @@ final class DeviceSlice: Storage {
 extension Tensor {
   /// Device memory of the tensor.
   /// - Precondition: the tensor was created by an OpenCL backend.
-  var buffer: Buffer {
-    switch storage {
-    case let storage as DeviceStorage: storage.buffer
-    case let slice as DeviceSlice: slice.buffer
-    default: preconditionFailure("[OpenCLBackend] a tensor of another backend: \(shape)")
-    }
+  var buffer: Buffer { deviceBuffer(of: storage) }
+}
+
+private func deviceBuffer(of storage: any Storage) -> Buffer {
+  switch storage {
+  case let storage as DeviceStorage: storage.buffer
+  case let slice as DeviceSlice: slice.buffer
+  default: preconditionFailure("[OpenCLBackend] a tensor of another backend, \(type(of: storage))")
   }
 }
 

@@ -108,11 +108,10 @@ public final class OpenCLBackend: ShardBackend {
   public func releaseFreeMemory() { executor.releaseFreeMemory() }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
-    guard let parent = storage as? DeviceStorage else {
-      preconditionFailure("[slice] needs a whole storage of this backend")
-    }
-    precondition(offset % alignment == 0 && offset + byteCount <= parent.byteCount, "[slice] \(byteCount) bytes at \(offset)")
-    return try DeviceSlice(of: parent, offset: offset, byteCount: byteCount)
+    precondition(
+      offset >= 0 && offset % alignment == 0 && byteCount >= 0 && offset + byteCount <= storage.byteCount,
+      "[slice] \(byteCount) bytes from \(offset) of \(storage.byteCount), alignment \(alignment)")
+    return try DeviceSlice(of: storage, offset: offset, byteCount: byteCount)
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {

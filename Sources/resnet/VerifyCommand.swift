@@ -75,7 +75,11 @@ struct VerifyCommand: ParsableCommand {
     let factors = { (backend as? OpenCLBackend)?.factorType(storing: $0) ?? .float32 }
     for subject in cases {
       let subject = subject.multiplying(factors(subject.storage))
-      let check = { note(try Conformance.check($0, on: backend, against: reference, sharingOut: device.isSeveral)) }
+      let check = {
+        note(
+          try Conformance.check(
+            $0, on: backend, against: reference, sharingOut: device.isSeveral, isGuarded: !separateBuffers))
+      }
       try check(subject)
       guard candidates, let backend = backend as? OpenCLBackend, let work = subject.convolution?.withoutStatistics else {
         continue
