@@ -59,6 +59,17 @@ import Testing
     #expect(Set(Catalogue.small.map(\.operation)) == declared.union(["slice", "readLater"]))
   }
 
+  /// Checks the filters by which Scripts/verify-runtimes selects cases. Products are left out there.
+  @Test func verifyRuntimesCoversEveryOperation() throws {
+    let script = try String(contentsOf: root.appendingPathComponent("Scripts/verify-runtimes"), encoding: .utf8)
+    let list = try #require(script.firstMatch(of: /\ncases=\(\n((?:.*\n)*?)\)\n/)).1
+    let filters = list.matches(of: /"([^"]+)"|(\S+)/).map { String($0.1 ?? $0.2 ?? "") }
+    #expect(filters.count > 30)
+    for filter in filters { #expect(Catalogue.small.contains { $0.name.contains(filter) }, "\(filter) selects no case") }
+    let selected = Catalogue.small.filter { subject in filters.contains(where: subject.name.contains) }
+    #expect(Set(selected.map(\.operation)) == Set(Catalogue.small.map(\.operation)).subtracting(["multiply"]))
+  }
+
   @Test func namesAreUnique() {
     for cases in [Catalogue.all, Catalogue.real(batch: 128)] {
       #expect(Set(cases.map(\.name)).count == cases.count)
