@@ -178,27 +178,27 @@ public final class OpenCLBackend: ShardBackend {
   /// Otherwise the driver chooses, unless the kernel demands work-groups of one.
   /// - Parameter bytes: bytes that the kernel reads and writes; nil counts each of its buffers once.
   func launch(
-    _ specialisation: Specialisation, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
+    _ specialization: KernelSpecialization, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
     moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
   ) throws {
     let isAlone = groupsOfOne || traits.kernelClass == .registerTiled
     let local = local ?? (isAlone ? [Int](repeating: 1, count: global.count) : nil)
-    try executor.launch(specialisation, global: global, local: local, moving: bytes(), arguments)
+    try executor.launch(specialization, global: global, local: local, moving: bytes(), arguments)
   }
 
   /// Enqueues a kernel that includes `group.h`.
   func launch(
-    _ specialisation: Specialisation, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
+    _ specialization: KernelSpecialization, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
     _ arguments: [Kernel.Argument]
   ) throws {
-    var specialisation = specialisation
-    specialisation.add(grid.group.defines)
-    try launch(specialisation, global: grid.global, local: grid.local, moving: bytes(), arguments)
+    var specialization = specialization
+    specialization.add(grid.group.defines)
+    try launch(specialization, global: grid.global, local: grid.local, moving: bytes(), arguments)
   }
 
   /// Returns the largest work-group size of this kernel.
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
-    min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: specialisation))
+  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int {
+    min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: specialization))
   }
 
   /// Computes c (+)= a·b by CLBlast.

@@ -152,11 +152,11 @@ extension OpenCLBackend {
       let side = traits.largestGroup >= 256 ? 16 : 8
       let blocks = [g.groupC, g.groupK].map { ($0 + side - 1) / side * side }
       return try launch(
-        Specialisation(.packFilter, "turn_filter", ["SIDE": side], groups(g.groups)), global: blocks + [taps * g.groups],
+        KernelSpecialization(.packFilter, "turn_filter", ["SIDE": side], groups(g.groups)), global: blocks + [taps * g.groups],
         local: [side, side, 1], arguments)
     }
     try launch(
-      Specialisation(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
+      KernelSpecialization(.packFilter, "pack_turned_filter", phase.filter.defines, pairs(phase.filter.terms)),
       global: [problem.k / phase.filter.panel, taps], arguments)
   }
 
@@ -197,7 +197,7 @@ extension OpenCLBackend {
       case .direct, .plain:
         let width = traits.vectorWidth(dividing: g.groupK)
         try launch(
-          Specialisation(
+          KernelSpecialization(
             .convolutionFilterGradient, "filter_gradient_plain", ["VW": width], x.type.storage),
           global: [g.k / width, g.groupC, g.r * g.s], [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + sizes(g))
       }
@@ -212,7 +212,7 @@ extension OpenCLBackend {
   private func filterGradient(_ x: Tensor, _ dy: Tensor, _ g: Conv2D, _ plan: FilterGradientPlan, into dw: Tensor) throws {
     let partial = plan.splits == 1 ? dw : try tensor([plan.splits, g.r, g.s, g.groupC, g.k])
     try launch(
-      Specialisation(
+      KernelSpecialization(
         .convolutionFilterGradient, "filter_gradient",
         ["VW": plan.width, "TI": plan.inputChannels, "TC": plan.channelVectors], plan.constants(g), pairs(plan.terms),
         x.type.storage),
@@ -222,7 +222,7 @@ extension OpenCLBackend {
       ] + sizes(g) + [plan.depth, plan.rows, plan.inputPitch, plan.gradientPitch, plan.sample].map { .int($0) })
     if plan.splits == 1 { return }
     try launch(
-      Specialisation(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
+      KernelSpecialization(.convolutionFilterGradient, "add_splits", ["VW": plan.width]), global: [dw.count / plan.width],
       [.buffer(partial.buffer), .buffer(dw.buffer), .int(dw.count), .int(plan.splits)])
   }
 
@@ -298,7 +298,8 @@ extension OpenCLBackend {
   /// Packs the filter of a forward pass into panels.
   private func pack(_ filter: Tensor, _ problem: ConvolutionProblem, _ form: PackedFilter, into packed: Tensor) throws {
     try launch(
-      Specialisation(.packFilter, "pack_filter", form.defines, pairs(form.terms)), global: [problem.k / form.panel, form.runs],
+      KernelSpecialization(.packFilter, "pack_filter", form.defines, pairs(form.terms)),
+      global: [problem.k / form.panel, form.runs],
       [.buffer(filter.buffer), .buffer(packed.buffer), .int(form.length), .int(problem.k)])
   }
 
@@ -336,13 +337,13 @@ extension OpenCLBackend {
     guard let plan else {
       let width = traits.vectorWidth(dividing: problem.groupK)
       return try launch(
-        Specialisation(
+        KernelSpecialization(
           .convolution, "convolution_plain", ["VW": width], ending.defines, x.type.storage),
         global: [problem.q, problem.p, problem.n], moving: moved,
         operands + sizes + strides)
     }
     try launch(
-      Specialisation(
+      KernelSpecialization(
         .convolution, "convolution",
         ["VW": plan.width, "TC": plan.channelVectors, "TP": plan.tileRows, "TQ": plan.tileColumns], plan.constants(problem),
         pairs(plan.terms), ending.defines, x.type.storage),

@@ -64,12 +64,12 @@ extension OpenCLBackend {
   /// Returns the kernels of a convolution that is computed by a choice.
   private func kernels(
     of work: ConvolutionWork, by choice: ConvolutionChoice?, on device: DeviceExecutor
-  ) throws -> [Specialisation] {
+  ) throws -> [KernelSpecialization] {
     let lister = KernelLister(for: device)
     let plans = OpenCLBackend(name, traits, lister, alignment: alignment)
     plans.choose(choice, for: work.withoutStatistics)
     try plans.enqueue(work)
-    return lister.specialisations
+    return lister.specializations
   }
 
   /// Returns whether a device's compiler accepts the matrix instructions of the device's generation.
@@ -78,7 +78,7 @@ extension OpenCLBackend {
     let sample = Conv2D(input: [4, 16, 16, 32], filter: [3, 3, 32, 64], padding: 1)
     try OpenCLBackend("matrix instructions", traits, lister, alignment: 64).enqueue(ConvolutionWork(.forward, sample))
     do {
-      for kernel in lister.specialisations { try device.build(kernel) }
+      for kernel in lister.specializations { try device.build(kernel) }
       return true
     } catch is KernelBuildFailure { return false }
   }

@@ -84,44 +84,44 @@ final class DeviceExecutor: Executor {
   /// Callback for each kernel before it is built. While it is set, the first launch of each kernel is waited for, because some
   /// drivers build only then.
   var onBuild: ((KernelBuild) -> Void)?
-  private var announced: Set<Specialisation> = []
-  private var launched: Set<Specialisation> = []
+  private var announced: Set<KernelSpecialization> = []
+  private var launched: Set<KernelSpecialization> = []
   /// The only kernels to build and to launch, once each; fills and copies are then left out. Nil for all kernels.
   var onlyBuilds: Set<KernelBuild>?
 
   /// Builds a kernel that will be launched.
   /// - Throws: ``KernelBuildFailure`` if the driver's compiler refuses it.
-  func build(_ specialisation: Specialisation) throws {
-    if let onlyBuilds, !onlyBuilds.contains(KernelBuild(specialisation)) { return }
-    announce(specialisation)
-    _ = try programs.kernel(specialisation)
+  func build(_ specialization: KernelSpecialization) throws {
+    if let onlyBuilds, !onlyBuilds.contains(KernelBuild(specialization)) { return }
+    announce(specialization)
+    _ = try programs.kernel(specialization)
   }
 
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
-    announce(specialisation)
-    return try programs.kernel(specialisation).maxWorkGroupSize
+  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int {
+    announce(specialization)
+    return try programs.kernel(specialization).maxWorkGroupSize
   }
 
   /// Reports a kernel, once, before the driver builds it. If the driver then ends the process, the kernel's name is known.
-  private func announce(_ specialisation: Specialisation) {
-    guard let onBuild, announced.insert(specialisation).inserted else { return }
-    let build = KernelBuild(specialisation)
+  private func announce(_ specialization: KernelSpecialization) {
+    guard let onBuild, announced.insert(specialization).inserted else { return }
+    let build = KernelBuild(specialization)
     if onlyBuilds?.contains(build) ?? true { onBuild(build) }
   }
 
   func launch(
-    _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ specialization: KernelSpecialization, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
     _ arguments: [Kernel.Argument]
   ) throws {
-    let isFirst = onBuild != nil && launched.insert(specialisation).inserted
-    if let onlyBuilds, !isFirst || !onlyBuilds.contains(KernelBuild(specialisation)) { return }
-    if isFirst { announce(specialisation) }
+    let isFirst = onBuild != nil && launched.insert(specialization).inserted
+    if let onlyBuilds, !isFirst || !onlyBuilds.contains(KernelBuild(specialization)) { return }
+    if isFirst { announce(specialization) }
     let kernel: Kernel
-    do { kernel = try programs.kernel(specialisation) } catch let refusal as KernelBuildFailure { throw refusal.failure }
+    do { kernel = try programs.kernel(specialization) } catch let refusal as KernelBuildFailure { throw refusal.failure }
     try kernel.set(arguments)
     let event = try queue.enqueue(kernel, global: global, local: local, event: profiler != nil)
     if let profiler, let event {
-      try profiler.add(.kernel(specialisation), bytes: try bytes() ?? kernel.traffic(arguments), event)
+      try profiler.add(.kernel(specialization), bytes: try bytes() ?? kernel.traffic(arguments), event)
     }
     if isFirst { try queue.finish() }
   }

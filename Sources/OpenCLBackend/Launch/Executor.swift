@@ -10,7 +10,7 @@ protocol Executor: AnyObject {
   /// Advice for a batch that is too large for the device's memory; nil for none.
   var memoryAdvice: String? { get }
   /// Returns the largest work-group size of this kernel, which is known once the kernel is built.
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int
+  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int
 
   func allocate(byteCount: Int) throws -> DeviceStorage
   /// Gives blocks that no tensor uses back to the driver.
@@ -28,7 +28,7 @@ protocol Executor: AnyObject {
   ///   - local: work-items of a work-group; nil lets the driver choose.
   ///   - bytes: bytes that the kernel moves, for profiles; nil counts each of its buffers once.
   func launch(
-    _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ specialization: KernelSpecialization, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
     _ arguments: [Kernel.Argument]) throws
   /// Computes c (+)= a·b of float32 by CLBlast.
   func multiplyByCLBlast(_ a: Tensor, _ b: Tensor, _ product: MatrixProduct, accumulate: Bool, into c: Tensor) throws

@@ -6,10 +6,10 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
   /// File, function and options.
   public let file, kernel, options: String
 
-  init(_ specialisation: Specialisation) {
-    file = specialisation.source.fileName
-    kernel = specialisation.kernel
-    options = specialisation.options
+  init(_ specialization: KernelSpecialization) {
+    file = specialization.source.fileName
+    kernel = specialization.kernel
+    options = specialization.options
   }
 
   /// Text form, for example `winograd.cl winograd -DVW=16 -DM=4`.
@@ -19,8 +19,8 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
 /// Records the kernels that commands would need, and executes nothing: tensors have no memory, and reads give zeros.
 final class KernelLister: Executor {
   /// Kernels in the order of their first launch.
-  private(set) var specialisations: [Specialisation] = []
-  private var known: Set<Specialisation> = []
+  private(set) var specializations: [KernelSpecialization] = []
+  private var known: Set<KernelSpecialization> = []
   /// Device that reports the largest work-group size; nil to accept every size.
   private let device: DeviceExecutor?
 
@@ -34,8 +34,8 @@ final class KernelLister: Executor {
   var largestBlock: Int { .max }
   var memoryAdvice: String? { nil }
 
-  func maxWorkGroupSize(of specialisation: Specialisation) throws -> Int {
-    try device?.maxWorkGroupSize(of: specialisation) ?? .max
+  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int {
+    try device?.maxWorkGroupSize(of: specialization) ?? .max
   }
 
   func allocate(byteCount: Int) -> DeviceStorage { DeviceStorage(Buffer(placeholder: byteCount)) }
@@ -49,10 +49,10 @@ final class KernelLister: Executor {
   func finish() {}
 
   func launch(
-    _ specialisation: Specialisation, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ specialization: KernelSpecialization, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
     _ arguments: [Kernel.Argument]
   ) {
-    if known.insert(specialisation).inserted { specialisations.append(specialisation) }
+    if known.insert(specialization).inserted { specializations.append(specialization) }
   }
 
   /// Lists nothing, because CLBlast builds its kernels itself.

@@ -49,20 +49,20 @@ public struct Profile: Sendable {
 /// Adds up the times of kernels as their events complete, so that a long run needs no more memory than a short one.
 final class Profiler {
   enum Work: Hashable {
-    case kernel(Specialisation)
+    case kernel(KernelSpecialization)
     /// Command of the driver, or of CLBlast.
     case command(String)
 
     var summary: String {
       switch self {
-      case .kernel(let specialisation): specialisation.summary
+      case .kernel(let specialization): specialization.summary
       case .command(let name): name
       }
     }
 
     var program: String? {
       switch self {
-      case .kernel(let specialisation): "\(specialisation.source.fileName) \(specialisation.options)"
+      case .kernel(let specialization): "\(specialization.source.fileName) \(specialization.options)"
       case .command: nil
       }
     }

@@ -28,7 +28,7 @@ final class ProgramCache {
   private let options: String
   private let disk: DeviceCache?
   private var programs: [ProgramKey: Program] = [:]
-  private var kernels: [Specialisation: Kernel] = [:]
+  private var kernels: [KernelSpecialization: Kernel] = [:]
 
   /// - Parameters:
   ///   - disk: cache of binaries; nil to keep none.
@@ -40,18 +40,18 @@ final class ProgramCache {
     options = sources.options + (describing ? " -cl-kernel-arg-info" : "")
   }
 
-  func kernel(_ specialisation: Specialisation) throws -> Kernel {
-    if let kernel = kernels[specialisation] { return kernel }
-    let key = ProgramKey(source: specialisation.source, options: specialisation.options)
+  func kernel(_ specialization: KernelSpecialization) throws -> Kernel {
+    if let kernel = kernels[specialization] { return kernel }
+    let key = ProgramKey(source: specialization.source, options: specialization.options)
     let program: Program
     if let built = programs[key] {
       program = built
     } else {
-      program = try build(specialisation.source, options: "\(options) \(key.options)")
+      program = try build(specialization.source, options: "\(options) \(key.options)")
       programs[key] = program
     }
-    let kernel = try Kernel(specialisation.kernel, in: program)
-    kernels[specialisation] = kernel
+    let kernel = try Kernel(specialization.kernel, in: program)
+    kernels[specialization] = kernel
     return kernel
   }
 

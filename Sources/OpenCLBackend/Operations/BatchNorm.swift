@@ -67,7 +67,7 @@ extension OpenCLBackend {
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      Specialisation(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
+      KernelSpecialization(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
@@ -78,7 +78,7 @@ extension OpenCLBackend {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
-      Specialisation(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [.buffer(partial.buffer), .buffer(moments.buffer), .int(rows), .int(channels), .int(chunks)])
   }
 
@@ -87,7 +87,7 @@ extension OpenCLBackend {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
-      Specialisation(.batchNorm, "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization(.batchNorm, "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
         .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels),
@@ -100,7 +100,7 @@ extension OpenCLBackend {
     check(.inverseDeviation(ofVariance: variance, epsilon: epsilon, into: inverseDeviation))
     let width = traits.vectorWidth(dividing: variance.count)
     try launch(
-      Specialisation(.batchNorm, "inverse_deviation", ["VW": width]), global: [variance.count / width],
+      KernelSpecialization(.batchNorm, "inverse_deviation", ["VW": width]), global: [variance.count / width],
       [.buffer(variance.buffer), .buffer(inverseDeviation.buffer), .float(Float(epsilon))])
   }
 
@@ -109,7 +109,7 @@ extension OpenCLBackend {
     let count = norm.mean.count
     let width = traits.vectorWidth(dividing: count)
     try launch(
-      Specialisation(.batchNorm, "fold", ["VW": width]), global: [count / width],
+      KernelSpecialization(.batchNorm, "fold", ["VW": width]), global: [count / width],
       [norm.mean, norm.variance, norm.scale, norm.bias, scale, bias].map { .buffer($0.buffer) } + [.float(Float(epsilon))])
   }
 
@@ -117,7 +117,7 @@ extension OpenCLBackend {
     check(.batchNorm(x, channels, residual: residual, relu: relu, into: y))
     let cut = Cut(x, channels: channels.mean.count, traits)
     try launch(
-      Specialisation(
+      KernelSpecialization(
         .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
       on: cut.pieceGrid,
       [
@@ -147,7 +147,7 @@ extension OpenCLBackend {
     let partial = try tensor([cut.chunks, 2, cut.channels])
     let masked = masked(dy, x, mask, channels)
     try launch(
-      Specialisation(
+      KernelSpecialization(
         .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
         x.type.storage),
       on: cut.grid,
@@ -155,7 +155,7 @@ extension OpenCLBackend {
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
       ])
     try launch(
-      Specialisation(.batchNorm, "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization(.batchNorm, "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
         .int(cut.channels), .int(cut.chunks),
@@ -171,7 +171,7 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: channels.mean.count, traits)
     let masked = masked(dy, x, mask, channels)
     try launch(
-      Specialisation(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,
+      KernelSpecialization(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,
       masked.arguments + [
         .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
       ])

@@ -6,7 +6,7 @@ extension OpenCLBackend {
     check(.softmax(logits, into: probabilities))
     let group = rowGroup(logits)
     try launch(
-      Specialisation(.crossEntropy, "softmax"), on: group.grid(columns: logits.shape[0]),
+      KernelSpecialization(.crossEntropy, "softmax"), on: group.grid(columns: logits.shape[0]),
       [.buffer(logits.buffer), .buffer(probabilities.buffer), .int(logits.shape[1])])
   }
 
@@ -22,14 +22,14 @@ extension OpenCLBackend {
     let grid = group.grid(columns: n)
     let mixed: KeyValuePairs<String, Int> = labels.shape.rank == 1 ? [:] : ["MIXED": 1]
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy", mixed), on: grid,
+      KernelSpecialization(.crossEntropy, "cross_entropy", mixed), on: grid,
       [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(rows.buffer), .int(k), .float(Float(smoothing))])
     try launch(
-      Specialisation(.crossEntropy, "add_metrics"), on: metricsGroup.grid(columns: 3),
+      KernelSpecialization(.crossEntropy, "add_metrics"), on: metricsGroup.grid(columns: 3),
       [.buffer(rows.buffer), .buffer(metrics.buffer), .int(n)])
     guard let gradient else { return }
     try launch(
-      Specialisation(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
+      KernelSpecialization(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
       [
         .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
         .int(images),

@@ -33,7 +33,7 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: count)
     let vectors = count / width
     try launch(
-      Specialisation(source, kernel, defines, ["VW": width], type.storage),
+      KernelSpecialization(source, kernel, defines, ["VW": width], type.storage),
       on: traits.grid(items: elementwiseItems(vectors)),
       buffers + [.int(vectors)] + constants)
   }

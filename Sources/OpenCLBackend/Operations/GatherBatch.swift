@@ -9,10 +9,10 @@ extension OpenCLBackend {
     let (from, to) = (images.shape, x.shape)
     let isMixed = plan.shape[1] == BatchPlan.mixedColumns
     let grid = traits.grid(images: to[0], rows: to[1], vectors: to[2] * to[3])
-    var specialisation = Specialisation(.gatherBatch, isMixed ? "gather_mixed" : "gather_batch", x.type.storage)
-    specialisation.defines.append(.init(name: "PIXEL", value: images.type == .uint8 ? "uchar" : "float"))
+    var kernel = KernelSpecialization(.gatherBatch, isMixed ? "gather_mixed" : "gather_batch", x.type.storage)
+    kernel.add("PIXEL", type: images.type == .uint8 ? "uchar" : "float")
     try launch(
-      specialisation, on: grid,
+      kernel, on: grid,
       [
         .buffer(images.buffer), .buffer(labels.buffer), .buffer(plan.buffer), .buffer(channelMap.buffer), .buffer(x.buffer),
         .buffer(batchLabels.buffer), .int(from[1]), .int(from[2]), .int(from[3]), .int(to[2]),

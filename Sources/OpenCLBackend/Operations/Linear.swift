@@ -28,7 +28,7 @@ extension OpenCLBackend {
     let columns = bias.count
     let width = traits.vectorWidth(dividing: columns)
     try launch(
-      Specialisation(.elementwise, "add_bias", ["VW": width]), global: [columns / width, y.count / columns],
+      KernelSpecialization(.elementwise, "add_bias", ["VW": width]), global: [columns / width, y.count / columns],
       [.buffer(bias.buffer), .buffer(y.buffer), .int(columns)])
   }
 
@@ -38,7 +38,7 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: columns)
     let group = traits.group(columns: columns / width, of: width, rows: x.count / columns)
     try launch(
-      Specialisation(.elementwise, "sum_rows", ["VW": width]), on: group.grid(columns: columns / width),
+      KernelSpecialization(.elementwise, "sum_rows", ["VW": width]), on: group.grid(columns: columns / width),
       [.buffer(x.buffer), .buffer(sum.buffer), .int(x.count / columns), .int(columns)])
   }
 }

@@ -70,11 +70,11 @@ extension OpenCLBackend {
     let (group, blocks) = reductionBlocks(x.count)
     let partial = try tensor([blocks, width])
     try launch(
-      Specialisation(.optimiser, kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
+      KernelSpecialization(.optimiser, kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
       [.buffer(x.buffer), .buffer(partial.buffer), .int(x.count / width)])
     let rest = traits.group(columns: 1, of: 1, rows: partial.count)
     try launch(
-      Specialisation(.optimiser, merger, ["VW": 1]), on: rest.grid(columns: 1),
+      KernelSpecialization(.optimiser, merger, ["VW": 1]), on: rest.grid(columns: 1),
       [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
   }
 

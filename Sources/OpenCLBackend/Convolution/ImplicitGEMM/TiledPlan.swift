@@ -214,11 +214,11 @@ extension TiledPlan.Tile {
 extension OpenCLBackend {
   /// Returns the plan, or the same plan with smaller tiles if the registers of its kernel allow fewer work-items than the device
   /// does.
-  func fitting(_ plan: TiledPlan, _ specialisation: (TiledPlan) -> Specialisation) throws -> TiledPlan {
+  func fitting(_ plan: TiledPlan, _ specialization: (TiledPlan) -> KernelSpecialization) throws -> TiledPlan {
     var plan = plan
-    while case let limit = try maxWorkGroupSize(of: specialisation(plan)), limit < plan.tile.items {
+    while case let limit = try maxWorkGroupSize(of: specialization(plan)), limit < plan.tile.items {
       guard let smaller = plan.withGroups(of: limit, traits) else {
-        let kernel = specialisation(plan).kernel
+        let kernel = specialization(plan).kernel
         throw Failure(.device, "\(name) runs \(kernel) in work-groups of \(limit) at most, too few for any of its tiles")
       }
       plan = smaller
@@ -235,14 +235,14 @@ extension OpenCLBackend {
     let result = plan.isTransposed ? ending.y.byteCount : problem.written(x.type) * (ending.accumulate ? 2 : 1)
     let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
 
-    func specialisation(_ plan: TiledPlan) -> Specialisation {
-      Specialisation(
+    func specialization(_ plan: TiledPlan) -> KernelSpecialization {
+      KernelSpecialization(
         .convolutionTiled, "convolution_tiled", plan.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
         groups(problem.groups), isSplit ? [:] : ending.defines, x.type.storage)
     }
-    let plan = try fitting(plan, specialisation)
+    let plan = try fitting(plan, specialization)
     try launch(
-      specialisation(plan), global: [plan.workGroups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
+      specialization(plan), global: [plan.workGroups * plan.tile.items, plan.splits], local: [plan.tile.items, 1],
       moving: x.byteCount + b.byteCount + (plan.splits > 1 ? sums.byteCount : result + ending.otherBytes),
       [.buffer(x.buffer), .buffer(b.buffer)] + ending.arguments + [
         .buffer(sums.buffer), .int(plan.isTransposed ? 0 : problem.wStart), .int(problem.n), .int(problem.h), .int(problem.w),
@@ -251,7 +251,7 @@ extension OpenCLBackend {
       ] + strides + [.int(plan.part)])
     guard plan.splits > 1 else { return }
     try launch(
-      Specialisation(
+      KernelSpecialization(
         .convolutionTiled, "add_partials", ["VW": plan.width, "ALIGNED": 1, "DENSE": plan.isDense ? 1 : 0], ending.defines,
         ending.y.type.storage),
       global: [plan.rows * plan.allColumns / plan.width], moving: sums.byteCount + result + ending.otherBytes,

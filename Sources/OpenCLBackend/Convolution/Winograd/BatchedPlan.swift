@@ -93,7 +93,7 @@ extension OpenCLBackend {
   /// Transforms the filter [3,3,C,K] into [positions,C,K].
   func transform(_ filter: Tensor, _ plan: BatchedPlan, into transformed: Tensor) throws {
     try launch(
-      Specialisation(.winogradBatched, "load_filters", plan.defines), on: grid(plan.c, plan.k, plan),
+      KernelSpecialization(.winogradBatched, "load_filters", plan.defines), on: grid(plan.c, plan.k, plan),
       [.buffer(filter.buffer), .buffer(transformed.buffer)] + plan.sizes)
   }
 
@@ -110,7 +110,7 @@ extension OpenCLBackend {
     let products = try tensor([plan.positions, plan.tiles, plan.k])
     try multiplyBatch(inputs, transformed, plan, into: products)
     try launch(
-      Specialisation(.winogradBatched, "store_outputs", plan.defines, ending.defines, x.type.storage),
+      KernelSpecialization(.winogradBatched, "store_outputs", plan.defines, ending.defines, x.type.storage),
       on: grid(plan.tiles, plan.k, plan), moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across), .int(plan.tiles),
@@ -125,7 +125,7 @@ extension OpenCLBackend {
     let inputs = try loadInputs(x, problem, plan)
     let gradients = try tensor([plan.positions, plan.tiles, plan.k])
     try launch(
-      Specialisation(.winogradBatched, "load_gradients", plan.defines, dy.type.storage),
+      KernelSpecialization(.winogradBatched, "load_gradients", plan.defines, dy.type.storage),
       on: grid(plan.tiles, plan.k, plan),
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
@@ -133,7 +133,7 @@ extension OpenCLBackend {
       ] + plan.sizes)
     try multiplyBatch(inputs, gradients, plan, into: sums)
     try launch(
-      Specialisation(.winogradBatched, "store_filter_gradients", plan.defines),
+      KernelSpecialization(.winogradBatched, "store_filter_gradients", plan.defines),
       on: grid(plan.c, plan.k, plan),
       [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.product.splits)] + plan.sizes)
   }
@@ -147,7 +147,7 @@ extension OpenCLBackend {
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: BatchedPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.tiles, plan.c])
     try launch(
-      Specialisation(.winogradBatched, "load_inputs", plan.defines, x.type.storage),
+      KernelSpecialization(.winogradBatched, "load_inputs", plan.defines, x.type.storage),
       on: grid(plan.tiles, plan.c, plan),
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
@@ -158,10 +158,12 @@ extension OpenCLBackend {
 
   /// Multiplies at all positions: inputs [positions,tiles,C] by a transformed filter or by transformed output gradients.
   private func multiplyBatch(_ inputs: Tensor, _ factors: Tensor, _ plan: BatchedPlan, into sums: Tensor) throws {
-    func specialisation(_ plan: TiledPlan) -> Specialisation { Specialisation(.batchedProduct, "batched_product", plan.defines) }
-    let product = try fitting(plan.product, specialisation)
+    func specialization(_ plan: TiledPlan) -> KernelSpecialization {
+      KernelSpecialization(.batchedProduct, "batched_product", plan.defines)
+    }
+    let product = try fitting(plan.product, specialization)
     try launch(
-      specialisation(product), global: [product.workGroups * product.tile.items, product.splits, plan.positions],
+      specialization(product), global: [product.workGroups * product.tile.items, product.splits, plan.positions],
       local: [product.tile.items, 1, 1],
       [
         .buffer(inputs.buffer), .buffer(factors.buffer), .buffer(sums.buffer), .int(plan.tiles), .int(plan.c), .int(plan.k),

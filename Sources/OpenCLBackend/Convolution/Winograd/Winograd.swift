@@ -169,7 +169,7 @@ extension OpenCLBackend {
   ) throws {
     let channels = channels ?? 0..<problem.k
     try launch(
-      Specialisation(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
+      KernelSpecialization(.winograd, "winograd_filter", plan.defines(problem.c, problem.k)),
       global: [channels.count / plan.panel, problem.c / plan.terms],
       [.buffer(filter.buffer), .buffer(transformed.buffer), .int(channels.lowerBound)] + plan.sizes(problem.c, problem.k))
   }
@@ -187,7 +187,8 @@ extension OpenCLBackend {
     guard plan.isStaged else {
       if !isTransformed { try transform(filter, problem, plan, into: transformed) }
       return try launch(
-        Specialisation(.winograd, "winograd", defines, ending.defines, x.type.storage), global: [plan.items], groupsOfOne: true,
+        KernelSpecialization(.winograd, "winograd", defines, ending.defines, x.type.storage), global: [plan.items],
+        groupsOfOne: true,
         moving: x.byteCount + transformed.byteCount + ending.bytes,
         [.buffer(x.buffer), .buffer(transformed.buffer)] + ending.arguments + [ending.momentsArgument]
           + onePassArguments(problem, plan) + sizes)
@@ -197,12 +198,12 @@ extension OpenCLBackend {
     for first in stride(from: 0, to: problem.k, by: step) {
       if !isTransformed { try transform(filter, problem, plan, first..<first + step, into: transformed) }
       try launch(
-        Specialisation(.winogradStaged, "products", defines),
+        KernelSpecialization(.winogradStaged, "products", defines),
         global: [(plan.slots + plan.tilesAtOnce - 1) / plan.tilesAtOnce, step / plan.panel, plan.positions],
         [.buffer(inputs.buffer), .buffer(transformed.buffer), .buffer(products.buffer), .int(plan.slots), .int(first)] + sizes)
     }
     try launch(
-      Specialisation(.winogradStaged, "store_outputs", defines, ending.defines, x.type.storage), global: [plan.tiles],
+      KernelSpecialization(.winogradStaged, "store_outputs", defines, ending.defines, x.type.storage), global: [plan.tiles],
       moving: products.byteCount + ending.bytes,
       [.buffer(products.buffer)] + ending.arguments + [
         .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
@@ -213,7 +214,8 @@ extension OpenCLBackend {
   private func loadInputs(_ x: Tensor, _ problem: ConvolutionProblem, _ plan: WinogradPlan) throws -> Tensor {
     let inputs = try tensor([plan.positions, plan.slots, plan.inputPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k), x.type.storage), global: [plan.slots],
+      KernelSpecialization(.winogradStaged, "load_inputs", plan.defines(problem.c, problem.k), x.type.storage),
+      global: [plan.slots],
       [
         .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
         .int(plan.down), .int(plan.across), .int(plan.tiles),
@@ -228,19 +230,20 @@ extension OpenCLBackend {
     let sums = try tensor([plan.filterCount(g.c, g.k)])
     func transformBack(_ channels: Range<Int>) throws {
       try launch(
-        Specialisation(.winograd, "winograd_filter_gradient_output", defines), global: [channels.count / plan.width, g.c],
+        KernelSpecialization(.winograd, "winograd_filter_gradient_output", defines), global: [channels.count / plan.width, g.c],
         [.buffer(sums.buffer), .buffer(dw.buffer), .int(plan.splits), .int(channels.lowerBound)] + sizes)
     }
     guard plan.isStaged else {
       try launch(
-        Specialisation(.winograd, "winograd_filter_gradient", defines, x.type.storage), global: [plan.splits], groupsOfOne: true,
+        KernelSpecialization(.winograd, "winograd_filter_gradient", defines, x.type.storage), global: [plan.splits],
+        groupsOfOne: true,
         [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + onePassArguments(problem, plan) + sizes)
       return try transformBack(0..<g.k)
     }
     let inputs = try loadInputs(x, problem, plan)
     let gradients = try tensor([plan.positions, plan.slots, plan.gradientPitch])
     try launch(
-      Specialisation(.winogradStaged, "load_gradients", defines, x.type.storage), global: [plan.slots],
+      KernelSpecialization(.winogradStaged, "load_gradients", defines, x.type.storage), global: [plan.slots],
       [
         .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(plan.down), .int(plan.across),
         .int(plan.tiles),
@@ -248,7 +251,7 @@ extension OpenCLBackend {
     let step = plan.channelsAtOnce(g.c, g.k)
     for first in stride(from: 0, to: g.k, by: step) {
       try launch(
-        Specialisation(.winogradStaged, "filter_gradient_products", defines),
+        KernelSpecialization(.winogradStaged, "filter_gradient_products", defines),
         global: [step / plan.panel, plan.positions],
         [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(plan.slots), .int(first)] + sizes)
       try transformBack(first..<first + step)
