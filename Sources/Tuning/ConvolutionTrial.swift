@@ -74,7 +74,7 @@ final class ConvolutionTrial {
     let whole = try backend.download(result)
     let part = work.pass == .filterGradient ? whole : Self.cut(whole, to: images)
     // The built-in choice may be Winograd's if the shape allows it.
-    let mayTransform = choice.map { $0.algorithm.isWinograd } ?? (work.geometry.r == 3 && work.geometry.stride == 1)
+    let mayTransform = choice.map(\.transforms) ?? (work.geometry.r == 3 && work.geometry.stride == 1)
     let bound = Bound.convolution(fewWork, winograd: mayTransform).multiplying(
       backend.factorType(storing: work.storage))
     return Comparison("the result", part, against: expected, bound).complaint

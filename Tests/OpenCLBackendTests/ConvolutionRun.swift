@@ -1,5 +1,7 @@
 import Compute
+import OpenCLBackend
 import Support
+import Testing
 
 /// Passes of convolutions on operands that depend only on their shapes.
 enum ConvolutionRun {
@@ -56,5 +58,13 @@ enum ConvolutionRun {
       try backend.convolutionFilterGradient(x, y, g, into: filter)
       return [try backend.download(filter)]
     }
+  }
+}
+
+extension ConvolutionChoice {
+  /// Returns the choice of an algorithm with these sizes, all of which it must have.
+  static func named(_ algorithm: String, _ sizes: [String: Int] = [:]) throws -> Self {
+    let text = ([algorithm] + sizes.map { "\($0.key)=\($0.value)" }).joined(separator: " ")
+    return try #require(ConvolutionChoice(text), "\(text) is no choice")
   }
 }

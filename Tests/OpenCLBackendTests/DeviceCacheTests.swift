@@ -24,7 +24,7 @@ import Testing
     var table = TuningTable()
     for index in indices {
       table[ConvolutionChoiceTests.works[index]] = TuningTable.Entry(
-        choice: index % 2 == 0 ? ConvolutionChoice(.direct, ["TC": 2, "TQ": index]) : nil, builtInSeconds: 1.25e-3, seconds: 1e-3,
+        choice: index % 2 == 0 ? ConvolutionChoice("direct TC=2 TQ=\(index)") : nil, builtInSeconds: 1.25e-3, seconds: 1e-3,
         isComplete: index % 3 == 0)
     }
     return table

@@ -76,11 +76,11 @@ import Testing
 
   /// Simulates NVIDIA's compiler, which once refused every kernel that adds to its result.
   @Test(arguments: [
-    (KernelClass.localTiled, "convolution_tiled.cl", "ACCUMULATE || RESIDUAL", ConvolutionChoice.Algorithm.plain),
-    (.localTiled, "winograd_batched.cl", "1", .tiled), (.registerTiled, "winograd.cl", "1", .direct),
+    (KernelClass.localTiled, "convolution_tiled.cl", "ACCUMULATE || RESIDUAL", "plain"),
+    (.localTiled, "winograd_batched.cl", "1", "tiled"), (.registerTiled, "winograd.cl", "1", "direct"),
   ])
   func refusedKernelsAreReplaced(
-    _ kernels: KernelClass, file: String, condition: String, instead: ConvolutionChoice.Algorithm
+    _ kernels: KernelClass, file: String, condition: String, instead: String
   ) throws {
     try withBrokenKernels(file, where: condition) { folder in
       let device = try DeviceList.find("opencl").device
@@ -93,8 +93,8 @@ import Testing
         ? [ConvolutionWork(.inputGradient, Self.geometry, accumulates: true), ConvolutionWork(.inference, Self.geometry)]
         : [ConvolutionWork(.inputGradient, Self.geometry)]
       for work in works {
-        if file == "winograd_batched.cl" { backend.choose(ConvolutionChoice(.batched), for: work) }
-        if file == "winograd.cl" { backend.choose(ConvolutionChoice(.winograd), for: work) }
+        if file == "winograd_batched.cl" { backend.choose(try .named("batched"), for: work) }
+        if file == "winograd.cl" { backend.choose(try .named("winograd"), for: work) }
         let expected = try ConvolutionRun.results(of: work, on: CPUBackend())
         // The second run reports no fallback again.
         for _ in 0..<2 {
@@ -105,7 +105,7 @@ import Testing
       }
       #expect(told.map(\.work) == works && backend.fallbacks.count == works.count)
       for fallback in told {
-        #expect(fallback.file == file && fallback.choice.algorithm == instead, "\(fallback)")
+        #expect(fallback.file == file && fallback.choice.algorithmName == instead, "\(fallback)")
         #expect(fallback.log.contains("refused by a test"))
       }
     }
@@ -133,7 +133,7 @@ import Testing
       let device = try DeviceList.find("opencl").device
       let backend = try OpenCLBackend(
         device: device, traits: DeviceTraits(device, kernelClass: .registerTiled), kernels: folder)
-      backend.choose(ConvolutionChoice(.direct), for: ConvolutionWork(.forward, Self.geometry))
+      backend.choose(try .named("direct"), for: ConvolutionWork(.forward, Self.geometry))
       let error = #expect(throws: (any Error).self) {
         try ConvolutionRun.results(of: ConvolutionWork(.forward, Self.geometry), on: backend)
       }

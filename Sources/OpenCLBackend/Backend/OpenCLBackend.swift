@@ -8,14 +8,15 @@ public final class OpenCLBackend: ShardBackend {
   public let name: String
   public let scalar = DataType.float32
   public let alignment: Int
-  /// Device traits that plans use. Their choice is set while a convolution is enqueued.
-  var traits: DeviceTraits
+  /// Properties of the device to which kernels are fitted.
+  let traits: DeviceTraits
   private let executor: any Executor
   let tuning: TuningTable
+  let planner: ConvolutionPlanner
   /// Choices for the work seen so far.
-  private var choices: [ConvolutionWork: ConvolutionChoice?] = [:]
-  /// Work whose kernels are known to build.
-  var checked: Set<CheckedWork> = []
+  var choices: [PlannedWork: ConvolutionChoice?] = [:]
+  /// Plans that follow these choices and whose kernels are known to build.
+  var plansInUse: [PlannedWork: PassPlan] = [:]
   /// Convolutions that another algorithm computes because a kernel of the preferred one does not build.
   public internal(set) var fallbacks: [ConvolutionFallback] = []
   /// Whether a convolution whose kernels do not build is computed by another algorithm. If not, it is an error, which the tuner
@@ -81,14 +82,18 @@ public final class OpenCLBackend: ShardBackend {
     if traits.math == .fast, traits.matrixInstructions == .ptx, try !Self.buildsMatrixInstructions(executor, traits) {
       traits.matrixInstructions = .none
     }
-    self.init(try device.name, traits, executor, alignment: alignment, tuning: tuning)
+    self.init(try device.name, ConvolutionPlanner(traits), executor, alignment: alignment, tuning: tuning)
   }
 
-  /// - Parameter executor: destination of the commands.
+  /// - Parameters:
+  ///   - planner: plans the convolutions, and knows the device.
+  ///   - executor: destination of the commands.
   init(
-    _ name: String, _ traits: DeviceTraits, _ executor: any Executor, alignment: Int, tuning: TuningTable = TuningTable()
+    _ name: String, _ planner: ConvolutionPlanner, _ executor: any Executor, alignment: Int,
+    tuning: TuningTable = TuningTable()
   ) {
-    (self.name, self.traits, self.executor, self.alignment, self.tuning) = (name, traits, executor, alignment, tuning)
+    (self.name, self.planner, self.executor, self.alignment, self.tuning) = (name, planner, executor, alignment, tuning)
+    traits = planner.traits
   }
 
   /// Device that executes the commands; nil if kernels are only listed.
@@ -139,66 +144,36 @@ public final class OpenCLBackend: ShardBackend {
 
   public func finish() throws { try executor.finish() }
 
-  // MARK: Choices
-
-  func choice(for work: ConvolutionWork) -> ConvolutionChoice? {
-    let work = work.withoutStatistics
-    if let choice = choices[work] { return choice }
-    let choice = tuning[work, traits.math]?.choice
-    choices[work] = .some(choice)
-    return choice
-  }
-
-  /// Runs `body` with plans that follow the choice for this work, and makes sure before that the work's kernels build.
-  func executing<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) throws -> Result {
-    try requireKernels(for: work)
-    return try planning(work, body)
-  }
-
-  /// Runs `body` with plans that follow the choice for this work.
-  func planning<Result>(_ work: ConvolutionWork, _ body: () throws -> Result) rethrows -> Result {
-    try planning(by: choice(for: work), body)
-  }
-
-  /// Runs `body` with plans that follow this choice.
-  func planning<Result>(by choice: ConvolutionChoice?, _ body: () throws -> Result) rethrows -> Result {
-    let before = traits.choice
-    traits.choice = choice
-    defer { traits.choice = before }
-    return try body()
-  }
-
-  /// Sets the choice for this work; nil for the built-in one.
-  package func choose(_ choice: ConvolutionChoice?, for work: ConvolutionWork) { choices[work] = .some(choice) }
-
   // MARK: Launching
 
-  /// Enqueues a kernel. If `local` is nil, the class of kernels decides about the work-group size. With register-tiled kernels
+  /// Enqueues a kernel. If the launch has no work-group size, the class of kernels decides about it. With register-tiled kernels
   /// every work-item is its own work-group, because each does a long piece of work and work-groups are distributed over cores.
-  /// Otherwise the driver chooses, unless the kernel demands work-groups of one.
+  /// Otherwise the driver chooses.
   /// - Parameter bytes: bytes that the kernel reads and writes; nil counts each of its buffers once.
+  func launch(_ launch: KernelLaunch, moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]) throws {
+    let isAlone = traits.kernelClass == .registerTiled
+    let local = launch.local ?? (isAlone ? [Int](repeating: 1, count: launch.global.count) : nil)
+    try executor.launch(launch.kernel, global: launch.global, local: local, moving: bytes(), arguments)
+  }
+
+  /// Enqueues a kernel whose work-group size the class of kernels decides about.
   func launch(
-    _ specialization: KernelSpecialization, global: [Int], local: [Int]? = nil, groupsOfOne: Bool = false,
-    moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
+    _ kernel: KernelSpecialization, global: [Int], moving bytes: @autoclosure () -> Int? = nil, _ arguments: [Kernel.Argument]
   ) throws {
-    let isAlone = groupsOfOne || traits.kernelClass == .registerTiled
-    let local = local ?? (isAlone ? [Int](repeating: 1, count: global.count) : nil)
-    try executor.launch(specialization, global: global, local: local, moving: bytes(), arguments)
+    try launch(KernelLaunch(kernel, global: global), moving: bytes(), arguments)
   }
 
   /// Enqueues a kernel that includes `group.h`.
   func launch(
-    _ specialization: KernelSpecialization, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
+    _ kernel: KernelSpecialization, on grid: WorkGroup.Grid, moving bytes: @autoclosure () -> Int? = nil,
     _ arguments: [Kernel.Argument]
   ) throws {
-    var specialization = specialization
-    specialization.add(grid.group.defines)
-    try launch(specialization, global: grid.global, local: grid.local, moving: bytes(), arguments)
+    try launch(KernelLaunch(kernel, on: grid), moving: bytes(), arguments)
   }
 
   /// Returns the largest work-group size of this kernel.
-  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int {
-    min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: specialization))
+  func maxWorkGroupSize(of kernel: KernelSpecialization) throws -> Int {
+    min(traits.groupLimit, traits.largestGroup, try executor.maxWorkGroupSize(of: kernel))
   }
 
   /// Computes c (+)= a·b by CLBlast.

@@ -44,7 +44,7 @@ public struct TuningTable: Sendable, Equatable {
   }
 
   /// - Throws: a ``Failure`` if the value does not have the form of ``json``.
-  init(_ json: JSON) throws {
+  package init(_ json: JSON) throws {
     guard case .array(let values) = json else { throw Failure(.damagedFile, "there is no list of choices") }
     for value in values {
       guard case .string(let work)? = value["work"], let builtIn = value["built_in_seconds"]?.seconds,

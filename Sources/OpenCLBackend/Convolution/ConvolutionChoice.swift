@@ -1,61 +1,56 @@
 import Compute
 
-/// A way to compute one pass of one convolution, which replaces the one that the plans would choose by themselves.
-///
-/// It consists of an algorithm and of the tile sizes that differ from the built-in ones, under the names that the kernels use.
-/// The plans check each number where they use it, and ignore a number that does not suit. Therefore no choice, wherever it comes
-/// from, can make a plan that computes something else or nothing.
+/// A way to compute one pass of one convolution, which replaces the one that the plans would choose by themselves: an algorithm,
+/// and the sizes that differ from the built-in ones.
 public struct ConvolutionChoice: Hashable, Sendable, CustomStringConvertible {
-  public enum Algorithm: String, CaseIterable, Sendable {
-    /// Register tiles: `convolution.cl`, `convolution_filter_gradient.cl`.
-    case direct
-    /// Tiles in local memory that a work-group shares: `convolution_tiled.cl`.
-    case tiled
-    /// Simple loops without tiles or local memory.
-    case plain
-    /// Winograd's convolution with register tiles: `winograd.cl` and `winograd_staged.cl`.
-    case winograd
-    /// Winograd's convolution as a batch of products whose tiles work-groups share: `winograd_batched.cl`, `batched_product.cl`.
-    case batched
-    /// A matrix product by CLBlast, for filters of one tap.
-    case product
+  let algorithm: any ConvolutionAlgorithm
 
-    /// Whether images and filters are transformed, which costs digits of accuracy.
-    public var isWinograd: Bool { self == .winograd || self == .batched }
-  }
+  init(_ algorithm: any ConvolutionAlgorithm) { self.algorithm = algorithm }
 
-  public let algorithm: Algorithm
-  public let numbers: [String: Int]
+  /// Names of all algorithms.
+  public static var algorithmNames: [String] { ConvolutionAlgorithms.all.map { $0.name } }
 
-  package init(_ algorithm: Algorithm, _ numbers: [String: Int] = [:]) { (self.algorithm, self.numbers) = (algorithm, numbers) }
+  /// Name of the algorithm, for example `direct`.
+  public var algorithmName: String { type(of: algorithm).name }
+
+  /// Whether images and filters are transformed, which costs digits of accuracy.
+  public var transforms: Bool { type(of: algorithm).transforms }
 
   /// Text form, for example `direct TC=2 TQ=8`, which ``init(_:)`` parses.
   public var description: String {
-    ([algorithm.rawValue] + numbers.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }).joined(separator: " ")
+    ([algorithmName] + algorithm.chosenSizes.sorted { $0.name < $1.name }.map { "\($0.name)=\($0.size)" }).joined(separator: " ")
   }
 
   /// Parses the text form of a choice; nil for any other text.
   public init?(_ text: String) {
     let words = text.split(separator: " ", omittingEmptySubsequences: false)
-    guard let algorithm = Algorithm(rawValue: String(words[0])) else { return nil }
-    var numbers: [String: Int] = [:]
-    for word in words.dropFirst() {
-      let parts = word.split(separator: "=", omittingEmptySubsequences: false)
-      guard parts.count == 2, !parts[0].isEmpty, let number = Int(parts[1]), (0...1 << 20).contains(number),
-        numbers.updateValue(number, forKey: String(parts[0])) == nil
-      else { return nil }
-    }
-    self.init(algorithm, numbers)
+    guard let type = ConvolutionAlgorithms.all.first(where: { $0.name == words[0] }),
+      let algorithm = type.parse(words.dropFirst())
+    else { return nil }
+    self.init(algorithm)
   }
+
+  public static func == (a: Self, b: Self) -> Bool { AnyHashable(a.algorithm) == AnyHashable(b.algorithm) }
+
+  public func hash(into hasher: inout Hasher) { algorithm.hash(into: &hasher) }
 }
 
-extension DeviceTraits {
-  /// Returns the choice's number of that name, if there is one and it suits.
-  func chosen(_ name: String, where suits: (Int) -> Bool) -> Int? {
-    guard let number = choice?.numbers[name], suits(number) else { return nil }
-    return number
+extension ConvolutionAlgorithm {
+  fileprivate var chosenSizes: [(name: String, size: Int)] {
+    Self.sizes.compactMap { name, path in self[keyPath: path].map { (name, $0) } }
   }
 
-  /// Returns false if another algorithm was chosen.
-  func allows(_ algorithm: ConvolutionChoice.Algorithm) -> Bool { choice.map { $0.algorithm == algorithm } ?? true }
+  /// Parses sizes such as `TC=2`.
+  /// - Returns: nil for a size that the algorithm does not have, for a size that is given twice, and for any other text.
+  fileprivate static func parse(_ words: [Substring].SubSequence) -> Self? {
+    var (algorithm, known) = (Self(), sizes)
+    for word in words {
+      let parts = word.split(separator: "=", omittingEmptySubsequences: false)
+      guard parts.count == 2, let path = known.removeValue(forKey: String(parts[0])), let size = Int(parts[1]),
+        (0...1 << 20).contains(size)
+      else { return nil }
+      algorithm[keyPath: path] = size
+    }
+    return algorithm
+  }
 }

@@ -43,7 +43,7 @@ package struct DeviceTraits {
   package var largestGroup: Int
   /// Test hook: caps the work-group size reported for compiled kernels.
   package var groupLimit = Int.max
-  /// Registers that a work-item of a tiled product may take before it spills, by the estimate of `TiledPlan.Tile.registers`.
+  /// Registers that a work-item of a tiled product may take before it spills, by the estimate of `GEMMTiling.Tile.registers`.
   /// Intel's GPUs have 128 registers in all, others twice as many.
   package var tileRegisters: Int
   /// Registers that an accumulator takes if activations are float16, by the same estimate: Intel's compiler needs more to convert
@@ -67,9 +67,6 @@ package struct DeviceTraits {
   /// Side of the output tiles in the forward pass of training. There a rounding error may move an input of ReLU from one side of
   /// zero to the other, and change the gradient with it. In gradients and in inference the error stays as small as it is.
   package var forwardWinogradSide = 2
-
-  /// Tuner's choice for the convolution at hand; nil for the built-in choice.
-  package var choice: ConvolutionChoice?
 
   /// - Parameter kernelClass: class of the kernels to use; nil for the one that suits the device.
   package init(_ device: Device, kernelClass: KernelClass? = nil) throws(OpenCLError) {

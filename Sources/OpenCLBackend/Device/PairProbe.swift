@@ -25,7 +25,7 @@ extension OpenCLBackend {
     let sums = try backend.tensor([16])
     do {
       try backend.launch(
-        KernelSpecialization(.peak, "multiply_add", ["VW": 16, "SUMS": 1, "PAIRS": 1]), global: [1], groupsOfOne: true,
+        KernelLaunch(KernelSpecialization(.peak, "multiply_add", ["VW": 16, "SUMS": 1, "PAIRS": 1]), groupsOfOne: [1]),
         [.buffer(sums.buffer), .int(3), .float(1.5), .float(0.25)])
     } catch {
       // The compiler does not have that instruction.

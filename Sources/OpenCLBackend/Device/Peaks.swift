@@ -18,7 +18,7 @@ extension OpenCLBackend {
       // x ← 0.999·x + term stays near term / 0.001, far from values that are slow or not finite, and so does x ← x +
       // 2·0.999·term.
       try time {
-        try launch(kernel, global: [items], groupsOfOne: true, [.buffer(out.buffer), .int(steps), .float(0.999), .float(1e-3)])
+        try launch(KernelLaunch(kernel, groupsOfOne: [items]), [.buffer(out.buffer), .int(steps), .float(0.999), .float(1e-3)])
       }
     }
     // Sleeping threads take a while to wake. Double the steps until that time is nothing compared with the run.

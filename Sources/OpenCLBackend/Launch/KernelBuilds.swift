@@ -8,15 +8,15 @@ extension OpenCLBackend {
     on traits: DeviceTraits, of work: (OpenCLBackend) throws -> Void
   ) rethrows -> [KernelBuild] {
     let lister = KernelLister(listsTrials: true)
-    try work(OpenCLBackend("list of kernels", traits, lister, alignment: 128))
-    return lister.specializations.map(KernelBuild.init)
+    try work(OpenCLBackend("list of kernels", ConvolutionPlanner(traits), lister, alignment: 128))
+    return lister.kernels.map(KernelBuild.init)
   }
 
   /// Lists the kernels that some work would need on this device, with its tuning.
   package func kernels(of work: (OpenCLBackend) throws -> Void) rethrows -> [KernelBuild] {
     let lister = KernelLister(listsTrials: true)
-    try work(OpenCLBackend(name, traits, lister, alignment: alignment, tuning: tuning))
-    return lister.specializations.map(KernelBuild.init)
+    try work(OpenCLBackend(name, ConvolutionPlanner(traits), lister, alignment: alignment, tuning: tuning))
+    return lister.kernels.map(KernelBuild.init)
   }
 
   /// Key that tells apart devices on which the same work needs different kernels.

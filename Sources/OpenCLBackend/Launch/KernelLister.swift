@@ -19,7 +19,7 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
 /// Records the kernels that commands would need, and executes nothing: tensors have no memory, and reads give zeros.
 final class KernelLister: Executor {
   /// Kernels in the order of their first launch.
-  private(set) var specializations: [KernelSpecialization] = []
+  private(set) var kernels: [KernelSpecialization] = []
   private var known: Set<KernelSpecialization> = []
   /// Device that reports the largest work-group size; nil to accept every size.
   private let device: DeviceExecutor?
@@ -34,8 +34,8 @@ final class KernelLister: Executor {
   var largestBlock: Int { .max }
   var memoryAdvice: String? { nil }
 
-  func maxWorkGroupSize(of specialization: KernelSpecialization) throws -> Int {
-    try device?.maxWorkGroupSize(of: specialization) ?? .max
+  func maxWorkGroupSize(of kernel: KernelSpecialization) throws -> Int {
+    try device?.maxWorkGroupSize(of: kernel) ?? .max
   }
 
   func allocate(byteCount: Int) -> DeviceStorage { DeviceStorage(Buffer(placeholder: byteCount)) }
@@ -49,10 +49,10 @@ final class KernelLister: Executor {
   func finish() {}
 
   func launch(
-    _ specialization: KernelSpecialization, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
+    _ kernel: KernelSpecialization, global: [Int], local: [Int]?, moving bytes: @autoclosure () -> Int?,
     _ arguments: [Kernel.Argument]
   ) {
-    if known.insert(specialization).inserted { specializations.append(specialization) }
+    if known.insert(kernel).inserted { kernels.append(kernel) }
   }
 
   /// Lists nothing, because CLBlast builds its kernels itself.

@@ -6,7 +6,7 @@ import OpenCLBackend
 import Testing
 
 /// Tests the convolutions of `convolution_tiled.cl`, and the code around matrix instructions, on any device.
-@Suite struct TiledConvolutionTests {
+@Suite struct ImplicitGEMMTests {
   /// Covers vectors and scalars, one tap and many, strides, borders, sizes that no tile divides, and groups of channels.
   static let geometries = [
     Conv2D(input: [1, 17, 15, 3], filter: [7, 7, 3, 8], stride: 2, padding: 3),
@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: Array(geometries.enumerated())) func tilesAgreeWithTheReference(_ index: Int, _ g: Conv2D) throws {
     let (numbers, backend) = (Self.tiles[index % 3], try backend(traits()))
     for work in ConvolutionRun.works(g) {
-      let kernels = try kernels(work, ConvolutionChoice(.tiled, numbers), on: backend)
+      let kernels = try kernels(work, .named("tiled", numbers), on: backend)
       let names = ["BM", "BN", "BK", "TM", "TN"].map { " \($0)=\(numbers[$0] ?? 0) " }
       #expect(!kernels.isEmpty && kernels.allSatisfy { kernel in names.allSatisfy(kernel.contains) }, "\(kernels)")
     }
@@ -61,7 +61,7 @@ import Testing
   @Test func whatIsBorrowedIsForeseen() throws {
     for work in ConvolutionRun.works(Self.geometries[2]) where work.pass != .inference {
       let backend = try backend(traits())
-      backend.choose(ConvolutionChoice(.tiled, Self.tiles[2]), for: work.withoutStatistics)
+      backend.choose(try .named("tiled", Self.tiles[2]), for: work.withoutStatistics)
       _ = try ConvolutionRun.results(of: work, on: backend)
       let dry = DryRunBackend(modelling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
@@ -73,7 +73,7 @@ import Testing
     let backend = try backend(traits())
     for index in [0, 2] {
       for work in ConvolutionRun.works(Self.geometries[index], storage) where work.pass != .forwardWithStatistics {
-        #expect(try !kernels(work, ConvolutionChoice(.tiled, Self.tiles[index]), on: backend).isEmpty)
+        #expect(try !kernels(work, .named("tiled", Self.tiles[index]), on: backend).isEmpty)
       }
     }
   }
@@ -91,7 +91,7 @@ import Testing
     for (index, numbers) in [(0, smallTile), (2, ["BM": 64, "BN": 64, "TM": 8, "SPLITS": 2]), (7, smallTile)] {
       for pass in passes {
         let work = ConvolutionWork(pass, Self.geometries[index], storage)
-        let choice = ConvolutionChoice(.tiled, numbers.merging(["TN": 8]) { $1 })
+        let choice = try ConvolutionChoice.named("tiled", numbers.merging(["TN": 8]) { $1 })
         let kernels = try kernels(work, choice, on: backend)
         #expect(!kernels.isEmpty && kernels.allSatisfy { $0.contains(" MATRIX=1 MATRIX_EMULATED=1") }, "\(kernels)")
       }
@@ -103,7 +103,7 @@ import Testing
     var traits = try traits()
     traits.matrixInstructions = .emulated
     let work = ConvolutionWork(.forward, Self.geometries[1])
-    let kernels = try kernels(work, ConvolutionChoice(.tiled), on: backend(traits))
+    let kernels = try kernels(work, .named("tiled"), on: backend(traits))
     #expect(kernels.count == 1 && !kernels[0].contains("MATRIX=1"), "\(kernels)")
   }
 
@@ -129,9 +129,9 @@ import Testing
     for (start, pass) in [ConvolutionPass.forward, .inputGradient, .filterGradient].enumerated() {
       let work = ConvolutionWork(pass, Self.geometries[2])
       let candidates = backend.candidates(for: work)
-      #expect(candidates.count { $0.algorithm == .tiled } > 8 && Set(candidates).count == candidates.count)
-      #expect(!candidates.contains { $0.algorithm == .direct || $0.algorithm == .winograd })
-      for index in stride(from: start, to: candidates.count, by: 7) where candidates[index].algorithm == .tiled {
+      #expect(candidates.count { $0.algorithmName == "tiled" } > 8 && Set(candidates).count == candidates.count)
+      #expect(!candidates.contains { ["direct", "winograd"].contains($0.algorithmName) })
+      for index in stride(from: start, to: candidates.count, by: 7) where candidates[index].algorithmName == "tiled" {
         #expect(try !kernels(work, candidates[index], on: backend).isEmpty)
       }
     }
@@ -141,16 +141,16 @@ import Testing
     let work = ConvolutionWork(.filterGradient, Self.geometries[2])
     var small = try traits()
     small.largestGroup = 64
-    #expect(try !kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty)
+    #expect(try !kernels(work, .named("tiled"), on: backend(small)).isEmpty)
     small.localMemory = 12 << 10
-    #expect(try !kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty)
+    #expect(try !kernels(work, .named("tiled"), on: backend(small)).isEmpty)
     small.localMemory = 1 << 10
-    #expect(try kernels(work, ConvolutionChoice(.tiled), on: backend(small)).isEmpty, "no tile fits")
+    #expect(try kernels(work, .named("tiled"), on: backend(small)).isEmpty, "no tile fits")
     // The work-group size that the driver allows is known only after the build. The partial sums, planned before, stay as
     // they are.
     var granted = try traits()
     granted.groupLimit = 64
-    let choice = ConvolutionChoice(.tiled, ["BM": 64, "BN": 32, "TM": 4, "TN": 4, "SPLITS": 2])
+    let choice = try ConvolutionChoice.named("tiled", ["BM": 64, "BN": 32, "TM": 4, "TN": 4, "SPLITS": 2])
     let kernels = try kernels(work, choice, on: backend(granted))
     #expect(kernels.count == 1 && !kernels[0].contains("BM=64"), "\(kernels)")
   }
@@ -159,7 +159,7 @@ import Testing
     for work in ConvolutionRun.works(Self.geometries[2]) where work.pass == .forward || work.pass == .filterGradient {
       let results = try (0..<2).map { _ in
         let backend = try backend(traits())
-        backend.choose(ConvolutionChoice(.tiled, Self.tiles[2]), for: work.withoutStatistics)
+        backend.choose(try .named("tiled", Self.tiles[2]), for: work.withoutStatistics)
         return try ConvolutionRun.results(of: work, on: backend).map(\.bytes)
       }
       #expect(results[0] == results[1], "\(work)")

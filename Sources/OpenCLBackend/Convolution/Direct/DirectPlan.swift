@@ -1,0 +1,53 @@
+import Compute
+import Kernels
+
+/// Direct convolution by `convolution.cl`.
+struct DirectPlan: PanelPlan {
+  typealias Algorithm = DirectConvolution
+
+  let problem: ConvolutionProblem
+  let packing: KernelLaunch
+  private let storage: DataType
+  private let tiling: DirectTiling
+  private let launches: EpilogueLaunches
+
+  init?(_ task: ConvolutionTask, _ chosen: DirectConvolution) {
+    let (problem, storage) = (task.problem, task.storage)
+    guard let tiling = DirectTiling(problem, task.traits, chosen) else { return nil }
+    (self.problem, self.storage, self.tiling, packing) = (problem, storage, tiling, tiling.filter.packing)
+    launches = EpilogueLaunches(task.epilogues(takingMoments: true)) { epilogue in
+      KernelLaunch(
+        KernelSpecialization(
+          .convolution, "convolution",
+          ["VW": tiling.width, "TC": tiling.channelVectors, "TP": tiling.tileRows, "TQ": tiling.tileColumns],
+          tiling.constants(problem), pairs(tiling.terms), epilogue.defines, storage.storage),
+        groupsOfOne: [tiling.blocks, problem.n])
+    }
+  }
+
+  var panels: PackedFilter { tiling.filter }
+  var momentChunks: Int? { tiling.blocks * problem.n }
+
+  func enqueue(_ x: Tensor, prepared: Tensor, _ epilogue: Epilogue, on backend: OpenCLBackend) throws {
+    try backend.launch(
+      launches[epilogue], moving: problem.moved(storage, epilogue),
+      [.buffer(x.buffer), .buffer(prepared.buffer)] + epilogue.arguments
+        + [epilogue.momentsArgument, .local(tiling.inputBytes)] + problem.arguments
+        + [.int(tiling.sample), .int(tiling.pitch), .int(tiling.row)])
+  }
+}
+
+extension ConvolutionProblem {
+  /// Sizes as the kernels of `convolution.cl` take them.
+  var arguments: [Argument] {
+    [wStart, h, w, c, k, p, q, r, s, padTop, padLeft, yImage, yRow, yColumn, yStart, stride, groups].map { .int($0) }
+  }
+
+  /// Returns the bytes that a kernel of `convolution.cl` moves, including the operands of the epilogue.
+  func moved(_ storage: DataType, _ epilogue: Epilogue) -> Int {
+    traffic(storage) + (epilogue.accumulate ? written(storage) : 0) + epilogue.otherBytes
+  }
+
+  /// Sizes as the kernels of `convolution_filter_gradient.cl` take them.
+  var filterGradientArguments: [Argument] { [n, h, w, c, k, p, q, r, s, padTop, stride, groups].map { .int($0) } }
+}
