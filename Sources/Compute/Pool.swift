@@ -15,17 +15,10 @@ public struct Pool<Block> {
     fileprivate let number: Int
   }
 
-  /// A free part of a block. No two gaps of a block touch.
-  private struct Gap {
-    let number: Int
-    var offset, size: Int
-  }
-
   /// Blocks by number; they are numbered in the order of their creation.
   private var blocks: [Int: (block: Block, size: Int)] = [:]
   private var blocksMade = 0
-  /// Gaps, sorted by block number, then by offset within the block.
-  private var gaps: [Gap] = []
+  private var gaps = Gaps()
   /// Granularity in bytes, to which requests are rounded up.
   public let granularity: Int
   /// Size in bytes up to which blocks are merged.
@@ -46,14 +39,16 @@ public struct Pool<Block> {
     _ byteCount: Int, make: (_ size: Int, _ givenUp: inout [(block: Block, size: Int)]) throws -> Block
   ) rethrows -> Piece {
     let size = size(for: byteCount)
-    let index = try smallestGap(for: size) ?? grow(size, make)
-    let gap = gaps[index]
+    if let piece = piece(size) { return piece }
+    try grow(size, make)
+    guard let piece = piece(size) else { preconditionFailure("[Pool] the new block is smaller than the request") }
+    return piece
+  }
+
+  /// Takes a piece of the smallest gap that it fits into.
+  private mutating func piece(_ size: Int) -> Piece? {
+    guard let gap = gaps.take(size) else { return nil }
     guard let block = blocks[gap.number]?.block else { preconditionFailure("[Pool] a gap in no block") }
-    if gap.size == size {
-      gaps.remove(at: index)
-    } else {
-      gaps[index] = Gap(number: gap.number, offset: gap.offset + size, size: gap.size - size)
-    }
     use.bytesInUse += size
     use.peakBytesInUse = max(use.peakBytesInUse, use.bytesInUse)
     return Piece(block: block, offset: gap.offset, size: size, number: gap.number)
@@ -61,7 +56,72 @@ public struct Pool<Block> {
 
   public mutating func put(_ piece: Piece) {
     use.bytesInUse -= piece.size
-    var gap = Gap(number: piece.number, offset: piece.offset, size: piece.size)
+    gaps.put(Gap(number: piece.number, offset: piece.offset, size: piece.size))
+  }
+
+  /// Removes every unused block from the pool and returns it; the caller destroys the blocks.
+  public mutating func drain() -> [Block] { giveUp(atMost: .max).map(\.block) }
+
+  /// Adds a block for a request of `size` bytes.
+  private mutating func grow(
+    _ size: Int, _ make: (_ size: Int, _ givenUp: inout [(block: Block, size: Int)]) throws -> Block
+  ) rethrows {
+    var givenUp = giveUp(atMost: largestBlock)
+    let size = max(size, givenUp.reduce(0) { $0 + $1.size })
+    let block = try make(size, &givenUp)
+    blocksMade += 1
+    blocks[blocksMade] = (block, size)
+    gaps.put(Gap(number: blocksMade, offset: 0, size: size))
+    use.allocations += 1
+    use.bytesHeld += size
+    use.peakBytesHeld = max(use.peakBytesHeld, use.bytesHeld)
+  }
+
+  /// Takes wholly free blocks out of the pool, lowest numbers first, as long as their total stays within `limit` bytes.
+  private mutating func giveUp(atMost limit: Int) -> [(block: Block, size: Int)] {
+    var given: [(block: Block, size: Int)] = []
+    var byteCount = 0
+    gaps.removeAll { gap in
+      guard let block = blocks[gap.number], block.size == gap.size, gap.size <= limit - byteCount else { return false }
+      blocks[gap.number] = nil
+      given.append(block)
+      byteCount += gap.size
+      return true
+    }
+    use.bytesHeld -= byteCount
+    return given
+  }
+}
+
+/// A free part of a block. No two gaps of a block touch.
+private struct Gap {
+  let number: Int
+  var offset, size: Int
+}
+
+/// The gaps of a pool, sorted by block number, then by offset within the block.
+///
+/// The type is not generic. Other modules use `Pool`, and generic code of another module runs unspecialized: the search through
+/// thousands of gaps then takes 30 times as long.
+private struct Gaps {
+  private var gaps: [Gap] = []
+
+  /// Takes `size` bytes from the start of the smallest gap that has them; of equal gaps, the first.
+  /// - Returns: the part taken, or nil if no gap is large enough.
+  mutating func take(_ size: Int) -> Gap? {
+    guard let index = smallestGap(for: size) else { return nil }
+    let gap = gaps[index]
+    if gap.size == size {
+      gaps.remove(at: index)
+    } else {
+      gaps[index] = Gap(number: gap.number, offset: gap.offset + size, size: gap.size - size)
+    }
+    return Gap(number: gap.number, offset: gap.offset, size: size)
+  }
+
+  /// Adds a gap and merges it with its neighbors.
+  mutating func put(_ gap: Gap) {
+    var gap = gap
     var index = firstGap(notBefore: gap)
     if index < gaps.count, gaps[index].number == gap.number, gaps[index].offset == gap.offset + gap.size {
       gap.size += gaps.remove(at: index).size
@@ -74,43 +134,8 @@ public struct Pool<Block> {
     gaps.insert(gap, at: index)
   }
 
-  /// Removes every unused block from the pool and returns it; the caller destroys the blocks.
-  public mutating func drain() -> [Block] { giveUp(atMost: .max).map(\.block) }
-
-  /// Adds a block for a request of `size` bytes.
-  /// - Returns: the index of the new block's gap, which is the last one.
-  private mutating func grow(
-    _ size: Int, _ make: (_ size: Int, _ givenUp: inout [(block: Block, size: Int)]) throws -> Block
-  ) rethrows -> Int {
-    var givenUp = giveUp(atMost: largestBlock)
-    let size = max(size, givenUp.reduce(0) { $0 + $1.size })
-    let block = try make(size, &givenUp)
-    blocksMade += 1
-    blocks[blocksMade] = (block, size)
-    gaps.append(Gap(number: blocksMade, offset: 0, size: size))
-    use.allocations += 1
-    use.bytesHeld += size
-    use.peakBytesHeld = max(use.peakBytesHeld, use.bytesHeld)
-    return gaps.count - 1
-  }
-
-  /// Takes wholly free blocks out of the pool, lowest numbers first, as long as their total stays within `limit` bytes.
-  private mutating func giveUp(atMost limit: Int) -> [(block: Block, size: Int)] {
-    var (given, left): ([(block: Block, size: Int)], [Gap]) = ([], [])
-    var byteCount = 0
-    for gap in gaps {
-      if let block = blocks[gap.number], block.size == gap.size, gap.size <= limit - byteCount {
-        blocks[gap.number] = nil
-        given.append(block)
-        byteCount += gap.size
-      } else {
-        left.append(gap)
-      }
-    }
-    gaps = left
-    use.bytesHeld -= byteCount
-    return given
-  }
+  /// Removes the gaps for which `isRemoved` is true, which is called once for each gap, in order.
+  mutating func removeAll(where isRemoved: (Gap) -> Bool) { gaps = gaps.filter { !isRemoved($0) } }
 
   /// Returns the index of the smallest gap of at least `size` bytes; of equal gaps, the first.
   private func smallestGap(for size: Int) -> Int? {
