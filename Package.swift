@@ -47,7 +47,7 @@ let package = Package(
         .embedInCode("convolution_tiled.cl"), .embedInCode("matrix_instructions.h"), .embedInCode("tiled_product.h"),
         .embedInCode("cross_entropy.cl"), .embedInCode("elements.h"), .embedInCode("elementwise.cl"),
         .embedInCode("epilogue.h"), .embedInCode("factors.h"),
-        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("optimiser.cl"),
+        .embedInCode("gather_batch.cl"), .embedInCode("group.h"), .embedInCode("moments.h"), .embedInCode("optimizer.cl"),
         .embedInCode("pack_filter.cl"),
         .embedInCode("peak.cl"),
         .embedInCode("pooling.cl"),

@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--passes", type=int, default=3, help="over all images, a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--evaluation", action="store_true", help="resize and centre crop instead")
+    parser.add_argument("--evaluation", action="store_true", help="resize and center crop instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = options.data or pathlib.Path(made)

@@ -47,7 +47,7 @@ def main():
             for statistics in ("drawn", "estimated"):
                 torch.manual_seed(0)
                 noise = torch.randn(4, 3, 64, 64) if statistics == "estimated" else None
-                model = torch_models.randomise_normalisation(torch_models.build(name), noise)
+                model = torch_models.randomise_normalization(torch_models.build(name), noise)
                 exact = copy.deepcopy(model).double()
                 state = {key: value.contiguous() for key, value in model.state_dict().items()}
                 files = {".safetensors": folder / f"{name}.safetensors", ".pth": folder / f"{name}.pth"}

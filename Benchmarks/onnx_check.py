@@ -122,7 +122,7 @@ def constant(graph, name, array):
     return name
 
 
-def write_out_normalisation(graph):
+def write_out_normalization(graph):
     """Replaces batch normalization by Mul and Add of constants."""
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = []
@@ -142,13 +142,13 @@ def write_out_normalisation(graph):
     graph.node.extend(nodes)
 
 
-def normalise_inside(graph):
+def normalize_inside(graph):
     """Normalizes the images in the graph. Its input is then not normalized: the other checks' images times 60, plus 120."""
     x = graph.input[0].name
     for node in graph.node:
-        node.input[:] = ["normalised" if name == x else name for name in node.input]
+        node.input[:] = ["normalized" if name == x else name for name in node.input]
     mean, deviation = (constant(graph, name, numpy.full((1, 3, 1, 1), v, numpy.float32)) for name, v in (("m", 120), ("d", 60)))
-    for node in (onnx.helper.make_node("Div", ["less", deviation], ["normalised"]), onnx.helper.make_node("Sub", [x, mean], ["less"])):
+    for node in (onnx.helper.make_node("Div", ["less", deviation], ["normalized"]), onnx.helper.make_node("Sub", [x, mean], ["less"])):
         graph.node.insert(0, node)
 
 
@@ -186,7 +186,7 @@ def check_rewritten(program, device, name, side, scratch, report):
     path = os.path.join(scratch, "rewritten.onnx")
     images = (photographs(side).astype(numpy.float32) - 120) / 60
     for change, bound in (
-            (write_out_normalisation, 1e-4), (normalise_inside, 1e-4), (forget_sizes, 1e-4), (add_unused, 1e-4), (halve, 1e-2),
+            (write_out_normalization, 1e-4), (normalize_inside, 1e-4), (forget_sizes, 1e-4), (add_unused, 1e-4), (halve, 1e-2),
             (halve_between_casts, 1e-2)):
         subprocess.run(
             [program, "export", os.path.join(scratch, f"{name}.safetensors"), "--output", path], check=True, stdout=subprocess.DEVNULL)
@@ -194,7 +194,7 @@ def check_rewritten(program, device, name, side, scratch, report):
         change(model.graph)
         onnx.save(model, path)
         onnx.checker.check_model(path)
-        given = images * 60 + 120 if change is normalise_inside else images
+        given = images * 60 + 120 if change is normalize_inside else images
         x = numpy.ascontiguousarray(given.transpose(0, 3, 1, 2))
         there = run_onnx(path, x.astype(numpy.float16) if change is halve else x)
         here = predict(program, device, path, given, scratch)

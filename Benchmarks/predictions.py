@@ -21,7 +21,7 @@ from PIL import Image
 from torchvision import transforms
 
 from loader import photograph
-from torch_models import randomise_normalisation
+from torch_models import randomise_normalization
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIZES = [(375, 500), (500, 375), (224, 224), (256, 301), (640, 199), (90, 120), (1200, 1600)]
@@ -34,7 +34,7 @@ def network(name, images):
     far apart."""
     torch.manual_seed(0)
     model = torchvision.models.get_model(name, weights=None)
-    randomise_normalisation(model, images)
+    randomise_normalization(model, images)
     with torch.no_grad():
         logits = model(images)
         model.fc.weight *= 2 / logits.std(0).mean()

@@ -4,7 +4,7 @@
 Compiles OpenCL C to PTX with clang and libclc, and PTX to machine code with ptxas. The driver has another compiler, but it
 ends in the same ptxas: expect the same magnitudes, not the same numbers. A PROFILE is the output of
 `resnet bench model … --profile --json`, or the file of gpu_check.py; it contains the kernels of a training step as they were
-specialized. A kernel can also be named with its constants: 'batch_norm.cl normalise -DVW=4 -DRELU=1'. Without arguments,
+specialized. A kernel can also be named with its constants: 'batch_norm.cl normalize -DVW=4 -DRELU=1'. Without arguments,
 every kernel is compiled with its defaults. RESNET_KERNELS names another folder of kernels.
 
 Needs: apt-get install clang-15 libclc-15 (or a later pair); pip install nvidia-cuda-nvcc-cu12
@@ -68,7 +68,7 @@ def occupancy(unit, registers, shared, threads):
 
 
 @dataclasses.dataclass(frozen=True)
-class Specialisation:
+class Specialization:
     source: str
     kernel: str
     options: tuple
@@ -88,11 +88,11 @@ def kernels_of(path):
 
 
 def parse(text):
-    """Parses a specialization such as 'batch_norm.cl normalise -DVW=4'. Without a file, the first one that has the kernel
+    """Parses a specialization such as 'batch_norm.cl normalize -DVW=4'. Without a file, the first one that has the kernel
     is used."""
     words = text.split()
     source = words.pop(0) if words[0].endswith(".cl") else source_of(words[0])
-    return Specialisation(source, words[0], tuple(words[1:]))
+    return Specialization(source, words[0], tuple(words[1:]))
 
 
 def profiles(value):
@@ -115,7 +115,7 @@ def of_profiles(path):
         for kernel in kernels:
             if kernel["program"] is not None:
                 source, *constants = kernel["program"].split()
-                name = Specialisation(source, kernel["kernel"].split()[0], tuple(constants))
+                name = Specialization(source, kernel["kernel"].split()[0], tuple(constants))
                 seconds[name] = seconds.get(name, 0) + kernel["seconds"]
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
@@ -136,51 +136,51 @@ class Tools:
             if not path:
                 sys.exit(f"no {name}: {package}")
 
-    def front(self, specialisation, *more):
+    def front(self, specialization, *more):
         """Runs clang. FP_FAST_FMAF is defined because the driver's compiler defines it too."""
         # sm_80 is the newest target that this clang knows for certain; ptxas gets the requested one.
         command = [
             self.clang, "-x", "cl", "-cl-std=CL1.2", "-target", "nvptx64-nvidia-nvcl", "-Xclang", "-finclude-default-header",
             "-Xclang", "-target-cpu", "-Xclang", "sm_80", "-Xclang", "-target-feature", "-Xclang", "+ptx75", "-O3", "-w",
-            "-DFP_FAST_FMAF=1", f"-I{KERNELS}", *specialisation.options, str(KERNELS / specialisation.source), *more]
+            "-DFP_FAST_FMAF=1", f"-I{KERNELS}", *specialization.options, str(KERNELS / specialization.source), *more]
         return run(command)
 
-    def ptx(self, specialisation, size):
+    def ptx(self, specialization, size):
         """Returns the program as PTX for `arch`. The kernel declares its work-group size, as the driver's compiler makes it
         declare it."""
         text = self.front(
-            specialisation, "-S", "-o", "-", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", self.library,
+            specialization, "-S", "-o", "-", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", self.library,
             # Everything is inlined, because the driver's compiler leaves no call.
             "-mllvm", "-inline-threshold=1000000")
         text = re.sub(r"^\.version .*", ".version 8.0", text, count=1, flags=re.M)
         text = re.sub(r"^\.target .*", f".target {self.arch}, texmode_independent", text, count=1, flags=re.M)
         if size:
-            entry = re.compile(rf"(\.entry {specialisation.kernel}\(.*?\n\))", re.S)
+            entry = re.compile(rf"(\.entry {specialization.kernel}\(.*?\n\))", re.S)
             text = entry.sub(lambda match: f"{match[1]}\n.reqntid {size[0]}, {size[1]}, {size[2]}", text, count=1)
         return text
 
-    def group(self, specialisation):
+    def group(self, specialization):
         """Returns the work-group size that the kernel requires, or None."""
-        text = self.front(specialisation, "-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes", "-o", "-")
-        node = re.search(rf"^define [^\n]*@{specialisation.kernel}\([^\n]*!reqd_work_group_size (!\d+)", text, re.M)
+        text = self.front(specialization, "-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes", "-o", "-")
+        node = re.search(rf"^define [^\n]*@{specialization.kernel}\([^\n]*!reqd_work_group_size (!\d+)", text, re.M)
         sizes = node and re.search(rf"^{node[1]} = !{{i32 (\d+), i32 (\d+), i32 (\d+)}}", text, re.M)
         return tuple(map(int, sizes.groups())) if sizes else None
 
-    def account(self, specialisation, threads):
+    def account(self, specialization, threads):
         """Returns the figures that ptxas reports for the kernel. `threads`: work-group size if the kernel requires none."""
-        size = self.group(specialisation)
-        ptx = self.ptx(specialisation, size)
+        size = self.group(specialization)
+        ptx = self.ptx(specialization, size)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "kernel.ptx"
             path.write_text(ptx)
-            said = run([self.ptxas, "-v", f"-arch={self.arch}", "--entry", specialisation.kernel, str(path),
+            said = run([self.ptxas, "-v", f"-arch={self.arch}", "--entry", specialization.kernel, str(path),
                         "-o", str(path.with_suffix(".cubin"))], errors=True)
         number = lambda pattern: int(found[1]) if (found := re.search(pattern, said)) else 0
         total = size[0] * size[1] * size[2] if size else threads
         registers, shared = number(r"Used (\d+) registers"), number(r"(\d+) bytes smem")
         groups, share, limit = occupancy(MULTIPROCESSORS[self.arch], registers, shared, total)
         return {
-            "source": specialisation.source, "kernel": specialisation.kernel, "options": list(specialisation.options),
+            "source": specialization.source, "kernel": specialization.kernel, "options": list(specialization.options),
             "registers": registers, "stack_bytes": number(r"(\d+) bytes stack frame"),
             "spill_store_bytes": number(r"(\d+) bytes spill stores"), "spill_load_bytes": number(r"(\d+) bytes spill loads"),
             "local_bytes": shared, "group": total, "demanded": size is not None, "groups": groups, "occupancy": share,
@@ -236,15 +236,15 @@ def main():
     except (ValueError, KeyError, OSError) as error:
         parser.error(f"{subject}: {error}")
     if not options.subjects:
-        wanted = [Specialisation(path.name, name, ()) for path in sorted(KERNELS.glob("*.cl")) for name in kernels_of(path)]
+        wanted = [Specialization(path.name, name, ()) for path in sorted(KERNELS.glob("*.cl")) for name in kernels_of(path)]
     wanted = [s for s in dict.fromkeys(wanted) if options.filter in s.kernel]
     tools = Tools(options)
 
-    def account(specialisation):
+    def account(specialization):
         try:
-            return tools.account(specialisation, options.threads)
+            return tools.account(specialization, options.threads)
         except RuntimeError as error:
-            return {**dataclasses.asdict(specialisation), "error": str(error)}
+            return {**dataclasses.asdict(specialization), "error": str(error)}
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(account, wanted))

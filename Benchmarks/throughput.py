@@ -83,7 +83,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", type=case, metavar="MODEL:BATCH:SIZE", default=[case(text) for text in STANDARD])
     parser.add_argument("--steps", type=int, default=7, help="steps timed in a round (default: %(default)s)")
-    parser.add_argument("--fold", action="store_true", help="let PyTorch infer with batch normalisation folded into the convolutions")
+    parser.add_argument("--fold", action="store_true", help="let PyTorch infer with batch normalization folded into the convolutions")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 on both sides: --math fast here, autocast there")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--binary", type=pathlib.Path, default=HERE.parent / ".build" / "release" / "resnet")

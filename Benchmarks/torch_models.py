@@ -163,7 +163,7 @@ def fold_batch_norms(model):
     """Folds each batch normalization of a model in inference mode into the convolution before it, in place. Raises an error
     for pre-activation, where some batch normalizations follow a sum."""
     if model.bn is not None:
-        raise ValueError("batch normalisation before a convolution cannot be folded")
+        raise ValueError("batch normalization before a convolution cannot be folded")
     for module in model.modules():
         parts = dict(module.named_children())
         for name, norm in parts.items():
@@ -175,7 +175,7 @@ def fold_batch_norms(model):
     return model
 
 
-def randomise_normalisation(model, images=None):
+def randomise_normalization(model, images=None):
     """Sets scales and biases unlike those of a new network, and running statistics that are estimated from these images, or
     drawn. Puts the model into inference mode."""
     for module in model.modules():

@@ -57,15 +57,15 @@ def measure(options, precision):
     images = torch.rand(options.batch_size, options.channels, options.image_size, options.image_size, device=device) * 2 - 1
     images = images.to(memory_format=layout)
     labels = torch.randint(0, model.fc.out_features, (options.batch_size,), device=device)
-    optimiser = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4, fused=True)
     network = torch.compile(model) if options.compile else model
 
     def train():
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with mixed():
             loss = F.cross_entropy(network(images), labels)
         scaler.scale(loss).backward()
-        scaler.step(optimiser)
+        scaler.step(optimizer)
         scaler.update()
 
     def infer():
@@ -74,7 +74,7 @@ def measure(options, precision):
 
     model.train()
     training = median_seconds(train, options.steps, device)
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     model.eval()
     if options.fold:
         network = torch_models.fold_batch_norms(model).to(memory_format=layout)
@@ -98,7 +98,7 @@ def main():
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--layout", choices=["nchw", "channels_last"], default="nchw")
-    parser.add_argument("--fold", action="store_true", help="fold batch normalisation into the convolutions for inference")
+    parser.add_argument("--fold", action="store_true", help="fold batch normalization into the convolutions for inference")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, nargs="+", default=["fp32"])
     parser.add_argument("--compile", action="store_true", help="through torch.compile")

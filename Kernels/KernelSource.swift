@@ -10,7 +10,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
   case crossEntropy = "cross_entropy.cl"
   case elementwise = "elementwise.cl"
   case gatherBatch = "gather_batch.cl"
-  case optimiser = "optimiser.cl"
+  case optimizer = "optimizer.cl"
   case packFilter = "pack_filter.cl"
   case peak = "peak.cl"
   case pooling = "pooling.cl"
@@ -33,7 +33,7 @@ public enum KernelSource: String, CaseIterable, Sendable {
       case .crossEntropy: PackageResources.cross_entropy_cl
       case .elementwise: PackageResources.elementwise_cl
       case .gatherBatch: PackageResources.gather_batch_cl
-      case .optimiser: PackageResources.optimiser_cl
+      case .optimizer: PackageResources.optimizer_cl
       case .packFilter: PackageResources.pack_filter_cl
       case .peak: PackageResources.peak_cl
       case .pooling: PackageResources.pooling_cl

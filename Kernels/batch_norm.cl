@@ -113,7 +113,7 @@ __kernel void fold(__global const float *restrict mean, __global const float *re
 
 // Returns the normalized value before residual and ReLU. The forward and backward passes share it, so that both find the same
 // signs.
-INLINE floatv normalised(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
+INLINE floatv normalized(floatv x, __global const float *mean, __global const float *inverse, __global const float *scale,
                   __global const float *bias, int c) {
   return FMA(x - LOAD(mean + c), LOAD(inverse + c) * LOAD(scale + c), LOAD(bias + c));
 }
@@ -121,7 +121,7 @@ INLINE floatv normalised(floatv x, __global const float *mean, __global const fl
 // Part of the gradient dy that passed ReLU: where y > 0 with RELU 1, where the normalized value of x is > 0 with RELU 2.
 #define PASSED(g, at, c)                                                                                              \
   (RELU == 1   ? (LOAD_REAL(y + (at)) > 0.0f ? (g) : (floatv)(0.0f))                                                  \
-   : RELU == 2 ? (normalised(LOAD_REAL(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))       \
+   : RELU == 2 ? (normalized(LOAD_REAL(x + (at)), mean, inverse, scale, bias, c) > 0.0f ? (g) : (floatv)(0.0f))       \
                : (g))
 
 // Runs the following statement for each vector of [M,C], at channel c of row m, that belongs to this work-item. These are all
@@ -140,12 +140,13 @@ INLINE floatv normalised(floatv x, __global const float *mean, __global const fl
 
 // Normalizes x, with residual and ReLU. Pointers are not restrict, because y may be x or residual. Without RESIDUAL the host
 // passes x in place of the residual, which is not read. Work-items: (1, chunks), in work-groups (C/VW, chunks).
-__kernel IN_GROUPS void normalise(__global const real *x, __global const float *restrict mean, __global const float *restrict inverse,
-                                  __global const float *restrict scale, __global const float *restrict bias,
-                                  __global const real *residual, __global real *y, int M, int C) {
+__kernel IN_GROUPS void normalize_channels(__global const real *x, __global const float *restrict mean,
+                                           __global const float *restrict inverse, __global const float *restrict scale,
+                                           __global const float *restrict bias, __global const real *residual,
+                                           __global real *y, int M, int C) {
   EACH_VECTOR {
     const size_t at = (size_t)m * C + c;
-    floatv v = normalised(LOAD_REAL(x + at), mean, inverse, scale, bias, c);
+    floatv v = normalized(LOAD_REAL(x + at), mean, inverse, scale, bias, c);
 #if RESIDUAL
     v += LOAD_REAL(residual + at);
 #endif

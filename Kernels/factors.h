@@ -41,7 +41,7 @@ INLINE factorv pairs(floatv a, floatv b) { return JOIN(as_int, VW)(upsample(roun
 INLINE factor pair(float a, float b) { return pairs((floatv)(a), (floatv)(b)).s0; }
 
 // Returns the pairs of neighbors in a, then the pairs in b.
-int16 neighbours(float16 a, float16 b) {
+int16 neighbors(float16 a, float16 b) {
   int16 pairs;
   __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(pairs) : "v"(a), "v"(b));
   return pairs;
@@ -59,7 +59,7 @@ int16 neighbours(float16 a, float16 b) {
 // The elements are bfloat16 already. The processor's loads need no alignment.
 #define LOAD_FACTOR16(p) vload16(0, (const __global int *)(p))
 #else
-#define LOAD_FACTOR16(p) neighbours(LOAD_REAL16(p), LOAD_REAL16((p) + 16))
+#define LOAD_FACTOR16(p) neighbors(LOAD_REAL16(p), LOAD_REAL16((p) + 16))
 #endif
 #define READ_FACTOR(p, i, first, last) pair(READ_TERM(p, i, first, last), READ_TERM(p, (i) + 1, first, last))
 

@@ -52,7 +52,7 @@ def trivial(image):
 
 def main():
     photo = Image.open(FIXTURES / "photo.png").convert("RGB")
-    sources = {"photo": photo, "computed": Image.fromarray(computed(64, 96)), "grey": photo.convert("L")}
+    sources = {"photo": photo, "computed": Image.fromarray(computed(64, 96)), "gray": photo.convert("L")}
     factors = [0, 0.2, 0.35, 0.6, 0.875, 1, 1.1, 1.4, 1.7, 2.5]
     jitter = {
         "brightness": (F.adjust_brightness, factors),

@@ -235,10 +235,10 @@ def sgd():
     for config, (momentum, decay, nesterov) in enumerate([(0, 0, False), (0.9, 0, False), (0.9, 0.05, False), (0.9, 0.05, True)]):
         weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
         fixture.put(config, weights=weights.detach().clone(), gradients=gradients)
-        optimiser = torch.optim.SGD([weights], lr=0.1, momentum=momentum, weight_decay=decay, nesterov=nesterov)
+        optimizer = torch.optim.SGD([weights], lr=0.1, momentum=momentum, weight_decay=decay, nesterov=nesterov)
         for gradient in gradients:
             weights.grad = gradient.clone()
-            optimiser.step()
+            optimizer.step()
         fixture.put(config, result=weights)
         fixture.option(config, rate=0.1, momentum=momentum, decay=decay, nesterov=nesterov)
     return fixture
@@ -250,11 +250,11 @@ def adamw():
     for config, (rate, decay) in enumerate([(0.1, 0), (0.01, 0.1)]):
         weights, gradients = fixture.normal(17), fixture.normal(5, 17).detach()
         fixture.put(config, weights=weights.detach().clone(), gradients=gradients)
-        optimiser = torch.optim.AdamW([weights], lr=rate, weight_decay=decay)
+        optimizer = torch.optim.AdamW([weights], lr=rate, weight_decay=decay)
         for gradient in gradients:
             weights.grad = gradient.clone()
             torch.nn.utils.clip_grad_norm_([weights], 3)
-            optimiser.step()
+            optimizer.step()
         fixture.put(config, result=weights)
         fixture.option(config, rate=rate, decay=decay, maximum=3)
     return fixture

@@ -55,7 +55,7 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(samples, depth, colour, interlaced=False, chunks=b""):
+def png(samples, depth, color, interlaced=False, chunks=b""):
     """Makes a PNG of samples [H,W,channels], each below 2^depth. The rows alternate between the filters 0 and 2."""
     height, width, channels = samples.shape
 
@@ -75,7 +75,7 @@ def png(samples, depth, colour, interlaced=False, chunks=b""):
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
     parts = [samples[t::v, l::h] for t, l, v, h in passes] if interlaced else [samples]
     data = b"".join(rows(part) for part in parts if part.size)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, int(interlaced))
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunks + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b"")
     )
@@ -103,8 +103,8 @@ def jpegs():
         "420": jpeg(image, quality=75, subsampling=2, optimize=True),
         "restarts": jpeg(image, quality=75, restart_marker_blocks=2),
         "progressive": jpeg(image, quality=80, progressive=True),
-        "grey": jpeg(image.convert("L"), quality=80),
-        "grey-progressive": jpeg(image.convert("L"), quality=80, progressive=True),
+        "gray": jpeg(image.convert("L"), quality=80),
+        "gray-progressive": jpeg(image.convert("L"), quality=80, progressive=True),
         "rgb": jpeg(image, quality=90, keep_rgb=True),
         "cmyk": cmyk,
         # The same numbers, declared to be YCCK.
@@ -131,24 +131,24 @@ def pngs():
     files = {
         "rgb": png(rgb, 8, 2),
         "rgb-interlaced": png(rgb, 8, 2, True),
-        "rgb-transparent-colour": png(rgb, 8, 2, chunks=chunk(b"tRNS", struct.pack(">HHH", *rgb[3, 3].tolist()))),
+        "rgb-transparent-color": png(rgb, 8, 2, chunks=chunk(b"tRNS", struct.pack(">HHH", *rgb[3, 3].tolist()))),
         "rgb-gamma": png(rgb, 8, 2, chunks=chunk(b"gAMA", struct.pack(">I", 100000))),
         "rgb-orientation-6": png(rgb, 8, 2, chunks=chunk(b"eXIf", exif(6).tobytes()[6:])),
         "rgba": png(numpy.concatenate([rgb, alpha], -1), 8, 6),
         "rgba-interlaced": png(numpy.concatenate([rgb, alpha], -1), 8, 6, True),
         "rgb16": png(deep, 16, 2),
         "rgba16": png(numpy.concatenate([deep, deep_alpha], -1), 16, 6),
-        "grey-alpha": png(numpy.concatenate([rgb[..., :1], alpha], -1), 8, 4),
-        "grey-alpha16": png(numpy.concatenate([deep[..., :1], deep_alpha], -1), 16, 4),
-        "grey16": png(deep[..., :1], 16, 0),
+        "gray-alpha": png(numpy.concatenate([rgb[..., :1], alpha], -1), 8, 4),
+        "gray-alpha16": png(numpy.concatenate([deep[..., :1], deep_alpha], -1), 16, 4),
+        "gray16": png(deep[..., :1], 16, 0),
         "one-pixel": png(rgb[:1, :1], 8, 2, True),
     }
     for depth in (1, 2, 4, 8):
         samples = rgb[..., :1] >> (8 - depth)
-        files[f"grey{depth}"] = png(samples, depth, 0)
-        colours = random.integers(0, 256, (1 << depth, 3), dtype=numpy.uint8)
+        files[f"gray{depth}"] = png(samples, depth, 0)
+        colors = random.integers(0, 256, (1 << depth, 3), dtype=numpy.uint8)
         transparency = chunk(b"tRNS", bytes(random.integers(0, 256, 1 << (depth - 1), dtype=numpy.uint8)))
-        palette = chunk(b"PLTE", colours.tobytes())
+        palette = chunk(b"PLTE", colors.tobytes())
         files[f"palette{depth}"] = png(samples, depth, 3, chunks=palette)
         files[f"palette{depth}-transparent"] = png(samples, depth, 3, depth == 4, palette + transparency)
     return {f"{name}.png": data for name, data in files.items()}
@@ -261,7 +261,7 @@ def gifs():
     files = {
         "palette": saved(few, "GIF", interlace=False),
         "interlaced": saved(few, "GIF", interlace=True),
-        "grey": saved(image.convert("L"), "GIF"),
+        "gray": saved(image.convert("L"), "GIF"),
         "two-colors": saved(image.convert("1"), "GIF"),
         "transparent": saved(few, "GIF", transparency=5),
         "moving": saved(few, "GIF", save_all=True, append_images=[local], duration=50, loop=0),
@@ -302,7 +302,7 @@ def bmp(rows, bits, header=40, compression=0, palette=b"", masks=b"", top_down=F
 def bmps():
     random = numpy.random.Generator(numpy.random.PCG64(13))
     image = photo(19, 23, 14)
-    grey = image[..., 0]
+    gray = image[..., 0]
 
     def stored(samples, bits):
         """Stores rows of [H,W] numbers, the lowest row first, each padded to a multiple of four bytes."""
@@ -322,25 +322,25 @@ def bmps():
     packed15 = (wide[..., 0] >> 3) << 10 | (wide[..., 1] >> 3) << 5 | wide[..., 2] >> 3
     colors = {bits: random.integers(0, 256, (1 << bits, 4), dtype=numpy.uint8).tobytes() for bits in (1, 4, 8)}
     files = {
-        "grey": saved(Image.fromarray(grey), "BMP"),
+        "gray": saved(Image.fromarray(gray), "BMP"),
         "two": saved(Image.fromarray(image).convert("1"), "BMP"),
         "rgb": saved(Image.fromarray(image), "BMP"),
-        "rgba": saved(Image.fromarray(numpy.dstack([image, grey])), "BMP"),
+        "rgba": saved(Image.fromarray(numpy.dstack([image, gray])), "BMP"),
         "top-down": bmp(stored(packed24[::-1], 24), 24, top_down=True),
         "old": bmp(stored(packed24, 24), 24, header=12),
-        "old-palette": bmp(stored(grey >> 4, 4), 4, header=12, palette=random.integers(0, 256, 48, dtype=numpy.uint8).tobytes()),
+        "old-palette": bmp(stored(gray >> 4, 4), 4, header=12, palette=random.integers(0, 256, 48, dtype=numpy.uint8).tobytes()),
         "15": bmp(stored(packed15, 16), 16),
         "16": bmp(stored(packed16, 16), 16, compression=3, masks=struct.pack("<III", 0xF800, 0x7E0, 0x1F)),
         "32": bmp(stored(packed24 | 0x55000000, 32), 32),
         "32-fields": bmp(
             stored(packed24 << 8 | 9, 32), 32, 56, 3, masks=struct.pack("<IIII", 0xFF000000, 0xFF0000, 0xFF00, 0xFF)
         ),
-        "no-offset": bmp(stored(grey, 8), 8, palette=colors[8], told=0),
-        "palette-offset": bmp(stored(grey, 8), 8, palette=colors[8], told=54),
+        "no-offset": bmp(stored(gray, 8), 8, palette=colors[8], told=0),
+        "palette-offset": bmp(stored(gray, 8), 8, palette=colors[8], told=54),
         "newest": bmp(stored(packed24, 24), 24, header=124),
     }
     for bits in (1, 4, 8):
-        files[f"palette{bits}"] = bmp(stored(grey >> (8 - bits), bits), bits, palette=colors[bits])
+        files[f"palette{bits}"] = bmp(stored(gray >> (8 - bits), bits), bits, palette=colors[bits])
     # Two rows of ten pixels: a run, literals, a run beyond the row's end, the end of the row; a jump, literals, the end.
     eight = bytes([3, 7, 0, 3, 1, 2, 3, 0, 9, 5, 0, 0, 0, 2, 4, 0, 0, 4, 9, 8, 7, 6, 2, 9, 0, 0, 0, 1])
     four = bytes([3, 0x7A, 0, 3, 0x12, 0x30, 9, 0x56, 0, 0, 0, 2, 4, 0, 0, 4, 0x98, 0x76, 2, 0x9F, 0, 0, 0, 1])
@@ -415,9 +415,9 @@ def tiffs():
         "rgb16": tiff(deep, bits=16),
         "rgb16-big": tiff(deep, bits=16, order=">"),
         "rgba16-associated": tiff(deep_both, [(338, 3, [1])], bits=16),
-        "grey16": tiff(deep[..., :1], bits=16, photometric=1),
+        "gray16": tiff(deep[..., :1], bits=16, photometric=1),
         "cmyk": tiff(both, photometric=5),
-        "grey-alpha": tiff(both[..., 2:], [(338, 3, [2])], photometric=1),
+        "gray-alpha": tiff(both[..., 2:], [(338, 3, [2])], photometric=1),
         "lzw": saved(picture, "TIFF", compression="tiff_lzw", tiffinfo={317: 2}),
         "deflate": saved(picture, "TIFF", compression="tiff_adobe_deflate"),
         "packbits": saved(picture.convert("L"), "TIFF", compression="packbits"),
@@ -430,7 +430,7 @@ def tiffs():
     }
     for bits in (1, 2, 4, 8):
         samples = image[..., :1] >> (8 - bits)
-        files[f"grey{bits}"] = tiff(samples, bits=bits, photometric=1)
+        files[f"gray{bits}"] = tiff(samples, bits=bits, photometric=1)
         files[f"white{bits}"] = tiff(samples, bits=bits, photometric=0, tile=16)
         palette = [(320, 3, colors[: 3 << bits])]
         files[f"palette{bits}"] = tiff(samples, palette, bits=bits, photometric=3)
@@ -438,10 +438,10 @@ def tiffs():
 
 
 def decoded(name, data):
-    if name in ("grey16.png", "grey16.tif"):
+    if name in ("gray16.png", "gray16.tif"):
         # Pillow turns every value from 256 on into white; our decoder takes the upper byte.
-        grey = numpy.asarray(Image.open(io.BytesIO(data))).astype(numpy.uint16) >> 8
-        return numpy.repeat(grey[..., None], 3, -1).astype(numpy.uint8)
+        gray = numpy.asarray(Image.open(io.BytesIO(data))).astype(numpy.uint16) >> 8
+        return numpy.repeat(gray[..., None], 3, -1).astype(numpy.uint8)
     if name in ("told-raw-profile-damaged.png", "told-raw-profile-huge.png"):
         # Pillow refuses these files; our decoder leaves the image as it is.
         return photo(11, 18, 4)

@@ -2,7 +2,7 @@
 in float32, which measures the effect of rounding alone.
 
 Weights, images and labels are too large to keep in files, so they are generated as in the project: random numbers by
-Philox4x32-10 (Salmon et al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initialiser.swift.
+Philox4x32-10 (Salmon et al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initializer.swift.
 Needs: pip install torch numpy safetensors
 """
 
@@ -168,7 +168,7 @@ def _train(run, dtype, variant):
     model.load_state_dict({n: torch.from_numpy(w) for n, w in initial_weights(run).items()}, strict=False)
     if variant == "channels last":
         model = model.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         model.parameters(), run.learning_rate, momentum=run.momentum, weight_decay=run.weight_decay, nesterov=run.nesterov)
     images, labels = dataset(run)
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(dtype)
@@ -179,10 +179,10 @@ def _train(run, dtype, variant):
         batch = torch.arange(first, first + run.batch)
         if variant == "batch reversed":
             batch = batch.flip(0)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = F.cross_entropy(model(x[batch]), y[batch], label_smoothing=run.label_smoothing)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     return np.array(losses), {name: t.double().numpy().copy() for name, t in tensors(model).items()}
 

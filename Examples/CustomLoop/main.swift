@@ -54,7 +54,7 @@ let images = SyntheticImages(classes: 4).splits().train.prefix(256)
 let data = try DeviceDataset(images, on: backend)
 let network = Network(channels: images.shape[3], classes: images.classes.count)
 try network.store.allocate(on: backend, seed: 1)
-let optimizer = try Optimiser(network.store, .init(.sgd, weightDecay: 1e-4))
+let optimizer = try Optimizer(network.store, .init(.sgd, weightDecay: 1e-4))
 
 for epoch in 0..<4 {
   let plan = EpochPlan(seed: 1, epoch: epoch, count: images.count, shuffle: true, augmentation: nil)

@@ -36,7 +36,7 @@ extension CPUBackend {
   public func batchNorm(_ x: Tensor, _ channels: BatchNormChannels, residual: Tensor?, relu: Bool, into y: Tensor) {
     check(.batchNorm(x, channels, residual: residual, relu: relu, into: y))
     isDouble
-      ? normalise(Double.self, x, channels, residual, relu, y) : normalise(Float.self, x, channels, residual, relu, y)
+      ? normalize(Double.self, x, channels, residual, relu, y) : normalize(Float.self, x, channels, residual, relu, y)
   }
 
   public func batchNormGradient(
@@ -166,7 +166,7 @@ private func fold<T: CPUScalar>(_: T.Type, _ norm: BatchNormEstimates, _ epsilon
   }
 }
 
-private func normalise<T: CPUScalar>(
+private func normalize<T: CPUScalar>(
   _: T.Type, _ x: Tensor, _ channels: BatchNormChannels, _ residual: Tensor?, _ relu: Bool, _ y: Tensor
 ) {
   let (m, c) = extent(of: x)
@@ -180,8 +180,8 @@ private func normalise<T: CPUScalar>(
   for row in 0..<m {
     for channel in 0..<c {
       let i = row * c + channel
-      let normalised = (x[i].double - mean[channel].double) * inverse[channel].double
-      var value = scale[channel].double * normalised + bias[channel].double
+      let normalized = (x[i].double - mean[channel].double) * inverse[channel].double
+      var value = scale[channel].double * normalized + bias[channel].double
       if let residual { value += residual[i].double }
       y[i] = T(relu ? rectified(value) : value)
     }
@@ -206,20 +206,20 @@ private struct GradientTerms<T: CPUScalar> {
   }
 
   /// Returns g and x̂.
-  @inline(__always) func callAsFunction(_ i: Int, _ channel: Int) -> (g: T, normalised: Double) {
-    let normalised = (x[i].double - mean[channel].double) * inverse[channel].double
+  @inline(__always) func callAsFunction(_ i: Int, _ channel: Int) -> (g: T, normalized: Double) {
+    let normalized = (x[i].double - mean[channel].double) * inverse[channel].double
     let passed =
-      if let y { y[i] > 0 } else if isRecomputed { normalised * scale[channel].double + bias[channel].double > 0 } else { true }
-    return (passed ? dy[i] : 0, normalised)
+      if let y { y[i] > 0 } else if isRecomputed { normalized * scale[channel].double + bias[channel].double > 0 } else { true }
+    return (passed ? dy[i] : 0, normalized)
   }
 
   /// Adds Σg, then Σg·x̂, to sums [2,C].
   @inline(__always) func addSums(to sums: UnsafeMutablePointer<Double>) {
     for row in 0..<m {
       for channel in 0..<c {
-        let (g, normalised) = self(row * c + channel, channel)
+        let (g, normalized) = self(row * c + channel, channel)
         sums[channel] += g.double
-        sums[c + channel] += g.double * normalised
+        sums[c + channel] += g.double * normalized
       }
     }
   }
@@ -231,10 +231,10 @@ private struct GradientTerms<T: CPUScalar> {
     for row in 0..<m {
       for channel in 0..<c {
         let i = row * c + channel
-        let (g, normalised) = self(i, channel)
-        let centred = g.double - (sums[channel] + normalised * sums[c + channel]) / Double(rows)
+        let (g, normalized) = self(i, channel)
+        let centered = g.double - (sums[channel] + normalized * sums[c + channel]) / Double(rows)
         dresidual?[i] = g
-        dx[i] = T(scale[channel].double * inverse[channel].double * centred)
+        dx[i] = T(scale[channel].double * inverse[channel].double * centered)
       }
     }
   }

@@ -34,8 +34,8 @@ private func exponentials<T: CPUScalar>(_: T.Type, _ logits: Tensor, _ probabili
   let logits = pointer(logits, to: T.self)
   for image in 0..<n {
     let row = logits + image * k
-    let normaliser = logSumExp(row, k)
-    for i in 0..<k { probabilities[image * k + i] = T(exp(row[i].double - normaliser)) }
+    let normalizer = logSumExp(row, k)
+    for i in 0..<k { probabilities[image * k + i] = T(exp(row[i].double - normalizer)) }
   }
 }
 
@@ -67,23 +67,23 @@ private func loss<T: CPUScalar>(
     // Pairs of a label and its share of the target.
     let share = columns == 1 ? 1 : Double(labels[image * columns + 2]) / Double(BatchPlan.wholeShare)
     let parts = (columns == 1 ? [1] : [share, 1 - share]).enumerated().map { (Int(labels[image * columns + $0]), $1) }
-    let normaliser = logSumExp(row, k)
-    // Adds −Σ target·(x − normaliser), whose terms all have the same sign.
+    let normalizer = logSumExp(row, k)
+    // Adds −Σ target·(x − normalizer), whose terms all have the same sign.
     for (label, share) in parts {
       precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
-      total -= share * (1 - smoothing) * (row[label].double - normaliser)
+      total -= share * (1 - smoothing) * (row[label].double - normalizer)
       guard let rank = rank(of: label, in: row, k) else { continue }
       top1 += rank < 1 ? share : 0
       top5 += rank < 5 ? share : 0
     }
     if smoothing > 0 {
-      for i in 0..<k { total -= smoothing / Double(k) * (row[i].double - normaliser) }
+      for i in 0..<k { total -= smoothing / Double(k) * (row[i].double - normalizer) }
     }
     guard let gradient else { continue }
     for i in 0..<k {
       let label = parts.reduce(0) { $0 + ($1.0 == i ? $1.1 : 0) }
       let target = (1 - smoothing) * label + smoothing / Double(k)
-      gradient[image * k + i] = T(scale * (exp(row[i].double - normaliser) - target) / Double(images))
+      gradient[image * k + i] = T(scale * (exp(row[i].double - normalizer) - target) / Double(images))
     }
   }
   metrics[0] = T(metrics[0].double + total)

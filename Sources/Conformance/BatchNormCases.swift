@@ -7,7 +7,7 @@ extension Catalogue {
       [33, 17], [1, 33, 33, 8],
     ]
     return shapes.flatMap { shape in
-      [statistics(shape), statistics(shape, mean: 1000)] + normalisation(shape) + gradients(shape)
+      [statistics(shape), statistics(shape, mean: 1000)] + normalization(shape) + gradients(shape)
     } + [0, 1000].map { statistics([3001, 12], mean: $0) }  // rows in many chunks
       + [1, 17, 64, 1000].flatMap { [inverseDeviation($0), folding($0)] }
   }
@@ -52,15 +52,15 @@ extension Catalogue {
   }
 
   /// Returns cases with and without residual and ReLU, each also in place.
-  static func normalisation(_ shape: Shape, size: Case.Size = .small) -> [Case] {
+  static func normalization(_ shape: Shape, size: Case.Size = .small) -> [Case] {
     [false, true].flatMap { relu in
       [false, true].flatMap { residual in
-        [false, true].map { normalisation(shape, residual: residual, relu: relu, inPlace: $0, size: size) }
+        [false, true].map { normalization(shape, residual: residual, relu: relu, inPlace: $0, size: size) }
       }
     }
   }
 
-  static func normalisation(_ shape: Shape, residual: Bool, relu: Bool, inPlace: Bool, size: Case.Size) -> Case {
+  static func normalization(_ shape: Shape, residual: Bool, relu: Bool, inPlace: Bool, size: Case.Size) -> Case {
     let tags = [residual ? "residual" : "", relu ? "relu" : "", inPlace ? "in place" : ""]
     let data: [Operand] = inPlace ? [.updated("x", shape)] : [.input("x", shape), .output("y", shape)]
     return Case(

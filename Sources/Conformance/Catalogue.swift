@@ -26,7 +26,7 @@ public enum Catalogue {
 
   /// Cases for every operation on odd shapes and for edge cases. They take seconds on the CPU reference.
   public static var small: [Case] {
-    memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimiser + gatherBatch
+    memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimizer + gatherBatch
   }
 
   /// Returns cases for the layers of the published networks.

@@ -63,7 +63,7 @@ extension Catalogue {
     .sum(of: terms, amplified: 4, "an argument of up to 16 rounded to 16 u, exp itself to 3 units in the last place")
   }
 
-  static var optimiser: [Case] {
+  static var optimizer: [Case] {
     let rules = [0, 0.9].flatMap { momentum in
       [0, 1e-2].flatMap { decay in
         [false, true].map { SGDRule(learningRate: 0.1, momentum: momentum, weightDecay: decay, nesterov: $0) }

@@ -70,8 +70,8 @@ struct RealShapes {
   private func norms(_ shape: Shape) -> [Case] {
     [
       Catalogue.statistics(shape, size: .real),
-      Catalogue.normalisation(shape, residual: false, relu: true, inPlace: false, size: .real),
-      Catalogue.normalisation(shape, residual: true, relu: true, inPlace: false, size: .real),
+      Catalogue.normalization(shape, residual: false, relu: true, inPlace: false, size: .real),
+      Catalogue.normalization(shape, residual: true, relu: true, inPlace: false, size: .real),
       Catalogue.gradient(shape, residual: false, relu: true, size: .real),
       Catalogue.gradient(shape, residual: true, relu: true, size: .real),
     ]

@@ -3,7 +3,7 @@ import Images
 import Support
 
 /// Labeled images, wherever they are stored.
-public protocol LabelledImages: Sendable {
+public protocol LabeledImages: Sendable {
   /// Name by which the user calls the data set, for example `fashion-mnist`.
   var name: String { get }
   /// Shape [N,H,W,C], as the network sees the images.
@@ -23,7 +23,7 @@ public protocol LabelledImages: Sendable {
   func prefix(_ count: Int) -> Self
 }
 
-extension LabelledImages {
+extension LabeledImages {
   /// Number of samples, N.
   public var count: Int { shape[0] }
 
@@ -42,7 +42,7 @@ public struct DatasetContents: Hashable, Codable, Sendable {
 }
 
 /// Images that are brought to a device batch by batch. Threads on the host make them when they are needed.
-public protocol StreamedImages: LabelledImages {
+public protocol StreamedImages: LabeledImages {
   /// Items in the order of the data set. The number of an item is its position, unless the data set is part of a larger one.
   var items: [ImageItem] { get }
   /// Treatment of images that cannot be loaded.
@@ -59,7 +59,7 @@ public protocol StreamedImages: LabelledImages {
 }
 
 /// Labeled images in ordinary memory.
-public struct Dataset: LabelledImages {
+public struct Dataset: LabeledImages {
   /// Name by which the user calls the data set, for example `fashion-mnist`.
   public let name: String
   /// Images, uint8 or float32 [N,H,W,C].
@@ -148,14 +148,14 @@ public struct DatasetSplits: Sendable {
 }
 
 /// Images to train on and images to measure on, of the same size and the same classes, wherever they are stored.
-public struct LabelledSplits: Sendable {
+public struct LabeledSplits: Sendable {
   /// Images to train on, and images to measure on.
-  public var train, validation: any LabelledImages
+  public var train, validation: any LabeledImages
   /// Notes for the user: the images that were taken, and anything odd about the labels.
   public var notes: [String]
 
   /// - Precondition: both sets have the same image size and the same classes.
-  public init(train: any LabelledImages, validation: any LabelledImages, notes: [String] = []) {
+  public init(train: any LabeledImages, validation: any LabeledImages, notes: [String] = []) {
     self.train = train
     self.validation = validation
     self.notes = notes
@@ -207,7 +207,7 @@ public struct Normalization: Hashable, Codable, Sendable {
   public static let imageNet = Normalization(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
 
   /// Normalization of gray bytes: ``imageNet`` with the means over the colors.
-  public static let imageNetGrey = Normalization(mean: [0.449], deviation: [0.226])
+  public static let imageNetGray = Normalization(mean: [0.449], deviation: [0.226])
 
   /// Normalization in the form x = pixel·scale + shift, as
   /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it: float32 [2,C], first

@@ -34,9 +34,9 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   public func open(
     from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
     damaged: DamagedImages = .fail
-  ) throws -> LabelledSplits {
+  ) throws -> LabeledSplits {
     if let path { try requireKind(of: path) }
-    guard self == .folder else { return LabelledSplits(try load(from: path)) }
+    guard self == .folder else { return LabeledSplits(try load(from: path)) }
     let evaluation = try evaluation?.transform(crop: imageSize)
     if let channels = normalization?.mean.count, ![1, 3].contains(channels) {
       throw Failure(
@@ -47,7 +47,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
     }
-    return LabelledSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
+    return LabeledSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
   }
 
   /// Opens the images on which a network is measured: the test images of the data set. For ``folder``, takes all images of a
@@ -58,7 +58,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func openForMeasuring(
     from path: String?, imageSize: Int, damaged: DamagedImages = .fail
-  ) throws -> (images: any LabelledImages, source: MeasuredFolder?) {
+  ) throws -> (images: any LabeledImages, source: MeasuredFolder?) {
     if let path { try requireKind(of: path) }
     guard self == .folder else { return (try load(from: path).validation, nil) }
     let source = try MeasuredFolder(try needed(path, Self.folderContents))

@@ -53,10 +53,10 @@ private struct MemoryLoader: ImageLoader {
     guard let changes else { return }
     if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.sample) }
     // Gray is treated as a color with three equal channels, and stays gray.
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * pixels.count) { colours in
-      for index in colours.indices { colours[index] = pixels[index / 3] }
-      changes.apply(to: colours, height: height, width: width, sample: item.sample)
-      for index in pixels.indices { pixels[index] = colours[3 * index] }
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * pixels.count) { colors in
+      for index in colors.indices { colors[index] = pixels[index / 3] }
+      changes.apply(to: colors, height: height, width: width, sample: item.sample)
+      for index in pixels.indices { pixels[index] = colors[3 * index] }
     }
   }
 }

@@ -90,7 +90,7 @@ public struct PhotographDataset: StreamedImages {
       }
     let changes = augmentation?.pixelAugmentation(seed: seed, epoch: epoch)
     let loader = FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
-    return shape[3] == 1 ? GreyLoader(loader) : loader
+    return shape[3] == 1 ? GrayLoader(loader) : loader
   }
 }
 

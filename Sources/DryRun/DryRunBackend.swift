@@ -12,26 +12,26 @@ public final class DryRunBackend: ContractBackend, ShardBackend {
   /// Layer name for the next records.
   public var layer = ""
 
-  private let modelled: (any Backend)?
+  private let modeled: (any Backend)?
   private let isLogging: Bool
   private let pool: DryPool
 
   /// - Parameters:
   ///   - isLogging: false to learn only the memory, in a fraction of the time; ``operations`` then stays empty.
-  ///   - modelled: the device whose memory is predicted. It provides the element type, the alignment (which is also the
+  ///   - modeled: the device whose memory is predicted. It provides the element type, the alignment (which is also the
   ///     granularity of its pool), the largest block, and the workspaces of its operations. Without it, these are float32, 128
   ///     bytes, no limit, and no workspaces.
-  public init(modelling modelled: (any Backend)? = nil, isLogging: Bool = true) {
-    self.modelled = modelled
+  public init(modeling modeled: (any Backend)? = nil, isLogging: Bool = true) {
+    self.modeled = modeled
     self.isLogging = isLogging
-    scalar = modelled?.scalar ?? .float32
-    alignment = modelled?.alignment ?? 128
-    pool = DryPool(granularity: alignment, largestBlock: modelled?.largestBlock ?? .max)
+    scalar = modeled?.scalar ?? .float32
+    alignment = modeled?.alignment ?? 128
+    pool = DryPool(granularity: alignment, largestBlock: modeled?.largestBlock ?? .max)
   }
 
   public var name: String { "dry run" }
   public var memory: MemoryUse { pool.blocks.use }
-  /// No limit: the dry run also predicts the memory of models that do not fit on the modelled device.
+  /// No limit: the dry run also predicts the memory of models that do not fit on the modeled device.
   public var memoryLimit: Int { .max }
   public var largestBlock: Int { pool.blocks.largestBlock }
 
@@ -76,11 +76,11 @@ public final class DryRunBackend: ContractBackend, ShardBackend {
   public func finish() {}
 
   public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] {
-    modelled?.workspaceByteCounts(operation) ?? []
+    modeled?.workspaceByteCounts(operation) ?? []
   }
 
   public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
-    modelled?.plannedFilterCount(geometry, storage) ?? geometry.filter.count
+    modeled?.plannedFilterCount(geometry, storage) ?? geometry.filter.count
   }
 
   // MARK: Operations
@@ -169,5 +169,5 @@ private final class DryReadback: Readback {
 extension Backend {
   /// Returns a simulation of this backend without memory or arithmetic. It has as many ``Backend/devices``; each of them learns how
   /// much memory its counterpart needs.
-  public func dryRun() -> any Backend { replacingDevices { DryRunBackend(modelling: $0, isLogging: false) } }
+  public func dryRun() -> any Backend { replacingDevices { DryRunBackend(modeling: $0, isLogging: false) } }
 }

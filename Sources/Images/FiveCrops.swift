@@ -28,7 +28,7 @@ public struct FiveCrops: ImageTransform, Hashable {
     let (bottom, right) = (height - cropHeight, width - cropWidth)
     precondition(bottom >= 0 && right >= 0, "[FiveCrops] \(cropHeight)×\(cropWidth) of \(height)×\(width)")
     let corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
-    return (corners + [(EvaluationTransform.centre(bottom), EvaluationTransform.centre(right))])
+    return (corners + [(EvaluationTransform.center(bottom), EvaluationTransform.center(right))])
       .map { PixelArea(top: $0, left: $1, height: cropHeight, width: cropWidth) }
   }
 }

@@ -68,7 +68,7 @@ public struct ImageFolder: Sendable, Hashable {
   /// Numbers the classes as another folder does. The other folder may have them in another order, because names are sorted by
   /// bytes and the two may have been written by systems with different Unicode forms.
   /// - Throws: a ``Failure`` that names a class that only one of the folders has.
-  func labelled(like known: ImageFolder) throws -> ImageFolder {
+  func labeled(like known: ImageFolder) throws -> ImageFolder {
     let numbers = places(of: classes, in: known.classes)
     let twins = lookalikes(among: classes + known.classes)
     func named(_ name: String) -> String { twins.contains(spelled(name)) ? spelled(name) : name }

@@ -42,7 +42,7 @@ public struct ImageFolderSplits: Sendable, Hashable {
       return
     }
     train = folder
-    validation = try ImageFolder("\(path)/\(other)").labelled(like: folder)
+    validation = try ImageFolder("\(path)/\(other)").labeled(like: folder)
     notes = Self.notes(
       train,
       "to train on: \(name); to validate on: \(other)" + (measured == .test ? ", as no other part is there" : "")

@@ -36,18 +36,18 @@ public protocol ImageLoader: Sendable {
 }
 
 /// Loader that converts the color images of another loader to gray.
-public struct GreyLoader: ImageLoader {
-  private let colours: any ImageLoader
+public struct GrayLoader: ImageLoader {
+  private let colors: any ImageLoader
 
-  /// - Parameter colours: loader of images [H,W,3].
-  public init(_ colours: any ImageLoader) { self.colours = colours }
+  /// - Parameter colors: loader of images [H,W,3].
+  public init(_ colors: any ImageLoader) { self.colors = colors }
 
-  public var imageBytes: Int { colours.imageBytes / 3 }
+  public var imageBytes: Int { colors.imageBytes / 3 }
 
   public func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: colours.imageBytes) { rgb in
+    try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: colors.imageBytes) { rgb in
       rgb.initialize(repeating: 0)
-      try colours.load(item, into: rgb)
+      try colors.load(item, into: rgb)
       _ = pixels.update(from: luma(ofRGB: UnsafeRawBufferPointer(rgb)))
     }
   }

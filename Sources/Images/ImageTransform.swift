@@ -65,13 +65,13 @@ public struct EvaluationTransform: ImageTransform, Hashable {
   private func apply(_ image: RGBImage, into pixels: UnsafeMutableBufferPointer<UInt8>) {
     let (height, width) = Self.resizedSize(of: image, shorter: resize)
     let window = PixelArea(
-      top: Self.centre(height - crop), left: Self.centre(width - crop), height: crop, width: crop)
+      top: Self.center(height - crop), left: Self.center(width - crop), height: crop, width: crop)
     let result = Resampled(height: height, width: width, window: window, interpolation: interpolation)
     image.resize(image.area, nil, result, into: pixels)
   }
 
   /// Returns half of the pixels that a crop leaves over, rounded as in torchvision.
-  static func centre(_ rest: Int) -> Int { Int((Double(rest) / 2).rounded(.toNearestOrEven)) }
+  static func center(_ rest: Int) -> Int { Int((Double(rest) / 2).rounded(.toNearestOrEven)) }
 }
 
 extension RGBImage {

@@ -11,12 +11,12 @@ enum JPEG {
   /// - Throws: a ``Failure`` if the header is damaged or of a kind that libjpeg-turbo does not decode.
   static func header(_ bytes: [UInt8], _ name: String) throws -> ImageHeader {
     let decoder = try Decoder(name)
-    var (width, height, subsampling, colours) = (0 as Int32, 0 as Int32, 0 as Int32, 0 as Int32)
-    let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colours)
+    var (width, height, subsampling, colors) = (0 as Int32, 0 as Int32, 0 as Int32, 0 as Int32)
+    let status = tjDecompressHeader3(decoder.handle, bytes, UInt(bytes.count), &width, &height, &subsampling, &colors)
     // This call alone fails for an uncommon subsampling, and by then the size is known.
     guard status == 0 || (width > 0 && height > 0) else { throw decoder.failure }
     guard width > 0, height > 0 else { throw Failure(.damagedFile, about: name, "corrupt JPEG, there is no image in it") }
-    let isCMYK = colours == Int32(TJCS_CMYK.rawValue) || colours == Int32(TJCS_YCCK.rawValue)
+    let isCMYK = colors == Int32(TJCS_CMYK.rawValue) || colors == Int32(TJCS_YCCK.rawValue)
     return ImageHeader(
       format: isCMYK ? .cmykJPEG : .jpeg, height: Int(height), width: Int(width), orientation: orientation(bytes))
   }

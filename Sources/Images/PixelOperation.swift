@@ -41,7 +41,7 @@ public enum PixelOperation: Hashable, Sendable {
     case .rotate(let degrees): picture.transform(AffineMap(rotation: degrees, height: height, width: width))
     case .brightness(let factor): picture.mapValues { blend(0, $0, factor) }
     case .contrast(let factor):
-      let mean = picture.meanGrey
+      let mean = picture.meanGray
       picture.mapValues { blend(mean, $0, factor) }
     case .saturation(let factor): picture.saturate(factor)
     case .sharpness(let factor): picture.sharpen(factor)
@@ -102,7 +102,7 @@ struct Picture {
   }
 
   /// Mean luma of all pixels, rounded.
-  var meanGrey: UInt8 {
+  var meanGray: UInt8 {
     var sum = 0
     for index in stride(from: 0, to: pixels.count, by: 3) {
       sum += Int(luma(SIMD3(pixels[index], pixels[index + 1], pixels[index + 2])))
@@ -112,8 +112,8 @@ struct Picture {
 
   func saturate(_ factor: Double) {
     mapPixels { pixel in
-      let grey = luma(pixel)
-      return SIMD3(blend(grey, pixel.x, factor), blend(grey, pixel.y, factor), blend(grey, pixel.z, factor))
+      let gray = luma(pixel)
+      return SIMD3(blend(gray, pixel.x, factor), blend(gray, pixel.y, factor), blend(gray, pixel.z, factor))
     }
   }
 

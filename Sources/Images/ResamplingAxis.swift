@@ -42,10 +42,10 @@ struct ResamplingAxis {
     taps.reserveCapacity(window.count * (2 * Int(support) + 2))
     for offset in 0..<window.count {
       let index = reversed ? window.upperBound - 1 - offset : window.lowerBound + offset
-      let centre = Double(begin) + (Double(index) + 0.5) * scale
-      let first = max(0, Int(centre - support + 0.5))
-      let last = min(sourceCount, Int(centre + support + 0.5))
-      let weights = (first..<last).map { interpolation.weight(at: (Double($0) - centre + 0.5) * inverse) }
+      let center = Double(begin) + (Double(index) + 0.5) * scale
+      let first = max(0, Int(center - support + 0.5))
+      let last = min(sourceCount, Int(center + support + 0.5))
+      let weights = (first..<last).map { interpolation.weight(at: (Double($0) - center + 0.5) * inverse) }
       let sum = weights.reduce(0, +)
       pixels.append(Pixel(first: first, tap: taps.count, count: weights.count))
       for weight in weights {

@@ -54,7 +54,7 @@ public struct Summary {
     try model.store.freeze(options.frozen)
     // With several devices, the operations are those on the whole batch, and the memory is what each device needs for its share.
     let isShared = (device?.devices.count ?? 1) > 1
-    let log = DryRunBackend(modelling: device?.devices[0])
+    let log = DryRunBackend(modeling: device?.devices[0])
     var ends: [Int] = []
     var uses = try Self.train(
       model, images, options, on: log, onLayer: { log.layer = $0 }, onStep: { ends.append(log.operations.count) })
@@ -63,7 +63,7 @@ public struct Summary {
     devices = uses
     training = uses.reduce(MemoryUse(), +)
 
-    let inferenceLog = DryRunBackend(modelling: device?.devices[0])
+    let inferenceLog = DryRunBackend(modeling: device?.devices[0])
     uses = try Self.infer(configuration, images, options.precision, on: inferenceLog) {
       ends.append(inferenceLog.operations.count)
     }
@@ -104,7 +104,7 @@ public struct Summary {
     try model.check(images, .training)
     try model.store.allocate(on: backend)
     let precision = options.precision
-    let optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: precision.needsLossScaling)
+    let optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: precision.needsLossScaling)
     let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
     let folded = FoldedParameters()
     onStep()
@@ -116,14 +116,14 @@ public struct Summary {
       )
       try withExtendedLifetime(batch) {
         try model.accumulateGradients(
-          images: batch.images, labels: batch.labels, recompute: options.recompute, metrics: batch.metrics, optimiser,
+          images: batch.images, labels: batch.labels, recompute: options.recompute, metrics: batch.metrics, optimizer,
           folded: folded, onLayer: onLayer)
-        try optimiser.step(learningRate: 0)
-        try average?.update(from: model, step: optimiser.steps)
+        try optimizer.step(learningRate: 0)
+        try average?.update(from: model, step: optimizer.steps)
       }
       onStep()
     }
-    return withExtendedLifetime((optimiser, average, folded)) { backend.devices.map(\.memory) }
+    return withExtendedLifetime((optimizer, average, folded)) { backend.devices.map(\.memory) }
   }
 
   /// Runs two batches of inference; the second uses what the first has derived from the parameters.

@@ -9,19 +9,19 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
   /// Storage precision of activations.
   public var precision: Precision
   /// Options of the optimizer.
-  public var optimiser: Optimiser.Options
+  public var optimizer: Optimizer.Options
   /// Names of layers that stay as they are; see ``ParameterStore/freeze(_:)``.
   public var frozen: [String]
   /// Whether a moving average (EMA) of the weights is kept; see ``WeightAverage``.
   public var averages: Bool
 
   public init(
-    recompute: Bool = false, precision: Precision = .fp32, optimiser: Optimiser.Options = Optimiser.Options(),
+    recompute: Bool = false, precision: Precision = .fp32, optimizer: Optimizer.Options = Optimizer.Options(),
     frozen: [String] = [], averages: Bool = false
   ) {
     self.recompute = recompute
     self.precision = precision
-    self.optimiser = optimiser
+    self.optimizer = optimizer
     self.frozen = frozen
     self.averages = averages
   }

@@ -8,12 +8,12 @@ extension ResNet {
   /// ``accumulateGradients(images:labels:smoothing:recompute:metrics:_:folded:onLayer:)``.
   /// - Throws: errors of the model.
   public func trainingStep(
-    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimiser: Optimiser,
+    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimizer: Optimizer,
     learningRate: Double, onLayer: ((String) -> Void)? = nil
   ) throws {
     try accumulateGradients(
-      images: images, labels: labels, smoothing: smoothing, recompute: recompute, metrics: metrics, optimiser, onLayer: onLayer)
-    try optimiser.step(learningRate: learningRate)
+      images: images, labels: labels, smoothing: smoothing, recompute: recompute, metrics: metrics, optimizer, onLayer: onLayer)
+    try optimizer.step(learningRate: learningRate)
   }
 
   /// Runs forward and backward over a batch. The gradients of its mean loss go to the optimizer, for its next step.
@@ -27,16 +27,16 @@ extension ResNet {
   ///   - onLayer: receives the name of each layer before its operations, forward and backward.
   /// - Throws: errors of the model.
   public func accumulateGradients(
-    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimiser: Optimiser,
+    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimizer: Optimizer,
     folded: FoldedParameters = FoldedParameters(), onLayer: ((String) -> Void)? = nil
   ) throws {
     let pass = Pass(on: store.backend, mode: .training, folded: folded)
     pass.onLayer = onLayer
     let logits = try callAsFunction(Variable(images), pass, recompute: recompute)
     try pass.crossEntropy(
-      logits, labels: labels, smoothing: smoothing, metrics: metrics, lossScale: optimiser.lossScale)
+      logits, labels: labels, smoothing: smoothing, metrics: metrics, lossScale: optimizer.lossScale)
     try withExtendedLifetime(logits) { try pass.backward() }
-    try optimiser.accumulate()
+    try optimizer.accumulate()
   }
 
   /// Name of the last layer, which computes the logits.

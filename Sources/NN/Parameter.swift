@@ -19,7 +19,7 @@ public final class Parameter {
   }
 
   /// Distribution of the values before training.
-  public enum Initialiser: Hashable, Sendable {
+  public enum Initializer: Hashable, Sendable {
     case constant(Double)
     /// Normal distribution with mean 0.
     case normal(deviation: Double)
@@ -34,16 +34,16 @@ public final class Parameter {
   /// Kind of tensor.
   public let kind: Kind
   /// Distribution of the values before training.
-  public let initialiser: Initialiser
+  public let initializer: Initializer
   /// Whether training leaves it unchanged.
   public internal(set) var isFrozen = false
   private var tensors: (value: Tensor, gradient: Tensor?)?
 
-  init(name: String, shape: Shape, kind: Kind, initialiser: Initialiser) {
+  init(name: String, shape: Shape, kind: Kind, initializer: Initializer) {
     self.name = name
     self.shape = shape
     self.kind = kind
-    self.initialiser = initialiser
+    self.initializer = initializer
   }
 
   /// Returns whether it belongs to the layer `prefix`, or to a layer within the part `prefix`.

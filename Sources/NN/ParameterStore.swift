@@ -105,14 +105,14 @@ public final class ParameterStore {
   /// Lays the parameters out and draws their initial values.
   public func allocate(on backend: any Backend, seed: UInt64) throws {
     try allocate(on: backend)
-    try initialise(seed: seed)
+    try initialize(seed: seed)
   }
 
   /// Draws the initial values on the host, the same for every backend. Each entry's values follow from (seed, its index among the
   /// entries).
-  public func initialise(seed: UInt64) throws {
+  public func initialize(seed: UInt64) throws {
     for (index, entry) in entries.enumerated() {
-      let values = entry.initialiser.values(count: entry.shape.count, seed: seed, index: index)
+      let values = entry.initializer.values(count: entry.shape.count, seed: seed, index: index)
       try assign(HostTensor(values, shape: entry.shape), to: entry.value)
     }
   }
@@ -182,9 +182,9 @@ public struct Scope {
   /// Declares a tensor.
   /// - Precondition: the name is new in its store, and the store is not yet allocated.
   public func declare(
-    _ name: String, _ shape: Shape, _ kind: Parameter.Kind, _ initialiser: Parameter.Initialiser
+    _ name: String, _ shape: Shape, _ kind: Parameter.Kind, _ initializer: Parameter.Initializer
   ) -> Parameter {
-    store.declare(Parameter(name: join(name), shape: shape, kind: kind, initialiser: initialiser))
+    store.declare(Parameter(name: join(name), shape: shape, kind: kind, initializer: initializer))
   }
 
   private func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }

@@ -101,13 +101,13 @@ extension Pass {
     /// The only run.
     case only
     /// The first of two runs. It records nothing, but keeps the results of batch normalization for the second run.
-    case first([Normalisation])
+    case first([Normalization])
     /// The second run, which records. It holds the remaining results of the first run, in reverse order.
-    case second([Normalisation])
+    case second([Normalization])
   }
 
   /// One batch normalization of the first run: the statistics, and y if y is the result of the whole part.
-  fileprivate struct Normalisation {
+  fileprivate struct Normalization {
     let channels: BatchNormChannels
     var y: Tensor?
   }
@@ -135,7 +135,7 @@ extension Pass {
 
   private func firstRun(
     _ x: Variable, _ body: (Variable, Pass) throws -> Variable
-  ) throws -> (result: Tensor, isVariable: Bool, kept: [Normalisation]) {
+  ) throws -> (result: Tensor, isVariable: Bool, kept: [Normalization]) {
     run = .first([])
     defer { run = .only }
     let y = try body(Variable(x.value, slot: x.slot.map { _ in GradientSlot() }), self)
@@ -144,21 +144,21 @@ extension Pass {
     return (y.value, y.slot != nil, kept.reversed())
   }
 
-  /// Returns the channels from `find` and the y that `normalise` computes from them. A second run returns those of the first run,
+  /// Returns the channels from `find` and the y that `normalize` computes from them. A second run returns those of the first run,
   /// as far as they were kept.
-  func normalisation(
-    _ find: () throws -> BatchNormChannels, _ normalise: (BatchNormChannels) throws -> Tensor
+  func normalization(
+    _ find: () throws -> BatchNormChannels, _ normalize: (BatchNormChannels) throws -> Tensor
   ) throws -> (channels: BatchNormChannels, y: Tensor) {
     if case .second(var kept) = run, let known = kept.popLast() {
       run = .second(kept)
-      return (known.channels, try known.y ?? normalise(known.channels))
+      return (known.channels, try known.y ?? normalize(known.channels))
     }
     let channels = try find()
-    let y = try normalise(channels)
+    let y = try normalize(channels)
     if case .first(var kept) = run {
       // Only the last one can be the result of the whole part.
       if !kept.isEmpty { kept[kept.count - 1].y = nil }
-      run = .first(kept + [Normalisation(channels: channels, y: y)])
+      run = .first(kept + [Normalization(channels: channels, y: y)])
     }
     return (channels, y)
   }

@@ -132,7 +132,7 @@ extension Checkpoint {
 
   /// Checks that a data set fits the network.
   /// - Throws: ``Failure`` if its images or labels are not what the network is built for.
-  package func check(_ dataset: some LabelledImages, at place: String?) throws {
+  package func check(_ dataset: some LabeledImages, at place: String?) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
     // Photographs become gray for a network of one channel.
     if found != channels, !(dataset is PhotographDataset && channels == 1) {
@@ -186,7 +186,7 @@ extension Checkpoint {
     guard height == width, isPhotographic || recipe?.saysSize == true else {
       return .whole(WholeImageTransform(height: height, width: width, interpolation: recipe?.interpolation ?? .bilinear))
     }
-    return .centre(try (recipe ?? EvaluationRecipe()).transform(crop: height))
+    return .center(try (recipe ?? EvaluationRecipe()).transform(crop: height))
   }
 }
 

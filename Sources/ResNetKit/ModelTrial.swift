@@ -6,7 +6,7 @@ import Support
 /// Model on random images, to be timed.
 package struct ModelTrial {
   private let network: ResNet
-  private let optimiser: Optimiser
+  private let optimizer: Optimizer
   private let images, labels, metrics: Tensor
   private let recompute: Bool
   private let backend: any Backend
@@ -20,7 +20,7 @@ package struct ModelTrial {
     (self.backend, recompute) = (backend, options.recompute)
     network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)
-    optimiser = try Optimiser(network.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
+    optimizer = try Optimizer(network.store, options.optimizer, scalingLoss: options.precision.needsLossScaling)
     var random = Philox(seed: 0, stream: 0)
     images = try backend.uploadBatch(
       HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape),
@@ -34,7 +34,7 @@ package struct ModelTrial {
   /// Enqueues a training step.
   package func train() throws {
     try network.trainingStep(
-      images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 1e-3)
+      images: images, labels: labels, recompute: recompute, metrics: metrics, optimizer, learningRate: 1e-3)
   }
 
   /// Enqueues inference of the batch.

@@ -9,7 +9,7 @@ extension RunConfiguration {
 
   /// Returns the learning rate and the weight decay that suit an optimizer. AdamW's are PyTorch's. LARS's rate follows You et al.,
   /// who train ResNet-50 with batches of 8,192 at 6.4 · 0.001 times the norm.
-  package static func usual(_ optimizer: Optimiser.Kind) -> (learningRate: Double, weightDecay: Double) {
+  package static func usual(_ optimizer: Optimizer.Kind) -> (learningRate: Double, weightDecay: Double) {
     switch optimizer {
     case .sgd: (0.1, 5e-4)
     case .adamW: (1e-3, 1e-2)
@@ -19,7 +19,7 @@ extension RunConfiguration {
 
   /// Takes an optimizer, with the learning rate and the weight decay that suit it; the rate is a tenth if training starts from
   /// weights.
-  public mutating func use(_ optimizer: Optimiser.Kind) {
+  public mutating func use(_ optimizer: Optimizer.Kind) {
     self.optimizer = optimizer
     (learningRate, weightDecay) = Self.usual(optimizer)
     if initialWeights != nil { learningRate /= Self.fineTuningDivisor }

@@ -26,7 +26,7 @@ public enum AtomicFile {
       unlink(temporary)
       throw error
     }
-    synchronise(folder: folder(of: destination))
+    synchronize(folder: folder(of: destination))
   }
 
   /// Replaces the contents of the file with `bytes`.
@@ -93,7 +93,7 @@ public enum AtomicFile {
 
   /// Synchronizes the folder with the disk, so that the rename survives a power failure. Errors are ignored, as not every
   /// file system can do so.
-  private static func synchronise(folder: String) {
+  private static func synchronize(folder: String) {
     let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     fsync(descriptor)

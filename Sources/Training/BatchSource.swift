@@ -39,7 +39,7 @@ extension LoadedEpoch {
 ///   - onDamage: called once for each image that cannot be decoded and is left out.
 /// - Throws: errors of the backend, for example if the images do not fit into its memory.
 public func batchSource(
-  of images: any LabelledImages, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
+  of images: any LabeledImages, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
   on backend: any Backend,
   onDamage: @escaping (Failure) -> Void = { _ in }
 ) throws -> any BatchSource {
@@ -55,12 +55,12 @@ public func batchSource(
 }
 
 /// Whether the host makes the images and sends them batch by batch: photographs, and images whose colors change.
-private func isStreamed(_ images: any LabelledImages, _ augmentation: Augmentation?) -> Bool {
+private func isStreamed(_ images: any LabeledImages, _ augmentation: Augmentation?) -> Bool {
   !(images is Dataset) || augmentation?.changesPixels == true
 }
 
 /// Returns the number of bytes that a data set takes on the device, not counting the normalized batches.
-func bytesOnDevice(_ images: any LabelledImages, _ augmentation: Augmentation? = nil, batchSize: Int) -> Int {
+func bytesOnDevice(_ images: any LabeledImages, _ augmentation: Augmentation? = nil, batchSize: Int) -> Int {
   if let dataset = images as? Dataset, !isStreamed(images, augmentation) { return dataset.images.bytes.count }
   return batchSize * images.shape[1] * images.shape[2] * images.shape[3]
 }

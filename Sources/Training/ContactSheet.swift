@@ -20,7 +20,7 @@ public struct ContactSheet {
   /// - Parameter onDamage: called for each image that cannot be decoded and is left out.
   /// - Throws: ``Failure`` if options and images do not fit each other; errors of the backend.
   public init(
-    _ configuration: RunConfiguration, _ images: any LabelledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
+    _ configuration: RunConfiguration, _ images: any LabeledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.check(images)

@@ -26,7 +26,7 @@ public struct Metrics: Hashable, Sendable {
 extension ModelConfiguration {
   /// Checks that a data set fits the model.
   /// - Throws: ``Failure`` if the images or labels of the data set are not what the model is built for.
-  public func check(_ dataset: some LabelledImages) throws {
+  public func check(_ dataset: some LabeledImages) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
     if found != channels {
       throw Failure(

@@ -128,7 +128,7 @@ public final class DecodedImages: ImageBatches {
   ) throws {
     let transform: any ImageTransform
     switch (augmentation, preparation) {
-    case (.tenCrop, .centre(let evaluation)):
+    case (.tenCrop, .center(let evaluation)):
       transform = FiveCrops(evaluation)
       tiles = 5
     case (.tenCrop, .whole):
@@ -136,7 +136,7 @@ public final class DecodedImages: ImageBatches {
         .invalidSetting,
         "ten crops are of images that are larger than what the network takes, these are brought to its size as a whole",
         remedy: "mirror them instead (flip)")
-    case (_, .centre(let evaluation)): (transform, tiles) = (evaluation, 1)
+    case (_, .center(let evaluation)): (transform, tiles) = (evaluation, 1)
     case (_, .whole(let whole)): (transform, tiles) = (whole, 1)
     }
     viewShape = (transform.height / tiles, transform.width, channels)
@@ -163,7 +163,7 @@ public final class DecodedImages: ImageBatches {
 /// Method of bringing a photograph to the size that a network takes.
 public enum ImagePreparation: Sendable, Hashable {
   /// Resizes the shorter side and cuts out the center, as in the evaluation of networks that were trained on photographs.
-  case centre(EvaluationTransform)
+  case center(EvaluationTransform)
   /// Resizes the whole image, as the pictures of a data set of small images show the whole of it too.
   case whole(WholeImageTransform)
 }

@@ -21,20 +21,20 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var batchSize: Int
   /// Number of batches whose gradients make one step, at least 1; nil for 1.
   public var accumulate: Int?
-  /// Optimizer; nil for ``Optimiser/Kind/sgd``.
-  public var optimizer: Optimiser.Kind?
+  /// Optimizer; nil for ``Optimizer/Kind/sgd``.
+  public var optimizer: Optimizer.Kind?
   /// Learning rate after warm-up, at least 0.
   public var learningRate: Double
   /// Momentum in 0 ..< 1; see ``SGDRule``.
   public var momentum: Double
   /// Whether to use Nesterov momentum, which needs a momentum above 0.
   public var nesterov: Bool
-  /// Weight decay, at least 0. For ``Optimiser/Kind/sgd`` it is the factor of ‖w‖²/2 in the loss, over all parameters. For
-  /// ``Optimiser/Kind/adamW``, multiplied by the learning rate, it is the share by which all parameters shrink in a step. For
-  /// ``Optimiser/Kind/lars`` it is as for SGD, but only for filters and matrices.
+  /// Weight decay, at least 0. For ``Optimizer/Kind/sgd`` it is the factor of ‖w‖²/2 in the loss, over all parameters. For
+  /// ``Optimizer/Kind/adamW``, multiplied by the learning rate, it is the share by which all parameters shrink in a step. For
+  /// ``Optimizer/Kind/lars`` it is as for SGD, but only for filters and matrices.
   public var weightDecay: Double
-  /// Layers with a learning rate of their own; see ``Optimiser/Options/rateScales``.
-  public var learningRateScales: [Optimiser.RateScale]?
+  /// Layers with a learning rate of their own; see ``Optimizer/Options/rateScales``.
+  public var learningRateScales: [Optimizer.RateScale]?
   /// Maximum norm of all gradients together, above 0; nil for no limit.
   public var clipNorm: Double?
   /// Layers that are not trained; see ``ParameterStore/freeze(_:)``.
@@ -106,7 +106,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var trainingOptions: TrainingOptions {
     TrainingOptions(
       recompute: recompute ?? false, precision: precision ?? .fp32,
-      optimiser: Optimiser.Options(
+      optimizer: Optimizer.Options(
         optimizer ?? .sgd, momentum: momentum, nesterov: nesterov, weightDecay: weightDecay, maximumNorm: clipNorm,
         accumulates: (accumulate ?? 1) > 1, rateScales: learningRateScales ?? []),
       frozen: frozen ?? [], averages: averageDecay != nil)
@@ -186,7 +186,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
 
   /// Checks that training on these images makes sense.
   /// - Throws: ``Failure`` if it does not.
-  public func check(_ images: some LabelledImages) throws {
+  public func check(_ images: some LabeledImages) throws {
     try model.check(images)
     let (height, width) = (images.shape[1], images.shape[2])
     guard images.classes.count > 1 else {

@@ -119,20 +119,20 @@ public struct RunFolder {
   /// Training state of a run on the device.
   struct State {
     let store: ParameterStore
-    let optimiser: Optimiser
+    let optimizer: Optimizer
     let average: WeightAverage?
   }
 
   func save(_ position: Position, _ state: State) throws {
     var position = position
-    position.updates = state.optimiser.steps
+    position.updates = state.optimizer.steps
     var tensors = try state.store.stateDictionary()
     func add(_ name: String, _ more: [(name: String, tensor: HostTensor)]) {
       tensors += more.map { ("\(name).\($0.name)", $0.tensor) }
     }
-    for (name, arena) in state.optimiser.state { add(name, try state.store.dictionary(of: arena)) }
+    for (name, arena) in state.optimizer.state { add(name, try state.store.dictionary(of: arena)) }
     if let average = state.average { add(Self.averageName, try average.model.store.stateDictionary()) }
-    if let scale = state.optimiser.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
+    if let scale = state.optimizer.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
     try Safetensors.write(tensors, metadata: [Self.positionKey: try Weights.encode(position)], to: resumePath)
   }
 
@@ -178,7 +178,7 @@ public struct RunFolder {
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
     else { throw damaged }
     var rest = file.tensors
-    if let scale = state.optimiser.lossScale {
+    if let scale = state.optimizer.lossScale {
       guard let saved = rest.removeValue(forKey: Self.lossScaleName), saved.shape == scale.shape, saved.type == .float32 else {
         throw damaged
       }
@@ -192,7 +192,7 @@ public struct RunFolder {
     }
     // Other options, for example another optimizer or an average, have other training state.
     do {
-      for (name, arena) in state.optimiser.state { try state.store.load(take(name), into: arena) }
+      for (name, arena) in state.optimizer.state { try state.store.load(take(name), into: arena) }
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }
       try state.store.load(rest)
     } catch let failure as Failure {
@@ -200,7 +200,7 @@ public struct RunFolder {
         failure.kind,
         "\(resumePath) is damaged, or was saved with other options than \(configurationPath) has now: \(failure)")
     }
-    state.optimiser.steps = position.updates ?? position.step
+    state.optimizer.steps = position.updates ?? position.step
     return position
   }
 }

@@ -37,7 +37,7 @@ public final class Trainer {
   /// scaled.
   /// - Throws: errors of the backend.
   public func skippedSteps() throws -> Int {
-    try optimiser.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
+    try optimizer.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
   }
   /// Number of batches skipped since this trainer was made, because so many of their images could not be decoded that those left
   /// have no statistics, as ``ResNet/canTrain(on:)`` defines.
@@ -52,7 +52,7 @@ public final class Trainer {
 
   private let backend: any Backend
   private let training, validation: any BatchSource
-  private let optimiser: Optimiser
+  private let optimizer: Optimizer
   private let average: WeightAverage?
   private let state: RunFolder.State
   /// Values derived from frozen layers, reused by later batches.
@@ -83,7 +83,7 @@ public final class Trainer {
     resuming: Bool = false, logEvery: Int = 10
   ) throws {
     try self.init(
-      configuration, LabelledSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
+      configuration, LabeledSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
   }
 
   /// Loads everything onto the device, for images that may be kept elsewhere than in memory.
@@ -94,7 +94,7 @@ public final class Trainer {
   ///   - onChecked: called with the shape of a batch [N,H,W,C] after options, images and memory have been checked and before
   ///     anything is allocated. An error that it throws ends the initializer.
   public init(
-    _ configuration: RunConfiguration, _ splits: LabelledSplits, on backend: any Backend, folder: RunFolder?,
+    _ configuration: RunConfiguration, _ splits: LabeledSplits, on backend: any Backend, folder: RunFolder?,
     resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
     onChecked: (Shape) throws -> Void = { _ in }
   ) throws {
@@ -122,12 +122,12 @@ public final class Trainer {
     try Self.check(configuration, train, splits.validation, on: backend)
     try onChecked([min(configuration.batchSize, train.count), train.shape[1], train.shape[2], train.shape[3]])
     try model.store.allocate(on: backend, seed: configuration.seed)
-    optimiser = try Optimiser(model.store, options.optimiser, scalingLoss: options.precision.needsLossScaling)
+    optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: options.precision.needsLossScaling)
     if !resuming, let path = configuration.initialWeights {
       notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, for: train)
     }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
-    state = RunFolder.State(store: model.store, optimiser: optimiser, average: average)
+    state = RunFolder.State(store: model.store, optimizer: optimizer, average: average)
     position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try batchSource(
@@ -157,7 +157,7 @@ public final class Trainer {
   ///   - images: training images.
   /// - Returns: notes for the user.
   private static func load(
-    _ weights: Weights, from path: String, into model: ResNet, for images: any LabelledImages
+    _ weights: Weights, from path: String, into model: ResNet, for images: any LabeledImages
   ) throws -> [String] {
     let classes = images.classes
     let known = weights.description?.classes ?? []
@@ -187,7 +187,7 @@ public final class Trainer {
   /// Checks that model, data and device fit each other, including the memory for training.
   /// - Throws: ``Failure`` if they do not.
   private static func check(
-    _ configuration: RunConfiguration, _ train: any LabelledImages, _ validation: any LabelledImages, on backend: any Backend
+    _ configuration: RunConfiguration, _ train: any LabeledImages, _ validation: any LabeledImages, on backend: any Backend
   ) throws {
     try configuration.check(train)
     if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
@@ -285,12 +285,12 @@ public final class Trainer {
       images += x.shape[0]
       try model.accumulateGradients(
         images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
-        metrics: metrics, optimiser, folded: folded)
+        metrics: metrics, optimizer, folded: folded)
     }
     position.step += 1
     if images == 0 { return }
-    try optimiser.step(learningRate: rate)
-    try average?.update(from: model, step: optimiser.steps)
+    try optimizer.step(learningRate: rate)
+    try average?.update(from: model, step: optimizer.steps)
     collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }
 

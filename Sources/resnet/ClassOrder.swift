@@ -26,7 +26,7 @@ extension Checkpoint {
   ///   - names: names from `--class-names`, in the order of the outputs; nil for the names of the checkpoint, if it has any.
   ///   - order: order from `--class-order`, for networks whose outputs have no names.
   /// - Throws: ``Failure`` if the names differ from those of the folders; a usage error for an order that does not apply.
-  func labelled(
+  func labeled(
     _ photographs: PhotographDataset, at place: String, names given: [String]?, order: ClassOrder?
   ) throws -> PhotographDataset {
     guard let names = given ?? (namesClasses ? classes : nil) else { return try inOrder(photographs, order) }

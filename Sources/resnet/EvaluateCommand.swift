@@ -106,7 +106,7 @@ struct EvaluateCommand: ParsableCommand {
   /// folder, a description of the images.
   private func open(
     _ dataset: DatasetKind, for checkpoint: Checkpoint
-  ) throws -> (images: any LabelledImages, classes: [String], source: String?) {
+  ) throws -> (images: any LabeledImages, classes: [String], source: String?) {
     let aboutPhotographs = [
       ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil),
       (resizing.given ?? "", resizing.given != nil), (normalization.given ?? "", normalization.given != nil),
@@ -120,10 +120,10 @@ struct EvaluateCommand: ParsableCommand {
     try checkpoint.check(images, at: data)
     let names = try checkpoint.names(from: classNames)
     if let photographs = images as? PhotographDataset, let source {
-      let labelled = try checkpoint.labelled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
+      let labeled = try checkpoint.labeled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
       let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
       let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""
-      return (labelled, labelled.classes, source.description + warning)
+      return (labeled, labeled.classes, source.description + warning)
     }
     if names != nil, images.namesClasses {
       throw usageError("--class-names: the data set '\(dataset.rawValue)' names its classes itself: leave it out")
@@ -133,7 +133,7 @@ struct EvaluateCommand: ParsableCommand {
     return (images, isNamed ? images.classes : names ?? checkpoint.classes, nil)
   }
 
-  private func batches(of images: any LabelledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {
+  private func batches(of images: any LabeledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {
     switch images {
     case let dataset as Dataset:
       return try StoredImages(

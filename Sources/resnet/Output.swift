@@ -51,7 +51,7 @@ final class LeftOutImages {
 }
 
 /// Reports on standard error, once, which files of a folder of photographs are passed over.
-func reportIgnored(_ images: (any LabelledImages)...) {
+func reportIgnored(_ images: (any LabeledImages)...) {
   let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }
   reportIgnored(files)
 }

@@ -17,9 +17,9 @@ extension Schedule.Kind: ExpressibleByArgument {}
 
 extension DamagedImages: ExpressibleByArgument {}
 
-extension Optimiser.Kind: ExpressibleByArgument {}
+extension Optimizer.Kind: ExpressibleByArgument {}
 
-extension Optimiser.RateScale: ExpressibleByArgument {
+extension Optimizer.RateScale: ExpressibleByArgument {
   /// Parses a layer and its factor, for example `fc=10`.
   public init?(argument: String) {
     let parts = argument.split(separator: "=", omittingEmptySubsequences: false)
@@ -59,7 +59,7 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Accumulate the gradients of this many batches for a step. Default: 1.", valueName: "batches"))
   var accumulate: Int?
   @Option(help: "Optimizer: sgd, adamw, or lars for batches of thousands. Default: sgd.")
-  var optimizer: Optimiser.Kind?
+  var optimizer: Optimizer.Kind?
   @Option(
     help:
       "Peak learning rate. Default: \(defaults.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with --init."
@@ -70,7 +70,7 @@ struct RunOptions: ParsableArguments {
     help: ArgumentHelp(
       "Multiply the learning rate of a layer or part, for example layer1=0.1; the longest matching name counts. May be repeated.",
       valueName: "layer=factor"))
-  var learningRateScales: [Optimiser.RateScale] = []
+  var learningRateScales: [Optimizer.RateScale] = []
   @Option(
     name: .customLong("freeze"),
     help: ArgumentHelp("Do not train this layer or part, for example layer1. May be repeated.", valueName: "layer"))

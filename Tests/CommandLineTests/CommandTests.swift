@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  @Test func modelIsSummarised() throws {
+  @Test func modelIsSummarized() throws {
     let summary = try json("summary resnet20 --batch-size 2 --json")
     #expect(summary["parameters"] == .integer(269_722))
     expect("macs", "peak_bytes", "layers", in: summary)

@@ -28,7 +28,7 @@ import Testing
       try writeClothes(folder)
       let trained = try run("TrainFashionMNIST", [folder], in: folder)
       #expect(trained.out.contains("epoch 1  validation accuracy"), "\(trained.out)")
-      try writePicture("\(folder)/shirt.png", height: 28, width: 28, colour: (90, 90, 90), noise: 1)
+      try writePicture("\(folder)/shirt.png", height: 28, width: 28, color: (90, 90, 90), noise: 1)
       let told = try run("ClassifyImages", ["clothes.safetensors", "shirt.png"], in: folder)
       let lines = told.out.split(separator: "\n")
       #expect(lines.first == "shirt.png" && lines.count == 4, "\(told.out)")

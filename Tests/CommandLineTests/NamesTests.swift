@@ -16,9 +16,9 @@ import Testing
   private func write(_ classes: [String], count: Int, to folder: String) throws {
     for (number, name) in classes.enumerated() {
       for index in 0..<count {
-        let colour = (UInt8(number * 40 % 220), UInt8(number * 90 % 220), UInt8(90))
+        let color = (UInt8(number * 40 % 220), UInt8(number * 90 % 220), UInt8(90))
         let noise = UInt32(number * 10 + index)
-        try writePicture("\(folder)/\(name)/\(index).png", height: 16, width: 16, colour: colour, noise: noise)
+        try writePicture("\(folder)/\(name)/\(index).png", height: 16, width: 16, color: color, noise: noise)
       }
     }
   }

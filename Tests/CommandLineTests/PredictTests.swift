@@ -115,9 +115,9 @@ import Testing
   }
 
   /// Uses weights without image metadata, one channel, and pictures of another size.
-  @Test func normalisationMayBeGiven() throws {
+  @Test func normalizationMayBeGiven() throws {
     try withTemporaryFolder { folder in
-      try writePicture("\(folder)/a.png", height: 11, width: 23, colour: (9, 90, 200), noise: 3)
+      try writePicture("\(folder)/a.png", height: 11, width: 23, color: (9, 90, 200), noise: 3)
       let checkpoint = "predict --checkpoint \(Samples.folder)/run/last.safetensors a.png"
       let refused = try run(checkpoint, in: folder)
       #expect(refused.code == 64 && refused.complaint.contains("--mean and --std"), "\(refused.err)")
@@ -132,7 +132,7 @@ import Testing
   /// Uses weights without class names: names are given with the command, or stored in a checkpoint.
   @Test func classesMayBeNamed() throws {
     try withTemporaryFolder { folder in
-      try writePicture("\(folder)/a.png", height: 8, width: 8, colour: (9, 90, 200), noise: 3)
+      try writePicture("\(folder)/a.png", height: 8, width: 8, color: (9, 90, 200), noise: 3)
       _ = try run("export \(Samples.folder)/run/last.safetensors --output plain.safetensors", in: folder)
       let names = ["plain goose", "café", "plain goose"]
       try Data("\(names.joined(separator: "\r\n"))\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/names.txt"))

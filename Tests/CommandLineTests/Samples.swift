@@ -63,7 +63,7 @@ enum Samples {
         "images",
         [("images", good), ("labels", eight), ("validation_images", images(4)), ("validation_labels", labels([0, 1, 2, 2]))]
       ),
-      ("colour", [("images", images(8, channels: 3)), ("labels", eight)]),
+      ("color", [("images", images(8, channels: 3)), ("labels", eight)]),
       ("more-classes", [("images", good), ("labels", labels([0, 1, 2, 3, 4, 5, 6, 7]))]),
       ("one-class", [("images", good), ("labels", labels([0, 0, 0, 0, 0, 0, 0, 0]))]),
       ("negative-label", [("images", good), ("labels", labels([0, 1, 2, -1, 1, 2, 0, 1]))]),

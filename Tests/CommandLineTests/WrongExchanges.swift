@@ -66,7 +66,7 @@ extension WrongInvocationTests {
     Wrong(
       "predict --checkpoint model.onnx --tensors images.safetensors --output refused --precision bf16", 64, "--precision bf16"),
     Wrong("predict --checkpoint model.onnx --tensors images.safetensors --output refused --device opencl/2", 64, "one device"),
-    Wrong("predict --checkpoint model.onnx --tensors colour.safetensors --output refused", 1, "colour.safetensors", "3"),
+    Wrong("predict --checkpoint model.onnx --tensors color.safetensors --output refused", 1, "color.safetensors", "3"),
     Wrong("predict --checkpoint damaged.onnx --tensors images.safetensors --output refused", 1, "damaged.onnx", "ends within"),
     Wrong("predict --checkpoint missing.onnx --tensors images.safetensors --output refused", 1, "missing.onnx", "No such file"),
     Wrong("run-graph model.onnx --tensors images.safetensors --output refused", 1, "model.onnx", "'input' is not given"),
@@ -79,7 +79,7 @@ extension WrongInvocationTests {
     Wrong("predict --checkpoint x --tensors x --output y --precision bf16 --device cpu", 64, "--precision bf16"),
     prediction("missing.safetensors", "No such file"), prediction("run/last.safetensors", "images [N, H, W, C]"),
     prediction("channels-first.safetensors", "[8, 1, 8, 8] looks like [N, C, H, W]"),
-    prediction("colour.safetensors", "3"), prediction("flat.safetensors", "[8, 64]"),
+    prediction("color.safetensors", "3"), prediction("flat.safetensors", "[8, 64]"),
     prediction("integers.safetensors", "int32"),
     prediction("no-images.safetensors", "[0, 8, 8, 1]"), prediction("nan.safetensors", "finite"),
     Wrong("predict --checkpoint lacking.safetensors --model resnet8 --tensors images.safetensors --output x", 1, "lacking"),

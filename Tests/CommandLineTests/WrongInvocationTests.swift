@@ -195,7 +195,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     checkpoint("other-data", "words"),
     Wrong("evaluate --checkpoint weights.pth", 1, "weights.pth"), Wrong("evaluate --checkpoint nothing", 1, "nothing"),
     Wrong("evaluate --checkpoint run/last.safetensors", 1, "--data"),
-    Wrong("evaluate --checkpoint run/last.safetensors --data colour.safetensors", 1, "run/last.safetensors", "channels"),
+    Wrong("evaluate --checkpoint run/last.safetensors --data color.safetensors", 1, "run/last.safetensors", "channels"),
     Wrong("evaluate --checkpoint run/last.safetensors --data more-classes.safetensors", 1, "run/last.safetensors", "classes"),
     Wrong("evaluate --checkpoint run/last.safetensors --model resnet14 --data images.safetensors", 64, "resnet8, not resnet14"),
     checkpoint("no-size", "size [0, 8]"), checkpoint("three-sizes", "size [8, 8, 8]"), checkpoint("two-means", "1 channels"),

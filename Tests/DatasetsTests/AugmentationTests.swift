@@ -133,8 +133,8 @@ import Testing
     let changes = PixelAugmentation(colorJitter: augmentation.colorJitter, trivialAugment: true, seed: 8, epoch: 1)
     for sample in 0..<12 {
       let before = Array(cropped[sample * bytes..<(sample + 1) * bytes])
-      let colours = channels == 3 ? before : before.flatMap { [$0, $0, $0] }
-      var image = RGBImage(height: 9, width: 9, pixels: colours)
+      let colors = channels == 3 ? before : before.flatMap { [$0, $0, $0] }
+      var image = RGBImage(height: 9, width: 9, pixels: colors)
       for change in changes.draw(sample: sample) { image = image.applying(change) }
       let expected = channels == 3 ? image.pixels : stride(from: 0, to: image.pixels.count, by: 3).map { image.pixels[$0] }
       #expect(try load(sample) == expected)

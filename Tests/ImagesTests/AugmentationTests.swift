@@ -12,12 +12,12 @@ import Testing
     let photo = try EncodedImage(contentsOf: Fixtures.path("photo.png")).decoded()
     switch name {
     case "computed": return computedImage(64, 96)
-    case "grey": return photo.applying(.saturation(0))
+    case "gray": return photo.applying(.saturation(0))
     default: return photo
     }
   }
 
-  @Test(arguments: ["photo", "computed", "grey"]) func trivialAugmentAsTorchvision(_ name: String) throws {
+  @Test(arguments: ["photo", "computed", "gray"]) func trivialAugmentAsTorchvision(_ name: String) throws {
     let sums = try #require(Self.expected["trivial \(name)"]).elements(as: Int64.self)
     let image = try source(name)
     for (index, operation) in TrivialAugment.operations.enumerated() {
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["photo", "computed", "grey"]) func colourAsTorchvision(_ name: String) throws {
+  @Test(arguments: ["photo", "computed", "gray"]) func colorAsTorchvision(_ name: String) throws {
     let image = try source(name)
     let operations: [(String, (Double) -> PixelOperation)] = [
       ("brightness", { .brightness($0) }), ("contrast", { .contrast($0) }), ("saturation", { .saturation($0) }),

@@ -21,7 +21,7 @@ import Testing
   /// Checks that sides are divided by the largest of 1, 2, 4, 8 that keeps the minimum.
   @Test(arguments: [
     ("444.jpg", 27, 35, 27, 35), ("444.jpg", 14, 18, 14, 18), ("444.jpg", 15, 18, 27, 35), ("444.jpg", 5, 9, 7, 9),
-    ("444.jpg", 1, 1, 4, 5), ("cmyk.jpg", 7, 9, 7, 9), ("grey.jpg", 10, 10, 14, 18), ("progressive.jpg", 4, 5, 4, 5),
+    ("444.jpg", 1, 1, 4, 5), ("cmyk.jpg", 7, 9, 7, 9), ("gray.jpg", 10, 10, 14, 18), ("progressive.jpg", 4, 5, 4, 5),
     ("orientation-6.jpg", 9, 6, 9, 6), ("orientation-6.jpg", 6, 6, 9, 6), ("orientation-6.jpg", 9, 7, 18, 11),
     ("rgb.png", 1, 1, 19, 23),
   ]) func reducedScale(_ name: String, minimumHeight: Int, minimumWidth: Int, height: Int, width: Int) throws {
@@ -62,7 +62,7 @@ import Testing
 
   /// Checks that data after the pixels may be missing: the end of a PNG and its checksum, the end of a GIF's blocks.
   @Test(arguments: [
-    ("rgb.png", 12), ("rgb.png", 16), ("rgba-interlaced.png", 16), ("grey1.png", 12), ("one-pixel.png", 14),
+    ("rgb.png", 12), ("rgb.png", 16), ("rgba-interlaced.png", 16), ("gray1.png", 12), ("one-pixel.png", 14),
     ("palette.gif", 1), ("interlaced.gif", 2),
   ]) func whatEndsBehindItsPixelsIsWhole(_ name: String, missing: Int) throws {
     let bytes = try Fixtures.bytes(name)

@@ -48,7 +48,7 @@ import Testing
       (bytes[middle], bytes[middle + 1]) = (0xFF, 0xD3)
     },
     Case("a JPEG without its own Huffman tables", "420.jpg", "corrupt JPEG") { $0[find([0xFF, 0xC4], in: $0) + 1] = 0xFE },
-    Case("a JPEG without quantisation tables", "444.jpg", "corrupt JPEG") { bytes in
+    Case("a JPEG without quantization tables", "444.jpg", "corrupt JPEG") { bytes in
       while find([0xFF, 0xDB], in: bytes) < bytes.count { bytes[find([0xFF, 0xDB], in: bytes) + 1] = 0xFE }
     },
     Case("a JPEG of 12 bits", "444.jpg", "precision") { $0[find([0xFF, 0xC0], in: $0) + 4] = 12 },
@@ -88,7 +88,7 @@ import Testing
     },
     Case("a PNG of more rows than it has", "rgb.png", "corrupt PNG") { changeHeader(&$0, 4, [0, 0, 1, 0]) },
     Case("a PNG of 3 bits", "rgb.png", "corrupt PNG") { changeHeader(&$0, 8, [3]) },
-    Case("a PNG of an unknown colour type", "rgb.png", "corrupt PNG") { changeHeader(&$0, 9, [5]) },
+    Case("a PNG of an unknown color type", "rgb.png", "corrupt PNG") { changeHeader(&$0, 9, [5]) },
     Case("a PNG of an unknown compression", "rgb.png", "corrupt PNG") { changeHeader(&$0, 10, [9]) },
     Case("a PNG of an unknown interlacing", "rgb.png", "corrupt PNG") { changeHeader(&$0, 12, [9]) },
     Case("a PNG without its palette", "palette8.png", "corrupt PNG") { bytes in
@@ -159,7 +159,7 @@ import Testing
     },
     Case("a TIFF of more rows than it has", "rgb.tif", "cannot decode the TIFF") { setTag(&$0, 257, [0, 1, 0, 0]) },
     Case("a TIFF of 60000 samples", "rgb.tif", "TIFF") { setTag(&$0, 277, [0x60, 0xEA, 0, 0]) },
-    Case("a TIFF of 12 bits", "grey8.tif", "a number of bits of 12") { setTag(&$0, 258, [12, 0, 0, 0]) },
+    Case("a TIFF of 12 bits", "gray8.tif", "a number of bits of 12") { setTag(&$0, 258, [12, 0, 0, 0]) },
     Case("a TIFF of L*a*b* colors", "rgb.tif", "its colors are of kind 8") { setTag(&$0, 262, [8, 0, 0, 0]) },
     Case("a TIFF of an unknown compression", "rgb.tif", "TIFF") { setTag(&$0, 259, [0x99, 0x99, 0, 0]) },
     Case("a TIFF of tiles of 2³¹ pixels a side", "rgb-tiles.tif", "TIFF") {

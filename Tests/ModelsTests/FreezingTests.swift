@@ -15,11 +15,11 @@ import Testing
     let model = try ResNet(configuration)
     try model.store.freeze(frozen)
     try model.store.allocate(on: backend, seed: 5)
-    let optimiser = try Optimiser(model.store)
+    let optimizer = try Optimizer(model.store)
     let (images, labels) = try batch(on: backend)
     for _ in 0..<steps {
       try model.trainingStep(
-        images: images, labels: labels, recompute: recompute, metrics: try backend.tensor([3]), optimiser, learningRate: 0.1)
+        images: images, labels: labels, recompute: recompute, metrics: try backend.tensor([3]), optimizer, learningRate: 0.1)
     }
     return model
   }
@@ -61,12 +61,12 @@ import Testing
     // The running statistics differ from those of the batch.
     for entry in model.store.entries where entry.kind == .estimate { backend.fill(entry.value, with: 0.7) }
     let (images, labels) = try batch(on: backend)
-    let optimiser = try Optimiser(model.store)
+    let optimizer = try Optimizer(model.store)
     func loss() throws -> Double {
       let metrics = try backend.tensor([3])
       backend.fill(metrics, with: 0)
-      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimiser)
-      try optimiser.step(learningRate: 0)
+      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimizer)
+      try optimizer.step(learningRate: 0)
       return try backend.download(metrics).doubles[0] / 4
     }
     _ = try loss()

@@ -12,7 +12,7 @@ import Testing
     let backend = CPUBackend()
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend, seed: 5)
-    let optimiser = try Optimiser(model.store)
+    let optimizer = try Optimizer(model.store)
     var random = Philox(seed: 1, stream: 2)
     let shape: Shape = [3, 9, 7, 2]
     let images = try backend.upload(HostTensor((0..<shape.count).map { _ in random.uniform() - 0.5 }, shape: shape))
@@ -20,10 +20,10 @@ import Testing
     let metrics = try backend.upload(HostTensor([0, 0, 0] as [Float], shape: [3]))
     for _ in 0..<2 {
       try model.trainingStep(
-        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.1)
+        images: images, labels: labels, recompute: recompute, metrics: metrics, optimizer, learningRate: 0.1)
     }
     #expect(backend.memory.bytesInUse < 4 * (model.store.weightsArena.byteCount + model.store.stateArena.byteCount) + 10_000)
-    let left = [model.store.weightsArena, model.store.gradientsArena, model.store.stateArena, optimiser.state[0].arena, metrics]
+    let left = [model.store.weightsArena, model.store.gradientsArena, model.store.stateArena, optimizer.state[0].arena, metrics]
     return try left.map(backend.download)
   }
 

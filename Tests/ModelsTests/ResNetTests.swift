@@ -112,7 +112,7 @@ import Testing
   @Test func zeroInitMakesBlocksIdentities() throws {
     func scales(_ name: String) throws -> [String] {
       let model = try ResNet(ModelConfiguration(name: name, classes: 10, zeroInitLastBatchNorm: true))
-      return model.store.entries.filter { $0.name.hasSuffix("weight") && $0.initialiser == .constant(0) }.map(\.name)
+      return model.store.entries.filter { $0.name.hasSuffix("weight") && $0.initializer == .constant(0) }.map(\.name)
     }
     #expect(try scales("resnet8") == (1...3).map { "layer\($0).0.bn2.weight" })
     #expect(try scales("resnet50").count == 16)

@@ -141,7 +141,7 @@ import Testing
 
     let model = try ResNet(configuration)
     try model.store.allocate(on: backend)
-    let optimiser = try Optimiser(model.store)
+    let optimizer = try Optimizer(model.store)
     for _ in 0..<2 {
       let batch = try (images: backend.tensor(images), labels: backend.tensor([2], .int32), metrics: backend.tensor([3]))
       backend.fill(batch.images, with: 0.5)
@@ -149,7 +149,7 @@ import Testing
       backend.fill(batch.metrics, with: 0)
       try withExtendedLifetime(batch) {
         try model.trainingStep(
-          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimiser,
+          images: batch.images, labels: batch.labels, recompute: recompute, metrics: batch.metrics, optimizer,
           learningRate: 0.1)
       }
     }

@@ -69,15 +69,15 @@ import Testing
   @Test func theSecondStepAllocatesNothing() throws {
     let (backend, chain) = (DryRunBackend(), Chain(count: 3))
     try chain.store.allocate(on: backend)
-    let optimiser = try Optimiser(chain.store)
+    let optimizer = try Optimizer(chain.store)
     var allocations: [Int] = []
     for _ in 0..<3 {
       let pass = Pass(on: backend, mode: .training)
       let slot = try forward(chain, Variable(try backend.tensor([2, 8, 8, 16])), pass)
       try slot.add(backend.tensor([2, 8, 8, 16]), on: backend)
       try pass.backward()
-      try optimiser.accumulate()
-      try optimiser.step(learningRate: 0.1)
+      try optimizer.accumulate()
+      try optimizer.step(learningRate: 0.1)
       allocations.append(backend.memory.allocations)
     }
     #expect(allocations[0] == allocations[1] && allocations[1] == allocations[2])

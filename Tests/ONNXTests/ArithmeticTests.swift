@@ -50,7 +50,7 @@ import Testing
   }
 
   /// Checks that a factor before batch normalization cannot be fused with it: the normalization is a separate operation.
-  @Test func aFactorBeforeNormalisation() throws {
+  @Test func aFactorBeforeNormalization() throws {
     let model = Self.convolution.node("Mul", ["a", "s"], "c").node(
       "BatchNormalization", ["c", "one", "half", "half", "one"], "y"
     )
@@ -61,7 +61,7 @@ import Testing
     #expect(zip(found.floats, expected.floats).allSatisfy { abs($0 - $1) <= 1e-4 })
   }
 
-  @Test func imagesThatAreNormalisedInTheGraph() throws {
+  @Test func imagesThatAreNormalizedInTheGraph() throws {
     let model = TestModel().input("x", [-1, 3, 2, 2]).floats("full", [255], [1]).floats("mean", [0.5, 0.25, 0.75], [3, 1, 1])
       .floats("deviation", [0.5, 0.25, 2], [1, 3, 1, 1]).node("Div", ["x", "full"], "a").node("Sub", ["a", "mean"], "b")
       .node("Div", ["b", "deviation"], "y").output("y")

@@ -73,8 +73,8 @@ import Training
         // The batch size may differ, as at the end of a data set; so may the image size.
         #expect(try classifier(try backend.upload(images(1))).shape == [1, 5])
         let written = try Onnx_ModelProto(serializedBytes: try Data(contentsOf: URL(fileURLWithPath: path)))
-        let normalisations = written.graph.node.count { $0.opType == "BatchNormalization" }
-        #expect(folding == (normalisations <= (subject.name.hasPrefix("pre") ? 4 : 0)), "\(normalisations)")
+        let normalizations = written.graph.node.count { $0.opType == "BatchNormalization" }
+        #expect(folding == (normalizations <= (subject.name.hasPrefix("pre") ? 4 : 0)), "\(normalizations)")
       }
     }
   }

@@ -45,7 +45,7 @@ import Testing
       let bound = Bound.convolution(work, winograd: candidate?.transforms ?? true).multiplying(
         backend.factorType(storing: work.storage))
       expect(name, try ConvolutionRun.results(of: work, on: backend), expected, bound)
-      let dry = DryRunBackend(modelling: backend)
+      let dry = DryRunBackend(modeling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
       #expect(dry.memory == backend.memory, "\(name)")
     }

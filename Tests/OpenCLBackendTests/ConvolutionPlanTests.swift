@@ -19,7 +19,7 @@ import Testing
     for _ in 0..<3 {
       for work in works {
         _ = try ConvolutionRun.results(of: work, on: backend)
-        _ = try ConvolutionRun.results(of: work, on: DryRunBackend(modelling: backend))
+        _ = try ConvolutionRun.results(of: work, on: DryRunBackend(modeling: backend))
       }
     }
     #expect(backend.planCount == works.count)
@@ -53,7 +53,7 @@ import Testing
       let backend = try backend(kernels)
       backend.choose(try .named(algorithm), for: work.withoutStatistics)
       _ = try ConvolutionRun.results(of: work, on: backend)
-      let dry = DryRunBackend(modelling: backend)
+      let dry = DryRunBackend(modeling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
       #expect(dry.memory == backend.memory, "\(work)")
       #expect(backend.planCount == 1, "\(work)")

@@ -63,7 +63,7 @@ import Testing
       let backend = try backend(traits())
       backend.choose(try .named("tiled", Self.tiles[2]), for: work.withoutStatistics)
       _ = try ConvolutionRun.results(of: work, on: backend)
-      let dry = DryRunBackend(modelling: backend)
+      let dry = DryRunBackend(modeling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
       #expect(dry.memory == backend.memory, "\(work)")
     }

@@ -77,7 +77,7 @@ import Testing
       backend.choose(choice, for: work.withoutStatistics)
       let results = try ConvolutionRun.results(of: work, on: backend)
       tests.expect("\(choice)", results, expected, .convolution(work, winograd: true))
-      let dry = DryRunBackend(modelling: backend)
+      let dry = DryRunBackend(modeling: backend)
       _ = try ConvolutionRun.results(of: work, on: dry)
       #expect(dry.memory == backend.memory, "\(choice)")
       #expect(try ConvolutionRun.results(of: work, on: backend) == results, "\(choice)")

@@ -67,8 +67,8 @@ import Training
     let plan = EpochPlan(seed: 1, epoch: 2, count: 24, shuffle: true, augmentation: augmentation)
     let several = ParallelBackend(try halves(), split: BatchSplit(weights: [3, 2]))
     let backends: [any Backend] = [try OpenCLBackend(device: DeviceList.find("opencl").device), several]
-    for changesColours in [false, true] {
-      augmentation.trivialAugment = changesColours
+    for changesColors in [false, true] {
+      augmentation.trivialAugment = changesColors
       let batches = try backends.map { backend in
         let source = try batchSource(of: dataset, augmentation: augmentation, on: backend)
         let loaded = try source.load(plan, batches: [0..<7, 7..<17, 17..<24], from: 0)
@@ -160,7 +160,7 @@ import Training
     let predicted = try Summary(configuration, images: shape, on: several)
     let model = try ResNet(configuration)
     try model.store.allocate(on: several, seed: 1)
-    let optimiser = try Optimiser(model.store)
+    let optimizer = try Optimizer(model.store)
     for _ in 0..<2 {
       let images = try several.batchTensor(shape)
       try several.fill(images, with: 0.5)
@@ -168,7 +168,7 @@ import Training
       try several.fill(labels, with: 1)
       let metrics = try several.tensor([3])
       try several.fill(metrics, with: 0)
-      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimiser, learningRate: 0.1)
+      try model.trainingStep(images: images, labels: labels, metrics: metrics, optimizer, learningRate: 0.1)
     }
     #expect(several.memory == predicted.training)
     #expect(predicted.devices.map(\.peakBytesHeld) == several.devices.map(\.memory.peakBytesHeld))

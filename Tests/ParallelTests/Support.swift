@@ -35,7 +35,7 @@ struct Trained {
   ) throws {
     let network = try ResNet(ModelConfiguration(name: model, classes: 4, channels: 3, shortcut: shortcut))
     try network.store.allocate(on: backend, seed: 5)
-    let optimiser = try Optimiser(network.store, Optimiser.Options(nesterov: true))
+    let optimizer = try Optimizer(network.store, Optimizer.Options(nesterov: true))
     let shape: Shape = [batch, size, size, 3]
     var random = Philox(seed: 6, stream: 0)
     let metrics = try backend.tensor([3])
@@ -44,7 +44,7 @@ struct Trained {
       let images = try backend.uploadBatch(HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape))
       let labels = try backend.uploadBatch(HostTensor((0..<batch).map { _ in Int32(random.below(4)) }, shape: [batch]))
       try network.trainingStep(
-        images: images, labels: labels, smoothing: 0.1, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.05)
+        images: images, labels: labels, smoothing: 0.1, recompute: recompute, metrics: metrics, optimizer, learningRate: 0.05)
       self.metrics.append(try backend.download(metrics).doubles)
       if step == steps - 1 {
         let pass = Pass(on: backend, mode: .inference)

@@ -2,7 +2,7 @@ import CZlib
 import Foundation
 
 /// Writes an 8-bit RGB PNG of one color under slight noise, so that classes can be distinguished.
-public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8, UInt8, UInt8), noise: UInt32) throws {
+public func writePicture(_ path: String, height: Int, width: Int, color: (UInt8, UInt8, UInt8), noise: UInt32) throws {
   func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
   func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
     let body = Array(type.utf8) + data
@@ -16,7 +16,7 @@ public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8
   var rows: [UInt8] = []
   for _ in 0..<height {
     rows.append(0)  // Filter type: none.
-    for _ in 0..<width { rows += [noisy(colour.0), noisy(colour.1), noisy(colour.2)] }
+    for _ in 0..<width { rows += [noisy(color.0), noisy(color.1), noisy(color.2)] }
   }
   var count = compressBound(UInt(rows.count))
   var data = [UInt8](repeating: 0, count: Int(count))
@@ -31,12 +31,12 @@ public func writePicture(_ path: String, height: Int, width: Int, colour: (UInt8
 
 /// Writes pictures of several sizes in three classes, into `train` and `val`.
 public func writePhotographs(_ folder: String, train: Int, validation: Int) throws {
-  let colours: [(UInt8, UInt8, UInt8)] = [(200, 30, 30), (30, 200, 30), (40, 40, 180)]
+  let colors: [(UInt8, UInt8, UInt8)] = [(200, 30, 30), (30, 200, 30), (40, 40, 180)]
   for (split, count) in [("train", train), ("val", validation)] {
     for (label, name) in ["ant", "bee", "cat"].enumerated() {
       for index in 0..<count {
         try writePicture(
-          "\(folder)/\(split)/\(name)/\(index).png", height: 20 + index % 7, width: 18 + index % 11, colour: colours[label],
+          "\(folder)/\(split)/\(name)/\(index).png", height: 20 + index % 7, width: 18 + index % 11, color: colors[label],
           noise: UInt32(label * 1000 + index))
       }
     }

@@ -6,7 +6,7 @@ import Testing
 /// Uses the library as a program does, on the reference, with networks and images that are small.
 @Suite struct SessionTests {
   private static let images = TrainingData.images(
-    LabelledSplits(SyntheticImages(count: 16, validationCount: 8, classes: 3, size: 8).splits()))
+    LabeledSplits(SyntheticImages(count: 16, validationCount: 8, classes: 3, size: 8).splits()))
 
   private func session(folder: String? = nil, epochs: Int = 2) throws -> TrainingSession {
     try TrainingSession("resnet8", on: Self.images, device: .reference, folder: folder) { run in
@@ -37,7 +37,7 @@ import Testing
     try withTemporaryFolder { folder in
       let session = try session(epochs: 1)
       try session.train()
-      try writePicture("\(folder)/a.png", height: 9, width: 11, colour: (200, 30, 30), noise: 1)
+      try writePicture("\(folder)/a.png", height: 9, width: 11, color: (200, 30, 30), noise: 1)
       let last = try session.last
       try last.save("\(folder)/last.safetensors")
       let (kept, read) = (

@@ -110,9 +110,9 @@ private final class FirstPixels: Classifier {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("predict-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: folder) }
     for index in 0..<5 {
-      try writePicture("\(folder)/b/\(index).png", height: 20, width: 30 + index, colour: (200, 90, 10), noise: UInt32(index))
+      try writePicture("\(folder)/b/\(index).png", height: 20, width: 30 + index, color: (200, 90, 10), noise: UInt32(index))
     }
-    try writePicture("\(folder)/a.png", height: 9, width: 9, colour: (1, 2, 3), noise: 8)
+    try writePicture("\(folder)/a.png", height: 9, width: 9, color: (1, 2, 3), noise: 8)
     for name in ["b/1.png", "b/4.png"] { try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
     try Data().write(to: URL(fileURLWithPath: "\(folder)/readme.txt"))
     let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"]).images
@@ -121,15 +121,15 @@ private final class FirstPixels: Classifier {
 
     let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
     let evaluation = EvaluationTransform(resize: 12, crop: 8)
-    let (colour, grey) = (
-      try DecodedImages(items, .centre(evaluation), channels: 3, batchSize: 4, augmentation: .tenCrop, damaged: .skip),
+    let (color, gray) = (
+      try DecodedImages(items, .center(evaluation), channels: 3, batchSize: 4, augmentation: .tenCrop, damaged: .skip),
       try DecodedImages(
         items, .whole(WholeImageTransform(height: 8, width: 6)), channels: 1, batchSize: 4, augmentation: .flip, damaged: .skip)
     )
-    #expect(colour.viewShape == (8, 8, 3) && colour.views.count == 10 && grey.viewShape == (8, 6, 1) && grey.views.count == 2)
+    #expect(color.viewShape == (8, 8, 3) && color.views.count == 10 && gray.viewShape == (8, 6, 1) && gray.views.count == 2)
     var samples: [Int] = []
     var missing: [Int] = []
-    while let batch = try colour.next(), let other = try grey.next() {
+    while let batch = try color.next(), let other = try gray.next() {
       samples += batch.samples
       missing += batch.failures.map(\.sample)
       for (index, sample) in batch.samples.enumerated() {

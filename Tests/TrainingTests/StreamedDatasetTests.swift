@@ -18,7 +18,7 @@ import Training
 
   init() throws { device = try OpenCLBackend(device: DeviceList.find("opencl").device) }
 
-  private func open(damaged: DamagedImages = .fail) throws -> LabelledSplits {
+  private func open(damaged: DamagedImages = .fail) throws -> LabeledSplits {
     try DatasetKind.folder.open(from: "\(folder)/data", imageSize: 16, damaged: damaged)
   }
 
@@ -51,7 +51,7 @@ import Training
   }
 
   private func trainer(
-    _ name: String, _ splits: LabelledSplits, _ augmentation: Augmentation? = nil, batchSize: Int = 8, resuming: Bool = false,
+    _ name: String, _ splits: LabeledSplits, _ augmentation: Augmentation? = nil, batchSize: Int = 8, resuming: Bool = false,
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws -> Trainer {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")

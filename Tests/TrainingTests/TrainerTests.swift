@@ -74,14 +74,14 @@ import Training
   }
 
   /// Uses all kinds of randomness: on the device, and on the host if colors change.
-  @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColours: Bool) throws {
+  @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColors: Bool) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let backend = try device()
     var run = configuration
     run.labelSmoothing = 0.1
     run.augmentation?.randomErasing = RandomErasing(probability: 0.5)
     run.augmentation?.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
-    if changesColours {
+    if changesColors {
       run.augmentation?.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
       run.augmentation?.trivialAugment = true
     }
@@ -103,7 +103,7 @@ import Training
 
   /// Tests every optimizer, with an average of the weights, gradients of two batches per step, and layers that are frozen
   /// or learn slowly.
-  @Test(arguments: Optimiser.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimiser.Kind) throws {
+  @Test(arguments: Optimizer.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimizer.Kind) throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.epochs = 2
@@ -113,7 +113,7 @@ import Training
     run.clipNorm = 1
     run.averageDecay = 0.9
     run.frozen = ["conv1", "layer1"]
-    run.learningRateScales = [Optimiser.RateScale(prefix: "fc", factor: 3)]
+    run.learningRateScales = [Optimizer.RateScale(prefix: "fc", factor: 3)]
     let whole = try trainer("whole", run)
     #expect(whole.stepsPerEpoch == 3 && whole.totalSteps == 6)
     #expect(try whole.run() == .finished)
@@ -438,7 +438,7 @@ import Training
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.allocate(on: fresh, seed: 1)
-    let optimiser = try Optimiser(model.store, scalingLoss: precision.needsLossScaling)
+    let optimizer = try Optimizer(model.store, scalingLoss: precision.needsLossScaling)
     for _ in 0..<2 {
       let images = try fresh.tensor(shape, precision.storage(on: fresh))
       try fresh.fill(images, with: 0.5)
@@ -447,7 +447,7 @@ import Training
       let metrics = try fresh.tensor([3])
       try fresh.fill(metrics, with: 0)
       try model.trainingStep(
-        images: images, labels: labels, recompute: recompute, metrics: metrics, optimiser, learningRate: 0.1)
+        images: images, labels: labels, recompute: recompute, metrics: metrics, optimizer, learningRate: 0.1)
     }
     #expect(fresh.memory == predicted.training)
   }
@@ -457,22 +457,22 @@ import Training
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
     let options = TrainingOptions(
-      optimiser: Optimiser.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true)
+      optimizer: Optimizer.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true)
     let predicted = try Summary(configuration, images: [8, 32, 32, 3], options, on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
     try model.store.freeze(options.frozen)
     try model.store.allocate(on: fresh, seed: 1)
-    let optimiser = try Optimiser(model.store, options.optimiser)
+    let optimizer = try Optimizer(model.store, options.optimizer)
     let average = try WeightAverage(of: model, decay: 0.9)
     let folded = FoldedParameters()
     for _ in 0..<2 {
       let (images, labels) = (try fresh.tensor([8, 32, 32, 3]), try fresh.tensor([8], .int32))
       let metrics = try fresh.tensor([3])
       for tensor in [images, labels, metrics] { try fresh.fill(tensor, with: 0) }
-      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimiser, folded: folded)
-      try optimiser.step(learningRate: 0.1)
-      try average.update(from: model, step: optimiser.steps)
+      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimizer, folded: folded)
+      try optimizer.step(learningRate: 0.1)
+      try average.update(from: model, step: optimizer.steps)
     }
     #expect(fresh.memory == predicted.training)
   }

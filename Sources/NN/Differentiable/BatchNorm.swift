@@ -14,7 +14,7 @@ extension Pass {
   ) throws -> Variable {
     let (backend, input, slot, residualSlot) = (backend, x.value, x.slot, residual?.slot)
     let usesBatch = mode == .training && !layer.isFrozen
-    let (channels, y) = try normalisation {
+    let (channels, y) = try normalization {
       try statistics ?? (usesBatch ? batchChannels(of: input, layer) : estimatedChannels(layer))
     } _: { channels in
       // The gradient needs x if the batch's own statistics are used.

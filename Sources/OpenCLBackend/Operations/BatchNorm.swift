@@ -118,7 +118,8 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: channels.mean.count, traits)
     try launch(
       KernelSpecialization(
-        .batchNorm, "normalise", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1], x.type.storage),
+        .batchNorm, "normalize_channels", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1],
+        x.type.storage),
       on: cut.pieceGrid,
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),

@@ -2,7 +2,7 @@ import Compute
 import Glibc
 import Support
 
-extension Parameter.Initialiser {
+extension Parameter.Initializer {
   /// Returns the distribution of He et al. 2015 ("Delving deep into rectifiers"), in the form that torchvision uses: deviation
   /// √(2/fan_out), fan_out = K·R·S.
   public static func he(filter: Shape) -> Self {

@@ -4,24 +4,24 @@ import NN
 import Support
 import Testing
 
-@Suite struct OptimiserTests {
+@Suite struct OptimizerTests {
   @Test(arguments: [false, true]) func stepsFollowTheRule(nesterov: Bool) throws {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
     let layer = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)
     try store.allocate(on: backend)
     try store.assign("fc.weight", HostTensor([2.0], shape: [1, 1]))
-    let optimiser = try Optimiser(store, Optimiser.Options(momentum: 0.5, nesterov: nesterov, weightDecay: 0.1))
+    let optimizer = try Optimizer(store, Optimizer.Options(momentum: 0.5, nesterov: nesterov, weightDecay: 0.1))
     var (w, v) = (2.0, 0.0)
     for rate in [0.1, 0.05, 0.01] {
       backend.fill(layer.weight.gradient, with: 3)
-      try optimiser.accumulate()
-      try optimiser.step(learningRate: rate)
+      try optimizer.accumulate()
+      try optimizer.step(learningRate: rate)
       let g = 3 + 0.1 * w
       v = 0.5 * v + g
       w -= rate * (nesterov ? g + 0.5 * v : v)
       #expect(abs(try backend.download(layer.weight.value).doubles[0] - w) < 1e-12)
     }
-    let velocity = try store.dictionary(of: optimiser.state[0].arena)
+    let velocity = try store.dictionary(of: optimizer.state[0].arena)
     #expect(velocity.map(\.name) == ["fc.weight", "fc.bias"])
     #expect(abs(velocity[0].tensor.doubles[0] - v) < 1e-12)
     // The padding between parameters stays zero.
@@ -34,20 +34,20 @@ import Testing
     let backend = CPUBackend(precision: .float64)
     let plain = try layer(on: backend, scalingLoss: false)
     let scaled = try layer(on: backend, scalingLoss: true)
-    let state = try #require(scaled.optimiser.lossScale)
+    let state = try #require(scaled.optimizer.lossScale)
     var skipped = 0.0
     for gradient in [3.0, -1, .infinity, 2, .nan, 5] {
       let scale = try backend.download(state).doubles[LossScale.next]
       if gradient.isFinite {
         backend.fill(plain.weight.gradient, with: gradient)
-        try plain.optimiser.accumulate()
-        try plain.optimiser.step(learningRate: 0.1)
+        try plain.optimizer.accumulate()
+        try plain.optimizer.step(learningRate: 0.1)
       } else {
         skipped += 1
       }
       backend.fill(scaled.weight.gradient, with: gradient * scale)
-      try scaled.optimiser.accumulate()
-      try scaled.optimiser.step(learningRate: 0.1)
+      try scaled.optimizer.accumulate()
+      try scaled.optimizer.step(learningRate: 0.1)
       #expect(try backend.download(plain.weight.value) == backend.download(scaled.weight.value))
       let next = try backend.download(state).doubles
       #expect(next[LossScale.next] == (gradient.isFinite ? scale : scale / 2))
@@ -56,7 +56,7 @@ import Testing
   }
 
   /// Makes two weights [1,1], called a and b, and their biases.
-  private func pair(_ options: Optimiser.Options, frozen: [String] = []) throws -> (a: Parameter, b: Parameter, Optimiser) {
+  private func pair(_ options: Optimizer.Options, frozen: [String] = []) throws -> (a: Parameter, b: Parameter, Optimizer) {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
     let (a, b) = (LinearLayer(store.root / "a", inputs: 1, outputs: 1), LinearLayer(store.root / "b", inputs: 1, outputs: 1))
     try store.freeze(frozen)
@@ -65,60 +65,60 @@ import Testing
       backend.fill(layer.weight.value, with: 2)
       backend.fill(layer.weight.gradient, with: 3)
     }
-    return (a.weight, b.weight, try Optimiser(store, options))
+    return (a.weight, b.weight, try Optimizer(store, options))
   }
 
-  private func value(_ parameter: Parameter, _ optimiser: Optimiser) throws -> Double {
+  private func value(_ parameter: Parameter, _ optimizer: Optimizer) throws -> Double {
     try CPUBackend(precision: .float64).download(parameter.value).doubles[0]
   }
 
   @Test func layersHaveRatesOfTheirOwn() throws {
-    let scales = [Optimiser.RateScale(prefix: "b", factor: 10)]
-    let (a, b, optimiser) = try pair(Optimiser.Options(momentum: 0, weightDecay: 0, rateScales: scales))
-    try optimiser.accumulate()
-    try optimiser.step(learningRate: 0.01)
-    #expect(abs(try value(a, optimiser) - (2 - 0.03)) < 1e-12)
-    #expect(abs(try value(b, optimiser) - (2 - 0.3)) < 1e-12)
+    let scales = [Optimizer.RateScale(prefix: "b", factor: 10)]
+    let (a, b, optimizer) = try pair(Optimizer.Options(momentum: 0, weightDecay: 0, rateScales: scales))
+    try optimizer.accumulate()
+    try optimizer.step(learningRate: 0.01)
+    #expect(abs(try value(a, optimizer) - (2 - 0.03)) < 1e-12)
+    #expect(abs(try value(b, optimizer) - (2 - 0.3)) < 1e-12)
     #expect(throws: Failure.self) {
-      try pair(Optimiser.Options(rateScales: [Optimiser.RateScale(prefix: "c", factor: 10)]))
+      try pair(Optimizer.Options(rateScales: [Optimizer.RateScale(prefix: "c", factor: 10)]))
     }
   }
 
   @Test func frozenLayersStayWhateverTheDecay() throws {
-    let (a, b, optimiser) = try pair(Optimiser.Options(weightDecay: 0.5), frozen: ["a"])
-    try optimiser.accumulate()
-    try optimiser.step(learningRate: 0.1)
-    #expect(try value(a, optimiser) == 2)
-    #expect(abs(try value(b, optimiser) - (2 - 0.1 * (3 + 0.5 * 2))) < 1e-12)
-    #expect(throws: Failure.self) { try pair(Optimiser.Options(), frozen: ["a", "b"]) }
-    #expect(throws: Failure.self) { try pair(Optimiser.Options(), frozen: ["a.weight"]) }
+    let (a, b, optimizer) = try pair(Optimizer.Options(weightDecay: 0.5), frozen: ["a"])
+    try optimizer.accumulate()
+    try optimizer.step(learningRate: 0.1)
+    #expect(try value(a, optimizer) == 2)
+    #expect(abs(try value(b, optimizer) - (2 - 0.1 * (3 + 0.5 * 2))) < 1e-12)
+    #expect(throws: Failure.self) { try pair(Optimizer.Options(), frozen: ["a", "b"]) }
+    #expect(throws: Failure.self) { try pair(Optimizer.Options(), frozen: ["a.weight"]) }
   }
 
   /// The norm is ‖g‖ = √(3² + 3²).
   @Test func longGradientsAreShortened() throws {
     for (maximum, factor) in [(1.0, 1 / 18.0.squareRoot()), (5.0, 1)] {
-      let (a, _, optimiser) = try pair(Optimiser.Options(momentum: 0, weightDecay: 0, maximumNorm: maximum))
-      try optimiser.accumulate()
-      try optimiser.step(learningRate: 1)
-      #expect(abs(try value(a, optimiser) - (2 - 3 * factor)) < 1e-5)
+      let (a, _, optimizer) = try pair(Optimizer.Options(momentum: 0, weightDecay: 0, maximumNorm: maximum))
+      try optimizer.accumulate()
+      try optimizer.step(learningRate: 1)
+      #expect(abs(try value(a, optimizer) - (2 - 3 * factor)) < 1e-5)
     }
   }
 
   @Test func aStepFollowsTheMeanOfSeveralGradients() throws {
-    let (a, b, optimiser) = try pair(Optimiser.Options(momentum: 0, weightDecay: 0, accumulates: true))
+    let (a, b, optimizer) = try pair(Optimizer.Options(momentum: 0, weightDecay: 0, accumulates: true))
     let backend = CPUBackend(precision: .float64)
     for gradient in [3.0, 6, 0] {
       backend.fill(a.gradient, with: gradient)
-      try optimiser.accumulate()
+      try optimizer.accumulate()
     }
-    try optimiser.step(learningRate: 0.1)
-    #expect(abs(try value(a, optimiser) - (2 - 0.1 * 3)) < 1e-12)
-    #expect(abs(try value(b, optimiser) - (2 - 0.1 * 3)) < 1e-12)
+    try optimizer.step(learningRate: 0.1)
+    #expect(abs(try value(a, optimizer) - (2 - 0.1 * 3)) < 1e-12)
+    #expect(abs(try value(b, optimizer) - (2 - 0.1 * 3)) < 1e-12)
     // A new sum of gradients begins.
     backend.fill(a.gradient, with: 1)
-    try optimiser.accumulate()
-    try optimiser.step(learningRate: 0.1)
-    #expect(abs(try value(a, optimiser) - (2 - 0.3 - 0.1)) < 1e-12)
+    try optimizer.accumulate()
+    try optimizer.step(learningRate: 0.1)
+    #expect(abs(try value(a, optimizer) - (2 - 0.3 - 0.1)) < 1e-12)
   }
 
   /// Checks λ = trust·‖w‖ / (‖g‖ + decay·‖w‖) for weights. Biases have neither this factor nor weight decay.
@@ -130,19 +130,19 @@ import Testing
       backend.fill(parameter.value, with: 2)
       backend.fill(parameter.gradient, with: 3)
     }
-    let optimiser = try Optimiser(store, Optimiser.Options(.lars, momentum: 0, weightDecay: 0.5))
-    try optimiser.accumulate()
-    try optimiser.step(learningRate: 10)
-    let rate = 10 * Optimiser.trust * 2 / (3 + 0.5 * 2)
-    #expect(abs(try value(layer.weight, optimiser) - (2 - rate * (3 + 0.5 * 2))) < 1e-12)
-    #expect(abs(try value(layer.bias, optimiser) - (2 - 10 * 3)) < 1e-12)
+    let optimizer = try Optimizer(store, Optimizer.Options(.lars, momentum: 0, weightDecay: 0.5))
+    try optimizer.accumulate()
+    try optimizer.step(learningRate: 10)
+    let rate = 10 * Optimizer.trust * 2 / (3 + 0.5 * 2)
+    #expect(abs(try value(layer.weight, optimizer) - (2 - rate * (3 + 0.5 * 2))) < 1e-12)
+    #expect(abs(try value(layer.bias, optimizer) - (2 - 10 * 3)) < 1e-12)
   }
 
-  private func layer(on backend: CPUBackend, scalingLoss: Bool) throws -> (weight: Parameter, optimiser: Optimiser) {
+  private func layer(on backend: CPUBackend, scalingLoss: Bool) throws -> (weight: Parameter, optimizer: Optimizer) {
     let store = ParameterStore()
     let layer = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)
     try store.allocate(on: backend)
     try store.assign("fc.weight", HostTensor([2.0], shape: [1, 1]))
-    return (layer.weight, try Optimiser(store, Optimiser.Options(momentum: 0.5, weightDecay: 0.1), scalingLoss: scalingLoss))
+    return (layer.weight, try Optimizer(store, Optimizer.Options(momentum: 0.5, weightDecay: 0.1), scalingLoss: scalingLoss))
   }
 }

@@ -47,7 +47,7 @@ extension Operator {
     var name = node.outputs[0]
     let residual = try planner.takeSum(after: &name, shape: x.shape).map { try planner.arranged($0, x.order) }
     let relu = planner.takeRelu(after: &name)
-    let channels = planner.parameter(norm.constants, "normalising \(norm.epsilon)") { backend in
+    let channels = planner.parameter(norm.constants, "normalizing \(norm.epsilon)") { backend in
       let tensors = try norm.constants.map { try backend.upload(HostTensor($0.floats, shape: [$0.count])) }
       let inverseDeviation = try backend.tensor(tensors[0].shape)
       try backend.inverseDeviation(ofVariance: tensors[3], epsilon: Double(norm.epsilon), into: inverseDeviation)

@@ -1,7 +1,7 @@
 import Compute
 
 /// Updates all weights of a store, except frozen ones, from their gradients. Keeps the state that depends on earlier steps.
-public final class Optimiser {
+public final class Optimizer {
   /// Rule by which weights follow gradients.
   public enum Kind: String, Codable, CaseIterable, Sendable {
     /// Stochastic gradient descent with momentum, like PyTorch's `torch.optim.SGD`.
@@ -146,7 +146,7 @@ public final class Optimiser {
   /// Adds the gradients that a backward pass has left in the store to those of earlier passes since the last step.
   /// - Precondition: this is called once per step, unless the options say that gradients accumulate.
   public func accumulate() throws {
-    precondition(parts == 0 || options.accumulates, "[Optimiser] a second backward pass before a step")
+    precondition(parts == 0 || options.accumulates, "[Optimizer] a second backward pass before a step")
     parts += 1
     guard let accumulated else { return }
     if parts == 1 {
@@ -159,7 +159,7 @@ public final class Optimiser {
   /// Updates the weights by the mean of the gradients since the last step, unless a scaled gradient is not finite.
   /// - Precondition: ``accumulate()`` was called since the last step.
   public func step(learningRate: Double) throws {
-    precondition(parts > 0, "[Optimiser] a step without gradients")
+    precondition(parts > 0, "[Optimizer] a step without gradients")
     let gradients = accumulated ?? store.gradientsArena
     if let lossScale { try backend.updateLossScale(lossScale, gradients: gradients) }
     if let norms {
