@@ -51,7 +51,7 @@ struct Network {
 let device = CommandLine.arguments.contains("cpu") ? Device.reference : .best
 let backend = try device.open()
 let images = SyntheticImages(classes: 4).splits().train.prefix(256)
-let data = try DeviceDataset(images, on: backend)
+let data = try BatchLoader(images, on: backend)
 let network = Network(channels: images.shape[3], classes: images.classes.count)
 try network.store.allocate(on: backend, seed: 1)
 let optimizer = try Optimizer(network.store, .init(.sgd, weightDecay: 1e-4))

@@ -34,35 +34,31 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   public func open(
     from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
     damaged: DamagedImages = .fail
-  ) throws -> LabeledSplits {
+  ) throws -> ImageSplits {
+    guard self == .folder else { return ImageSplits(try load(from: path)) }
     if let path { try requireKind(of: path) }
-    guard self == .folder else { return LabeledSplits(try load(from: path)) }
     let evaluation = try evaluation?.transform(crop: imageSize)
-    if let channels = normalization?.mean.count, ![1, 3].contains(channels) {
-      throw Failure(
-        .invalidSetting, "photographs have one channel or three, and cannot be normalized as images of \(channels)")
-    }
+    if let normalization { try PhotographDataset.checkChannels(of: normalization) }
     let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
     }
-    return LabeledSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
+    return ImageSplits(train: dataset(splits.train), validation: dataset(splits.validation), notes: splits.notes)
   }
 
-  /// Opens the images on which a network is measured: the test images of the data set. For ``folder``, takes all images of a
-  /// folder that contains the classes' folders. From a folder with the parts of a data set, takes the part to measure on; it
-  /// needs no part to train on.
-  /// - Parameters: as in ``open(from:imageSize:evaluation:normalization:damaged:)``.
-  /// - Returns: the images; and for ``folder``, which images they are.
+  /// Opens the photographs of a folder on which a network is measured: all images of a folder that contains the classes'
+  /// folders. From a folder with the parts of a data set, takes the part to measure on; it needs no part to train on.
+  /// - Parameters: as in ``open(from:imageSize:evaluation:normalization:damaged:)``; the normalization has one channel or three.
+  /// - Returns: the images, and which images they are.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
-  public func openForMeasuring(
-    from path: String?, imageSize: Int, damaged: DamagedImages = .fail
-  ) throws -> (images: any LabeledImages, source: MeasuredFolder?) {
-    if let path { try requireKind(of: path) }
-    guard self == .folder else { return (try load(from: path).validation, nil) }
-    let source = try MeasuredFolder(try needed(path, Self.folderContents))
-    return (PhotographDataset(source.folder, imageSize: imageSize, damaged: damaged), source)
+  public static func openMeasuredFolder(
+    _ path: String?, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
+  ) throws -> (images: PhotographDataset, source: MeasuredFolder) {
+    if let path { try folder.requireKind(of: path) }
+    let source = try MeasuredFolder(try folder.needed(path, folderContents))
+    let images = PhotographDataset(source.folder, imageSize: imageSize, normalization: normalization, damaged: damaged)
+    return (images, source)
   }
 
   /// Reads the data set into memory.
@@ -72,6 +68,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///   - synthetic: the images that ``synthetic`` makes.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
+    if let path { try requireKind(of: path) }
     switch self {
     case .fashionMNIST: return try MNIST.fashion(path)
     case .mnist: return try MNIST.digits(try needed(path, "the folder of its four files"))

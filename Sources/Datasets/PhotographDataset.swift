@@ -2,16 +2,14 @@ import Compute
 import Images
 import Support
 
-/// Folder of photographs as a data set. Files are read, decoded and brought to one size when they are needed.
-public struct PhotographDataset: StreamedImages {
+/// Photographs in files as a data set. Files are read, decoded and brought to one size when they are needed.
+public struct PhotographDataset: ImageSource {
   /// Names of the classes' folders, in the order of the labels.
   public private(set) var classes: [String]
   /// Items in the order of the folder; for a prefix, the classes take turns.
   public private(set) var items: [ImageItem]
-  /// Height and width of the images that the network sees.
-  public let imageSize: Int
   /// Preparation of images that are not cropped at random.
-  public let evaluation: EvaluationTransform
+  public private(set) var preparation: ImagePreparation
   /// Treatment of images that cannot be decoded.
   public let damaged: DamagedImages
   /// Files that are not named like images, and are skipped.
@@ -20,9 +18,13 @@ public struct PhotographDataset: StreamedImages {
 
   public var name: String { DatasetKind.folder.rawValue }
   /// Normalization. It has one channel for images that are made gray, or three.
-  public let normalization: Normalization
-  public var shape: Shape { [items.count, imageSize, imageSize, normalization.mean.count] }
+  public private(set) var normalization: Normalization
+  public var shape: Shape {
+    let transform = preparation.transform
+    return [items.count, transform.height, transform.width, normalization.mean.count]
+  }
 
+  /// Takes the images of a folder, with a folder for each class.
   /// - Parameter evaluation: preparation of images that are not cropped at random; nil for the usual one.
   /// - Precondition: the folder has images, the size is positive and equal to the crop of `evaluation`, and the normalization
   ///   has one channel or three.
@@ -40,13 +42,43 @@ public struct PhotographDataset: StreamedImages {
     }
     classes = folder.classes
     items = folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
-    self.imageSize = imageSize
-    self.evaluation = evaluation ?? .usual(crop: imageSize)
-    precondition(self.evaluation.crop == imageSize, "[PhotographDataset] \(self.evaluation) for images of \(imageSize) pixels")
+    let evaluation = evaluation ?? .usual(crop: imageSize)
+    precondition(evaluation.crop == imageSize, "[PhotographDataset] \(evaluation) for images of \(imageSize) pixels")
+    preparation = .center(evaluation)
     self.normalization = normalization
     self.damaged = damaged
     ignored = folder.ignored
     contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
+  }
+
+  /// Takes files to classify, whose classes are not known. Their items have the label 0 and are numbered in order.
+  /// - Throws: a ``Failure`` if the normalization has neither one channel nor three.
+  public init(
+    files: [String], _ preparation: ImagePreparation, normalization: Normalization, damaged: DamagedImages = .fail
+  ) throws {
+    try Self.checkChannels(of: normalization)
+    (classes, ignored, contents) = ([], [], nil)
+    items = files.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
+    (self.preparation, self.normalization, self.damaged) = (preparation, normalization, damaged)
+  }
+
+  /// Checks that images can be normalized in this way.
+  /// - Throws: a ``Failure`` if the normalization has neither one channel nor three.
+  static func checkChannels(of normalization: Normalization) throws {
+    let channels = normalization.mean.count
+    guard [1, 3].contains(channels) else {
+      throw Failure(
+        .invalidSetting, "photographs have one channel or three, and cannot be normalized as images of \(channels)")
+    }
+  }
+
+  /// Returns the same images, prepared and normalized in another way.
+  /// - Throws: a ``Failure`` if the normalization has neither one channel nor three.
+  public func prepared(_ preparation: ImagePreparation, normalization: Normalization) throws -> PhotographDataset {
+    try Self.checkChannels(of: normalization)
+    var copy = self
+    (copy.preparation, copy.normalization) = (preparation, normalization)
+    return copy
   }
 
   /// Renumbers the classes.
@@ -76,50 +108,42 @@ public struct PhotographDataset: StreamedImages {
     return copy
   }
 
+  public func loader() -> any ImageLoader { loader(preparation.transform) }
+
   public func loader(
     crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
   ) -> any ImageLoader {
-    precondition(crop.map { $0.size == imageSize } ?? true, "[PhotographDataset] crops of \(crop?.size ?? 0) pixels")
+    let side = shape[1]
+    precondition(crop.map { $0.size == side } ?? true, "[PhotographDataset] crops of \(crop?.size ?? 0) pixels")
     let transform: any ImageTransform =
       if let crop {
         TrainingTransform(crop, seed: seed, epoch: epoch)
       } else if let augmentation, augmentation.padding > 0 || augmentation.flip {
-        PaddedCropTransform(size: imageSize, augmentation: augmentation, seed: seed, epoch: epoch)
+        PaddedCropTransform(size: side, augmentation: augmentation, seed: seed, epoch: epoch)
       } else {
-        evaluation
+        preparation.transform
       }
     let changes = augmentation?.pixelAugmentation(seed: seed, epoch: epoch)
-    let loader = FileLoader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
+    return loader(changes.map { AugmentedTransform(transform, $0) } ?? transform)
+  }
+
+  private func loader(_ transform: any ImageTransform) -> any ImageLoader {
+    let loader = FileLoader(transform)
     return shape[3] == 1 ? GrayLoader(loader) : loader
   }
-}
 
-/// Transform for photographs that are already small: resizes the shorter side to that of the network, adds zeros on every
-/// side, takes a crop at a random position and mirrors it at random. These are torchvision's `Resize`, `RandomCrop` and
-/// `RandomHorizontalFlip`.
-struct PaddedCropTransform: ImageTransform {
-  /// Side of the result in pixels.
-  let size: Int
-  let augmentation: Augmentation
-  let seed: UInt64
-  let epoch: Int
-
-  var height: Int { size }
-  var width: Int { size }
-
-  func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    let decoded = try image.decoded()
-    let (rows, columns) = EvaluationTransform.resizedSize(of: decoded, shorter: size)
-    let draw = augmentation.draw(seed: seed, epoch: epoch, sample: sample, spare: (rows - size, columns - size))
-    // Computes only the part of the image that the crop shows. The rest of a panorama would be many times as large.
-    let (top, left) = (max(0, draw.top), max(0, draw.left))
-    let (bottom, right) = (min(rows, draw.top + size), min(columns, draw.left + size))
-    guard top < bottom && left < right else { return pixels.update(repeating: 0) }
-    let window = PixelArea(top: top, left: left, height: bottom - top, width: right - left)
-    let shown = decoded.resized(height: rows, width: columns, window: window)
-    let within = Augmentation.Draw(top: draw.top - top, left: draw.left - left, isFlipped: draw.isFlipped)
-    shown.pixels.withUnsafeBufferPointer {
-      copyCrop($0, height: shown.height, width: shown.width, channels: 3, within, size: (size, size), into: pixels)
+  public func fiveCrops(height: Int, width: Int) throws -> (images: any ImageSource, areas: [PixelArea]) {
+    guard case .center(let evaluation) = preparation else {
+      throw Failure(
+        .invalidSetting,
+        "ten crops are of images that are larger than what the network takes, these are brought to its size as a whole",
+        remedy: "mirror them instead (flip)")
     }
+    let side = evaluation.crop
+    precondition((height, width) == (side, side), "[PhotographDataset] crops of \(height)×\(width) instead of \(side)")
+    let crops = FiveCrops(evaluation)
+    var copy = self
+    copy.preparation = .fiveCrops(crops)
+    return (copy, crops.places)
   }
 }

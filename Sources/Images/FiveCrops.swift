@@ -10,6 +10,12 @@ public struct FiveCrops: ImageTransform, Hashable {
   /// - Parameter evaluation: the resize and the size of the crops.
   public init(_ evaluation: EvaluationTransform) { self.evaluation = evaluation }
 
+  /// Places of the crops in the result, in their order.
+  public var places: [PixelArea] {
+    let side = evaluation.crop
+    return (0..<5).map { PixelArea(top: $0 * side, left: 0, height: side, width: side) }
+  }
+
   public func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     let decoded = try image.decoded()
     let (height, width) = EvaluationTransform.resizedSize(of: decoded, shorter: evaluation.resize)

@@ -85,7 +85,9 @@ public final class ImagePipeline: Sendable {
     public let pixels: UnsafeRawBufferPointer
     /// Items of the images, in order.
     public let items: [ImageItem]
-    /// Reasons why images are missing, in order.
+    /// Items of the images that are missing, in order.
+    public let missing: [ImageItem]
+    /// Reasons why images are missing, in the order of ``missing``.
     public let failures: [Failure]
   }
 
@@ -154,7 +156,7 @@ public final class ImagePipeline: Sendable {
   public func next<Result>(_ body: (Batch) throws -> Result) throws -> Result? {
     guard let (pixels, loaded) = work.nextBatch() else { return nil }
     defer { work.release() }
-    var (items, failures) = ([ImageItem](), [Failure]())
+    var (items, missing, failures) = ([ImageItem](), [ImageItem](), [Failure]())
     let imageBytes = work.imageBytes
     for (index, (item, failure)) in zip(loaded.items, loaded.failures).enumerated() {
       if let failure {
@@ -164,6 +166,7 @@ public final class ImagePipeline: Sendable {
             failure.kind,
             "\(failure); mend or remove it, or leave such images out with \(Setting.damaged, DamagedImages.skip.rawValue)")
         }
+        missing.append(item)
         failures.append(failure)
         continue
       }
@@ -175,7 +178,7 @@ public final class ImagePipeline: Sendable {
       items.append(item)
     }
     let ready = UnsafeRawBufferPointer(rebasing: pixels[..<(items.count * imageBytes)])
-    return try body(Batch(pixels: ready, items: items, failures: failures))
+    return try body(Batch(pixels: ready, items: items, missing: missing, failures: failures))
   }
 
   /// Ends the work. Threads finish their current image, and ``next(_:)`` returns nil, even to a caller that already waits in

@@ -78,11 +78,12 @@ public final class ImageClassifier {
     _ paths: [String], top count: Int = 5, normalization: Normalization? = nil, damaged: DamagedImages = .fail
   ) throws -> [Classification] {
     let (files, _) = try ImageFiles.find(paths)
-    let items = files.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
-    let images = try DecodedImages(
-      items, try checkpoint.preparation(), channels: checkpoint.channels, batchSize: batchSize, damaged: damaged)
+    let images = try PhotographDataset(
+      files: files, try checkpoint.preparation(), normalization: try normalization ?? checkpoint.knownNormalization(),
+      damaged: damaged)
+    let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
     var found: [Classification] = []
-    _ = try classifier.predict(images, try normalization ?? checkpoint.knownNormalization(), top: count, precision: precision) {
+    _ = try classifier.predict(loader, batchSize: batchSize, top: count) {
       for prediction in $0 {
         guard case .success(let classes) = prediction.classes else { continue }
         found.append(
@@ -132,10 +133,9 @@ extension Checkpoint {
 
   /// Checks that a data set fits the network.
   /// - Throws: ``Failure`` if its images or labels are not what the network is built for.
-  package func check(_ dataset: some LabeledImages, at place: String?) throws {
+  package func check(_ dataset: some ImageSource, at place: String?) throws {
     let (found, known) = (dataset.shape[3], dataset.classes.count)
-    // Photographs become gray for a network of one channel.
-    if found != channels, !(dataset is PhotographDataset && channels == 1) {
+    if found != channels {
       throw Failure(
         .mismatch, about: path,
         "\(name) is built for images of \(channels) channels, those of \(dataset.name) have \(found)")

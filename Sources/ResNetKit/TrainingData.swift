@@ -13,7 +13,7 @@ import Training
 public struct TrainingData: Sendable {
   package enum Source: Sendable {
     case kind(DatasetKind, path: String?)
-    case images(LabeledSplits)
+    case images(ImageSplits)
   }
 
   package let source: Source
@@ -31,7 +31,7 @@ public struct TrainingData: Sendable {
   public static func fashionMNIST(_ path: String? = nil) -> TrainingData { TrainingData(.fashionMNIST, path: path) }
 
   /// Images that are in memory, or made as they are needed.
-  public static func images(_ splits: LabeledSplits) -> TrainingData { TrainingData(.images(splits)) }
+  public static func images(_ splits: ImageSplits) -> TrainingData { TrainingData(.images(splits)) }
 
   /// Name of the data set in messages and checkpoints.
   var name: String {
@@ -42,7 +42,7 @@ public struct TrainingData: Sendable {
   }
 
   var kind: DatasetKind? { if case .kind(let kind, _) = source { kind } else { nil } }
-  var images: LabeledSplits? { if case .images(let splits) = source { splits } else { nil } }
+  var images: ImageSplits? { if case .images(let splits) = source { splits } else { nil } }
   var path: String? { if case .kind(_, let path) = source { path } else { nil } }
 
   /// Whether the images are photographs in files, which are brought to a size that the network decides.
@@ -50,7 +50,7 @@ public struct TrainingData: Sendable {
 
   func open(
     imageSize: Int, evaluation: EvaluationRecipe?, normalization: Normalization?, damaged: DamagedImages
-  ) throws -> LabeledSplits {
+  ) throws -> ImageSplits {
     switch source {
     case .kind(let kind, let path):
       try kind.open(

@@ -23,9 +23,9 @@ public final class TrainingSession {
   /// The trainer, which knows how far the run is.
   package let trainer: Trainer
   package let backend: any Backend
-  package let splits: LabeledSplits
+  package let splits: ImageSplits
   /// The training images that are used.
-  package let images: any LabeledImages
+  package let images: any ImageSource
   /// Where the run keeps its files; nil for nowhere.
   private let folder: RunFolder?
   /// Notices about the start of the run, a line each: frozen layers, a new last layer, labels that look odd.

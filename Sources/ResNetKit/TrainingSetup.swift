@@ -33,7 +33,7 @@ package struct TrainingSetup {
   /// A run that is ready to begin.
   package struct Prepared {
     package var configuration: RunConfiguration
-    package let splits: LabeledSplits
+    package let splits: ImageSplits
     /// The weights to start from, read already.
     package var initialWeights: Weights?
     /// Notices about the reading of the weights.
@@ -82,7 +82,7 @@ package struct TrainingSetup {
   ///   - path: new place of the data set; nil for the place that it had.
   ///   - images: the images, if they are in memory.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
-  package static func resuming(_ folder: RunFolder, path: String?, images: LabeledSplits? = nil) throws -> Prepared {
+  package static func resuming(_ folder: RunFolder, path: String?, images: ImageSplits? = nil) throws -> Prepared {
     var run = try folder.configuration()
     if let images { return Prepared(configuration: run, splits: images, notices: []) }
     run.data = path.map { URL(fileURLWithPath: $0).path } ?? run.data

@@ -20,24 +20,23 @@ public struct ContactSheet {
   /// - Parameter onDamage: called for each image that cannot be decoded and is left out.
   /// - Throws: ``Failure`` if options and images do not fit each other; errors of the backend.
   public init(
-    _ configuration: RunConfiguration, _ images: any LabeledImages, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
+    _ configuration: RunConfiguration, _ images: any ImageSource, samples: Int = 8, epochs: Int = 8, on backend: any Backend,
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.check(images)
     let shown = images.prefix(min(samples, configuration.limitTrain ?? samples))
-    if configuration.augmentation?.changesPixels == true, let dataset = images as? Dataset { try dataset.requirePixels() }
 
-    func values(_ source: any BatchSource, _ plan: EpochPlan) throws -> [Float] {
-      let loaded = try source.load(plan, batches: [0..<shown.count], from: 0)
+    func values(_ source: BatchLoader, _ plan: EpochPlan) throws -> [Float] {
+      let loaded = try source.load(plan, batches: [0..<shown.count])
       guard let (x, _) = try loaded.batch(0) else {
         throw Failure(
           .damagedFile, "none of the first \(shown.count) images can be decoded", remedy: "mend or remove them")
       }
       return try backend.download(x).floats
     }
-    let plain = try values(try batchSource(of: shown, on: backend, onDamage: onDamage), EpochPlan(inOrder: shown.count))
-    let source = try batchSource(
-      of: shown, crop: configuration.randomCrop, augmentation: configuration.augmentation, on: backend)
+    let plain = try values(try BatchLoader(shown, on: backend, onDamage: onDamage), EpochPlan(inOrder: shown.count))
+    let source = try BatchLoader(
+      shown, crop: configuration.randomCrop, augmentation: configuration.augmentation, on: backend)
     let augmented = try (0..<epochs).map { epoch in
       try values(
         source,

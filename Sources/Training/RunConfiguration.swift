@@ -186,7 +186,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
 
   /// Checks that training on these images makes sense.
   /// - Throws: ``Failure`` if it does not.
-  public func check(_ images: some LabeledImages) throws {
+  public func check(_ images: some ImageSource) throws {
     try model.check(images)
     let (height, width) = (images.shape[1], images.shape[2])
     guard images.classes.count > 1 else {

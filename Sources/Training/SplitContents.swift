@@ -8,7 +8,7 @@ public struct SplitContents: Hashable, Codable, Sendable {
   public var train, validation: DatasetContents
 
   /// Takes the fingerprints of both splits; nil if a split has none.
-  init?(_ splits: LabeledSplits) {
+  init?(_ splits: ImageSplits) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)
   }

@@ -51,7 +51,7 @@ public final class Trainer {
   private var isWarm = false
 
   private let backend: any Backend
-  private let training, validation: any BatchSource
+  private let training, validation: BatchLoader
   private let optimizer: Optimizer
   private let average: WeightAverage?
   private let state: RunFolder.State
@@ -83,7 +83,7 @@ public final class Trainer {
     resuming: Bool = false, logEvery: Int = 10
   ) throws {
     try self.init(
-      configuration, LabeledSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
+      configuration, ImageSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
   }
 
   /// Loads everything onto the device, for images that may be kept elsewhere than in memory.
@@ -94,7 +94,7 @@ public final class Trainer {
   ///   - onChecked: called with the shape of a batch [N,H,W,C] after options, images and memory have been checked and before
   ///     anything is allocated. An error that it throws ends the initializer.
   public init(
-    _ configuration: RunConfiguration, _ splits: LabeledSplits, on backend: any Backend, folder: RunFolder?,
+    _ configuration: RunConfiguration, _ splits: ImageSplits, on backend: any Backend, folder: RunFolder?,
     resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
     onChecked: (Shape) throws -> Void = { _ in }
   ) throws {
@@ -130,10 +130,10 @@ public final class Trainer {
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average)
     position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
-    training = try batchSource(
-      of: train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
+    training = try BatchLoader(
+      train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
       on: backend, onDamage: onDamage)
-    validation = try batchSource(of: splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
+    validation = try BatchLoader(splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
     description = Weights.Description(model: configuration.model, dataset: train, evaluation: configuration.evaluation)
 
     let epochSteps = EpochSteps(images: train.count, configuration)
@@ -157,7 +157,7 @@ public final class Trainer {
   ///   - images: training images.
   /// - Returns: notes for the user.
   private static func load(
-    _ weights: Weights, from path: String, into model: ResNet, for images: any LabeledImages
+    _ weights: Weights, from path: String, into model: ResNet, for images: any ImageSource
   ) throws -> [String] {
     let classes = images.classes
     let known = weights.description?.classes ?? []
@@ -187,18 +187,18 @@ public final class Trainer {
   /// Checks that model, data and device fit each other, including the memory for training.
   /// - Throws: ``Failure`` if they do not.
   private static func check(
-    _ configuration: RunConfiguration, _ train: any LabeledImages, _ validation: any LabeledImages, on backend: any Backend
+    _ configuration: RunConfiguration, _ train: any ImageSource, _ validation: any ImageSource, on backend: any Backend
   ) throws {
     try configuration.check(train)
-    if configuration.augmentation?.changesPixels == true, let dataset = train as? Dataset { try dataset.requirePixels() }
+    try train.requirePixels(for: configuration.augmentation)
     let shape = train.shape
     let batch = min(configuration.batchSize, train.count)
     try Summary(
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
     ).requireMemoryForTraining(
       on: backend,
-      otherBytes: bytesOnDevice(train, configuration.augmentation, batchSize: batch)
-        + bytesOnDevice(validation, batchSize: batch))
+      otherBytes: BatchLoader.bytesOnDevice(train, configuration.augmentation, batchSize: batch)
+        + BatchLoader.bytesOnDevice(validation, batchSize: batch))
   }
 
   /// Runs to the end, or until `shouldStop` returns true.
@@ -262,14 +262,14 @@ public final class Trainer {
         .damagedFile, "none of the \(training.count) images to train on can be decoded", remedy: "mend them")
     }
     guard position.step == last,
-      let checked = try saved.evaluate(
+      let checked = try ResNetClassifier(saved).measure(
         validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
     else { return false }
     try finishEpoch(checked, collector, waiting: waiting, report)
     return true
   }
 
-  private func enqueueStep(_ loaded: any LoadedEpoch, _ collector: inout StepCollector) throws {
+  private func enqueueStep(_ loaded: LoadedEpoch, _ collector: inout StepCollector) throws {
     let first = (position.step - position.epoch * stepsPerEpoch) * batchesPerStep
     let metrics = metrics[position.step % metrics.count]
     let rate = schedule.rate(at: position.step)

@@ -56,7 +56,7 @@ public struct Weights {
     public var evaluation: EvaluationRecipe?
 
     /// Describes a network that is trained on a data set.
-    public init(model: ModelConfiguration, dataset: some LabeledImages, evaluation: EvaluationRecipe? = nil) {
+    public init(model: ModelConfiguration, dataset: some ImageSource, evaluation: EvaluationRecipe? = nil) {
       self.model = model
       classes = dataset.namesClasses ? dataset.classes : nil
       normalization = dataset.normalization

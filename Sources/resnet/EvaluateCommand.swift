@@ -77,19 +77,17 @@ struct EvaluateCommand: ParsableCommand {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
     let (validation, classes, source) = try open(dataset, for: checkpoint)
-    let known =
-      validation is PhotographDataset ? try normalization.normalization(for: checkpoint) : validation.normalization
-    let images = try batches(of: validation, for: checkpoint)
-    let (precision, size) = (precision.precision ?? .fp32, images.viewShape)
+    // Photographs have the size of the views already.
+    let images = try ImageViews(validation, augmentation.tta, cropSize: dataset == .folder ? nil : checkpoint.imageSize)
+    let precision = precision.precision ?? .fp32
     if let confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
     let classifier = try checkpoint.classifier(
-      on: device.place(tuning.mode), images: [min(batchSize, validation.count), size.height, size.width, size.channels],
-      precision: precision)
+      on: device.place(tuning.mode), images: images.shape(ofBatch: batchSize), precision: precision)
     if let source { printError("measuring on \(source)") }
     let leftOut = LeftOutImages()
-    let evaluation = try classifier.evaluate(
-      images, known, precision: precision, progress: { _ in Signals.pending == nil },
-      onDamage: leftOut.add)
+    let loader = try BatchLoader(
+      images, precision: precision, streams: true, on: classifier.backend, onDamage: leftOut.add)
+    let evaluation = try classifier.evaluate(loader, batchSize: batchSize) { _ in Signals.pending == nil }
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure(
@@ -106,7 +104,7 @@ struct EvaluateCommand: ParsableCommand {
   /// folder, a description of the images.
   private func open(
     _ dataset: DatasetKind, for checkpoint: Checkpoint
-  ) throws -> (images: any LabeledImages, classes: [String], source: String?) {
+  ) throws -> (images: any ImageSource, classes: [String], source: String?) {
     let aboutPhotographs = [
       ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil),
       (resizing.given ?? "", resizing.given != nil), (normalization.given ?? "", normalization.given != nil),
@@ -114,17 +112,10 @@ struct EvaluateCommand: ParsableCommand {
     if dataset != .folder, let option = aboutPhotographs.first(where: \.1) {
       throw usageError("\(option.0) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
-    let (images, source) = try dataset.openForMeasuring(
-      from: data, imageSize: imageSize ?? checkpoint.imageSize.height, damaged: damaged ?? .fail)
-    reportIgnored(images)
+    if dataset == .folder { return try openFolder(for: checkpoint) }
+    let images = try dataset.load(from: data).validation
     try checkpoint.check(images, at: data)
     let names = try checkpoint.names(from: classNames)
-    if let photographs = images as? PhotographDataset, let source {
-      let labeled = try checkpoint.labeled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
-      let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
-      let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""
-      return (labeled, labeled.classes, source.description + warning)
-    }
     if names != nil, images.namesClasses {
       throw usageError("--class-names: the data set '\(dataset.rawValue)' names its classes itself: leave it out")
     }
@@ -133,20 +124,22 @@ struct EvaluateCommand: ParsableCommand {
     return (images, isNamed ? images.classes : names ?? checkpoint.classes, nil)
   }
 
-  private func batches(of images: any LabeledImages, for checkpoint: Checkpoint) throws -> any ImageBatches {
-    switch images {
-    case let dataset as Dataset:
-      return try StoredImages(
-        dataset.images, labels: dataset.labels.elements(), batchSize: batchSize, augmentation: augmentation.tta,
-        cropSize: checkpoint.imageSize)
-    case let photographs as PhotographDataset:
-      return try DecodedImages(
-        photographs.items, try checkpoint.preparation(size: imageSize, resizing.recipe),
-        channels: checkpoint.channels == 1 ? 1 : 3, batchSize: batchSize, augmentation: augmentation.tta,
-        damaged: photographs.damaged)
-    default:
-      throw Failure(
-        .unsupported, "the data set '\(images.name)' is of a kind that cannot be measured on: \(type(of: images))")
-    }
+  /// Opens the photographs of a folder, prepared and normalized for the network.
+  private func openFolder(
+    for checkpoint: Checkpoint
+  ) throws -> (images: any ImageSource, classes: [String], source: String?) {
+    let (photographs, source) = try DatasetKind.openMeasuredFolder(
+      data, imageSize: imageSize ?? checkpoint.imageSize.height,
+      normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: damaged ?? .fail)
+    reportIgnored(photographs)
+    try checkpoint.check(photographs, at: data)
+    let names = try checkpoint.names(from: classNames)
+    let labeled = try checkpoint.labeled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
+    let known = try normalization.normalization(for: checkpoint)
+    let prepared = try labeled.prepared(
+      try checkpoint.preparation(size: imageSize, resizing.recipe), normalization: known)
+    let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
+    let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""
+    return (prepared, prepared.classes, source.description + warning)
   }
 }

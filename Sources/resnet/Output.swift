@@ -51,8 +51,8 @@ final class LeftOutImages {
 }
 
 /// Reports on standard error, once, which files of a folder of photographs are passed over.
-func reportIgnored(_ images: (any LabeledImages)...) {
-  let files = images.flatMap { ($0 as? PhotographDataset)?.ignored ?? [] }
+func reportIgnored(_ images: (any ImageSource)...) {
+  let files = images.flatMap(\.ignored)
   reportIgnored(files)
 }
 

@@ -104,16 +104,16 @@ struct PredictCommand: ParsableCommand {
     let classes = try checkpoint.names(from: classNames) ?? checkpoint.classes
     let (paths, ignored) = try ImageFiles.find(images)
     reportIgnored(ignored)
-    let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
-    let batches = try DecodedImages(
-      items, try checkpoint.preparation(size: imageSize, resizing.recipe), channels: checkpoint.channels, batchSize: batchSize,
-      augmentation: augmentation.tta, damaged: .skip)
-    let (precision, size) = (precision.precision ?? .fp32, batches.viewShape)
+    let photographs = try PhotographDataset(
+      files: paths, try checkpoint.preparation(size: imageSize, resizing.recipe), normalization: normalization, damaged: .skip)
+    let images = try ImageViews(photographs, augmentation.tta)
+    let precision = precision.precision ?? .fp32
     let classifier = try checkpoint.classifier(
-      on: device.place(), images: [min(batchSize, paths.count), size.height, size.width, size.channels], precision: precision)
+      on: device.place(), images: images.shape(ofBatch: batchSize), precision: precision)
+    let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
     var report = PredictionReport(paths: paths, classes: classes, asJSON: json)
     let isDone = try classifier.predict(
-      batches, normalization, top: top ?? 5, precision: precision, progress: { _ in Signals.pending == nil },
+      loader, batchSize: batchSize, top: top ?? 5, progress: { _ in Signals.pending == nil },
       { predictions in for prediction in predictions { report.add(prediction) } })
     guard isDone else { throw Signals.exitCode }
     report.finish()

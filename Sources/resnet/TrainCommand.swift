@@ -99,7 +99,7 @@ struct TrainCommand: ParsableCommand {
     throw Signals.exitCode
   }
 
-  private func writeSheet(_ configuration: RunConfiguration, _ images: any LabeledImages, to path: String) throws {
+  private func writeSheet(_ configuration: RunConfiguration, _ images: any ImageSource, to path: String) throws {
     try AtomicFile.requireWritable(path)
     let sheet = try ContactSheet(configuration, images, on: CPUBackend(), onDamage: LeftOutImages().add)
     try sheet.image.writePNG(to: path)

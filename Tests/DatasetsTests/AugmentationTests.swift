@@ -156,7 +156,9 @@ import Testing
     let floats = Dataset(
       name: "tensors", images: HostTensor([Float](repeating: 0, count: 8), shape: [2, 2, 2, 1]),
       labels: HostTensor([0, 1] as [Int32], shape: [2]), classes: ["a", "b"], normalization: .none(channels: 1))
-    let refused = failureMessage { try floats.requirePixels() }
+    var colors = Augmentation.none
+    colors.trivialAugment = true
+    let refused = failureMessage { try floats.requirePixels(for: colors) }
     expect(refused ?? "", says: ["trivialAugment", "tensors", "float32"])
   }
 

@@ -43,8 +43,8 @@ import Testing
 
       // Evaluation needs no training images.
       try FileManager.default.removeItem(atPath: folder + "/train")
-      let (images, source) = try DatasetKind.folder.openForMeasuring(from: folder, imageSize: 24)
-      #expect(images.shape == [2, 24, 24, 3] && source?.description.hasPrefix("all 2 images of \(folder)/val") == true)
+      let (images, source) = try DatasetKind.openMeasuredFolder(folder, imageSize: 24)
+      #expect(images.shape == [2, 24, 24, 3] && source.description.hasPrefix("all 2 images of \(folder)/val"))
     }
     #expect(DatasetKind.folder.defaultCrop(imageSize: 24)?.size == 24 && DatasetKind.mnist.defaultCrop(imageSize: 24) == nil)
   }

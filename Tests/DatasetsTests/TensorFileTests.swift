@@ -101,7 +101,7 @@ import Testing
   @Test func classesWithoutImagesAreNoted() throws {
     func notes(_ labels: [Int64]) throws -> [String] {
       let images = HostTensor([Float](repeating: 1, count: labels.count), shape: [labels.count, 1, 1, 1])
-      return LabeledSplits(try load([("images", images), ("labels", Self.long(labels))])).notes
+      return ImageSplits(try load([("images", images), ("labels", Self.long(labels))])).notes
     }
     #expect(try notes([0, 1, 2]).isEmpty)
     let fromOne = try notes([1, 2, 3])

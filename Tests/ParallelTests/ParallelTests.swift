@@ -70,8 +70,8 @@ import Training
     for changesColors in [false, true] {
       augmentation.trivialAugment = changesColors
       let batches = try backends.map { backend in
-        let source = try batchSource(of: dataset, augmentation: augmentation, on: backend)
-        let loaded = try source.load(plan, batches: [0..<7, 7..<17, 17..<24], from: 0)
+        let source = try BatchLoader(dataset, augmentation: augmentation, on: backend)
+        let loaded = try source.load(plan, batches: [0..<7, 7..<17, 17..<24])
         return try (0..<3).flatMap { index in
           let (x, labels) = try #require(try loaded.batch(index))
           #expect(labels.shape == [x.shape[0], BatchPlan.labelColumns])

@@ -9,7 +9,7 @@ import Testing
   @Test func settingsAreValues() throws {
     let wrong = try failure {
       _ = try TrainingSession(
-        "resnet8", on: .images(LabeledSplits(SyntheticImages(count: 8, validationCount: 8, size: 8).splits())),
+        "resnet8", on: .images(ImageSplits(SyntheticImages(count: 8, validationCount: 8, size: 8).splits())),
         device: .reference
       ) { $0.epochs = 0 }
     }

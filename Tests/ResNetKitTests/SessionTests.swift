@@ -6,7 +6,7 @@ import Testing
 /// Uses the library as a program does, on the reference, with networks and images that are small.
 @Suite struct SessionTests {
   private static let images = TrainingData.images(
-    LabeledSplits(SyntheticImages(count: 16, validationCount: 8, classes: 3, size: 8).splits()))
+    ImageSplits(SyntheticImages(count: 16, validationCount: 8, classes: 3, size: 8).splits()))
 
   private func session(folder: String? = nil, epochs: Int = 2) throws -> TrainingSession {
     try TrainingSession("resnet8", on: Self.images, device: .reference, folder: folder) { run in

@@ -10,7 +10,7 @@ import Training
 
 /// A classifier whose outputs are the first pixels of its image, one for each class, so that its outputs identify the view.
 private final class FirstPixels: Classifier {
-  let backend: any Backend = CPUBackend()
+  let backend: any Backend = CPUBackend(precision: .float64)
   let name = "first pixels"
   let channels: Int
   var imageSize: (height: Int, width: Int)?
@@ -31,7 +31,14 @@ private final class FirstPixels: Classifier {
 }
 
 @Suite struct ClassifierTests {
-  private let none = Normalization.none(channels: 1)
+  /// Returns images [N,H,W,1] that are used as they are.
+  private func source(_ images: HostTensor, labels: [Int32]? = nil, classes: Int) -> Dataset {
+    let count = images.shape[0]
+    return Dataset(
+      name: "pixels", images: images,
+      labels: HostTensor(labels ?? [Int32](repeating: 0, count: count), shape: [count]),
+      classes: (0..<classes).map(String.init), normalization: .none(channels: 1))
+  }
 
   private func softmax(_ logits: [Double]) -> [Double] {
     let sum = logits.map(exp).reduce(0, +)
@@ -42,8 +49,9 @@ private final class FirstPixels: Classifier {
   @Test func evaluationCountsWhatWasTakenForWhat() throws {
     let logits: [Float] = [3, 1, 0, 0, 2, 1, 0, 2, 1, 1, 1, 0, 0, 0, 5]
     let images = HostTensor(logits, shape: [5, 1, 3, 1])
-    let source = try StoredImages(images, labels: [0, 1, 0, 1, 2], batchSize: 2)
-    let evaluation = try #require(try FirstPixels(classes: 3).evaluate(source, none))
+    let classifier = FirstPixels(classes: 3)
+    let loader = try BatchLoader(source(images, labels: [0, 1, 0, 1, 2], classes: 3), on: classifier.backend)
+    let evaluation = try #require(try classifier.evaluate(loader, batchSize: 2))
     // For equal logits the lower class ranks first: the fourth image is classified as class 0.
     #expect((0..<3).map { label in (0..<3).map { evaluation[label, $0] } } == [[1, 1, 0], [1, 1, 0], [0, 0, 1]])
     #expect(evaluation.metrics.images == 5 && evaluation.metrics.top1 == 0.6 && evaluation.metrics.top5 == 1)
@@ -51,6 +59,7 @@ private final class FirstPixels: Classifier {
       -log(softmax(logits[image * 3..<image * 3 + 3].map(Double.init))[label])
     }
     #expect(abs(evaluation.metrics.loss - losses.reduce(0, +) / 5) < 1e-12)
+    #expect(try classifier.measure(loader, batchSize: 3)?.top1 == 0.6)
     let records = evaluation.perClass
     #expect(records.map(\.images) == [2, 2, 1] && records.map(\.right) == [1, 1, 1])
     #expect(records[0].confusion?.name == "class 1" && records[0].confusion?.images == 1 && records[2].confusion == nil)
@@ -60,17 +69,23 @@ private final class FirstPixels: Classifier {
   @Test func flippedViewsAreAveraged() throws {
     let images = HostTensor([4, 0, 1] as [Float], shape: [1, 1, 3, 1])
     var found: [Prediction] = []
-    _ = try FirstPixels(classes: 3).predict(
-      try StoredImages(images, batchSize: 4, augmentation: .flip), none, top: 3, { found += $0 })
+    let classifier = FirstPixels(classes: 3)
+    let views = try ImageViews(source(images, labels: [2], classes: 3), .flip)
+    let loader = try BatchLoader(views, on: classifier.backend)
+    _ = try classifier.predict(loader, batchSize: 4, top: 3) { found += $0 }
     let (a, b) = (softmax([4, 0, 1]), softmax([1, 0, 4]))
     let classes = try found[0].classes.get()
     #expect(classes.map(\.label) == [0, 2, 1])
     for (label, probability) in classes { #expect(abs(probability - (a[label] + b[label]) / 2) < 1e-12) }
+    // The same probabilities are measured.
+    let metrics = try #require(try classifier.measure(loader, batchSize: 4))
+    #expect(abs(metrics.loss + log((a[2] + b[2]) / 2)) < 1e-12 && metrics.top1 == 0 && metrics.top5 == 1)
 
     // Probabilities that the network already gives stay unchanged, including zeros.
     let given = HostTensor([0, 0.25, 0.75] as [Float], shape: [1, 1, 3, 1])
-    _ = try FirstPixels(classes: 3, givesProbabilities: true).predict(
-      try StoredImages(given, batchSize: 1), none, top: 2, { found = $0 })
+    let sure = FirstPixels(classes: 3, givesProbabilities: true)
+    let one = try BatchLoader(source(given, classes: 3), on: sure.backend)
+    _ = try sure.predict(one, batchSize: 1, top: 2) { found = $0 }
     #expect(try found[0].classes.get().map(\.label) == [2, 1])
     #expect(try abs(found[0].classes.get()[0].probability - 0.75) < 1e-12)
   }
@@ -79,17 +94,18 @@ private final class FirstPixels: Classifier {
   @Test func tenCropsAreWhereTheyShouldBe() throws {
     let (height, width) = (5, 7)
     let images = HostTensor((0..<height * width).map { Float($0) / 10 }, shape: [1, height, width, 1])
-    let source = try StoredImages(images, batchSize: 1, augmentation: .tenCrop, cropSize: (height: 3, width: 3))
-    #expect(source.viewShape == (3, 3, 1) && source.views.count == 10)
-    var seen: [[Float]] = []
-    _ = try FirstPixels(classes: 2).run(over: source, none, precision: .fp32) { _, outputs in seen = outputs.map(\.floats) }
+    let whole = source(images, classes: 2)
+    let views = try ImageViews(whole, .tenCrop, cropSize: (height: 3, width: 3))
+    #expect(views.shape(ofBatch: 4) == [1, 3, 3, 1] && views.views.count == 10)
+    let backend = CPUBackend()
+    let loaded = try BatchLoader(views, on: backend).load(EpochPlan(inOrder: 1), batches: [0..<1])
+    let batch = try #require(try loaded.load(0).pixels)
+    let seen = try views.views.indices.map { try backend.download(try batch.gather(view: $0).x).floats }
     let corners = [0, 4, 14, 18, 9]  // The last one is row 1, column 2.
     #expect(seen.map { ($0[0] * 10).rounded() } == (corners + corners.map { $0 + 2 }).map(Float.init))
     #expect(seen.map { ($0[1] * 10).rounded() } == (corners.map { $0 + 1 } + corners.map { $0 + 1 }).map(Float.init))
-    #expect(throws: Failure.self) {
-      try StoredImages(images, batchSize: 1, augmentation: .tenCrop, cropSize: (height: 5, width: 7))
-    }
-    #expect(throws: Failure.self) { try StoredImages(images, batchSize: 1, augmentation: .tenCrop) }
+    #expect(throws: Failure.self) { try ImageViews(whole, .tenCrop, cropSize: (height: 5, width: 7)) }
+    #expect(throws: Failure.self) { try ImageViews(whole, .tenCrop) }
   }
 
   @Test func whatDoesNotFitIsRefused() throws {
@@ -119,42 +135,51 @@ private final class FirstPixels: Classifier {
     #expect(paths == (["b/3.png", "a.png"] + (0..<5).map { "b/\($0).png" }).map { "\(folder)/\($0)" })
     #expect(throws: Failure.self) { try ImageFiles.find(["\(folder)/c"]) }
 
-    let items = paths.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
     let evaluation = EvaluationTransform(resize: 12, crop: 8)
-    let (color, gray) = (
-      try DecodedImages(items, .center(evaluation), channels: 3, batchSize: 4, augmentation: .tenCrop, damaged: .skip),
-      try DecodedImages(
-        items, .whole(WholeImageTransform(height: 8, width: 6)), channels: 1, batchSize: 4, augmentation: .flip, damaged: .skip)
-    )
-    #expect(color.viewShape == (8, 8, 3) && color.views.count == 10 && gray.viewShape == (8, 6, 1) && gray.views.count == 2)
+    let (rgb, luma) = (Normalization.none(channels: 3), Normalization.none(channels: 1))
+    let photographs = try PhotographDataset(files: paths, .center(evaluation), normalization: rgb, damaged: .skip)
+    let small = ImagePreparation.whole(WholeImageTransform(height: 8, width: 6))
+    let grayed = try PhotographDataset(files: paths, small, normalization: luma, damaged: .skip)
+    let (color, gray) = (try ImageViews(photographs, .tenCrop), try ImageViews(grayed, .flip))
+    #expect(color.shape(ofBatch: 4) == [4, 8, 8, 3] && color.views.count == 10)
+    #expect(gray.shape(ofBatch: 9) == [7, 8, 6, 1] && gray.views.count == 2)
+    let (plan, backend) = (EpochPlan(inOrder: 7), CPUBackend())
+    let loaded = try [color, gray].map { try BatchLoader($0, on: backend).load(plan, batches: [0..<4, 4..<7]) }
     var samples: [Int] = []
     var missing: [Int] = []
-    while let batch = try color.next(), let other = try gray.next() {
-      samples += batch.samples
-      missing += batch.failures.map(\.sample)
-      for (index, sample) in batch.samples.enumerated() {
-        let image = try EncodedImage(contentsOf: paths[sample])
-        let crops = batch.pixels.bytes[index * 5 * 192..<(index + 1) * 5 * 192]
+    for index in 0..<2 {
+      let (batch, pixels) = try loaded[0].load(index)
+      samples += batch.items.map(\.sample)
+      missing += batch.missing.map(\.item.sample)
+      let present = try #require(pixels)
+      let views = try color.views.indices.map { try backend.download(present.gather(view: $0).x).floats }
+      let other = try #require(try loaded[1].load(index).pixels)
+      let grays = try backend.download(other.gather(view: 0).x).floats
+      for (index, item) in batch.items.enumerated() {
+        let image = try EncodedImage(contentsOf: paths[item.sample])
+        func crop(_ view: Int) -> [UInt8] { views[view][index * 192..<(index + 1) * 192].map { UInt8($0) } }
         // The last of the five crops is the single center crop.
-        #expect(Array(crops.suffix(192)) == (try evaluation.apply(image)).pixels)
+        let center = try evaluation.apply(image)
+        #expect(crop(4) == center.pixels)
+        let mirrored = stride(from: 0, to: 64, by: 8).flatMap { row in
+          (row..<row + 8).reversed().flatMap { center.pixels[$0 * 3..<$0 * 3 + 3] }
+        }
+        #expect(crop(9) == mirrored)
         let resized = try image.decoded().resized(
           height: 12, width: Int(12 * Double(image.width) / Double(image.height)))
         let corner = resized.cropped(to: PixelArea(top: 12 - 8, left: resized.width - 8, height: 8, width: 8))
-        #expect(Array(crops.dropFirst(3 * 192).prefix(192)) == corner.pixels)
+        #expect(crop(3) == corner.pixels)
         let whole = try image.decoded().resized(height: 8, width: 6).pixels
         let expected = stride(from: 0, to: whole.count, by: 3).map { i -> Double in
           let (red, green, blue) = (Double(whole[i]), Double(whole[i + 1]), Double(whole[i + 2]))
           return 0.299 * red + 0.587 * green + 0.114 * blue
         }
-        let values = other.pixels.bytes[index * 48..<(index + 1) * 48].map(Double.init)
+        let values = grays[index * 48..<(index + 1) * 48].map(Double.init)
         #expect(zip(values, expected).allSatisfy { abs($0 - $1) <= 0.51 })
       }
     }
     #expect(samples == [0, 1, 2, 4, 5] && missing == [3, 6])
-    #expect(throws: Failure.self) {
-      try DecodedImages(
-        items, .whole(WholeImageTransform(height: 8, width: 8)), channels: 3, batchSize: 1, augmentation: .tenCrop,
-        damaged: .skip)
-    }
+    #expect(throws: Failure.self) { try ImageViews(grayed, .tenCrop) }
+    #expect(throws: Failure.self) { try PhotographDataset(files: paths, small, normalization: .none(channels: 2)) }
   }
 }

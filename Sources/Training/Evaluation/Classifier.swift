@@ -50,6 +50,13 @@ public final class ResNetClassifier: Classifier {
     try model.store.load(weights.tensors)
   }
 
+  /// Makes a classifier of a network whose weights are on a device.
+  /// - Parameters: as in ``init(_:_:classes:normalization:on:)``; without names, the classes are numbered.
+  public init(_ model: ResNet, classes: [String]? = nil, normalization: Normalization? = nil) {
+    self.classes = classes ?? (0..<model.configuration.classes).map(String.init)
+    (self.model, self.normalization) = (model, normalization)
+  }
+
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
     try model(Variable(x), Pass(on: backend, mode: .inference, folded: folded)).value
   }

@@ -10,7 +10,7 @@ import Support
 import Testing
 import Training
 
-@Suite struct StreamedDatasetTests {
+@Suite struct BatchLoaderTests {
   private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("photographs-\(UUID().uuidString)").path
 
   /// One device for each test, so that kernels are built once.
@@ -18,7 +18,7 @@ import Training
 
   init() throws { device = try OpenCLBackend(device: DeviceList.find("opencl").device) }
 
-  private func open(damaged: DamagedImages = .fail) throws -> LabeledSplits {
+  private func open(damaged: DamagedImages = .fail) throws -> ImageSplits {
     try DatasetKind.folder.open(from: "\(folder)/data", imageSize: 16, damaged: damaged)
   }
 
@@ -28,7 +28,7 @@ import Training
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
     let photographs = try #require(try open().train as? PhotographDataset)
     let backend = CPUBackend()
-    let source = try batchSource(of: photographs, crop: crop, on: backend)
+    let source = try BatchLoader(photographs, crop: crop, on: backend)
     #expect(source.count == 15)
     let plan = EpochPlan(seed: 4, epoch: 3, count: 15, shuffle: true, augmentation: nil)
     let transform: any ImageTransform =
@@ -51,7 +51,7 @@ import Training
   }
 
   private func trainer(
-    _ name: String, _ splits: LabeledSplits, _ augmentation: Augmentation? = nil, batchSize: Int = 8, resuming: Bool = false,
+    _ name: String, _ splits: ImageSplits, _ augmentation: Augmentation? = nil, batchSize: Int = 8, resuming: Bool = false,
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws -> Trainer {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")
@@ -107,8 +107,8 @@ import Training
     #expect(try skipping.run() == .finished)
     // Each image is reported once, whatever the number of epochs.
     #expect(named.count { $0.contains("/train/bee/3.png") } == 1 && named.count { $0.contains("/val/bee/1.png") } == 1)
-    let validation = try batchSource(of: try open(damaged: .skip).validation, on: skipping.model.store.backend)
-    #expect(try skipping.model.evaluate(validation, batchSize: 4)?.images == 5)
+    let validation = try BatchLoader(try open(damaged: .skip).validation, on: skipping.model.store.backend)
+    #expect(try ResNetClassifier(skipping.model).measure(validation, batchSize: 4)?.images == 5)
   }
 
   /// Checks that a batch without any valid image is skipped, in training and evaluation. With batches of one image, every

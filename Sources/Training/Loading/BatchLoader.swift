@@ -1,0 +1,137 @@
+import Compute
+import Datasets
+import Images
+import Support
+
+/// Loader of images onto a device, one batch at a time, for training, evaluation and prediction.
+///
+/// Images in memory are sent once and stay on the device. All other images are made by threads of the host while the device
+/// works, and sent as pixels, one batch at a time: photographs that are decoded, and images whose colors change.
+public final class BatchLoader {
+  /// Images and their views.
+  public let images: ImageViews
+  /// Number of images, including those that cannot be loaded.
+  public var count: Int { items.count }
+
+  let items: [ImageItem]
+  let backend: any Backend
+  private let crop: RandomResizedCrop?
+  private let augmentation: Augmentation?
+  private let channelMap: Tensor
+  /// Storage type of the batches.
+  private let storage: DataType
+  /// Pixels of all images; nil if batches are sent one at a time.
+  private let resident: DevicePixels?
+  private let onDamage: (Failure) -> Void
+  /// Failures that were reported to ``onDamage`` already.
+  private var named: Set<Failure> = []
+
+  /// - Parameters:
+  ///   - crop: random crops of photographs; nil for none.
+  ///   - augmentation: random changes of images in addition to those in the plan; nil for images as they are measured on.
+  ///   - precision: storage type of the batches, and with them of all activations of the network that they go through.
+  ///   - streams: whether images in memory are sent one batch at a time, too. This saves memory on the device if each image is
+  ///     needed only once.
+  ///   - onDamage: called once for each image that cannot be loaded and is left out.
+  /// - Throws: a ``Failure`` if the images cannot be changed in this way; errors of the backend, for example if the images do
+  ///   not fit into its memory.
+  public init(
+    _ images: ImageViews, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
+    streams: Bool = false, on backend: any Backend, onDamage: @escaping (Failure) -> Void = { _ in }
+  ) throws {
+    let source = images.source
+    try source.requirePixels(for: augmentation)
+    (self.images, self.crop, self.augmentation, self.backend, self.onDamage) = (images, crop, augmentation, backend, onDamage)
+    items = source.items
+    storage = precision.storage(on: backend)
+    channelMap = try backend.upload(source.normalization.channelMap)
+    resident = try (streams ? nil : Self.residentPixels(source, augmentation)).map { [items] in
+      DevicePixels(pixels: try backend.upload($0), labels: try backend.upload(Self.labels(items)))
+    }
+  }
+
+  /// Makes a loader of whole images, in one view.
+  public convenience init(
+    _ source: any ImageSource, crop: RandomResizedCrop? = nil, augmentation: Augmentation? = nil, precision: Precision = .fp32,
+    streams: Bool = false, on backend: any Backend, onDamage: @escaping (Failure) -> Void = { _ in }
+  ) throws {
+    try self.init(
+      try ImageViews(source), crop: crop, augmentation: augmentation, precision: precision, streams: streams, on: backend,
+      onDamage: onDamage)
+  }
+
+  /// Prepares one epoch.
+  /// - Parameters:
+  ///   - batches: ranges of the plan's rows, one for each batch.
+  ///   - first: index of the first batch that will be requested; the batches before it are not needed.
+  /// - Throws: a ``Failure`` if threads cannot be started; errors of the backend.
+  public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0) throws -> LoadedEpoch {
+    if let resident {
+      // Puts the plan on the device as well, so that a step sends nothing.
+      let rows = try batches.map { try views(of: plan.rows($0, height: images.height, width: images.width)) }
+      return LoadedEpoch(self, plan, batches: batches, .resident(resident, rows: rows), from: first)
+    }
+    let (order, source) = (plan.order, images.source)
+    let pipeline = try ImagePipeline(
+      batches: batches.dropFirst(first).map { $0.map { items[order[$0]] } },
+      loader: try source.loader(crop: crop, augmentation, seed: plan.seed, epoch: plan.epoch), damaged: source.damaged)
+    return LoadedEpoch(self, plan, batches: batches, .streamed(pipeline), from: first)
+  }
+
+  /// Sends the images of a batch to the device.
+  /// - Parameter begin: first row of the batch in the plan.
+  func send(_ batch: ImagePipeline.Batch, _ plan: EpochPlan, _ begin: Int) throws -> DeviceBatch? {
+    for failure in batch.failures where named.insert(failure).inserted { onDamage(failure) }
+    let source = images.source
+    guard !batch.items.isEmpty else { return nil }
+    let shape = Shape([batch.items.count] + source.shape.dimensions.dropFirst())
+    let pixels = try upload(batch.pixels, shape, source.pixelType)
+    // The images are in order already. Gathering normalizes, erases and mixes them, and divides the batch among several devices.
+    let rows = plan.rows(ofLoaded: batch.items.map(\.sample), batch: begin, height: images.height, width: images.width)
+    let sent = DevicePixels(pixels: pixels, labels: try backend.upload(Self.labels(batch.items)))
+    return DeviceBatch(loader: self, sent, rows: try views(of: rows))
+  }
+
+  private func upload(_ bytes: UnsafeRawBufferPointer, _ shape: Shape, _ type: DataType) throws -> Tensor {
+    // Values of another type than bytes may need a conversion to that of the backend.
+    guard type == .uint8 else { return try backend.upload(HostTensor(shape: shape, type: type, bytes: Array(bytes))) }
+    let pixels = try backend.tensor(shape, type)
+    try backend.write(bytes, to: pixels)
+    return pixels
+  }
+
+  /// Returns the rows of a batch for each view, on the device.
+  private func views(of rows: HostTensor) throws -> [Tensor] {
+    try images.views.map { try backend.uploadBatch($0.applied(to: rows)) }
+  }
+
+  /// Gathers one batch: normalized x [N,H,W,C], and labels int32 [N], or [N,3] for mixed images.
+  func gather(_ rows: Tensor, of images: DevicePixels) throws -> (x: Tensor, labels: Tensor) {
+    let count = rows.shape[0]
+    let x = try backend.batchTensor([count, self.images.height, self.images.width, self.images.channels], storage)
+    let isMixed = rows.shape[1] == BatchPlan.mixedColumns
+    let labels = try backend.batchTensor(isMixed ? [count, BatchPlan.labelColumns] : [count], .int32)
+    try backend.gatherBatch(
+      images: images.pixels, labels: images.labels, plan: rows, channelMap: channelMap, into: x, batchLabels: labels)
+    return (x, labels)
+  }
+
+  private static func labels(_ items: [ImageItem]) -> HostTensor { HostTensor(items.map(\.label), shape: [items.count]) }
+
+  /// Returns the pixels that stay on the device; nil if batches are sent one at a time.
+  private static func residentPixels(_ source: any ImageSource, _ augmentation: Augmentation?) -> HostTensor? {
+    augmentation?.changesPixels == true ? nil : source.pixels
+  }
+
+  /// Returns the number of bytes that images take on the device, not counting the normalized batches.
+  static func bytesOnDevice(_ source: any ImageSource, _ augmentation: Augmentation? = nil, batchSize: Int) -> Int {
+    residentPixels(source, augmentation)?.bytes.count
+      ?? batchSize * source.shape.dimensions.dropFirst().reduce(source.pixelType.byteCount, *)
+  }
+}
+
+/// Pixels of images on a device, with their labels.
+struct DevicePixels {
+  /// Images [M,H,W,C] and labels int32 [M].
+  let pixels, labels: Tensor
+}
