@@ -61,7 +61,7 @@ let package = Package(
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images", "Support"]),
     .target(
       name: "Images",
-      dependencies: ["CGIF", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec"]),
+      dependencies: ["CGIF", "Compute", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec"]),
     .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
     // Generated from onnx.proto by Scripts/generate-onnx-proto.
     .target(
@@ -105,7 +105,9 @@ let package = Package(
       name: "OpenCLBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats", "OpenCLBackend", "Support"]),
     .testTarget(
       name: "ParallelTests",
-      dependencies: ["Conformance", "CPUBackend", "Datasets", "Models", "OpenCLBackend", "Parallel", "Support", "Training"]),
+      dependencies: [
+        "Conformance", "CPUBackend", "Datasets", "Images", "Models", "OpenCLBackend", "Parallel", "Support", "Training",
+      ]),
     .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Support", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "DryRun", "NN", "Support"]),
     .testTarget(

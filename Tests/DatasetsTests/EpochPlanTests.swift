@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Images
 import Testing
 
 @Suite struct EpochPlanTests {

@@ -2,6 +2,7 @@ import CPUBackend
 import Compute
 import Conformance
 import Datasets
+import Images
 import Models
 import NN
 import OpenCLBackend

@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Foundation
+import Images
 import Models
 import OpenCLBackend
 import Parallel

@@ -1,5 +1,6 @@
 import Compute
 import Datasets
+import Images
 import Support
 
 extension Classifier {

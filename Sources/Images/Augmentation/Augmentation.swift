@@ -1,4 +1,3 @@
-import Images
 import Support
 
 /// Random changes of training images: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
@@ -37,7 +36,7 @@ public struct Augmentation: Hashable, Codable, Sendable {
   public var changesPixels: Bool { colorJitter != nil || trivialAugment == true }
 
   /// Whether batches are erased or mixed while they are assembled, on the device.
-  var changesBatches: Bool { randomErasing != nil || mixing != nil }
+  package var changesBatches: Bool { randomErasing != nil || mixing != nil }
 
   /// Checks the values.
   /// - Throws: a ``Failure`` for the first invalid value, with its setting.
@@ -86,18 +85,15 @@ public struct Augmentation: Hashable, Codable, Sendable {
   }
 
   /// Returns the pixel augmentation of one epoch; nil if no pixel values change.
-  func pixelAugmentation(seed: UInt64, epoch: Int) -> PixelAugmentation? {
+  package func pixelAugmentation(seed: UInt64, epoch: Int) -> PixelAugmentation? {
     guard changesPixels else { return nil }
     return PixelAugmentation(colorJitter: colorJitter, trivialAugment: trivialAugment ?? false, seed: seed, epoch: epoch)
   }
 }
 
-/// Random streams that data sets use, distinct from each other and from those of weights.
+/// Random streams of augmentation, distinct from each other and from those of data sets and weights.
 enum RandomStream {
-  static let shuffle: UInt32 = 0x0D00_0001
   static let augmentation: UInt32 = 0x0D00_0002
-  static let pattern: UInt32 = 0x0D00_0003
-  static let noise: UInt32 = 0x0D00_0004
   static let erasing: UInt32 = 0x0D00_0005
   static let mixing: UInt32 = 0x0D00_0006
 }

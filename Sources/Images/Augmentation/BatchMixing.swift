@@ -1,6 +1,5 @@
 import Compute
 import Glibc
-import Images
 import Support
 
 /// Mixing of each image of a batch with the one before it, and of the first with the last. Their labels are mixed with them,

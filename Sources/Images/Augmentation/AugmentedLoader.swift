@@ -1,7 +1,5 @@
-import Images
-
 /// Loader that crops, mirrors and changes the images of another loader, which all have one size.
-struct AugmentedLoader: ImageLoader {
+package struct AugmentedLoader: ImageLoader {
   private let base: any ImageLoader
   private let augmentation: Augmentation
   private let changes: PixelAugmentation?
@@ -9,12 +7,12 @@ struct AugmentedLoader: ImageLoader {
   private let seed: UInt64
   private let epoch: Int
 
-  var imageBytes: Int { base.imageBytes }
+  package var imageBytes: Int { base.imageBytes }
 
   /// - Parameters:
   ///   - base: loader of images [height,width,channels].
   ///   - augmentation: random changes. If colors change, the pixels are bytes in 1 or 3 channels.
-  init(
+  package init(
     _ base: any ImageLoader, _ augmentation: Augmentation, height: Int, width: Int, channels: Int, seed: UInt64, epoch: Int
   ) {
     (self.base, self.augmentation) = (base, augmentation)
@@ -23,7 +21,7 @@ struct AugmentedLoader: ImageLoader {
     (self.seed, self.epoch) = (seed, epoch)
   }
 
-  func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+  package func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     try crop(item, into: pixels)
     guard let changes else { return }
     if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.sample) }

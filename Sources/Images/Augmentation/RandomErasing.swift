@@ -1,5 +1,4 @@
 import Glibc
-import Images
 import Support
 
 /// Random erasing: a rectangle of random area, shape and position becomes 0 after normalization, which is the mean color

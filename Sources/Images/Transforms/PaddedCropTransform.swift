@@ -1,19 +1,22 @@
-import Images
-
 /// Transform for photographs that are already small: resizes the shorter side to that of the network, adds zeros on every
 /// side, takes a crop at a random position and mirrors it at random. These are torchvision's `Resize`, `RandomCrop` and
 /// `RandomHorizontalFlip`.
-struct PaddedCropTransform: ImageTransform {
+package struct PaddedCropTransform: ImageTransform {
   /// Side of the result in pixels.
-  let size: Int
-  let augmentation: Augmentation
-  let seed: UInt64
-  let epoch: Int
+  private let size: Int
+  private let augmentation: Augmentation
+  private let seed: UInt64
+  private let epoch: Int
 
-  var height: Int { size }
-  var width: Int { size }
+  package var height: Int { size }
+  package var width: Int { size }
 
-  func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+  /// - Parameter size: side of the result in pixels.
+  package init(size: Int, augmentation: Augmentation, seed: UInt64, epoch: Int) {
+    (self.size, self.augmentation, self.seed, self.epoch) = (size, augmentation, seed, epoch)
+  }
+
+  package func apply(_ image: EncodedImage, sample: Int, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     let decoded = try image.decoded()
     let (rows, columns) = EvaluationTransform.resizedSize(of: decoded, shorter: size)
     let draw = augmentation.draw(seed: seed, epoch: epoch, sample: sample, spare: (rows - size, columns - size))
