@@ -95,39 +95,42 @@ let package = Package(
     .executableTarget(name: "FineTune", dependencies: ["ResNetKit"], path: "Examples/FineTune"),
     .executableTarget(name: "CustomLoop", dependencies: ["ResNetKit"], path: "Examples/CustomLoop"),
 
-    // Pictures that tests read.
-    .target(name: "Photographs", dependencies: ["CZlib"], path: "Tests/Photographs"),
-    .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support"]),
+    // Folders, pictures and failures of tests.
+    .target(name: "TestSupport", dependencies: ["CZlib", "Support"], path: "Tests/Support"),
+    .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support", "TestSupport"]),
     .testTarget(
-      name: "CPUBackendTests", dependencies: ["CPUBackend", "Conformance", "DryRun", "Formats"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "OpenCLTests", dependencies: ["OpenCL"]),
+      name: "CPUBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "OpenCLTests", dependencies: ["OpenCL", "TestSupport"]),
     .testTarget(
-      name: "OpenCLBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats", "OpenCLBackend", "Support"]),
+      name: "OpenCLBackendTests",
+      dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats", "OpenCLBackend", "Support", "TestSupport"]),
     .testTarget(
       name: "ParallelTests",
       dependencies: [
-        "Conformance", "CPUBackend", "Datasets", "Images", "Models", "OpenCLBackend", "Parallel", "Support", "Training",
+        "Conformance", "CPUBackend", "Datasets", "Images", "Models", "OpenCLBackend", "Parallel", "Support", "TestSupport",
+        "Training",
       ]),
-    .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Support", "Tuning"]),
+    .testTarget(name: "TuningTests", dependencies: ["CPUBackend", "OpenCLBackend", "Support", "TestSupport", "Tuning"]),
     .testTarget(name: "NNTests", dependencies: ["CPUBackend", "DryRun", "NN", "Support"]),
     .testTarget(
       name: "ModelsTests", dependencies: ["CPUBackend", "DryRun", "Models", "Support"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Support"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Support", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "CPUBackend", "DryRun", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", "Support",
+        "CPUBackend", "DryRun", "Formats", "ONNX", "ONNXProto", "OpenCLBackend", "Support", "TestSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images", "Support"]),
-    .testTarget(name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images", "Support", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Photographs", "Support", "Training"],
+      name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support", "TestSupport"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Support", "TestSupport", "Training"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "ResNetKitTests", dependencies: ["Photographs", "ResNetKit"]),
+    .testTarget(name: "ResNetKitTests", dependencies: ["ResNetKit", "TestSupport"]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["Formats", "Images", "Photographs", "resnet", "Support"],
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "resnet", "Support", "TestSupport"],
       resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Support
+import TestSupport
 import Testing
 
 /// Checks that every command does its work, and that the keys and files that scripts rely on are there.

@@ -1,5 +1,5 @@
 import Foundation
-import Photographs
+import TestSupport
 import Testing
 
 /// Runs the programs in `Examples/`.
@@ -13,7 +13,6 @@ import Testing
 
   /// Writes a data set in the form of Fashion-MNIST, in which each class has its own brightness.
   private func writeClothes(_ folder: String) throws {
-    func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
     for (name, count) in [("train", 40), ("t10k", 20)] {
       let labels = (0..<count).map { UInt8($0 % 10) }
       let images = labels.flatMap { label in (0..<784).map { UInt8($0 % 5) + 24 * label } }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Checks that kernels are built before a run begins, in separate processes, since a driver may end the process.
@@ -10,11 +11,8 @@ import Testing
   /// Copies the repository's kernels and adds a line to one file.
   private func withKernels<Result>(_ file: String, adding line: String, _ body: (String) throws -> Result) throws -> Result {
     try withTemporaryFolder { folder in
-      let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
       let kernels = "\(folder)/Kernels"
-      try FileManager.default.copyItem(atPath: sources, toPath: kernels)
-      let text = try String(contentsOfFile: "\(kernels)/\(file)", encoding: .utf8)
-      try "\(text)\n\(line)\n".write(toFile: "\(kernels)/\(file)", atomically: true, encoding: .utf8)
+      try copyKernels(to: kernels, altering: file) { "\($0)\n\(line)\n" }
       return try body(kernels)
     }
   }

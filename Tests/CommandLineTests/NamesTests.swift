@@ -1,7 +1,7 @@
 import Formats
 import Foundation
-import Photographs
 import Support
+import TestSupport
 import Testing
 
 /// Checks which class folder belongs to which output, whatever the names of the folders.

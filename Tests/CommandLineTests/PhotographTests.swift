@@ -1,7 +1,7 @@
 import Formats
 import Foundation
-import Photographs
 import Support
+import TestSupport
 import Testing
 
 /// Tests folders of photographs with the command line.

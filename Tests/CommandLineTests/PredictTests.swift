@@ -1,8 +1,8 @@
 import Compute
 import Formats
 import Foundation
-import Photographs
 import Support
+import TestSupport
 import Testing
 
 /// Tests `predict` on image files, and the output of `evaluate` beyond its first line.

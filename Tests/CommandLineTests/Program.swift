@@ -112,14 +112,6 @@ struct Surprise: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Runs `body` with a new empty folder that is removed afterwards.
-func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try body(folder.path)
-}
-
 func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
 func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }

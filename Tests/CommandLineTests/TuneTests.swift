@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Support
+import TestSupport
 import Testing
 
 /// Tests `resnet tune`, `resnet cache` and `--tune`, each test with its own cache.

@@ -2,6 +2,7 @@ import Compute
 import Formats
 import Foundation
 import Support
+import TestSupport
 import Testing
 
 /// Tests importing weights from PyTorch, exporting them to it, and running them. `Scripts/make-checkpoint-fixtures.py`

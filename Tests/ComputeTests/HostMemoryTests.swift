@@ -1,15 +1,15 @@
 import Compute
-import Foundation
 import Support
+import TestSupport
 import Testing
 
 @Suite struct HostMemoryTests {
-  private let root = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-groups-\(UUID().uuidString)")
+  private let root: TemporaryFolder
+
+  init() throws { root = try TemporaryFolder() }
 
   private func write(_ text: String, to path: String) throws {
-    let url = root.appendingPathComponent(path)
-    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try Data(text.utf8).write(to: url)
+    try TestSupport.write(Array(text.utf8), to: "\(root.path)/\(path)")
   }
 
   private func available(_ groups: String) throws -> Int? {
@@ -18,7 +18,6 @@ import Testing
   }
 
   @Test func theTightestLimitOnTheWayUpCounts() throws {
-    defer { try? FileManager.default.removeItem(at: root) }
     try write("max\n", to: "a/b/memory.max")
     try write("10\n", to: "a/b/memory.current")
     try write("1000\n", to: "a/memory.max")
@@ -35,7 +34,6 @@ import Testing
   }
 
   @Test func versionOneHasAHierarchyOfItsOwn() throws {
-    defer { try? FileManager.default.removeItem(at: root) }
     try write("9223372036854771712\n", to: "memory/memory.limit_in_bytes")
     try write("5000\n", to: "memory/memory.usage_in_bytes")
     try write("300\n", to: "memory/job/memory.limit_in_bytes")

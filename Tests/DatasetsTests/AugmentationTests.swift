@@ -3,6 +3,7 @@ import Compute
 import Datasets
 import Foundation
 import Images
+import TestSupport
 import Testing
 
 /// Tests random erasing, mixing, and images in memory that are loaded through the host.
@@ -146,7 +147,7 @@ import Testing
     func message(_ change: (inout Augmentation) -> Void) -> String {
       var augmentation = Augmentation()
       change(&augmentation)
-      return failureMessage { try augmentation.validate() } ?? ""
+      return failureMessage { try augmentation.validate() }
     }
     expect(message { $0.colorJitter = ColorJitter(brightness: 0.1, hue: 0.6) }, says: ["colorJitter 0.1,0.0,0.0,0.6: ", "hue"])
     expect(message { $0.colorJitter = ColorJitter(contrast: -1) }, says: ["colorJitter", "from 0 to 100"])
@@ -237,7 +238,7 @@ import Testing
       let file = "\(folder)/file"
       try write([1], to: file)
       func message(_ kind: DatasetKind, _ path: String) -> String {
-        failureMessage { _ = try kind.open(from: path, imageSize: 8) } ?? ""
+        failureMessage { _ = try kind.open(from: path, imageSize: 8) }
       }
       expect(message(.folder, file), says: ["\(file): a file", "train/CLASS"])
       expect(message(.tensors, folder), says: ["\(folder): a folder", "safetensors"])

@@ -3,22 +3,23 @@ import Datasets
 import Formats
 import Foundation
 import Images
+import TestSupport
 import Testing
 
 @Suite struct DatasetKindTests {
   @Test func names() throws {
     for kind in DatasetKind.allCases { #expect(try DatasetKind(named: kind.rawValue) == kind) }
-    let message = try #require(failureMessage { _ = try DatasetKind(named: "imagenet") })
+    let message = failureMessage { _ = try DatasetKind(named: "imagenet") }
     expect(message, says: ["'imagenet'", "fashion-mnist, mnist, cifar10, cifar100, tensors, folder, synthetic"])
   }
 
   @Test(arguments: [DatasetKind.mnist, .cifar10, .cifar100, .tensors]) func needsAPath(_ kind: DatasetKind) throws {
-    let message = try #require(failureMessage { _ = try kind.load() })
+    let message = failureMessage { _ = try kind.load() }
     expect(message, says: [kind.rawValue, "needs data: "])
   }
 
   @Test func folderIsStreamed() throws {
-    let message = try #require(failureMessage { _ = try DatasetKind.folder.open(from: nil, imageSize: 8) })
+    let message = failureMessage { _ = try DatasetKind.folder.open(from: nil, imageSize: 8) }
     expect(message, says: ["folder", "needs data: ", "train/CLASS"])
     try withTemporaryFolder { folder in
       for name in ["train/a/1.jpg", "train/a/2.png", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg"] {
@@ -57,7 +58,7 @@ import Testing
   }
 
   @Test func syntheticTakesNoPath() throws {
-    let message = try #require(failureMessage { _ = try DatasetKind.synthetic.load(from: "/x") })
+    let message = failureMessage { _ = try DatasetKind.synthetic.load(from: "/x") }
     expect(message, says: ["synthetic", "leave data out"])
   }
 

@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct IDXTests {
@@ -110,7 +111,7 @@ import Testing
     try withTemporaryFolder { folder in
       try writeFiles(folder, name: { $0 + suffix }, compress: compress)
       try apply(item.damage, to: "\(folder)/\(item.file)\(suffix)")
-      let message = try #require(failureMessage { _ = try DatasetKind.mnist.load(from: folder) })
+      let message = failureMessage { _ = try DatasetKind.mnist.load(from: folder) }
       expect(message, says: [folder, item.file, "files with data"] + item.says)
     }
   }
@@ -123,7 +124,7 @@ import Testing
       // block.
       for index in Self.zipped.indices where !(4...10).contains(index) {
         try write(Self.flipped(Self.zipped, at: index), to: path)
-        let message = try #require(failureMessage { _ = try DatasetKind.mnist.load(from: folder) })
+        let message = failureMessage { _ = try DatasetKind.mnist.load(from: folder) }
         expect(message, says: [path])
       }
     }
@@ -133,13 +134,13 @@ import Testing
     try withTemporaryFolder { folder in
       try writeFiles(folder, name: { $0 }, compress: false)
       try write([0, 0, 8, 3] + big(2) + big(3) + big(2) + (1...12), to: folder + "/t10k-images-idx3-ubyte")
-      let message = try #require(failureMessage { _ = try DatasetKind.mnist.load(from: folder) })
+      let message = failureMessage { _ = try DatasetKind.mnist.load(from: folder) }
       expect(message, says: [folder, "2×3", "3×2"])
     }
   }
 
   @Test func noFolder() throws {
-    let message = try #require(failureMessage { _ = try DatasetKind.fashionMNIST.load(from: "/nowhere") })
+    let message = failureMessage { _ = try DatasetKind.fashionMNIST.load(from: "/nowhere") }
     expect(
       message, says: ["/nowhere", "train-images-idx3-ubyte.gz", "apt-get install dataset-fashion-mnist", "folder with data"])
   }

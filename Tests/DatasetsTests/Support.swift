@@ -2,18 +2,8 @@ import Compute
 import Datasets
 import Foundation
 import Support
+import TestSupport
 import Testing
-
-/// Runs `body` with a new empty folder that is removed afterwards.
-func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try body(folder.path)
-}
-
-/// Returns the message of the ``Failure`` that `body` must throw.
-func failureMessage(_ body: () throws -> Void) -> String? { #expect(throws: Failure.self, performing: body)?.description }
 
 /// Checks that a message is one line and contains each part.
 func expect(_ message: String, says parts: [String], sourceLocation: SourceLocation = #_sourceLocation) {
@@ -30,8 +20,6 @@ enum Damage: Sendable {
   /// Replaces the file by a symbolic link to this path.
   case link(String)
 }
-
-func write(_ bytes: [UInt8], to path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
 
 func apply(_ damage: Damage, to path: String) throws {
   if case .none = damage { return }
@@ -55,5 +43,3 @@ func gzip(_ bytes: [UInt8]) -> [UInt8] {
   return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255, 1] + little(bytes.count, 2) + little(~bytes.count, 2) + bytes
     + little(Int(~checksum), 4) + little(bytes.count, 4)
 }
-
-func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }

@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Formats
+import TestSupport
 import Testing
 
 @Suite struct TensorFileTests {
@@ -77,7 +78,7 @@ import Testing
   ]
 
   @Test(arguments: cases) func malformed(_ item: Case) throws {
-    let message = try #require(failureMessage { _ = try load(item.tensors) })
+    let message = failureMessage { _ = try load(item.tensors) }
     expect(message, says: ["/data.safetensors: "] + item.says)
   }
 
@@ -93,7 +94,7 @@ import Testing
         #expect(try load(tensors).train.shape == shape)
         continue
       }
-      let message = try #require(failureMessage { _ = try load(tensors) })
+      let message = failureMessage { _ = try load(tensors) }
       expect(message, says: ["images are \(shape)", "looks like [N, C, H, W]", "transpose(0, 2, 3, 1)"])
     }
   }
@@ -111,7 +112,7 @@ import Testing
   }
 
   @Test func noSuchFile() throws {
-    let message = try #require(failureMessage { _ = try DatasetKind.tensors.load(from: "/nowhere.safetensors") })
+    let message = failureMessage { _ = try DatasetKind.tensors.load(from: "/nowhere.safetensors") }
     expect(message, says: ["/nowhere.safetensors", "No such file"])
   }
 }

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Support
+import TestSupport
 import Testing
 
 @Suite struct FileTests {
@@ -62,7 +63,7 @@ import Testing
     ("/proc/resnet", "No such file or directory"), ("/tmp/" + String(repeating: "x", count: 300), "File name too long"),
   ])
   func unwritable(_ path: String, says: String) throws {
-    let message = try #require(failureMessage { try AtomicFile.write("x", to: path) })
+    let message = failureMessage { try AtomicFile.write("x", to: path) }
     #expect((path.isEmpty || message.contains(path)) && message.contains(says))
   }
 
@@ -71,7 +72,7 @@ import Testing
     ("/dev/null/x", "Not a directory"),
   ])
   func unreadable(_ path: String, says: String) throws {
-    let message = try #require(failureMessage { _ = try InputFile(path) })
+    let message = failureMessage { _ = try InputFile(path) }
     #expect(message.contains(path) && message.contains(says))
   }
 
@@ -79,7 +80,7 @@ import Testing
     try withTemporaryFolder { folder in
       let path = folder + "/pipe"
       #expect(mkfifo(path, 0o600) == 0)
-      let message = try #require(failureMessage { _ = try InputFile(path) })
+      let message = failureMessage { _ = try InputFile(path) }
       #expect(message.contains(path) && message.contains("not a regular file"))
     }
   }
@@ -89,7 +90,7 @@ import Testing
       let path = folder + "/x"
       try AtomicFile.write("abc", to: path)
       #expect(try InputFile(path).read(2, at: 1) == Array("bc".utf8))
-      let message = try #require(failureMessage { _ = try InputFile(path).read(3, at: 1) })
+      let message = failureMessage { _ = try InputFile(path).read(3, at: 1) }
       #expect(message == "cannot read \(path): it ends at byte 3")
     }
   }

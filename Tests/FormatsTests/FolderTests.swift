@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Support
+import TestSupport
 import Testing
 
 @Suite struct FolderTests {
@@ -15,7 +16,7 @@ import Testing
     try withTemporaryFolder { folder in
       try AtomicFile.write("", to: "\(folder)/file")
       for path in ["\(folder)/file", "\(folder)/file/below"] {
-        let message = try #require(failureMessage { try Folder.make(path) })
+        let message = failureMessage { try Folder.make(path) }
         #expect(message.contains("\(folder)/file"))
       }
       #expect(failureMessage { try Folder.make("") } == "cannot make a folder without a name")

@@ -1,6 +1,7 @@
 import Compute
 import Formats
 import Images
+import TestSupport
 import Testing
 
 /// Compares with torchvision on Pillow images, to the last bit. Scripts/make-augmentation-fixtures.py writes the expected

@@ -1,4 +1,5 @@
 import Images
+import TestSupport
 import Testing
 
 /// Tests files that are not what they seem: each is refused with one line that names it.
@@ -261,7 +262,6 @@ import Testing
   }
 
   private static func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
-    func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
-    return big(data.count) + Array(type.utf8) + data + big(crc32(Array(type.utf8) + data))
+    big(data.count) + Array(type.utf8) + data + big(crc32(Array(type.utf8) + data))
   }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Images
 import Support
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct PipelineTests {

@@ -40,25 +40,3 @@ func difference(_ a: RGBImage, _ b: RGBImage) -> Int {
   guard a.height == b.height, a.width == b.width else { return 256 }
   return zip(a.pixels, b.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
 }
-
-/// Runs `body` with a new empty folder that is removed afterwards.
-func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try body(folder.path)
-}
-
-/// Writes a file, and creates its parent folders.
-func write(_ bytes: [UInt8], to path: String) throws {
-  let url = URL(fileURLWithPath: path)
-  try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-  try Data(bytes).write(to: url)
-}
-
-/// Returns the message of the ``Failure`` that `body` must throw. The message must be one line.
-func failureMessage(_ body: () throws -> Void) -> String {
-  let message = #expect(throws: Failure.self, performing: body)?.description ?? ""
-  #expect(!message.contains("\n"))
-  return message
-}

@@ -1,5 +1,6 @@
 import Compute
 import Images
+import TestSupport
 import Testing
 
 @Suite struct TransformTests {

@@ -4,6 +4,7 @@ import DryRun
 import Formats
 import ONNX
 import Support
+import TestSupport
 import Testing
 
 /// Tests whole graphs: values calculated by hand, layouts, and operations that are fused into one.

@@ -5,6 +5,7 @@ import Foundation
 import ONNX
 import OpenCLBackend
 import Support
+import TestSupport
 import Testing
 
 /// Runs ONNX's own tests of the operators that have small tensors. `Scripts/onnx-operator-tests --fixture` writes these,

@@ -5,6 +5,7 @@ import ONNX
 import ONNXProto
 import Support
 import SwiftProtobuf
+import TestSupport
 
 /// A model built node by node.
 struct TestModel {

@@ -4,17 +4,20 @@ import Foundation
 import OpenCL
 import OpenCLBackend
 import Support
+import TestSupport
 import Testing
 
 /// Tests the cache on disk, in the test's own folder: intact, damaged, foreign, or missing.
 @Suite final class DeviceCacheTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-cache-\(UUID().uuidString)").path
+  private let temporary: TemporaryFolder
+  private var folder: String { "\(temporary.path)/cache" }
   private let device: Device
   private var warnings: [String] = []
 
-  init() throws { device = try DeviceList.find("opencl").device }
-
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
+  init() throws {
+    temporary = try TemporaryFolder()
+    device = try DeviceList.find("opencl").device
+  }
 
   private func cache(_ path: String? = nil) throws -> DeviceCache {
     try DeviceCache(path ?? folder, device: device) { self.warnings.append($0) }

@@ -3,25 +3,24 @@ import Compute
 import Conformance
 import Foundation
 import OpenCLBackend
+import TestSupport
 import Testing
 
 /// Checks that the catalogue finds kernels that write or read beyond their operands.
 @Suite struct GuardZoneTests {
   /// Copies the kernels of `Kernels/`, with one text of elementwise.cl replaced, and returns what the case `relu [17]` complains.
   private func complaint(replacing text: String, by wrong: String, isGuarded: Bool = true) throws -> String {
-    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-kernels-\(UUID().uuidString)").path
-    try FileManager.default.copyItem(atPath: sources, toPath: folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    let kernels = try String(contentsOfFile: "\(folder)/elementwise.cl", encoding: .utf8)
-    let altered = kernels.replacingOccurrences(of: text, with: wrong)
-    #expect((altered != kernels) == (text != wrong))
-    try altered.write(toFile: "\(folder)/elementwise.cl", atomically: true, encoding: .utf8)
-
-    let device = try DeviceList.find("opencl").device
-    let backend = try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: folder)
-    let subject = try #require(Catalogue.small.first { $0.name == "relu [17]" })
-    return try Conformance.check(subject, on: backend, against: CPUBackend(), isGuarded: isGuarded).message
+    try withTemporaryFolder { folder in
+      try copyKernels(to: "\(folder)/kernels", altering: "elementwise.cl") { kernels in
+        let altered = kernels.replacingOccurrences(of: text, with: wrong)
+        #expect((altered != kernels) == (text != wrong))
+        return altered
+      }
+      let device = try DeviceList.find("opencl").device
+      let backend = try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: "\(folder)/kernels")
+      let subject = try #require(Catalogue.small.first { $0.name == "relu [17]" })
+      return try Conformance.check(subject, on: backend, against: CPUBackend(), isGuarded: isGuarded).message
+    }
   }
 
   private static let store = "STORE_REAL(v < 0.0f ? (floatv)(0.0f) : v, y + i);"

@@ -3,6 +3,7 @@ import Compute
 import Conformance
 import Foundation
 import OpenCLBackend
+import TestSupport
 import Testing
 
 /// Tests the list of kernels that work needs: without a device, during builds, and with replacements for kernels that do
@@ -64,14 +65,10 @@ import Testing
   private func withBrokenKernels<Result>(
     _ file: String, where condition: String, _ body: (String) throws -> Result
   ) throws -> Result {
-    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-kernels-\(UUID().uuidString)").path
-    try FileManager.default.copyItem(atPath: sources, toPath: folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    let text = try String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
-    let guarded = text + "\n#if \(condition)\n#error refused by a test\n#endif\n"
-    try guarded.write(toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
-    return try body(folder)
+    try withTemporaryFolder { folder in
+      try copyKernels(to: "\(folder)/kernels", altering: file) { "\($0)\n#if \(condition)\n#error refused by a test\n#endif\n" }
+      return try body("\(folder)/kernels")
+    }
   }
 
   /// Simulates NVIDIA's compiler, which once refused every kernel that adds to its result.

@@ -1,10 +1,14 @@
 import Foundation
 import OpenCL
+import TestSupport
 import Testing
 
 /// Tests the folder where PoCL caches compiled kernels, and the folder that replaces it if it is not usable.
 @Suite struct PoCLCacheTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pocl-\(UUID().uuidString)").path
+  private let temporary: TemporaryFolder
+  private var folder: String { temporary.path }
+
+  init() throws { temporary = try TemporaryFolder() }
 
   @Test func theUsualFolderIsPoCLs() {
     func usual(_ environment: [String: String]) -> String { PoCLCache.usualFolder { environment[$0] } }
@@ -17,7 +21,6 @@ import Testing
 
   @Test func whatCanBeWritten() throws {
     try FileManager.default.createDirectory(atPath: "\(folder)/there", withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
     #expect(PoCLCache.isUsable("\(folder)/there") && PoCLCache.isUsable("\(folder)/there/more/and/more"))
     #expect(!PoCLCache.isUsable("\(folder)/file") && !PoCLCache.isUsable("\(folder)/file/more") && !PoCLCache.isUsable(""))
@@ -27,8 +30,6 @@ import Testing
 
   /// Checks that other users cannot put programs where this user's programs are loaded from.
   @Test func aPrivateFolderIsNobodyElses() throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let own = try #require(PoCLCache.privateFolder(in: folder))
     #expect(own == "\(folder)/resnet-pocl-\(geteuid())")
     #expect(PoCLCache.privateFolder(in: folder) == own)

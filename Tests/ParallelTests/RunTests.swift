@@ -6,13 +6,17 @@ import Models
 import OpenCLBackend
 import Parallel
 import Support
+import TestSupport
 import Testing
 import Training
 
 /// Tests whole training runs on two halves of a device.
 @Suite struct RunTests {
   private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 41, classes: 4, size: 16, channels: 3).splits()
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
+  private let temporary: TemporaryFolder
+  private var folder: String { temporary.path }
+
+  init() throws { temporary = try TemporaryFolder() }
 
   private var configuration: RunConfiguration {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
@@ -60,7 +64,6 @@ import Training
   /// Checks that batches, the last short batch in validation, and augmentation are those of one device. The same run gives
   /// the same bits again, and so does a run that was stopped and resumed.
   @Test func lossCurveIsThatOfOneDeviceAndRepeatsItself() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let one = try run("one", on: OpenCLBackend(device: DeviceList.find("opencl").device))
     let first = try run("first", on: several())
     #expect(first.count == 2 * 4 + 4 && one.count == first.count)
@@ -76,7 +79,6 @@ import Training
 
   /// Checks that the loss scale is determined on the first device and used by all.
   @Test func lossIsScaledOnSeveralDevices() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.precision = .fp16
     run.epochs = 1
@@ -88,7 +90,6 @@ import Training
   }
 
   @Test func sharesAreKept() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     _ = try run("kept", on: several(), stopAfter: 1)
     #expect(try RunFolder(existing: "\(folder)/kept").configuration().shares == [3, 2])
     for shares in [[], [0, 0], [-1, 2]] {

@@ -1,6 +1,6 @@
 import Foundation
-import Photographs
 import ResNetKit
+import TestSupport
 import Testing
 
 /// Uses the library as a program does, on the reference, with networks and images that are small.
@@ -13,13 +13,6 @@ import Testing
       run.epochs = epochs
       run.batchSize = 8
     }
-  }
-
-  private func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder.path)
   }
 
   @Test func trainsWithoutAFolder() throws {

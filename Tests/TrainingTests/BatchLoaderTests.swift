@@ -5,18 +5,21 @@ import Foundation
 import Images
 import Models
 import OpenCLBackend
-import Photographs
 import Support
+import TestSupport
 import Testing
 import Training
 
 @Suite struct BatchLoaderTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("photographs-\(UUID().uuidString)").path
-
+  private let temporary: TemporaryFolder
+  private var folder: String { temporary.path }
   /// One device for each test, so that kernels are built once.
   private let device: OpenCLBackend
 
-  init() throws { device = try OpenCLBackend(device: DeviceList.find("opencl").device) }
+  init() throws {
+    temporary = try TemporaryFolder()
+    device = try OpenCLBackend(device: DeviceList.find("opencl").device)
+  }
 
   private func open(damaged: DamagedImages = .fail) throws -> ImageSplits {
     try DatasetKind.folder.open(from: "\(folder)/data", imageSize: 16, damaged: damaged)
@@ -24,7 +27,6 @@ import Training
 
   /// Checks that batches contain each image's transform, normalized, in the order of the plan, from any first batch on.
   @Test(arguments: [nil, RandomResizedCrop(size: 16)]) func batches(_ crop: RandomResizedCrop?) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
     let photographs = try #require(try open().train as? PhotographDataset)
     let backend = CPUBackend()
@@ -75,7 +77,6 @@ import Training
   /// Checks that a run that is stopped within an epoch and resumed ends with the same bits as an uninterrupted one, and
   /// that it learns.
   @Test(arguments: [nil, everything]) func trainsAndResumes(_ augmentation: Augmentation?) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 16, validation: 4)
     let whole = try trainer("whole", try open(), augmentation)
     var accuracy = 0.0
@@ -95,7 +96,6 @@ import Training
   }
 
   @Test func damagedImages() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 8, validation: 2)
     try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/train/bee/3.png"))
     try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/val/bee/1.png"))
@@ -114,7 +114,6 @@ import Training
   /// Checks that a batch without any valid image is skipped, in training and evaluation. With batches of one image, every
   /// damaged image makes such a batch. The run goes on, also after a stop, and ends with the same bits.
   @Test func damagedBatches() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 2, validation: 2)
     for name in ["train/ant/0", "train/cat/1", "val/bee/0"] {
       try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/data/\(name).png"))
@@ -150,7 +149,6 @@ import Training
   }
 
   @Test func aFolderThatHasChangedIsNoticed() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 6, validation: 2)
     do {
       let cut = try trainer("cut", try open())
@@ -176,7 +174,6 @@ import Training
 
   /// Checks that rows are samples and columns are epochs, after a first column without augmentation.
   @Test func contactSheet() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
     let splits = try open()
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")

@@ -3,8 +3,8 @@ import Compute
 import Datasets
 import Foundation
 import Images
-import Photographs
 import Support
+import TestSupport
 import Testing
 import Training
 
@@ -123,63 +123,65 @@ private final class FirstPixels: Classifier {
 
   /// Checks files in order, damaged files by their numbers, in color and in gray.
   @Test func filesBecomeViews() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("predict-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    for index in 0..<5 {
-      try writePicture("\(folder)/b/\(index).png", height: 20, width: 30 + index, color: (200, 90, 10), noise: UInt32(index))
-    }
-    try writePicture("\(folder)/a.png", height: 9, width: 9, color: (1, 2, 3), noise: 8)
-    for name in ["b/1.png", "b/4.png"] { try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
-    try Data().write(to: URL(fileURLWithPath: "\(folder)/readme.txt"))
-    let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"]).images
-    #expect(paths == (["b/3.png", "a.png"] + (0..<5).map { "b/\($0).png" }).map { "\(folder)/\($0)" })
-    #expect(throws: Failure.self) { try ImageFiles.find(["\(folder)/c"]) }
-
-    let evaluation = EvaluationTransform(resize: 12, crop: 8)
-    let (rgb, luma) = (Normalization.none(channels: 3), Normalization.none(channels: 1))
-    let photographs = try PhotographDataset(files: paths, .center(evaluation), normalization: rgb, damaged: .skip)
-    let small = ImagePreparation.whole(WholeImageTransform(height: 8, width: 6))
-    let grayed = try PhotographDataset(files: paths, small, normalization: luma, damaged: .skip)
-    let (color, gray) = (try ImageViews(photographs, .tenCrop), try ImageViews(grayed, .flip))
-    #expect(color.shape(ofBatch: 4) == [4, 8, 8, 3] && color.views.count == 10)
-    #expect(gray.shape(ofBatch: 9) == [7, 8, 6, 1] && gray.views.count == 2)
-    let (plan, backend) = (EpochPlan(inOrder: 7), CPUBackend())
-    let loaded = try [color, gray].map { try BatchLoader($0, on: backend).load(plan, batches: [0..<4, 4..<7]) }
-    var samples: [Int] = []
-    var missing: [Int] = []
-    for index in 0..<2 {
-      let (batch, pixels) = try loaded[0].load(index)
-      samples += batch.items.map(\.sample)
-      missing += batch.missing.map(\.item.sample)
-      let present = try #require(pixels)
-      let views = try color.views.indices.map { try backend.download(present.gather(view: $0).x).floats }
-      let other = try #require(try loaded[1].load(index).pixels)
-      let grays = try backend.download(other.gather(view: 0).x).floats
-      for (index, item) in batch.items.enumerated() {
-        let image = try EncodedImage(contentsOf: paths[item.sample])
-        func crop(_ view: Int) -> [UInt8] { views[view][index * 192..<(index + 1) * 192].map { UInt8($0) } }
-        // The last of the five crops is the single center crop.
-        let center = try evaluation.apply(image)
-        #expect(crop(4) == center.pixels)
-        let mirrored = stride(from: 0, to: 64, by: 8).flatMap { row in
-          (row..<row + 8).reversed().flatMap { center.pixels[$0 * 3..<$0 * 3 + 3] }
-        }
-        #expect(crop(9) == mirrored)
-        let resized = try image.decoded().resized(
-          height: 12, width: Int(12 * Double(image.width) / Double(image.height)))
-        let corner = resized.cropped(to: PixelArea(top: 12 - 8, left: resized.width - 8, height: 8, width: 8))
-        #expect(crop(3) == corner.pixels)
-        let whole = try image.decoded().resized(height: 8, width: 6).pixels
-        let expected = stride(from: 0, to: whole.count, by: 3).map { i -> Double in
-          let (red, green, blue) = (Double(whole[i]), Double(whole[i + 1]), Double(whole[i + 2]))
-          return 0.299 * red + 0.587 * green + 0.114 * blue
-        }
-        let values = grays[index * 48..<(index + 1) * 48].map(Double.init)
-        #expect(zip(values, expected).allSatisfy { abs($0 - $1) <= 0.51 })
+    try withTemporaryFolder { folder in
+      for index in 0..<5 {
+        try writePicture("\(folder)/b/\(index).png", height: 20, width: 30 + index, color: (200, 90, 10), noise: UInt32(index))
       }
+      try writePicture("\(folder)/a.png", height: 9, width: 9, color: (1, 2, 3), noise: 8)
+      for name in ["b/1.png", "b/4.png"] { try Data("nonsense".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)")) }
+      try Data().write(to: URL(fileURLWithPath: "\(folder)/readme.txt"))
+      let paths = try ImageFiles.find(["\(folder)/b/3.png", "\(folder)/"]).images
+      #expect(paths == (["b/3.png", "a.png"] + (0..<5).map { "b/\($0).png" }).map { "\(folder)/\($0)" })
+      #expect(throws: Failure.self) { try ImageFiles.find(["\(folder)/c"]) }
+
+      let evaluation = EvaluationTransform(resize: 12, crop: 8)
+      let (rgb, luma) = (Normalization.none(channels: 3), Normalization.none(channels: 1))
+      let photographs = try PhotographDataset(files: paths, .center(evaluation), normalization: rgb, damaged: .skip)
+      let small = ImagePreparation.whole(WholeImageTransform(height: 8, width: 6))
+      let grayed = try PhotographDataset(files: paths, small, normalization: luma, damaged: .skip)
+      let (color, gray) = (try ImageViews(photographs, .tenCrop), try ImageViews(grayed, .flip))
+      #expect(color.shape(ofBatch: 4) == [4, 8, 8, 3] && color.views.count == 10)
+      #expect(gray.shape(ofBatch: 9) == [7, 8, 6, 1] && gray.views.count == 2)
+      let (plan, backend) = (EpochPlan(inOrder: 7), CPUBackend())
+      let loaded = try [color, gray].map { try BatchLoader($0, on: backend).load(plan, batches: [0..<4, 4..<7]) }
+      var samples: [Int] = []
+      var missing: [Int] = []
+      for index in 0..<2 {
+        let (batch, pixels) = try loaded[0].load(index)
+        samples += batch.items.map(\.sample)
+        missing += batch.missing.map(\.item.sample)
+        let present = try #require(pixels)
+        let views = try color.views.indices.map { try backend.download(present.gather(view: $0).x).floats }
+        let other = try #require(try loaded[1].load(index).pixels)
+        let grays = try backend.download(other.gather(view: 0).x).floats
+        for (index, item) in batch.items.enumerated() {
+          let image = try EncodedImage(contentsOf: paths[item.sample])
+          func crop(_ view: Int) -> [UInt8] { views[view][index * 192..<(index + 1) * 192].map { UInt8($0) } }
+          // The last of the five crops is the single center crop.
+          let center = try evaluation.apply(image)
+          #expect(crop(4) == center.pixels)
+          var mirrored: [UInt8] = []
+          for pixel in 0..<64 {
+            let from = 3 * (pixel / 8 * 8 + 7 - pixel % 8)
+            mirrored += center.pixels[from..<from + 3]
+          }
+          #expect(crop(9) == mirrored)
+          let resized = try image.decoded().resized(
+            height: 12, width: Int(12 * Double(image.width) / Double(image.height)))
+          let corner = resized.cropped(to: PixelArea(top: 12 - 8, left: resized.width - 8, height: 8, width: 8))
+          #expect(crop(3) == corner.pixels)
+          let whole = try image.decoded().resized(height: 8, width: 6).pixels
+          let expected = stride(from: 0, to: whole.count, by: 3).map { i -> Double in
+            let (red, green, blue) = (Double(whole[i]), Double(whole[i + 1]), Double(whole[i + 2]))
+            return 0.299 * red + 0.587 * green + 0.114 * blue
+          }
+          let values = grays[index * 48..<(index + 1) * 48].map(Double.init)
+          #expect(zip(values, expected).allSatisfy { abs($0 - $1) <= 0.51 })
+        }
+      }
+      #expect(samples == [0, 1, 2, 4, 5] && missing == [3, 6])
+      #expect(throws: Failure.self) { try ImageViews(grayed, .tenCrop) }
+      #expect(throws: Failure.self) { try PhotographDataset(files: paths, small, normalization: .none(channels: 2)) }
     }
-    #expect(samples == [0, 1, 2, 4, 5] && missing == [3, 6])
-    #expect(throws: Failure.self) { try ImageViews(grayed, .tenCrop) }
-    #expect(throws: Failure.self) { try PhotographDataset(files: paths, small, normalization: .none(channels: 2)) }
   }
 }

@@ -7,6 +7,7 @@ import Models
 import NN
 import OpenCLBackend
 import Support
+import TestSupport
 import Testing
 import Training
 
@@ -154,19 +155,19 @@ struct ParityFixture {
   func train(
     on backend: any Backend
   ) throws -> (losses: [Double], initial: [(name: String, tensor: HostTensor)], final: [(name: String, tensor: HostTensor)]) {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("parity-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    let train = images()
-    let trainer = try Trainer(
-      configuration, DatasetSplits(train: train, validation: train.prefix(1)), on: backend,
-      folder: try RunFolder(creating: path), logEvery: 1)
-    let initial = try trainer.model.store.stateDictionary()
-    var losses: [Double] = []
-    let ending = try trainer.run(report: { event in
-      if case .step(let record) = event { losses.append(record.loss) }
-    })
-    #expect(ending == .finished)
-    return (losses, initial, try trainer.model.store.stateDictionary())
+    return try withTemporaryFolder { folder in
+      let train = images()
+      let trainer = try Trainer(
+        configuration, DatasetSplits(train: train, validation: train.prefix(1)), on: backend,
+        folder: try RunFolder(creating: "\(folder)/run"), logEvery: 1)
+      let initial = try trainer.model.store.stateDictionary()
+      var losses: [Double] = []
+      let ending = try trainer.run(report: { event in
+        if case .step(let record) = event { losses.append(record.loss) }
+      })
+      #expect(ending == .finished)
+      return (losses, initial, try trainer.model.store.stateDictionary())
+    }
   }
 
   private func images() -> Dataset {

@@ -8,13 +8,17 @@ import Models
 import NN
 import OpenCLBackend
 import Support
+import TestSupport
 import Testing
 import Training
 
 /// Tests the trainer with a small network on small synthetic images: this takes seconds and covers every path.
 @Suite struct TrainerTests {
   private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 40, classes: 4, size: 16, channels: 3).splits()
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)").path
+  private let temporary: TemporaryFolder
+  private var folder: String { temporary.path }
+
+  init() throws { temporary = try TemporaryFolder() }
 
   private var configuration: RunConfiguration {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
@@ -48,7 +52,6 @@ import Training
   private func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
   @Test func learnsAndKeepsItsFiles() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let trainer = try trainer("a", configuration)
     var events: [TrainingEvent] = []
     #expect(try trainer.run(report: { events.append($0) }) == .finished)
@@ -75,7 +78,6 @@ import Training
 
   /// Uses all kinds of randomness: on the device, and on the host if colors change.
   @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColors: Bool) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let backend = try device()
     var run = configuration
     run.labelSmoothing = 0.1
@@ -104,7 +106,6 @@ import Training
   /// Tests every optimizer, with an average of the weights, gradients of two batches per step, and layers that are frozen
   /// or learn slowly.
   @Test(arguments: Optimizer.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimizer.Kind) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.epochs = 2
     run.optimizer = optimizer
@@ -135,7 +136,6 @@ import Training
 
   /// Checks that two halves of a batch give the gradients of the whole batch if no statistics depend on the batch.
   @Test func accumulatedGradientsAreThoseOfLargerBatches() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.epochs = 1
     run.augmentation = nil
@@ -154,7 +154,6 @@ import Training
 
   /// Checks that weights for another number of classes are used except for the last layer, and that the trainer says so.
   @Test func weightsForOtherClassesLoseTheirLastLayer() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let first = try trainer("a", configuration)
     _ = try first.run()
     var run = configuration
@@ -168,7 +167,6 @@ import Training
 
   /// Uses as many classes with other names: a layer that distinguishes ants from bees does not distinguish lions from tigers.
   @Test func aLastLayerForOtherNamesStartsAnew() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     func named(_ names: [String], areNames: Bool = true) -> DatasetSplits {
       func dataset(_ known: Dataset) -> Dataset {
         Dataset(
@@ -215,7 +213,6 @@ import Training
   }
 
   @Test func imagesThatFillNoBatchAreCounted() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.batchSize = 64
     let trainer = try trainer("a", run)
@@ -232,7 +229,6 @@ import Training
 
   /// Checks that a loss that is scaled until gradients overflow makes no step, and that such steps are counted.
   @Test func stepsThatAreLeftOutAreCounted() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     (run.maxSteps, run.precision, run.initialWeights) = (3, .fp16, "\(folder)/large.safetensors")
     let first = try trainer("a", configuration)
@@ -247,7 +243,6 @@ import Training
   }
 
   @Test func sameSeedGivesTheSameBits() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var files: [Data] = []
     for name in ["a", "b"] {
       let trainer = try trainer(name, configuration)
@@ -265,7 +260,6 @@ import Training
   /// Checks that recomputing activations changes no bit, and that a resumed run still recomputes them.
   @Test(arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil)])
   func recomputingGivesTheSameBits(name: String, shortcut: ShortcutOption?) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     (run.model.name, run.model.shortcut, run.epochs) = (name, shortcut, 2)
     let kept = try trainer("kept", run)
@@ -282,7 +276,6 @@ import Training
   /// with the same bits.
   @Test(arguments: [Precision.fp16, .bf16], ["resnet8", "resnet18"])
   func activationsOfSixteenBitsTrain(precision: Precision, name: String) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     (run.model.name, run.epochs, run.learningRate) = (name, 2, 0.02)
     var losses: [[Double]] = []
@@ -320,7 +313,6 @@ import Training
   /// Stops in the middle of an epoch, at its end, and during validation.
   @Test(arguments: [0, 1, 4, 6, 7, 14])
   func resumedRunEndsInTheSameBits(stopAfter: Int) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let whole = try trainer("whole", configuration)
     _ = try whole.run()
     let stoppedAt = try stop(trainer("cut", configuration), after: stopAfter)
@@ -353,7 +345,6 @@ import Training
   }
 
   @Test func twoTrainersCannotShareAFolder() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let first = try trainer("a", configuration)
     #expect(throws: Failure.self) { try self.trainer("a", self.configuration) }
     _ = first.step
@@ -365,7 +356,6 @@ import Training
     ("updates", "9223372036854775807"), ("updates", "-2"), ("bestAccuracy", "5"), ("epoch", "-1"), ("step", "-1"),
   ])
   func impossiblePositionsAreRefused(_ key: String, _ value: String) throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.optimizer = .adamW
     _ = try stop(trainer("a", run), after: 9)
@@ -384,7 +374,6 @@ import Training
 
   /// Checks that neither the options nor the data may have changed since the run was saved.
   @Test func aSavedPositionMustFitTheRun() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     _ = try stop(trainer("a", configuration), after: 9)
     var run = configuration
     run.batchSize = 3  // 32 steps per epoch instead of 6: step 9 is no longer in the second epoch.
@@ -398,7 +387,6 @@ import Training
   }
 
   @Test func openCLFollowsTheReference() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.maxSteps = 4
     run.learningRate = 0.01
@@ -413,7 +401,6 @@ import Training
   }
 
   @Test func nothingIsAllocatedAfterTheSecondStep() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let backend = try device()
     var run = configuration
     run.epochs = 1
@@ -478,7 +465,6 @@ import Training
   }
 
   @Test func divergenceIsReportedAndSavesNothing() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     var run = configuration
     run.learningRate = 1e30
     run.warmupEpochs = 0
@@ -494,7 +480,6 @@ import Training
   }
 
   @Test func takenFolderIsRefused() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     // Nothing has been saved yet, so nothing can be lost.
     for _ in 0..<2 { _ = try RunFolder(creating: "\(folder)/a") }
     _ = try stop(trainer("a", configuration), after: 1)
@@ -502,7 +487,6 @@ import Training
   }
 
   @Test func initialWeightsAreTaken() throws {
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     let first = try trainer("a", configuration)
     _ = try first.run()
     var run = configuration

@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import Models
 import Support
+import TestSupport
 import Testing
 import Training
 
@@ -24,10 +25,11 @@ import Training
   private static let number = HostTensor([3] as [Int32], shape: [])
 
   private func read(_ tensors: [String: HostTensor], at place: WeightsPlace = WeightsPlace()) throws -> Weights {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString).safetensors").path
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try Safetensors.write(tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: path)
-    return try Weights(contentsOf: path, at: place)
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/weights.safetensors"
+      try Safetensors.write(tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: path)
+      return try Weights(contentsOf: path, at: place)
+    }
   }
 
   @Test(arguments: ["", "model.", "module.", "net.", "_orig_mod.module.", "a.b.c.backbone.", "timm_model."])

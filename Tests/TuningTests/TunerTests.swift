@@ -3,6 +3,7 @@ import Compute
 import Foundation
 import OpenCLBackend
 import Support
+import TestSupport
 import Testing
 import Tuning
 
@@ -13,11 +14,9 @@ import Tuning
     ConvolutionWork(.filterGradient, geometry): 1,
   ]
   private let backend: OpenCLBackend
-  private var folders: [String] = []
+  private var folders: [TemporaryFolder] = []
 
   init() throws { backend = try OpenCLBackend(device: DeviceList.find("opencl").device) }
-
-  deinit { for folder in folders { try? FileManager.default.removeItem(atPath: folder) } }
 
   /// Returns the entries in the order of the reports.
   private func tune(
@@ -76,15 +75,14 @@ import Tuning
 
   /// Makes a backend with the package's kernels, except for one changed line of a file.
   private func backend(_ file: String, _ line: String, by other: String) throws -> OpenCLBackend {
-    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-kernels-\(UUID().uuidString)").path
-    try FileManager.default.copyItem(atPath: sources, toPath: folder)
-    folders.append(folder)
-    let text = try String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
-    #expect(text.components(separatedBy: line).count > 1, "\(file) has no '\(line)'")
-    try text.replacingOccurrences(of: line, with: other).write(toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
+    folders.append(try TemporaryFolder())
+    let kernels = "\(folders[folders.count - 1].path)/kernels"
+    try copyKernels(to: kernels, altering: file) { text in
+      #expect(text.contains(line), "\(file) has no '\(line)'")
+      return text.replacingOccurrences(of: line, with: other)
+    }
     let device = try DeviceList.find("opencl").device
-    return try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: folder)
+    return try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: kernels)
   }
 
   /// Makes the plain kernel compute nothing, so that it is the fastest candidate.

@@ -3,7 +3,6 @@ import Foundation
 
 /// Writes an 8-bit RGB PNG of one color under slight noise, so that classes can be distinguished.
 public func writePicture(_ path: String, height: Int, width: Int, color: (UInt8, UInt8, UInt8), noise: UInt32) throws {
-  func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
   func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
     let body = Array(type.utf8) + data
     return big(data.count) + body + big(Int(crc32(0, body, UInt32(body.count))))
@@ -24,9 +23,7 @@ public func writePicture(_ path: String, height: Int, width: Int, color: (UInt8,
   let bytes =
     [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + chunk("IHDR", big(width) + big(height) + [8, 2, 0, 0, 0])
     + chunk("IDAT", Array(data.prefix(Int(count)))) + chunk("IEND", [])
-  let url = URL(fileURLWithPath: path)
-  try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-  try Data(bytes).write(to: url)
+  try write(bytes, to: path)
 }
 
 /// Writes pictures of several sizes in three classes, into `train` and `val`.
