@@ -61,7 +61,7 @@ import Testing
     #expect(Set(built) == wanted && built.count == 1)
   }
 
-  /// Copies the kernels of `Kernels/`, one of which does not build if `condition` holds.
+  /// Copies the kernels of `Kernels/OpenCL`, one of which does not build if `condition` holds.
   private func withBrokenKernels<Result>(
     _ file: String, where condition: String, _ body: (String) throws -> Result
   ) throws -> Result {

@@ -7,7 +7,7 @@ import Foundation
 ///   - file: name of the kernel file, without its folder.
 ///   - alter: returns the file's new text for the old one.
 public func copyKernels(to folder: String, altering file: String, by alter: (String) throws -> String) throws {
-  let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels").path
+  let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Kernels/OpenCL").path
   try FileManager.default.copyItem(atPath: sources, toPath: folder)
   let paths = try FileManager.default.subpathsOfDirectory(atPath: folder)
   guard let path = paths.first(where: { $0 == file || $0.hasSuffix("/\(file)") }).map({ "\(folder)/\($0)" }) else {

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import OpenCL
 
 /// Runs every operation on one device and one in-order queue, with the project's own OpenCL kernels, and matrix products through

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Form in which an input gradient writes its filter: turned by 180°, with input and output channels exchanged.
 enum TurnedFilter: Hashable {
@@ -85,7 +84,7 @@ struct InputGradientPhase {
   private static func turningInBlocks(_ g: Conv2D, taps: Int, _ traits: DeviceTraits) -> KernelLaunch {
     let side = traits.largestGroup >= 256 ? 16 : 8
     return KernelLaunch(
-      KernelSpecialization(.packFilter, "turn_filter", ["SIDE": side], groups(g.groups)),
+      KernelSpecialization("pack_filter.cl", "turn_filter", ["SIDE": side], groups(g.groups)),
       global: [g.groupC, g.groupK].map { $0.rounded(upTo: side) } + [taps * g.groups], local: [side, side, 1])
   }
 

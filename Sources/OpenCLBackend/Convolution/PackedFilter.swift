@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Filter of a direct convolution in the form that `pack_filter.cl` writes.
 struct PackedFilter: Hashable {
@@ -31,7 +30,7 @@ struct PackedFilter: Hashable {
   func turning(taps: Int) -> KernelLaunch { KernelLaunch(kernel("pack_turned_filter"), global: [k / panel, taps]) }
 
   private func kernel(_ name: String) -> KernelSpecialization {
-    KernelSpecialization(.packFilter, name, ["KB": panel, "VW": width], pairs(terms))
+    KernelSpecialization("pack_filter.cl", name, ["KB": panel, "VW": width], pairs(terms))
   }
 }
 

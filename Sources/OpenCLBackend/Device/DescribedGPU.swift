@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// A GPU as its driver would describe it, for plans on machines that have none. The names are those that the vendors' compilers
 /// use.

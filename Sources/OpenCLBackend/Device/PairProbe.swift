@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import OpenCL
 
 extension OpenCLBackend {
@@ -25,7 +24,7 @@ extension OpenCLBackend {
     let sums = try backend.tensor([16])
     do {
       try backend.launch(
-        KernelLaunch(KernelSpecialization(.peak, "multiply_add", ["VW": 16, "SUMS": 1, "PAIRS": 1]), groupsOfOne: [1]),
+        KernelLaunch(KernelSpecialization("peak.cl", "multiply_add", ["VW": 16, "SUMS": 1, "PAIRS": 1]), groupsOfOne: [1]),
         [.buffer(sums.buffer), .int(3), .float(1.5), .float(0.25)])
     } catch {
       // The compiler does not have that instruction.

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import Support
 
 extension OpenCLBackend {
@@ -13,7 +12,7 @@ extension OpenCLBackend {
     let out = try tensor([items, traits.vectorWidth])
     let sums = min(24, traits.accumulators)
     let terms = traits.terms(width: traits.vectorWidth)
-    let kernel = KernelSpecialization(.peak, "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums], pairs(terms))
+    let kernel = KernelSpecialization("peak.cl", "multiply_add", ["VW": traits.vectorWidth, "SUMS": sums], pairs(terms))
     func seconds(_ steps: Int) throws -> Double {
       // x ← 0.999·x + term stays near term / 0.001, far from values that are slow or not finite, and so does x ← x +
       // 2·0.999·term.
@@ -36,7 +35,7 @@ extension OpenCLBackend {
     try fill(source, with: 1)
     let vectors = source.count / traits.vectorWidth
     let kernel = KernelSpecialization(
-      .peak, "copy", ["VW": traits.vectorWidth, "BLOCKS": traits.kernelClass == .registerTiled ? 1 : 0])
+      "peak.cl", "copy", ["VW": traits.vectorWidth, "BLOCKS": traits.kernelClass == .registerTiled ? 1 : 0])
     let ways = [
       { [self] in
         try launch(

@@ -40,6 +40,6 @@ extension OpenCLBackend {
   /// Returns the name and the text of every kernel file, with its headers inlined.
   package static func kernelFiles() throws -> [(name: String, text: String)] {
     let sources = KernelSources()
-    return try KernelSource.allCases.map { ($0.fileName, try sources.text(of: $0)) }
+    return try KernelFiles.sources.map { ($0, try sources.text(of: $0)) }
   }
 }

@@ -7,7 +7,7 @@ public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
   public let file, kernel, options: String
 
   init(_ specialization: KernelSpecialization) {
-    file = specialization.source.fileName
+    file = specialization.file
     kernel = specialization.kernel
     options = specialization.options
   }

@@ -36,26 +36,37 @@ struct KernelSources {
     self.folder = folder ?? Self.namedFolder
   }
 
-  /// Returns the source with its headers inlined, so that no include path is needed.
-  func text(of source: KernelSource) throws -> String {
-    let body = folder == nil ? source.embedded : try load(source.fileName)
-    return try KernelSource.Header.allCases.reduce(body) { text, header in
-      guard text.contains(header.includeLine) else { return text }
-      return text.replacingOccurrences(
-        of: header.includeLine, with: folder == nil ? header.embedded : try load(header.fileName))
+  /// Returns a file with each header that it includes, directly or through others, at the place of its first `#include` line.
+  /// Compilers need no include path, and `#line` directives let them report the lines of the files.
+  func text(of file: String) throws -> String {
+    var included: Set<String> = []
+    return try lines(of: file, &included).joined(separator: "\n")
+  }
+
+  private func lines(of file: String, _ included: inout Set<String>) throws -> [Substring] {
+    guard included.insert(file).inserted else { return [] }
+    var lines: [Substring] = ["#line 1 \"\(file)\""]
+    for (index, line) in try load(file).split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      if line.hasPrefix("#include \"") {
+        lines += try self.lines(of: String(line.split(separator: "\"")[1]), &included) + ["#line \(index + 2) \"\(file)\""]
+      } else {
+        lines.append(line)
+      }
     }
+    return lines
   }
 
   /// Returns a checksum that tells one set of kernels and options from another.
   func checksum() throws -> String {
     var checksum = Checksum()
     checksum.add(options.utf8)
-    for source in KernelSource.allCases { checksum.add(try text(of: source).utf8) }
+    for file in KernelFiles.sources { checksum.add(try text(of: file).utf8) }
     return checksum.text
   }
 
-  private func load(_ fileName: String) throws -> String {
-    let path = "\(folder ?? "")/\(fileName)"
+  private func load(_ file: String) throws -> String {
+    guard let folder else { return KernelFiles.text(of: file) }
+    let path = "\(folder)/\(file)"
     do { return try String(contentsOfFile: path, encoding: .utf8) } catch {
       throw Failure(
         .notFound, "cannot read kernel \(path)", remedy: "set RESNET_KERNELS to the folder of the .cl files, or unset it")

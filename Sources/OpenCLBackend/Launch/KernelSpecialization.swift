@@ -1,10 +1,8 @@
 import Compute
-import Kernels
 
-/// A variant of a kernel to compile: the function, its file, and the constants that specialize it.
+/// A variant of a kernel to compile: its file in `Kernels/OpenCL`, the function, and the constants that specialize it.
 struct KernelSpecialization: Hashable {
-  let source: KernelSource
-  let kernel: String
+  let file, kernel: String
   /// Names and values of the `-D` options.
   private(set) var defines: [Define]
 
@@ -27,8 +25,8 @@ struct KernelSpecialization: Hashable {
     }
   }
 
-  init(_ source: KernelSource, _ kernel: String, _ defines: KeyValuePairs<String, Int>...) {
-    (self.source, self.kernel, self.defines) = (source, kernel, [])
+  init(_ file: String, _ kernel: String, _ defines: KeyValuePairs<String, Int>...) {
+    (self.file, self.kernel, self.defines) = (file, kernel, [])
     self.defines.reserveCapacity(defines.reduce(2) { $0 + $1.count })
     for more in defines { add(more) }
   }

@@ -62,7 +62,7 @@ final class Profiler {
 
     var program: String? {
       switch self {
-      case .kernel(let specialization): "\(specialization.source.fileName) \(specialization.options)"
+      case .kernel(let specialization): "\(specialization.file) \(specialization.options)"
       case .command: nil
       }
     }

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import OpenCL
 import Support
 
@@ -18,8 +17,7 @@ struct KernelBuildFailure: Error {
 /// per machine.
 final class ProgramCache {
   private struct ProgramKey: Hashable {
-    let source: KernelSource
-    let options: String
+    let file, options: String
   }
 
   private let context: Context
@@ -42,12 +40,12 @@ final class ProgramCache {
 
   func kernel(_ specialization: KernelSpecialization) throws -> Kernel {
     if let kernel = kernels[specialization] { return kernel }
-    let key = ProgramKey(source: specialization.source, options: specialization.options)
+    let key = ProgramKey(file: specialization.file, options: specialization.options)
     let program: Program
     if let built = programs[key] {
       program = built
     } else {
-      program = try build(specialization.source, options: "\(options) \(key.options)")
+      program = try build(specialization.file, options: "\(options) \(key.options)")
       programs[key] = program
     }
     let kernel = try Kernel(specialization.kernel, in: program)
@@ -55,27 +53,27 @@ final class ProgramCache {
     return kernel
   }
 
-  private func build(_ source: KernelSource, options: String) throws -> Program {
-    let text = try sources.text(of: source)
-    guard let disk else { return try compile(source, text, options) }
+  private func build(_ file: String, options: String) throws -> Program {
+    let text = try sources.text(of: file)
+    guard let disk else { return try compile(file, text, options) }
     let key = Checksum.of("\(options)\n\(text)".utf8)
     // A binary that the driver refuses counts as missing, because the source is still there.
     if let binary = disk.program(key), let program = try? Program(context: context, binary: binary, options: options) {
       return program
     }
-    let program = try compile(source, text, options)
+    let program = try compile(file, text, options)
     let binary = try program.binary()
     if !binary.isEmpty { disk.save(binary, program: key) }
     return program
   }
 
-  private func compile(_ source: KernelSource, _ text: String, _ options: String) throws -> Program {
+  private func compile(_ file: String, _ text: String, _ options: String) throws -> Program {
     do { return try Program(context: context, source: text, options: options) } catch {
       let device = try context.device.name
       let advice: Message =
-        sources.folder.map { "mend \($0)/\(source.fileName), or unset RESNET_KERNELS" }
+        sources.folder.map { "mend \($0)/\(file), or unset RESNET_KERNELS" }
         ?? "try another \(Setting.device) or a newer driver, and report this with the output of `resnet devices`"
-      throw KernelBuildFailure(file: source.fileName, device: device, advice: advice, log: "\(error)")
+      throw KernelBuildFailure(file: file, device: device, advice: advice, log: "\(error)")
     }
   }
 }

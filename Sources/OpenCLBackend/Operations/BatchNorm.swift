@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   /// Division of an operation over x [rows, channels] into vectors of channels and chunks of rows.
@@ -67,7 +66,7 @@ extension OpenCLBackend {
   func takeMoments(of x: Tensor, into partial: Tensor) throws {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
-      KernelSpecialization(.batchNorm, "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
+      KernelSpecialization("batch_norm.cl", "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
       [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
   }
 
@@ -78,7 +77,7 @@ extension OpenCLBackend {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
-      KernelSpecialization(.batchNorm, "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization("batch_norm.cl", "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [.buffer(partial.buffer), .buffer(moments.buffer), .int(rows), .int(channels), .int(chunks)])
   }
 
@@ -87,7 +86,7 @@ extension OpenCLBackend {
     let (chunks, channels) = (partial.shape[0], partial.shape[2])
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
-      KernelSpecialization(.batchNorm, "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization("batch_norm.cl", "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
         .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels),
@@ -100,7 +99,7 @@ extension OpenCLBackend {
     check(.inverseDeviation(ofVariance: variance, epsilon: epsilon, into: inverseDeviation))
     let width = traits.vectorWidth(dividing: variance.count)
     try launch(
-      KernelSpecialization(.batchNorm, "inverse_deviation", ["VW": width]), global: [variance.count / width],
+      KernelSpecialization("batch_norm.cl", "inverse_deviation", ["VW": width]), global: [variance.count / width],
       [.buffer(variance.buffer), .buffer(inverseDeviation.buffer), .float(Float(epsilon))])
   }
 
@@ -109,7 +108,7 @@ extension OpenCLBackend {
     let count = norm.mean.count
     let width = traits.vectorWidth(dividing: count)
     try launch(
-      KernelSpecialization(.batchNorm, "fold", ["VW": width]), global: [count / width],
+      KernelSpecialization("batch_norm.cl", "fold", ["VW": width]), global: [count / width],
       [norm.mean, norm.variance, norm.scale, norm.bias, scale, bias].map { .buffer($0.buffer) } + [.float(Float(epsilon))])
   }
 
@@ -118,8 +117,9 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: channels.mean.count, traits)
     try launch(
       KernelSpecialization(
-        .batchNorm, "normalize_channels", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1],
-        x.type.storage),
+        "batch_norm.cl", "normalize_channels", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1],
+        x.type.storage
+      ),
       on: cut.pieceGrid,
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
@@ -149,14 +149,14 @@ extension OpenCLBackend {
     let masked = masked(dy, x, mask, channels)
     try launch(
       KernelSpecialization(
-        .batchNorm, "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
+        "batch_norm.cl", "gradient_sums_of_chunks", ["VW": cut.width, "RELU": masked.relu, "RESIDUAL": dresidual == nil ? 0 : 1],
         x.type.storage),
       on: cut.grid,
       masked.arguments + [
         .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
       ])
     try launch(
-      KernelSpecialization(.batchNorm, "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
+      KernelSpecialization("batch_norm.cl", "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
         .int(cut.channels), .int(cut.chunks),
@@ -172,7 +172,8 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: channels.mean.count, traits)
     let masked = masked(dy, x, mask, channels)
     try launch(
-      KernelSpecialization(.batchNorm, "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage), on: cut.pieceGrid,
+      KernelSpecialization("batch_norm.cl", "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage),
+      on: cut.pieceGrid,
       masked.arguments + [
         .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
       ])

@@ -1,12 +1,11 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   public func softmax(_ logits: Tensor, into probabilities: Tensor) throws {
     check(.softmax(logits, into: probabilities))
     let group = rowGroup(logits)
     try launch(
-      KernelSpecialization(.crossEntropy, "softmax"), on: group.grid(columns: logits.shape[0]),
+      KernelSpecialization("cross_entropy.cl", "softmax"), on: group.grid(columns: logits.shape[0]),
       [.buffer(logits.buffer), .buffer(probabilities.buffer), .int(logits.shape[1])])
   }
 
@@ -22,14 +21,14 @@ extension OpenCLBackend {
     let grid = group.grid(columns: n)
     let mixed: KeyValuePairs<String, Int> = labels.shape.rank == 1 ? [:] : ["MIXED": 1]
     try launch(
-      KernelSpecialization(.crossEntropy, "cross_entropy", mixed), on: grid,
+      KernelSpecialization("cross_entropy.cl", "cross_entropy", mixed), on: grid,
       [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(rows.buffer), .int(k), .float(Float(smoothing))])
     try launch(
-      KernelSpecialization(.crossEntropy, "add_metrics"), on: metricsGroup.grid(columns: 3),
+      KernelSpecialization("cross_entropy.cl", "add_metrics"), on: metricsGroup.grid(columns: 3),
       [.buffer(rows.buffer), .buffer(metrics.buffer), .int(n)])
     guard let gradient else { return }
     try launch(
-      KernelSpecialization(.crossEntropy, "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
+      KernelSpecialization("cross_entropy.cl", "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
       [
         .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
         .int(images),

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   public func add(_ a: Tensor, _ b: Tensor, relu: Bool, into y: Tensor) throws {
@@ -26,14 +25,14 @@ extension OpenCLBackend {
   /// Launches a kernel that includes `elements.h` over `count` elements. The number of vectors goes between the buffers and the
   /// constants.
   func elementwise(
-    _ kernel: String, of source: KernelSource = .elementwise, _ count: Int, _ defines: KeyValuePairs<String, Int>,
+    _ kernel: String, of file: String = "elementwise.cl", _ count: Int, _ defines: KeyValuePairs<String, Int>,
     _ type: DataType, _ buffers: [Argument],
     _ constants: [Argument] = []
   ) throws {
     let width = traits.vectorWidth(dividing: count)
     let vectors = count / width
     try launch(
-      KernelSpecialization(source, kernel, defines, ["VW": width], type.storage),
+      KernelSpecialization(file, kernel, defines, ["VW": width], type.storage),
       on: traits.grid(items: elementwiseItems(vectors)),
       buffers + [.int(vectors)] + constants)
   }

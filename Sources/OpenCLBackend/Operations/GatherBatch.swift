@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   public func gatherBatch(
@@ -9,7 +8,7 @@ extension OpenCLBackend {
     let (from, to) = (images.shape, x.shape)
     let isMixed = plan.shape[1] == BatchPlan.mixedColumns
     let grid = traits.grid(images: to[0], rows: to[1], vectors: to[2] * to[3])
-    var kernel = KernelSpecialization(.gatherBatch, isMixed ? "gather_mixed" : "gather_batch", x.type.storage)
+    var kernel = KernelSpecialization("gather_batch.cl", isMixed ? "gather_mixed" : "gather_batch", x.type.storage)
     kernel.add("PIXEL", type: images.type == .uint8 ? "uchar" : "float")
     try launch(
       kernel, on: grid,

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import OpenCL
 
 typealias Argument = OpenCL.Kernel.Argument
@@ -36,7 +35,7 @@ extension OpenCLBackend {
     let columns = bias.count
     let width = traits.vectorWidth(dividing: columns)
     try launch(
-      KernelSpecialization(.elementwise, "add_bias", ["VW": width]), global: [columns / width, y.count / columns],
+      KernelSpecialization("elementwise.cl", "add_bias", ["VW": width]), global: [columns / width, y.count / columns],
       [.buffer(bias.buffer), .buffer(y.buffer), .int(columns)])
   }
 
@@ -46,7 +45,7 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: columns)
     let group = traits.group(columns: columns / width, of: width, rows: x.count / columns)
     try launch(
-      KernelSpecialization(.elementwise, "sum_rows", ["VW": width]), on: group.grid(columns: columns / width),
+      KernelSpecialization("elementwise.cl", "sum_rows", ["VW": width]), on: group.grid(columns: columns / width),
       [.buffer(x.buffer), .buffer(sum.buffer), .int(x.count / columns), .int(columns)])
   }
 }

@@ -1,13 +1,12 @@
 import Compute
 import Glibc
-import Kernels
 
 extension OpenCLBackend {
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
     check(.sgdStep(weights, gradients: gradients, velocity: velocity, rule, use))
     let adaptation = rule.adaptation ?? LayerAdaptation(trust: 1, index: 0)
     try elementwise(
-      "sgd_step", of: .optimizer, weights.count,
+      "sgd_step", of: "optimizer.cl", weights.count,
       [
         "NESTEROV": rule.nesterov ? 1 : 0, "SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1,
         "ADAPTED": rule.adaptation == nil ? 0 : 1,
@@ -24,7 +23,7 @@ extension OpenCLBackend {
   ) throws {
     check(.adamWStep(weights, gradients: gradients, mean: mean, square: square, rule, use))
     try elementwise(
-      "adamw_step", of: .optimizer, weights.count,
+      "adamw_step", of: "optimizer.cl", weights.count,
       ["SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1], weights.type,
       [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(mean.buffer), .buffer(square.buffer)]
         + buffers(use, else: weights),
@@ -48,7 +47,8 @@ extension OpenCLBackend {
   public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws {
     check(.moveAverage(average, toward: x, by: share))
     try elementwise(
-      "move_average", of: .optimizer, x.count, [:], x.type, [.buffer(x.buffer), .buffer(average.buffer)], [.float(Float(share))])
+      "move_average", of: "optimizer.cl", x.count, [:], x.type, [.buffer(x.buffer), .buffer(average.buffer)],
+      [.float(Float(share))])
   }
 
   public func squaredNorm(_ x: Tensor, into norms: Tensor, at index: Int) throws {
@@ -70,11 +70,11 @@ extension OpenCLBackend {
     let (group, blocks) = reductionBlocks(x.count)
     let partial = try tensor([blocks, width])
     try launch(
-      KernelSpecialization(.optimizer, kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
+      KernelSpecialization("optimizer.cl", kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
       [.buffer(x.buffer), .buffer(partial.buffer), .int(x.count / width)])
     let rest = traits.group(columns: 1, of: 1, rows: partial.count)
     try launch(
-      KernelSpecialization(.optimizer, merger, ["VW": 1]), on: rest.grid(columns: 1),
+      KernelSpecialization("optimizer.cl", merger, ["VW": 1]), on: rest.grid(columns: 1),
       [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
   }
 

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   public func maxPool(_ x: Tensor, _ geometry: Pool2D, into y: Tensor, positions: Tensor) throws {
@@ -7,7 +6,7 @@ extension OpenCLBackend {
     let g = geometry
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      KernelSpecialization(.pooling, "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
+      KernelSpecialization("pooling.cl", "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
       on: traits.grid(images: g.n, rows: g.p, vectors: g.q * g.c / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
@@ -20,7 +19,7 @@ extension OpenCLBackend {
     let g = geometry
     let width = traits.vectorWidth(dividing: g.c)
     try launch(
-      KernelSpecialization(.pooling, "max_pool_gradient", ["VW": width], dx.type.storage),
+      KernelSpecialization("pooling.cl", "max_pool_gradient", ["VW": width], dx.type.storage),
       on: traits.grid(images: g.n, rows: g.h, vectors: g.w * g.c / width),
       [
         .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
@@ -36,7 +35,7 @@ extension OpenCLBackend {
     let kernel = g.kind == .largest ? "pool_largest" : "pool_average"
     let padding: (SlidingAxis) -> Int = { g.kind == .average(countingPadding: true) ? $0.after : -1 }
     try launch(
-      KernelSpecialization(.pooling, kernel, ["VW": width]),
+      KernelSpecialization("pooling.cl", kernel, ["VW": width]),
       on: traits.grid(images: g.n, rows: rows.output, vectors: columns.output * g.c / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .int(rows.input), .int(columns.input), .int(g.c), .int(columns.output),
@@ -51,7 +50,7 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      KernelSpecialization(.pooling, "global_average_pool", ["VW": width], x.type.storage),
+      KernelSpecialization("pooling.cl", "global_average_pool", ["VW": width], x.type.storage),
       on: group.grid(columns: c / width, blocks: n),
       [.buffer(x.buffer), .buffer(y.buffer), .int(pixels), .int(c)])
   }
@@ -62,7 +61,7 @@ extension OpenCLBackend {
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      KernelSpecialization(.pooling, "global_average_pool_gradient", ["VW": width], dx.type.storage),
+      KernelSpecialization("pooling.cl", "global_average_pool_gradient", ["VW": width], dx.type.storage),
       on: group.grid(columns: c / width, blocks: n),
       [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
   }
@@ -72,7 +71,7 @@ extension OpenCLBackend {
     let before = (y.shape[3] - x.shape[3]) / 2
     let width = widthOfShortcut(narrow: x, wide: y, before)
     try launch(
-      KernelSpecialization(.pooling, "pad_shortcut", ["VW": width], x.type.storage),
+      KernelSpecialization("pooling.cl", "pad_shortcut", ["VW": width], x.type.storage),
       on: traits.grid(images: y.shape[0], rows: y.shape[1], vectors: y.shape[2] * y.shape[3] / width),
       [
         .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
@@ -86,7 +85,8 @@ extension OpenCLBackend {
     let before = (dy.shape[3] - dx.shape[3]) / 2
     let width = widthOfShortcut(narrow: dx, wide: dy, before)
     try launch(
-      KernelSpecialization(.pooling, "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
+      KernelSpecialization(
+        "pooling.cl", "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
       on: traits.grid(images: dx.shape[0], rows: dx.shape[1], vectors: dx.shape[2] * dx.shape[3] / width),
       [
         .buffer(dy.buffer), .buffer(dx.buffer), .int(dx.shape[2]), .int(dx.shape[3]), .int(dy.shape[1]), .int(dy.shape[2]),

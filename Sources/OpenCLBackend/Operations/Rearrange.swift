@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 extension OpenCLBackend {
   public func rearrange(_ x: Tensor, _ copy: StridedCopy, into y: Tensor) throws {
@@ -12,7 +11,7 @@ extension OpenCLBackend {
     let width = isPiece ? traits.vectorWidth(dividing: offsets) : 1
     let (images, rows) = (e[0] * e[1] * e[2], e[3])
     try launch(
-      KernelSpecialization(.elementwise, "rearrange", ["VW": width]),
+      KernelSpecialization("elementwise.cl", "rearrange", ["VW": width]),
       on: traits.grid(images: images, rows: rows, vectors: e[4] * e[5] / width),
       moving: 8 * copy.count,
       [.buffer(x.buffer), .buffer(y.buffer)]

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Direct filter gradient by `convolution_filter_gradient.cl`.
 struct DirectFilterGradientPlan: FilterGradientPlan {
@@ -16,12 +15,12 @@ struct DirectFilterGradientPlan: FilterGradientPlan {
     (self.problem, self.tiling) = (problem, tiling)
     product = KernelLaunch(
       KernelSpecialization(
-        .convolutionFilterGradient, "filter_gradient",
+        "convolution_filter_gradient.cl", "filter_gradient",
         ["VW": tiling.width, "TI": tiling.inputChannels, "TC": tiling.channelVectors], tiling.constants(problem),
         pairs(tiling.terms), task.storage.storage),
       groupsOfOne: [problem.k / tiling.depth, tiling.splits])
     adding = KernelLaunch(
-      KernelSpecialization(.convolutionFilterGradient, "add_splits", ["VW": tiling.width]),
+      KernelSpecialization("convolution_filter_gradient.cl", "add_splits", ["VW": tiling.width]),
       global: [problem.filterCount / tiling.width])
   }
 

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Direct convolution by `convolution.cl`.
 struct DirectPlan: PanelPlan {
@@ -18,7 +17,7 @@ struct DirectPlan: PanelPlan {
     launches = EpilogueLaunches(task.epilogues(takingMoments: true)) { epilogue in
       KernelLaunch(
         KernelSpecialization(
-          .convolution, "convolution",
+          "convolution.cl", "convolution",
           ["VW": tiling.width, "TC": tiling.channelVectors, "TP": tiling.tileRows, "TQ": tiling.tileColumns],
           tiling.constants(problem), pairs(tiling.terms), epilogue.defines, storage.storage),
         groupsOfOne: [tiling.blocks, problem.n])

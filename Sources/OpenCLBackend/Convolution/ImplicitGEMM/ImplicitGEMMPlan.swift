@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 import Support
 
 /// Convolution as an implicit matrix product.
@@ -55,7 +54,7 @@ private struct ImplicitProduct: Hashable {
     sums = EpilogueLaunches(task.epilogues()) { epilogue in
       KernelLaunch(
         KernelSpecialization(
-          .convolutionTiled, "add_partials", ["VW": tiling.width, "ALIGNED": 1, "DENSE": tiling.isDense ? 1 : 0],
+          "convolution_tiled.cl", "add_partials", ["VW": tiling.width, "ALIGNED": 1, "DENSE": tiling.isDense ? 1 : 0],
           epilogue.defines, isTransposed ? [:] : storage.storage),
         global: [tiling.rows * tiling.allColumns / tiling.width])
     }
@@ -67,7 +66,7 @@ private struct ImplicitProduct: Hashable {
     // Sums for a filter gradient are stored as float32, whatever the type of x; so are partial sums.
     let isSplit = tiling.isTransposed || tiling.splits > 1
     let kernel = KernelSpecialization(
-      .convolutionTiled, "convolution_tiled", tiling.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
+      "convolution_tiled.cl", "convolution_tiled", tiling.defines, ["STRIDE": problem.stride, "SPLIT": isSplit ? 1 : 0],
       groups(problem.groups), isSplit ? [:] : epilogue.defines, storage.storage)
     return KernelLaunch(kernel, global: [tiling.workGroups * tiling.tile.items, tiling.splits], local: [tiling.tile.items, 1])
   }

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Naive convolution: simple loops without tiles or local memory. It supports every convolution.
 struct NaiveConvolution: ConvolutionAlgorithm {
@@ -30,7 +29,7 @@ struct NaivePlan: PanelPlan {
     (self.problem, self.storage, packing) = (problem, storage, panels.packing)
     launches = EpilogueLaunches(task.epilogues()) { epilogue in
       KernelLaunch(
-        KernelSpecialization(.convolution, "convolution_plain", ["VW": width], epilogue.defines, storage.storage),
+        KernelSpecialization("convolution.cl", "convolution_plain", ["VW": width], epilogue.defines, storage.storage),
         global: [problem.q, problem.p, problem.n])
     }
   }
@@ -53,7 +52,7 @@ struct NaiveFilterGradientPlan: FilterGradientPlan {
     problem = task.problem
     let width = task.traits.vectorWidth(dividing: problem.groupK)
     launch = KernelLaunch(
-      KernelSpecialization(.convolutionFilterGradient, "filter_gradient_plain", ["VW": width], task.storage.storage),
+      KernelSpecialization("convolution_filter_gradient.cl", "filter_gradient_plain", ["VW": width], task.storage.storage),
       global: [problem.k / width, problem.groupC, problem.r * problem.s])
   }
 

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Winograd's convolution as a batch of matrix products.
 struct BatchedWinogradPlan: ConvolutionPlan {
@@ -115,7 +114,7 @@ private struct BatchedWinogradKernels: Hashable {
 
   private static func launch(_ product: GEMMTiling, points: Int) -> KernelLaunch {
     KernelLaunch(
-      KernelSpecialization(.batchedProduct, "batched_product", product.defines),
+      KernelSpecialization("batched_product.cl", "batched_product", product.defines),
       global: [product.workGroups * product.tile.items, product.splits, points], local: [product.tile.items, 1, 1])
   }
 }
@@ -126,7 +125,7 @@ extension BatchedWinogradTiling {
   fileprivate func transform(
     _ name: String, _ rows: Int, _ columns: Int, _ task: ConvolutionTask, _ more: KeyValuePairs<String, Int>...
   ) -> KernelLaunch {
-    var kernel = KernelSpecialization(.winogradBatched, name, defines)
+    var kernel = KernelSpecialization("winograd_batched.cl", name, defines)
     for constants in more { kernel.add(constants) }
     return KernelLaunch(kernel, on: task.traits.grid(items: rows * columns / width, inGroupsOf: 64))
   }

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Winograd's convolution in one kernel of `winograd.cl`, after the transform of the filter.
 struct FusedWinogradPlan: ConvolutionPlan {
@@ -14,7 +13,7 @@ struct FusedWinogradPlan: ConvolutionPlan {
     (problem, self.tiling, filterTransform) = (task.problem, tiling, tiling.filterTransform(tiling.k))
     launches = EpilogueLaunches(task.epilogues(takingMoments: true)) { epilogue in
       KernelLaunch(
-        KernelSpecialization(.winograd, "winograd", tiling.defines, epilogue.defines, task.storage.storage),
+        KernelSpecialization("winograd.cl", "winograd", tiling.defines, epilogue.defines, task.storage.storage),
         groupsOfOne: [tiling.items])
     }
   }
@@ -48,7 +47,7 @@ struct FusedWinogradFilterGradientPlan: FilterGradientPlan {
   init(_ task: ConvolutionTask, _ tiling: WinogradTiling) {
     (problem, self.tiling) = (task.problem, tiling)
     product = KernelLaunch(
-      KernelSpecialization(.winograd, "winograd_filter_gradient", tiling.defines, task.storage.storage),
+      KernelSpecialization("winograd.cl", "winograd_filter_gradient", tiling.defines, task.storage.storage),
       groupsOfOne: [tiling.splits])
     transform = tiling.gradientTransform(tiling.k)
   }

@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Winograd's convolution in the kernels of `winograd_staged.cl`, which exchange data through buffers.
 struct StagedWinogradPlan: ConvolutionPlan {
@@ -21,13 +20,13 @@ struct StagedWinogradPlan: ConvolutionPlan {
     (filterTransform, partTransform) = (tiling.filterTransform(problem.k), tiling.filterTransform(part))
     func product(_ channels: Int) -> KernelLaunch {
       KernelLaunch(
-        KernelSpecialization(.winogradStaged, "products", tiling.defines),
+        KernelSpecialization("winograd_staged.cl", "products", tiling.defines),
         global: [(tiling.slots + tiling.tilesAtOnce - 1) / tiling.tilesAtOnce, channels / tiling.panel, tiling.positions])
     }
     (self.product, partProduct) = (product(problem.k), product(part))
     stores = EpilogueLaunches(task.epilogues()) { epilogue in
       KernelLaunch(
-        KernelSpecialization(.winogradStaged, "store_outputs", tiling.defines, epilogue.defines, task.storage.storage),
+        KernelSpecialization("winograd_staged.cl", "store_outputs", tiling.defines, epilogue.defines, task.storage.storage),
         global: [tiling.tiles])
     }
   }
@@ -110,9 +109,9 @@ struct StagedWinogradFilterGradientPlan: FilterGradientPlan {
     (problem, self.tiling, transform) = (task.problem, tiling, tiling.gradientTransform(part))
     inputLoading = WinogradInputLoading(task, tiling)
     gradientLoading = KernelLaunch(
-      KernelSpecialization(.winogradStaged, "load_gradients", tiling.defines, task.storage.storage), global: [tiling.slots])
+      KernelSpecialization("winograd_staged.cl", "load_gradients", tiling.defines, task.storage.storage), global: [tiling.slots])
     product = KernelLaunch(
-      KernelSpecialization(.winogradStaged, "filter_gradient_products", tiling.defines),
+      KernelSpecialization("winograd_staged.cl", "filter_gradient_products", tiling.defines),
       global: [part / tiling.panel, tiling.positions])
   }
 
@@ -148,7 +147,7 @@ private struct WinogradInputLoading: Hashable {
   init(_ task: ConvolutionTask, _ tiling: WinogradTiling) {
     (problem, self.tiling) = (task.problem, tiling)
     launch = KernelLaunch(
-      KernelSpecialization(.winogradStaged, "load_inputs", tiling.defines, task.storage.storage), global: [tiling.slots])
+      KernelSpecialization("winograd_staged.cl", "load_inputs", tiling.defines, task.storage.storage), global: [tiling.slots])
   }
 
   /// Returns the transformed inputs, [positions, slots, pitch].

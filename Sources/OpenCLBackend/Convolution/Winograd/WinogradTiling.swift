@@ -1,5 +1,4 @@
 import Compute
-import Kernels
 
 /// Sizes with which `winograd.cl` or `winograd_staged.cl` computes a convolution of stride 1 or its filter gradient on one device.
 struct WinogradTiling: Hashable {
@@ -159,11 +158,11 @@ struct WinogradTiling: Hashable {
 
   /// Returns the launch that transforms the filter of so many output channels.
   func filterTransform(_ channels: Int) -> KernelLaunch {
-    KernelLaunch(KernelSpecialization(.winograd, "winograd_filter", defines), global: [channels / panel, c / terms])
+    KernelLaunch(KernelSpecialization("winograd.cl", "winograd_filter", defines), global: [channels / panel, c / terms])
   }
 
   /// Returns the launch that transforms the sums of so many output channels into the filter gradient.
   func gradientTransform(_ channels: Int) -> KernelLaunch {
-    KernelLaunch(KernelSpecialization(.winograd, "winograd_filter_gradient_output", defines), global: [channels / width, c])
+    KernelLaunch(KernelSpecialization("winograd.cl", "winograd_filter_gradient_output", defines), global: [channels / width, c])
   }
 }
