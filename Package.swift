@@ -34,14 +34,17 @@ let package = Package(
 
     // Failures, random numbers, files, locks, checksums and facts about the host: used by every other target.
     .target(name: "Support"),
-    .target(name: "Compute", dependencies: ["Support"]),
+    // Names and structures that kernels and the host share: the header `Kernels/OpenCL/parameters.h`.
+    .target(name: "CKernelParameters"),
+    .target(name: "Compute", dependencies: ["CKernelParameters", "Support"]),
     .target(name: "DryRun", dependencies: ["Compute", "Support"]),
-    .target(name: "CPUBackend", dependencies: ["Compute", "Support"]),
+    .target(name: "CPUBackend", dependencies: ["CKernelParameters", "Compute", "Support"]),
     .target(name: "Parallel", dependencies: ["Compute"]),
     .target(name: "OpenCL", dependencies: ["COpenCL"]),
     // The folder is one resource rule: every file in it is embedded.
     .target(name: "Kernels", path: "Kernels", resources: [.embedInCode("OpenCL")]),
-    .target(name: "OpenCLBackend", dependencies: ["CCLBlast", "Compute", "Kernels", "OpenCL", "Support"]),
+    .target(
+      name: "OpenCLBackend", dependencies: ["CCLBlast", "CKernelParameters", "Compute", "Kernels", "OpenCL", "Support"]),
     .target(name: "NN", dependencies: ["Compute", "Support"]),
     .target(name: "Models", dependencies: ["DryRun", "NN", "Support"]),
     .target(name: "Formats", dependencies: ["Compute", "CZlib", "Support"]),

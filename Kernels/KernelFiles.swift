@@ -20,6 +20,7 @@ public enum KernelFiles {
     "moments.h": PackageResources.moments_h,
     "optimizer.cl": PackageResources.optimizer_cl,
     "pack_filter.cl": PackageResources.pack_filter_cl,
+    "parameters.h": PackageResources.parameters_h,
     "peak.cl": PackageResources.peak_cl,
     "pooling.cl": PackageResources.pooling_cl,
     "strip.h": PackageResources.strip_h,

@@ -4,11 +4,12 @@
 //   d(mean loss)/d logits = (p − t)/N
 //
 // With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second]. With
-// SCALED the gradient is multiplied by scale[0] (dynamic loss scaling). The largest logit is subtracted first, so that nothing
-// overflows. Work-items: (N), or (N, ROWS) in work-groups of (1, ROWS), which share a row of logits.
+// SCALED the gradient is multiplied by the next loss scale. The largest logit is subtracted first, so that nothing overflows.
+// Work-items: (N), or (N, ROWS) in work-groups of (1, ROWS), which share a row of logits.
 #define VW 1
 #include "vector.h"
 #include "group.h"
+#include "parameters.h"
 
 #ifndef SCALED
 #define SCALED 0
@@ -19,9 +20,9 @@
 #endif
 
 // Labels of row n (the only one, or the first and the second), and the share of the first one.
-#define FIRST(n) labels[(n) * (MIXED ? 3 : 1)]
-#define SECOND(n) labels[(n) * (MIXED ? 3 : 1) + MIXED]
-#define SHARE(n) (MIXED ? (float)labels[(n) * 3 + 2] * 0x1p-24f : 1.0f)
+#define FIRST(n) labels[MIXED ? (n) * LABEL_COLUMNS + LABEL_FIRST : (n)]
+#define SECOND(n) labels[MIXED ? (n) * LABEL_COLUMNS + LABEL_SECOND : (n)]
+#define SHARE(n) (MIXED ? (float)labels[(n) * LABEL_COLUMNS + LABEL_SHARE] * (1.0f / WHOLE_SHARE) : 1.0f)
 
 // Runs the following statement for each element of a row that belongs to this work-item.
 #define EACH_CLASS for (int k = GROUP_ROW; k < K; k += ROWS)
@@ -104,7 +105,7 @@ __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict lo
   const float share = SHARE(n);
   __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
-  const float factor = (SCALED ? scale[0] : 1.0f) / (float)images;
+  const float factor = (SCALED ? scale[SCALE_NEXT] : 1.0f) / (float)images;
   const float top = MAXIMUM(share_maximum(row, K));
   const float sum = TOTAL(share_exponentials(row, to, top, K));
   EACH_CLASS {

@@ -16,6 +16,7 @@
 #define VW 1
 #include "vector.h"
 #include "group.h"
+#include "parameters.h"
 
 #ifndef PIXEL
 #define PIXEL uchar
@@ -25,7 +26,8 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
                            __global const int *restrict plan, __global const float *restrict map, __global real *restrict x,
                            __global int *restrict batchLabels, int H, int W, int C, int Q) {
   const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  const int index = plan[n * 4], h = plan[n * 4 + 1] + p, left = plan[n * 4 + 2], flip = plan[n * 4 + 3];
+  __global const int *view = plan + n * VIEW_COLUMNS;
+  const int index = view[VIEW_INDEX], h = view[VIEW_TOP] + p, left = view[VIEW_LEFT], flip = view[VIEW_IS_FLIPPED];
   if (p == 0 && get_global_id(0) == 0) batchLabels[n] = labels[index];
   __global real *to = x + ((size_t)n * P + p) * Q * C;
   EACH_PIXEL(q, Q, C) {
@@ -36,28 +38,31 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
   }
 }
 
-// Whether a pixel lies in the rectangle (top, left, height, width).
-#define IN_BOX(box, p, q) ((uint)((p) - (box)[0]) < (uint)(box)[2] && (uint)((q) - (box)[1]) < (uint)(box)[3])
+// Whether a pixel lies in a rectangle.
+#define IN_BOX(box, p, q) \
+  ((uint)((p) - (box)[BOX_TOP]) < (uint)(box)[BOX_HEIGHT] && (uint)((q) - (box)[BOX_LEFT]) < (uint)(box)[BOX_WIDTH])
 
-// Returns the value of a view in channel c of pixel (p, q).
+// Returns the value of a view in channel c of pixel (p, q). The erased rectangle follows the view in the plan.
 INLINE float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
                  int q, int c, int H, int W, int C, int Q) {
-  const int h = view[1] + p, w = view[2] + (view[3] ? Q - 1 - q : q);
+  const int h = view[VIEW_TOP] + p, w = view[VIEW_LEFT] + (view[VIEW_IS_FLIPPED] ? Q - 1 - q : q);
   const int inside = h >= 0 && h < H && w >= 0 && w < W;
-  const size_t at = (((size_t)view[0] * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C + c;
-  return IN_BOX(view + 4, p, q) ? 0.0f : fma(inside ? (float)images[at] : 0.0f, map[c], map[C + c]);
+  const size_t at = (((size_t)view[VIEW_INDEX] * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C + c;
+  return IN_BOX(view + VIEW_COLUMNS, p, q) ? 0.0f : fma(inside ? (float)images[at] : 0.0f, map[c], map[C + c]);
 }
 
 __kernel IN_GROUPS void gather_mixed(__global const PIXEL *restrict images, __global const int *restrict labels,
                            __global const int *restrict plan, __global const float *restrict map, __global real *restrict x,
                            __global int *restrict batchLabels, int H, int W, int C, int Q) {
   const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  __global const int *first = plan + n * 22, *second = first + 8, *box = first + 16;
-  const float share = (float)first[20] * 0x1p-24f;
+  __global const int *row = plan + n * MIXED_COLUMNS;
+  __global const int *first = row + MIXED_FIRST, *second = row + MIXED_SECOND, *box = row + MIXED_BOX;
+  const float share = (float)row[MIXED_PIXEL_SHARE] * (1.0f / WHOLE_SHARE);
   if (p == 0 && get_global_id(0) == 0) {
-    batchLabels[n * 3] = labels[first[0]];
-    batchLabels[n * 3 + 1] = labels[second[0]];
-    batchLabels[n * 3 + 2] = first[21];
+    __global int *mixed = batchLabels + n * LABEL_COLUMNS;
+    mixed[LABEL_FIRST] = labels[first[VIEW_INDEX]];
+    mixed[LABEL_SECOND] = labels[second[VIEW_INDEX]];
+    mixed[LABEL_SHARE] = row[MIXED_LABEL_SHARE];
   }
   __global real *to = x + ((size_t)n * P + p) * Q * C;
   EACH_PIXEL(q, Q, C) {

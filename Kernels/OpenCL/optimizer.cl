@@ -1,6 +1,7 @@
 // Updates of weights: steps of optimizers over flat arrays, moving averages, norms and loss scales. Work-items are those of
 // elements.h, unless stated otherwise.
 #include "elements.h"
+#include "parameters.h"
 
 #ifndef SCALED
 #define SCALED 0    // 1: gradients carry a loss scale
@@ -15,17 +16,10 @@
 #define NESTEROV 0
 #endif
 
-// Indices of the elements of a loss scale.
-#define NEXT 0       // factor of the next loss
-#define CURRENT 1    // factor that the current gradients have
-#define IS_FINITE 2  // 1 if the current gradients are all finite, else 0
-#define STEPS 3      // number of steps since the scale last changed
-#define SKIPPED 4    // number of steps left out since the beginning
-
 // Returns the number by which gradients are multiplied: `factor`, divided by the loss scale, and reduced if their norm would be
 // above `largest`. norms[0] is the sum of the squares of all gradients as they are stored.
 INLINE float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
-  if (SCALED) factor /= scale[CURRENT];
+  if (SCALED) factor /= scale[SCALE_CURRENT];
   return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
 }
 
@@ -35,7 +29,7 @@ INLINE float gradient_factor(__global const float *scale, __global const float *
 __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
                                  __global const float *scale, __global const float *norms, int vectors, float factor,
                                  float largest, float rate, float momentum, float decay, float trust, int at) {
-  if (SCALED && scale[IS_FINITE] == 0.0f) return;
+  if (SCALED && scale[SCALE_IS_FINITE] == 0.0f) return;
   factor = gradient_factor(scale, norms, factor, largest);
   float adaptation = 1.0f;
   if (ADAPTED && norms[at] > 0.0f && norms[at + 1] > 0.0f) {
@@ -60,9 +54,9 @@ __kernel IN_GROUPS void adamw_step(__global float *w, __global const float *grad
                                    __global const float *scale, __global const float *norms, int vectors, float factor,
                                    float largest, float rate, float decay, float epsilon, float log1, float rest1, float log2,
                                    float rest2, int t) {
-  if (SCALED && scale[IS_FINITE] == 0.0f) return;
+  if (SCALED && scale[SCALE_IS_FINITE] == 0.0f) return;
   factor = gradient_factor(scale, norms, factor, largest);
-  const float steps = (float)t - (SCALED ? scale[SKIPPED] : 0.0f);
+  const float steps = (float)t - (SCALED ? scale[SCALE_SKIPPED] : 0.0f);
   // 1 − pow(β, steps) would lose most digits.
   const float bias1 = -expm1(steps * log1), bias2 = sqrt(-expm1(steps * log2));
   EACH_VECTOR {
@@ -128,11 +122,11 @@ __kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial
   for (int i = GROUP_ROW; i < count; i += ROWS) most = fmax(most, (floatv)(partial[i]));
   const int found = ANY(MAXIMUM(most) > 0.0f);
   if (GROUP_ROW > 0) return;
-  const float next = scale[NEXT];
-  const int steps = found ? 0 : (int)scale[STEPS] + 1, isGrowing = steps >= interval;
-  scale[CURRENT] = next;
-  scale[IS_FINITE] = found ? 0.0f : 1.0f;
-  scale[NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
-  scale[STEPS] = isGrowing ? 0.0f : (float)steps;
-  if (found) scale[SKIPPED] += 1.0f;
+  const float next = scale[SCALE_NEXT];
+  const int steps = found ? 0 : (int)scale[SCALE_STEPS] + 1, isGrowing = steps >= interval;
+  scale[SCALE_CURRENT] = next;
+  scale[SCALE_IS_FINITE] = found ? 0.0f : 1.0f;
+  scale[SCALE_NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
+  scale[SCALE_STEPS] = isGrowing ? 0.0f : (float)steps;
+  if (found) scale[SCALE_SKIPPED] += 1.0f;
 }

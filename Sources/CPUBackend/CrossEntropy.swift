@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 import Glibc
 
@@ -55,7 +56,7 @@ private func loss<T: CPUScalar>(
   _ lossScale: Tensor?, _ images: Int
 ) {
   let (n, k) = (logits.shape[0], logits.shape[1])
-  let columns = labels.shape.rank == 1 ? 1 : BatchPlan.labelColumns
+  let columns = labels.shape.rank == 1 ? 1 : LABEL_COLUMNS
   let labels = pointer(labels, to: Int32.self)
   let metrics = pointer(metrics, to: T.self)
   let gradient = gradient.map { pointer($0, to: T.self) }
@@ -65,8 +66,11 @@ private func loss<T: CPUScalar>(
   for image in 0..<n {
     let row = logits + image * k
     // Pairs of a label and its share of the target.
-    let share = columns == 1 ? 1 : Double(labels[image * columns + 2]) / Double(BatchPlan.wholeShare)
-    let parts = (columns == 1 ? [1] : [share, 1 - share]).enumerated().map { (Int(labels[image * columns + $0]), $1) }
+    let entry = labels + image * columns
+    let share = columns == 1 ? 1 : Double(entry[LABEL_SHARE]) / Double(WHOLE_SHARE)
+    let parts =
+      columns == 1
+      ? [(Int(entry[0]), share)] : [(Int(entry[LABEL_FIRST]), share), (Int(entry[LABEL_SECOND]), 1 - share)]
     let normalizer = logSumExp(row, k)
     // Adds −Σ target·(x − normalizer), whose terms all have the same sign.
     for (label, share) in parts {

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension CPUBackend {
@@ -18,17 +19,18 @@ private struct Batch {
   let images, labels, plan, channelMap, x, batchLabels: Tensor
 }
 
-/// Returns whether a pixel lies in the rectangle (top, left, height, width).
+/// Returns whether a pixel lies in a rectangle of a plan.
 private func contains(_ box: UnsafePointer<Int32>, _ row: Int, _ column: Int) -> Bool {
-  (row - Int(box[0])) >= 0 && row - Int(box[0]) < Int(box[2]) && column - Int(box[1]) >= 0 && column - Int(box[1]) < Int(box[3])
+  let (p, q) = (row - Int(box[BOX_TOP]), column - Int(box[BOX_LEFT]))
+  return p >= 0 && p < Int(box[BOX_HEIGHT]) && q >= 0 && q < Int(box[BOX_WIDTH])
 }
 
 private func gather<Pixel: CPUElement, T: CPUScalar>(_: Pixel.Type, _: T.Type, _ batch: Batch) {
   let (imageShape, shape) = (batch.images.shape, batch.x.shape)
   let (m, h, w, c) = (imageShape[0], imageShape[1], imageShape[2], imageShape[3])
   let (n, p, q) = (shape[0], shape[1], shape[2])
-  let isMixed = batch.plan.shape[1] == BatchPlan.mixedColumns
-  let columns = isMixed ? BatchPlan.mixedColumns : BatchPlan.viewColumns
+  let isMixed = batch.plan.shape[1] == MIXED_COLUMNS
+  let columns = isMixed ? MIXED_COLUMNS : VIEW_COLUMNS
   let images = pointer(batch.images, to: Pixel.self)
   let labels = pointer(batch.labels, to: Int32.self)
   let plan = pointer(batch.plan, to: Int32.self)
@@ -39,24 +41,25 @@ private func gather<Pixel: CPUElement, T: CPUScalar>(_: Pixel.Type, _: T.Type, _
 
   /// Returns the value of a view in one channel of a pixel, before erasing.
   func value(_ view: UnsafePointer<Int32>, _ row: Int, _ column: Int, _ channel: Int) -> Double {
-    let (y0, x0) = (Int(view[1]) + row, Int(view[2]) + (view[3] != 0 ? q - 1 - column : column))
+    let (y0, x0) = (Int(view[VIEW_TOP]) + row, Int(view[VIEW_LEFT]) + (view[VIEW_IS_FLIPPED] != 0 ? q - 1 - column : column))
     let inside = 0 <= y0 && y0 < h && 0 <= x0 && x0 < w
-    let pixel = inside ? images[((Int(view[0]) * h + y0) * w + x0) * c + channel].double : 0
+    let pixel = inside ? images[((Int(view[VIEW_INDEX]) * h + y0) * w + x0) * c + channel].double : 0
     return pixel * scale[channel].double + shift[channel].double
   }
 
   for sample in 0..<n {
-    let first = plan + sample * columns
-    let second = isMixed ? first + 8 : first
-    for index in [first[0], second[0]] {
+    let entry = plan + sample * columns
+    let (first, second) = isMixed ? (entry + MIXED_FIRST, entry + MIXED_SECOND) : (entry, entry)
+    for index in [first[VIEW_INDEX], second[VIEW_INDEX]] {
       precondition(0 <= index && index < m, "[gatherBatch] index \(index) is not among \(m) images")
     }
     if isMixed {
-      for (column, value) in [labels[Int(first[0])], labels[Int(second[0])], first[21]].enumerated() {
-        batchLabels[sample * BatchPlan.labelColumns + column] = value
-      }
+      let mixed = batchLabels + sample * LABEL_COLUMNS
+      mixed[LABEL_FIRST] = labels[Int(first[VIEW_INDEX])]
+      mixed[LABEL_SECOND] = labels[Int(second[VIEW_INDEX])]
+      mixed[LABEL_SHARE] = entry[MIXED_LABEL_SHARE]
     } else {
-      batchLabels[sample] = labels[Int(first[0])]
+      batchLabels[sample] = labels[Int(first[VIEW_INDEX])]
     }
     for row in 0..<p {
       for column in 0..<q {
@@ -65,9 +68,10 @@ private func gather<Pixel: CPUElement, T: CPUScalar>(_: Pixel.Type, _: T.Type, _
           for channel in 0..<c { to[channel] = T(value(first, row, column, channel)) }
           continue
         }
-        let share = contains(first + 16, row, column) ? 0 : Double(first[20]) / Double(BatchPlan.wholeShare)
+        let share = contains(entry + MIXED_BOX, row, column) ? 0 : Double(entry[MIXED_PIXEL_SHARE]) / Double(WHOLE_SHARE)
         let weights = (
-          contains(first + 4, row, column) ? 0 : share, contains(second + 4, row, column) ? 0 : 1 - share
+          contains(entry + MIXED_FIRST_ERASED, row, column) ? 0 : share,
+          contains(entry + MIXED_SECOND_ERASED, row, column) ? 0 : 1 - share
         )
         for channel in 0..<c {
           to[channel] = T(

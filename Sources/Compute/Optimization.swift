@@ -1,3 +1,5 @@
+import CKernelParameters
+
 /// Constants of one step of stochastic gradient descent.
 public struct SGDRule: Hashable, Sendable {
   public var learningRate, momentum, weightDecay: Double
@@ -77,22 +79,22 @@ public struct GradientUse {
   }
 }
 
-/// Indices into a loss scale and its constants. A loss scale stays on the device, so that no step waits for the host. Gradients
+/// Indices into a loss scale, as `parameters.h` has them for the kernels, and its constants. A loss scale stays on the device, so that no step waits for the host. Gradients
 /// of a scaled loss are large enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training",
 /// 2018).
 public enum LossScale {
   /// Index of the factor for the next loss.
-  public static let next = 0
+  public static let next = SCALE_NEXT
   /// Index of the factor that the current gradients carry.
-  public static let current = 1
+  public static let current = SCALE_CURRENT
   /// Index of the flag: 1 if the current gradients are all finite, else 0.
-  public static let isFinite = 2
+  public static let isFinite = SCALE_IS_FINITE
   /// Index of the number of steps since the scale last changed.
-  public static let steps = 3
+  public static let steps = SCALE_STEPS
   /// Index of the number of steps skipped since the beginning.
-  public static let skipped = 4
+  public static let skipped = SCALE_SKIPPED
   /// The number of elements.
-  public static let count = 5
+  public static let count = SCALE_COUNT
 
   /// Initial values, as in PyTorch's `GradScaler`.
   public static let initial: [Float] = [65536, 65536, 1, 0, 0]

@@ -1,4 +1,5 @@
 import Compute
+import Support
 
 extension Catalogue {
   static var gatherBatch: [Case] {
@@ -42,11 +43,14 @@ extension Values {
   /// Returns samples (index, top, left, flip) whose crops begin up to four pixels outside the image on either side.
   fileprivate static func plan(images: Int) -> Values {
     Values(type: .int32) { shape, random in
-      let rows = (0..<shape[0]).flatMap { _ in
-        [random.below(images), random.below(9) - 4, random.below(9) - 4, random.below(2)]
-      }
-      return HostTensor(rows.map(Int32.init), shape: shape)
+      HostTensor((0..<shape[0]).flatMap { _ in view(images: images, &random) }, shape: shape)
     }
+  }
+
+  /// Returns the view of a random image whose crop begins up to four pixels outside it on either side.
+  private static func view(images: Int, _ random: inout Philox) -> [Int32] {
+    BatchPlan.view(
+      random.below(images), top: random.below(9) - 4, left: random.below(9) - 4, isFlipped: random.below(2) == 1)
   }
 
   /// Returns rows of two such samples with erased and mixed rectangles, some of them empty.
@@ -54,11 +58,16 @@ extension Values {
     let (p, q) = crop
     return Values(type: .int32) { shape, random in
       // Some boxes lie partly outside the crop, and some are empty.
-      func box() -> [Int] { [random.below(p + 1), random.below(q + 1), random.below(p + 1), random.below(q + 1)] }
-      func view() -> [Int] { [random.below(images), random.below(9) - 4, random.below(9) - 4, random.below(2)] + box() }
+      func box() -> [Int32] {
+        BatchPlan.box(
+          top: random.below(p + 1), left: random.below(q + 1), height: random.below(p + 1), width: random.below(q + 1))
+      }
+      func erasedView() -> (view: [Int32], erased: [Int32]) { (view(images: images, &random), box()) }
       func share() -> Int { [0, BatchPlan.wholeShare, random.below(BatchPlan.wholeShare)][random.below(3)] }
-      let rows = (0..<shape[0]).flatMap { _ in view() + view() + box() + [share(), share()] }
-      return HostTensor(rows.map(Int32.init), shape: shape)
+      let rows = (0..<shape[0]).flatMap { _ in
+        BatchPlan.mixed(erasedView(), erasedView(), box: box(), pixelShare: share(), labelShare: share())
+      }
+      return HostTensor(rows, shape: shape)
     }
   }
 }

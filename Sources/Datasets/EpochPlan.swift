@@ -24,12 +24,12 @@ public struct EpochPlan: Sendable {
     precondition(epoch >= 0 && epoch <= Int32.max, "[EpochPlan] epoch \(epoch)")
     let order = shuffle ? Self.permutation(seed: seed, epoch: epoch, count: count) : Array(0..<count)
     var rows: [Int32] = []
-    rows.reserveCapacity(4 * count)
+    rows.reserveCapacity(BatchPlan.viewColumns * count)
     for index in order {
       let draw = augmentation?.draw(seed: seed, epoch: epoch, sample: index) ?? .none
-      rows += [Int32(index), Int32(draw.top), Int32(draw.left), draw.isFlipped ? 1 : 0]
+      rows += BatchPlan.view(index, top: draw.top, left: draw.left, isFlipped: draw.isFlipped)
     }
-    self.rows = HostTensor(rows, shape: [count, 4])
+    self.rows = HostTensor(rows, shape: [count, BatchPlan.viewColumns])
     self.seed = seed
     self.epoch = epoch
     self.augmentation = augmentation
@@ -42,10 +42,7 @@ public struct EpochPlan: Sendable {
   public var count: Int { rows.shape[0] }
 
   /// Numbers of the samples in the order in which they come.
-  public var order: [Int] {
-    let values = rows.elements(as: Int32.self)
-    return stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }
-  }
+  public var order: [Int] { BatchPlan.indices(ofViews: rows) }
 
   /// Returns the rows of one batch of images that lie on the device: int32 [range.count,4], or [range.count,22] if images are
   /// erased or mixed, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
@@ -53,11 +50,11 @@ public struct EpochPlan: Sendable {
   ///   - range: range of rows.
   ///   - height: height of the images that the network sees; `width` likewise.
   public func rows(_ range: Range<Int>, height: Int, width: Int) -> HostTensor {
+    let rowBytes = BatchPlan.viewColumns * DataType.int32.byteCount
     let views = HostTensor(
-      shape: [range.count, 4], type: .int32, bytes: Array(rows.bytes[16 * range.lowerBound..<16 * range.upperBound]))
-    let values = views.elements(as: Int32.self)
-    return rows(
-      views, samples: stride(from: 0, to: values.count, by: 4).map { Int(values[$0]) }, batch: range.lowerBound, height, width)
+      shape: [range.count, BatchPlan.viewColumns], type: .int32,
+      bytes: Array(rows.bytes[rowBytes * range.lowerBound..<rowBytes * range.upperBound]))
+    return rows(views, samples: BatchPlan.indices(ofViews: views), batch: range.lowerBound, height, width)
   }
 
   /// Returns the rows of one batch of images that were cropped and mirrored on their way to the device, and lie there in
@@ -66,25 +63,27 @@ public struct EpochPlan: Sendable {
   ///   - samples: numbers of the samples in the data set.
   ///   - batch: first row of the range that the samples belong to, even if some are missing.
   public func rows(ofLoaded samples: [Int], batch: Int, height: Int, width: Int) -> HostTensor {
-    let views = HostTensor(samples.indices.flatMap { [Int32($0), 0, 0, 0] }, shape: [samples.count, 4])
+    let views = HostTensor(samples.indices.flatMap { BatchPlan.view($0) }, shape: [samples.count, BatchPlan.viewColumns])
     return rows(views, samples: samples, batch: batch, height, width)
   }
 
   private func rows(_ views: HostTensor, samples: [Int], batch: Int, _ height: Int, _ width: Int) -> HostTensor {
     guard let augmentation, augmentation.changesBatches else { return views }
-    func columns(_ area: PixelArea?) -> [Int32] {
-      area.map { [$0.top, $0.left, $0.height, $0.width].map(Int32.init) } ?? [0, 0, 0, 0]
+    func box(_ area: PixelArea?) -> [Int32] {
+      area.map { BatchPlan.box(top: $0.top, left: $0.left, height: $0.height, width: $0.width) } ?? BatchPlan.emptyBox
     }
-    let values = views.elements(as: Int32.self)
-    let erasing = augmentation.randomErasing
-    let whole = samples.indices.map { index in
-      let erased = erasing?.draw(seed: seed, epoch: epoch, sample: samples[index], height: height, width: width)
-      return values[4 * index..<4 * index + 4] + columns(erased)
+    let (values, columns) = (views.elements(as: Int32.self), BatchPlan.viewColumns)
+    let erased = samples.map {
+      box(augmentation.randomErasing?.draw(seed: seed, epoch: epoch, sample: $0, height: height, width: width))
     }
-    let mixed = augmentation.mixing?.draw(seed: seed, epoch: epoch, batch: batch, height: height, width: width) ?? .none
-    let mixture = columns(mixed.box) + [Int32(mixed.pixelShare), Int32(mixed.labelShare)]
+    let whole = samples.indices.map { (view: Array(values[columns * $0..<columns * ($0 + 1)]), erased: erased[$0]) }
+    let mixture = augmentation.mixing?.draw(seed: seed, epoch: epoch, batch: batch, height: height, width: width) ?? .none
     // Each image is mixed with the one before it.
-    let rows = whole.indices.flatMap { whole[$0] + whole[($0 + whole.count - 1) % whole.count] + mixture }
+    let rows = whole.indices.flatMap {
+      BatchPlan.mixed(
+        whole[$0], whole[($0 + whole.count - 1) % whole.count], box: box(mixture.box), pixelShare: mixture.pixelShare,
+        labelShare: mixture.labelShare)
+    }
     return HostTensor(rows, shape: [samples.count, BatchPlan.mixedColumns])
   }
 

@@ -1,0 +1,2 @@
+// Compiles the header, so that a build notices its changes.
+#include "CKernelParameters.h"

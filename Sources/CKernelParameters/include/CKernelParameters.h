@@ -1,0 +1,2 @@
+// The header that the kernels include, as a module for Swift.
+#include "../../../Kernels/OpenCL/parameters.h"
