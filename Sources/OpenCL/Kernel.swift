@@ -5,13 +5,18 @@ public final class Kernel {
   let handle: cl_kernel
   public let name: String
   private let device: Device
+  /// Number of the arguments that the kernel takes.
+  private var argumentCount = 0
   private var constants: [Int: Bool] = [:]
   private var knownGroupLimit: Int?
 
   public init(_ name: String, in program: Program) throws(OpenCLError) {
-    handle = try OpenCLError.create("clCreateKernel", detail: name) { clCreateKernel(program.handle, name, $0) }
-    self.name = name
-    device = program.device
+    let handle = try OpenCLError.create("clCreateKernel", detail: name) { clCreateKernel(program.handle, name, $0) }
+    (self.handle, self.name, device) = (handle, name, program.device)
+    let count = try Info.value("clGetKernelInfo", CL_KERNEL_NUM_ARGS, initial: cl_uint(0)) {
+      clGetKernelInfo(handle, $0, $1, $2, $3)
+    }
+    argumentCount = Int(count)
   }
 
   deinit { clReleaseKernel(handle) }
@@ -21,6 +26,8 @@ public final class Kernel {
     case buffer(Buffer)
     case int(Int)
     case float(Float)
+    /// Structure that the kernel takes by value, as C lays it out.
+    case structure(any BitwiseCopyable)
     /// Bytes of local memory for a `__local` pointer.
     case local(Int)
   }
@@ -68,9 +75,27 @@ public final class Kernel {
     return isConstant
   }
 
-  /// Sets all arguments, in order.
-  /// - Throws: CL_INVALID_ARG_VALUE for an `.int` that does not fit into the kernel's 32 bits.
+  /// Returns a number as kernels take it.
+  /// - Throws: CL_INVALID_ARG_VALUE if it does not fit into 32 bits.
+  public static func int32(_ value: Int) throws(OpenCLError) -> Int32 {
+    guard let word = Int32(exactly: value) else {
+      throw OpenCLError(
+        call: "clSetKernelArg", code: CL_INVALID_ARG_VALUE,
+        detail: "kernels count to 2^31, not to \(value): fewer or smaller images would do")
+    }
+    return word
+  }
+
+  /// Sets all arguments, in order. A structure must be the one that the kernel declares: some drivers, such as PoCL, do not
+  /// compare sizes.
+  /// - Throws: CL_INVALID_KERNEL_ARGS for another number of arguments than the kernel takes; CL_INVALID_ARG_VALUE for an `.int`
+  ///   that does not fit into 32 bits.
   public func set(_ arguments: [Argument]) throws(OpenCLError) {
+    guard arguments.count == argumentCount else {
+      throw OpenCLError(
+        call: "clSetKernelArg", code: CL_INVALID_KERNEL_ARGS,
+        detail: "kernel \(name) takes \(argumentCount) arguments, not \(arguments.count)")
+    }
     for (index, argument) in arguments.enumerated() {
       let code: cl_int
       switch argument {
@@ -78,18 +103,20 @@ public final class Kernel {
         var memory: cl_mem? = buffer.handle
         code = clSetKernelArg(handle, cl_uint(index), MemoryLayout<cl_mem>.size, &memory)
       case .int(let value):
-        guard var word = Int32(exactly: value) else {
-          throw OpenCLError(
-            call: "clSetKernelArg", code: CL_INVALID_ARG_VALUE,
-            detail: "kernel \(name) counts to 2^31, not to \(value): fewer or smaller images would do")
-        }
+        var word = try Self.int32(value)
         code = clSetKernelArg(handle, cl_uint(index), 4, &word)
       case .float(var value):
         code = clSetKernelArg(handle, cl_uint(index), 4, &value)
+      case .structure(let value):
+        code = set(value, at: index)
       case .local(let bytes):
         code = clSetKernelArg(handle, cl_uint(index), bytes, nil)
       }
       try OpenCLError.check(code, "clSetKernelArg", detail: "kernel \(name), argument \(index)")
     }
+  }
+
+  private func set<Value: BitwiseCopyable>(_ value: Value, at index: Int) -> cl_int {
+    withUnsafeBytes(of: value) { clSetKernelArg(handle, cl_uint(index), $0.count, $0.baseAddress) }
   }
 }

@@ -70,14 +70,40 @@ import Testing
     #expect(result == expected)
   }
 
-  @Test func wrongArgumentIsReportedWithTheKernelsName() throws {
-    let kernel = try Kernel("f", in: try Program(context: context, source: "__kernel void f(int x) {}", options: ""))
-    do {
-      try kernel.set([.int(1), .int(2)])
-      Issue.record("an argument too many was taken")
-    } catch let error {
-      #expect(error.name == "CL_INVALID_ARG_INDEX")
-      #expect(error.description.contains("kernel f, argument 1"))
+  @Test func wrongNumberOfArgumentsIsReportedWithTheKernelsName() throws {
+    let kernel = try Kernel("f", in: try Program(context: context, source: "__kernel void f(int x, int y) {}", options: ""))
+    for arguments: [Kernel.Argument] in [[.int(1)], [.int(1), .int(2), .int(3)]] {
+      let error = #expect(throws: OpenCLError.self) { try kernel.set(arguments) }
+      #expect(error?.name == "CL_INVALID_KERNEL_ARGS")
+      #expect(error?.description.contains("kernel f takes 2 arguments, not \(arguments.count)") == true)
     }
+    try kernel.set([.int(1), .int(2)])
+  }
+
+  @Test func numbersBeyond32BitsAreRefused() throws {
+    let kernel = try Kernel("f", in: try Program(context: context, source: "__kernel void f(int x) {}", options: ""))
+    try kernel.set([.int(Int(Int32.max))])
+    let error = #expect(throws: OpenCLError.self) { try kernel.set([.int(1 << 31)]) }
+    #expect(error?.name == "CL_INVALID_ARG_VALUE" && error?.description.contains("not to 2147483648") == true)
+  }
+
+  private struct Line { var start: Int32, step: Float }
+
+  @Test func kernelTakesAStructureByValue() throws {
+    let source = """
+      typedef struct { int start; float step; } line_t;
+      __kernel void fill(__global int *x, const line_t line) {
+        int i = get_global_id(0);
+        x[i] = line.start + (int)(i * line.step);
+      }
+      """
+    let queue = try Queue(context: context)
+    let kernel = try Kernel("fill", in: try Program(context: context, source: source, options: ""))
+    let buffer = try Buffer(context: context, byteCount: 16)
+    try kernel.set([.buffer(buffer), .structure(Line(start: 7, step: 2))])
+    try queue.enqueue(kernel, global: [4], local: [1])
+    var result = [Int32](repeating: 0, count: 4)
+    try result.withUnsafeMutableBytes { try queue.read(buffer, into: $0) }
+    #expect(result == [7, 9, 11, 13])
   }
 }

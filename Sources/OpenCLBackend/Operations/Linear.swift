@@ -1,7 +1,4 @@
 import Compute
-import OpenCL
-
-typealias Argument = OpenCL.Kernel.Argument
 
 extension OpenCLBackend {
   public func multiply(_ a: Tensor, transposed ta: Bool, _ b: Tensor, transposed tb: Bool, into c: Tensor) throws {
