@@ -17,56 +17,55 @@
 #endif
 
 // Returns the number by which gradients are multiplied: `factor`, divided by the loss scale, and reduced if their norm would be
-// above `largest`. norms[0] is the sum of the squares of all gradients as they are stored.
-INLINE float gradient_factor(__global const float *scale, __global const float *norms, float factor, float largest) {
-  if (SCALED) factor /= scale[SCALE_CURRENT];
-  return CLIPPED ? factor * fmin(1.0f, largest / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
+// above `largestNorm`. norms[0] is the sum of the squares of all gradients as they are stored.
+INLINE float gradient_factor(__global const float *scale, __global const float *norms, gradient_use_t use) {
+  const float factor = SCALED ? use.factor / scale[SCALE_CURRENT] : use.factor;
+  return CLIPPED ? factor * fmin(1.0f, use.largestNorm / (sqrt(norms[0]) * fabs(factor) + 1e-6f)) : factor;
 }
 
 // Computes g = factor·gradient + decay·w; v = momentum·v + g; w −= rate·(NESTEROV ? g + momentum·v : v). With SCALED it does
 // nothing if a NaN or an infinity was found. With ADAPTED g is multiplied by trust·‖w‖ / (‖factor·gradient‖ + decay·‖w‖). The
-// squares of these norms are norms[at] for the gradient and norms[at + 1] for w; if one of them is 0, the multiplier is 1.
+// squares of these norms are those at norms[rule.norms], for the gradient and then for w; if one of them is 0, the multiplier is
+// 1.
 __kernel IN_GROUPS void sgd_step(__global float *w, __global const float *gradient, __global float *velocity,
-                                 __global const float *scale, __global const float *norms, int vectors, float factor,
-                                 float largest, float rate, float momentum, float decay, float trust, int at) {
+                                 __global const float *scale, __global const float *norms, int vectors, const sgd_t rule) {
   if (SCALED && scale[SCALE_IS_FINITE] == 0.0f) return;
-  factor = gradient_factor(scale, norms, factor, largest);
+  const float factor = gradient_factor(scale, norms, rule.use);
+  __global const float *squares = norms + rule.norms;
   float adaptation = 1.0f;
-  if (ADAPTED && norms[at] > 0.0f && norms[at + 1] > 0.0f) {
-    const float norm = sqrt(norms[at + 1]);
-    adaptation = trust * norm / (sqrt(norms[at]) * fabs(factor) + decay * norm);
+  if (ADAPTED && squares[0] > 0.0f && squares[1] > 0.0f) {
+    const float norm = sqrt(squares[1]);
+    adaptation = rule.trust * norm / (sqrt(squares[0]) * fabs(factor) + rule.decay * norm);
   }
   EACH_VECTOR {
     const floatv x = LOAD(w + i);
-    floatv g = FMA((floatv)(decay), x, LOAD(gradient + i) * factor);
+    floatv g = FMA((floatv)(rule.decay), x, LOAD(gradient + i) * factor);
     if (ADAPTED) g *= adaptation;
-    const floatv v = FMA((floatv)(momentum), LOAD(velocity + i), g);
+    const floatv v = FMA((floatv)(rule.momentum), LOAD(velocity + i), g);
     STORE(v, velocity + i);
-    const floatv step = NESTEROV ? FMA((floatv)(momentum), v, g) : v;
-    STORE(FMA((floatv)(-rate), step, x), w + i);
+    const floatv step = NESTEROV ? FMA((floatv)(rule.momentum), v, g) : v;
+    STORE(FMA((floatv)(-rule.rate), step, x), w + i);
   }
 }
 
 // Computes g = factor·gradient; m = β1·m + (1−β1)·g; s = β2·s + (1−β2)·g²; w = (1 − rate·decay)·w − rate·m̂ / (√ŝ + epsilon). m̂
-// and ŝ are m and s divided by 1 − βᵗ at the t-th step that was not left out. log1 and log2 are the logarithms of β1 and β2;
-// rest1 and rest2 are 1 − β.
-__kernel IN_GROUPS void adamw_step(__global float *w, __global const float *gradient, __global float *mean, __global float *square,
-                                   __global const float *scale, __global const float *norms, int vectors, float factor,
-                                   float largest, float rate, float decay, float epsilon, float log1, float rest1, float log2,
-                                   float rest2, int t) {
+// and ŝ are m and s divided by 1 − βᵗ at the t-th step that was not left out.
+__kernel IN_GROUPS void adamw_step(__global float *w, __global const float *gradient, __global float *mean,
+                                   __global float *square, __global const float *scale, __global const float *norms, int vectors,
+                                   const adamw_t rule) {
   if (SCALED && scale[SCALE_IS_FINITE] == 0.0f) return;
-  factor = gradient_factor(scale, norms, factor, largest);
-  const float steps = (float)t - (SCALED ? scale[SCALE_SKIPPED] : 0.0f);
+  const float factor = gradient_factor(scale, norms, rule.use);
+  const float steps = (float)rule.step - (SCALED ? scale[SCALE_SKIPPED] : 0.0f);
   // 1 − pow(β, steps) would lose most digits.
-  const float bias1 = -expm1(steps * log1), bias2 = sqrt(-expm1(steps * log2));
+  const float bias1 = -expm1(steps * rule.log1), bias2 = sqrt(-expm1(steps * rule.log2));
   EACH_VECTOR {
     const floatv g = LOAD(gradient + i) * factor;
     const floatv m = LOAD(mean + i), s = LOAD(square + i), x = LOAD(w + i);
-    const floatv nextMean = FMA((floatv)(rest1), g - m, m), nextSquare = FMA((floatv)(rest2), g * g - s, s);
+    const floatv nextMean = FMA((floatv)(rule.rest1), g - m, m), nextSquare = FMA((floatv)(rule.rest2), g * g - s, s);
     STORE(nextMean, mean + i);
     STORE(nextSquare, square + i);
-    const floatv step = nextMean / bias1 / (sqrt(nextSquare) / bias2 + epsilon);
-    STORE(FMA((floatv)(-rate), step, FMA((floatv)(-rate * decay), x, x)), w + i);
+    const floatv step = nextMean / bias1 / (sqrt(nextSquare) / bias2 + rule.epsilon);
+    STORE(FMA((floatv)(-rule.rate), step, FMA((floatv)(-rule.rate * rule.decay), x, x)), w + i);
   }
 }
 

@@ -1,5 +1,9 @@
-// Names of columns and elements that kernels and the host share. Kernels include this file, and Swift imports it as the module
-// CKernelParameters, so it is plain C.
+// Parameters that the host passes to kernels, and names of columns and elements that both sides use. Kernels include this file,
+// and Swift imports it as the module CKernelParameters, so it is plain C.
+//
+// A kernel takes its structure by value, after its buffers. All fields are 32-bit numbers, so that every compiler lays a
+// structure out alike, without gaps; both sides check the size. The names of fields are in lower case, because the host defines
+// constants in upper case.
 #ifndef PARAMETERS_H
 #define PARAMETERS_H
 
@@ -43,5 +47,35 @@ enum {
   SCALE_SKIPPED,    // number of steps left out since the beginning
   SCALE_COUNT
 };
+
+// Stops the compiler if a structure is not `count` numbers of 32 bits.
+#define NUMBERS(type, count) typedef char type##_has_no_gaps[sizeof(type) == 4 * (count) ? 1 : -1]
+
+// MARK: Optimizers
+
+// Use of stored gradients: they are multiplied by `factor`, and scaled down if their norm would exceed `largestNorm`.
+typedef struct {
+  float factor, largestNorm;
+} gradient_use_t;
+NUMBERS(gradient_use_t, 2);
+
+// Step of stochastic gradient descent.
+typedef struct {
+  gradient_use_t use;
+  float rate, momentum, decay;
+  float trust;  // share of its norm by which a tensor changes at a rate of 1 (LARS)
+  int norms;    // index of the tensor's sums of squares
+} sgd_t;
+NUMBERS(sgd_t, 7);
+
+// Step of Adam with decoupled weight decay.
+typedef struct {
+  gradient_use_t use;
+  float rate, decay, epsilon;
+  float log1, log2;    // logarithms of β1 and β2
+  float rest1, rest2;  // 1 − β1 and 1 − β2
+  int step;            // number of the step, from 1
+} adamw_t;
+NUMBERS(adamw_t, 10);
 
 #endif

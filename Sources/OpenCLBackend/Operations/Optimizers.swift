@@ -1,10 +1,10 @@
+import CKernelParameters
 import Compute
 import Glibc
 
 extension OpenCLBackend {
   public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
     check(.sgdStep(weights, gradients: gradients, velocity: velocity, rule, use))
-    let adaptation = rule.adaptation ?? LayerAdaptation(trust: 1, index: 0)
     try elementwise(
       "sgd_step", of: "optimizer.cl", weights.count,
       [
@@ -12,10 +12,7 @@ extension OpenCLBackend {
         "ADAPTED": rule.adaptation == nil ? 0 : 1,
       ], weights.type,
       [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(velocity.buffer)] + buffers(use, else: weights),
-      constants(use) + [
-        .float(Float(rule.learningRate)), .float(Float(rule.momentum)), .float(Float(rule.weightDecay)),
-        .float(Float(adaptation.trust)), .int(adaptation.index),
-      ])
+      [.structure(try rule.parameters(use))])
   }
 
   public func adamWStep(
@@ -27,21 +24,13 @@ extension OpenCLBackend {
       ["SCALED": use.lossScale == nil ? 0 : 1, "CLIPPED": use.maximumNorm == nil ? 0 : 1], weights.type,
       [.buffer(weights.buffer), .buffer(gradients.buffer), .buffer(mean.buffer), .buffer(square.buffer)]
         + buffers(use, else: weights),
-      constants(use) + [
-        .float(Float(rule.learningRate)), .float(Float(rule.weightDecay)), .float(Float(rule.epsilon)),
-        .float(Float(log(rule.beta1))), .float(Float(1 - rule.beta1)), .float(Float(log(rule.beta2))),
-        .float(Float(1 - rule.beta2)), .int(rule.step),
-      ])
+      [.structure(try rule.parameters(use))])
   }
 
   /// Returns the buffers that the kernels of optimizer steps take from the gradients' use. A dummy replaces a missing buffer and
   /// is not read.
   private func buffers(_ use: GradientUse, else dummy: Tensor) -> [Argument] {
     [.buffer((use.lossScale ?? dummy).buffer), .buffer((use.norms ?? dummy).buffer)]
-  }
-
-  private func constants(_ use: GradientUse) -> [Argument] {
-    [.float(Float(use.factor)), .float(Float(use.maximumNorm ?? 0))]
   }
 
   public func moveAverage(_ average: Tensor, toward x: Tensor, by share: Double) throws {
@@ -87,4 +76,26 @@ extension OpenCLBackend {
 
   /// Returns the bytes of a partial result.
   func reductionWorkspace(_ count: Int) -> Int { reductionBlocks(count).1 * traits.vectorWidth(dividing: count) * 4 }
+}
+
+extension GradientUse {
+  fileprivate var parameters: gradient_use_t {
+    gradient_use_t(factor: Float(factor), largestNorm: Float(maximumNorm ?? 0))
+  }
+}
+
+extension SGDRule {
+  fileprivate func parameters(_ use: GradientUse) throws -> sgd_t {
+    sgd_t(
+      use: use.parameters, rate: Float(learningRate), momentum: Float(momentum), decay: Float(weightDecay),
+      trust: Float(adaptation?.trust ?? 1), norms: try int32(adaptation?.index ?? 0))
+  }
+}
+
+extension AdamWRule {
+  fileprivate func parameters(_ use: GradientUse) throws -> adamw_t {
+    adamw_t(
+      use: use.parameters, rate: Float(learningRate), decay: Float(weightDecay), epsilon: Float(epsilon),
+      log1: Float(log(beta1)), log2: Float(log(beta2)), rest1: Float(1 - beta1), rest2: Float(1 - beta2), step: try int32(step))
+  }
 }
