@@ -7,11 +7,12 @@
 // order with Chan's formula
 //   Σ(x−mean)² = Σ_chunk [m2 + rows·(chunkMean−mean)²].
 //
-// In work-groups (group.h), the number C/VW of work-items below is rounded up to a multiple of LANES, and ROWS work-items share
-// each chunk or all chunks.
+// M is `norm.rows`, C is `norm.channels`. In work-groups (group.h), the number C/VW of work-items below is rounded up to a
+// multiple of LANES, and ROWS work-items share each chunk or all chunks.
 #include "vector.h"
 #include "group.h"
 #include "moments.h"
+#include "parameters.h"
 
 #ifndef RELU
 #define RELU 0        // backward: 1 if y tells which gradients passed, 2 if this is recomputed from x
@@ -22,12 +23,13 @@
 
 // Rows of chunk `i` of `chunks`: [first, last).
 #define CHUNK(i, chunks) \
-  const int first = (int)((long)M * (i) / (chunks)), last = (int)((long)M * ((i) + 1) / (chunks))
+  const int first = (int)((long)norm.rows * (i) / (chunks)), last = (int)((long)norm.rows * ((i) + 1) / (chunks))
 
 // Computes partial [chunks][3][C]: mean, Σ(x−mean)² and number of rows of each chunk. Work-items: (C/VW, chunks).
-__kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __global float *restrict partial, int M, int C) {
+__kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __global float *restrict partial,
+                                             const batch_norm_t norm) {
   SHARED
-  const int c = COLUMN(C);
+  const int C = norm.channels, c = COLUMN(C);
   CHUNK(BLOCK, BLOCKS);
   x += (size_t)first * C + c;
   partial += (size_t)BLOCK * 3 * C + c;
@@ -46,15 +48,16 @@ __kernel IN_GROUPS void statistics_of_chunks(__global const real *restrict x, __
 #endif
 }
 
-// Merges the chunks of M rows: computes their mean and Σ(x−mean)². partial is at the work-item's channels. Every work-item of a
+// Merges the chunks of all rows: computes their mean and Σ(x−mean)². partial is at the work-item's channels. Every work-item of a
 // work-group must reach the call.
-INLINE void merged(__global const float *restrict partial, int M, int C, int chunks, floatv *mean, floatv *m2 SHARED_PARAMETER) {
+INLINE void merged(__global const float *restrict partial, batch_norm_t norm, floatv *mean, floatv *m2 SHARED_PARAMETER) {
+  const int C = norm.channels, chunks = norm.chunks;
   // The sum is relative to the first chunk's mean, so that a large mean costs no digits.
   const floatv origin = LOAD(partial);
   floatv offset = (floatv)(0.0f);
   for (int i = GROUP_ROW; i < chunks; i += ROWS) {
     __global const float *chunk = partial + (size_t)i * 3 * C;
-    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)M);
+    offset += (LOAD(chunk) - origin) * (LOAD(chunk + 2 * C) / (float)norm.rows);
   }
   offset = TOTAL(offset);
   floatv sum = (floatv)(0.0f);
@@ -69,30 +72,32 @@ INLINE void merged(__global const float *restrict partial, int M, int C, int chu
 
 // Computes mean and inverse [C], and updates the running statistics as PyTorch does, with the unbiased variance. Work-items:
 // (C/VW).
-__kernel IN_GROUPS void statistics(__global const float *restrict partial, __global float *restrict mean, __global float *restrict inverse,
-                                   __global float *restrict runningMean, __global float *restrict runningVariance, int M, int C,
-                                   int chunks, float epsilon, float momentum) {
+__kernel IN_GROUPS void statistics(__global const float *restrict partial, __global float *restrict mean,
+                                   __global float *restrict inverse, __global float *restrict runningMean,
+                                   __global float *restrict runningVariance, const batch_norm_t norm) {
   SHARED
-  const int c = COLUMN(C);
+  const int C = norm.channels, c = COLUMN(C);
+  const float momentum = norm.momentum;
   floatv sum, m2;
-  merged(partial + c, M, C, chunks, &sum, &m2 SHARED_ARGUMENT);
+  merged(partial + c, norm, &sum, &m2 SHARED_ARGUMENT);
   if (!STORES(C)) return;
   STORE(sum, mean + c);
-  STORE(1.0f / sqrt(m2 / (float)M + epsilon), inverse + c);
+  STORE(1.0f / sqrt(m2 / (float)norm.rows + norm.epsilon), inverse + c);
   STORE(LOAD(runningMean + c) * (1.0f - momentum) + sum * momentum, runningMean + c);
-  STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(M - 1) * momentum, runningVariance + c);
+  STORE(LOAD(runningVariance + c) * (1.0f - momentum) + m2 / (float)(norm.rows - 1) * momentum, runningVariance + c);
 }
 
 // Merges the chunks of one device's share into one chunk: to [3][C]. Work-items: (C/VW).
-__kernel IN_GROUPS void merge_chunks(__global const float *restrict partial, __global float *restrict to, int M, int C, int chunks) {
+__kernel IN_GROUPS void merge_chunks(__global const float *restrict partial, __global float *restrict to,
+                                     const batch_norm_t norm) {
   SHARED
-  const int c = COLUMN(C);
+  const int C = norm.channels, c = COLUMN(C);
   floatv mean, m2;
-  merged(partial + c, M, C, chunks, &mean, &m2 SHARED_ARGUMENT);
+  merged(partial + c, norm, &mean, &m2 SHARED_ARGUMENT);
   if (!STORES(C)) return;
   STORE(mean, to + c);
   STORE(m2, to + C + c);
-  STORE((floatv)((float)M), to + 2 * C + c);
+  STORE((floatv)((float)norm.rows), to + 2 * C + c);
 }
 
 // Computes inverse = 1/√(variance + epsilon), [C]. Work-items: (C/VW).
@@ -102,9 +107,9 @@ __kernel void inverse_deviation(__global const float *restrict variance, __globa
 }
 
 // Folds known statistics into one factor and one summand per channel, [C]. Work-items: (C/VW).
-__kernel void fold(__global const float *restrict mean, __global const float *restrict variance, __global const float *restrict scale,
-                   __global const float *restrict bias, __global float *restrict foldedScale, __global float *restrict foldedBias,
-                   float epsilon) {
+__kernel void fold(__global const float *restrict mean, __global const float *restrict variance,
+                   __global const float *restrict scale, __global const float *restrict bias,
+                   __global float *restrict foldedScale, __global float *restrict foldedBias, float epsilon) {
   const int c = get_global_id(0) * VW;
   const floatv factor = LOAD(scale + c) / sqrt(LOAD(variance + c) + epsilon);
   STORE(factor, foldedScale + c);
@@ -128,11 +133,13 @@ INLINE floatv normalized(floatv x, __global const float *mean, __global const fl
 // rows of a chunk, one after the other; in work-groups they are the c-th channels of every ROWS-th row.
 #if LANES
 #define EACH_VECTOR                                               \
-  const int c = COLUMN(C), end = IS_COLUMN(C) ? M : 0;            \
+  const int C = norm.channels, c = COLUMN(C);                     \
+  const int end = IS_COLUMN(C) ? norm.rows : 0;                   \
   CHUNK(BLOCK, BLOCKS);                                           \
   for (int m = first + GROUP_ROW; m < min(last, end); m += ROWS)
 #else
 #define EACH_VECTOR                                               \
+  const int C = norm.channels;                                    \
   CHUNK(BLOCK, BLOCKS);                                           \
   for (int m = first; m < last; m++)                              \
     for (int c = 0; c < C; c += VW)
@@ -143,7 +150,7 @@ INLINE floatv normalized(floatv x, __global const float *mean, __global const fl
 __kernel IN_GROUPS void normalize_channels(__global const real *x, __global const float *restrict mean,
                                            __global const float *restrict inverse, __global const float *restrict scale,
                                            __global const float *restrict bias, __global const real *residual,
-                                           __global real *y, int M, int C) {
+                                           __global real *y, const batch_norm_t norm) {
   EACH_VECTOR {
     const size_t at = (size_t)m * C + c;
     floatv v = normalized(LOAD_REAL(x + at), mean, inverse, scale, bias, c);
@@ -162,9 +169,10 @@ __kernel IN_GROUPS void normalize_channels(__global const real *x, __global cons
 __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __global const real *x, __global const real *y,
                                                 __global const float *restrict mean, __global const float *restrict inverse,
                                                 __global const float *restrict scale, __global const float *restrict bias,
-                                                __global real *dresidual, __global float *restrict partial, int M, int C) {
+                                                __global real *dresidual, __global float *restrict partial,
+                                                const batch_norm_t norm) {
   SHARED
-  const int c = COLUMN(C);
+  const int C = norm.channels, c = COLUMN(C);
   CHUNK(BLOCK, BLOCKS);
   const floatv mu = LOAD(mean + c);
   floatv sg[2] = {(floatv)(0.0f), (floatv)(0.0f)}, sgx[2] = {(floatv)(0.0f), (floatv)(0.0f)};
@@ -192,11 +200,12 @@ __kernel IN_GROUPS void gradient_sums_of_chunks(__global const real *dy, __globa
 
 // Computes dbias = Σg, dscale = Σg·(x−mean)·inverse. Work-items: (C/VW).
 __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __global const float *restrict inverse,
-                                      __global float *restrict dscale, __global float *restrict dbias, int C, int chunks) {
+                                      __global float *restrict dscale, __global float *restrict dbias,
+                                      const batch_norm_t norm) {
   SHARED
-  const int c = COLUMN(C);
+  const int C = norm.channels, c = COLUMN(C);
   floatv sg = (floatv)(0.0f), sgx = (floatv)(0.0f);
-  for (int i = GROUP_ROW; i < chunks; i += ROWS) {
+  for (int i = GROUP_ROW; i < norm.chunks; i += ROWS) {
     sg += LOAD(partial + (size_t)i * 2 * C + c);
     sgx += LOAD(partial + (size_t)i * 2 * C + C + c);
   }
@@ -207,15 +216,15 @@ __kernel IN_GROUPS void gradient_sums(__global const float *restrict partial, __
   STORE(sgx * LOAD(inverse + c), dscale + c);
 }
 
-// Computes dx = scale·inverse·(g − dbias/rows − (x−mean)·inverse·dscale/rows). The sums are over `rows` rows, of which these M
-// may be a part. If the kernel of the sums has stored the masked gradient, it is passed as dy, and RELU is 0. Pointers are not
+// Computes dx = scale·inverse·(g − dbias/R − (x−mean)·inverse·dscale/R). The sums are over R = norm.allRows rows, of which these
+// M may be a part. If the kernel of the sums has stored the masked gradient, it is passed as dy, and RELU is 0. Pointers are not
 // restrict, because dx may be dy or x. Work-items: (1, chunks), in work-groups (C/VW, chunks).
 __kernel IN_GROUPS void gradient(__global const real *dy, __global const real *x, __global const real *y,
                                  __global const float *restrict mean, __global const float *restrict inverse,
                                  __global const float *restrict scale, __global const float *restrict bias,
-                                 __global const float *restrict dscale, __global const float *restrict dbias, __global real *dx, int M,
-                                 int C, int rows) {
-  const float one = 1.0f / (float)rows;
+                                 __global const float *restrict dscale, __global const float *restrict dbias, __global real *dx,
+                                 const batch_norm_t norm) {
+  const float one = 1.0f / (float)norm.allRows;
   EACH_VECTOR {
     const size_t at = (size_t)m * C + c;
     const floatv g = PASSED(LOAD_REAL(dy + at), at, c);

@@ -60,9 +60,9 @@ __kernel IN_GROUPS void softmax(__global const float *restrict logits, __global 
 #define RANKS_BEFORE(k, v, label, mine) (isnan(v) ? 5 : (v) > (mine) || ((v) == (mine) && (k) < (label)))
 
 __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __global const int *restrict labels,
-                                      __global float *restrict rows, int K, float smoothing) {
+                                      __global float *restrict rows, const cross_entropy_t loss) {
   SHARED
-  const int n = get_global_id(0), first = FIRST(n), second = SECOND(n);
+  const int n = get_global_id(0), K = loss.classes, first = FIRST(n), second = SECOND(n);
   __global const float *row = logits + (size_t)n * K;
   const float top = MAXIMUM(share_maximum(row, K)), share = SHARE(n);
   float sum = 0.0f, deviations = 0.0f;
@@ -81,7 +81,7 @@ __kernel IN_GROUPS void cross_entropy(__global const float *restrict logits, __g
   if (GROUP_ROW > 0) return;
   const float deviation = MIXED ? share * (top - row[first]) + (1.0f - share) * (top - row[second]) : top - row[first];
   // −log p_k = log Σexp(v−top) + (top − v_k)
-  rows[n * 3] = log(sum) + (1.0f - smoothing) * deviation + smoothing / (float)K * deviations;
+  rows[n * 3] = log(sum) + (1.0f - loss.smoothing) * deviation + loss.smoothing / (float)K * deviations;
   rows[n * 3 + 1] = (rank < 1.0f ? share : 0.0f) + (rankOfSecond < 1.0f ? 1.0f - share : 0.0f);
   rows[n * 3 + 2] = (rank < 5.0f ? share : 0.0f) + (rankOfSecond < 5.0f ? 1.0f - share : 0.0f);
 }
@@ -96,21 +96,21 @@ __kernel IN_GROUPS void add_metrics(__global const float *restrict rows, __globa
   if (STORES(3)) metrics[i] += sum;
 }
 
-// Computes the gradient [N,K] of the mean loss of `images` images, of which these N may be a part.
+// Computes the gradient [N,K] of the mean loss of all images, of which these N may be a part.
 __kernel IN_GROUPS void cross_entropy_gradient(__global const float *restrict logits, __global const int *restrict labels,
-                                               __global const float *restrict scale, __global float *restrict gradient, int images, int K,
-                                               float smoothing) {
+                                               __global const float *restrict scale, __global float *restrict gradient,
+                                               const cross_entropy_t loss) {
   SHARED
-  const int n = get_global_id(0), first = FIRST(n), second = SECOND(n);
+  const int n = get_global_id(0), K = loss.classes, first = FIRST(n), second = SECOND(n);
   const float share = SHARE(n);
   __global const float *row = logits + (size_t)n * K;
   __global float *to = gradient + (size_t)n * K;
-  const float factor = (SCALED ? scale[SCALE_NEXT] : 1.0f) / (float)images;
+  const float factor = (SCALED ? scale[SCALE_NEXT] : 1.0f) / (float)loss.images;
   const float top = MAXIMUM(share_maximum(row, K));
   const float sum = TOTAL(share_exponentials(row, to, top, K));
   EACH_CLASS {
     const float label = (k == first ? share : 0.0f) + (MIXED && k == second ? 1.0f - share : 0.0f);
-    const float target = smoothing / (float)K + (1.0f - smoothing) * label;
+    const float target = loss.smoothing / (float)K + (1.0f - loss.smoothing) * label;
     to[k] = (to[k] / sum - target) * factor;
   }
 }

@@ -1,6 +1,7 @@
 // Operations on one element at a time, over `vectors` vectors of VW floats (elements.h), and two operations on the rows of a
 // matrix [M,C]. Pointers are not restrict, because results may overwrite operands.
 #include "elements.h"
+#include "parameters.h"
 
 #ifndef RELU
 #define RELU 0
@@ -35,17 +36,18 @@ __kernel IN_GROUPS void clip(__global const real *x, __global real *y, int vecto
   }
 }
 
-// Copies y[to + Σ iⱼ·tⱼ] = x[from + Σ iⱼ·sⱼ] over six indices. Work-items are as for images (group.h): the first three indices
-// make up the number of the image, the fourth is the row, the fifth the pixel and the last the channel. With VW > 1, s5 = t5 = 1,
-// and VW divides `from`, `to`, extent5 and all other strides.
-__kernel IN_GROUPS void rearrange(__global const float *restrict x, __global float *restrict y, int from, int to, int extent1,
-                                  int extent2, int extent4, int extent5, int s0, int s1, int s2, int s3, int s4, int s5, int t0, int t1,
-                                  int t2, int t3, int t4, int t5) {
+// Copies y[to + Σ iⱼ·toStridesⱼ] = x[from + Σ iⱼ·fromStridesⱼ] over six indices. Work-items are as for images (group.h): the
+// first three indices make up the number of the image, the fourth is the row, the fifth the pixel and the last the channel. With
+// VW > 1, the last strides are 1, and VW divides `from`, `to`, the last extent and all other strides.
+__kernel IN_GROUPS void rearrange(__global const float *restrict x, __global float *restrict y, const strided_copy_t copy) {
+  const int extent1 = copy.extents[1], extent2 = copy.extents[2];
   const long i2 = IMAGE % extent2, i1 = IMAGE / extent2 % extent1, i0 = IMAGE / extent2 / extent1, i3 = IMAGE_ROW;
-  __global const float *source = x + from + i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3;
-  __global float *destination = y + to + i0 * t0 + i1 * t1 + i2 * t2 + i3 * t3;
-  EACH_PIXEL(i4, extent4, extent5) {
-    EACH_CHANNEL(i5, extent5) STORE(LOAD(source + (long)i4 * s4 + (long)i5 * s5), destination + (long)i4 * t4 + (long)i5 * t5);
+#define START(strides) (i0 * (strides)[0] + i1 * (strides)[1] + i2 * (strides)[2] + i3 * (strides)[3])
+#define OFFSET(strides) ((long)i4 * (strides)[4] + (long)i5 * (strides)[5])
+  __global const float *source = x + copy.from + START(copy.fromStrides);
+  __global float *destination = y + copy.to + START(copy.toStrides);
+  EACH_PIXEL(i4, copy.extents[4], copy.extents[5]) {
+    EACH_CHANNEL(i5, copy.extents[5]) STORE(LOAD(source + OFFSET(copy.fromStrides)), destination + OFFSET(copy.toStrides));
   }
 }
 

@@ -24,16 +24,16 @@
 
 __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __global const int *restrict labels,
                            __global const int *restrict plan, __global const float *restrict map, __global real *restrict x,
-                           __global int *restrict batchLabels, int H, int W, int C, int Q) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+                           __global int *restrict batchLabels, const gather_t shape) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS, Q = shape.q, C = shape.c;
   __global const int *view = plan + n * VIEW_COLUMNS;
   const int index = view[VIEW_INDEX], h = view[VIEW_TOP] + p, left = view[VIEW_LEFT], flip = view[VIEW_IS_FLIPPED];
   if (p == 0 && get_global_id(0) == 0) batchLabels[n] = labels[index];
   __global real *to = x + ((size_t)n * P + p) * Q * C;
   EACH_PIXEL(q, Q, C) {
     const int w = left + (flip ? Q - 1 - q : q);
-    const int inside = h >= 0 && h < H && w >= 0 && w < W;
-    __global const PIXEL *from = images + (((size_t)index * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C;
+    const int inside = h >= 0 && h < shape.h && w >= 0 && w < shape.w;
+    __global const PIXEL *from = images + (((size_t)index * shape.h + (inside ? h : 0)) * shape.w + (inside ? w : 0)) * C;
     EACH_CHANNEL(c, C) WRITE_REAL(fma(inside ? (float)from[c] : 0.0f, map[c], map[C + c]), to + q * C + c);
   }
 }
@@ -43,18 +43,18 @@ __kernel IN_GROUPS void gather_batch(__global const PIXEL *restrict images, __gl
   ((uint)((p) - (box)[BOX_TOP]) < (uint)(box)[BOX_HEIGHT] && (uint)((q) - (box)[BOX_LEFT]) < (uint)(box)[BOX_WIDTH])
 
 // Returns the value of a view in channel c of pixel (p, q). The erased rectangle follows the view in the plan.
-INLINE float view_value(__global const PIXEL *restrict images, __global const int *restrict view, __global const float *restrict map, int p,
-                 int q, int c, int H, int W, int C, int Q) {
-  const int h = view[VIEW_TOP] + p, w = view[VIEW_LEFT] + (view[VIEW_IS_FLIPPED] ? Q - 1 - q : q);
-  const int inside = h >= 0 && h < H && w >= 0 && w < W;
+INLINE float view_value(__global const PIXEL *restrict images, __global const int *restrict view,
+                        __global const float *restrict map, int p, int q, int c, gather_t shape) {
+  const int h = view[VIEW_TOP] + p, w = view[VIEW_LEFT] + (view[VIEW_IS_FLIPPED] ? shape.q - 1 - q : q);
+  const int H = shape.h, W = shape.w, C = shape.c, inside = h >= 0 && h < H && w >= 0 && w < W;
   const size_t at = (((size_t)view[VIEW_INDEX] * H + (inside ? h : 0)) * W + (inside ? w : 0)) * C + c;
   return IN_BOX(view + VIEW_COLUMNS, p, q) ? 0.0f : fma(inside ? (float)images[at] : 0.0f, map[c], map[C + c]);
 }
 
 __kernel IN_GROUPS void gather_mixed(__global const PIXEL *restrict images, __global const int *restrict labels,
                            __global const int *restrict plan, __global const float *restrict map, __global real *restrict x,
-                           __global int *restrict batchLabels, int H, int W, int C, int Q) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
+                           __global int *restrict batchLabels, const gather_t shape) {
+  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS, Q = shape.q, C = shape.c;
   __global const int *row = plan + n * MIXED_COLUMNS;
   __global const int *first = row + MIXED_FIRST, *second = row + MIXED_SECOND, *box = row + MIXED_BOX;
   const float share = (float)row[MIXED_PIXEL_SHARE] * (1.0f / WHOLE_SHARE);
@@ -69,8 +69,8 @@ __kernel IN_GROUPS void gather_mixed(__global const PIXEL *restrict images, __gl
     const float weight = IN_BOX(box, p, q) ? 0.0f : share;
     EACH_CHANNEL(c, C) {
       // Most pixels belong to one image alone.
-      const float one = weight > 0.0f ? view_value(images, first, map, p, q, c, H, W, C, Q) : 0.0f;
-      const float other = weight < 1.0f ? view_value(images, second, map, p, q, c, H, W, C, Q) : 0.0f;
+      const float one = weight > 0.0f ? view_value(images, first, map, p, q, c, shape) : 0.0f;
+      const float other = weight < 1.0f ? view_value(images, second, map, p, q, c, shape) : 0.0f;
       WRITE_REAL(weight * one + (1.0f - weight) * other, to + q * C + c);
     }
   }

@@ -78,4 +78,63 @@ typedef struct {
 } adamw_t;
 NUMBERS(adamw_t, 10);
 
+// MARK: Elements, rows and windows
+
+// Copy between two tensors of six dimensions: elements before the first one, extents, and strides.
+typedef struct {
+  int from, to;
+  int extents[6], fromStrides[6], toStrides[6];
+} strided_copy_t;
+NUMBERS(strided_copy_t, 20);
+
+// Batch normalization of x [rows,channels], whose statistics are those of `allRows` rows on all devices, in chunks of rows.
+typedef struct {
+  int rows, allRows, channels, chunks;
+  float epsilon, momentum;
+} batch_norm_t;
+NUMBERS(batch_norm_t, 6);
+
+// Softmax cross-entropy of `images` images on all devices.
+typedef struct {
+  int images, classes;
+  float smoothing;
+} cross_entropy_t;
+NUMBERS(cross_entropy_t, 3);
+
+// Maximum over square windows: x [N,h,w,c] → y [N,p,q,c].
+typedef struct {
+  int h, w, c, p, q;
+  int window, stride, padding;
+} max_pool_t;
+NUMBERS(max_pool_t, 8);
+
+// One dimension of a general window: its i-th tap of output p is at p·stride − before + i·dilation.
+typedef struct {
+  int input, output;
+  int window, stride, dilation;
+  int before, after;  // padding
+} sliding_axis_t;
+NUMBERS(sliding_axis_t, 7);
+
+// Pooling with a general window: x [N,rows.input,columns.input,c] → y [N,rows.output,columns.output,c].
+typedef struct {
+  sliding_axis_t rows, columns;
+  int c;
+  int countsPadding;  // 1: a mean is also over the taps in the padding
+} window_pool_t;
+NUMBERS(window_pool_t, 16);
+
+// Shortcut without parameters: x [N,h,w,c] ↔ y [N,p,q,k], with zeros in `before` channels before those of x.
+typedef struct {
+  int h, w, c, p, q, k;
+  int before, stride;
+} pad_shortcut_t;
+NUMBERS(pad_shortcut_t, 8);
+
+// Batch of views [N,P,q,c] of images [M,h,w,c].
+typedef struct {
+  int h, w, c, q;
+} gather_t;
+NUMBERS(gather_t, 4);
+
 #endif

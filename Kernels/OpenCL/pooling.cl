@@ -2,6 +2,7 @@
 // result, as in group.h, unless stated otherwise.
 #include "vector.h"
 #include "group.h"
+#include "parameters.h"
 
 #ifndef ACCUMULATE
 #define ACCUMULATE 0
@@ -16,14 +17,14 @@
 // Computes the largest value of each window and its position r·window + s. Of equal values the first one counts. A NaN wins and
 // stays.
 //   x [N,H,W,C] → y [N,P,Q,C], positions [N,P,Q,C]
-__kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions, int H,
-                                 int W, int C, int Q, int padding) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  EACH_PIXEL(q, Q, C) {
-    const int h0 = p * STRIDE - padding, w0 = q * STRIDE - padding;
+__kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real *restrict y, __global uchar *restrict positions,
+                                 const max_pool_t pool) {
+  const int p = IMAGE_ROW, n = IMAGE, H = pool.h, W = pool.w, C = pool.c;
+  EACH_PIXEL(q, pool.q, C) {
+    const int h0 = p * STRIDE - pool.padding, w0 = q * STRIDE - pool.padding;
     const int r0 = max(0, -h0), r1 = min(WINDOW, H - h0), s0 = max(0, -w0), s1 = min(WINDOW, W - w0);
     const int isWhole = r1 - r0 == WINDOW && s1 - s0 == WINDOW;
-    const size_t to = (((size_t)n * P + p) * Q + q) * C;
+    const size_t to = (((size_t)n * pool.p + p) * pool.q + q) * C;
     __global const real *from = x + (((long)n * H + h0) * W + w0) * C;
     EACH_CHANNEL(c, C) {
       floatv best = LOAD_REAL(from + ((long)r0 * W + s0) * C + c);
@@ -49,26 +50,28 @@ __kernel IN_GROUPS void max_pool(__global const real *restrict x, __global real 
   }
 }
 
-// Pooling with any window, for inference. The taps of a window are at p·stride − before + r·dilation.
+// Pooling with any window, for inference.
 //   x [N,H,W,C] → y [N,P,Q,C]
-#define WINDOWS                                                                                                                     \
-  __global const float *restrict x, __global float *restrict y, int H, int W, int C, int Q, int windowH, int windowW, int strideH, \
-      int strideW, int dilationH, int dilationW, int beforeH, int beforeW, int afterH, int afterW
+
+// Returns the position of tap i of the window of output p.
+INLINE int tap(sliding_axis_t axis, int p, int i) { return p * axis.stride - axis.before + i * axis.dilation; }
+#define IS_IN(axis, position) ((position) >= 0 && (position) < (axis).input)
 
 // Computes the largest value; a NaN wins. The result is −∞ if no tap is in the image.
-__kernel IN_GROUPS void pool_largest(WINDOWS) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  EACH_PIXEL(q, Q, C) {
-    __global float *to = y + (((size_t)n * P + p) * Q + q) * C;
+__kernel IN_GROUPS void pool_largest(__global const float *restrict x, __global float *restrict y, const window_pool_t pool) {
+  const int p = IMAGE_ROW, n = IMAGE, C = pool.c;
+  const sliding_axis_t rows = pool.rows, columns = pool.columns;
+  EACH_PIXEL(q, columns.output, C) {
+    __global float *to = y + (((size_t)n * rows.output + p) * columns.output + q) * C;
     EACH_CHANNEL(c, C) {
       floatv best = (floatv)(-INFINITY);
-      for (int r = 0; r < windowH; r++) {
-        const int h = p * strideH - beforeH + r * dilationH;
-        if (h < 0 || h >= H) continue;
-        for (int s = 0; s < windowW; s++) {
-          const int w = q * strideW - beforeW + s * dilationW;
-          if (w < 0 || w >= W) continue;
-          const floatv v = LOAD(x + (((size_t)n * H + h) * W + w) * C + c);
+      for (int r = 0; r < rows.window; r++) {
+        const int h = tap(rows, p, r);
+        if (!IS_IN(rows, h)) continue;
+        for (int s = 0; s < columns.window; s++) {
+          const int w = tap(columns, q, s);
+          if (!IS_IN(columns, w)) continue;
+          const floatv v = LOAD(x + (((size_t)n * rows.input + h) * columns.input + w) * C + c);
           best = !(v <= best) && best == best ? v : best;
         }
       }
@@ -77,29 +80,27 @@ __kernel IN_GROUPS void pool_largest(WINDOWS) {
   }
 }
 
-// Computes the mean over the taps in the image. With afterH and afterW ≥ 0 the mean is also over the taps in the padding, of
-// which afterH rows and afterW columns follow the image.
-__kernel IN_GROUPS void pool_average(WINDOWS) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  EACH_PIXEL(q, Q, C) {
-    __global float *to = y + (((size_t)n * P + p) * Q + q) * C;
+// Computes the mean over the taps in the image, or with countsPadding over the taps in the image and its padding.
+__kernel IN_GROUPS void pool_average(__global const float *restrict x, __global float *restrict y, const window_pool_t pool) {
+  const int p = IMAGE_ROW, n = IMAGE, C = pool.c;
+  const sliding_axis_t rows = pool.rows, columns = pool.columns;
+#define COUNTS(axis, position) (pool.countsPadding ? (position) < (axis).input + (axis).after : IS_IN(axis, position))
+  EACH_PIXEL(q, columns.output, C) {
+    __global float *to = y + (((size_t)n * rows.output + p) * columns.output + q) * C;
     EACH_CHANNEL(c, C) {
       floatv sum = (floatv)(0.0f);
-      int rows = 0, columns = 0;
-      for (int s = 0; s < windowW; s++) {
-        const int w = q * strideW - beforeW + s * dilationW;
-        columns += afterW < 0 ? w >= 0 && w < W : w < W + afterW;
-      }
-      for (int r = 0; r < windowH; r++) {
-        const int h = p * strideH - beforeH + r * dilationH;
-        rows += afterH < 0 ? h >= 0 && h < H : h < H + afterH;
-        if (h < 0 || h >= H) continue;
-        for (int s = 0; s < windowW; s++) {
-          const int w = q * strideW - beforeW + s * dilationW;
-          if (w >= 0 && w < W) sum += LOAD(x + (((size_t)n * H + h) * W + w) * C + c);
+      int high = 0, wide = 0;
+      for (int s = 0; s < columns.window; s++) wide += COUNTS(columns, tap(columns, q, s));
+      for (int r = 0; r < rows.window; r++) {
+        const int h = tap(rows, p, r);
+        high += COUNTS(rows, h);
+        if (!IS_IN(rows, h)) continue;
+        for (int s = 0; s < columns.window; s++) {
+          const int w = tap(columns, q, s);
+          if (IS_IN(columns, w)) sum += LOAD(x + (((size_t)n * rows.input + h) * columns.input + w) * C + c);
         }
       }
-      STORE(sum / (float)(rows * columns), to + c);
+      STORE(sum / (float)(high * wide), to + c);
     }
   }
 }
@@ -108,8 +109,9 @@ __kernel IN_GROUPS void pool_average(WINDOWS) {
 // the same element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]
 __kernel IN_GROUPS void max_pool_gradient(__global const real *restrict dy, __global const uchar *restrict positions,
-                                          __global real *restrict dx, int W, int C, int P, int Q, int window, int stride, int padding) {
-  const int h = IMAGE_ROW, n = IMAGE, H = IMAGE_ROWS;
+                                          __global real *restrict dx, const max_pool_t pool) {
+  const int h = IMAGE_ROW, n = IMAGE, H = pool.h, W = pool.w, C = pool.c, P = pool.p, Q = pool.q;
+  const int window = pool.window, stride = pool.stride, padding = pool.padding;
   // Range of the windows p with p·stride ≤ h + padding ≤ p·stride + window − 1.
   const int p0 = max(0, (h + padding - window + stride) / stride), p1 = min(P - 1, (h + padding) / stride);
   EACH_PIXEL(w, W, C) {
@@ -139,7 +141,8 @@ __kernel IN_GROUPS void global_average_pool(__global const real *restrict x, __g
 }
 
 // Computes dx[n,m,c] = dy[n,c] / M. Work-items: as for global_average_pool.
-__kernel IN_GROUPS void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M, int C) {
+__kernel IN_GROUPS void global_average_pool_gradient(__global const float *restrict dy, __global real *restrict dx, int M,
+                                                     int C) {
   const int c = COLUMN(C), n = BLOCK;
   const floatv v = LOAD(dy + (size_t)n * C + c) / (float)M;
   if (!IS_COLUMN(C)) return;
@@ -148,14 +151,13 @@ __kernel IN_GROUPS void global_average_pool_gradient(__global const float *restr
 
 // Computes y[p,q,k] = x[p·stride, q·stride, k − before], or zero where that is not a channel of x. VW divides C, K and `before`.
 //   x [N,H,W,C] → y [N,P,Q,K]
-__kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global real *restrict y, int H, int W, int C, int Q, int K,
-                                     int before, int stride) {
-  const int p = IMAGE_ROW, n = IMAGE, P = IMAGE_ROWS;
-  EACH_PIXEL(q, Q, K) {
-    __global const real *from = x + (((size_t)n * H + p * stride) * W + q * stride) * C;
-    __global real *to = y + (((size_t)n * P + p) * Q + q) * K;
+__kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global real *restrict y, const pad_shortcut_t shape) {
+  const int p = IMAGE_ROW, n = IMAGE, C = shape.c, K = shape.k, stride = shape.stride;
+  EACH_PIXEL(q, shape.q, K) {
+    __global const real *from = x + (((size_t)n * shape.h + p * stride) * shape.w + q * stride) * C;
+    __global real *to = y + (((size_t)n * shape.p + p) * shape.q + q) * K;
     EACH_CHANNEL(k, K) {
-      const int c = k - before;
+      const int c = k - shape.before;
       STORE_REAL(c >= 0 && c < C ? LOAD_REAL(from + c) : (floatv)(0.0f), to + k);
     }
   }
@@ -164,14 +166,14 @@ __kernel IN_GROUPS void pad_shortcut(__global const real *restrict x, __global r
 // Computes dx[h,w,c] (+)= dy[h/stride, w/stride, before + c] where both divisions are exact, otherwise 0. VW divides C, K and
 // `before`.
 //   dy [N,P,Q,K] → dx [N,H,W,C]
-__kernel IN_GROUPS void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx, int W, int C, int P, int Q,
-                                              int K, int before, int stride) {
-  const int h = IMAGE_ROW, n = IMAGE, H = IMAGE_ROWS;
+__kernel IN_GROUPS void pad_shortcut_gradient(__global const real *restrict dy, __global real *restrict dx,
+                                              const pad_shortcut_t shape) {
+  const int h = IMAGE_ROW, n = IMAGE, C = shape.c, stride = shape.stride;
   const int rowHas = h % stride == 0;
-  EACH_PIXEL(w, W, C) {
+  EACH_PIXEL(w, shape.w, C) {
     const int has = rowHas && w % stride == 0;
-    __global real *to = dx + (((size_t)n * H + h) * W + w) * C;
-    __global const real *from = dy + (((size_t)n * P + h / stride) * Q + w / stride) * K + before;
+    __global real *to = dx + (((size_t)n * shape.h + h) * shape.w + w) * C;
+    __global const real *from = dy + (((size_t)n * shape.p + h / stride) * shape.q + w / stride) * shape.k + shape.before;
     if (ACCUMULATE && !has) continue;
     EACH_CHANNEL(c, C) {
       floatv v = has ? LOAD_REAL(from + c) : (floatv)(0.0f);

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension OpenCLBackend {
@@ -43,6 +44,18 @@ extension OpenCLBackend {
     var mergerGrid: WorkGroup.Grid { mergers.grid(columns: channels / mergerWidth) }
     var pieceGrid: WorkGroup.Grid { group.grid(columns: group.lanes == nil ? 1 : channels / width, blocks: pieces) }
 
+    /// Returns the sizes as the kernels take them.
+    /// - Parameters:
+    ///   - allRows: rows of all devices; nil if these are all.
+    ///   - merging: number of chunks that are merged; nil for ``chunks``.
+    func parameters(
+      allRows: Int? = nil, merging: Int? = nil, epsilon: Double = 0, momentum: Double = 0
+    ) throws -> batch_norm_t {
+      try batch_norm_t(
+        rows: int32(rows), allRows: int32(allRows ?? rows), channels: int32(channels), chunks: int32(merging ?? chunks),
+        epsilon: Float(epsilon), momentum: Float(momentum))
+    }
+
     /// - Parameter figures: number of values kept for each chunk and channel.
     func workspaceByteCount(figures: Int) -> Int { chunks * figures * channels * 4 }
   }
@@ -67,7 +80,7 @@ extension OpenCLBackend {
     let cut = Cut(x, channels: partial.shape[2], traits)
     try launch(
       KernelSpecialization("batch_norm.cl", "statistics_of_chunks", ["VW": cut.width], x.type.storage), on: cut.grid,
-      [.buffer(x.buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels)])
+      [.buffer(x.buffer), .buffer(partial.buffer), .structure(try cut.parameters())])
   }
 
   func momentChunks(rows: Int, channels: Int) -> Int { Cut(rows: rows, channels: channels, traits).chunks }
@@ -78,7 +91,7 @@ extension OpenCLBackend {
     let cut = Cut(rows: rows, channels: channels, traits)
     try launch(
       KernelSpecialization("batch_norm.cl", "merge_chunks", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
-      [.buffer(partial.buffer), .buffer(moments.buffer), .int(rows), .int(channels), .int(chunks)])
+      [.buffer(partial.buffer), .buffer(moments.buffer), .structure(try cut.parameters(merging: chunks))])
   }
 
   public func mergeMoments(_ partial: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws {
@@ -89,9 +102,9 @@ extension OpenCLBackend {
       KernelSpecialization("batch_norm.cl", "statistics", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(statistics.mean.buffer), .buffer(statistics.inverseDeviation.buffer),
-        .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer), .int(rows), .int(channels),
-        .int(chunks),
-        .float(Float(statistics.epsilon)), .float(Float(statistics.momentum)),
+        .buffer(statistics.runningMean.buffer), .buffer(statistics.runningVariance.buffer),
+        .structure(
+          try cut.parameters(merging: chunks, epsilon: statistics.epsilon, momentum: statistics.momentum)),
       ])
   }
 
@@ -118,13 +131,12 @@ extension OpenCLBackend {
     try launch(
       KernelSpecialization(
         "batch_norm.cl", "normalize_channels", ["VW": cut.width, "RELU": relu ? 1 : 0, "RESIDUAL": residual == nil ? 0 : 1],
-        x.type.storage
-      ),
+        x.type.storage),
       on: cut.pieceGrid,
       [
         .buffer(x.buffer), .buffer(channels.mean.buffer), .buffer(channels.inverseDeviation.buffer),
         .buffer(channels.scale.buffer),
-        .buffer(channels.bias.buffer), .buffer((residual ?? x).buffer), .buffer(y.buffer), .int(cut.rows), .int(cut.channels),
+        .buffer(channels.bias.buffer), .buffer((residual ?? x).buffer), .buffer(y.buffer), .structure(try cut.parameters()),
       ])
   }
 
@@ -153,13 +165,13 @@ extension OpenCLBackend {
         x.type.storage),
       on: cut.grid,
       masked.arguments + [
-        .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .int(cut.rows), .int(cut.channels),
+        .buffer((dresidual ?? dy).buffer), .buffer(partial.buffer), .structure(try cut.parameters()),
       ])
     try launch(
       KernelSpecialization("batch_norm.cl", "gradient_sums", ["VW": cut.mergerWidth]), on: cut.mergerGrid,
       [
         .buffer(partial.buffer), .buffer(channels.inverseDeviation.buffer), .buffer(dscale.buffer), .buffer(dbias.buffer),
-        .int(cut.channels), .int(cut.chunks),
+        .structure(try cut.parameters()),
       ])
   }
 
@@ -175,7 +187,7 @@ extension OpenCLBackend {
       KernelSpecialization("batch_norm.cl", "gradient", ["VW": cut.width, "RELU": masked.relu], x.type.storage),
       on: cut.pieceGrid,
       masked.arguments + [
-        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .int(cut.rows), .int(cut.channels), .int(rows),
+        .buffer(dscale.buffer), .buffer(dbias.buffer), .buffer(dx.buffer), .structure(try cut.parameters(allRows: rows)),
       ])
   }
 

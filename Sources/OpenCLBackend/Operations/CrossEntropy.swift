@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension OpenCLBackend {
@@ -19,10 +20,11 @@ extension OpenCLBackend {
     let rows = try tensor([n, 3])
     let (group, metricsGroup) = (rowGroup(logits), traits.group(columns: 3, of: 1, rows: n))
     let grid = group.grid(columns: n)
+    let loss = try cross_entropy_t(images: int32(images), classes: int32(k), smoothing: Float(smoothing))
     let mixed: KeyValuePairs<String, Int> = labels.shape.rank == 1 ? [:] : ["MIXED": 1]
     try launch(
       KernelSpecialization("cross_entropy.cl", "cross_entropy", mixed), on: grid,
-      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(rows.buffer), .int(k), .float(Float(smoothing))])
+      [.buffer(logits.buffer), .buffer(labels.buffer), .buffer(rows.buffer), .structure(loss)])
     try launch(
       KernelSpecialization("cross_entropy.cl", "add_metrics"), on: metricsGroup.grid(columns: 3),
       [.buffer(rows.buffer), .buffer(metrics.buffer), .int(n)])
@@ -31,8 +33,7 @@ extension OpenCLBackend {
       KernelSpecialization("cross_entropy.cl", "cross_entropy_gradient", ["SCALED": lossScale == nil ? 0 : 1], mixed), on: grid,
       [
         .buffer(logits.buffer), .buffer(labels.buffer), .buffer((lossScale ?? logits).buffer), .buffer(gradient.buffer),
-        .int(images),
-        .int(k), .float(Float(smoothing)),
+        .structure(loss),
       ])
   }
 

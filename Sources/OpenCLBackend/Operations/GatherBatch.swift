@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension OpenCLBackend {
@@ -14,7 +15,8 @@ extension OpenCLBackend {
       kernel, on: grid,
       [
         .buffer(images.buffer), .buffer(labels.buffer), .buffer(plan.buffer), .buffer(channelMap.buffer), .buffer(x.buffer),
-        .buffer(batchLabels.buffer), .int(from[1]), .int(from[2]), .int(from[3]), .int(to[2]),
+        .buffer(batchLabels.buffer),
+        .structure(try gather_t(h: int32(from[1]), w: int32(from[2]), c: int32(from[3]), q: int32(to[2]))),
       ])
   }
 }

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension OpenCLBackend {
@@ -8,10 +9,7 @@ extension OpenCLBackend {
     try launch(
       KernelSpecialization("pooling.cl", "max_pool", ["VW": width, "WINDOW": g.window, "STRIDE": g.stride], x.type.storage),
       on: traits.grid(images: g.n, rows: g.p, vectors: g.q * g.c / width),
-      [
-        .buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .int(g.h), .int(g.w), .int(g.c), .int(g.q),
-        .int(g.padding),
-      ])
+      [.buffer(x.buffer), .buffer(y.buffer), .buffer(positions.buffer), .structure(try g.parameters)])
   }
 
   public func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws {
@@ -21,11 +19,7 @@ extension OpenCLBackend {
     try launch(
       KernelSpecialization("pooling.cl", "max_pool_gradient", ["VW": width], dx.type.storage),
       on: traits.grid(images: g.n, rows: g.h, vectors: g.w * g.c / width),
-      [
-        .buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .int(g.w), .int(g.c), .int(g.p), .int(g.q),
-        .int(g.window),
-        .int(g.stride), .int(g.padding),
-      ])
+      [.buffer(dy.buffer), .buffer(positions.buffer), .buffer(dx.buffer), .structure(try g.parameters)])
   }
 
   public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws {
@@ -33,15 +27,10 @@ extension OpenCLBackend {
     let (g, rows, columns) = (geometry, geometry.rows, geometry.columns)
     let width = traits.vectorWidth(dividing: g.c)
     let kernel = g.kind == .largest ? "pool_largest" : "pool_average"
-    let padding: (SlidingAxis) -> Int = { g.kind == .average(countingPadding: true) ? $0.after : -1 }
     try launch(
       KernelSpecialization("pooling.cl", kernel, ["VW": width]),
       on: traits.grid(images: g.n, rows: rows.output, vectors: columns.output * g.c / width),
-      [
-        .buffer(x.buffer), .buffer(y.buffer), .int(rows.input), .int(columns.input), .int(g.c), .int(columns.output),
-        .int(rows.window), .int(columns.window), .int(rows.stride), .int(columns.stride), .int(rows.dilation),
-        .int(columns.dilation), .int(rows.before), .int(columns.before), .int(padding(rows)), .int(padding(columns)),
-      ])
+      [.buffer(x.buffer), .buffer(y.buffer), .structure(try g.parameters)])
   }
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
@@ -73,11 +62,7 @@ extension OpenCLBackend {
     try launch(
       KernelSpecialization("pooling.cl", "pad_shortcut", ["VW": width], x.type.storage),
       on: traits.grid(images: y.shape[0], rows: y.shape[1], vectors: y.shape[2] * y.shape[3] / width),
-      [
-        .buffer(x.buffer), .buffer(y.buffer), .int(x.shape[1]), .int(x.shape[2]), .int(x.shape[3]), .int(y.shape[2]),
-        .int(y.shape[3]),
-        .int(before), .int(stride),
-      ])
+      [.buffer(x.buffer), .buffer(y.buffer), .structure(try shortcut(narrow: x, wide: y, before, stride))])
   }
 
   public func padShortcutGradient(_ dy: Tensor, stride: Int, accumulate: Bool, into dx: Tensor) throws {
@@ -88,15 +73,49 @@ extension OpenCLBackend {
       KernelSpecialization(
         "pooling.cl", "pad_shortcut_gradient", ["VW": width, "ACCUMULATE": accumulate ? 1 : 0], dx.type.storage),
       on: traits.grid(images: dx.shape[0], rows: dx.shape[1], vectors: dx.shape[2] * dx.shape[3] / width),
-      [
-        .buffer(dy.buffer), .buffer(dx.buffer), .int(dx.shape[2]), .int(dx.shape[3]), .int(dy.shape[1]), .int(dy.shape[2]),
-        .int(dy.shape[3]), .int(before), .int(stride),
-      ])
+      [.buffer(dy.buffer), .buffer(dx.buffer), .structure(try shortcut(narrow: dx, wide: dy, before, stride))])
   }
 
   /// Returns the widest vector that divides the channels of both sides and the channels before the narrow side's.
   private func widthOfShortcut(narrow: Tensor, wide: Tensor, _ before: Int) -> Int {
     // A power of two divides the bitwise OR of these numbers exactly if it divides each of them.
     traits.vectorWidth(dividing: narrow.shape[3] | wide.shape[3] | before)
+  }
+
+  private func shortcut(narrow: Tensor, wide: Tensor, _ before: Int, _ stride: Int) throws -> pad_shortcut_t {
+    let (x, y) = (narrow.shape, wide.shape)
+    return try pad_shortcut_t(
+      h: int32(x[1]), w: int32(x[2]), c: int32(x[3]), p: int32(y[1]), q: int32(y[2]), k: int32(y[3]), before: int32(before),
+      stride: int32(stride))
+  }
+}
+
+extension Pool2D {
+  fileprivate var parameters: max_pool_t {
+    get throws {
+      try max_pool_t(
+        h: int32(h), w: int32(w), c: int32(c), p: int32(p), q: int32(q), window: int32(window), stride: int32(stride),
+        padding: int32(padding))
+    }
+  }
+}
+
+extension WindowPool {
+  fileprivate var parameters: window_pool_t {
+    get throws {
+      try window_pool_t(
+        rows: rows.parameters, columns: columns.parameters, c: int32(c),
+        countsPadding: kind == .average(countingPadding: true) ? 1 : 0)
+    }
+  }
+}
+
+extension SlidingAxis {
+  fileprivate var parameters: sliding_axis_t {
+    get throws {
+      try sliding_axis_t(
+        input: int32(input), output: int32(output), window: int32(window), stride: int32(stride), dilation: int32(dilation),
+        before: int32(before), after: int32(after))
+    }
   }
 }

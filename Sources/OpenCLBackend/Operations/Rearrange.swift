@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 extension OpenCLBackend {
@@ -14,7 +15,19 @@ extension OpenCLBackend {
       KernelSpecialization("elementwise.cl", "rearrange", ["VW": width]),
       on: traits.grid(images: images, rows: rows, vectors: e[4] * e[5] / width),
       moving: 8 * copy.count,
-      [.buffer(x.buffer), .buffer(y.buffer)]
-        + ([copy.from.start, copy.to.start, e[1], e[2], e[4], e[5]] + s + t).map { .int($0) })
+      [.buffer(x.buffer), .buffer(y.buffer), .structure(try copy.parameters)])
+  }
+}
+
+extension StridedCopy {
+  fileprivate var parameters: strided_copy_t {
+    get throws {
+      func six(_ n: [Int]) throws -> (Int32, Int32, Int32, Int32, Int32, Int32) {
+        try (int32(n[0]), int32(n[1]), int32(n[2]), int32(n[3]), int32(n[4]), int32(n[5]))
+      }
+      return try strided_copy_t(
+        from: int32(from.start), to: int32(to.start), extents: six(extents), fromStrides: six(from.strides),
+        toStrides: six(to.strides))
+    }
   }
 }
