@@ -17,6 +17,7 @@
 // them. With SPLIT a work-group stores its sums to partial [splits, rows, K], and add_partials does the rest.
 #include "tiled_product.h"
 #include "epilogue.h"
+#include "parameters.h"
 
 #ifndef SPLIT
 #define SPLIT 0       // 1: sums go to partial
@@ -29,30 +30,31 @@
 #endif
 
 // Returns the offset of a row of a result that has P·Q pixels per image.
-INLINE size_t row_start(int row, int P, int Q, int K, int yImage, int yRow, int yColumn, int yStart) {
+INLINE size_t row_start(int row, convolution_t shape) {
 #if DENSE
-  return (size_t)row * K;
+  return (size_t)row * shape.k;
 #else
-  const int q = row % Q, p = row / Q % P, n = row / Q / P;
-  return yStart + (size_t)n * yImage + (size_t)p * yRow + (size_t)q * yColumn;
+  const int q = row % shape.q, p = row / shape.q % shape.p, n = row / shape.q / shape.p;
+  return shape.yStart + (size_t)n * shape.yImage + (size_t)p * shape.yRow + (size_t)q * shape.yColumn;
 #endif
 }
 
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
-void convolution_tiled(__global const real *restrict x, __global const factor *restrict w, __global real *y, __global const float *scale,
-                       __global const float *bias, __global const real *residual, __global float *partial, int wStart, int N, int H,
-                       int W, int C, int K, int P, int Q, int R, int S, int padTop, int padLeft, int yImage, int yRow, int yColumn,
-                       int yStart, int part) {
+void convolution_tiled(__global const real *restrict x, __global const factor *restrict w, __global real *y,
+                       __global const float *scale, __global const float *bias, __global const real *residual,
+                       __global float *partial, const convolution_t shape, int part) {
   __local word tiles[TILE_WORDS] TILE_ALIGNED;
   float sum[TM][TN];
-  const int inputs = C / GROUPS, outputs = K / GROUPS;
+  const int C = shape.c, K = shape.k, inputs = C / GROUPS, outputs = K / GROUPS;
   const int blocks = (outputs + BN - 1) / BN, group = get_group_id(0), split = get_group_id(1);
   const int block = group % (GROUPS * blocks), channels = block / blocks;
   const int firstRow = group / (GROUPS * blocks) * BM, firstColumn = block % blocks * BN, firstOutput = channels * outputs;
-  const image_t image = {x + channels * inputs, H, W, C, inputs, P, Q, S, padTop, padLeft, N * P * Q, R * S * inputs};
-  const int rows = TRANSPOSED ? image.terms : image.pixels, depth = TRANSPOSED ? image.pixels : image.terms;
+  const int pixels = shape.n * shape.p * shape.q, terms = shape.r * shape.s * inputs;
+  const image_t image = {x + channels * inputs, shape.h, shape.w, C, inputs, shape.p, shape.q, shape.s, shape.padTop,
+                         shape.padLeft, pixels, terms};
+  const int rows = TRANSPOSED ? terms : pixels, depth = TRANSPOSED ? pixels : terms;
   const int begin = split * part;
-  product(image, w + wStart + firstOutput, outputs, K, firstRow, firstColumn, begin, min(begin + part, depth), tiles, sum);
+  product(image, w + shape.wStart + firstOutput, outputs, K, firstRow, firstColumn, begin, min(begin + part, depth), tiles, sum);
 
   const epilogue_t to = {y, scale, bias, residual};
   UNROLL for (int i = 0; i < TM; i++) {
@@ -61,7 +63,7 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
 #if SPLIT
     __global float *sums = partial + ((size_t)split * rows + row) * K;
 #else
-    const size_t at = row_start(row, P, Q, K, yImage, yRow, yColumn, yStart);
+    const size_t at = row_start(row, shape);
 #endif
     UNROLL for (int j = 0; j < TN; j += VW) {
       const int column = firstColumn + column_of(j / 4) + j % 4, k = firstOutput + column;
@@ -82,11 +84,11 @@ void convolution_tiled(__global const real *restrict x, __global const factor *r
 
 // Applies the epilogue to Σ_split partial[split], added in order. Work-items: (rows·K / VW).
 __kernel void add_partials(__global const float *restrict partial, __global real *y, __global const float *scale,
-                           __global const float *bias, __global const real *residual, int count, int splits, int P, int Q, int K,
-                           int yImage, int yRow, int yColumn, int yStart) {
-  const int i = get_global_id(0) * VW;
+                           __global const float *bias, __global const real *residual, const convolution_t shape, int count,
+                           int splits) {
+  const int i = get_global_id(0) * VW, K = shape.k;
   floatv sum = LOAD(partial + i);
   for (int split = 1; split < splits; split++) sum += LOAD(partial + (size_t)split * count + i);
   const epilogue_t to = {y, scale, bias, residual};
-  finish(to, row_start(i / K, P, Q, K, yImage, yRow, yColumn, yStart) + i % K, i % K, sum);
+  finish(to, row_start(i / K, shape) + i % K, i % K, sum);
 }

@@ -137,4 +137,43 @@ typedef struct {
 } gather_t;
 NUMBERS(gather_t, 4);
 
+// MARK: Convolutions
+
+// A convolution x [n,h,w,c] ∗ w [r,s,c/groups,k] → y [n,p,q,k], or a phase of an input gradient, which is a convolution too.
+typedef struct {
+  int n, h, w, c, k, p, q, r, s;
+  int stride, groups;
+  int padTop, padLeft;              // negative if the first input rows or columns are not used
+  int yImage, yRow, yColumn, yStart;  // elements of y between images, rows and columns, and before its first pixel
+  int wStart;                       // elements before the filter
+} convolution_t;
+NUMBERS(convolution_t, 18);
+
+// Tile of an input in local memory (strip.h).
+typedef struct {
+  int sample;  // sampling step: the tile stores every `sample`-th pixel
+  int pitch;   // terms between neighboring pixels
+  int row;     // factors between neighboring rows
+} input_tile_t;
+NUMBERS(input_tile_t, 3);
+
+// Tiles of x and dy in local memory for the direct filter gradient.
+typedef struct {
+  int depth;                 // output channels of a work-item
+  int rows;                  // output rows of a block
+  int sample;                // as above
+  int xPitch, dyPitch;       // factors between neighboring pixels
+} gradient_tile_t;
+NUMBERS(gradient_tile_t, 5);
+
+// Filter [r,s,c,k] of an input gradient's phase: taps from (firstRow, firstColumn) on, every stride-th, in reverse order.
+typedef struct {
+  int s, c, k;
+  int depth;    // output channels of a group
+  int columns;  // taps in a row of the phase
+  int firstRow, firstColumn, stride;
+  int start;    // elements before the phase's filter
+} turned_filter_t;
+NUMBERS(turned_filter_t, 9);
+
 #endif

@@ -13,8 +13,8 @@ INLINE void pack_run(__global const real *source, __local factor *run, int count
 // Fills strip [rows][row] with every sample-th pixel of an image [H,W,depth], from row h0 and column w0 on: the first C channels
 // of each pixel, and zeros outside the image. Pixels are `pitch` terms apart, rows are `row` factors apart. Elements between C
 // and the pitch are not written.
-INLINE void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth, int C, int pitch,
-          int sample) {
+INLINE void pack(__global const real *image, __local factor *strip, int h0, int rows, int row, int w0, int H, int W, int depth,
+                 int C, int pitch, int sample) {
   for (int i = 0; i < rows; i++) {
     const int h = h0 + i * sample;
     const int isRow = h >= 0 && h < H;
@@ -44,8 +44,8 @@ INLINE floatv terms(__global const real *source, int i, int first, int last) {
 
 // Fills strip [rows][columns][pitch]. Channel by channel, every columnStep-th pixel of a row is paired with the pixel that lies
 // `distance` to its right. Otherwise this works like `pack`.
-INLINE void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0, int columns,
-                      int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
+INLINE void pack_pixel_pairs(__global const real *image, __local factor *strip, int h0, int rows, int rowStep, int w0,
+                             int columns, int columnStep, int distance, int H, int W, int depth, int C, int pitch) {
   // Pixels that lie side by side in both memories, and have few channels, are packed in one piece.
   const int isJoined = C < VW && pitch == C && depth == C && columnStep == 1;
   const int runs = isJoined ? 1 : columns, count = isJoined ? columns * C : C;

@@ -270,7 +270,8 @@ INLINE void load_a(a_slice_t *slice, image_t image, int end) {
 #else
   UNROLL for (int part = 0; part < A_PARTS; part++) {
     const int isTerm = slice->depth + A_DEPTH(ITEM) + part < end;
-    UNROLL for (int i = 0; i < A_UNITS; i++) slice->values[i][part] = load_image(image, slice->place[i], slice->term[part], isTerm);
+    UNROLL for (int i = 0; i < A_UNITS; i++)
+      slice->values[i][part] = load_image(image, slice->place[i], slice->term[part], isTerm);
     slice->term[part] = add_digits(slice->term[part], slice->step, image.S, image.C);
   }
 #endif
@@ -376,7 +377,8 @@ INLINE void multiply(__local const word *a, __local const word *b, __local word 
     UNROLL for (int second = 0; second < 2; second++) {
       const int at = d + 4 * second + LANE % 4;
       UNROLL for (int i = 0; i < TM / 4; i++) vstore4(READ4(a + a_word(at, row_of(4 * i))), i, u[second]);
-      UNROLL for (int j = 0; j < TN / 8; j++) vstore4(READ4(b + at * B_PITCH + WARP_COLUMN + 32 * j + LANE / 4 * 4), j, v[second]);
+      UNROLL for (int j = 0; j < TN / 8; j++)
+        vstore4(READ4(b + at * B_PITCH + WARP_COLUMN + 32 * j + LANE / 4 * 4), j, v[second]);
     }
     UNROLL for (int i = 0; i < TM; i += 2)
       UNROLL for (int j = 0; j < TN / 2; j++) {

@@ -87,7 +87,7 @@ import Tuning
 
   /// Makes the plain kernel compute nothing, so that it is the fastest candidate.
   @Test func wrongCandidateIsRefused() throws {
-    let line = "  const int h0 = p * STRIDE - padTop, w0 = q * STRIDE - padLeft;\n"
+    let line = "  const int h0 = p * STRIDE - shape.padTop, w0 = q * STRIDE - shape.padLeft;\n"
     let hasty = try backend("convolution.cl", line, by: "if (H > 0) return;\n" + line)
     let found = try tune(on: hasty, candidates: ["plain"])
     #expect(found.count == 3)

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// A convolution as `convolution.cl` computes it: a forward pass, or one phase of an input gradient. Such a phase is a
@@ -49,6 +50,18 @@ struct ConvolutionProblem: Hashable {
 
   /// Returns the bytes that the direct kernels read and write if each value is moved once.
   func traffic(_ storage: DataType) -> Int { storage.byteCount * n * h * w * c + written(storage) + 4 * filterCount }
+}
+
+extension ConvolutionProblem {
+  /// The problem as the kernels of convolutions and filter gradients take it.
+  var parameters: convolution_t {
+    get throws {
+      try convolution_t(
+        n: int32(n), h: int32(h), w: int32(w), c: int32(c), k: int32(k), p: int32(p), q: int32(q), r: int32(r), s: int32(s),
+        stride: int32(stride), groups: int32(groups), padTop: int32(padTop), padLeft: int32(padLeft), yImage: int32(yImage),
+        yRow: int32(yRow), yColumn: int32(yColumn), yStart: int32(yStart), wStart: int32(wStart))
+    }
+  }
 }
 
 /// One axis of one phase of a strided convolution's input gradient.

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Form in which an input gradient writes its filter: turned by 180°, with input and output channels exchanged.
@@ -98,13 +99,18 @@ struct InputGradientPhase {
     _ dy: Tensor, _ filter: Tensor, _ turned: Tensor, _ epilogue: Epilogue, on backend: OpenCLBackend
   ) throws {
     guard let turning else { return try plan.enqueue(dy, filter, .given, epilogue, on: backend) }
-    let g = geometry
-    try backend.launch(
-      turning,
-      [
-        .buffer(filter.buffer), .buffer(turned.buffer), .int(g.s), .int(g.groupC), .int(g.k), .int(plan.problem.wStart),
-        .int(columns.taps), .int(rows.firstTap), .int(columns.firstTap), .int(g.stride), .int(g.groupK),
-      ])
+    try backend.launch(turning, [.buffer(filter.buffer), .buffer(turned.buffer), .structure(try turnedFilter)])
     try plan.enqueue(dy, turned, .turned, epilogue, on: backend)
+  }
+
+  /// The turned filter as the kernels that write it take it.
+  private var turnedFilter: turned_filter_t {
+    get throws {
+      let g = geometry
+      return try turned_filter_t(
+        s: int32(g.s), c: int32(g.groupC), k: int32(g.k), depth: int32(g.groupK), columns: int32(columns.taps),
+        firstRow: int32(rows.firstTap), firstColumn: int32(columns.firstTap), stride: int32(g.stride),
+        start: int32(plan.problem.wStart))
+    }
   }
 }

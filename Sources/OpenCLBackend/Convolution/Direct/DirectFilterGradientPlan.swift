@@ -33,8 +33,8 @@ struct DirectFilterGradientPlan: FilterGradientPlan {
       product,
       [
         .buffer(x.buffer), .buffer(dy.buffer), .buffer(partial.buffer), .local(tiling.inputBytes), .local(tiling.gradientBytes),
-      ] + problem.filterGradientArguments
-        + [tiling.depth, tiling.rows, tiling.inputPitch, tiling.gradientPitch, tiling.sample].map { .int($0) })
+        .structure(try problem.parameters), .structure(try tiling.parameters),
+      ])
     if tiling.splits == 1 { return }
     try backend.launch(
       adding, [.buffer(partial.buffer), .buffer(dw.buffer), .int(problem.filterCount), .int(tiling.splits)])

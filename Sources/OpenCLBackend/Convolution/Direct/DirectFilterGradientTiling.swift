@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Sizes with which `convolution_filter_gradient.cl` computes one filter gradient on one device.
@@ -57,6 +58,14 @@ struct DirectFilterGradientTiling: Hashable {
     splits =
       chosen.splits.suiting { (1...mostSplits).contains($0) }
       ?? max(1, min(mostSplits, wanted, max(affordable, traits.computeUnits * depth / k)))
+  }
+
+  /// The tiles of x and dy as the kernel takes them.
+  var parameters: gradient_tile_t {
+    get throws {
+      try gradient_tile_t(
+        depth: int32(depth), rows: int32(rows), sample: int32(sample), xPitch: int32(inputPitch), dyPitch: int32(gradientPitch))
+    }
   }
 
   /// Returns the sizes of the shape that are constants of the kernel.

@@ -31,22 +31,16 @@ struct DirectPlan: PanelPlan {
     try backend.launch(
       launches[epilogue], moving: problem.moved(storage, epilogue),
       [.buffer(x.buffer), .buffer(prepared.buffer)] + epilogue.arguments
-        + [epilogue.momentsArgument, .local(tiling.inputBytes)] + problem.arguments
-        + [.int(tiling.sample), .int(tiling.pitch), .int(tiling.row)])
+        + [
+          epilogue.momentsArgument, .local(tiling.inputBytes), .structure(try problem.parameters),
+          .structure(try tiling.parameters),
+        ])
   }
 }
 
 extension ConvolutionProblem {
-  /// Sizes as the kernels of `convolution.cl` take them.
-  var arguments: [Argument] {
-    [wStart, h, w, c, k, p, q, r, s, padTop, padLeft, yImage, yRow, yColumn, yStart, stride, groups].map { .int($0) }
-  }
-
   /// Returns the bytes that a kernel of `convolution.cl` moves, including the operands of the epilogue.
   func moved(_ storage: DataType, _ epilogue: Epilogue) -> Int {
     traffic(storage) + (epilogue.accumulate ? written(storage) : 0) + epilogue.otherBytes
   }
-
-  /// Sizes as the kernels of `convolution_filter_gradient.cl` take them.
-  var filterGradientArguments: [Argument] { [n, h, w, c, k, p, q, r, s, padTop, stride, groups].map { .int($0) } }
 }

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Sizes with which `convolution.cl` computes one problem on one device.
@@ -60,6 +61,11 @@ struct DirectTiling: Hashable {
     blocks = count
     inputBytes = input.byteCount(rows: rows(count))
     if inputBytes > traits.localMemory { return nil }
+  }
+
+  /// The input tile as the kernel takes it.
+  var parameters: input_tile_t {
+    get throws { try input_tile_t(sample: int32(sample), pitch: int32(pitch), row: int32(row)) }
   }
 
   /// Returns the sizes of the shape that are constants of the kernel.

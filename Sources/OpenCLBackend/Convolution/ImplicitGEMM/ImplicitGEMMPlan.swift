@@ -78,21 +78,19 @@ private struct ImplicitProduct: Hashable {
     let isSplit = tiling.splits > 1
     let partial = isSplit ? try backend.tensor([tiling.splits, tiling.rows, tiling.allColumns]) : epilogue.y
     let result = tiling.isTransposed ? epilogue.y.byteCount : problem.written(storage) * (epilogue.accumulate ? 2 : 1)
-    let strides: [Argument] = [.int(problem.yImage), .int(problem.yRow), .int(problem.yColumn), .int(problem.yStart)]
+    let shape = try problem.parameters
     let launch = try backend.fitting(tiling, products[epilogue]) { Self.launch($0, problem, epilogue.kind, storage) }
     try backend.launch(
       launch, moving: x.byteCount + b.byteCount + (isSplit ? partial.byteCount : result + epilogue.otherBytes),
       [.buffer(x.buffer), .buffer(b.buffer)] + epilogue.arguments + [
-        .buffer(partial.buffer), .int(tiling.isTransposed ? 0 : problem.wStart), .int(problem.n), .int(problem.h),
-        .int(problem.w), .int(problem.c), .int(problem.k), .int(problem.p), .int(problem.q), .int(problem.r), .int(problem.s),
-        .int(problem.padTop), .int(problem.padLeft),
-      ] + strides + [.int(tiling.part)])
+        .buffer(partial.buffer), .structure(shape), .int(tiling.part),
+      ])
     guard isSplit else { return }
     try backend.launch(
       sums[epilogue], moving: partial.byteCount + result + epilogue.otherBytes,
       [.buffer(partial.buffer)] + epilogue.arguments + [
-        .int(tiling.rows * tiling.allColumns), .int(tiling.splits), .int(problem.p), .int(problem.q), .int(problem.k),
-      ] + strides)
+        .structure(shape), .int(tiling.rows * tiling.allColumns), .int(tiling.splits),
+      ])
   }
 }
 

@@ -37,7 +37,7 @@ struct NaivePlan: PanelPlan {
   func enqueue(_ x: Tensor, prepared: Tensor, _ epilogue: Epilogue, on backend: OpenCLBackend) throws {
     try backend.launch(
       launches[epilogue], moving: problem.moved(storage, epilogue),
-      [.buffer(x.buffer), .buffer(prepared.buffer)] + epilogue.arguments + problem.arguments)
+      [.buffer(x.buffer), .buffer(prepared.buffer)] + epilogue.arguments + [.structure(try problem.parameters)])
   }
 }
 
@@ -58,6 +58,6 @@ struct NaiveFilterGradientPlan: FilterGradientPlan {
 
   func enqueue(_ x: Tensor, _ dy: Tensor, into dw: Tensor, on backend: OpenCLBackend) throws {
     try backend.launch(
-      launch, [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer)] + problem.filterGradientArguments)
+      launch, [.buffer(x.buffer), .buffer(dy.buffer), .buffer(dw.buffer), .structure(try problem.parameters)])
   }
 }
