@@ -176,4 +176,20 @@ typedef struct {
 } turned_filter_t;
 NUMBERS(turned_filter_t, 9);
 
+// Winograd's convolution in tiles (winograd.h).
+typedef struct {
+  int h, w, c, p, q, k;
+  int padTop, padLeft;
+  int down, across, tiles;        // number of tiles in a column, in a row, and in all images
+  int inputPitch, gradientPitch;  // factors between neighboring slots of the transformed inputs and output gradients
+  int slotsAtOnce;                // slots that a work-item holds at a time
+} winograd_t;
+NUMBERS(winograd_t, 14);
+
+// Matrix product at each point of transformed tiles: [pixels,c] · [c,k], or a sum over `part` pixels for each split.
+typedef struct {
+  int pixels, c, k, part;
+} batched_product_t;
+NUMBERS(batched_product_t, 4);
+
 #endif

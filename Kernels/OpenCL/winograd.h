@@ -36,6 +36,7 @@
 #include "vector.h"
 #include "factors.h"
 #include "epilogue.h"
+#include "parameters.h"
 
 #ifndef SCRATCH
 #define SCRATCH __global
@@ -56,28 +57,21 @@
 #define GRADIENT 0  // 1: for the filter gradient, whose terms are tiles instead of channels
 #endif
 
-// Every kernel takes the sizes of the shape as arguments, SIZES. If the host defines constants for them too, the constants are
-// used.
-typedef struct {
-  int c, k, pitch, gradientPitch, slots;
-} sizes_t;
-#define SIZES int givenC, int givenK, int givenPitch, int givenGradientPitch, int givenSlots
-#define TAKE_SIZES const sizes_t sizes = {givenC, givenK, givenPitch, givenGradientPitch, givenSlots}
-
+// Every kernel takes the shape as an argument. If the host defines constants for some of its sizes, the constants are used.
 #ifndef C
-#define C sizes.c               // input channels
+#define C shape.c                   // input channels
 #endif
 #ifndef K
-#define K sizes.k               // output channels
+#define K shape.k                   // output channels
 #endif
 #ifndef PITCH
-#define PITCH sizes.pitch       // factors between neighboring slots of the transformed inputs
+#define PITCH shape.inputPitch      // factors between neighboring slots of the transformed inputs
 #endif
 #ifndef GPITCH
-#define GPITCH sizes.gradientPitch  // factors between neighboring slots of the transformed output gradients
+#define GPITCH shape.gradientPitch  // factors between neighboring slots of the transformed output gradients
 #endif
 #ifndef TB
-#define TB sizes.slots          // slots that a work-item holds at a time
+#define TB shape.slotsAtOnce        // slots that a work-item holds at a time
 #endif
 
 #define KB (VW * TC)
@@ -196,17 +190,18 @@ typedef struct {
   int n, row, column;
 } place_t;
 
-INLINE place_t place(int tile, int down, int across) {
+INLINE place_t place(int tile, winograd_t shape) {
+  const int down = shape.down, across = shape.across;
   const place_t at = {tile / (down * across), tile / across % down * M, tile % across * M};
   return at;
 }
 
 // Prefetches the p-th of T·T shares of those pixels of x [N,H,W,depth] that belong only to the tiles of TB slots, from tile
-// `first` on.
-INLINE void expect_tiles(__global const real *x, int p, int first, int tiles, int H, int W, int depth, int down, int across, sizes_t sizes) {
+// `first` on, up to tile `last`.
+INLINE void expect_tiles(__global const real *x, int p, int first, int last, int H, int W, int depth, winograd_t shape) {
   for (int i = TB * SLOT * M * p / (T * T); i < TB * SLOT * M * (p + 1) / (T * T); i++) {
-    if (first + i / M >= tiles) return;
-    const place_t at = place(first + i / M, down, across);
+    if (first + i / M >= last) return;
+    const place_t at = place(first + i / M, shape);
     __global const real *row = x + (((size_t)at.n * H + min(at.row + i % M, H - 1)) * W + at.column) * depth;
     for (int j = 0; j < M * depth; j += 64 / sizeof(real)) PREFETCH(row + j);
   }
@@ -218,8 +213,8 @@ INLINE floatv pixel(__global const real *image, int h, int w, int H, int W, int 
 }
 
 // Computes o = Bᵀ d B for VW channels; x [N,H,W,C] is at the first of them.
-INLINE void input_points(__global const real *x, place_t at, int H, int W, int padTop, int padLeft, sizes_t sizes, floatv o[T][T]) {
-  const int h0 = at.row - padTop, w0 = at.column - padLeft;
+INLINE void input_points(__global const real *x, place_t at, winograd_t shape, floatv o[T][T]) {
+  const int H = shape.h, W = shape.w, h0 = at.row - shape.padTop, w0 = at.column - shape.padLeft;
   const int inside = h0 >= 0 && h0 + T <= H && w0 >= 0 && w0 + T <= W;
   __global const real *image = x + (size_t)at.n * H * W * C;
   floatv t[T][T];
@@ -237,7 +232,8 @@ INLINE void input_points(__global const real *x, place_t at, int H, int W, int p
 }
 
 // Computes o = A dy Aᵀ for VW channels; dy [N,P,Q,K] is at the first of them.
-INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, sizes_t sizes, floatv o[T][T]) {
+INLINE void gradient_points(__global const real *dy, place_t at, winograd_t shape, floatv o[T][T]) {
+  const int P = shape.p, Q = shape.q;
   __global const real *image = dy + (size_t)at.n * P * Q * K;
   floatv t[T][M];
   UNROLL for (int j = 0; j < M; j++) {
@@ -253,14 +249,13 @@ INLINE void gradient_points(__global const real *dy, place_t at, int P, int Q, s
 
 // Stores v[position][·]: the points of the first `channels` channels of a slot's tiles, `step` factors between positions, with
 // zeros for tiles that do not exist.
-INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int H, int W, int padTop, int padLeft, int down,
-                int across, int tiles, int channels, sizes_t sizes) {
+INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size_t step, int channels, winograd_t shape) {
   for (int c = 0; c < channels; c += VW) {
     floatv o[SLOT][T][T];
     UNROLL for (int term = 0; term < SLOT; term++) {
       const int tile = slot * SLOT + term;
-      if (tile < tiles) {
-        input_points(x + c, place(tile, down, across), H, W, padTop, padLeft, sizes, o[term]);
+      if (tile < shape.tiles) {
+        input_points(x + c, place(tile, shape), shape, o[term]);
       } else {
         EACH_POINT o[term][i][j] = (floatv)(0.0f);
       }
@@ -274,14 +269,13 @@ INLINE void load_input(__global const real *x, SCRATCH factor *v, int slot, size
 }
 
 // Stores g[position][·], the same for output gradients.
-INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int P, int Q, int down, int across, int tiles,
-                   int channels, sizes_t sizes) {
+INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, size_t step, int channels, winograd_t shape) {
   for (int k = 0; k < channels; k += VW) {
     floatv o[TERMS][T][T];
     UNROLL for (int term = 0; term < TERMS; term++) {
       const int tile = slot * TERMS + term;
-      if (tile < tiles) {
-        gradient_points(dy + k, place(tile, down, across), P, Q, sizes, o[term]);
+      if (tile < shape.tiles) {
+        gradient_points(dy + k, place(tile, shape), shape, o[term]);
       } else {
         EACH_POINT o[term][i][j] = (floatv)(0.0f);
       }
@@ -292,7 +286,7 @@ INLINE void load_gradient(__global const real *dy, SCRATCH factor *g, int slot, 
 
 // Computes m[slot][·] = Σ_c v[slot][c] · u[c][·] at one position, for TR slots and a panel of u, with `step` floats between slots
 // of m.
-INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step, sizes_t sizes) {
+INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH float *m, size_t step, winograd_t shape) {
   floatv sum[TR][TC];
   UNROLL for (int i = 0; i < TR; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -311,8 +305,9 @@ INLINE void multiply(SCRATCH const factor *v, __global const factor *u, SCRATCH 
 // Computes y = Aᵀ m A for channels [first, first + channels) of the tile at `at`, and applies the epilogue of epilogue.h. There
 // are `step` floats between positions of m.
 // Outputs beyond the last row or column are dropped.
-INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int P, int Q, int first, int channels,
-                  sizes_t sizes) {
+INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size_t step, int first, int channels,
+                         winograd_t shape) {
+  const int P = shape.p, Q = shape.q;
   const size_t corner = (((size_t)at.n * P + at.row) * Q + at.column) * K;
   const int rows = min(M, P - at.row), columns = min(M, Q - at.column);
   for (int k = 0; k < channels; k += VW) {
@@ -334,8 +329,8 @@ INLINE void store_output(SCRATCH const float *m, epilogue_t to, place_t at, size
 
 // Computes sums[c…][k…] (+)= Σ_slot v[slot][c…] · g[slot][k…] at one position, for TI input channels and TC vectors. Rows of sums
 // are `channels` long.
-INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots, int isFirst,
-                       sizes_t sizes) {
+INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, __global float *sums, int channels, int slots,
+                              int isFirst, winograd_t shape) {
   floatv sum[TI][TC];
   UNROLL for (int i = 0; i < TI; i++)
     UNROLL for (int t = 0; t < TC; t++) sum[i][t] = (floatv)(0.0f);
@@ -356,7 +351,7 @@ INLINE void multiply_gradient(SCRATCH const factor *v, SCRATCH const factor *g, 
 
 // Computes u[position] = G g Gᵀ for VW output channels and the TERMS input channels of a factor, which begin at w in [3,3,C,K],
 // with `step` factors between positions.
-INLINE void load_filter(__global const float *w, __global factor *u, size_t step, sizes_t sizes) {
+INLINE void load_filter(__global const float *w, __global factor *u, size_t step, winograd_t shape) {
   floatv o[TERMS][T][T];
   UNROLL for (int term = 0; term < TERMS; term++) {
     floatv t[T][3];
@@ -373,7 +368,7 @@ INLINE void load_filter(__global const float *w, __global factor *u, size_t step
 
 // Computes dw = Gᵀ (Σ_split sums) G for VW output channels of an input channel, which begin at dw in [3,3,C,K]. The splits are
 // added in order. There are `step` floats between positions of the sums, and T·T·step between splits.
-INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits, sizes_t sizes) {
+INLINE void store_filter_gradient(__global const float *sums, __global float *dw, size_t step, int splits, winograd_t shape) {
   floatv t[3][T];
   UNROLL for (int j = 0; j < T; j++) {
     floatv d[T], o[3];

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Winograd's convolution as a batch of matrix products.
@@ -27,7 +28,8 @@ struct BatchedWinogradPlan: ConvolutionPlan {
 
   /// Transforms the filter [3,3,C,K] into [positions,C,K].
   func prepare(_ filter: Tensor, into prepared: Tensor, on backend: OpenCLBackend) throws {
-    try backend.launch(filterTransform, [.buffer(filter.buffer), .buffer(prepared.buffer)] + tiling.sizes)
+    try backend.launch(
+      filterTransform, [.buffer(filter.buffer), .buffer(prepared.buffer), .structure(try tiling.parameters(problem))])
   }
 
   func enqueue(_ x: Tensor, prepared: Tensor, _ epilogue: Epilogue, on backend: OpenCLBackend) throws {
@@ -36,9 +38,7 @@ struct BatchedWinogradPlan: ConvolutionPlan {
     try kernels.multiply(inputs, prepared, into: products, on: backend)
     try backend.launch(
       stores[epilogue], moving: products.byteCount + epilogue.bytes,
-      [.buffer(products.buffer)] + epilogue.arguments + [
-        .int(problem.p), .int(problem.q), .int(tiling.down), .int(tiling.across), .int(tiling.tiles),
-      ] + tiling.sizes)
+      [.buffer(products.buffer)] + epilogue.arguments + [.structure(try tiling.parameters(problem))])
   }
 }
 
@@ -62,18 +62,13 @@ struct BatchedWinogradFilterGradientPlan: FilterGradientPlan {
   var workspaces: [Int] { [tiling.sumCount * 4] + tiling.transformedBytes }
 
   func enqueue(_ x: Tensor, _ dy: Tensor, into dw: Tensor, on backend: OpenCLBackend) throws {
-    let (tiling, problem) = (tiling, kernels.problem)
+    let shape = Argument.structure(try tiling.parameters(kernels.problem))
     let sums = try backend.tensor([tiling.product.splits, tiling.positions, tiling.c, tiling.k])
     let inputs = try kernels.loadInputs(x, on: backend)
     let gradients = try backend.tensor([tiling.positions, tiling.tiles, tiling.k])
-    try backend.launch(
-      loading,
-      [
-        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(tiling.down), .int(tiling.across),
-        .int(tiling.tiles),
-      ] + tiling.sizes)
+    try backend.launch(loading, [.buffer(dy.buffer), .buffer(gradients.buffer), shape])
     try kernels.multiply(inputs, gradients, into: sums, on: backend)
-    try backend.launch(storing, [.buffer(sums.buffer), .buffer(dw.buffer), .int(tiling.product.splits)] + tiling.sizes)
+    try backend.launch(storing, [.buffer(sums.buffer), .buffer(dw.buffer), shape, .int(tiling.product.splits)])
   }
 }
 
@@ -93,23 +88,17 @@ private struct BatchedWinogradKernels: Hashable {
   func loadInputs(_ x: Tensor, on backend: OpenCLBackend) throws -> Tensor {
     let inputs = try backend.tensor([tiling.positions, tiling.tiles, tiling.c])
     try backend.launch(
-      loading,
-      [
-        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
-        .int(tiling.down), .int(tiling.across), .int(tiling.tiles),
-      ] + tiling.sizes)
+      loading, [.buffer(x.buffer), .buffer(inputs.buffer), .structure(try tiling.parameters(problem))])
     return inputs
   }
 
   /// Multiplies at all positions: inputs [positions,tiles,C] by a transformed filter or by transformed output gradients.
   func multiply(_ inputs: Tensor, _ factors: Tensor, into sums: Tensor, on backend: OpenCLBackend) throws {
     let launch = try backend.fitting(tiling.product, product) { Self.launch($0, points: tiling.positions) }
+    let shape = try batched_product_t(
+      pixels: int32(tiling.tiles), c: int32(tiling.c), k: int32(tiling.k), part: int32(tiling.product.part))
     try backend.launch(
-      launch,
-      [
-        .buffer(inputs.buffer), .buffer(factors.buffer), .buffer(sums.buffer), .int(tiling.tiles), .int(tiling.c), .int(tiling.k),
-        .int(tiling.product.part),
-      ])
+      launch, [.buffer(inputs.buffer), .buffer(factors.buffer), .buffer(sums.buffer), .structure(shape)])
   }
 
   private static func launch(_ product: GEMMTiling, points: Int) -> KernelLaunch {

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Sizes with which `winograd_batched.cl` and `batched_product.cl` compute a convolution of stride 1 or its filter gradient on one
@@ -62,8 +63,10 @@ struct BatchedWinogradTiling: Hashable {
   /// Bytes of the transformed inputs, and of the products or the transformed output gradients.
   var transformedBytes: [Int] { [c, k].map { positions * tiles * $0 * 4 } }
 
-  /// Sizes of the shape as kernel arguments.
-  var sizes: [Argument] { [c, k, c, k, 1].map { .int($0) } }
+  /// Returns the shape as the kernels of the transforms take it.
+  func parameters(_ problem: ConvolutionProblem) throws -> winograd_t {
+    try winograd_t(problem, down: down, across: across, tiles: tiles, inputPitch: c, gradientPitch: k, slotsAtOnce: 1)
+  }
 
   /// Constants that specialize the kernels of the transforms.
   var defines: KeyValuePairs<String, Int> { ["VW": width, "M": side, "C": c, "K": k] }

@@ -25,14 +25,15 @@ struct FusedWinogradPlan: ConvolutionPlan {
   func needsPreparation(_ form: FilterForm) -> Bool { form != .prepared }
 
   func prepare(_ filter: Tensor, into prepared: Tensor, on backend: OpenCLBackend) throws {
-    try backend.launch(filterTransform, [.buffer(filter.buffer), .buffer(prepared.buffer), .int(0)] + tiling.sizes)
+    try backend.launch(
+      filterTransform, [.buffer(filter.buffer), .buffer(prepared.buffer), .structure(try tiling.parameters(problem)), .int(0)])
   }
 
   func enqueue(_ x: Tensor, prepared: Tensor, _ epilogue: Epilogue, on backend: OpenCLBackend) throws {
     try backend.launch(
       launches[epilogue], moving: x.byteCount + prepared.byteCount + epilogue.bytes,
       [.buffer(x.buffer), .buffer(prepared.buffer)] + epilogue.arguments + [epilogue.momentsArgument]
-        + tiling.onePassArguments(problem))
+        + (try tiling.onePassArguments(problem)))
   }
 }
 
@@ -58,8 +59,11 @@ struct FusedWinogradFilterGradientPlan: FilterGradientPlan {
   func enqueue(_ x: Tensor, _ dy: Tensor, into dw: Tensor, on backend: OpenCLBackend) throws {
     let sums = try backend.tensor([tiling.sumCount])
     try backend.launch(
-      product, [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + tiling.onePassArguments(problem))
+      product, [.buffer(x.buffer), .buffer(dy.buffer), .buffer(sums.buffer)] + (try tiling.onePassArguments(problem)))
     try backend.launch(
-      transform, [.buffer(sums.buffer), .buffer(dw.buffer), .int(tiling.splits), .int(0)] + tiling.sizes)
+      transform,
+      [
+        .buffer(sums.buffer), .buffer(dw.buffer), .structure(try tiling.parameters(problem)), .int(tiling.splits), .int(0),
+      ])
   }
 }

@@ -74,15 +74,15 @@ struct StagedWinogradPlan: ConvolutionPlan {
     try body(inputs, products)
     try backend.launch(
       stores[epilogue], moving: products.byteCount + epilogue.bytes,
-      [.buffer(products.buffer)] + epilogue.arguments + [
-        .int(problem.p), .int(problem.q), .int(tiling.down), .int(tiling.across),
-      ] + tiling.sizes)
+      [.buffer(products.buffer)] + epilogue.arguments + [.structure(try tiling.parameters(problem))])
   }
 
   private func transform(
     _ filter: Tensor, _ launch: KernelLaunch, first: Int, into transformed: Tensor, on backend: OpenCLBackend
   ) throws {
-    try backend.launch(launch, [.buffer(filter.buffer), .buffer(transformed.buffer), .int(first)] + tiling.sizes)
+    try backend.launch(
+      launch,
+      [.buffer(filter.buffer), .buffer(transformed.buffer), .structure(try tiling.parameters(problem)), .int(first)])
   }
 
   private func multiply(
@@ -90,7 +90,10 @@ struct StagedWinogradPlan: ConvolutionPlan {
   ) throws {
     try backend.launch(
       launch,
-      [.buffer(inputs.buffer), .buffer(filter.buffer), .buffer(products.buffer), .int(tiling.slots), .int(first)] + tiling.sizes)
+      [
+        .buffer(inputs.buffer), .buffer(filter.buffer), .buffer(products.buffer), .structure(try tiling.parameters(problem)),
+        .int(tiling.slots), .int(first),
+      ])
   }
 }
 
@@ -122,18 +125,13 @@ struct StagedWinogradFilterGradientPlan: FilterGradientPlan {
     let sums = try backend.tensor([tiling.sumCount])
     let inputs = try inputLoading.enqueue(x, on: backend)
     let gradients = try backend.tensor([tiling.positions, tiling.slots, tiling.gradientPitch])
-    try backend.launch(
-      gradientLoading,
-      [
-        .buffer(dy.buffer), .buffer(gradients.buffer), .int(problem.p), .int(problem.q), .int(tiling.down), .int(tiling.across),
-        .int(tiling.tiles),
-      ] + tiling.sizes)
+    let shape = Argument.structure(try tiling.parameters(problem))
+    try backend.launch(gradientLoading, [.buffer(dy.buffer), .buffer(gradients.buffer), shape])
     for first in stride(from: 0, to: problem.k, by: tiling.channelsAtOnce) {
       try backend.launch(
         product,
-        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), .int(tiling.slots), .int(first)] + tiling.sizes)
-      try backend.launch(
-        transform, [.buffer(sums.buffer), .buffer(dw.buffer), .int(tiling.splits), .int(first)] + tiling.sizes)
+        [.buffer(inputs.buffer), .buffer(gradients.buffer), .buffer(sums.buffer), shape, .int(tiling.slots), .int(first)])
+      try backend.launch(transform, [.buffer(sums.buffer), .buffer(dw.buffer), shape, .int(tiling.splits), .int(first)])
     }
   }
 }
@@ -154,11 +152,7 @@ private struct WinogradInputLoading: Hashable {
   func enqueue(_ x: Tensor, on backend: OpenCLBackend) throws -> Tensor {
     let inputs = try backend.tensor([tiling.positions, tiling.slots, tiling.inputPitch])
     try backend.launch(
-      launch,
-      [
-        .buffer(x.buffer), .buffer(inputs.buffer), .int(problem.h), .int(problem.w), .int(problem.padTop), .int(problem.padLeft),
-        .int(tiling.down), .int(tiling.across), .int(tiling.tiles),
-      ] + tiling.sizes)
+      launch, [.buffer(x.buffer), .buffer(inputs.buffer), .structure(try tiling.parameters(problem))])
     return inputs
   }
 }

@@ -1,3 +1,4 @@
+import CKernelParameters
 import Compute
 
 /// Sizes with which `winograd.cl` or `winograd_staged.cl` computes a convolution of stride 1 or its filter gradient on one device.
@@ -115,9 +116,11 @@ struct WinogradTiling: Hashable {
     ]
   }
 
-  /// Sizes of the shape as kernel arguments.
-  var sizes: [Argument] {
-    [c, k, inputPitch, gradientPitch, tilesAtOnce].map { .int($0) }
+  /// Returns the shape as the kernels take it.
+  func parameters(_ problem: ConvolutionProblem) throws -> winograd_t {
+    try winograd_t(
+      problem, down: down, across: across, tiles: tiles, inputPitch: inputPitch, gradientPitch: gradientPitch,
+      slotsAtOnce: tilesAtOnce)
   }
 
   /// Number of output channels that lie side by side in the transformed filter.
@@ -148,12 +151,9 @@ struct WinogradTiling: Hashable {
   /// Bytes of the transformed inputs of all tiles in stages, and of the products or the transformed output gradients.
   var stagedBytes: [Int] { [slots * inputPitch, slots * (isGradient ? gradientPitch : k)].map { positions * $0 * 4 } }
 
-  /// Arguments after the buffers, which both one-pass kernels share.
-  func onePassArguments(_ problem: ConvolutionProblem) -> [Argument] {
-    [
-      .local(inputBytes), .local(otherBytes), .int(problem.h), .int(problem.w), .int(problem.p), .int(problem.q),
-      .int(problem.padTop), .int(problem.padLeft), .int(down), .int(across), .int(tiles),
-    ] + sizes
+  /// Returns the arguments after the buffers, which both one-pass kernels share.
+  func onePassArguments(_ problem: ConvolutionProblem) throws -> [Argument] {
+    [.local(inputBytes), .local(otherBytes), .structure(try parameters(problem))]
   }
 
   /// Returns the launch that transforms the filter of so many output channels.
@@ -164,5 +164,21 @@ struct WinogradTiling: Hashable {
   /// Returns the launch that transforms the sums of so many output channels into the filter gradient.
   func gradientTransform(_ channels: Int) -> KernelLaunch {
     KernelLaunch(KernelSpecialization("winograd.cl", "winograd_filter_gradient_output", defines), global: [channels / width, c])
+  }
+}
+
+extension winograd_t {
+  /// - Parameters:
+  ///   - down: number of tiles in a column; `across` in a row, `tiles` in all images.
+  ///   - inputPitch: factors between neighboring slots of the transformed inputs; `gradientPitch` of the output gradients.
+  ///   - slotsAtOnce: slots that a work-item holds at a time.
+  init(
+    _ problem: ConvolutionProblem, down: Int, across: Int, tiles: Int, inputPitch: Int, gradientPitch: Int, slotsAtOnce: Int
+  ) throws {
+    try self.init(
+      h: int32(problem.h), w: int32(problem.w), c: int32(problem.c), p: int32(problem.p), q: int32(problem.q),
+      k: int32(problem.k), padTop: int32(problem.padTop), padLeft: int32(problem.padLeft), down: int32(down),
+      across: int32(across), tiles: int32(tiles), inputPitch: int32(inputPitch), gradientPitch: int32(gradientPitch),
+      slotsAtOnce: int32(slotsAtOnce))
   }
 }
