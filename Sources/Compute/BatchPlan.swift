@@ -24,6 +24,18 @@ public enum BatchPlan {
     return row
   }
 
+  /// Returns a plan of views, int32 [N,viewColumns], of the same images: `top` rows further down, `left` columns further right, and
+  /// mirrored once more if `isFlipped`.
+  public static func moved(_ views: HostTensor, top: Int, left: Int, isFlipped: Bool) -> HostTensor {
+    var values = views.elements(as: Int32.self)
+    for row in stride(from: 0, to: values.count, by: VIEW_COLUMNS) {
+      values[row + VIEW_TOP] += Int32(top)
+      values[row + VIEW_LEFT] += Int32(left)
+      if isFlipped { values[row + VIEW_IS_FLIPPED] = 1 - values[row + VIEW_IS_FLIPPED] }
+    }
+    return HostTensor(values, shape: views.shape)
+  }
+
   /// Returns the numbers of the images in a plan of views, int32 [N,viewColumns].
   public static func indices(ofViews rows: HostTensor) -> [Int] {
     let values = rows.elements(as: Int32.self)

@@ -10,17 +10,11 @@ public struct View: Hashable, Sendable {
   /// Whether the view is mirrored left to right.
   public var isFlipped = false
 
-  /// Returns the rows of a plan, int32 [N,4], for this view of the same images.
+  /// Returns the rows of a plan, int32 [N,viewColumns], for this view of the same images.
   func applied(to rows: HostTensor) -> HostTensor {
     if self == View() { return rows }
     precondition(rows.shape[1] == BatchPlan.viewColumns, "[View] views of mixed images")
-    var values = rows.elements(as: Int32.self)
-    for row in stride(from: 0, to: values.count, by: BatchPlan.viewColumns) {
-      values[row + 1] += Int32(top)
-      values[row + 2] += Int32(left)
-      if isFlipped { values[row + 3] = 1 - values[row + 3] }
-    }
-    return HostTensor(values, shape: rows.shape)
+    return BatchPlan.moved(rows, top: top, left: left, isFlipped: isFlipped)
   }
 }
 
