@@ -60,3 +60,11 @@ public enum Precision: String, Hashable, Sendable, CaseIterable, Codable {
   /// 2018).
   public var needsLossScaling: Bool { self == .fp16 }
 }
+
+/// Required exactness of the factors of a convolution.
+public enum MathMode: String, CaseIterable, Sendable {
+  /// Factors are float32.
+  case exact
+  /// Factors may be rounded to a type that the device's matrix instructions take; sums stay float32.
+  case fast
+}

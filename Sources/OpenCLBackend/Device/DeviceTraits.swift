@@ -10,14 +10,6 @@ package enum KernelClass: String, CaseIterable, Sendable {
   case localTiled = "local"
 }
 
-/// Required exactness of the factors of a convolution.
-public enum MathMode: String, CaseIterable, Sendable {
-  /// Factors are float32.
-  case exact
-  /// Factors may be rounded to a type that the device's matrix instructions take; sums stay float32.
-  case fast
-}
-
 /// Matrix instructions with which a warp of the device multiplies small matrices (`matrix_instructions.h`).
 package enum MatrixInstructions: Sendable {
   case none
