@@ -1,5 +1,5 @@
-/// Operations that a residual network needs, on one device. They are declared by family in the files of `Compute/Operations`, each
-/// with its ``OperationContract``.
+/// Operations that a residual network needs, on one device. They are declared by family in the files of `Compute/Operations`,
+/// each with its ``OperationContract``.
 ///
 /// The caller allocates every result (`into:`); a backend only writes. Operations may be asynchronous: they take effect in the
 /// order of the calls, and only ``read(_:into:)``, ``finish()`` and a ``Readback`` wait.

@@ -1,6 +1,6 @@
 import CKernelParameters
 
-/// Rows of a plan for ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)``. The header `parameters.h`, which
+/// Rows of a plan for ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)``. The header `parameters.h`, which
 /// the kernels include, names their columns.
 public enum BatchPlan {
   /// Number of columns of one view of an image.

@@ -12,11 +12,12 @@ public protocol ShardBackend: Backend {
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) throws
   /// Merges the moments of a batch's parts [parts,3,C] in order and writes the statistics of the whole batch, which has `rows`
   /// values per channel; see
-  /// ``Backend/batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``.
+  /// ``BatchNormOperations/batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``.
   /// - Precondition: rows > 1, and rows is the sum of the parts' numbers of values.
   func mergeMoments(_ moments: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws
-  /// Computes this share's part of the sums of ``Backend/batchNormGradient(_:x:mask:_:into:dscale:dbias:dresidual:)``:
-  /// dbias = Σg and dscale = Σg·x̂. Also writes dresidual = g.
+  /// Computes this share's part of the sums of
+  /// ``BatchNormOperations/batchNormGradient(_:x:mask:_:into:dscale:dbias:dresidual:)``: dbias = Σg and dscale = Σg·x̂. Also
+  /// writes dresidual = g.
   func batchNormGradientSums(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, dresidual: Tensor?)
     throws
@@ -26,8 +27,8 @@ public protocol ShardBackend: Backend {
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, dscale: Tensor, dbias: Tensor, rows: Int,
     into dx: Tensor)
     throws
-  /// Computes ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` for some images of a batch. The gradient
-  /// is that of the mean loss over the whole batch of `images` images.
+  /// Computes ``LossOperations/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` for some images of a batch. The
+  /// gradient is that of the mean loss over the whole batch of `images` images.
   func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?,
     images: Int) throws

@@ -1,4 +1,5 @@
-/// The elements that ``Backend/rearrange(_:_:into:)`` moves, and their destinations. With one index iⱼ below each extent:
+/// The elements that ``ElementwiseOperations/rearrange(_:_:into:)`` moves, and their destinations. With one index iⱼ below each
+/// extent:
 ///
 ///     y[to.start + Σ iⱼ·to.strides[j]] = x[from.start + Σ iⱼ·from.strides[j]]
 ///

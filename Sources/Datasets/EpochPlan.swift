@@ -6,7 +6,7 @@ import Support
 /// before it begins. They are a function of (seed, epoch), the options and the batch size alone.
 public struct EpochPlan: Sendable {
   /// Plan, int32 [count,4]: a row (index, top, left, flip) for each sample, as
-  /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
+  /// ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.
   public let rows: HostTensor
   /// Random seed of the run.
   public let seed: UInt64
@@ -45,7 +45,7 @@ public struct EpochPlan: Sendable {
   public var order: [Int] { BatchPlan.indices(ofViews: rows) }
 
   /// Returns the rows of one batch of images that lie on the device: int32 [range.count,4], or [range.count,22] if images are
-  /// erased or mixed, as ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
+  /// erased or mixed, as ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes them.
   /// - Parameters:
   ///   - range: range of rows.
   ///   - height: height of the images that the network sees; `width` likewise.

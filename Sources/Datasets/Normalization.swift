@@ -43,7 +43,7 @@ public struct Normalization: Hashable, Codable, Sendable {
   public static let imageNetGray = Normalization(mean: [0.449], deviation: [0.226])
 
   /// Normalization in the form x = pixel·scale + shift, as
-  /// ``Backend/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it: float32 [2,C], first
+  /// ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it: float32 [2,C], first
   /// scale = 1 / (range·deviation), then shift = −mean / deviation.
   public var channelMap: HostTensor {
     let scales = deviation.map { 1 / (range * $0) }

@@ -14,7 +14,8 @@ public protocol NetworkWriter {
   mutating func relu(_ x: Value, name: String) throws -> Value
   mutating func sum(_ x: Value, _ y: Value, name: String) throws -> Value
   mutating func maxPool(_ x: Value, window: Int, stride: Int, padding: Int, name: String) throws -> Value
-  /// Writes the option-A shortcut, see ``Backend/padShortcut(_:stride:into:)``, from `inputs` to `outputs` channels.
+  /// Writes the option-A shortcut from `inputs` to `outputs` channels; see
+  /// ``ElementwiseOperations/padShortcut(_:stride:into:)``.
   mutating func padShortcut(_ x: Value, stride: Int, from inputs: Int, to outputs: Int, name: String) throws -> Value
   /// Writes the mean over the pixels, [N,C].
   mutating func average(_ x: Value, name: String) throws -> Value

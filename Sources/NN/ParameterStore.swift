@@ -3,8 +3,9 @@ import Support
 
 /// All parameters of a model, by name, in three flat arenas: weights, their gradients, and the running statistics.
 ///
-/// Layers declare their parameters through ``Scope``s. ``allocate(on:)`` then lays them out, each at a multiple of the backend's
-/// alignment with zeros between. The optimizer can thus treat whole arenas in one operation, and a slice of an arena is a tensor.
+/// Layers declare their parameters through ``Scope``s. ``allocate(on:gradients:)`` then lays them out, each at a multiple of the
+/// backend's alignment with zeros between. The optimizer can thus treat whole arenas in one operation, and a slice of an arena is
+/// a tensor.
 public final class ParameterStore {
   /// All tensors in the order of declaration, which is torchvision's.
   public private(set) var entries: [Parameter] = []

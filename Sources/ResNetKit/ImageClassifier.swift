@@ -44,6 +44,8 @@ public final class ImageClassifier {
 
   /// Puts a network on a device.
   /// - Parameters:
+  ///   - checkpoint: the network.
+  ///   - device: the place to compute.
   ///   - batchSize: images at once, at least 1.
   ///   - precision: the storage of activations.
   /// - Throws: ``Failure`` where the device is missing or too small, or does not store activations like that.

@@ -21,7 +21,9 @@ public struct TrainingData: Sendable {
   package init(_ source: Source) { self.source = source }
 
   /// A data set by its kind.
-  /// - Parameter path: the folder or file of the data set; nil for the place where the system keeps it.
+  /// - Parameters:
+  ///   - kind: the kind of data set.
+  ///   - path: the folder or file of the data set; nil for the place where the system keeps it.
   public init(_ kind: DatasetKind, path: String? = nil) { source = .kind(kind, path: path) }
 
   /// A folder of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a tenth validates.

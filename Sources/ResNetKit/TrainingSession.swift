@@ -35,13 +35,13 @@ public final class TrainingSession {
   /// - Parameters:
   ///   - model: the network's name, for example `resnet50`; nil for that of the initial weights, else `resnet20`.
   ///   - data: images to train and to validate on.
-  ///   - initialWeights: a file of weights to start from. The last layer starts anew for other classes, and the learning rate is a
-  ///     tenth of the usual one.
+  ///   - initialWeights: a file of weights to start from. The last layer starts anew for other classes, and the learning rate is
+  ///     a tenth of the usual one.
   ///   - imageSize: height and width of photographs; nil for what suits the network.
   ///   - device: the place to compute.
   ///   - folder: where the run keeps its files; nil for nowhere.
-  ///   - configure: changes the run's settings. Learning rate, weight decay and warm-up follow the optimizer and the number of epochs
-  ///     unless they are changed, too.
+  ///   - configure: changes the run's settings. Learning rate, weight decay and warm-up follow the optimizer and the number of
+  ///     epochs unless they are changed, too.
   /// - Throws: ``Failure`` for settings, weights or images that do not fit each other, and for memory that does not suffice.
   public convenience init(
     _ model: String? = nil, on data: TrainingData, from initialWeights: String? = nil, imageSize: Int? = nil,
@@ -58,7 +58,10 @@ public final class TrainingSession {
   }
 
   /// Goes on with the run in a folder, with its own settings.
-  /// - Parameter data: the images, or the data set's new place; nil if it is where it was.
+  /// - Parameters:
+  ///   - folder: the run's folder.
+  ///   - data: the images, or the data set's new place; nil if it is where it was.
+  ///   - device: the place to compute.
   /// - Throws: ``Failure`` if there is no run, or its data set has changed.
   public convenience init(resuming folder: String, on data: TrainingData? = nil, device: Device = .best) throws {
     let folder = RunFolder(existing: folder)
@@ -116,8 +119,8 @@ public final class TrainingSession {
   ///   - shouldStop: called before each step.
   ///   - report: called with the figures of steps and epochs.
   /// - Returns: whether the run is finished.
-  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if the loss is not finite; for files that cannot be written; what the
-  ///   device throws.
+  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if the loss is not finite; for files that cannot be written; what
+  ///   the device throws.
   @discardableResult
   public func train(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void) throws -> Bool {
     try trainer.run(shouldStop: shouldStop, report: report) == .finished

@@ -7,7 +7,7 @@ import Support
 
 /// Trains a network on a data set that is on the device or streams to it, and writes the files of its run folder.
 ///
-/// A step never waits for the device: losses are read back as they arrive, at most ``stepsAhead`` steps later.
+/// A step never waits for the device: losses are read back as they arrive, at most four steps later.
 public final class Trainer {
   /// Outcome of a call of ``run(shouldStop:report:)``.
   public enum Ending: Hashable, Sendable {

@@ -7,7 +7,8 @@ extension Pass {
   /// - Parameters:
   ///   - overwritingInput: whether nothing else reads x, so that its memory can be reused: for the result if the gradient does
   ///     not need x, otherwise for the gradient with respect to x.
-  ///   - statistics: statistics of x, if ``convolution(_:filter:stride:padding:statisticsFor:)`` has already computed them.
+  ///   - statistics: statistics of x, if ``convolution(_:filter:stride:padding:groups:statisticsFor:)`` has already computed
+  ///     them.
   public func batchNorm(
     _ x: Variable, _ layer: BatchNormLayer, residual: Variable? = nil, relu: Bool = false, overwritingInput: Bool = false,
     statistics: BatchNormChannels? = nil

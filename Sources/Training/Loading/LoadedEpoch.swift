@@ -30,7 +30,7 @@ public final class LoadedEpoch {
   public var waited: Double { if case .streamed(let pipeline) = place { pipeline.counters.waited } else { 0 } }
 
   /// Returns one batch: normalized x [N,H,W,C], and labels int32 [N], or [N,3] for mixed images, as
-  /// ``Backend/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` takes them. Batches are requested in order.
+  /// ``LossOperations/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` takes them. Batches are requested in order.
   ///
   /// N is smaller than the range's count if damaged images are left out. The batch is nil if all its images are damaged.
   /// - Throws: a ``Failure`` for a damaged image, if such images end the work; errors of the backend.
