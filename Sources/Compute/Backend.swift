@@ -14,6 +14,14 @@
 /// Destinations must not overlap sources unless an operation says that they may.
 ///
 /// A backend must be used from one thread.
+///
+/// ```swift
+/// let backend = try Device.best.open()
+/// let a = try backend.upload(HostTensor([1, 2, 3, 4] as [Float], shape: [2, 2]))
+/// let b = try backend.tensor([2, 2])
+/// try backend.add(a, a, relu: false, into: b)
+/// print(try backend.download(b).floats)  // [2.0, 4.0, 6.0, 8.0]
+/// ```
 public protocol Backend:
   AnyObject, FillAndCopy, ConvolutionOperations, BatchNormOperations, PoolingOperations, LinearOperations, ElementwiseOperations,
   LossOperations, OptimizerOperations, BatchOperations
@@ -62,6 +70,13 @@ public protocol Backend:
 }
 
 /// A copy to the host that is in progress.
+///
+/// ```swift
+/// let sums = try backend.tensor([3])
+/// try backend.fill(sums, with: 1)
+/// let later = try backend.readLater(sums)
+/// print(try later.wait().floats)  // [1.0, 1.0, 1.0]
+/// ```
 public protocol Readback: AnyObject {
   /// Whether the values have arrived; never waits.
   var isReady: Bool { get }

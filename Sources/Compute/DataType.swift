@@ -1,4 +1,9 @@
 /// Element types of tensors, data sets and weight files.
+///
+/// ```swift
+/// let labels = try backend.tensor([128], .int32)
+/// print(labels.type.byteCount)
+/// ```
 public enum DataType: String, Hashable, Sendable, CaseIterable {
   case float32
   /// IEEE binary16, a storage type for activations and their gradients; arithmetic is in float32.
@@ -44,6 +49,10 @@ public enum DataType: String, Hashable, Sendable, CaseIterable {
 
 /// Storage of activations and their gradients in training and inference. Parameters, statistics, losses and all arithmetic are
 /// float32.
+///
+/// ```swift
+/// let classifier = try ImageClassifier(checkpoint, precision: .bf16)
+/// ```
 public enum Precision: String, Hashable, Sendable, CaseIterable, Codable {
   case fp32, fp16, bf16
 
@@ -62,6 +71,11 @@ public enum Precision: String, Hashable, Sendable, CaseIterable, Codable {
 }
 
 /// Required exactness of the factors of a convolution.
+///
+/// ```swift
+/// var device = Device.best
+/// device.math = .fast
+/// ```
 public enum MathMode: String, CaseIterable, Sendable {
   /// Factors are float32.
   case exact

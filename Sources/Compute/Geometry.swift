@@ -4,6 +4,11 @@
 ///
 /// x is zero outside its borders. With groups, the channels of x and of y are divided into `groups` runs of equal length. c then
 /// iterates over the run of x that belongs to the run of y with channel k, and w is [R,S,C/groups,K].
+///
+/// ```swift
+/// let geometry = Conv2D(input: [8, 32, 32, 3], filter: [3, 3, 3, 16], stride: 2, padding: 1)
+/// print(geometry.output)  // [8, 16, 16, 16]
+/// ```
 public struct Conv2D: Hashable, Sendable {
   /// Number of images, input height, input width, number of input channels.
   public let n, h, w, c: Int
@@ -56,6 +61,11 @@ extension Conv2D: CustomStringConvertible {
 }
 
 /// A pooling window that slides over [N, H, W, C].
+///
+/// ```swift
+/// let geometry = Pool2D(input: [8, 32, 32, 16], window: 3, stride: 2, padding: 1)
+/// print(geometry.output)  // [8, 16, 16, 16]
+/// ```
 public struct Pool2D: Hashable, Sendable {
   public let n, h, w, c: Int
   /// Side of the square window.

@@ -1,4 +1,10 @@
 /// Elements in ordinary memory: the contents of files, the images of data sets, and values read back from a device.
+///
+/// ```swift
+/// let host = HostTensor([1, 2, 3, 4] as [Float], shape: [2, 2])
+/// let x = try backend.upload(host)
+/// print(try backend.download(x).doubles)  // [1.0, 2.0, 3.0, 4.0]
+/// ```
 public struct HostTensor: Sendable, Equatable {
   public let shape: Shape
   public let type: DataType

@@ -159,6 +159,10 @@ private struct Gaps {
 }
 
 /// Statistics of a backend's memory pool so far; sizes are in bytes.
+///
+/// ```swift
+/// print(backend.memory.peakBytesHeld, "of", backend.memoryLimit, "bytes")
+/// ```
 public struct MemoryUse: Hashable, Sendable {
   /// Number of blocks requested from the driver; constant from the second training step on.
   public var allocations = 0

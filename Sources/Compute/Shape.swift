@@ -2,6 +2,11 @@
 ///
 /// Activations are [N, H, W, C], filters [R, S, C, K]: N images of H×W pixels and C channels; R×S filter taps; K output
 /// channels; P×Q output pixels. These letters mean the same everywhere in the project.
+///
+/// ```swift
+/// let images: Shape = [128, 32, 32, 3]
+/// print(images.rank, images.count, images[0])  // 4 393216 128
+/// ```
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
   public let dimensions: [Int]
 

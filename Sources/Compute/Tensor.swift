@@ -4,6 +4,12 @@ public protocol Storage: AnyObject {
 }
 
 /// Elements of one type in a backend's memory, contiguous, row-major. Copying a tensor copies the reference, not the elements.
+///
+/// ```swift
+/// let x = try backend.tensor([8, 16])
+/// try backend.fill(x, with: 1)
+/// print(x.shape, x.reshaped([128]).shape)  // [8, 16] [128]
+/// ```
 public struct Tensor {
   public let shape: Shape
   public let type: DataType

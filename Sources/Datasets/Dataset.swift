@@ -3,6 +3,13 @@ import Images
 import Support
 
 /// Labeled images in ordinary memory.
+///
+/// ```swift
+/// let pixels = HostTensor([UInt8](repeating: 128, count: 64 * 32 * 32 * 3), shape: [64, 32, 32, 3])
+/// let labels = HostTensor((0..<64).map { Int32($0 % 2) }, shape: [64])
+/// let images = Dataset(
+///   name: "squares", images: pixels, labels: labels, classes: ["light", "dark"], normalization: .imageNet)
+/// ```
 public struct Dataset: ImageSource {
   /// Name by which the user calls the data set, for example `fashion-mnist`.
   public let name: String
@@ -88,6 +95,11 @@ public struct Dataset: ImageSource {
 }
 
 /// Images to train on and images to measure on, of the same size and the same classes.
+///
+/// ```swift
+/// let splits = try DatasetKind.fashionMNIST.load()
+/// print(splits.train.shape, splits.validation.shape)
+/// ```
 public struct DatasetSplits: Sendable {
   /// Images to train on.
   public var train: Dataset

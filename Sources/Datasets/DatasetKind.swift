@@ -2,6 +2,11 @@ import Images
 import Support
 
 /// Data sets that can be requested by name.
+///
+/// ```swift
+/// let kind = try DatasetKind(named: "cifar10")
+/// let data = TrainingData(kind, path: "cifar-10-batches-bin")
+/// ```
 public enum DatasetKind: String, CaseIterable, Sendable {
   case fashionMNIST = "fashion-mnist"
   case mnist

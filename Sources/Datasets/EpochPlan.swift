@@ -4,6 +4,11 @@ import Support
 
 /// Order of the samples in an epoch, with the crop and the mirroring of each. All random choices of the epoch are drawn
 /// before it begins. They are a function of (seed, epoch), the options and the batch size alone.
+///
+/// ```swift
+/// let plan = EpochPlan(seed: 1, epoch: 0, count: 1000, shuffle: true, augmentation: nil)
+/// for batch in plan.batches(of: 128, keepShort: false) { print(batch, plan.order[batch.lowerBound]) }
+/// ```
 public struct EpochPlan: Sendable {
   /// Plan, int32 [count,4]: a row (index, top, left, flip) for each sample, as
   /// ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)`` takes it.

@@ -6,6 +6,12 @@ import Support
 ///
 /// A type of your own needs a name, a shape, classes, a normalization, items, a loader of pixels, and prefixes. The other
 /// members have defaults.
+///
+/// ```swift
+/// func describe(_ images: any ImageSource) {
+///   print(images.name, images.shape, images.classes)
+/// }
+/// ```
 public protocol ImageSource: Sendable {
   /// Name by which the user calls the data set, for example `fashion-mnist`.
   var name: String { get }
@@ -115,6 +121,12 @@ public struct DatasetContents: Hashable, Codable, Sendable {
 }
 
 /// Images to train on and images to measure on, of the same size and the same classes, wherever they are stored.
+///
+/// ```swift
+/// let flowers = try DatasetKind.folder.open(from: "flowers", imageSize: 224)
+/// print(flowers.train.count, flowers.validation.count)
+/// let session = try TrainingSession("resnet18", on: .images(flowers))
+/// ```
 public struct ImageSplits: Sendable {
   /// Images to train on, and images to measure on.
   public var train, validation: any ImageSource

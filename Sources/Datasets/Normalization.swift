@@ -1,6 +1,11 @@
 import Compute
 
 /// Normalization of a stored pixel to the network's input: x = (pixel / range − mean[c]) / deviation[c].
+///
+/// ```swift
+/// let normalization = Normalization(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
+/// let images = try classifier.classify(["rose.jpg"], normalization: normalization)
+/// ```
 public struct Normalization: Hashable, Codable, Sendable {
   /// Stored value that counts as 1: 255 for bytes, 1 for values that are used as they are.
   public let range: Float

@@ -3,6 +3,11 @@ import Support
 
 /// Images made from a random seed, for trying the engine without a download. Each class has its own coarse random pattern.
 /// Each image is the pattern of its class with noise, and the classes take turns. The loss goes down quickly in training.
+///
+/// ```swift
+/// let splits = SyntheticImages(classes: 4, size: 16).splits()
+/// let session = try TrainingSession("resnet8", on: .images(ImageSplits(splits)))
+/// ```
 public struct SyntheticImages: Hashable, Sendable {
   /// Random seed that determines all images.
   public var seed: UInt64

@@ -1,4 +1,9 @@
 /// Image in ordinary memory: uint8 [H,W,3], red, green, blue.
+///
+/// ```swift
+/// let red = RGBImage(height: 32, width: 32, pixels: (0..<32 * 32).flatMap { _ in [220, 30, 40] as [UInt8] })
+/// try red.writePNG(to: "red.png")
+/// ```
 public struct RGBImage: Sendable, Hashable {
   /// Size in pixels, at least 1.
   public let height, width: Int

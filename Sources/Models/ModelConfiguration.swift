@@ -1,6 +1,11 @@
 import Compute
 
 /// Identity of a network: everything that is needed to build it again.
+///
+/// ```swift
+/// let photographs = ModelConfiguration(name: "resnet50", classes: 1000)
+/// let digits = ModelConfiguration(name: "resnet20", classes: 10, channels: 1)
+/// ```
 public struct ModelConfiguration: Hashable, Codable, Sendable {
   /// Name of the network: `resnet20`, `plain20`, `resnet50`, …; see ``knownNames``.
   public var name: String
@@ -48,6 +53,10 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
 }
 
 /// Type of a shortcut where the shape changes (He et al. 2015, section 3.3).
+///
+/// ```swift
+/// let network = ModelConfiguration(name: "resnet20", classes: 10, shortcut: .projection)
+/// ```
 public enum ShortcutOption: String, Codable, CaseIterable, Sendable {
   /// Padding with zero channels, without parameters.
   case padding = "A"
@@ -56,6 +65,10 @@ public enum ShortcutOption: String, Codable, CaseIterable, Sendable {
 }
 
 /// Choice of the convolution of a bottleneck block that carries the stride.
+///
+/// ```swift
+/// let network = ModelConfiguration(name: "resnet50", classes: 1000, stridePlacement: .firstOneByOne)
+/// ```
 public enum StridePlacement: String, Codable, CaseIterable, Sendable {
   /// The first 1×1 convolution, as in the paper.
   case firstOneByOne = "v1"

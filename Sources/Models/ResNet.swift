@@ -14,6 +14,14 @@ import Support
 ///
 /// Two related families have bottlenecks of another shape, under torchvision's names: ResNeXt, whose 3×3 convolutions are
 /// grouped (Xie et al. 2017), and wide networks (Zagoruyko and Komodakis 2016).
+///
+/// ```swift
+/// let network = try ResNet(ModelConfiguration(name: "resnet20", classes: 10))
+/// try network.store.allocate(on: backend, seed: 1)
+/// let images = try backend.batchTensor([8, 32, 32, 3])
+/// try backend.fill(images, with: 0)
+/// let logits = try network(Variable(images), Pass(on: backend, mode: .inference))
+/// ```
 public struct ResNet {
   /// Configuration from which the network is built.
   public let configuration: ModelConfiguration

@@ -3,6 +3,11 @@ import DryRun
 import NN
 
 /// Cost of a model, determined by a dry run before anything is launched.
+///
+/// ```swift
+/// let summary = try Summary(ModelConfiguration(name: "resnet50", classes: 10), images: [64, 224, 224, 3])
+/// print(summary.parameters, summary.macs, summary.training.peakBytesHeld)
+/// ```
 public struct Summary {
   /// One layer of the forward pass.
   public struct Layer: Hashable, Sendable {

@@ -2,6 +2,11 @@ import Compute
 import NN
 
 /// Training options that affect the memory that training needs.
+///
+/// ```swift
+/// let network = ModelConfiguration(name: "resnet50", classes: 10)
+/// let summary = try Summary(network, images: [64, 224, 224, 3], TrainingOptions(recompute: true, precision: .bf16))
+/// ```
 public struct TrainingOptions: Hashable, Codable, Sendable {
   /// Whether activations are recomputed instead of kept (activation checkpointing); see
   /// ``ResNet/callAsFunction(_:_:recompute:)``.

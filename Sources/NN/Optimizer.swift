@@ -1,6 +1,13 @@
 import Compute
 
 /// Updates all weights of a store, except frozen ones, from their gradients. Keeps the state that depends on earlier steps.
+///
+/// ```swift
+/// let optimizer = try Optimizer(session.network.store, .init(.adamW, weightDecay: 1e-2))
+/// // After each backward pass:
+/// try optimizer.accumulate()
+/// try optimizer.step(learningRate: 1e-3)
+/// ```
 public final class Optimizer {
   /// Rule by which weights follow gradients.
   public enum Kind: String, Codable, CaseIterable, Sendable {

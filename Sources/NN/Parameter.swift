@@ -1,6 +1,12 @@
 import Compute
 
 /// A named tensor of a model: a weight that the optimizer trains, or a running statistic of batch normalization.
+///
+/// ```swift
+/// for parameter in session.network.store.parameters where !parameter.isFrozen {
+///   print(parameter.name, parameter.shape)
+/// }
+/// ```
 public final class Parameter {
   /// Kind of tensor, which decides its layout in files.
   public enum Kind: Hashable, Sendable {

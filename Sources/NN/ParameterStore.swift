@@ -6,6 +6,13 @@ import Support
 /// Layers declare their parameters through ``Scope``s. ``allocate(on:gradients:)`` then lays them out, each at a multiple of the
 /// backend's alignment with zeros between. The optimizer can thus treat whole arenas in one operation, and a slice of an arena is
 /// a tensor.
+///
+/// ```swift
+/// let store = ParameterStore()
+/// let head = LinearLayer(store.root / "fc", inputs: 64, outputs: 10)
+/// try store.allocate(on: backend, seed: 1)
+/// print(store.parameterCount)  // 650
+/// ```
 public final class ParameterStore {
   /// All tensors in the order of declaration, which is torchvision's.
   public private(set) var entries: [Parameter] = []
@@ -169,6 +176,12 @@ public final class ParameterStore {
 }
 
 /// A prefix of names in a store: `store.root / "layer1" / "0" / "conv1"` declares `layer1.0.conv1.weight`.
+///
+/// ```swift
+/// let block = ParameterStore().root / "layer1" / "0"
+/// let bias = block.declare("bias", [16], .vector, .constant(0))
+/// print(bias.name)  // layer1.0.bias
+/// ```
 public struct Scope {
   let store: ParameterStore
   /// Names so far, joined by dots; empty at the root.

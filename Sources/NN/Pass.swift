@@ -8,6 +8,15 @@ import Compute
 ///
 /// A parameter's gradient is overwritten, not added to, so a parameter must serve only one operation in a pass. If the loss does
 /// not depend on a parameter's result, the parameter's gradient stays as it was.
+///
+/// ```swift
+/// func step(_ network: ResNet, _ images: Tensor, _ labels: Tensor, _ metrics: Tensor) throws {
+///   let pass = Pass(on: backend, mode: .training)
+///   let logits = try network(Variable(images), pass)
+///   try pass.crossEntropy(logits, labels: labels, metrics: metrics)
+///   try withExtendedLifetime(logits) { try pass.backward() }
+/// }
+/// ```
 public final class Pass {
   /// Purpose of a pass.
   public enum Mode: Hashable, Sendable {
@@ -165,6 +174,13 @@ extension Pass {
 }
 
 /// A tensor in a pass, with the slot that accumulates its gradient.
+///
+/// ```swift
+/// let x = try backend.batchTensor([8, 32])
+/// try backend.fill(x, with: -1)
+/// let y = try Pass(on: backend, mode: .inference).relu(Variable(x))
+/// print(y.shape)  // [8, 32]
+/// ```
 public struct Variable {
   /// Result tensor.
   public let value: Tensor
@@ -181,6 +197,20 @@ public struct Variable {
 }
 
 /// Accumulates the gradient of one variable from all operations that read it.
+///
+/// ```swift
+/// /// y = 2·x, whose gradient is 2·dy.
+/// func doubled(_ x: Variable, _ pass: Pass) throws -> Variable {
+///   let (backend, slot) = (pass.backend, x.slot)
+///   let y = try backend.batchTensor(x.shape)
+///   try backend.add(x.value, x.value, relu: false, into: y)
+///   return pass.record(y) { dy in
+///     guard let slot else { return }
+///     try backend.add(dy, dy, relu: false, into: dy)
+///     try slot.add(dy, on: backend)
+///   }
+/// }
+/// ```
 public final class GradientSlot {
   /// Sum of the gradients that have arrived so far; nil before the first.
   public private(set) var gradient: Tensor?

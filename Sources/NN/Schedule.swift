@@ -1,6 +1,11 @@
 import Glibc
 
 /// The learning rate of every step of a training run.
+///
+/// ```swift
+/// let schedule = Schedule(.cosine, peak: 0.1, totalSteps: 1000, warmupSteps: 100)
+/// print(schedule.rate(at: 99))  // 0.1
+/// ```
 public struct Schedule: Hashable, Sendable {
   /// Course of the rate after the warm-up.
   public enum Kind: String, Codable, CaseIterable, Sendable {

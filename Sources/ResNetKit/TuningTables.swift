@@ -6,6 +6,11 @@ import Support
 import Tuning
 
 /// The choice of convolution kernels.
+///
+/// ```swift
+/// var device = Device.best
+/// device.tuning = .fast
+/// ```
 public enum TuningMode: String, CaseIterable, Sendable {
   /// Built-in choices only.
   case off

@@ -78,6 +78,12 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A line of text for a person, in which settings stand as values.
+///
+/// ```swift
+/// let message: Message = "use \(Setting.batchSize, 32)"
+/// print(message)  // use batchSize 32
+/// print(message.text { setting, value in "\(setting)=\(value ?? "")" })  // use batchSize=32
+/// ```
 public struct Message: Hashable, Sendable, CustomStringConvertible, ExpressibleByStringInterpolation {
   fileprivate enum Part: Hashable, Sendable {
     case text(String)

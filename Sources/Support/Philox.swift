@@ -3,6 +3,11 @@
 ///
 /// The numbers are a pure function of (key, counter). The draw for one sample therefore depends only on the sample's identity,
 /// not on the order of work, the number of threads, or the backend.
+///
+/// ```swift
+/// var random = Philox(seed: 1, stream: 0)
+/// print(random.uniform(), random.below(10))
+/// ```
 public struct Philox: Sendable {
   private let key: (UInt32, UInt32)
   private var counter: (UInt32, UInt32, UInt32, UInt32)

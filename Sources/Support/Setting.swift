@@ -1,4 +1,9 @@
 /// A value that users choose. Its raw value is its name in Swift; the command line has an option for each.
+///
+/// ```swift
+/// let failure = Failure(.batchSize, 0, "at least one image is needed")
+/// print(failure.problem.settings.keys.contains(.batchSize))  // true
+/// ```
 public enum Setting: String, Hashable, Sendable, CaseIterable {
   // The network and its weights.
   case model, shortcut, stride, zeroInit, initialWeights, frozen, key, prefix

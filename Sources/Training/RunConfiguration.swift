@@ -6,6 +6,13 @@ import NN
 import Support
 
 /// All options that determine the result of a training run, except the devices. The run keeps them in its `config.json`.
+///
+/// ```swift
+/// let session = try TrainingSession("resnet18", on: .folder("flowers")) { run in
+///   run.epochs = 30
+///   run.batchSize = 64
+/// }
+/// ```
 public struct RunConfiguration: Hashable, Codable, Sendable {
   /// Configuration of the network.
   public var model: ModelConfiguration

@@ -1,10 +1,25 @@
 /// Event of a training run. Each becomes a line of `metrics.jsonl`.
+///
+/// ```swift
+/// try session.train { event in
+///   switch event {
+///   case .step(let step): print(step.step, step.loss)
+///   case .epoch(let epoch): print(epoch.epoch, epoch.validationAccuracy)
+///   }
+/// }
+/// ```
 public enum TrainingEvent: Hashable, Sendable {
   case step(StepRecord)
   case epoch(EpochRecord)
 }
 
 /// Figures of one step, or their means over the steps since the last record.
+///
+/// ```swift
+/// try session.train { event in
+///   if case .step(let step) = event { print(step.step, step.loss, step.imagesPerSecond) }
+/// }
+/// ```
 public struct StepRecord: Hashable, Codable, Sendable {
   /// Epoch, counted from 1.
   public var epoch: Int
@@ -17,6 +32,12 @@ public struct StepRecord: Hashable, Codable, Sendable {
 }
 
 /// Figures of one epoch.
+///
+/// ```swift
+/// try session.train { event in
+///   if case .epoch(let epoch) = event { print(epoch.epoch, epoch.accuracy, epoch.validationAccuracy) }
+/// }
+/// ```
 public struct EpochRecord: Hashable, Codable, Sendable {
   public var epoch: Int
   public var step: Int

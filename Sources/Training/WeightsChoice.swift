@@ -4,6 +4,10 @@ import Models
 import Support
 
 /// Place of a network's weights in a file.
+///
+/// ```swift
+/// let checkpoint = try Checkpoint("training.pth", at: WeightsPlace(key: "state_dict_ema"))
+/// ```
 public struct WeightsPlace: Hashable, Sendable, CustomStringConvertible {
   /// Keys that lead to the dictionary of the weights, joined by dots. Empty for the file's own dictionary, nil for any.
   public var key: String?

@@ -2,6 +2,11 @@ import Support
 
 /// Random changes of training images: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
 /// and any others that are requested.
+///
+/// ```swift
+/// var augmentation = Augmentation.none
+/// augmentation.randomErasing = RandomErasing(probability: 0.25)
+/// ```
 public struct Augmentation: Hashable, Codable, Sendable {
   /// Number of zero pixels that are added on every side before a crop of the image's own size is taken.
   public var padding: Int

@@ -5,6 +5,10 @@ import Support
 /// Mixing of each image of a batch with the one before it, and of the first with the last. Their labels are mixed with them,
 /// and the share is the same for the whole batch. Mixup adds the images up (Zhang et al. 2017). Cutmix puts a rectangle of
 /// the other image into each (Yun et al. 2019). Both work as torchvision's `MixUp` and `CutMix`.
+///
+/// ```swift
+/// let mixing = BatchMixing(mixup: 0.2, cutmix: 1)
+/// ```
 public struct BatchMixing: Hashable, Codable, Sendable {
   /// Parameter α of each method: the share is drawn from Beta(α, α). Nil if batches are never mixed in this way. With both set,
   /// each batch uses one of them.

@@ -1,6 +1,10 @@
 import Support
 
 /// Random changes of brightness, contrast, saturation and hue, in random order, as in torchvision's `ColorJitter`.
+///
+/// ```swift
+/// let jitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
+/// ```
 public struct ColorJitter: Hashable, Codable, Sendable {
   /// Strengths of the changes. Each factor is uniform on max(0, 1 − value) … 1 + value; 0 for no change.
   public var brightness, contrast, saturation: Double

@@ -3,6 +3,10 @@ import Support
 
 /// Random erasing: a rectangle of random area, shape and position becomes 0 after normalization, which is the mean color
 /// (Zhang et al. 2017). The distribution is that of torchvision's `RandomErasing`.
+///
+/// ```swift
+/// let erasing = RandomErasing(probability: 0.25)
+/// ```
 public struct RandomErasing: Hashable, Codable, Sendable {
   /// Share of the images that are changed.
   public var probability: Double

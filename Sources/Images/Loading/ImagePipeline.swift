@@ -1,6 +1,10 @@
 import Support
 
 /// Treatment of images that cannot be decoded.
+///
+/// ```swift
+/// let images = try classifier.classify(["holiday"], damaged: .skip)
+/// ```
 public enum DamagedImages: String, CaseIterable, Codable, Sendable {
   /// Leaves them out of their batch and names them.
   case skip

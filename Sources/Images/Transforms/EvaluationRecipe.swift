@@ -2,6 +2,11 @@ import Support
 
 /// Recipe for the preparation of photographs for evaluation: their size before the center crop, and the interpolation of the
 /// resize. Values that are not set have the usual defaults: 256 pixels for a crop of 224, or that proportion, and bilinear.
+///
+/// ```swift
+/// let recipe = EvaluationRecipe(resize: 232, interpolation: .bicubic)
+/// let flowers = try DatasetKind.folder.open(from: "flowers", imageSize: 224, evaluation: recipe)
+/// ```
 public struct EvaluationRecipe: Hashable, Codable, Sendable {
   /// Length of the shorter side in pixels before the crop, torchvision's `resize_size`; nil for the usual proportion or
   /// ``cropFraction``.

@@ -1,4 +1,8 @@
 /// Methods of interpolation between pixels when an image is resized, with the names that Pillow and torchvision use.
+///
+/// ```swift
+/// let recipe = EvaluationRecipe(cropFraction: 0.95, interpolation: .bicubic)
+/// ```
 public enum Interpolation: String, CaseIterable, Codable, Sendable {
   /// Triangle filter.
   case bilinear

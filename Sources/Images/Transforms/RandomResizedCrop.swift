@@ -4,6 +4,10 @@ import Support
 /// Random crop for training: a rectangle of random area, shape and position, resized to a square (Szegedy et al. 2014,
 /// section 6), and mirrored half of the time. The distribution is that of torchvision's `RandomResizedCrop` and
 /// `RandomHorizontalFlip`.
+///
+/// ```swift
+/// let crop = RandomResizedCrop(size: 160, scale: 0.35...1)
+/// ```
 public struct RandomResizedCrop: Hashable, Codable, Sendable {
   /// Side of the result in pixels.
   public var size: Int

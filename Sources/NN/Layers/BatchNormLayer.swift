@@ -1,6 +1,13 @@
 import Compute
 
 /// Batch normalization (Ioffe & Szegedy 2015) with PyTorch's constants.
+///
+/// ```swift
+/// let store = ParameterStore()
+/// let norm = BatchNormLayer(store.root / "bn1", channels: 16)
+/// try store.allocate(on: backend, seed: 1)
+/// func normalized(_ x: Variable, _ pass: Pass) throws -> Variable { try norm(x, relu: true, pass) }
+/// ```
 public struct BatchNormLayer {
   /// Name in torchvision, for example `layer1.0.bn1`.
   public let name: String

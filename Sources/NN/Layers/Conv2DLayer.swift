@@ -1,6 +1,13 @@
 import Compute
 
 /// A convolution without bias, since batch normalization follows it.
+///
+/// ```swift
+/// let store = ParameterStore()
+/// let convolution = Conv2DLayer(store.root / "conv1", inputs: 3, outputs: 16, window: 3)
+/// try store.allocate(on: backend, seed: 1)
+/// func features(_ images: Variable, _ pass: Pass) throws -> Variable { try convolution(images, pass) }
+/// ```
 public struct Conv2DLayer {
   /// Name in torchvision, for example `layer1.0.conv1`.
   public let name: String

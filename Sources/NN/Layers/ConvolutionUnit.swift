@@ -1,6 +1,13 @@
 import Compute
 
 /// A convolution and the batch normalization of its result: the building block of residual networks.
+///
+/// ```swift
+/// let store = ParameterStore()
+/// let unit = ConvolutionUnit(store.root / "conv1", store.root / "bn1", inputs: 3, outputs: 16, window: 3, stride: 2)
+/// try store.allocate(on: backend, seed: 1)
+/// func features(_ images: Variable, _ pass: Pass) throws -> Variable { try unit(images, relu: true, pass) }
+/// ```
 public struct ConvolutionUnit {
   /// Convolution without a bias.
   public let convolution: Conv2DLayer

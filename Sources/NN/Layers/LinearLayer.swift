@@ -1,6 +1,13 @@
 import Compute
 
 /// A fully connected layer with bias.
+///
+/// ```swift
+/// let store = ParameterStore()
+/// let head = LinearLayer(store.root / "fc", inputs: 64, outputs: 10)
+/// try store.allocate(on: backend, seed: 1)
+/// func logits(_ x: Variable, _ pass: Pass) throws -> Variable { try head(x, pass) }
+/// ```
 public struct LinearLayer {
   /// Name in torchvision, for example `fc`.
   public let name: String

@@ -4,6 +4,12 @@ import Models
 import NN
 
 /// Network with its weights on a device, ready to classify batches of images.
+///
+/// ```swift
+/// func describe(_ classifier: any Classifier) {
+///   print(classifier.name, classifier.channels, classifier.classes.count)
+/// }
+/// ```
 public protocol Classifier: AnyObject {
   var backend: any Backend { get }
   /// Name of the network in messages, for example `resnet50`.

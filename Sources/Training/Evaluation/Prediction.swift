@@ -3,6 +3,12 @@ import Datasets
 import Support
 
 /// Classification result of one image.
+///
+/// ```swift
+/// func show(_ predictions: [Prediction]) {
+///   for case .success(let classes) in predictions.map(\.classes) { print(classes[0].label, classes[0].probability) }
+/// }
+/// ```
 public struct Prediction: Sendable {
   /// Number of the image's item.
   public let sample: Int

@@ -7,6 +7,11 @@ import Support
 ///
 /// Images in memory are sent once and stay on the device. All other images are made by threads of the host while the device
 /// works, and sent as pixels, one batch at a time: photographs that are decoded, and images whose colors change.
+///
+/// ```swift
+/// let images = SyntheticImages(classes: 4).splits().train
+/// let data = try BatchLoader(images, on: backend)
+/// ```
 public final class BatchLoader {
   /// Images and their views.
   public let images: ImageViews
