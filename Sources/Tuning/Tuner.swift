@@ -10,9 +10,9 @@ import Support
 /// have a gradient of zero. A candidate is refused if its error exceeds its algorithm's bound, if it does not build or if it does
 /// not run. The remaining candidates are timed alternately with the best one so far, and the winner must finally beat the
 /// built-in choice by ``margin``.
-public final class Tuner {
+package final class Tuner {
   /// Fraction of time by which a candidate must beat the built-in choice.
-  public static let margin = 0.03
+  package static let margin = 0.03
 
   private let backend: OpenCLBackend
   private let reference: any Backend
@@ -21,7 +21,7 @@ public final class Tuner {
   /// - Parameters:
   ///   - backend: a backend for the tuner alone, because its memory pool and choices are spoilt.
   ///   - candidates: returns the choices to try; nil for the backend's own candidates.
-  public init(
+  package init(
     _ backend: OpenCLBackend, reference: any Backend, candidates: ((ConvolutionWork) -> [ConvolutionChoice])? = nil
   ) {
     (self.backend, self.reference) = (backend, reference)
@@ -36,7 +36,7 @@ public final class Tuner {
   ///   - shouldStop: called between runs; results up to then count.
   ///   - report: called with each result and with the number of results to come.
   /// - Throws: ``Failure`` if the built-in choice itself is wrong or does not run.
-  public func tune(
+  package func tune(
     _ weights: [ConvolutionWork: Double], budget: Double?, shouldStop: () -> Bool,
     report: (_ work: ConvolutionWork, _ entry: TuningTable.Entry, _ left: Int) throws -> Void
   ) throws {
