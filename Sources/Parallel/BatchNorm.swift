@@ -2,7 +2,7 @@ import Compute
 
 /// Batch normalization over a whole batch: the devices exchange their moments and sums.
 extension ParallelBackend {
-  public func batchNormStatistics(
+  package func batchNormStatistics(
     _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
     runningVariance: Tensor
   ) throws {
@@ -12,7 +12,7 @@ extension ParallelBackend {
     try take(statistics, of: x, reads: [x]) { device, part, moments in try device.takeMoments(of: part(x), moments: moments) }
   }
 
-  public func convolution(
+  package func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) throws {
     try take(statistics, of: y, reads: [x, filter]) { device, part, moments in
@@ -50,7 +50,7 @@ extension ParallelBackend {
     for tensor in running { set(.leading, tensor) }
   }
 
-  public func batchNormGradient(
+  package func batchNormGradient(
     _ dy: Tensor, x: Tensor, mask: ReLUMask, _ channels: BatchNormChannels, into dx: Tensor, dscale: Tensor, dbias: Tensor,
     dresidual: Tensor?
   ) throws {

@@ -1,19 +1,19 @@
 /// Division of a batch's images among devices.
-public struct BatchSplit: Hashable, Sendable {
+package struct BatchSplit: Hashable, Sendable {
   /// Number of images that each device gets of a batch whose size is the sum of these numbers.
-  public let weights: [Int]
+  package let weights: [Int]
 
   /// - Precondition: no weight is negative and one is positive.
-  public init(weights: [Int]) {
+  package init(weights: [Int]) {
     precondition(weights.allSatisfy { $0 >= 0 } && weights.contains { $0 > 0 }, "[BatchSplit] \(weights)")
     self.weights = weights
   }
 
   /// Creates equal shares for the given number of devices.
-  public init(devices: Int) { self.init(weights: [Int](repeating: 1, count: devices)) }
+  package init(devices: Int) { self.init(weights: [Int](repeating: 1, count: devices)) }
 
   /// Creates shares of a batch of `images` in the ratio of the devices' speeds, rounded to whole images.
-  public init(speeds: [Double], images: Int) {
+  package init(speeds: [Double], images: Int) {
     // 2³⁰ steps are finer than the images of any batch.
     let total = speeds.reduce(0, +)
     let fine = BatchSplit(weights: speeds.map { Int($0 / total * 0x1p30) })
@@ -22,7 +22,7 @@ public struct BatchSplit: Hashable, Sendable {
 
   /// Returns the images of a batch that each device gets, in order. The result is a pure function of the weights and the batch
   /// size.
-  public func shares(of images: Int) -> [Range<Int>] {
+  package func shares(of images: Int) -> [Range<Int>] {
     let total = weights.reduce(0, +)
     var (start, sum) = (0, 0)
     return weights.map { weight in

@@ -2,7 +2,7 @@ import Compute
 
 /// Operations that their contracts describe: on shares of the images, on every device, or on the first.
 extension ParallelBackend {
-  public func perform(_ operation: OperationContract) throws {
+  package func perform(_ operation: OperationContract) throws {
     try perform(operation) { device, operands in try operation.call(device, operands) }
   }
 
@@ -54,7 +54,7 @@ extension ParallelBackend {
 
 /// Operations that need more than their contracts.
 extension ParallelBackend {
-  public func convolution(
+  package func convolution(
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
     precondition(images(of: x) != nil, "[convolution] filters are prepared for shares of a batch")
@@ -71,7 +71,7 @@ extension ParallelBackend {
 
   /// Prepares the filter on each device for the geometry of its share. The forms differ; the memory suffices for the largest of
   /// them.
-  public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
+  package func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
     let shares = split.shares(of: geometry.n)
     try each(reads: [filter], writes: [prepared]) { device, part, index in
       if shares[index].isEmpty { return }
@@ -81,11 +81,11 @@ extension ParallelBackend {
     }
   }
 
-  public func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int {
+  package func preparedFilterCount(_ geometry: Conv2D, _ storage: DataType) throws -> Int {
     try largestShare(of: geometry) { device, share in try device.preparedFilterCount(share, storage) }
   }
 
-  public func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
+  package func plannedFilterCount(_ geometry: Conv2D, _ storage: DataType) -> Int {
     largestShare(of: geometry) { device, share in device.plannedFilterCount(share, storage) }
   }
 
@@ -103,7 +103,7 @@ extension ParallelBackend {
     Tensor(shape: [count], type: prepared.type, storage: prepared.storage)
   }
 
-  public func crossEntropy(
+  package func crossEntropy(
     _ logits: Tensor, labels: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?, lossScale: Tensor?
   ) throws {
     try perform(
@@ -118,13 +118,13 @@ extension ParallelBackend {
 
   // MARK: Optimizer
 
-  public func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
+  package func sgdStep(_ weights: Tensor, gradients: Tensor, velocity: Tensor, _ rule: SGDRule, _ use: GradientUse) throws {
     try perform(.sgdStep(weights, gradients: gradients, velocity: velocity, rule, use))
     // Copies all weights at once, not layer by layer on their next use.
     try settle(weights, onAll: true)
   }
 
-  public func adamWStep(
+  package func adamWStep(
     _ weights: Tensor, gradients: Tensor, mean: Tensor, square: Tensor, _ rule: AdamWRule, _ use: GradientUse
   ) throws {
     try perform(.adamWStep(weights, gradients: gradients, mean: mean, square: square, rule, use))

@@ -15,16 +15,16 @@ import Compute
 ///
 /// Every device performs operations on replicated tensors alone. The exception is a convolution with a prepared filter, because
 /// each device holds the filter in a form for its share.
-public final class ParallelBackend: ContractBackend {
-  public let scalar: DataType
-  public let alignment: Int
-  public let devices: [any Backend]
-  public let split: BatchSplit
+package final class ParallelBackend: ContractBackend {
+  package let scalar: DataType
+  package let alignment: Int
+  package let devices: [any Backend]
+  package let split: BatchSplit
   let members: [any ShardBackend]
 
   /// - Precondition: there is at least one device, there are as many devices as weights in `split`, and all have one
   ///   ``Backend/scalar`` type.
-  public init(_ devices: [any ShardBackend], split: BatchSplit) {
+  package init(_ devices: [any ShardBackend], split: BatchSplit) {
     precondition(!devices.isEmpty && devices.count == split.weights.count, "[ParallelBackend] \(devices.count) devices, \(split)")
     precondition(Set(devices.map(\.scalar)).count == 1, "[ParallelBackend] devices of different precision")
     (members, self.devices, self.split) = (devices, devices, split)
@@ -34,32 +34,32 @@ public final class ParallelBackend: ContractBackend {
   }
 
   /// For example `2 × PoCL`, or the names joined by `+`.
-  public var name: String {
+  package var name: String {
     let names = members.map(\.name)
     return Set(names).count == 1 ? "\(names.count) × \(names[0])" : names.joined(separator: " + ")
   }
 
   /// Memory use of all devices together.
-  public var memory: MemoryUse { members.map(\.memory).reduce(MemoryUse(), +) }
+  package var memory: MemoryUse { members.map(\.memory).reduce(MemoryUse(), +) }
   /// Sum of the limits of all devices; each device has its own limit.
-  public var memoryLimit: Int { members.reduce(0) { $0 + $1.memoryLimit } }
-  public var largestBlock: Int { members.map(\.largestBlock).min() ?? 0 }
+  package var memoryLimit: Int { members.reduce(0) { $0 + $1.memoryLimit } }
+  package var largestBlock: Int { members.map(\.largestBlock).min() ?? 0 }
 
-  public func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend {
+  package func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend {
     ParallelBackend(members.map(replacement), split: split)
   }
 
   /// Returns the workspaces that the first device would need for the whole operation. A dry run asks each device about its share.
-  public func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { members[0].workspaceByteCounts(operation) }
+  package func workspaceByteCounts(_ operation: WorkspaceOperation) -> [Int] { members[0].workspaceByteCounts(operation) }
 
   // MARK: Memory
 
-  public func allocate(byteCount: Int) throws -> any Storage {
+  package func allocate(byteCount: Int) throws -> any Storage {
     let parts = try members.map { try $0.allocate(byteCount: byteCount) }
     return ParallelStorage(byteCount: byteCount, .replicated(Replicas(), offset: 0), parts)
   }
 
-  public func allocate(byteCount: Int, images: Int) throws -> any Storage {
+  package func allocate(byteCount: Int, images: Int) throws -> any Storage {
     precondition(images > 0 && byteCount % images == 0, "[allocate] \(byteCount) bytes of \(images) images")
     let parts = try zip(members, split.shares(of: images)).map { device, share in
       share.isEmpty ? nil : try device.allocate(byteCount: byteCount / images * share.count)
@@ -67,7 +67,7 @@ public final class ParallelBackend: ContractBackend {
     return ParallelStorage(byteCount: byteCount, .split(images: images), parts)
   }
 
-  public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
+  package func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
     let whole = own(storage)
     guard case .replicated(let replicas, let start) = whole.layout else {
       preconditionFailure("[slice] a batch is on several devices: it has no slices")
@@ -78,7 +78,7 @@ public final class ParallelBackend: ContractBackend {
     return ParallelStorage(byteCount: byteCount, .replicated(replicas, offset: start + offset), parts)
   }
 
-  public func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
+  package func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws {
     precondition(bytes.count == tensor.byteCount, "[write] \(bytes.count) bytes to \(tensor.shape) of \(tensor.type)")
     let shares = images(of: tensor).map { images in
       split.shares(of: images).map { $0.lowerBound * (bytes.count / images)..<$0.upperBound * (bytes.count / images) }
@@ -88,12 +88,12 @@ public final class ParallelBackend: ContractBackend {
     }
   }
 
-  public func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
+  package func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws {
     precondition(bytes.count == tensor.byteCount, "[read] \(tensor.shape) of \(tensor.type) into \(bytes.count) bytes")
     try readLater(tensor).wait().bytes.withUnsafeBytes { bytes.copyMemory(from: $0) }
   }
 
-  public func readLater(_ tensor: Tensor) throws -> any Readback {
+  package func readLater(_ tensor: Tensor) throws -> any Readback {
     let (shape, type) = (tensor.shape, tensor.type)
     if images(of: tensor) != nil {
       return ParallelReadback(try readParts(of: tensor, from: members.indices)) {
@@ -115,9 +115,9 @@ public final class ParallelBackend: ContractBackend {
     return try indices.filter { parts[$0] != nil }.map { try members[$0].readLater(part(of: tensor, $0)) }
   }
 
-  public func flush() throws { for device in members { try device.flush() } }
+  package func flush() throws { for device in members { try device.flush() } }
 
-  public func finish() throws {
+  package func finish() throws {
     try flush()
     for device in members { try device.finish() }
   }
