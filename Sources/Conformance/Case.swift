@@ -15,23 +15,23 @@ import DryRun
 ///
 /// Then add it to the list of its operation's family, for example ``Catalogue/elementwise``. Inputs follow from the case's name,
 /// so that they are the same in every run. Outputs start as NaN (or a sentinel): an element that is never written is an error.
-public struct Case: Sendable {
+package struct Case: Sendable {
   /// Unique name: the operation, then its shapes and options.
-  public private(set) var name: String
+  package private(set) var name: String
   /// Member of `Backend` that is called, without its argument labels.
-  public let operation: String
+  package let operation: String
   /// Number of floating-point operations; a multiply-add counts as two.
-  public let flops: Int
+  package let flops: Int
   /// Minimum traffic in bytes for float32: every input is read once, every output is written once.
-  public let bytes: Int
-  public private(set) var bound: Bound
-  public let size: Size
+  package let bytes: Int
+  package private(set) var bound: Bound
+  package let size: Size
   /// Storage type of activations on the device under test. The reference works on the same values in its own precision.
-  public let storage: DataType
+  package let storage: DataType
   /// Convolution that the case computes, for which a device may offer several algorithms; nil for other operations.
-  public let convolution: ConvolutionWork?
+  package let convolution: ConvolutionWork?
 
-  public enum Size: String, Sendable {
+  package enum Size: String, Sendable {
     /// Odd shapes, for tests.
     case small
     /// Shapes of the published networks.
@@ -89,7 +89,7 @@ public struct Case: Sendable {
   }
 
   /// Returns the same case under a longer name, which marks one of several algorithms.
-  public func tagged(_ tag: String) -> Case {
+  package func tagged(_ tag: String) -> Case {
     var copy = self
     copy.name += ", \(tag)"
     return copy
@@ -97,12 +97,12 @@ public struct Case: Sendable {
 
   /// Returns the same case with 16-bit activations, or nil for an operation without activations. The reference gets the same
   /// rounded values.
-  public func stored(as type: DataType) -> Case? {
+  package func stored(as type: DataType) -> Case? {
     operands.contains(where: isActivation) ? Case(self, storage: type) : nil
   }
 
   /// Returns the same case with a larger bound, for a device that rounds the factors of convolutions to another type.
-  public func multiplying(_ type: DataType) -> Case {
+  package func multiplying(_ type: DataType) -> Case {
     var changed = self
     if operation.hasPrefix("convolution") { changed.bound = bound.multiplying(type) }
     return changed
@@ -115,7 +115,7 @@ public struct Case: Sendable {
   ///   - isReference: whether activations keep the backend's own precision. Their values are still those of ``storage``.
   ///   - sharingOut: whether the images of each operand are divided among the backend's devices.
   ///   - isGuarded: whether each operand lies between guard zones. Not for several devices.
-  public func prepare(
+  package func prepare(
     on backend: any Backend, asReference isReference: Bool = false, sharingOut: Bool = false, isGuarded: Bool = false
   ) throws -> PreparedCase {
     var tensors: [(name: String, tensor: Tensor)] = []
@@ -143,17 +143,17 @@ public struct Case: Sendable {
 }
 
 /// A case whose operands are on a backend.
-public struct PreparedCase {
+package struct PreparedCase {
   let subject: Case
   let backend: any Backend
   let tensors: Operands
   let guards: [(name: String, zones: GuardZones)]
 
   /// Enqueues the operation once. Does not wait, unless the operation itself does (`readLater`).
-  public func run() throws { try subject.body(backend, tensors) }
+  package func run() throws { try subject.body(backend, tensors) }
 
   /// Returns the operands that the operation has written, by name, after all work enqueued so far.
-  public func outputs() throws -> [(name: String, values: HostTensor)] {
+  package func outputs() throws -> [(name: String, values: HostTensor)] {
     try subject.operands.filter(\.isWritten).map { ($0.name, try backend.download(tensors[$0.name])) }
   }
 
@@ -166,11 +166,11 @@ public struct PreparedCase {
 /// Largest allowed distance of a result from the reference, as ‖a−b‖₂ / ‖b‖₂, and its reason.
 ///
 /// In addition, no element may err by more than four times the bound, relative to the largest element.
-public struct Bound: Hashable, Sendable {
-  public let value: Double
-  public let reason: String
+package struct Bound: Hashable, Sendable {
+  package let value: Double
+  package let reason: String
 
-  public init(value: Double, reason: String) { (self.value, self.reason) = (value, reason) }
+  package init(value: Double, reason: String) { (self.value, self.reason) = (value, reason) }
 
   /// Unit roundoff u of float32.
   static let roundoff = 0x1p-24
@@ -192,7 +192,7 @@ public struct Bound: Hashable, Sendable {
   /// Winograd's transforms increase this error to 5/3 of it with tiles of 2×2, the only tiles for such factors. An output is
   /// then a sum of nine products whose variance is 25 times that of one term of the direct sum, while the direct sum has nine
   /// terms.
-  public func multiplying(_ type: DataType) -> Bound {
+  package func multiplying(_ type: DataType) -> Bound {
     if type.roundoff <= Self.roundoff { return self }
     return Bound(
       value: value + 10 / 3 * type.roundoff, reason: "\(reason), and 2 u of \(type) for factors, 5/3 of it with transforms")

@@ -1,22 +1,22 @@
 import Compute
 
 /// Cases that every backend must pass.
-public enum Catalogue {
+package enum Catalogue {
   /// All cases: ``small``, then ``real(batch:)`` with a small batch, then ``half``. Of two cases with the same name in the first
   /// two lists, only the first is kept.
-  public static var all: [Case] {
+  package static var all: [Case] {
     var names: Set<String> = []
     return (small + real(batch: 2)).filter { names.insert($0.name).inserted } + half
   }
 
   /// Small cases with 16-bit activations, which backends need not support. The cases alternate between the two types.
-  public static var half: [Case] {
+  package static var half: [Case] {
     small.enumerated().compactMap { index, subject in subject.stored(as: turn(index, of: 2) == 0 ? .float16 : .bfloat16) }
   }
 
   /// Returns one of every `count` cases, for checks that would take too long on all of them.
   /// - Parameter first: selects the cases, 0 ..< count. A different value for each device covers the most cases.
-  public static func sample(_ cases: [Case], oneOf count: Int, from first: Int = 0) -> [Case] {
+  package static func sample(_ cases: [Case], oneOf count: Int, from first: Int = 0) -> [Case] {
     cases.enumerated().filter { turn($0.offset, of: count) == first }.map(\.element)
   }
 
@@ -25,14 +25,14 @@ public enum Catalogue {
   static func turn(_ index: Int, of count: Int) -> Int { (index + index / 4) % count }
 
   /// Cases for every operation on odd shapes and for edge cases. They take seconds on the CPU reference.
-  public static var small: [Case] {
+  package static var small: [Case] {
     memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimizer + gatherBatch
   }
 
   /// Returns cases for the layers of the published networks.
   ///
   /// - Parameter batch: batch size of the networks for 32² images. Networks for 224² images get an eighth of it, at least one.
-  public static func real(batch: Int) -> [Case] {
+  package static func real(batch: Int) -> [Case] {
     precondition(batch > 0, "[Catalogue] a batch of \(batch)")
     return RealShapes(batch: batch).cases
   }

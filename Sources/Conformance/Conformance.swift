@@ -1,7 +1,7 @@
 import Compute
 
 /// Compares a backend with the reference, case by case.
-public enum Conformance {
+package enum Conformance {
   /// Runs the case on both backends and compares everything that it writes.
   ///
   /// Integers must be equal. Floating-point outputs must be within the case's bound, NaN where the reference is NaN, and finite
@@ -10,7 +10,7 @@ public enum Conformance {
   ///   - sharingOut: whether the images of the operands are divided among the devices of the candidate.
   ///   - isGuarded: false to leave out the guard zones, so that a memory checker sees the end of each operand.
   /// - Throws: errors of the backends.
-  public static func check(
+  package static func check(
     _ subject: Case, on candidate: any Backend, against reference: any Backend, sharingOut: Bool = false, isGuarded: Bool = true
   ) throws -> Outcome {
     let tested = try subject.prepare(
@@ -31,45 +31,45 @@ public enum Conformance {
 
   /// Runs the case without comparing anything, for backends that only record what they would do.
   /// - Throws: errors of the backend.
-  public static func run(_ subject: Case, on backend: any Backend) throws {
+  package static func run(_ subject: Case, on backend: any Backend) throws {
     try subject.prepare(on: backend).run()
   }
 }
 
 /// Result of a case.
-public struct Outcome: Sendable {
-  public let name: String
+package struct Outcome: Sendable {
+  package let name: String
   /// ‖a−b‖₂ / ‖b‖₂ of the worst output.
-  public let error: Double
+  package let error: Double
   /// max|a−b| / max|b| of the worst output.
-  public let maximumError: Double
+  package let maximumError: Double
   /// Upper bound of ``error``.
-  public let bound: Double
+  package let bound: Double
   /// Description of the error; empty if the case passed.
-  public let message: String
-  public var passed: Bool { message.isEmpty }
+  package let message: String
+  package var passed: Bool { message.isEmpty }
 
   init(name: String, error: Double, maximumError: Double, bound: Double, message: String) {
     (self.name, self.error, self.maximumError, self.bound, self.message) = (name, error, maximumError, bound, message)
   }
 
   /// Creates the outcome of a kernel that the device's compiler refuses, so that another kernel had to do its work.
-  public init(refused name: String, log: String) {
+  package init(refused name: String, log: String) {
     self.init(name: name, error: .infinity, maximumError: .infinity, bound: 0, message: log)
   }
 }
 
 /// Comparison of one output with that of the reference.
-public struct Comparison: Sendable {
+package struct Comparison: Sendable {
   /// ‖a−b‖₂ / ‖b‖₂; infinite if the two cannot be compared.
-  public let error: Double
+  package let error: Double
   /// max|a−b| / max|b|
-  public let maximumError: Double
+  package let maximumError: Double
   /// Description of the error; nil if there is none.
-  public let complaint: String?
+  package let complaint: String?
 
   /// - Precondition: both have the same number of elements.
-  public init(_ name: String, _ result: HostTensor, against expected: HostTensor, _ bound: Bound) {
+  package init(_ name: String, _ result: HostTensor, against expected: HostTensor, _ bound: Bound) {
     precondition(result.count == expected.count, "[Comparison] \(name): \(result.shape) against \(expected.shape)")
     if expected.type == .uint8 || expected.type == .int32 {
       let wrong = zip(result.doubles, expected.doubles).enumerated().first { $1.0 != $1.1 }

@@ -104,7 +104,7 @@ extension Catalogue {
 
   /// Cases for all passes of a few convolutions that lead to every kind of plan, in float32 and in 16 bits. They serve to check
   /// the many algorithms that a device may offer.
-  public static var convolutionSamples: [Case] {
+  package static var convolutionSamples: [Case] {
     let geometries = [
       Conv2D(input: [3, 9, 7, 32], filter: [3, 3, 32, 64], padding: 1),
       Conv2D(input: [2, 9, 9, 16], filter: [3, 3, 16, 32], stride: 2, padding: 1),
@@ -202,7 +202,7 @@ extension Bound {
   /// - Parameter winograd: whether the pass may use Winograd's transforms. Those of F(4×4,3×3) amplify rounding errors by about
   ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
   ///   2020).
-  public static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
+  package static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
     let g = work.geometry
     let terms =
       switch work.pass {

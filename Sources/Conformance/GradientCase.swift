@@ -2,15 +2,15 @@ import Compute
 import Support
 
 /// A check of a gradient by a property of its own, without another backend to compare with.
-public struct GradientCase: Sendable {
-  public let name: String
+package struct GradientCase: Sendable {
+  package let name: String
   /// Whether the check needs ``DataType/float64``, the only type in which a finite difference is meaningful.
-  public let needsFloat64: Bool
+  package let needsFloat64: Bool
   let body: @Sendable (any Backend) throws -> (error: Double, bound: Double)
 
   /// - Parameter factors: type to which the backend rounds the factors of convolutions.
   /// - Precondition: the backend computes in float64 if ``needsFloat64`` is true.
-  public func check(on backend: any Backend, multiplying factors: DataType = .float32) throws -> Outcome {
+  package func check(on backend: any Backend, multiplying factors: DataType = .float32) throws -> Outcome {
     precondition(!needsFloat64 || backend.scalar == .float64, "[GradientCase] \(name) needs float64")
     let (error, exactBound) = try body(backend)
     let bound =

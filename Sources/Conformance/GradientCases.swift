@@ -3,7 +3,7 @@ import Support
 
 extension Conformance {
   /// Checks of gradients: by ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ on any backend, and by finite differences on a float64 backend.
-  public static var gradientCases: [GradientCase] {
+  package static var gradientCases: [GradientCase] {
     convolutionAdjoints + poolingAdjoints + linearAdjoints + elementwiseAdjoints + batchNormDifferences + lossDifferences
   }
 
