@@ -2,7 +2,7 @@ import Support
 
 /// Kinds of files, recognized by their contents and never by their names. Every reader checks the kind before it reads, so
 /// that a file of another kind is named in the message and not reported as damaged.
-public enum FileKind: Sendable, CaseIterable {
+package enum FileKind: Sendable, CaseIterable {
   case empty, lfsPointer, html, xml, json, text, pdf
   case zip, gzip, bzip2, xz, zstandard, sevenZip, rar, tar
   case safetensors, torchStream, pickle, onnx, hdf5, numpy
@@ -10,7 +10,7 @@ public enum FileKind: Sendable, CaseIterable {
   case jpeg, png, gif, bmp, tiff, webP
 
   /// Kinds of files that a reader expects.
-  public enum Wanted: String, Sendable {
+  package enum Wanted: String, Sendable {
     case weights
     case tensors = "a safetensors file"
     case model = "an ONNX model"
@@ -18,7 +18,7 @@ public enum FileKind: Sendable, CaseIterable {
   }
 
   /// Name of the kind, with its article.
-  public var name: String {
+  package var name: String {
     switch self {
     case .empty: "an empty file"
     case .lfsPointer: "a git-lfs pointer"
@@ -78,7 +78,7 @@ public enum FileKind: Sendable, CaseIterable {
 
   /// Returns the failure for a file of this kind where another kind is wanted.
   /// - Parameter path: the file.
-  public func failure(_ wanted: Wanted, about path: String) -> Failure {
+  package func failure(_ wanted: Wanted, about path: String) -> Failure {
     let reason = explanation.map { ": \($0)" } ?? ""
     return Failure(
       .damagedFile, about: path, "this is \(name), not \(wanted.rawValue)\(reason)",
@@ -86,20 +86,20 @@ public enum FileKind: Sendable, CaseIterable {
   }
 
   /// Returns the message for a file of this kind where another kind is wanted, without the file's name.
-  public func refusal(_ wanted: Wanted) -> String { "this is \(told(where: wanted, not: wanted.rawValue))" }
+  package func refusal(_ wanted: Wanted) -> String { "this is \(told(where: wanted, not: wanted.rawValue))" }
 
   /// Returns the name of the kind and the advice for it, for example `a tar archive: unpack it first`.
   /// - Parameters:
   ///   - wanted: the kind of file that is expected.
   ///   - other: the kind that the file is not, if the text should say so.
-  public func told(where wanted: Wanted, not other: String? = nil) -> String {
+  package func told(where wanted: Wanted, not other: String? = nil) -> String {
     let named = name + (other.map { ", not \($0)" } ?? "")
     return ([named] + [explanation, advice(wanted)].compactMap { $0 }).joined(separator: ": ")
   }
 
   /// Determines the kind of a file from its contents; nil if the kind is unknown.
   /// - Throws: a ``Failure`` if the file cannot be read.
-  public init?(of file: borrowing InputFile) throws {
+  package init?(of file: borrowing InputFile) throws {
     let start = try file.read(min(Self.startByteCount, file.byteCount), at: 0)
     if let kind = FileKind(start: start) {
       self = kind
@@ -115,7 +115,7 @@ public enum FileKind: Sendable, CaseIterable {
 
   /// Determines the kind of a file from its first bytes; nil if the kind is unknown.
   /// - Parameter start: the first 512 bytes of the file, or the whole file if it is shorter.
-  public init?(start: [UInt8]) {
+  package init?(start: [UInt8]) {
     let start = start.prefix(Self.startByteCount)
     let kind = start.isEmpty ? .empty : Self.structured(Array(start)) ?? Self.marked(start) ?? Self.written(start)
     guard let kind else { return nil }

@@ -2,22 +2,22 @@ import Compute
 import Support
 
 /// Contents of a safetensors file.
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
   /// Tensors by name, with the types of the file, except that 16-bit floats have become float32.
-  public let tensors: [String: HostTensor]
+  package let tensors: [String: HostTensor]
   /// `__metadata__` of the header; empty if the header has none.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
 }
 
 /// Safetensors format (https://huggingface.co/docs/safetensors). A file has three parts: the length of the header in eight
 /// bytes, little-endian; the header, a JSON object with the type, shape and byte range of each tensor; the elements,
 /// little-endian, row-major, without gaps.
-public enum Safetensors {
+package enum Safetensors {
   /// Reads all tensors. F16 and BF16 become float32; F32, F64, I32, I64 and U8 keep their types.
   ///
   /// The whole header is checked against the file's size before anything is allocated for the tensors.
   /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
-  public static func read(_ path: String) throws -> SafetensorsFile {
+  package static func read(_ path: String) throws -> SafetensorsFile {
     let file = try InputFile(path)
     let header = try SafetensorsHeader(file)
     try requireMemory(file.byteCount, for: path)
@@ -44,7 +44,7 @@ public enum Safetensors {
   /// padded with spaces to a multiple of eight bytes.
   /// - Throws: a ``Failure`` that names the file and the system's reason, or a tensor name that occurs twice or is
   ///   `__metadata__`. The file is then left as it was.
-  public static func write(
+  package static func write(
     _ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String], to path: String
   ) throws {
     guard !tensors.contains(where: { Name($0.name) == Name(metadataKey) }) else {

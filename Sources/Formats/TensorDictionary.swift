@@ -2,9 +2,9 @@ import Compute
 import Support
 
 /// Dictionary of a file, by name. It may hold a network's weights and other values beside them.
-public struct TensorDictionary: Sendable {
+package struct TensorDictionary: Sendable {
   /// Value of an entry.
-  public enum Value: Sendable {
+  package enum Value: Sendable {
     /// A tensor of this shape that can be read.
     case tensor(Shape)
     /// A value of another kind, described for messages, for example `an integer`.
@@ -12,11 +12,11 @@ public struct TensorDictionary: Sendable {
   }
 
   /// Keys that lead to the dictionary, joined by dots; empty for the root of the file.
-  public let key: String
+  package let key: String
   /// Entries in the order of the file.
-  public internal(set) var entries: [(name: String, value: Value)] = []
+  package internal(set) var entries: [(name: String, value: Value)] = []
   /// Kind of the first key that is not a name; nil if all keys are names.
-  public internal(set) var unnamed: String?
+  package internal(set) var unnamed: String?
 
   init(key: String) { self.key = key }
 }

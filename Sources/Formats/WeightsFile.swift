@@ -3,18 +3,18 @@ import Support
 
 /// File of tensors, opened: a checkpoint of `torch.save`, a safetensors file, or an index of several files of either kind.
 /// Its contents are known, but no tensor has been read yet.
-public struct WeightsFile {
+package struct WeightsFile {
   /// Path as the caller gave it.
-  public let path: String
+  package let path: String
   /// Dictionaries of the file, nearest to its root first; one for a safetensors file.
-  public let dictionaries: [TensorDictionary]
+  package let dictionaries: [TensorDictionary]
   /// Metadata of a safetensors file; empty for other files.
-  public let metadata: [String: String]
+  package let metadata: [String: String]
   private let source: any TensorSource
 
   /// Opens a file. The contents of the file, not its name, determine its kind.
   /// - Throws: a ``Failure`` that names the file, and either its actual kind or the reason.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     let file = try InputFile(path)
     switch try FileKind(of: file) {
     case .zip: self.init(path, try PyTorchCheckpoint(archive: file))
@@ -39,7 +39,7 @@ public struct WeightsFile {
   ///     occur only once.
   /// - Returns: the tensors by their names in the file.
   /// - Throws: a ``Failure`` that names the file, the tensor and the reason.
-  public func read(_ index: Int, where isWanted: (String) -> Bool = { _ in true }) throws -> [String: HostTensor] {
+  package func read(_ index: Int, where isWanted: (String) -> Bool = { _ in true }) throws -> [String: HostTensor] {
     let dictionary = dictionaries[index]
     if let kind = dictionary.unnamed {
       throw Failure(.unsupported, about: path, "its dictionary has \(kind) as a key, not a name")
