@@ -122,7 +122,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "ResNetKitTests", dependencies: ["ResNetKit", "TestSupport"]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["Formats", "Images", "resnet", "Support", "TestSupport"],
+      name: "CommandLineTests", dependencies: ["Formats", "Images", "Models", "resnet", "Support", "TestSupport"],
       resources: [.copy("Fixtures")]),
   ],
   swiftLanguageModes: [.v6]

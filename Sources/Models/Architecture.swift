@@ -20,7 +20,7 @@ struct Architecture {
 
   /// - Throws: ``Failure`` for an unknown name. It mentions the nearest known name and the families.
   init(name: String) throws {
-    if let variant = Self.variants[name], let (block, counts) = Self.imageNet[variant.depth] {
+    if let variant = Self.variants.first(where: { $0.name == name }), let (block, counts) = Self.imageNet[variant.depth] {
       (stem, self.block, self.counts, widths, isResidual) = (.imageNet, block, counts, Self.imageNetWidths, true)
       (widening, groups, isPreActivated) = (variant.widening, variant.groups, false)
       return
@@ -59,33 +59,30 @@ struct Architecture {
   private static let imageNetWidths = [64, 128, 256, 512]
 
   /// Variants by torchvision's names: `32x4d` means 32 groups of 4 channels in the first stage.
-  private static let variants: [String: (depth: Int, widening: Int, groups: Int)] = [
-    "resnext50_32x4d": (50, 2, 32), "resnext101_32x8d": (101, 4, 32), "resnext101_64x4d": (101, 4, 64),
-    "wide_resnet50_2": (50, 2, 1), "wide_resnet101_2": (101, 2, 1),
+  private static let variants: [(name: String, depth: Int, widening: Int, groups: Int)] = [
+    ("resnext50_32x4d", 50, 2, 32), ("resnext101_32x8d", 101, 4, 32), ("resnext101_64x4d", 101, 4, 64),
+    ("wide_resnet50_2", 50, 2, 1), ("wide_resnet101_2", 101, 2, 1),
   ]
 
+  /// Names from the papers, by families. Any `resnet`, `plain` and `preresnet` of 6n+2 layers for small images is accepted too.
+  static let families: [[String]] = [
+    [20, 32, 44, 56, 110, 1202].map { "resnet\($0)" }, [20, 32, 44, 56, 110].map { "plain\($0)" },
+    [18, 34, 50, 101, 152].map { "resnet\($0)" }, [18, 34].map { "plain\($0)" }, variants.map(\.name),
+    [110, 164, 1001].map { "preresnet\($0)" },
+  ]
+
+  /// Families for help texts and messages. Those of one name and many depths are shortened, for example `resnet20 … 1202`.
+  static let summary = families.map { family in
+    let last = family[family.count - 1]
+    let depth = last.drop { !$0.isNumber }
+    let hasOneName = family.allSatisfy { $0.prefix { !$0.isNumber } == last.prefix { !$0.isNumber } }
+    return hasOneName && family.count > 3 ? "\(family[0]) … \(depth)" : family.joined(separator: ", ")
+  }.joined(separator: ", ")
+
   private static func unknown(_ name: String) -> Failure {
-    let nearest = ModelConfiguration.knownNames.min { editDistance(name, $0) < editDistance(name, $1) } ?? ""
+    let hint = nearest(to: name, among: ModelConfiguration.knownNames).map { "the nearest is \($0); " } ?? ""
     return Failure(
       .invalidSetting,
-      "unknown model '\(name)'; the nearest is \(nearest); there are resnet20 and any resnetD, plainD and preresnetD of 6n+2 layers, "
-        + "preresnet164, 1001, resnet18, 34, 50, 101, 152, plain18, 34, "
-        + "\(variants.keys.sorted().joined(separator: ", "))")
-  }
-
-  /// Returns Levenshtein's distance: the smallest number of insertions, deletions and substitutions.
-  private static func editDistance(_ a: String, _ b: String) -> Int {
-    let b = Array(b)
-    var row = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, y) in b.enumerated() {
-        let substituted = diagonal + (x == y ? 0 : 1)
-        diagonal = row[j + 1]
-        row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
-      }
-    }
-    return row[b.count]
+      "unknown model '\(name)'; \(hint)known: \(summary), any resnetD, plainD, preresnetD (D = 6n+2)")
   }
 }

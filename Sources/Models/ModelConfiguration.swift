@@ -45,11 +45,10 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   }
 
   /// Names from the papers. Any `resnet`, `plain` and `preresnet` of 6n+2 layers for small images is accepted too.
-  public static let knownNames =
-    [20, 32, 44, 56, 110, 1202].map { "resnet\($0)" } + [20, 32, 44, 56, 110].map { "plain\($0)" }
-    + [18, 34, 50, 101, 152].map { "resnet\($0)" } + [18, 34].map { "plain\($0)" }
-    + ["resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
-    + [110, 164, 1001].map { "preresnet\($0)" }
+  public static let knownNames = Architecture.families.flatMap(\.self)
+
+  /// The known names for help texts; families with many depths are shortened.
+  package static let summaryOfNames = Architecture.summary
 }
 
 /// Type of a shortcut where the shape changes (He et al. 2015, section 3.3).

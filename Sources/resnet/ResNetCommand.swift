@@ -37,7 +37,9 @@ struct ResNetCommand: ParsableCommand {
       Glibc.exit(Signals.exitCode.rawValue)
     } catch {
       endWithHelp(error)
-      exit(withError: error)
+      let text = Suggestions.text(for: error, Array(CommandLine.arguments.dropFirst()))
+      for line in text.split(separator: "\n") { printError(String(line)) }
+      Glibc.exit(exitCode(for: error).rawValue)
     }
   }
 
@@ -83,4 +85,13 @@ package enum CommandLineInterface {
   /// Parses and validates arguments, without running the command.
   /// - Throws: the error that the program would print.
   package static func check(_ arguments: [String]) throws { _ = try ResNetCommand.parseAsRoot(arguments) }
+
+  /// Returns what the program prints for wrong arguments; nil if they are right.
+  package static func complaint(about arguments: [String]) -> String? {
+    do { try check(arguments) } catch { return Suggestions.text(for: error, arguments) }
+    return nil
+  }
+
+  /// Returns the parser's description of the program as JSON.
+  package static var description: String { ResNetCommand._dumpHelp() }
 }

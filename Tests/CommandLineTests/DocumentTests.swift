@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Testing
 import resnet
 
@@ -69,6 +70,13 @@ import resnet
       let path = folder.appendingPathComponent(String(target)).standardized.path
       #expect(FileManager.default.fileExists(atPath: path), "\(page): \(target)")
     }
+  }
+
+  /// The table of models names exactly the networks that are known.
+  @Test func modelsAreListed() throws {
+    let rows = try text("docs/models.md").split(separator: "\n").filter { $0.hasPrefix("| `") }.prefix { !$0.contains("`--") }
+    let names = rows.flatMap { row in row.split(separator: "|")[0].matches(of: /`([^`]*)`/).map { String($0.1) } }
+    #expect(Set(names) == Set(ModelConfiguration.knownNames) && names.count == ModelConfiguration.knownNames.count)
   }
 
   /// Source files that pages of the design name are there.

@@ -61,6 +61,10 @@ import Testing
       #expect(["resnetD", "preresnet164", "resnet18", "resnext50_32x4d", "wide_resnet101_2"].allSatisfy(text.contains))
       #expect(text.count < 300)
     }
+    // No name is near: the message lists the known ones only.
+    let far = #expect(throws: Failure.self) { try ResNet(ModelConfiguration(name: "efficientnet_b0", classes: 10)) }
+    #expect(
+      try #require(far).description.hasPrefix("unknown model 'efficientnet_b0'; known: resnet20 … 1202, plain20 … 110, "))
   }
 
   @Test func namesAreTakenExactly() throws {
