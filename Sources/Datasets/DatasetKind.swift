@@ -20,8 +20,9 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Throws: a ``Failure`` that lists the known names.
   public init(named name: String) throws {
     guard let kind = DatasetKind(rawValue: name) else {
-      let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.invalidSetting, "unknown data set '\(name)'; known are \(known)")
+      let known = Self.allCases.map(\.rawValue)
+      let hint = nearest(to: name, among: known).map { "; the nearest is \($0)" } ?? ""
+      throw Failure(.invalidSetting, "unknown data set '\(name)'\(hint); known are \(known.joined(separator: ", "))")
     }
     self = kind
   }
@@ -90,18 +91,15 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     }
   }
 
-  /// Default augmentation of the data set; nil for images that are used as they are.
-  public var defaultAugmentation: Augmentation? {
+  /// Default augmentation of the data set.
+  public var defaultAugmentation: Augmentation {
     switch self {
     case .fashionMNIST, .cifar10, .cifar100: Augmentation()
-    case .mnist: Augmentation(padding: 2, flip: false)  // A mirrored digit is a different character.
-    case .tensors, .folder, .synthetic: nil
+    case .mnist: Augmentation(crop: .padded(pixels: 2), flip: false)  // A mirrored digit is a different character.
+    case .folder: Augmentation(crop: .randomResized())
+    case .tensors, .synthetic: .none
     }
   }
-
-  /// Returns the default random crops of the data set; nil except for ``folder``, as ``defaultAugmentation`` is about small
-  /// images.
-  public func defaultCrop(imageSize: Int) -> RandomResizedCrop? { self == .folder ? RandomResizedCrop(size: imageSize) : nil }
 
   private static let folderContents = "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"
 

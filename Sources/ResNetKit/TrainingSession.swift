@@ -40,8 +40,7 @@ public final class TrainingSession {
   ///   - imageSize: height and width of photographs; nil for what suits the network.
   ///   - device: the place to compute.
   ///   - folder: where the run keeps its files; nil for nowhere.
-  ///   - configure: changes the run's settings. Learning rate, weight decay and warm-up follow the optimizer and the number of
-  ///     epochs unless they are changed, too.
+  ///   - configure: changes the run's settings. The warm-up follows the number of epochs unless it is changed, too.
   /// - Throws: ``Failure`` for settings, weights or images that do not fit each other, and for memory that does not suffice.
   public convenience init(
     _ model: String? = nil, on data: TrainingData, from initialWeights: String? = nil, imageSize: Int? = nil,
@@ -77,9 +76,9 @@ public final class TrainingSession {
     isResumed: Bool = false, profiling: Bool = false, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     var configuration = prepared.configuration
-    try device.require(configuration.precision ?? .fp32)
+    try device.require(configuration.precision)
     splits = prepared.splits
-    images = configuration.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
+    images = configuration.data.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
     let batch = Shape([min(configuration.batchSize, images.count)] + images.shape.dimensions.dropFirst())
     let work = Work(
       configuration.model, images: batch, configuration.trainingOptions, isTraining: true, shares: configuration.shares)
@@ -144,15 +143,9 @@ public final class TrainingSession {
 }
 
 extension RunConfiguration {
-  /// Lets settings that were not changed follow those that were.
+  /// Lets the warm-up follow the number of epochs if only that was changed.
   /// - Parameter recommended: the settings before any was changed.
   mutating func follow(_ recommended: RunConfiguration) {
-    if let optimizer, optimizer != recommended.optimizer ?? .sgd {
-      let (rate, decay) = (learningRate, weightDecay)
-      use(optimizer)
-      if rate != recommended.learningRate { learningRate = rate }
-      if decay != recommended.weightDecay { weightDecay = decay }
-    }
     if epochs != recommended.epochs, warmupEpochs == recommended.warmupEpochs {
       warmupEpochs = Self.usualWarmup(ofEpochs: epochs)
     }

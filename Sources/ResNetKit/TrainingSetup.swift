@@ -67,13 +67,16 @@ package struct TrainingSetup {
     let network = build(name, splits.train.classes.count, splits.train.shape[3], initial?.model)
     var run = RunConfiguration(model: network, dataset: data.name)
     // Absolute, so that the run can be resumed from anywhere.
-    run.data = data.path.map { URL(fileURLWithPath: $0).path }
+    run.data.path = data.path.map { URL(fileURLWithPath: $0).path }
     run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
-    (run.normalization, run.evaluation) = (normalization, evaluation)
-    if data.isPhotographic { (run.imageSize, run.damaged) = (side, damaged == .fail ? nil : damaged) }
-    if let kind = data.kind { run.useUsualAugmentation(of: kind) }
+    if data.isPhotographic {
+      run.data.photographs = PhotographSettings(
+        imageSize: side, evaluation: evaluation ?? EvaluationRecipe(), normalization: normalization ?? .imageNet, damaged: damaged
+      )
+    }
+    run.augmentation = data.kind?.defaultAugmentation ?? .none
     run.warmupEpochs = RunConfiguration.usualWarmup(ofEpochs: run.epochs)
-    if initialWeights != nil { run.learningRate /= RunConfiguration.fineTuningDivisor }
+    run.use(.sgd)
     return Prepared(configuration: run, splits: splits, initialWeights: weights, notices: notices)
   }
 
@@ -85,18 +88,19 @@ package struct TrainingSetup {
   package static func resuming(_ folder: RunFolder, path: String?, images: ImageSplits? = nil) throws -> Prepared {
     var run = try folder.configuration()
     if let images { return Prepared(configuration: run, splits: images, notices: []) }
-    run.data = path.map { URL(fileURLWithPath: $0).path } ?? run.data
-    if let data = run.data, !InputFile.exists(data) {
+    if let path { run.data.path = URL(fileURLWithPath: path).path }
+    if let data = run.data.path, !InputFile.exists(data) {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
     }
     let kind = try about(folder.configurationPath) {
       try run.checkLayers()
-      return try DatasetKind(named: run.dataset)
+      return try DatasetKind(named: run.data.name)
     }
+    let photographs = run.data.photographs ?? PhotographSettings(imageSize: 224)
     let splits = try kind.open(
-      from: run.data, imageSize: run.imageSize ?? 224, evaluation: run.evaluation, normalization: run.normalization,
-      damaged: run.damaged ?? .fail)
+      from: run.data.path, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
+      normalization: photographs.normalization, damaged: photographs.damaged)
     return Prepared(configuration: run, splits: splits, notices: [])
   }
 

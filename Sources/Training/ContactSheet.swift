@@ -24,7 +24,7 @@ public struct ContactSheet {
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     try configuration.check(images)
-    let shown = images.prefix(min(samples, configuration.limitTrain ?? samples))
+    let shown = images.prefix(min(samples, configuration.data.limitTrain ?? samples))
 
     func values(_ source: BatchLoader, _ plan: EpochPlan) throws -> [Float] {
       let loaded = try source.load(plan, batches: [0..<shown.count])

@@ -14,7 +14,7 @@ struct EpochSteps {
   init(images: Int, _ configuration: RunConfiguration) {
     let size = min(configuration.batchSize, images)
     let batches = EpochPlan(inOrder: images).batches(of: configuration.batchSize, keepShort: false).count
-    batchesPerStep = configuration.accumulate ?? 1
+    batchesPerStep = configuration.accumulate
     count = max(1, batches / batchesPerStep)
     if size < configuration.batchSize {
       notes.append("batches are of the \(size) images that there are, not of \(configuration.batchSize)")

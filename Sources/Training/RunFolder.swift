@@ -57,37 +57,17 @@ public struct RunFolder {
   }
 
   func write(_ configuration: RunConfiguration) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try AtomicFile.write(String(decoding: try encoder.encode(configuration), as: UTF8.self) + "\n", to: configurationPath)
+    try AtomicFile.write(try configuration.json(), to: configurationPath)
   }
 
-  /// Reads the options of the run.
-  /// - Throws: ``Failure`` if there is no run, or if its configuration is damaged or makes no sense.
+  /// Reads the settings of the run.
+  /// - Throws: ``Failure`` if there is no run, or if its configuration is damaged, is of a later version, or makes no sense.
   public func configuration() throws -> RunConfiguration {
     let bytes: [UInt8]
     do { bytes = try InputFile(configurationPath).read() } catch let failure as Failure {
       throw Failure(failure.kind, "there is no run to resume in \(path): \(failure)")
     }
-    let configuration: RunConfiguration
-    do { configuration = try JSONDecoder().decode(RunConfiguration.self, from: Data(bytes)) } catch {
-      throw Failure(
-        .damagedFile, "\(configurationPath) is damaged\(Self.place(of: error))", remedy: "mend it, or begin a new run")
-    }
-    do { try configuration.validate() } catch let failure as Failure { throw failure.about(configurationPath) }
-    return configuration
-  }
-
-  /// Returns the place that a decoder complained about, for example `, at 'model.classes'`; empty if the decoder does not say.
-  private static func place(of error: any Error) -> String {
-    func at(_ path: [any CodingKey]) -> String {
-      path.isEmpty ? ", it is no JSON" : ", at '\(path.map(\.stringValue).joined(separator: "."))'"
-    }
-    return switch error as? DecodingError {
-    case .keyNotFound(let key, let context): at(context.codingPath + [key])
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context): at(context.codingPath)
-    default: ""
-    }
+    return try RunConfiguration(json: Data(bytes), path: configurationPath)
   }
 
   /// Position of a run: all it needs, besides tensors, to go on as if it had not stopped.

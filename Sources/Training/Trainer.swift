@@ -1,6 +1,7 @@
 import Compute
 import Datasets
 import Formats
+import Images
 import Models
 import NN
 import Support
@@ -103,15 +104,17 @@ public final class Trainer {
     lock = try folder?.lock()
     var configuration = configuration
     let contents = SplitContents(splits)
-    if resuming, let known = configuration.contents { try contents?.require(known, in: configuration.data ?? folder?.path ?? "") }
-    configuration.contents = resuming ? configuration.contents : contents
+    if resuming, let known = configuration.data.contents {
+      try contents?.require(known, in: configuration.data.path ?? folder?.path ?? "")
+    }
+    if !resuming { configuration.data.contents = contents }
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
     self.logEvery = max(1, logEvery)
 
     let options = configuration.trainingOptions
-    let train = configuration.limitTrain.map { splits.train.prefix($0) } ?? splits.train
+    let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
     let model = try ResNet(configuration.model)
     self.model = model
     try model.store.freeze(options.frozen)
@@ -134,7 +137,9 @@ public final class Trainer {
       train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
       on: backend, onDamage: onDamage)
     validation = try BatchLoader(splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
-    description = Weights.Description(model: configuration.model, dataset: train, evaluation: configuration.evaluation)
+    // Metadata does not mention the usual preparation.
+    let evaluation = configuration.data.photographs.flatMap { $0.evaluation == EvaluationRecipe() ? nil : $0.evaluation }
+    description = Weights.Description(model: configuration.model, dataset: train, evaluation: evaluation)
 
     let epochSteps = EpochSteps(images: train.count, configuration)
     (stepsPerEpoch, batchesPerStep) = (epochSteps.count, epochSteps.batchesPerStep)
@@ -142,7 +147,7 @@ public final class Trainer {
     let scheduled = stepsPerEpoch * configuration.epochs
     totalSteps = min(scheduled, configuration.maxSteps ?? scheduled)
     schedule = Schedule(
-      configuration.schedule, peak: configuration.learningRate, totalSteps: scheduled,
+      configuration.schedule, peak: configuration.optimizer.learningRate, totalSteps: scheduled,
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(stepsPerEpoch)).rounded()))
     try folder?.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     // A resumed run may use other devices, which share batches differently, so its options are written again.
@@ -284,7 +289,7 @@ public final class Trainer {
       }
       images += x.shape[0]
       try model.accumulateGradients(
-        images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute ?? false,
+        images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute,
         metrics: metrics, optimizer, folded: folded)
     }
     position.step += 1

@@ -44,42 +44,23 @@ struct AugmentationOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Paste rectangles of images into others; with --mixup, each batch uses one.", valueName: "alpha"))
   var cutmix: Double?
 
-  /// Names of the options that were given, except `--augment`.
-  private var additions: [String] {
-    let all: [(String, Bool)] = [
-      ("--crop-padding", cropPadding != nil), ("--color-jitter", colorJitter != nil), ("--trivial-augment", trivialAugment),
-      ("--random-erasing", randomErasing != nil), ("--mixup", mixup != nil), ("--cutmix", cutmix != nil),
-    ]
-    return all.filter(\.1).map(\.0)
-  }
-
-  /// Names of the options that were given.
-  var given: [String] { (augment != nil ? ["--augment/--no-augment"] : []) + additions }
-
   func validate() throws {
-    if augment == false, let option = additions.first {
+    if augment == false, let option = given.first(where: { $0 != "--no-augment" }) {
       throw ValidationError("--no-augment leaves images as they are: leave it or \(option) out")
     }
     try requireSizes(["--crop-padding": cropPadding], in: 0...Augmentation.maximumPadding)
   }
 
-  /// Sets a run's augmentation for a data set.
-  func apply(to run: inout RunConfiguration, _ kind: DatasetKind) {
-    run.randomCrop = nil
-    run.augmentation = nil
-    if augment == false { return }
-    if kind == .folder && cropPadding == nil { run.randomCrop = run.imageSize.flatMap(kind.defaultCrop) }
-    let crops = kind.defaultAugmentation ?? (kind != .folder && augment == true ? Augmentation() : nil)
-    guard crops != nil || !additions.isEmpty else { return }
-    var all = crops ?? .none
-    if let cropPadding {
-      all.padding = cropPadding
-      if kind == .folder { all.flip = true }
-    }
-    all.colorJitter = colorJitter
-    all.trivialAugment = trivialAugment ? true : nil
-    all.randomErasing = randomErasing.map(RandomErasing.init)
-    all.mixing = mixup == nil && cutmix == nil ? nil : BatchMixing(mixup: mixup, cutmix: cutmix)
-    run.augmentation = all
+  /// Returns the augmentation for a data set: what suits it, with the changes that the options name.
+  func augmentation(for kind: DatasetKind) -> Augmentation {
+    if augment == false { return .none }
+    var augmentation = kind.defaultAugmentation
+    if augment == true, augmentation == .none { augmentation = Augmentation() }
+    if let cropPadding { augmentation.crop = .padded(pixels: cropPadding) }
+    augmentation.colorJitter = colorJitter
+    augmentation.trivialAugment = trivialAugment
+    augmentation.randomErasing = randomErasing.map(RandomErasing.init)
+    if mixup != nil || cutmix != nil { augmentation.mixing = BatchMixing(mixup: mixup, cutmix: cutmix) }
+    return augmentation
   }
 }

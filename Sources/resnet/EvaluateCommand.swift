@@ -105,12 +105,11 @@ struct EvaluateCommand: ParsableCommand {
   private func open(
     _ dataset: DatasetKind, for checkpoint: Checkpoint
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
-    let aboutPhotographs = [
-      ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil),
-      (resizing.given ?? "", resizing.given != nil), (normalization.given ?? "", normalization.given != nil),
-    ]
-    if dataset != .folder, let option = aboutPhotographs.first(where: \.1) {
-      throw usageError("\(option.0) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
+    let aboutPhotographs =
+      [("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil)]
+      .filter(\.1).map(\.0) + resizing.given + normalization.given
+    if dataset != .folder, let option = aboutPhotographs.first {
+      throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     if dataset == .folder { return try openFolder(for: checkpoint) }
     let images = try dataset.load(from: data).validation

@@ -65,10 +65,10 @@ struct ImportCommand: ParsableCommand {
   /// Returns the preparation of photographs for the network: that of the options, or else that of the weights.
   private func evaluation(of description: Weights.Description) throws -> EvaluationRecipe? {
     guard let size = imageSize.map({ [$0, $0] }) ?? description.imageSize else {
-      guard let option = resizing.given else { return description.evaluation }
+      guard let option = resizing.given.first else { return description.evaluation }
       throw usageError("\(option) needs --image-size: \(input) does not say how large its images are")
     }
-    if size[0] != size[1], let option = resizing.given {
+    if size[0] != size[1], let option = resizing.given.first {
       throw usageError(
         "\(option): images of \(size[0])×\(size[1]) are not cut from photographs: leave it out, or add --image-size")
     }

@@ -7,11 +7,10 @@ extension Setting {
     switch self {
     case .averageDecay: "--ema"
     case .frozen: "--freeze"
-    case .fold: "--fold"
     case .initialWeights: "--init"
     case .learningRateScales: "--learning-rate-scale"
     case .normalization: "--mean and --std"
-    default: "--" + rawValue.reduce("") { $1.isUppercase ? "\($0)-\($1.lowercased())" : "\($0)\($1)" }
+    default: optionName(ofProperty: rawValue)
     }
   }
 }

@@ -22,11 +22,6 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "Initialize the last batch norm scale of each block to zero.")
   var zeroInit = false
 
-  /// Names of the options that were given.
-  var given: [String] {
-    [("--shortcut", shortcut != nil), ("--stride", stride != nil), ("--zero-init", zeroInit)].filter(\.1).map(\.0)
-  }
-
   /// Checks the name of a model and the options.
   /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
   func validate(_ name: String) throws {

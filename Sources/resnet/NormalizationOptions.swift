@@ -14,9 +14,6 @@ struct NormalizationOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Standard deviation of each channel, if the file lacks it.", valueName: "0.229,0.224,0.225"))
   var std: String?
 
-  /// Name of an option that was given.
-  var given: String? { mean != nil ? "--mean" : std != nil ? "--std" : nil }
-
   func validate() throws { _ = try normalization() }
 
   /// Returns the normalization of the network's image files: that of the options, or else that of the network's file.
@@ -45,7 +42,7 @@ struct NormalizationOptions: ParsableArguments {
   /// Returns the normalization of the options; nil if they are not given.
   /// - Throws: a usage error for values that make no sense.
   func normalization() throws -> Normalization? {
-    guard given != nil else { return nil }
+    guard !given.isEmpty else { return nil }
     guard let mean, let std else { throw ValidationError("--mean and --std go together") }
     let means = try numbers(mean, "--mean", from: "0 to 1") { (0...1).contains($0) }
     let deviations = try numbers(std, "--std", from: "above 0 to 1") { $0 > 0 && $0 <= 1 }

@@ -74,14 +74,13 @@ struct PredictCommand: ParsableCommand {
     try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
     try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
     if tensors != nil {
-      let ofImages: [(String, Bool)] = [
-        ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
-        ("--image-size", imageSize != nil), (resizing.given ?? "", resizing.given != nil),
-        (normalization.given ?? "", normalization.given != nil),
-        ("--class-names", classNames.classNames != nil), ("--json", json),
-      ]
-      if let option = ofImages.first(where: \.1) {
-        throw ValidationError("--tensors runs the network on tensors as they are: leave \(option.0) out")
+      let ofImages =
+        [
+          ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
+          ("--image-size", imageSize != nil), ("--json", json),
+        ].filter(\.1).map(\.0) + resizing.given + normalization.given + classNames.given
+      if let option = ofImages.first {
+        throw ValidationError("--tensors runs the network on tensors as they are: leave \(option) out")
       }
       if output == nil { throw ValidationError("--tensors needs --output: a file for the logits") }
     } else {

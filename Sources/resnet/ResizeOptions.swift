@@ -20,11 +20,6 @@ struct ResizeOptions: ParsableArguments {
   @Option(help: "Interpolation for resizing photographs: bilinear or bicubic. Default: bilinear.")
   var interpolation: Interpolation?
 
-  /// Name of an option that was given.
-  var given: String? {
-    resize != nil ? "--resize" : cropFraction != nil ? "--crop-fraction" : interpolation != nil ? "--interpolation" : nil
-  }
-
   func validate() throws {
     try requireSizes(["--resize": resize], in: 1...EvaluationRecipe.largestResize)
     if resize != nil && cropFraction != nil { throw ValidationError("--resize and --crop-fraction say the same: leave one out") }
@@ -35,6 +30,6 @@ struct ResizeOptions: ParsableArguments {
 
   /// Recipe of the options; nil if none was given.
   var recipe: EvaluationRecipe? {
-    given == nil ? nil : EvaluationRecipe(resize: resize, cropFraction: cropFraction, interpolation: interpolation)
+    given.isEmpty ? nil : EvaluationRecipe(resize: resize, cropFraction: cropFraction, interpolation: interpolation)
   }
 }

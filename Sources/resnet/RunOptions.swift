@@ -28,30 +28,41 @@ extension Optimizer.RateScale: ExpressibleByArgument {
   }
 }
 
-/// Options of a new run. All are optional, so that `--resume` can detect whether one was given. The defaults are those of
-/// ``RunConfiguration``.
-struct RunOptions: ParsableArguments {
-  static let defaultDataset = DatasetKind.fashionMNIST
-  private static let defaults = RunConfiguration(
-    model: ModelConfiguration(name: TrainingSetup.defaultModel, classes: 1), dataset: defaultDataset.rawValue)
-  private static let (adamW, lars) = (RunConfiguration.usual(.adamW), RunConfiguration.usual(.lars))
-
-  @Option(
-    help:
-      """
-      Model: resnet20 … 1202, resnet18 … 152, plain20 … 110, plain18, plain34, preresnet110, 164, 1001, resnext50_32x4d, \
-      resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2. Default: that of --init, otherwise \(TrainingSetup.defaultModel).
-      """)
-  var model: String?
-  @Option(help: "Data set: \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
-  var dataset: DatasetKind?
-  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
-  var data: String?
+/// Options about photographs, which come in all sizes.
+struct PhotographOptions: ParsableArguments {
   @Option(help: "Image height and width for 'folder'. Default: 224 for the ImageNet family, 32 for other models.")
   var imageSize: Int?
   @OptionGroup var resizing: ResizeOptions
   @Option(help: "Images of 'folder' that cannot be decoded: fail (end the run) or skip (leave them out). Default: fail.")
   var damaged: DamagedImages?
+
+  func validate() throws { try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage) }
+}
+
+/// Options about the momentum of `sgd` and `lars`.
+struct MomentumOptions: ParsableArguments {
+  @Option(help: "Momentum of sgd and lars. Default: \(OptimizerSettings.sgd().momentum ?? 0).")
+  var momentum: Double?
+  @Flag(help: "Use Nesterov momentum.")
+  var nesterov = false
+}
+
+/// Options of a new run. All can be left out, so that `--resume` can detect whether one was given. Each has the name of its
+/// property. The defaults are those of ``RunConfiguration``.
+struct RunOptions: ParsableArguments {
+  static let defaultDataset = DatasetKind.fashionMNIST
+  private static let defaults = RunConfiguration(
+    model: ModelConfiguration(name: TrainingSetup.defaultModel, classes: 1), dataset: defaultDataset.rawValue)
+  private static let (sgd, adamW, lars) = (OptimizerSettings.sgd(), OptimizerSettings.adamW(), OptimizerSettings.lars())
+
+  @Option(
+    help: "Model: \(ModelConfiguration.summaryOfNames). Default: that of --init, otherwise \(TrainingSetup.defaultModel).")
+  var model: String?
+  @Option(help: "Data set: \(DatasetKind.names). Default: \(defaultDataset.rawValue).", transform: DatasetKind.init(named:))
+  var dataset: DatasetKind?
+  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
+  var data: String?
+  @OptionGroup var photographs: PhotographOptions
   @Option(help: "Number of epochs. Default: \(defaults.epochs).")
   var epochs: Int?
   @Option(help: "Batch size. Default: \(defaults.batchSize).")
@@ -62,32 +73,26 @@ struct RunOptions: ParsableArguments {
   var optimizer: Optimizer.Kind?
   @Option(
     help:
-      "Peak learning rate. Default: \(defaults.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with --init."
+      "Peak learning rate. Default: \(sgd.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with --init."
   )
   var learningRate: Double?
   @Option(
-    name: .customLong("learning-rate-scale"),
     help: ArgumentHelp(
       "Multiply the learning rate of a layer or part, for example layer1=0.1; the longest matching name counts. May be repeated.",
       valueName: "layer=factor"))
-  var learningRateScales: [Optimizer.RateScale] = []
+  var learningRateScale: [Optimizer.RateScale] = []
   @Option(
-    name: .customLong("freeze"),
     help: ArgumentHelp("Do not train this layer or part, for example layer1. May be repeated.", valueName: "layer"))
-  var frozen: [String] = []
+  var freeze: [String] = []
   @Option(help: ArgumentHelp("Clip gradients to this norm. Default: no clipping.", valueName: "norm"))
   var clipNorm: Double?
   @Option(
-    name: .customLong("ema"),
     help: ArgumentHelp(
       "Validate and save a moving average (EMA) of the weights with this decay, for example 0.999. Default: no average.",
       valueName: "decay"))
-  var averageDecay: Double?
-  @Option(help: "Momentum of sgd and lars. Default: \(defaults.momentum).")
-  var momentum: Double?
-  @Flag(help: "Use Nesterov momentum.")
-  var nesterov = false
-  @Option(help: "Weight decay. Default: \(defaults.weightDecay), adamw \(adamW.weightDecay).")
+  var ema: Double?
+  @OptionGroup var momentum: MomentumOptions
+  @Option(help: "Weight decay. Default: \(sgd.weightDecay), adamw \(adamW.weightDecay).")
   var weightDecay: Double?
   @Option(
     help: "Schedule: constant, cosine (to zero) or step (divided by 10 at 1/2 and 3/4). Default: \(defaults.schedule.rawValue).")
@@ -108,53 +113,31 @@ struct RunOptions: ParsableArguments {
       "Train on only this many images: the first ones, or for 'folder' the first of each class in turns.", valueName: "images"))
   var limitTrain: Int?
   @Option(
-    name: .customLong("init"),
     help: ArgumentHelp(
       "Start from the weights of a safetensors file or a checkpoint of torch.save. The last layer starts anew for other classes.",
       valueName: "file"))
-  var initialWeights: String?
+  var `init`: String?
   @OptionGroup var place: WeightsPlaceOptions
   @OptionGroup(title: "Augmentation") var augmentation: AugmentationOptions
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Shuffle the images anew in each epoch. Default: yes.")
   var shuffle: Bool?
 
-  /// Names of the options that were given.
-  var given: [String] {
-    let all: [(String, Bool)] = [
-      ("--model", model != nil), ("--dataset", dataset != nil), ("--data", data != nil),
-      ("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--epochs", epochs != nil),
-      ("--batch-size", batchSize != nil), ("--accumulate", accumulate != nil), ("--optimizer", optimizer != nil),
-      ("--learning-rate", learningRate != nil),
-      ("--learning-rate-scale", !learningRateScales.isEmpty), ("--freeze", !frozen.isEmpty), ("--clip-norm", clipNorm != nil),
-      ("--ema", averageDecay != nil), ("--momentum", momentum != nil),
-      ("--nesterov", nesterov), ("--weight-decay", weightDecay != nil), ("--schedule", schedule != nil),
-      ("--warmup-epochs", warmupEpochs != nil), ("--recompute", recompute), ("--precision", precision.precision != nil),
-      ("--label-smoothing", labelSmoothing != nil),
-      ("--seed", seed != nil),
-      ("--max-steps", maxSteps != nil), ("--limit-train", limitTrain != nil), ("--init", initialWeights != nil),
-      ("--shuffle/--no-shuffle", shuffle != nil),
-    ]
-    return all.filter(\.1).map(\.0) + [resizing.given].compactMap(\.self) + place.given + augmentation.given
-  }
-
   /// Checks that options about photographs are given for photographs only.
   /// - Throws: a usage error if an option does not apply to the run's data set.
   func requirePhotographs() throws {
-    let option = imageSize != nil ? "--image-size" : damaged != nil ? "--damaged" : resizing.given
-    if dataset != .folder, let option {
+    if dataset != .folder, let option = photographs.given.first {
       throw ValidationError("\(option) is about photographs: it needs --dataset folder")
     }
   }
 
   /// Checks the options, so that usage errors show before any work begins.
   func validate() throws {
-    try requirePaths(["--data": data, "--init": initialWeights])
-    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
-    if initialWeights == nil, let option = place.given.first {
+    try requirePaths(["--data": data, "--init": `init`])
+    if `init` == nil, let option = place.given.first {
       throw ValidationError("\(option) says where in a file the weights to start from are: it needs --init")
     }
-    if optimizer == .adamW, let option = [("--momentum", momentum != nil), ("--nesterov", nesterov)].first(where: \.1) {
-      throw ValidationError("\(option.0) is of sgd and lars: leave it out with --optimizer adamw")
+    if optimizer == .adamW, let option = momentum.given.first {
+      throw ValidationError("\(option) is of sgd and lars: leave it out with --optimizer adamw")
     }
     var run = Self.defaults
     apply(to: &run, .synthetic)
@@ -163,25 +146,25 @@ struct RunOptions: ParsableArguments {
 
   /// Sets what the options say of a run; the rest stays as recommended.
   func apply(to run: inout RunConfiguration, _ kind: DatasetKind) {
-    run.limitTrain = limitTrain
-    augmentation.apply(to: &run, kind)
+    run.data.limitTrain = limitTrain
+    run.augmentation = augmentation.augmentation(for: kind)
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
-    run.accumulate = accumulate
+    run.accumulate = accumulate ?? run.accumulate
     if let optimizer { run.use(optimizer) }
-    run.learningRate = learningRate ?? run.learningRate
-    run.learningRateScales = learningRateScales.isEmpty ? nil : learningRateScales
-    run.frozen = frozen.isEmpty ? nil : frozen
+    run.optimizer.learningRate = learningRate ?? run.optimizer.learningRate
+    run.optimizer.momentum = momentum.momentum ?? run.optimizer.momentum
+    run.optimizer.nesterov = momentum.nesterov
+    run.optimizer.weightDecay = weightDecay ?? run.optimizer.weightDecay
+    run.learningRateScales = learningRateScale
+    run.frozen = freeze
     run.clipNorm = clipNorm
-    run.averageDecay = averageDecay
-    run.momentum = momentum ?? run.momentum
-    run.nesterov = nesterov
-    run.weightDecay = weightDecay ?? run.weightDecay
+    run.averageDecay = ema
     run.schedule = schedule ?? run.schedule
     run.warmupEpochs = warmupEpochs ?? RunConfiguration.usualWarmup(ofEpochs: run.epochs)
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
     run.recompute = recompute
-    run.precision = precision.precision
+    run.precision = precision.precision ?? run.precision
     run.shuffle = shuffle ?? run.shuffle
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps

@@ -54,7 +54,7 @@ struct TrainCommand: ParsableCommand {
     }
     guard resume != nil else {
       try options.requirePhotographs()
-      if options.initialWeights != nil && modelOptions.zeroInit {
+      if options.`init` != nil && modelOptions.zeroInit {
         throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
       }
       return try modelOptions.validate(options.model ?? TrainingSetup.defaultModel)
@@ -109,7 +109,7 @@ struct TrainCommand: ParsableCommand {
   /// Returns the run's folder: the one to go on in, or a new one.
   private func folder(for run: RunConfiguration) throws -> RunFolder {
     if let resume { return RunFolder(existing: resume) }
-    return try RunFolder(creating: output ?? RunFolder.unused(named: "\(run.model.name)-\(run.dataset)"))
+    return try RunFolder(creating: output ?? RunFolder.unused(named: "\(run.model.name)-\(run.data.name)"))
   }
 
   /// Prints the model, the data and the folder of the run, and notes for the user.
@@ -118,9 +118,9 @@ struct TrainCommand: ParsableCommand {
     let (configuration, size) = (trainer.configuration, session.images.shape)
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
-        + "\(configuration.dataset), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
+        + "\(configuration.data.name), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(session.splits.validation.count)) to validate on\(trainer.folder.map { "; run in \($0.path)" } ?? "")")
-    if configuration.dataset == DatasetKind.folder.rawValue {
+    if configuration.data.name == DatasetKind.folder.rawValue {
       let names = session.images.classes
       print(
         "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))\(names.count > 5 ? ", …" : "")"
@@ -128,10 +128,10 @@ struct TrainCommand: ParsableCommand {
     }
     for note in session.notes { print(printable(note.line)) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
-      print("learning rate \(configuration.learningRate), a tenth of the usual one, as the weights are trained already")
+      print("learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
     }
     guard !trainer.isFinished else { return }
-    if let math = device.describeMath(on: backend, configuration.precision ?? .fp32) { print(math) }
+    if let math = device.describeMath(on: backend, configuration.precision) { print(math) }
     if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: min(configuration.batchSize, size[0]))) }
   }
 
@@ -179,7 +179,7 @@ struct TrainCommand: ParsableCommand {
     if case let skipped = try trainer.skippedSteps(), skipped > 0 {
       print(
         "\(grouped(skipped)) of \(grouped(trainer.step)) steps were left out, whose gradients overflowed in "
-          + "\(trainer.configuration.precision ?? .fp32) while the loss scale was too large for them")
+          + "\(trainer.configuration.precision) while the loss scale was too large for them")
     }
   }
 
@@ -192,9 +192,10 @@ struct TrainCommand: ParsableCommand {
     var setup = TrainingSetup(TrainingData(kind, path: options.data))
     setup.model = options.model
     setup.build = { modelOptions.configuration($0, classes: $1, channels: $2, like: $3) }
-    (setup.initialWeights, setup.initialPlace) = (options.initialWeights, options.place.place)
-    (setup.imageSize, setup.evaluation) = (options.imageSize, options.resizing.recipe)
-    setup.damaged = options.damaged ?? .fail
+    (setup.initialWeights, setup.initialPlace) = (options.`init`, options.place.place)
+    let photographs = options.photographs
+    (setup.imageSize, setup.evaluation) = (photographs.imageSize, photographs.resizing.recipe)
+    setup.damaged = photographs.damaged ?? .fail
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)

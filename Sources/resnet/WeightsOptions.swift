@@ -50,9 +50,6 @@ struct WeightsPlaceOptions: ParsableArguments {
       "Prefix of the names of the network's tensors, for example 'model'. Default: any prefix.", valueName: "name"))
   var prefix: String?
 
-  /// Names of the options that were given.
-  var given: [String] { [("--key", key != nil), ("--prefix", prefix != nil)].filter(\.1).map(\.0) }
-
   /// The place that the options name.
   var place: WeightsPlace {
     WeightsPlace(key: key, prefix: prefix.map { $0.isEmpty || $0.hasSuffix(".") ? $0 : "\($0)." })

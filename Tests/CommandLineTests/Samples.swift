@@ -176,9 +176,15 @@ enum Samples {
     try copy("run-config", configuration, "{\"model\": 1}")
     try copy("run-text", configuration, "not JSON")
     try copy("run-model", "\"resnet8\"", "\"resnet14\"")
-    try copy("run-sizeless", "\"labelSmoothing\"", "\"imageSize\" : 0, \"labelSmoothing\"")
-    try copy("run-resize", "\"labelSmoothing\"", "\"imageSize\" : 8, \"evaluation\" : {\"resize\" : 4}, \"labelSmoothing\"")
-    try copy("run-bf16", "\"labelSmoothing\"", "\"precision\" : \"bf16\", \"labelSmoothing\"")
+    func photographs(_ size: Int, _ evaluation: String) -> String {
+      let normalization = "{\"range\" : 255, \"mean\" : [0], \"deviation\" : [1]}"
+      return "\"photographs\" : {\"imageSize\" : \(size), \"evaluation\" : \(evaluation), \"normalization\" : \(normalization), "
+        + "\"damaged\" : \"fail\"}, \"name\""
+    }
+    try copy("run-sizeless", "\"name\" : \"tensors\"", photographs(0, "{}") + " : \"tensors\"")
+    try copy("run-resize", "\"name\" : \"tensors\"", photographs(8, "{\"resize\" : 4}") + " : \"tensors\"")
+    try copy("run-bf16", "\"precision\" : \"fp32\"", "\"precision\" : \"bf16\"")
+    try copy("run-newer", "\"version\" : 2", "\"version\" : 3")
     try copy("run-batch", "\"batchSize\" : 4", "\"batchSize\" : -4")
     try copy("run-words", "\"tensors\"", "\"words\"")
     try copy("run-classes", "\"classes\" : 3", "\"classes\" : 2")

@@ -227,6 +227,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --resume images.safetensors", 1, "images.safetensors"),
     Wrong("train --resume run-config", 1, "run-config/config.json"),
     Wrong("train --resume run-text", 1, "run-text/config.json"),
+    Wrong("train --resume run-newer", 1, "run-newer/config.json", "a newer version", "3", "begin a new run"),
     Wrong("train --resume run-model", 1, "run-model/resume.safetensors"),
     Wrong("train --resume run-sizeless", 1, "run-sizeless/config.json", "--image-size 0"),
     Wrong("train --resume run-resize", 1, "run-resize/config.json", "a crop of 8 pixels cannot be cut", "resized to 4"),

@@ -76,7 +76,7 @@ import Testing
   }
 
   private var everything: Augmentation {
-    var all = Augmentation(padding: 2)
+    var all = Augmentation(crop: .padded(pixels: 2))
     all.randomErasing = RandomErasing(probability: 0.5)
     all.mixing = BatchMixing(mixup: 0.3, cutmix: 1)
     return all
@@ -105,14 +105,14 @@ import Testing
     #expect(Array(loaded[4..<8]) == Array(split[0][4..<8]) && Array(loaded[26..<30]) == Array(split[2][4..<8]))
     #expect(Array(loaded[16..<22]) == Array(split[0][16...]) && Array(loaded[30..<34]) == [0, 0, 0, 0])
     // Without these augmentations the rows are the plain ones.
-    let plain = EpochPlan(seed: 2, epoch: 4, count: 64, shuffle: true, augmentation: Augmentation(padding: 2))
+    let plain = EpochPlan(seed: 2, epoch: 4, count: 64, shuffle: true, augmentation: Augmentation(crop: .padded(pixels: 2)))
     #expect(plain.rows(0..<4, height: 12, width: 10).shape == [4, 4])
   }
 
   /// Checks that images on the path through the host are cropped and flipped as on the device, and changed after that.
   @Test(arguments: [1, 3]) func throughTheHost(_ channels: Int) throws {
     let dataset = SyntheticImages(seed: 1, count: 12, validationCount: 1, classes: 3, size: 9, channels: channels).splits().train
-    var augmentation = Augmentation(padding: 3)
+    var augmentation = Augmentation(crop: .padded(pixels: 3))
     let plan = EpochPlan(seed: 8, epoch: 1, count: 12, shuffle: false, augmentation: augmentation)
     let backend = CPUBackend()
     let (x, labels) = (try backend.tensor(dataset.shape), try backend.tensor([12], .int32))
@@ -210,7 +210,7 @@ import Testing
       let photographs = try #require(try DatasetKind.folder.open(from: folder, imageSize: 16).train as? PhotographDataset)
       let (rows, columns) = EvaluationTransform.resizedSize(of: picture, shorter: 16)
       let resized = picture.resized(height: rows, width: columns)
-      let augmentation = Augmentation(padding: padding)
+      let augmentation = Augmentation(crop: .padded(pixels: padding))
       var (offsets, flips) = (Set<Int>(), Set<Bool>())
       for epoch in 0..<40 {
         let loader = photographs.loader(crop: nil, augmentation, seed: 3, epoch: epoch)

@@ -47,7 +47,7 @@ import Testing
       let (images, source) = try DatasetKind.openMeasuredFolder(folder, imageSize: 24)
       #expect(images.shape == [2, 24, 24, 3] && source.description.hasPrefix("all 2 images of \(folder)/val"))
     }
-    #expect(DatasetKind.folder.defaultCrop(imageSize: 24)?.size == 24 && DatasetKind.mnist.defaultCrop(imageSize: 24) == nil)
+    #expect(DatasetKind.folder.defaultAugmentation == Augmentation(crop: .randomResized(), flip: true))
   }
 
   /// The expected values come from torchvision's ToTensor and Normalize.

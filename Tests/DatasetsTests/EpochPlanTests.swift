@@ -74,8 +74,8 @@ import Testing
   }
 
   @Test func withoutFlipOrPadding() {
-    let still = Augmentation(padding: 0, flip: false)
-    let shifted = Augmentation(padding: 4, flip: false)
+    let still = Augmentation.none
+    let shifted = Augmentation(crop: .padded(pixels: 4), flip: false)
     for sample in 0..<200 {
       #expect(still.draw(seed: 1, epoch: 2, sample: sample) == .none)
       let (draw, mirrored) = (

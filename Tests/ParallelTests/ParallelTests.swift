@@ -63,7 +63,7 @@ import Training
   /// Checks that devices that share a batch give the same bits as one device, since the mixed images are in one row of the plan.
   @Test func mixedBatchesAreThoseOfOneDevice() throws {
     let dataset = SyntheticImages(seed: 3, count: 24, validationCount: 1, classes: 4, size: 8).splits().train
-    var augmentation = Augmentation(padding: 2)
+    var augmentation = Augmentation(crop: .padded(pixels: 2))
     (augmentation.randomErasing, augmentation.mixing) = (RandomErasing(probability: 0.5), BatchMixing(mixup: 0.4, cutmix: 1))
     let plan = EpochPlan(seed: 1, epoch: 2, count: 24, shuffle: true, augmentation: augmentation)
     let several = ParallelBackend(try halves(), split: BatchSplit(weights: [3, 2]))

@@ -22,8 +22,8 @@ import Training
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
     run.epochs = 2
     run.batchSize = 20
-    run.learningRate = 0.02
-    run.augmentation = Augmentation(padding: 2)
+    run.optimizer.learningRate = 0.02
+    run.augmentation = Augmentation(crop: .padded(pixels: 2))
     run.seed = 7
     run.shares = [3, 2]
     return run

@@ -74,14 +74,18 @@ import Testing
       try TrainingSession("resnet8", on: Self.images, device: .reference, configure: configure).configuration
     }
     let usual = try settings { _ in }
-    #expect(usual.learningRate == 0.1 && usual.weightDecay == 5e-4 && usual.warmupEpochs == 1)
-    let adamW = try settings { $0.optimizer = .adamW }
-    #expect(adamW.learningRate == 1e-3 && adamW.weightDecay == 1e-2)
+    #expect(usual.optimizer == .sgd(learningRate: 0.1, momentum: 0.9, weightDecay: 5e-4) && usual.warmupEpochs == 1)
+    let adamW = try settings { $0.use(.adamW) }
+    #expect(adamW.optimizer == .adamW(learningRate: 1e-3, weightDecay: 1e-2) && adamW.optimizer.momentum == nil)
     let own = try settings {
-      $0.optimizer = .adamW
-      $0.learningRate = 0.02
+      $0.optimizer = .adamW(learningRate: 0.02)
       $0.epochs = 4
     }
-    #expect(own.learningRate == 0.02 && own.weightDecay == 1e-2 && own.warmupEpochs == 0.4)
+    #expect(own.optimizer == .adamW(learningRate: 0.02, weightDecay: 1e-2) && own.warmupEpochs == 0.4)
+    // Trained weights would be lost at the rate for random ones.
+    var tuned = usual
+    tuned.initialWeights = "weights.pth"
+    tuned.use(.adamW)
+    #expect(tuned.optimizer == .adamW(learningRate: 1e-4))
   }
 }

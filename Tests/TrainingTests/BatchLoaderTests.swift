@@ -53,12 +53,13 @@ import Training
   }
 
   private func trainer(
-    _ name: String, _ splits: ImageSplits, _ augmentation: Augmentation? = nil, batchSize: Int = 8, resuming: Bool = false,
+    _ name: String, _ splits: ImageSplits, _ augmentation: Augmentation = Augmentation(crop: .randomResized()),
+    batchSize: Int = 8, resuming: Bool = false,
     onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws -> Trainer {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")
-    (run.epochs, run.batchSize, run.seed, run.learningRate) = (3, batchSize, 7, 0.05)
-    (run.imageSize, run.randomCrop, run.augmentation) = (16, RandomResizedCrop(size: 16), augmentation)
+    (run.epochs, run.batchSize, run.seed, run.optimizer.learningRate) = (3, batchSize, 7, 0.05)
+    (run.data.photographs, run.augmentation) = (PhotographSettings(imageSize: 16), augmentation)
     let path = "\(folder)/\(name)"
     if resuming { run = try RunFolder(existing: path).configuration() }
     return try Trainer(
@@ -68,7 +69,7 @@ import Training
   }
 
   private static let everything: Augmentation = {
-    var all = Augmentation.none
+    var all = Augmentation(crop: .randomResized())
     (all.colorJitter, all.trivialAugment) = (ColorJitter(brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.02), true)
     (all.randomErasing, all.mixing) = (RandomErasing(probability: 0.3), BatchMixing(mixup: 0.2, cutmix: 1))
     return all
@@ -76,13 +77,14 @@ import Training
 
   /// Checks that a run that is stopped within an epoch and resumed ends with the same bits as an uninterrupted one, and
   /// that it learns.
-  @Test(arguments: [nil, everything]) func trainsAndResumes(_ augmentation: Augmentation?) throws {
+  @Test(arguments: [Augmentation(crop: .randomResized()), everything]) func trainsAndResumes(_ augmentation: Augmentation) throws
+  {
     try writePhotographs("\(folder)/data", train: 16, validation: 4)
     let whole = try trainer("whole", try open(), augmentation)
     var accuracy = 0.0
     #expect(try whole.run(report: { if case .epoch(let record) = $0 { accuracy = record.validationAccuracy } }) == .finished)
     #expect(whole.totalSteps == 18 && accuracy > 0.6)
-    #expect(try whole.folder!.configuration().randomCrop == RandomResizedCrop(size: 16))
+    #expect(try whole.folder!.configuration().augmentation == augmentation)
 
     do {  // A trainer owns the folder as long as it lives.
       let cut = try trainer("cut", try open(), augmentation)
@@ -167,7 +169,9 @@ import Training
     let configuration = "\(folder)/cut/config.json"
     var fields = try #require(
       JSONSerialization.jsonObject(with: try Data(contentsOf: URL(fileURLWithPath: configuration))) as? [String: Any])
-    #expect(fields.removeValue(forKey: "contents") != nil)
+    var data = try #require(fields["data"] as? [String: Any])
+    #expect(data.removeValue(forKey: "contents") != nil)
+    fields["data"] = data
     try JSONSerialization.data(withJSONObject: fields).write(to: URL(fileURLWithPath: configuration))
     #expect(try trainer("cut", try open(), resuming: true).step == 1)
   }
@@ -177,7 +181,7 @@ import Training
     try writePhotographs("\(folder)/data", train: 5, validation: 1)
     let splits = try open()
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 3), dataset: "folder")
-    (run.imageSize, run.randomCrop) = (16, RandomResizedCrop(size: 16))
+    (run.data.photographs, run.augmentation) = (PhotographSettings(imageSize: 16), Augmentation(crop: .randomResized()))
     let sheet = try ContactSheet(run, splits.train, samples: 4, epochs: 3, on: CPUBackend())
     // The tiles have 96 pixels, six for each pixel of the image, and four between them.
     #expect(sheet.image.height == 4 * 100 + 4 && sheet.image.width == 4 * 100 + 4)

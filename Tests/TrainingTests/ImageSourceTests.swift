@@ -1,4 +1,5 @@
 import CPUBackend
+import Checkpoints
 import Compute
 import Datasets
 import Foundation
@@ -61,9 +62,10 @@ private struct Stripes: ImageSource {
       train: try Stripes(samples: Array(0..<60)).inMemory(), validation: try Stripes(samples: Array(100..<121)).inMemory())
   }
 
-  private func train(_ splits: ImageSplits, _ augmentation: Augmentation?) throws -> (losses: [Double], Trainer) {
+  private func train(_ splits: ImageSplits, _ augmentation: Augmentation) throws -> (losses: [Double], Trainer) {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 3, channels: 2), dataset: "stripes")
-    (run.epochs, run.batchSize, run.seed, run.learningRate, run.augmentation) = (3, 16, 7, 0.05, augmentation)
+    (run.epochs, run.batchSize, run.seed, run.augmentation) = (3, 16, 7, augmentation)
+    run.optimizer = .sgd(learningRate: 0.05)
     let trainer = try Trainer(run, splits, on: device, folder: nil)
     var losses: [Double] = []
     _ = try trainer.run(report: {
@@ -74,7 +76,9 @@ private struct Stripes: ImageSource {
 
   /// Checks that a source of the test's own trains to the same bits as the same images in memory, whether they are cropped on the
   /// host or on the device, and that both are measured alike.
-  @Test(arguments: [nil, Augmentation(padding: 2)]) func ownImagesTrain(_ augmentation: Augmentation?) throws {
+  @Test(arguments: [Augmentation.none, Augmentation(crop: .padded(pixels: 2))]) func ownImagesTrain(_ augmentation: Augmentation)
+    throws
+  {
     let (own, trained) = try train(stripes, augmentation)
     let (known, other) = try train(try memory(), augmentation)
     #expect(own == known && own.count == 9 && own.last.map { $0 > 0.6 } == true, "\(own)")

@@ -123,10 +123,10 @@ struct ParityFixture {
     configuration.maxSteps = try fields.integer("steps")
     configuration.epochs = try fields.integer("steps")
     configuration.batchSize = try fields.integer("batch")
-    configuration.learningRate = try fields.number("learning_rate")
-    configuration.momentum = try fields.number("momentum")
-    configuration.nesterov = try fields.text("nesterov") == "true"
-    configuration.weightDecay = try fields.number("weight_decay")
+    configuration.optimizer.learningRate = try fields.number("learning_rate")
+    configuration.optimizer.momentum = try fields.number("momentum")
+    configuration.optimizer.nesterov = try fields.text("nesterov") == "true"
+    configuration.optimizer.weightDecay = try fields.number("weight_decay")
     configuration.labelSmoothing = try fields.number("label_smoothing")
     configuration.seed = UInt64(try fields.integer("seed"))
     configuration.schedule = .constant

@@ -24,7 +24,7 @@ import Training
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
     run.epochs = 3
     run.batchSize = 16
-    run.augmentation = Augmentation(padding: 2)
+    run.augmentation = Augmentation(crop: .padded(pixels: 2))
     run.seed = 7
     return run
   }
@@ -42,10 +42,10 @@ import Training
 
   /// Expects a saved configuration to be the requested one, plus the contents by which the run recognizes its images.
   private func expect(_ kept: RunConfiguration, is asked: RunConfiguration) throws {
-    let contents = try #require(kept.contents)
+    let contents = try #require(kept.data.contents)
     #expect(contents.train.count == 96 && contents.validation.count == 40)
     var expected = asked
-    expected.contents = contents
+    expected.data.contents = contents
     #expect(kept == expected)
   }
 
@@ -81,11 +81,11 @@ import Training
     let backend = try device()
     var run = configuration
     run.labelSmoothing = 0.1
-    run.augmentation?.randomErasing = RandomErasing(probability: 0.5)
-    run.augmentation?.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
+    run.augmentation.randomErasing = RandomErasing(probability: 0.5)
+    run.augmentation.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
     if changesColors {
-      run.augmentation?.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
-      run.augmentation?.trivialAugment = true
+      run.augmentation.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
+      run.augmentation.trivialAugment = true
     }
     let whole = try trainer("whole", run, on: backend)
     var records: [EpochRecord] = []
@@ -108,8 +108,8 @@ import Training
   @Test(arguments: Optimizer.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimizer.Kind) throws {
     var run = configuration
     run.epochs = 2
-    run.optimizer = optimizer
-    run.learningRate = optimizer == .lars ? 5 : 0.01
+    run.optimizer = .usual(optimizer)
+    run.optimizer.learningRate = optimizer == .lars ? 5 : 0.01
     run.accumulate = 2
     run.clipNorm = 1
     run.averageDecay = 0.9
@@ -138,7 +138,7 @@ import Training
   @Test func accumulatedGradientsAreThoseOfLargerBatches() throws {
     var run = configuration
     run.epochs = 1
-    run.augmentation = nil
+    run.augmentation = .none
     run.frozen = ["conv1", "bn1", "layer1", "layer2", "layer3"]
     let large = try trainer("large", run)
     _ = try large.run()
@@ -277,7 +277,7 @@ import Training
   @Test(arguments: [Precision.fp16, .bf16], ["resnet8", "resnet18"])
   func activationsOfSixteenBitsTrain(precision: Precision, name: String) throws {
     var run = configuration
-    (run.model.name, run.epochs, run.learningRate) = (name, 2, 0.02)
+    (run.model.name, run.epochs, run.optimizer.learningRate) = (name, 2, 0.02)
     var losses: [[Double]] = []
     for (path, kind) in [("whole", precision), ("exact", .fp32)] {
       run.precision = kind
@@ -300,14 +300,6 @@ import Training
     #expect(resumed.configuration.precision == precision)
     #expect(try resumed.run() == .finished)
     #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder!.resumePath))
-  }
-
-  /// Checks the configuration of runs from before an option existed: it has no such key.
-  @Test func configurationWithoutLaterOptionsIsRead() throws {
-    let encoded = try JSONEncoder().encode(configuration)
-    #expect(!String(decoding: encoded, as: UTF8.self).contains("recompute"))
-    #expect(!String(decoding: encoded, as: UTF8.self).contains("precision"))
-    #expect(try JSONDecoder().decode(RunConfiguration.self, from: encoded) == configuration)
   }
 
   /// Stops in the middle of an epoch, at its end, and during validation.
@@ -357,7 +349,7 @@ import Training
   ])
   func impossiblePositionsAreRefused(_ key: String, _ value: String) throws {
     var run = configuration
-    run.optimizer = .adamW
+    run.optimizer = .adamW(learningRate: 0.1)
     _ = try stop(trainer("a", run), after: 9)
     let path = RunFolder(existing: "\(folder)/a").resumePath
     let file = try Safetensors.read(path)
@@ -389,7 +381,7 @@ import Training
   @Test func openCLFollowsTheReference() throws {
     var run = configuration
     run.maxSteps = 4
-    run.learningRate = 0.01
+    run.optimizer.learningRate = 0.01
     var losses: [[Double]] = []
     for (name, backend) in [("opencl", try device() as any Backend), ("cpu", CPUBackend())] {
       var values: [Double] = []
@@ -466,7 +458,7 @@ import Training
 
   @Test func divergenceIsReportedAndSavesNothing() throws {
     var run = configuration
-    run.learningRate = 1e30
+    run.optimizer.learningRate = 1e30
     run.warmupEpochs = 0
     run.epochs = 1
     let trainer = try trainer("a", run)
@@ -491,8 +483,8 @@ import Training
     _ = try first.run()
     var run = configuration
     run.initialWeights = first.folder!.lastPath
-    run.learningRate = 0
-    run.weightDecay = 0
+    run.optimizer.learningRate = 0
+    run.optimizer.weightDecay = 0
     run.seed = 99
     run.maxSteps = 1
     let second = try trainer("b", run)

@@ -1,54 +1,60 @@
 import Support
 
-/// Random changes of training images: random crops of the zero-padded image and mirroring, as in He et al. 2015, section 4.2,
-/// and any others that are requested.
+/// Random changes of training images: crops and mirroring, as in He et al. 2015, section 4.2, and any others that are requested.
 ///
 /// ```swift
 /// var augmentation = Augmentation.none
 /// augmentation.randomErasing = RandomErasing(probability: 0.25)
 /// ```
 public struct Augmentation: Hashable, Codable, Sendable {
-  /// Number of zero pixels that are added on every side before a crop of the image's own size is taken.
-  public var padding: Int
+  /// Random crops.
+  public enum Crop: Hashable, Codable, Sendable {
+    /// No crops. Photographs are resized and cut at the center.
+    case none
+    /// Crops of the image's own size, after so many zero pixels are added on every side.
+    case padded(pixels: Int)
+    /// Crops of random area and shape, resized to the network's input, for photographs; see ``RandomResizedCrop``.
+    case randomResized(scale: ClosedRange<Float> = 0.08...1, ratio: ClosedRange<Float> = 3 / 4...4 / 3)
+  }
+
+  /// Random crops.
+  public var crop: Crop
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
   /// Random changes of color; nil for none.
   public var colorJitter: ColorJitter?
-  /// Whether each image is changed by ``TrivialAugment``; nil for no.
-  public var trivialAugment: Bool?
+  /// Whether each image is changed by ``TrivialAugment``.
+  public var trivialAugment = false
   /// Random erasing; nil for none.
   public var randomErasing: RandomErasing?
   /// Mixing of the images of a batch with each other. If both kinds are set, each batch uses one of them. Nil for neither.
   public var mixing: BatchMixing?
 
-  /// Maximum number of pixels of ``padding``.
+  /// Maximum number of pixels of a ``Crop/padded(pixels:)`` border.
   public static let maximumPadding = 1 << 16
 
   /// Maximum difference of a factor from 1.
   static let strongestJitter = 100.0
 
-  /// Creates random crops with a border of `padding` pixels, and mirroring. All other changes are off.
-  public init(padding: Int = 4, flip: Bool = true) {
-    precondition(padding >= 0 && padding <= Self.maximumPadding, "[Augmentation] padding \(padding)")
-    self.padding = padding
-    self.flip = flip
-  }
+  /// Creates random crops and mirroring. All other changes are off. The defaults are those of He et al. for small images.
+  public init(crop: Crop = .padded(pixels: 4), flip: Bool = true) { (self.crop, self.flip) = (crop, flip) }
 
-  /// Augmentation without crops and without mirroring.
-  public static let none = Augmentation(padding: 0, flip: false)
+  /// Images as they are.
+  public static let none = Augmentation(crop: .none, flip: false)
 
   /// Whether the values of pixels change before batches are assembled, which needs images as bytes on the host.
-  public var changesPixels: Bool { colorJitter != nil || trivialAugment == true }
+  public var changesPixels: Bool { colorJitter != nil || trivialAugment }
 
   /// Whether batches are erased or mixed while they are assembled, on the device.
   package var changesBatches: Bool { randomErasing != nil || mixing != nil }
 
+  /// Number of zero pixels that are added on every side.
+  package var padding: Int { if case .padded(let pixels) = crop { pixels } else { 0 } }
+
   /// Checks the values.
   /// - Throws: a ``Failure`` for the first invalid value, with its setting.
   public func validate() throws {
-    guard (0...Self.maximumPadding).contains(padding) else {
-      throw Failure(.cropPadding, padding, "it must be from 0 to \(Self.maximumPadding)")
-    }
+    try validateCrop()
     if let jitter = colorJitter {
       let strengths = [jitter.brightness, jitter.contrast, jitter.saturation]
       guard strengths.allSatisfy((0...Self.strongestJitter).contains), (0...0.5).contains(jitter.hue) else {
@@ -64,6 +70,21 @@ public struct Augmentation: Hashable, Codable, Sendable {
       guard let alpha, !BatchMixing.alphas.contains(alpha) else { continue }
       let alphas = BatchMixing.alphas
       throw Failure(setting, alpha, "it must be from \(alphas.lowerBound) to \(alphas.upperBound)")
+    }
+  }
+
+  private func validateCrop() throws {
+    switch crop {
+    case .none: break
+    case .padded(let pixels):
+      guard (0...Self.maximumPadding).contains(pixels) else {
+        throw Failure(.cropPadding, pixels, "it must be from 0 to \(Self.maximumPadding)")
+      }
+    case .randomResized(let scale, let ratio):
+      guard RandomResizedCrop.arePossible([scale, ratio]) else {
+        throw Failure(
+          .invalidSetting, "crops of \(scale) of the area and of the shape \(ratio): the bounds must be above 0 and finite")
+      }
     }
   }
 
@@ -92,7 +113,7 @@ public struct Augmentation: Hashable, Codable, Sendable {
   /// Returns the pixel augmentation of one epoch; nil if no pixel values change.
   package func pixelAugmentation(seed: UInt64, epoch: Int) -> PixelAugmentation? {
     guard changesPixels else { return nil }
-    return PixelAugmentation(colorJitter: colorJitter, trivialAugment: trivialAugment ?? false, seed: seed, epoch: epoch)
+    return PixelAugmentation(colorJitter: colorJitter, trivialAugment: trivialAugment, seed: seed, epoch: epoch)
   }
 }
 

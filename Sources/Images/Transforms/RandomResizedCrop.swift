@@ -30,8 +30,11 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
   }
 
   /// Whether the size and the bounds are positive, and the bounds finite.
-  public var isPossible: Bool {
-    size > 0 && [scale, ratio].allSatisfy { $0.lowerBound > 0 && $0.upperBound.isFinite }
+  public var isPossible: Bool { size > 0 && Self.arePossible([scale, ratio]) }
+
+  /// Whether bounds of ``scale`` and ``ratio`` are positive and finite.
+  package static func arePossible(_ bounds: [ClosedRange<Float>]) -> Bool {
+    bounds.allSatisfy { $0.lowerBound > 0 && $0.upperBound.isFinite }
   }
 
   /// Rectangle that is cut out, and whether it is mirrored.

@@ -1,0 +1,109 @@
+import Datasets
+import Models
+import Support
+
+/// Refuses an impossible value of a setting.
+/// - Throws: ``Failure`` with the complaint if `holds` is false.
+func demand(
+  _ holds: Bool, _ setting: Setting, _ value: some CustomStringConvertible, _ complaint: @autoclosure () -> Message
+) throws {
+  if !holds { throw Failure(setting, value, complaint()) }
+}
+
+extension RunConfiguration {
+  /// Largest possible image size: pixels along a side.
+  public static let largestImage = 1 << 14
+
+  /// Maximum number of epochs, so that steps can be counted in a word.
+  static let mostEpochs = Int(Int32.max)
+
+  /// Checks all values.
+  /// - Throws: ``Failure`` for the first value that makes no sense.
+  public func validate() throws {
+    try demand(epochs > 0, .epochs, epochs, "at least one is needed")
+    try demand(epochs <= Self.mostEpochs, .epochs, epochs, "at most \(Self.mostEpochs) are possible")
+    try demand(batchSize > 0, .batchSize, batchSize, "at least one image is needed")
+    try optimizer.validate()
+    try demand(accumulate > 0, .accumulate, accumulate, "at least one batch is needed")
+    try validateLayers()
+    if let clipNorm { try demand(clipNorm.isFinite && clipNorm > 0, .clipNorm, clipNorm, "it must be above 0") }
+    if let averageDecay {
+      try demand(averageDecay >= 0 && averageDecay < 1, .averageDecay, averageDecay, "it must be at least 0 and below 1")
+    }
+    try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, .warmupEpochs, warmupEpochs, "it must be at least 0")
+    try demand(
+      warmupEpochs <= Double(epochs), .warmupEpochs, warmupEpochs,
+      "the run has \(epochs), so the rate would not be reached")
+    try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
+    if let limitTrain = data.limitTrain { try demand(limitTrain > 0, .limitTrain, limitTrain, "at least one image is needed") }
+    try augmentation.validate()
+    if let shares, !(shares.allSatisfy { (0...Int(Int32.max)).contains($0) } && shares.contains { $0 > 0 }) {
+      throw Failure(.invalidSetting, "shares of \(shares): they must be whole numbers from 0, and one above it")
+    }
+    try validatePhotographs()
+    if let maxSteps { try demand(maxSteps > 0, .maxSteps, maxSteps, "at least one is needed") }
+  }
+
+  /// Checks ``learningRateScales`` and ``frozen`` against each other.
+  private func validateLayers() throws {
+    for (index, scale) in learningRateScales.enumerated() {
+      let isRepeated = learningRateScales[..<index].contains { $0.prefix == scale.prefix }
+      let value = "\(scale.prefix)=\(scale.factor)"
+      try demand(!isRepeated, .learningRateScales, value, "\(scale.prefix) has one already")
+      try demand(
+        scale.factor.isFinite && scale.factor >= 0, .learningRateScales, value, "the factor must be at least 0")
+    }
+    for prefix in frozen {
+      let scale = learningRateScales.first { $0.prefix == prefix || $0.prefix.hasPrefix("\(prefix).") }
+      try demand(
+        scale == nil, .learningRateScales, scale?.prefix ?? "",
+        "it is frozen by \(Setting.frozen, prefix), leave one out")
+    }
+  }
+
+  private func validatePhotographs() throws {
+    guard let photographs = data.photographs else {
+      guard case .randomResized = augmentation.crop else { return }
+      throw Failure(
+        .invalidSetting, "crops of random size are for photographs, but the images of \(data.name) have a size of their own")
+    }
+    let size = photographs.imageSize
+    try demand(
+      (1...Self.largestImage).contains(size), .imageSize, size, "it must be from 1 to \(Self.largestImage)")
+    _ = try photographs.evaluation.transform(crop: size)
+    guard photographs.normalization.fits(channels: model.channels) else {
+      throw Failure(
+        .invalidSetting,
+        "normalization: a finite mean and a deviation above 0 are needed for each of \(model.channels) channels")
+    }
+  }
+
+  /// Checks the layers that ``frozen`` and ``learningRateScales`` name.
+  /// - Throws: ``Failure`` if the network does not have one of them, or if nothing is left to train.
+  public func checkLayers() throws {
+    let store = try ResNet(model).store
+    let named = frozen.map { (Setting.frozen, $0) } + learningRateScales.map { (Setting.learningRateScales, $0.prefix) }
+    for (setting, prefix) in named {
+      do { _ = try store.layers(prefix) } catch let failure as Failure {
+        throw Failure(failure.kind, "\(setting, prefix): \(failure)")
+      }
+    }
+    try store.freeze(frozen)
+  }
+
+  /// Checks that training on these images makes sense.
+  /// - Throws: ``Failure`` if it does not.
+  public func check(_ images: some ImageSource) throws {
+    try model.check(images)
+    let (height, width) = (images.shape[1], images.shape[2])
+    guard images.classes.count > 1 else {
+      throw Failure(
+        .mismatch,
+        "\(data.path ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
+    }
+    if case .padded(let padding) = augmentation.crop, padding >= min(height, width) {
+      throw Failure(
+        .cropPadding, padding, "some crops of the images of \(height)×\(width) would be nothing but padding")
+    }
+  }
+}
