@@ -2,24 +2,27 @@ import Compute
 
 extension OpenCLBackend {
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws {
+    check(.convolution(x, filter: filter, geometry, into: y))
     try run(ConvolutionWork(.forward, geometry, x.type), x, filter, into: y)
   }
 
   public func convolution(
     _ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics
   ) throws {
-    let rows = y.count / geometry.k
-    precondition(rows > 1, "[convolution] \(y.shape) has one value a channel, statistics need two")
-    try mergeMoments(try convolutionTakingMoments(x, filter: filter, geometry, into: y), rows: rows, statistics)
+    check(.convolution(x, filter: filter, geometry, into: y, statistics))
+    let partial = try convolutionTakingMoments(x, filter: filter, geometry, into: y)
+    try mergeMoments(partial, rows: y.count / geometry.k, statistics)
   }
 
   public func convolutionInputGradient(
     _ dy: Tensor, filter: Tensor, _ geometry: Conv2D, accumulate: Bool, into dx: Tensor
   ) throws {
+    check(.convolutionInputGradient(dy, filter: filter, geometry, accumulate: accumulate, into: dx))
     try run(ConvolutionWork(.inputGradient, geometry, dy.type, accumulates: accumulate), dy, filter, into: dx)
   }
 
   public func convolutionFilterGradient(_ x: Tensor, _ dy: Tensor, _ geometry: Conv2D, into dw: Tensor) throws {
+    check(.convolutionFilterGradient(x, dy, geometry, into: dw))
     try run(ConvolutionWork(.filterGradient, geometry, x.type), x, dy, into: dw)
   }
 
@@ -49,9 +52,7 @@ extension OpenCLBackend {
     _ x: Tensor, prepared: Tensor, _ geometry: Conv2D, _ epilogue: ConvolutionEpilogue, into y: Tensor
   ) throws {
     let plan = try plan(for: ConvolutionWork(.inference, geometry, x.type))
-    precondition(
-      x.shape == geometry.input && prepared.count == plan.convolution?.preparedCount && y.shape == geometry.output,
-      "[convolution] \(x.shape) ∗ prepared \(prepared.shape) → \(y.shape), expected \(geometry)")
+    check(.convolution(x, prepared: prepared, plan.convolution?.preparedCount ?? 0, geometry, epilogue, into: y))
     try plan.enqueue(x, prepared, Epilogue(into: y, epilogue), on: self)
   }
 
@@ -65,9 +66,7 @@ extension OpenCLBackend {
 
   public func prepareFilter(_ filter: Tensor, _ geometry: Conv2D, _ storage: DataType, into prepared: Tensor) throws {
     let plan = try plan(for: ConvolutionWork(.inference, geometry, storage)).convolution
-    precondition(
-      filter.shape == geometry.filter && prepared.count == plan?.preparedCount,
-      "[prepareFilter] \(filter.shape) → \(prepared.shape), expected \(geometry)")
+    check(.prepareFilter(filter, geometry, storage, into: prepared, plan?.preparedCount ?? 0))
     try plan?.prepare(filter, into: prepared, on: self)
   }
 

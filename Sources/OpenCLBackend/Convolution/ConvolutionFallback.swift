@@ -97,7 +97,7 @@ extension OpenCLBackend {
     try prepareFilter(filter, g, x.type, into: prepared)
     // A filter is prepared before the operation after the convolution is known. On GPUs the largest epilogue represents all of
     // them; on CPUs, whose compilers are slow, it is the usual one.
-    let residual = traits.kernelClass == .localTiled ? y : nil
+    let residual = traits.kernelClass == .localTiled ? try tensor(g.output, x.type) : nil
     let (scale, bias) = (try tensor([g.k]), try tensor([g.k]))
     try convolution(
       x, prepared: prepared, g, ConvolutionEpilogue(scale: scale, bias: bias, residual: residual, relu: true), into: y)
