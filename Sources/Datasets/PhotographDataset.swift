@@ -118,8 +118,10 @@ public struct PhotographDataset: ImageSource {
     let transform: any ImageTransform =
       if let crop {
         TrainingTransform(crop, seed: seed, epoch: epoch)
-      } else if let augmentation, augmentation.padding > 0 || augmentation.flip {
+      } else if let augmentation, case .padded = augmentation.crop {
         PaddedCropTransform(size: side, augmentation: augmentation, seed: seed, epoch: epoch)
+      } else if let augmentation, augmentation.flip {
+        MirroringTransform(preparation.transform, augmentation, seed: seed, epoch: epoch)
       } else {
         preparation.transform
       }

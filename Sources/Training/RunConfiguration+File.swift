@@ -7,6 +7,8 @@ extension RunConfiguration {
   private struct Header: Decodable {
     /// nil in version 1.
     let version: Int?
+
+    enum CodingKeys: CodingKey { case version }
   }
 
   /// Reads the contents of a `config.json` of this version or an earlier one.
@@ -16,6 +18,9 @@ extension RunConfiguration {
     let decoder = JSONDecoder()
     do {
       let version = try decoder.decode(Header.self, from: json).version ?? 1
+      guard version > 0 else {
+        throw DecodingError.dataCorrupted(.init(codingPath: [Header.CodingKeys.version], debugDescription: "no such version"))
+      }
       guard version <= Self.currentVersion else {
         throw Failure(
           .unsupported, about: path,

@@ -86,7 +86,8 @@ extension Augmentation {
   fileprivate init(_ old: RunConfiguration.Version1) throws {
     self = .none
     if let known = old.augmentation {
-      if known.padding != 0 { crop = .padded(pixels: known.padding) }
+      // Photographs that are mirrored and get no border are cropped at random along their longer side.
+      if known.padding != 0 || known.flip { crop = .padded(pixels: known.padding) }
       flip = known.flip
       colorJitter = known.colorJitter
       trivialAugment = known.trivialAugment ?? false

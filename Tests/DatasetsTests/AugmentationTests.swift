@@ -233,6 +233,36 @@ import Testing
     }
   }
 
+  /// Checks that photographs that are only mirrored are cut at the center.
+  @Test func mirroredCenters() throws {
+    try withTemporaryFolder { folder in
+      for name in ["train/a", "val/a"] {
+        try writePicture("\(folder)/\(name)/1.png", height: 12, width: 19, color: (90, 20, 160), noise: 7)
+      }
+      let photographs = try #require(try DatasetKind.folder.open(from: folder, imageSize: 8).train as? PhotographDataset)
+      func pixels(_ loader: any ImageLoader) throws -> [UInt8] {
+        var pixels = [UInt8](repeating: 99, count: 8 * 8 * 3)
+        try pixels.withUnsafeMutableBufferPointer { try loader.load(photographs.items[0], into: $0) }
+        return pixels
+      }
+      let center = try pixels(photographs.loader())
+      var mirrored: [UInt8] = []
+      for pixel in 0..<64 {
+        let from = 3 * (pixel / 8 * 8 + 7 - pixel % 8)
+        mirrored += center[from..<from + 3]
+      }
+      let augmentation = Augmentation(crop: .none)
+      var flips = Set<Bool>()
+      for epoch in 0..<20 {
+        let isFlipped = augmentation.draw(seed: 3, epoch: epoch, sample: 0).isFlipped
+        flips.insert(isFlipped)
+        #expect(
+          try pixels(photographs.loader(crop: nil, augmentation, seed: 3, epoch: epoch)) == (isFlipped ? mirrored : center))
+      }
+      #expect(flips.count == 2 && mirrored != center)
+    }
+  }
+
   @Test func wrongKindsOfPaths() throws {
     try withTemporaryFolder { folder in
       let file = "\(folder)/file"

@@ -107,6 +107,19 @@ import Training
     #expect(try message(unlike).contains("config.json is damaged, at 'randomCrop'"))
   }
 
+  /// Checks the first form's runs that took crops of photographs without a border. They are random along the longer side, and
+  /// mirrored.
+  @Test func cropsWithoutABorderStayRandom() throws {
+    var fields = try #require(try JSONSerialization.jsonObject(with: Data(text("photographs").utf8)) as? [String: Any])
+    fields["randomCrop"] = nil
+    func augmentation(flip: Bool) throws -> Augmentation {
+      fields["augmentation"] = ["padding": 0, "flip": flip] as [String: Any]
+      return try read(String(decoding: JSONSerialization.data(withJSONObject: fields), as: UTF8.self)).augmentation
+    }
+    #expect(try augmentation(flip: true) == Augmentation(crop: .padded(pixels: 0)))
+    #expect(try augmentation(flip: false) == .none)
+  }
+
   @Test func aLaterFormIsRefused() throws {
     let newer = "{\"version\": \(RunConfiguration.currentVersion + 1), \"network\": {}}"
     let failure = try #require(#expect(throws: Failure.self) { _ = try read(newer) })
@@ -114,6 +127,7 @@ import Training
     #expect(failure.description.contains("config.json: a newer version of this program wrote it: its form is 3"))
     #expect(failure.description.hasSuffix(": go on with that version of the program, or begin a new run"))
     #expect(try message("{\"version\": \"two\"}").contains("damaged, at 'version'"))
+    #expect(try message("{\"version\": 0}").contains("damaged, at 'version'"))
     #expect(try message("{\"version\": 2}").contains("damaged, at 'model'"))
     #expect(try message("version 2").contains("it is no JSON"))
   }

@@ -11,7 +11,8 @@ public struct Augmentation: Hashable, Codable, Sendable {
   public enum Crop: Hashable, Codable, Sendable {
     /// No crops. Photographs are resized and cut at the center.
     case none
-    /// Crops of the image's own size, after so many zero pixels are added on every side.
+    /// Crops of the image's own size, after so many zero pixels are added on every side. Photographs are resized to that size
+    /// first, and cropped at a random place along their longer side too.
     case padded(pixels: Int)
     /// Crops of random area and shape, resized to the network's input, for photographs; see ``RandomResizedCrop``.
     case randomResized(scale: ClosedRange<Float> = 0.08...1, ratio: ClosedRange<Float> = 3 / 4...4 / 3)
