@@ -98,6 +98,20 @@ extension ImageSource {
     return (self, FiveCrops.areas(height: shape[1], width: shape[2], of: height, width))
   }
 
+  /// Checks that there are images, one for each row of ``shape``, and that each label is the number of a class. Devices look a
+  /// label's output up without a check.
+  /// - Parameter count: number of classes.
+  /// - Throws: a ``Failure`` if not.
+  package func requireLabels(below count: Int) throws {
+    let items = items
+    guard !items.isEmpty, items.count == shape[0] else {
+      throw Failure(.mismatch, "\(name) has \(items.count) images, and its shape is \(shape)")
+    }
+    if let wrong = items.first(where: { !(0..<count).contains(Int($0.label)) }) {
+      throw Failure(.mismatch, "image \(wrong.sample) of \(name) has the label \(wrong.label), and there are \(count) classes")
+    }
+  }
+
   /// Checks that the images are bytes in one or three channels if their colors are to change, as changes of color are defined
   /// for these.
   /// - Throws: a ``Failure`` if they are not.

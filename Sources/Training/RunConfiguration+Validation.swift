@@ -101,6 +101,17 @@ extension RunConfiguration {
         .mismatch,
         "\(data.path ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
     }
+    try images.requireLabels(below: images.classes.count)
+    if let side = data.photographs?.imageSize, (side, side) != (height, width) {
+      throw Failure(
+        .mismatch, "the images are of \(height)×\(width), and the run's photographs of \(side)×\(side)",
+        remedy: "open them with \(Setting.imageSize, side)")
+    }
+    if case .randomResized = augmentation.crop, images.pixels != nil {
+      throw Failure(
+        .conflictingSetting, "crops of random size are of photographs, and \(images.name) is in memory",
+        remedy: "take crops with a border (\(Setting.cropPadding))")
+    }
     if case .padded(let padding) = augmentation.crop, padding >= min(height, width) {
       throw Failure(
         .cropPadding, padding, "some crops of the images of \(height)×\(width) would be nothing but padding")

@@ -90,6 +90,22 @@ private final class FirstPixels: Classifier {
     #expect(try abs(found[0].classes.get()[0].probability - 0.75) < 1e-12)
   }
 
+  /// Checks labels before a device looks up what they name. Without images, nothing is predicted, and nothing can be measured.
+  @Test func labelsAreThoseOfClasses() throws {
+    let images = HostTensor([4, 0, 1, 1, 0, 2] as [Float], shape: [2, 1, 3, 1])
+    let classifier = FirstPixels(classes: 3)
+    for label in [-1, 3] as [Int32] {
+      let loader = try BatchLoader(source(images, labels: [0, label], classes: 3), on: classifier.backend)
+      let failure = #expect(throws: Failure.self) { try classifier.evaluate(loader, batchSize: 2) }
+      #expect(failure?.description == "image 1 of pixels has the label \(label), and there are 3 classes")
+    }
+    let whole = ImagePreparation.whole(WholeImageTransform(height: 1, width: 3))
+    let none = try BatchLoader(
+      try PhotographDataset(files: [], whole, normalization: .none(channels: 1)), on: classifier.backend)
+    #expect(try classifier.predict(none, batchSize: 2, top: 1) { _ in Issue.record("a batch of no images") })
+    #expect(throws: Failure.self) { try classifier.measure(none, batchSize: 2) }
+  }
+
   /// Numbers the pixels by position, so that the first pixel of each view identifies its position.
   @Test func tenCropsAreWhereTheyShouldBe() throws {
     let (height, width) = (5, 7)

@@ -36,6 +36,7 @@ extension Classifier {
     _ images: BatchLoader, batchSize: Int, progress: (Int) throws -> Bool,
     perImage: ((ImageItem, _ prediction: Int) -> Void)?
   ) throws -> Metrics? {
+    try images.images.source.requireLabels(below: classes.count)
     // The device adds up the logits of the only view as they are. Other outputs are combined on the host and sent back.
     let isDirect = images.images.views.count == 1 && !givesProbabilities
     var sums = MetricSums()

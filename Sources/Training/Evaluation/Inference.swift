@@ -17,6 +17,7 @@ extension Classifier {
     _ body: (ImageBatch, [HostTensor]) throws -> Void
   ) throws -> Bool {
     try check(images.images)
+    guard images.count > 0 else { return true }
     let plan = EpochPlan(inOrder: images.count)
     let loaded = try images.load(plan, batches: plan.batches(of: batchSize, keepShort: true))
     var inFlight = InFlight<ImageBatch>()
