@@ -13,6 +13,8 @@ package func nearest(to text: String, among names: [String]) -> String? {
   for name in names {
     let candidate = letters(name)
     let limit = Double(min(3, max(sought.count, candidate.count) / 3))
+    // Each character that is missing or too many costs a half at least.
+    guard Double(abs(sought.count - candidate.count)) / 2 <= limit else { continue }
     let distance = editDistance(sought, candidate)
     // A name of which every character differs is not near, however short it is.
     guard distance <= limit, distance < Double(min(sought.count, candidate.count)) else { continue }

@@ -20,6 +20,11 @@ import Testing
     #expect(nearest(to: text, among: names) == expected)
   }
 
+  /// Checks that a text that is far too long is not compared letter by letter, which would take minutes.
+  @Test func longTextsHaveNoNearName() {
+    #expect(nearest(to: String(repeating: "x", count: 1 << 18), among: Self.options) == nil)
+  }
+
   /// The costs are 1 for an insertion, a deletion, a substitution and a swap, and a half for look-alikes and separators.
   @Test(arguments: [
     ("kitten", "sitting", 3), ("abc", "abc", 0), ("", "abc", 3), ("abc", "", 3), ("ab", "ba", 1), ("5O", "50", 1),

@@ -47,8 +47,8 @@ struct KernelSources {
     guard included.insert(file).inserted else { return [] }
     var lines: [Substring] = ["#line 1 \"\(file)\""]
     for (index, line) in try load(file).split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      if line.hasPrefix("#include \"") {
-        lines += try self.lines(of: String(line.split(separator: "\"")[1]), &included) + ["#line \(index + 2) \"\(file)\""]
+      if line.hasPrefix("#include \""), case let parts = line.split(separator: "\""), parts.count > 1 {
+        lines += try self.lines(of: String(parts[1]), &included) + ["#line \(index + 2) \"\(file)\""]
       } else {
         lines.append(line)
       }
