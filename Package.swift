@@ -52,14 +52,16 @@ let package = Package(
     .target(
       name: "Images",
       dependencies: ["CGIF", "Compute", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec"]),
-    .target(name: "Training", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
+    // Weights of networks in files, with what is known about them, and networks that classify.
+    .target(name: "Checkpoints", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
+    .target(name: "Training", dependencies: ["Checkpoints", "Datasets", "Formats", "Images", "Models", "NN", "Support"]),
     // Generated from onnx.proto by Scripts/generate-onnx-proto.
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
     .target(
       name: "ONNX",
       dependencies: [
-        "Compute", "Formats", "Models", "NN", "ONNXProto", "Support", "Training",
+        "Checkpoints", "Compute", "Datasets", "Formats", "Models", "NN", "ONNXProto", "Support",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     .target(name: "Conformance", dependencies: ["Compute", "DryRun", "Support"]),
@@ -68,7 +70,8 @@ let package = Package(
     .target(
       name: "ResNetKit",
       dependencies: [
-        "Compute", "CPUBackend", "Datasets", "Formats", "Images", "Models", "NN", "ONNX", "OpenCL", "OpenCLBackend", "Parallel",
+        "Checkpoints", "Compute", "CPUBackend", "Datasets", "Formats", "Images", "Models", "NN", "ONNX", "OpenCL",
+        "OpenCLBackend", "Parallel",
         "Support", "Training", "Tuning",
       ]),
     .executableTarget(

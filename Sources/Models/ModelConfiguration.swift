@@ -37,6 +37,8 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   public static let classCounts = 1...1 << 20
   /// Numbers of image channels that a model can have, bounded for the same reason.
   public static let channelCounts = 1...1 << 12
+  /// Heights and widths of images that networks can take, in pixels, bounded for the same reason.
+  public static let imageSides = 1...1 << 14
 
   /// Returns the image side and the number of classes with which a model of this name is published.
   /// - Throws: ``Failure`` for an unknown name.

@@ -1,7 +1,7 @@
+import Checkpoints
 import Compute
 import Datasets
 import Support
-import Training
 
 /// Model in an ONNX file as a classifier of images [N,H,W,C], whichever order of dimensions the graph takes.
 ///

@@ -1,10 +1,10 @@
+import Checkpoints
 import Compute
 import Models
 import NN
 import ONNXProto
 import Support
 import SwiftProtobuf
-import Training
 
 /// Exports residual networks as ONNX models with the normalized input `input` [batch,C,height,width], the output `logits`
 /// [batch,classes], and initializers under torchvision's names.

@@ -11,9 +11,6 @@ func demand(
 }
 
 extension RunConfiguration {
-  /// Largest possible image size: pixels along a side.
-  public static let largestImage = 1 << 14
-
   /// Maximum number of epochs, so that steps can be counted in a word.
   static let mostEpochs = Int(Int32.max)
 
@@ -69,7 +66,8 @@ extension RunConfiguration {
     }
     let size = photographs.imageSize
     try demand(
-      (1...Self.largestImage).contains(size), .imageSize, size, "it must be from 1 to \(Self.largestImage)")
+      ModelConfiguration.imageSides.contains(size), .imageSize, size,
+      "it must be from 1 to \(ModelConfiguration.imageSides.upperBound)")
     _ = try photographs.evaluation.transform(crop: size)
     guard photographs.normalization.fits(channels: model.channels) else {
       throw Failure(

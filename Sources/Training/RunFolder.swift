@@ -1,3 +1,4 @@
+import Checkpoints
 import Compute
 import Formats
 import Foundation
@@ -92,7 +93,6 @@ public struct RunFolder {
     }
   }
 
-  private static let positionKey = "position"
   private static let lossScaleName = "loss_scale"
   private static let averageName = "average"
 
@@ -113,11 +113,8 @@ public struct RunFolder {
     for (name, arena) in state.optimizer.state { add(name, try state.store.dictionary(of: arena)) }
     if let average = state.average { add(Self.averageName, try average.model.store.stateDictionary()) }
     if let scale = state.optimizer.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
-    try Safetensors.write(tensors, metadata: [Self.positionKey: try Weights.encode(position)], to: resumePath)
+    try Safetensors.write(tensors, metadata: [Weights.positionKey: try Weights.encode(position)], to: resumePath)
   }
-
-  /// Whether a file with this metadata was written by ``save(_:_:)``.
-  static func isState(_ metadata: [String: String]) -> Bool { metadata[positionKey] != nil }
 
   /// Checks a saved position.
   /// - Throws: ``Failure`` if the run's options and data cannot have led to it.
@@ -154,7 +151,7 @@ public struct RunFolder {
         .notFound, "there is nothing to resume in \(path), no \(resumePath)", remedy: "begin a new run")
     }
     let file = try Safetensors.read(resumePath)
-    guard let text = file.metadata[Self.positionKey],
+    guard let text = file.metadata[Weights.positionKey],
       let position = try? JSONDecoder().decode(Position.self, from: Data(text.utf8))
     else { throw damaged }
     var rest = file.tensors

@@ -1,4 +1,5 @@
 import CPUBackend
+import Checkpoints
 import Compute
 import Datasets
 import Formats

@@ -1,7 +1,7 @@
+import Checkpoints
 import Compute
 import Datasets
 import Support
-import Training
 
 /// Interface of a model as a classifier of images: the input and output of its graph.
 struct ImageInterface {

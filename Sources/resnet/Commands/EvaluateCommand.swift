@@ -65,7 +65,7 @@ struct EvaluateCommand: ParsableCommand {
     try tuning.validate(device)
     try precision.validate(device)
     try requirePaths(["--data": data, "--confusion": confusion])
-    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 

@@ -36,7 +36,7 @@ struct ImportCommand: ParsableCommand {
 
   func validate() throws {
     try requirePaths(["<file>": input, "--output": output])
-    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
   }
 
   func run() throws {

@@ -72,7 +72,7 @@ struct PredictCommand: ParsableCommand {
     if images.contains("") { throw ValidationError("<image> '': a path is needed") }
     if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
     try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
-    try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage)
+    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
     if tensors != nil {
       let ofImages =
         [

@@ -36,7 +36,7 @@ struct PhotographOptions: ParsableArguments {
   @Option(help: "Images of 'folder' that cannot be decoded: fail (end the run) or skip (leave them out). Default: fail.")
   var damaged: DamagedImages?
 
-  func validate() throws { try requireSizes(["--image-size": imageSize], in: 1...RunConfiguration.largestImage) }
+  func validate() throws { try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides) }
 }
 
 /// Options about the momentum of `sgd` and `lars`.

@@ -74,7 +74,7 @@ public struct Weights {
           .damagedFile,
           "its metadata '\(Weights.key)' does not describe a model: it was written by another version or damaged")
       }
-      let sides = 1...RunConfiguration.largestImage
+      let sides = ModelConfiguration.imageSides
       guard imageSize.map({ $0.count == 2 && $0.allSatisfy(sides.contains) }) ?? true else {
         throw Failure(
           .damagedFile, "its metadata '\(Weights.key)' is damaged: no images have the size \(imageSize ?? [])")
@@ -107,6 +107,8 @@ public struct Weights {
   }
 
   private static let key = "resnet"
+  /// Key of the metadata in files that hold the state of a run: weights and all that training goes on from.
+  package static let positionKey = "position"
 
   /// Returns what is known of the weights if `model` uses them. It may be built differently from what the file says.
   /// - Throws: ``Failure`` for an unknown model.
@@ -126,7 +128,7 @@ public struct Weights {
   ///   NaN or an infinity; ``WeightsAmbiguity`` if it holds the weights of several networks.
   public init(contentsOf path: String, at place: WeightsPlace = WeightsPlace()) throws {
     let file = try WeightsFile(path)
-    if RunFolder.isState(file.metadata) {
+    if file.metadata[Self.positionKey] != nil {
       throw Failure(
         .unsupported,
         "\(path) is the state that a run goes on from: its weights are in best.safetensors and last.safetensors")
@@ -159,7 +161,7 @@ public struct Weights {
 
   /// Creates weights that are in memory.
   /// - Parameter tensors: by torchvision's names, in its layouts.
-  init(_ tensors: [(name: String, tensor: HostTensor)], _ description: Description) {
+  package init(_ tensors: [(name: String, tensor: HostTensor)], _ description: Description) {
     self.tensors = Dictionary(tensors.map { ($0.name, $0.tensor) }) { first, _ in first }
     (self.description, origin) = (description, Origin())
   }
@@ -183,7 +185,7 @@ public struct Weights {
   }
 
   /// Encodes a value as JSON with sorted keys, so that equal values give equal bytes.
-  static func encode(_ value: some Encodable) throws -> String {
+  package static func encode(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
