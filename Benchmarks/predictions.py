@@ -25,7 +25,7 @@ from torch_models import randomise_normalization
 
 HERE = pathlib.Path(__file__).resolve().parent
 SIZES = [(375, 500), (500, 375), (224, 224), (256, 301), (640, 199), (90, 120), (1200, 1600)]
-NORMALISE = transforms.Compose(
+NORMALIZE = transforms.Compose(
     [transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
 
 
@@ -44,7 +44,7 @@ def network(name, images):
 def views(image, augmentation):
     resized = transforms.Resize(256)(image)
     crops = transforms.FiveCrop(224)(resized) if augmentation == "ten-crop" else [transforms.CenterCrop(224)(resized)]
-    x = torch.stack([NORMALISE(crop) for crop in crops])
+    x = torch.stack([NORMALIZE(crop) for crop in crops])
     return x if augmentation == "none" else torch.cat([x, x.flip(-1)])
 
 

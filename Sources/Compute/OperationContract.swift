@@ -2,7 +2,7 @@
 ///
 /// The contract of an operation stands beside its declaration, in the files of `Compute/Operations`. Everything that must know
 /// an operation without computing it reads the contract: the checks of real backends, the dry run, the division of a batch among
-/// devices, and the cases of the conformance catalogue.
+/// devices, and the cases of the conformance catalog.
 public struct OperationContract {
   /// Calls the operation on a backend, with tensors that replace those of the contract. Keeps no tensor of the contract.
   public typealias Call = @Sendable (any Backend, Operands) throws -> Void

@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var batchNorm: [Case] {
     let shapes: [Shape] = [
       [2, 1, 1, 1], [1, 3, 1, 3], [3, 7, 7, 10], [2, 17, 17, 16], [5, 3, 3, 17], [1, 14, 14, 33], [2, 7, 7, 64], [2, 4, 4, 128],

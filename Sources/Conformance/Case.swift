@@ -13,7 +13,7 @@ import DryRun
 ///       [.input("x", [3, 17]), .output("y", [3, 17])]
 ///     ) { backend, tensors in try backend.relu(tensors["x"], into: tensors["y"]) }
 ///
-/// Then add it to the list of its operation's family, for example ``Catalogue/elementwise``. Inputs follow from the case's name,
+/// Then add it to the list of its operation's family, for example ``Catalog/elementwise``. Inputs follow from the case's name,
 /// so that they are the same in every run. Outputs start as NaN (or a sentinel): an element that is never written is an error.
 package struct Case: Sendable {
   /// Unique name: the operation, then its shapes and options.

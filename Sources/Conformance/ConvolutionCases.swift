@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var convolution: [Case] {
     // The grid has the most phases of input gradients. A third of it is enough to check input gradients that are added.
     distinct(grid + layers + special).enumerated().flatMap { index, g in

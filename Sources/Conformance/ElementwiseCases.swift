@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var elementwise: [Case] {
     let shapes: [Shape] = [[1], [3], [17], [33, 3], [2, 7, 7, 17], [1, 14, 14, 64], [4099]]
     let shortcuts: [(Shape, Int, Int)] = [

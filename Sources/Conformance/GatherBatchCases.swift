@@ -1,7 +1,7 @@
 import Compute
 import Support
 
-extension Catalogue {
+extension Catalog {
   static var gatherBatch: [Case] {
     let shapes: [(images: Shape, batch: Int, crop: (Int, Int))] = [
       ([1, 1, 1, 1], 1, (1, 1)), ([7, 28, 28, 1], 5, (28, 28)), ([7, 32, 32, 3], 5, (32, 32)), ([5, 17, 14, 3], 9, (7, 9)),

@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var linear: [Case] {
     let products = [
       (1, 1, 1), (3, 1, 17), (1, 33, 3), (17, 3, 1), (17, 33, 1), (33, 17, 33), (3, 10, 1000), (64, 10, 64), (5, 1000, 33),

@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var loss: [Case] {
     let shapes = [(1, 1), (1, 2), (3, 2), (5, 10), (33, 10), (17, 17), (128, 10), (3, 1000), (17, 1000)]
     return shapes.flatMap { n, k in

@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var memory: [Case] {
     let copies: [(Values, DataType, String)] = [
       (.normal, .float32, "float"), (.indices(below: 1000), .int32, "int32"), (.pixels, .uint8, "uint8"),

@@ -1,6 +1,6 @@
 import Compute
 
-extension Catalogue {
+extension Catalog {
   static var pooling: [Case] {
     let geometries = [
       Pool2D(input: [1, 1, 1, 1], window: 1, stride: 1),

@@ -14,12 +14,12 @@ struct RealShapes {
   var cases: [Case] {
     let large = largeConvolutions(basic: true) + largeConvolutions(basic: false) + groupedConvolutions
     let convolutions = smallConvolutions(side: 28, channels: 1) + smallConvolutions(side: 32, channels: 3) + large
-    let geometries = Catalogue.distinct(convolutions)
-    let activations = Catalogue.distinct(geometries.map(\.output))
+    let geometries = Catalog.distinct(convolutions)
+    let activations = Catalog.distinct(geometries.map(\.output))
     return geometries.flatMap {
-      Catalogue.convolutionPasses($0, size: .real) + [
-        Catalogue.foldedConvolution($0, residual: true, relu: true, size: .real),
-        Catalogue.convolutionWithStatistics($0, size: .real),
+      Catalog.convolutionPasses($0, size: .real) + [
+        Catalog.foldedConvolution($0, residual: true, relu: true, size: .real),
+        Catalog.convolutionWithStatistics($0, size: .real),
       ]
     } + activations.flatMap(norms) + pooling + ends
   }
@@ -69,33 +69,33 @@ struct RealShapes {
 
   private func norms(_ shape: Shape) -> [Case] {
     [
-      Catalogue.statistics(shape, size: .real),
-      Catalogue.normalization(shape, residual: false, relu: true, inPlace: false, size: .real),
-      Catalogue.normalization(shape, residual: true, relu: true, inPlace: false, size: .real),
-      Catalogue.gradient(shape, residual: false, relu: true, size: .real),
-      Catalogue.gradient(shape, residual: true, relu: true, size: .real),
+      Catalog.statistics(shape, size: .real),
+      Catalog.normalization(shape, residual: false, relu: true, inPlace: false, size: .real),
+      Catalog.normalization(shape, residual: true, relu: true, inPlace: false, size: .real),
+      Catalog.gradient(shape, residual: false, relu: true, size: .real),
+      Catalog.gradient(shape, residual: true, relu: true, size: .real),
     ]
   }
 
   private var pooling: [Case] {
     let g = Pool2D(input: [largeBatch, 112, 112, 64], window: 3, stride: 2, padding: 1)
     let last: [Shape] = [[batch, 8, 8, 64], [largeBatch, 7, 7, 512], [largeBatch, 7, 7, 2048]]
-    return [Catalogue.maxPool(g, size: .real), Catalogue.maxPoolGradient(g, size: .real)]
-      + last.flatMap { Catalogue.averagePool($0, size: .real) }
+    return [Catalog.maxPool(g, size: .real), Catalog.maxPoolGradient(g, size: .real)]
+      + last.flatMap { Catalog.averagePool($0, size: .real) }
   }
 
   /// Cases of shortcuts, classifier, loss, optimizer and batches.
   private var ends: [Case] {
     let rule = SGDRule(learningRate: 0.1, momentum: 0.9, weightDecay: 1e-4)
-    return Catalogue.padShortcuts([batch, 32, 32, 16], stride: 2, k: 32, size: .real)
-      + Catalogue.padShortcuts([batch, 16, 16, 32], stride: 2, k: 64, size: .real)
-      + Catalogue.multiplications(batch, 10, 64, size: .real) + Catalogue.multiplications(largeBatch, 1000, 512, size: .real)
-      + Catalogue.multiplications(largeBatch, 1000, 2048, size: .real) + Catalogue.biases(largeBatch, 1000, size: .real)
-      + Catalogue.crossEntropies(batch, 10, size: .real) + Catalogue.crossEntropies(largeBatch, 1000, size: .real)
-      + [272_474, 11_689_512].map { Catalogue.sgdStep($0, rule, size: .real) }
+    return Catalog.padShortcuts([batch, 32, 32, 16], stride: 2, k: 32, size: .real)
+      + Catalog.padShortcuts([batch, 16, 16, 32], stride: 2, k: 64, size: .real)
+      + Catalog.multiplications(batch, 10, 64, size: .real) + Catalog.multiplications(largeBatch, 1000, 512, size: .real)
+      + Catalog.multiplications(largeBatch, 1000, 2048, size: .real) + Catalog.biases(largeBatch, 1000, size: .real)
+      + Catalog.crossEntropies(batch, 10, size: .real) + Catalog.crossEntropies(largeBatch, 1000, size: .real)
+      + [272_474, 11_689_512].map { Catalog.sgdStep($0, rule, size: .real) }
       + [
-        Catalogue.gatherBatch([1024, 28, 28, 1], batch: batch, crop: (28, 28), .pixels, size: .real),
-        Catalogue.gatherBatch([1024, 32, 32, 3], batch: batch, crop: (32, 32), .pixels, size: .real),
+        Catalog.gatherBatch([1024, 28, 28, 1], batch: batch, crop: (28, 28), .pixels, size: .real),
+        Catalog.gatherBatch([1024, 32, 32, 3], batch: batch, crop: (32, 32), .pixels, size: .real),
       ]
   }
 }

@@ -6,9 +6,9 @@ import Testing
 
 @Suite struct ConformanceTests {
   /// Checks that float32 rounds no more than each case allows any backend. The two precisions share the same code.
-  @Test func float32AgreesWithFloat64OnTheSmallCatalogue() throws {
+  @Test func float32AgreesWithFloat64OnTheSmallCatalog() throws {
     let (candidate, reference) = (CPUBackend(), CPUBackend(precision: .float64))
-    for subject in Catalogue.small {
+    for subject in Catalog.small {
       let outcome = try Conformance.check(subject, on: candidate, against: reference)
       #expect(outcome.passed, "\(outcome.name): \(outcome.message)")
     }
@@ -27,7 +27,7 @@ import Testing
   /// Runs twice with as many threads as the machine has: a data race would show as a difference.
   @Test func resultsAreReproducible() throws {
     let exact = Bound(value: 0, reason: "the same work")
-    for subject in Catalogue.small where subject.operation.hasPrefix("convolution") {
+    for subject in Catalog.small where subject.operation.hasPrefix("convolution") {
       let runs = try (0..<2).map { _ in
         let backend = CPUBackend()
         let prepared = try subject.prepare(on: backend)
@@ -43,7 +43,7 @@ import Testing
   private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
 
   /// Compares with the declarations of the operations, so that no operation is forgotten.
-  @Test func theCatalogueCoversEveryOperation() throws {
+  @Test func theCatalogCoversEveryOperation() throws {
     let folder = root.appendingPathComponent("Sources/Compute/Operations")
     let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
     var declared: Set<String> = []
@@ -56,7 +56,7 @@ import Testing
     #expect(declared.count > 30)
     // Cases of folded convolutions prepare their filters.
     declared.subtract(["prepareFilter", "preparedFilterCount", "plannedFilterCount"])
-    #expect(Set(Catalogue.small.map(\.operation)) == declared.union(["slice", "readLater"]))
+    #expect(Set(Catalog.small.map(\.operation)) == declared.union(["slice", "readLater"]))
   }
 
   /// Checks the filters by which Scripts/verify-runtimes selects cases. Products are left out there.
@@ -65,13 +65,13 @@ import Testing
     let list = try #require(script.firstMatch(of: /\ncases=\(\n((?:.*\n)*?)\)\n/)).1
     let filters = list.matches(of: /"([^"]+)"|(\S+)/).map { String($0.1 ?? $0.2 ?? "") }
     #expect(filters.count > 30)
-    for filter in filters { #expect(Catalogue.small.contains { $0.name.contains(filter) }, "\(filter) selects no case") }
-    let selected = Catalogue.small.filter { subject in filters.contains(where: subject.name.contains) }
-    #expect(Set(selected.map(\.operation)) == Set(Catalogue.small.map(\.operation)).subtracting(["multiply"]))
+    for filter in filters { #expect(Catalog.small.contains { $0.name.contains(filter) }, "\(filter) selects no case") }
+    let selected = Catalog.small.filter { subject in filters.contains(where: subject.name.contains) }
+    #expect(Set(selected.map(\.operation)) == Set(Catalog.small.map(\.operation)).subtracting(["multiply"]))
   }
 
   @Test func namesAreUnique() {
-    for cases in [Catalogue.all, Catalogue.real(batch: 128)] {
+    for cases in [Catalog.all, Catalog.real(batch: 128)] {
       #expect(Set(cases.map(\.name)).count == cases.count)
     }
   }
@@ -79,7 +79,7 @@ import Testing
   /// Table 1 of He et al. 2015: the stem of the ImageNet networks has 118 million multiply-adds per image.
   @Test func costsAreCounted() throws {
     let stem = try #require(
-      Catalogue.real(batch: 8).first { $0.name == "convolution 1×224×224×3 → 112×112×64, 7×7 stride 2 padding 3" })
+      Catalog.real(batch: 8).first { $0.name == "convolution 1×224×224×3 → 112×112×64, 7×7 stride 2 padding 3" })
     #expect(stem.flops == 2 * 118_013_952)
     #expect(stem.bytes == 4 * (224 * 224 * 3 + 7 * 7 * 3 * 64 + 112 * 112 * 64))
   }

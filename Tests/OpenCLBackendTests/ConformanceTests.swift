@@ -4,20 +4,20 @@ import Conformance
 import OpenCLBackend
 import Testing
 
-/// Checks every case of the catalogue on the machine's best OpenCL device against the CPU reference.
+/// Checks every case of the catalog on the machine's best OpenCL device against the CPU reference.
 @Suite struct ConformanceTests {
   private static func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
 
   @Test func smallCasesAgreeWithTheReference() throws {
-    try expectAll(Catalogue.small, on: try Self.device())
+    try expectAll(Catalog.small, on: try Self.device())
   }
 
   @Test func realShapesAgreeWithTheReference() throws {
-    try expectAll(Catalogue.real(batch: 2), on: try Self.device())
+    try expectAll(Catalog.real(batch: 2), on: try Self.device())
   }
 
   @Test func activationsOfSixteenBitsAgreeWithTheReference() throws {
-    try expectAll(Catalogue.sample(Catalogue.half, oneOf: 4), on: try Self.device())
+    try expectAll(Catalog.sample(Catalog.half, oneOf: 4), on: try Self.device())
   }
 
   @Test func gradientsAreTheAdjointsOfTheirOperations() throws {
@@ -39,7 +39,7 @@ import Testing
     traits.localMemory = min(localMemory, traits.localMemory)
     traits.kernelClass = .registerTiled
     traits.wantedItems = 64
-    let cases = Catalogue.sample(Catalogue.small, oneOf: 5, from: width == 8 ? 0 : 1)
+    let cases = Catalog.sample(Catalog.small, oneOf: 5, from: width == 8 ? 0 : 1)
     try expectAll(cases, on: try OpenCLBackend(device: device, traits: traits))
   }
 
@@ -47,8 +47,8 @@ import Testing
     let device = try DeviceList.find("opencl").device
     var traits = try DeviceTraits(device)
     traits.winogradSide = 4
-    let cases = Catalogue.all.filter { $0.operation.hasPrefix("convolution") && $0.name.contains("3×3 stride 1") }
-    try expectAll(Catalogue.sample(cases, oneOf: 4), on: try OpenCLBackend(device: device, traits: traits))
+    let cases = Catalog.all.filter { $0.operation.hasPrefix("convolution") && $0.name.contains("3×3 stride 1") }
+    try expectAll(Catalog.sample(cases, oneOf: 4), on: try OpenCLBackend(device: device, traits: traits))
   }
 
   /// Tests vectors of sixteen and of eight floats, and all storage types.
@@ -56,8 +56,8 @@ import Testing
   func pairsOfBfloat16AgreeWithTheReference(width: Int) throws {
     let backend = try FastMathematics.backend(width: width)
     #expect(backend.factorType(storing: .float32) == .bfloat16)
-    let cases = (Catalogue.small + Catalogue.half).filter { $0.operation.hasPrefix("convolution") }
-    try expectAll(Catalogue.sample(cases, oneOf: 6, from: width == 8 ? 0 : 1), on: backend)
+    let cases = (Catalog.small + Catalog.half).filter { $0.operation.hasPrefix("convolution") }
+    try expectAll(Catalog.sample(cases, oneOf: 6, from: width == 8 ? 0 : 1), on: backend)
     var errors: [Double] = []
     for subject in Conformance.gradientCases where subject.name.hasPrefix("convolution") {
       let outcome = try subject.check(on: backend, multiplying: .bfloat16)
@@ -75,8 +75,8 @@ import Testing
     (traits.math, traits.multipliesPairs) = (.fast, false)
     let backend = try OpenCLBackend(device: device, traits: traits)
     #expect(backend.factorType(storing: .float32) == .float32)
-    let cases = Catalogue.small.filter { $0.operation.hasPrefix("convolution") }
-    try expectAll(Catalogue.sample(cases, oneOf: 6, from: 2), on: backend)
+    let cases = Catalog.small.filter { $0.operation.hasPrefix("convolution") }
+    try expectAll(Catalog.sample(cases, oneOf: 6, from: 2), on: backend)
   }
 
   private func expectAll(_ cases: [Case], on backend: OpenCLBackend) throws {

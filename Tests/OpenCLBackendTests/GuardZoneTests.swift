@@ -6,7 +6,7 @@ import OpenCLBackend
 import TestSupport
 import Testing
 
-/// Checks that the catalogue finds kernels that write or read beyond their operands.
+/// Checks that the catalog finds kernels that write or read beyond their operands.
 @Suite struct GuardZoneTests {
   /// Copies the kernels of `Kernels/OpenCL`, with one text of elementwise.cl replaced, and returns what the case `relu [17]` complains.
   private func complaint(replacing text: String, by wrong: String, isGuarded: Bool = true) throws -> String {
@@ -18,7 +18,7 @@ import Testing
       }
       let device = try DeviceList.find("opencl").device
       let backend = try OpenCLBackend(device: device, traits: DeviceTraits(device), kernels: "\(folder)/kernels")
-      let subject = try #require(Catalogue.small.first { $0.name == "relu [17]" })
+      let subject = try #require(Catalog.small.first { $0.name == "relu [17]" })
       return try Conformance.check(subject, on: backend, against: CPUBackend(), isGuarded: isGuarded).message
     }
   }

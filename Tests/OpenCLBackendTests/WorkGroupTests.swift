@@ -31,8 +31,8 @@ import Testing
   @Test(arguments: [(64, 256, true), (256, 32 << 10, false)])
   func groupsOfAnySizeAgreeWithTheReference(items: Int, localMemory: Int, inSixteenBits: Bool) throws {
     let (backend, reference) = (try backend(items: items, localMemory: localMemory), CPUBackend())
-    let cases = Catalogue.sample(
-      (inSixteenBits ? Catalogue.half : Catalogue.small).filter(Self.isNoProduct), oneOf: 4, from: inSixteenBits ? 0 : 1)
+    let cases = Catalog.sample(
+      (inSixteenBits ? Catalog.half : Catalog.small).filter(Self.isNoProduct), oneOf: 4, from: inSixteenBits ? 0 : 1)
     #expect(cases.count > 50)
     for subject in cases {
       let outcome = try Conformance.check(subject, on: backend, against: reference)
@@ -43,7 +43,7 @@ import Testing
   @Test func resultsHaveTheSameBitsTwice() throws {
     let backend = try backend(items: 64)
     let operations = ["batchNorm", "globalAverage", "crossEntropy", "softmax", "sumRows"]
-    let cases = Catalogue.small.filter { subject in operations.contains { subject.operation.hasPrefix($0) } }
+    let cases = Catalog.small.filter { subject in operations.contains { subject.operation.hasPrefix($0) } }
     for subject in cases {
       let results = try (0..<2).map { _ in
         let prepared = try subject.prepare(on: backend)

@@ -86,7 +86,7 @@ import Training
   /// Tests every operation, with the images of its operands shared among the devices.
   @Test func sharedOperationsAgreeWithTheReference() throws {
     let several = ParallelBackend([CPUBackend(), CPUBackend(), CPUBackend()], split: BatchSplit(weights: [2, 1, 1]))
-    try expectAll(Catalogue.small, on: several, sharingOut: true)
+    try expectAll(Catalog.small, on: several, sharingOut: true)
     #expect(several.memory.bytesInUse == 0)
   }
 
@@ -95,7 +95,7 @@ import Training
     let operations = [
       "batchNormStatistics", "batchNormGradient", "crossEntropy", "sumRows", "multiply", "foldBatchNorm", "sgdStep",
     ]
-    let cases = Catalogue.small.filter { operations.contains($0.operation) || $0.name.hasSuffix(", statistics") }
+    let cases = Catalog.small.filter { operations.contains($0.operation) || $0.name.hasSuffix(", statistics") }
     try expectAll(cases, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)
   }
 
@@ -109,7 +109,7 @@ import Training
     let devices = try (0..<2).map { _ in try OpenCLBackend(device: device, traits: traits) }
     // Drivers for CPUs take long to build such kernels. A few shapes are enough for the exchanged sums.
     let shapes = ["[3, 7, 7, 10]", "[2, 17, 17, 16]", "[33, 17]"]
-    let cases = Catalogue.small.filter { subject in
+    let cases = Catalog.small.filter { subject in
       ["batchNormStatistics", "batchNormGradient"].contains(subject.operation) && shapes.contains { subject.name.contains($0) }
     }
     try expectAll(cases, on: ParallelBackend(devices, split: BatchSplit(weights: [1, 2])), sharingOut: true)
@@ -118,7 +118,7 @@ import Training
   /// Places all operands on every device. Most convolutions are left out: there are many, and those with prepared filters
   /// need shares.
   @Test func operationsOnEveryDeviceAgreeWithTheReference() throws {
-    let cases = Catalogue.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
+    let cases = Catalog.small.filter { $0.operation != "convolution" || $0.name.hasSuffix("statistics") }
     try expectAll(
       cases, on: ParallelBackend([CPUBackend(), CPUBackend()], split: BatchSplit(devices: 2)), sharingOut: false)
   }

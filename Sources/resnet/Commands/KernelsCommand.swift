@@ -69,6 +69,6 @@ struct KernelsCommand: ParsableCommand {
 
   /// Runs all operations except convolutions.
   private func otherOperations(on backend: OpenCLBackend) throws {
-    for subject in Catalogue.small + Catalogue.half where subject.convolution == nil { try Conformance.run(subject, on: backend) }
+    for subject in Catalog.small + Catalog.half where subject.convolution == nil { try Conformance.run(subject, on: backend) }
   }
 }

@@ -47,7 +47,7 @@ struct VerifyCommand: ParsableCommand {
 
   /// Cases to check. The reference does not support 16-bit activations, so its cases are of float32 only.
   private var cases: [Case] {
-    (candidates ? Catalogue.convolutionSamples : quick ? Catalogue.small : Catalogue.all).filter {
+    (candidates ? Catalog.convolutionSamples : quick ? Catalog.small : Catalog.all).filter {
       isWanted($0.name) && !(device.isReference && $0.storage != .float32)
     }
   }

@@ -1,7 +1,7 @@
 import Compute
 
 /// Cases that every backend must pass.
-package enum Catalogue {
+package enum Catalog {
   /// All cases: ``small``, then ``real(batch:)`` with a small batch, then ``half``. Of two cases with the same name in the first
   /// two lists, only the first is kept.
   package static var all: [Case] {
@@ -33,7 +33,7 @@ package enum Catalogue {
   ///
   /// - Parameter batch: batch size of the networks for 32² images. Networks for 224² images get an eighth of it, at least one.
   package static func real(batch: Int) -> [Case] {
-    precondition(batch > 0, "[Catalogue] a batch of \(batch)")
+    precondition(batch > 0, "[Catalog] a batch of \(batch)")
     return RealShapes(batch: batch).cases
   }
 
