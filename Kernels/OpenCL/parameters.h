@@ -161,7 +161,7 @@ NUMBERS(input_tile_t, 3);
 typedef struct {
   int depth;                 // output channels of a work-item
   int rows;                  // output rows of a block
-  int sample;                // as above
+  int sample;                // sampling step of the tile of x
   int xPitch, dyPitch;       // factors between neighboring pixels
 } gradient_tile_t;
 NUMBERS(gradient_tile_t, 5);

@@ -55,7 +55,7 @@ extension OperationContract {
     public var traffic: Int { (partialByteCount ?? tensor.byteCount) * (role == .update ? 2 : 1) }
   }
 
-  /// What an operation does with an operand.
+  /// Access of an operation to an operand.
   public enum Role: Hashable, Sendable {
     case read, write
     /// Reads the operand, and writes all or some of its elements.
@@ -71,7 +71,7 @@ extension OperationContract {
     /// uint8, or the backend's scalar type.
     case pixel
     case int32, uint8
-    /// Every type.
+    /// Any type.
     case any
   }
 
@@ -86,7 +86,7 @@ extension OperationContract {
     case onFirstDevice
     /// A result that is a sum over all images: the sum of what the devices compute from their shares.
     case sumOverImages
-    /// As the tensor was allocated: ``perImage`` or ``onEveryDevice``.
+    /// Layout of the tensor's allocation: ``perImage`` or ``onEveryDevice``.
     case asAllocated
   }
 }

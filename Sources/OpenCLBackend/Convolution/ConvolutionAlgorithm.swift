@@ -41,7 +41,7 @@ extension ConvolutionAlgorithm {
   static func candidates(for pass: ConvolutionPass) -> [Self] { [Self()] }
 }
 
-/// What a plan is made from: a convolution, what it is for, and the device.
+/// Input of a plan: a convolution, its pass, and the device.
 struct ConvolutionTask {
   let problem: ConvolutionProblem
   /// Pass that the convolution is, or of which it is a phase.

@@ -33,9 +33,9 @@ protocol ConvolutionPlan: Hashable {
 enum FilterForm {
   /// [R,S,C,K], as the caller gave it.
   case given
-  /// As an input gradient turned it.
+  /// Form that an input gradient writes.
   case turned
-  /// As the kernels read it.
+  /// Form that the kernels read.
   case prepared
 }
 

@@ -3,7 +3,7 @@ import OpenCL
 
 /// Epilogue of a convolution kernel: how it stores each accumulator. Mirrors `epilogue.h`.
 struct Epilogue {
-  /// What the kernel does with an accumulator. Each kind needs a kernel of its own.
+  /// Treatment of an accumulator by the kernel. Each kind needs a kernel of its own.
   enum Kind: Hashable {
     case store
     /// Adds to the contents of y.
