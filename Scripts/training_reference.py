@@ -2,7 +2,7 @@
 in float32, which measures the effect of rounding alone.
 
 Weights, images and labels are too large to keep in files, so they are generated as in the project: random numbers by
-Philox4x32-10 (Salmon et al., SC 2011) as in Sources/Compute/Philox.swift, initial values as in Sources/NN/Initializer.swift.
+Philox4x32-10 (Salmon et al., SC 2011) as in Sources/Support/Philox.swift, initial values as in Sources/NN/Initializer.swift.
 Needs: pip install torch numpy safetensors
 """
 

@@ -1,7 +1,7 @@
 import Compute
 import OpenCL
 
-/// One kernel as a compiler has to build it: the file in `Kernels/`, the function, and the `-D` options.
+/// One kernel as a compiler has to build it: the file in `Kernels/OpenCL`, the function, and the `-D` options.
 public struct KernelBuild: Hashable, Sendable, CustomStringConvertible {
   /// File, function and options.
   public let file, kernel, options: String
