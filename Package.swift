@@ -119,7 +119,8 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images", "Support", "TestSupport"]),
     .testTarget(
-      name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support", "TestSupport"], resources: [.copy("Fixtures")]),
+      name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support", "TestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Support", "TestSupport", "Training"],
       resources: [.copy("Fixtures")]),

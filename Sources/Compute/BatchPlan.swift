@@ -1,7 +1,7 @@
 import CKernelParameters
 
-/// Rows of a plan for ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)``. The header `parameters.h`, which
-/// the kernels include, names their columns.
+/// Rows of a plan for ``BatchOperations/gatherBatch(images:labels:plan:channelMap:into:batchLabels:)``. The header
+/// `parameters.h`, which the kernels include, names their columns.
 public enum BatchPlan {
   /// Number of columns of one view of an image.
   public static let viewColumns = VIEW_COLUMNS
@@ -24,8 +24,8 @@ public enum BatchPlan {
     return row
   }
 
-  /// Returns a plan of views, int32 [N,viewColumns], of the same images: `top` rows further down, `left` columns further right, and
-  /// mirrored once more if `isFlipped`.
+  /// Returns a plan of views, int32 [N,viewColumns], of the same images: `top` rows further down, `left` columns further right,
+  /// and mirrored once more if `isFlipped`.
   public static func moved(_ views: HostTensor, top: Int, left: Int, isFlipped: Bool) -> HostTensor {
     var values = views.elements(as: Int32.self)
     for row in stride(from: 0, to: values.count, by: VIEW_COLUMNS) {

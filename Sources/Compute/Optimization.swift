@@ -79,9 +79,9 @@ public struct GradientUse {
   }
 }
 
-/// Indices into a loss scale, as `parameters.h` has them for the kernels, and its constants. A loss scale stays on the device, so that no step waits for the host. Gradients
-/// of a scaled loss are large enough for float16, whose smallest number is 6e-8 (Micikevicius et al., "Mixed precision training",
-/// 2018).
+/// Indices into a loss scale, as `parameters.h` has them for the kernels, and its constants. A loss scale stays on the device,
+/// so that no step waits for the host. Gradients of a scaled loss are large enough for float16, whose smallest number is 6e-8
+/// (Micikevicius et al., "Mixed precision training", 2018).
 public enum LossScale {
   /// Index of the factor for the next loss.
   public static let next = SCALE_NEXT

@@ -167,7 +167,7 @@ private final class DryReadback: Readback {
 }
 
 extension Backend {
-  /// Returns a simulation of this backend without memory or arithmetic. It has as many ``Backend/devices``; each of them learns how
-  /// much memory its counterpart needs.
+  /// Returns a simulation of this backend without memory or arithmetic. It has as many ``Backend/devices``; each of them learns
+  /// how much memory its counterpart needs.
   public func dryRun() -> any Backend { replacingDevices { DryRunBackend(modeling: $0, isLogging: false) } }
 }

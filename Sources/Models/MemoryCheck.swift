@@ -15,7 +15,8 @@ extension Summary {
       let advice = try advice(on: device, otherBytes: otherBytes)
       throw Failure(
         .outOfMemory,
-        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has \(rounded(bytes: member.memoryLimit)) free",
+        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has "
+          + "\(rounded(bytes: member.memoryLimit)) free",
         remedy: "\(advice)\(member.memoryAdvice.map { "; \($0)" } ?? "")")
     }
   }

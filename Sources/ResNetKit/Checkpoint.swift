@@ -8,8 +8,8 @@ import ONNX
 import Support
 import Training
 
-/// A network in a file, read but not on a device yet: a checkpoint of this project, weights of PyTorch (`.pth`, `.safetensors`, an index
-/// of shards), or an ONNX model.
+/// A network in a file, read but not on a device yet: a checkpoint of this project, weights of PyTorch (`.pth`, `.safetensors`,
+/// an index of shards), or an ONNX model.
 ///
 /// ```swift
 /// let checkpoint = try Checkpoint("resnet50.pth")

@@ -52,8 +52,8 @@ public struct Device: Sendable, CustomStringConvertible {
   package init(_ place: Place) { self.place = place }
 
   /// A device by its name.
-  /// - Parameter name: `cpu`, `opencl` for the best device, or `opencl:P.D`; `/N` cuts a device into N equal ones, and commas separate
-  ///   several devices.
+  /// - Parameter name: `cpu`, `opencl` for the best device, or `opencl:P.D`; `/N` cuts a device into N equal ones, and commas
+  ///   separate several devices.
   /// - Throws: ``Failure`` for another name. Whether there is such a device, opening it tells.
   public init(_ name: String) throws {
     if name == "cpu" {

@@ -5,8 +5,8 @@ import OpenCLBackend
 import Parallel
 import Support
 
-/// The work that a device is opened for: a network, its batches, and whether it trains. Tuning, sharing among devices and building
-/// kernels ahead go by it.
+/// The work that a device is opened for: a network, its batches, and whether it trains. Tuning, sharing among devices and
+/// building kernels ahead go by it.
 package struct Work: Codable, Sendable {
   package let model: ModelConfiguration
   /// The whole batch, [N,H,W,C].
@@ -57,7 +57,8 @@ package struct Work: Codable, Sendable {
     return weights
   }
 
-  /// Decides how several devices share a batch: equally where they are alike, in the ratio of a run that is resumed, else by speed.
+  /// Decides how several devices share a batch: equally where they are alike, in the ratio of a run that is resumed, else by
+  /// speed.
   /// - Parameter open: opens a device for the measurement.
   /// - Throws: ``Failure`` for a device that is too slow to be of use.
   func split(_ devices: [OpenCL.Device], _ open: (OpenCL.Device) throws -> OpenCLBackend) throws -> BatchSplit {

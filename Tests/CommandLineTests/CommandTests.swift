@@ -98,7 +98,8 @@ import Testing
     expect("loss", "top1", "top5", in: own)
     // The same weights without metadata, with another batch size and on the CPU reference.
     let bare = try json(
-      "evaluate --checkpoint bare.safetensors --model resnet8 --dataset tensors --data images.safetensors --batch-size 3 --device cpu --json",
+      "evaluate --checkpoint bare.safetensors --model resnet8 --dataset tensors --data images.safetensors "
+        + "--batch-size 3 --device cpu --json",
       in: folder)
     #expect(own["top1"] == bare["top1"])
     guard case .number(let a) = own["loss"], case .number(let b) = bare["loss"] else { throw Surprise("no losses") }

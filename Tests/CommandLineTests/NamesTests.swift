@@ -25,8 +25,8 @@ import Testing
 
   private func train(_ folder: String, _ data: String) throws -> Program.Result {
     let result = try run(
-      "train --dataset folder --data \(data) --model resnet8 --image-size 16 --batch-size 8 --max-steps 2 --no-augment --output run",
-      in: folder)
+      "train --dataset folder --data \(data) --model resnet8 --image-size 16 --batch-size 8 --max-steps 2 --no-augment "
+        + "--output run", in: folder)
     #expect(result.code == 0, "\(result.err)")
     return result
   }

@@ -94,8 +94,8 @@ import Testing
       for (names, order) in [("cat bee ant", [2, 1, 0]), ("x y z", [0, 1, 2]), ("ant bee dog", nil)] {
         try Data(names.replacing(" ", with: "\n").utf8).write(to: URL(fileURLWithPath: "\(folder)/names.txt"))
         let imported = try run(
-          "import plain.safetensors --model resnet8 --image-size 16 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --class-names "
-            + "names.txt --output named.safetensors", in: folder)
+          "import plain.safetensors --model resnet8 --image-size 16 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "
+            + "--class-names names.txt --output named.safetensors", in: folder)
         #expect(imported.code == 0 && imported.out.contains("16×16 pixels"), "\(imported.err)")
         let named = try run(
           "evaluate --checkpoint named.safetensors --dataset folder --data data --damaged skip --json", in: folder)

@@ -30,9 +30,11 @@ extension WrongInvocationTests {
     Wrong("import bare.safetensors --model resnet8 --output nothing", 1, "nothing", "not a regular file"),
     Wrong("import bare.safetensors --model resnet8 --output empty/x", 1, "empty is not a folder"),
     Wrong(
-      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output run/last.safetensors", 64, "would be lost"),
+      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output run/last.safetensors", 64,
+      "would be lost"),
     Wrong(
-      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output ./images.safetensors", 64, "would be lost"),
+      "predict --checkpoint run/last.safetensors --tensors images.safetensors --output ./images.safetensors", 64,
+      "would be lost"),
     Wrong("predict --checkpoint run/last.safetensors --tensors images.safetensors --output empty/x", 1, "empty is not a folder"),
     Wrong(
       "evaluate --checkpoint run/last.safetensors --data images.safetensors --confusion run/last.safetensors", 64, "would be lost"

@@ -274,7 +274,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
       "'w' is there twice"),
     Hostile(
       "a number in the inner dictionary",
-      p.whole(p.text("}") + p.string("model") + p.text("}") + p.string("x\n") + p.none + p.text("ss")), "'model' is a dictionary"),
+      p.whole(p.text("}") + p.string("model") + p.text("}") + p.string("x\n") + p.none + p.text("ss")),
+      "'model' is a dictionary"),
     Hostile("a name for the terminal", p.whole(p.text("}") + p.string("x\n") + p.none + p.text("s")), "'x\\n' is None"),
   ]
 

@@ -299,7 +299,8 @@ struct Hostile: CustomTestStringConvertible, Sendable {
     Hostile("a constant of 2^62 elements", filled(1 << 62), "'the ConstantOfShape'"),
     Hostile("a constant of 2^35 elements", filled(1 << 35), "34359738368 elements"),
     Hostile(
-      "a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v").output("v60"), "1572858 elements", "1048576"),
+      "a constant doubled sixty times", doubled(good.integers("v0", [1, 2, 3]), "v").output("v60"), "1572858 elements",
+      "1048576"),
     Hostile(
       "a value doubled sixty times", doubled(input.node("Identity", ["x"], "v0"), "v").output("v60"), "'the Concat'",
       "2147483647"),

@@ -8,7 +8,8 @@ import Testing
 
 /// Checks that the catalog finds kernels that write or read beyond their operands.
 @Suite struct GuardZoneTests {
-  /// Copies the kernels of `Kernels/OpenCL`, with one text of elementwise.cl replaced, and returns what the case `relu [17]` complains.
+  /// Copies the kernels of `Kernels/OpenCL`, with one text of elementwise.cl replaced, and returns what the case `relu [17]`
+  /// complains.
   private func complaint(replacing text: String, by wrong: String, isGuarded: Bool = true) throws -> String {
     try withTemporaryFolder { folder in
       try copyKernels(to: "\(folder)/kernels", altering: "elementwise.cl") { kernels in

@@ -38,8 +38,8 @@ struct KernelSpecialization: Hashable {
   /// Adds a constant that is the name of a type, for example `uchar`.
   mutating func add(_ name: String, type: String) { defines.append(Define(name: name, value: .type(type))) }
 
-  /// Hashes only the numbers of the constants: in most uses one kernel's constants have the same names, and every launch looks its
-  /// kernel up.
+  /// Hashes only the numbers of the constants: in most uses one kernel's constants have the same names, and every launch looks
+  /// its kernel up.
   func hash(into hasher: inout Hasher) {
     hasher.combine(kernel)
     for case .number(let number) in defines.lazy.map(\.value) { hasher.combine(number) }

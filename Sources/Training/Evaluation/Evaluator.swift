@@ -84,7 +84,8 @@ struct MetricSums {
   private(set) var sums = [0.0, 0.0, 0.0]
 
   /// Adds a batch.
-  /// - Parameter metrics: sums [3] that ``LossOperations/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)`` accumulates.
+  /// - Parameter metrics: sums [3] that ``LossOperations/crossEntropy(_:labels:smoothing:metrics:gradient:lossScale:)``
+  ///   accumulates.
   mutating func add(_ metrics: HostTensor, images: Int) {
     self.images += images
     for (index, value) in metrics.doubles.enumerated() { sums[index] += value }

@@ -91,8 +91,8 @@ struct TrainCommand: ParsableCommand {
     leftOut.finish()
     if trainer.passedOver > 0 {
       printError(
-        "\(grouped(trainer.passedOver)) \(trainer.passedOver == 1 ? "batch was" : "batches were") passed over, as only one image was "
-          + "left: batch normalization needs two values a channel, and the last stage has one pixel an image")
+        "\(grouped(trainer.passedOver)) \(trainer.passedOver == 1 ? "batch was" : "batches were") passed over, as only one image "
+          + "was left: batch normalization needs two values a channel, and the last stage has one pixel an image")
     }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
@@ -123,8 +123,8 @@ struct TrainCommand: ParsableCommand {
     if configuration.data.name == DatasetKind.folder.rawValue {
       let names = session.images.classes
       print(
-        "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))\(names.count > 5 ? ", …" : "")"
-      )
+        "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))"
+          + (names.count > 5 ? ", …" : ""))
     }
     for note in session.notes { print(printable(note.line)) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {

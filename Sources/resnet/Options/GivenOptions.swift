@@ -1,10 +1,11 @@
 import ArgumentParser
 import Support
 
-/// Options that were given, found by their properties. This needs each option's name to be that of its property, as `--batch-size`
-/// is that of `batchSize`.
+/// Options that were given, found by their properties. This needs each option's name to be that of its property, as
+/// `--batch-size` is that of `batchSize`.
 extension ParsableArguments {
-  /// Names of the options that were given, in the order of their properties. Options that have a default value are not among them.
+  /// Names of the options that were given, in the order of their properties. Options that have a default value are not among
+  /// them.
   var given: [String] {
     Mirror(reflecting: self).children.flatMap { child in
       (child.value as? any GivenOption)?.given(as: optionName(ofProperty: String((child.label ?? "").dropFirst()))) ?? []

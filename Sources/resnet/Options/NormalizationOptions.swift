@@ -33,7 +33,8 @@ struct NormalizationOptions: ParsableArguments {
     if !checkpoint.tellsImages {
       printError(
         "\(checkpoint.path) does not say how images are prepared: they are brought to \(checkpoint.imageSize.height)×"
-          + "\(checkpoint.imageSize.width) pixels and normalized as for torchvision's models; --image-size, --resize, --mean and --std say otherwise"
+          + "\(checkpoint.imageSize.width) pixels and normalized as for torchvision's models; --image-size, "
+          + "--resize, --mean and --std say otherwise"
       )
     }
     return known

@@ -73,7 +73,10 @@ struct RunOptions: ParsableArguments {
   var optimizer: Optimizer.Kind?
   @Option(
     help:
-      "Peak learning rate. Default: \(sgd.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with --init."
+      """
+      Peak learning rate. Default: \(sgd.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with \
+      --init.
+      """
   )
   var learningRate: Double?
   @Option(

@@ -49,7 +49,8 @@ final class ProgressReporter {
   private func report(_ record: EpochRecord) {
     write(
       "epoch \(record.epoch)/\(epochs)  loss \(fixed(record.loss, 4))  accuracy \(fixed(record.accuracy * 100, 2)) %  "
-        + "validation loss \(fixed(record.validationLoss, 4))  validation accuracy \(fixed(record.validationAccuracy * 100, 2)) %  "
+        + "validation loss \(fixed(record.validationLoss, 4))  "
+        + "validation accuracy \(fixed(record.validationAccuracy * 100, 2)) %  "
         + "\(fixed(record.imagesPerSecond, 0)) images/s"
         + (record.waiting >= 0.1 ? "  \(fixed(record.waiting * 100, 0)) % of it waiting for images" : ""), open: false)
   }

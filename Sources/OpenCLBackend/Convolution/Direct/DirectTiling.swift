@@ -51,9 +51,9 @@ struct DirectTiling: Hashable {
     filter = PackedFilter(
       problem, width: width, panel: width * channelVectors, terms: terms, joinsTaps: problem.groups == 1 && pitch == problem.c)
     func rows(_ blocks: Int) -> Int { (problem.p + blocks - 1) / blocks }
-    // There are as few blocks as keep the device busy, and none is smaller than a tile. A block passes over its input tile once for
-    // each panel of output channels, and over the whole filter once. So the input tile stays in a core's own cache; the larger the
-    // filter, the larger the part of the cache that it may take.
+    // There are as few blocks as keep the device busy, and none is smaller than a tile. A block passes over its input tile once
+    // for each panel of output channels, and over the whole filter once. So the input tile stays in a core's own cache; the
+    // larger the filter, the larger the part of the cache that it may take.
     let most = max(1, problem.p / tileRows)
     var count = min(most, max(1, traits.wantedItems / problem.n))
     let cache = min(traits.localMemory, max(48 << 10, min(filter.count * 4, 384 << 10)))

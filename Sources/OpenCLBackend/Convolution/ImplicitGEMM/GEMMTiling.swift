@@ -1,7 +1,7 @@
 import Compute
 
-/// Sizes with which `convolution_tiled.cl` and `batched_product.cl` compute a convolution or a filter gradient as a matrix product
-/// on one device.
+/// Sizes with which `convolution_tiled.cl` and `batched_product.cl` compute a convolution or a filter gradient as a matrix
+/// product on one device.
 struct GEMMTiling: Hashable {
   /// Rows and columns of the result for one channel group, and number of terms of each sum.
   let rows, columns, depth: Int

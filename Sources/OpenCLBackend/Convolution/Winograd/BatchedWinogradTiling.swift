@@ -1,8 +1,8 @@
 import CKernelParameters
 import Compute
 
-/// Sizes with which `winograd_batched.cl` and `batched_product.cl` compute a convolution of stride 1 or its filter gradient on one
-/// device.
+/// Sizes with which `winograd_batched.cl` and `batched_product.cl` compute a convolution of stride 1 or its filter gradient on
+/// one device.
 struct BatchedWinogradTiling: Hashable {
   /// Side of a tile in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``, unless the tuner chose a
   /// smaller one.

@@ -1,7 +1,8 @@
 import CKernelParameters
 import Compute
 
-/// Sizes with which `winograd.cl` or `winograd_staged.cl` computes a convolution of stride 1 or its filter gradient on one device.
+/// Sizes with which `winograd.cl` or `winograd_staged.cl` computes a convolution of stride 1 or its filter gradient on one
+/// device.
 struct WinogradTiling: Hashable {
   /// Side of a tile in outputs, ``DeviceTraits/winogradSide`` or ``DeviceTraits/forwardWinogradSide``, unless rounded factors or
   /// the tuner demand a smaller one.
@@ -34,8 +35,8 @@ struct WinogradTiling: Hashable {
   /// Bytes of local memory for transformed inputs, and for products or transformed output gradients.
   let inputBytes, otherBytes: Int
 
-  /// Fits the sizes to the problem, by default as built in. Nil if the direct kernel is better or if Winograd does not support the
-  /// shape: other filters and strides, few channels, or channels that do not make up whole vectors.
+  /// Fits the sizes to the problem, by default as built in. Nil if the direct kernel is better or if Winograd does not support
+  /// the shape: other filters and strides, few channels, or channels that do not make up whole vectors.
   init?(_ task: ConvolutionTask, _ chosen: Winograd, isChosen: Bool) {
     let (problem, traits, isGradient) = (task.problem, task.traits, task.pass == .filterGradient)
     guard traits.kernelClass == .registerTiled, problem.r == 3, problem.s == 3, problem.stride == 1, problem.groups == 1,
