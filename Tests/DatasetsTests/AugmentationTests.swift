@@ -160,7 +160,7 @@ import Testing
     var colors = Augmentation.none
     colors.trivialAugment = true
     let refused = failureMessage { try floats.requirePixels(for: colors) }
-    expect(refused ?? "", says: ["trivialAugment", "tensors", "float32"])
+    expect(refused, says: ["trivialAugment", "tensors", "float32"])
   }
 
   @Test func photographsInTurns() throws {
