@@ -35,24 +35,23 @@ extension OpenCLBackend {
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
     check(.globalAveragePool(x, into: y))
-    let (n, c, pixels) = (x.shape[0], x.shape[3], x.shape[1] * x.shape[2])
-    let width = traits.vectorWidth(dividing: c)
-    let group = traits.group(columns: c / width, of: width, rows: pixels)
-    try launch(
-      KernelSpecialization("pooling.cl", "global_average_pool", ["VW": width], x.type.storage),
-      on: group.grid(columns: c / width, blocks: n),
-      [.buffer(x.buffer), .buffer(y.buffer), .int(pixels), .int(c)])
+    try globalAveragePool("global_average_pool", images: x, from: x, into: y)
   }
 
   public func globalAveragePoolGradient(_ dy: Tensor, into dx: Tensor) throws {
     check(.globalAveragePoolGradient(dy, into: dx))
-    let (n, c, pixels) = (dx.shape[0], dx.shape[3], dx.shape[1] * dx.shape[2])
+    try globalAveragePool("global_average_pool_gradient", images: dx, from: dy, into: dx)
+  }
+
+  /// Launches a kernel of global average pooling. `images` is the operand [N,H,W,C].
+  private func globalAveragePool(_ kernel: String, images: Tensor, from source: Tensor, into result: Tensor) throws {
+    let (n, c, pixels) = (images.shape[0], images.shape[3], images.shape[1] * images.shape[2])
     let width = traits.vectorWidth(dividing: c)
     let group = traits.group(columns: c / width, of: width, rows: pixels)
     try launch(
-      KernelSpecialization("pooling.cl", "global_average_pool_gradient", ["VW": width], dx.type.storage),
+      KernelSpecialization("pooling.cl", kernel, ["VW": width], images.type.storage),
       on: group.grid(columns: c / width, blocks: n),
-      [.buffer(dy.buffer), .buffer(dx.buffer), .int(pixels), .int(c)])
+      [.buffer(source.buffer), .buffer(result.buffer), .int(pixels), .int(c)])
   }
 
   public func padShortcut(_ x: Tensor, stride: Int, into y: Tensor) throws {
