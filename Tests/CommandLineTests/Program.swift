@@ -24,7 +24,9 @@ enum Program {
     var out, err: String
 
     /// Lines of standard error, without the error count that PoCL's compiler prints itself: "2 errors generated."
-    var errorLines: [Substring] { err.split(separator: "\n").filter { !$0.hasSuffix(" generated.") } }
+    var errorLines: [Substring] {
+      err.split(separator: "\n").filter { $0.first?.isNumber != true || !$0.hasSuffix(" generated.") }
+    }
     /// First line of standard error.
     var complaint: Substring { errorLines.first ?? "" }
   }
