@@ -27,7 +27,7 @@ public final class TrainingSession {
   package let splits: ImageSplits
   /// The training images that are used.
   package let images: any ImageSource
-  /// Where the run keeps its files; nil for nowhere.
+  /// Folder where the run keeps its files; nil for none.
   private let folder: RunFolder?
   /// Notices about the start of the run, a line each: frozen layers, a new last layer, labels that look odd.
   public let notes: [Message]

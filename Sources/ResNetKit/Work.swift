@@ -35,7 +35,7 @@ package struct Work: Codable, Sendable {
     try Summary.rehearse(model, images: Shape(images), options, training: isTraining, on: backend)
   }
 
-  /// The same work with the smallest batch that needs the same kernels: it takes less memory and less time.
+  /// Work with the smallest batch that needs the same kernels: it takes less memory and less time.
   package func smallest(on backend: OpenCLBackend) throws -> Work {
     let wanted = Set(try backend.kernels { try rehearse(on: $0) })
     var count = 2

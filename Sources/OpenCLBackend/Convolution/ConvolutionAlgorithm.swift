@@ -2,7 +2,7 @@ import Compute
 
 /// A way to compute convolutions and their gradients.
 ///
-/// Its properties are the sizes that a tuner chose; nil leaves a size to the plan. A plan checks each size where it uses it, and
+/// Properties hold the sizes that a tuner chose; nil leaves a size to the plan. A plan checks each size where it uses it, and
 /// ignores one that does not suit. Therefore no choice, wherever it comes from, can make a plan that computes something else.
 protocol ConvolutionAlgorithm: Hashable, Sendable {
   /// Name in tuning tables and messages.
