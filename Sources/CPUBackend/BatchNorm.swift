@@ -1,15 +1,9 @@
 import Compute
 
 extension CPUBackend {
-  public func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor
-  ) {
-    let results = BatchNormStatistics(
-      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-      runningVariance: runningVariance)
-    check(.batchNormStatistics(x, results))
-    isDouble ? statistics(Double.self, x, results) : statistics(Float.self, x, results)
+  public func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) {
+    check(.batchNormStatistics(x, statistics))
+    isDouble ? compute(Double.self, x, statistics) : compute(Float.self, x, statistics)
   }
 
   public func takeMoments(of x: Tensor, moments: Tensor) {
@@ -108,7 +102,7 @@ private func write<T: CPUScalar>(_: T.Type, _ sums: UnsafePointer<Double>, m: In
   }
 }
 
-private func statistics<T: CPUScalar>(_: T.Type, _ x: Tensor, _ results: BatchNormStatistics) {
+private func compute<T: CPUScalar>(_: T.Type, _ x: Tensor, _ results: BatchNormStatistics) {
   let (m, c) = extent(of: x)
   withZeros(2 * c) { sums in
     addMoments(T.self, of: x, to: sums)

@@ -11,10 +11,7 @@ extension CPUBackend {
   ) {
     check(.convolution(x, filter: filter, geometry, into: y, statistics))
     convolution(x, filter: filter, geometry, into: y)
-    batchNormStatistics(
-      y, epsilon: statistics.epsilon, momentum: statistics.momentum, mean: statistics.mean,
-      inverseDeviation: statistics.inverseDeviation, runningMean: statistics.runningMean,
-      runningVariance: statistics.runningVariance)
+    batchNormStatistics(y, statistics)
   }
 
   public func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) {

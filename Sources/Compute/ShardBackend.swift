@@ -12,7 +12,7 @@ public protocol ShardBackend: Backend {
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, moments: Tensor) throws
   /// Merges the moments of a batch's parts [parts,3,C] in order and writes the statistics of the whole batch, which has `rows`
   /// values per channel; see
-  /// ``BatchNormOperations/batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``.
+  /// ``BatchNormOperations/batchNormStatistics(_:_:)``.
   /// - Precondition: rows > 1, and rows is the sum of the parts' numbers of values.
   func mergeMoments(_ moments: Tensor, rows: Int, _ statistics: BatchNormStatistics) throws
   /// Computes this share's part of the sums of

@@ -24,9 +24,7 @@ extension Catalog {
         .updated("runningMean", channels), .updated("runningVariance", channels, .uniform(0.5, 1.5)),
       ]
     ) {
-      try $0.batchNormStatistics(
-        $1["x"], epsilon: 1e-5, momentum: 0.1, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
-        runningMean: $1["runningMean"], runningVariance: $1["runningVariance"])
+      try $0.batchNormStatistics($1["x"], $1.statistics(epsilon: 1e-5, momentum: 0.1))
     }
   }
 

@@ -96,9 +96,7 @@ extension Catalog {
     ) {
       try $0.convolution(
         $1["x"], filter: $1["filter"], g, into: $1["y"],
-        BatchNormStatistics(
-          epsilon: 1e-5, momentum: 0.1, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
-          runningMean: $1["runningMean"], runningVariance: $1["runningVariance"]))
+        $1.statistics(epsilon: 1e-5, momentum: 0.1))
     }
   }
 

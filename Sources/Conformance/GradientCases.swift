@@ -121,8 +121,10 @@ extension Conformance {
         try backend.fill(runningMean, with: 0)
         try backend.fill(runningVariance, with: 1)
         try backend.batchNormStatistics(
-          v[0], epsilon: 1e-5, momentum: 0.1, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
-          runningVariance: runningVariance)
+          v[0],
+          BatchNormStatistics(
+            epsilon: 1e-5, momentum: 0.1, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
+            runningVariance: runningVariance))
         let channels = BatchNormChannels(mean: mean, inverseDeviation: inverse, scale: v[1], bias: v[2])
         try backend.batchNorm(v[0], channels, residual: residual ? v[3] : nil, relu: relu, into: y)
         return (channels, y)

@@ -2,13 +2,7 @@ import Compute
 
 /// Batch normalization over a whole batch: the devices exchange their moments and sums.
 extension ParallelBackend {
-  package func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor
-  ) throws {
-    let statistics = BatchNormStatistics(
-      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-      runningVariance: runningVariance)
+  package func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) throws {
     try take(statistics, of: x, reads: [x]) { device, part, moments in try device.takeMoments(of: part(x), moments: moments) }
   }
 

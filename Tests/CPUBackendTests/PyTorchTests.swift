@@ -78,8 +78,10 @@ private struct Fixture {
         let (x, dy) = (try fixture.tensor(config, "x\(step)"), try fixture.tensor(config, "dy\(step)"))
         let residual = fused ? try fixture.tensor(config, "residual\(step)") : nil
         backend.batchNormStatistics(
-          x, epsilon: 1e-5, momentum: 0.1, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
-          runningVariance: runningVariance)
+          x,
+          BatchNormStatistics(
+            epsilon: 1e-5, momentum: 0.1, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
+            runningVariance: runningVariance))
         let channels = BatchNormChannels(mean: mean, inverseDeviation: inverse, scale: scale, bias: bias)
         let (y, dx, dresidual) = (try backend.tensor(x.shape), try backend.tensor(x.shape), try backend.tensor(x.shape))
         let (dscale, dbias) = (try backend.tensor(scale.shape), try backend.tensor(scale.shape))

@@ -70,8 +70,10 @@ import Testing
     let (mean, inverse) = (try backend.tensor([1]), try backend.tensor([1]))
     let (runningMean, runningVariance) = (try tensor([0], [1]), try tensor([1], [1]))
     backend.batchNormStatistics(
-      x, epsilon: 0, momentum: 0.5, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
-      runningVariance: runningVariance)
+      x,
+      BatchNormStatistics(
+        epsilon: 0, momentum: 0.5, mean: mean, inverseDeviation: inverse, runningMean: runningMean,
+        runningVariance: runningVariance))
     #expect(try floats(mean) == [10000])
     #expect(try floats(inverse) == [1])
     #expect(try floats(runningMean) == [5000])

@@ -5,9 +5,7 @@ public protocol BatchNormOperations {
   /// Writes mean = Σx/M and inverseDeviation = 1/√(Σ(x−mean)²/M + epsilon), both [C], and updates the running statistics
   /// as PyTorch does: running ← (1−momentum)·running + momentum·new, where the variance has the unbiased divisor M−1.
   /// - Precondition: M > 1.
-  func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor) throws
+  func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) throws
   /// Computes 1/√(variance + epsilon), both [C]: turns running variances into an operand of
   /// ``batchNorm(_:_:residual:relu:into:)``.
   func inverseDeviation(ofVariance variance: Tensor, epsilon: Double, into inverseDeviation: Tensor) throws
@@ -26,8 +24,7 @@ public protocol BatchNormOperations {
 }
 
 extension OperationContract {
-  /// Contract of
-  /// ``BatchNormOperations/batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)``.
+  /// Contract of ``BatchNormOperations/batchNormStatistics(_:_:)``.
   package static func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) -> Self {
     let c = channels(of: x, "batchNormStatistics")
     require(x.count > c, "batchNormStatistics", "\(x.shape) has one value a channel, two are due")
@@ -36,9 +33,7 @@ extension OperationContract {
       "batchNormStatistics", "\(x.shape)", workspace: .batchNormStatistics(rows: x.count / c, channels: c),
       [.read("x", x, x.shape, .activation)] + statistics.updates([c]) + statistics.writes([c])
     ) {
-      try $0.batchNormStatistics(
-        $1["x"], epsilon: epsilon, momentum: momentum, mean: $1["mean"], inverseDeviation: $1["inverseDeviation"],
-        runningMean: $1["runningMean"], runningVariance: $1["runningVariance"])
+      try $0.batchNormStatistics($1["x"], $1.statistics(epsilon: epsilon, momentum: momentum))
     }
   }
 
@@ -160,13 +155,7 @@ extension Operands {
 }
 
 extension ContractBackend {
-  public func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor
-  ) throws {
-    let statistics = BatchNormStatistics(
-      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-      runningVariance: runningVariance)
+  public func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) throws {
     try perform(.batchNormStatistics(x, statistics))
   }
 

@@ -3,7 +3,7 @@ public protocol ConvolutionOperations {
   /// Computes y = x ∗ filter. x [N,H,W,C], filter [R,S,C,K], y [N,P,Q,K].
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor) throws
   /// Computes y = x ∗ filter, and the statistics of y as
-  /// ``BatchNormOperations/batchNormStatistics(_:epsilon:momentum:mean:inverseDeviation:runningMean:runningVariance:)`` does.
+  /// ``BatchNormOperations/batchNormStatistics(_:_:)`` does.
   func convolution(_ x: Tensor, filter: Tensor, _ geometry: Conv2D, into y: Tensor, _ statistics: BatchNormStatistics) throws
   /// Computes y = x ∗ filter for inference and applies the epilogue. `prepared` is the result of ``prepareFilter(_:_:_:into:)``
   /// for this geometry. The epilogue's residual may not be y.

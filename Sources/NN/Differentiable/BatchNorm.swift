@@ -63,10 +63,7 @@ extension Pass {
   /// Computes the statistics of the batch itself and updates the running statistics.
   private func batchChannels(of x: Tensor, _ layer: BatchNormLayer) throws -> BatchNormChannels {
     let (channels, statistics) = try batchStatistics(layer)
-    try backend.batchNormStatistics(
-      x, epsilon: statistics.epsilon, momentum: statistics.momentum, mean: statistics.mean,
-      inverseDeviation: statistics.inverseDeviation, runningMean: statistics.runningMean,
-      runningVariance: statistics.runningVariance)
+    try backend.batchNormStatistics(x, statistics)
     return channels
   }
 

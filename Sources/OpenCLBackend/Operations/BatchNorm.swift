@@ -60,15 +60,9 @@ extension OpenCLBackend {
     func workspaceByteCount(figures: Int) -> Int { chunks * figures * channels * 4 }
   }
 
-  public func batchNormStatistics(
-    _ x: Tensor, epsilon: Double, momentum: Double, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
-    runningVariance: Tensor
-  ) throws {
-    let statistics = BatchNormStatistics(
-      epsilon: epsilon, momentum: momentum, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-      runningVariance: runningVariance)
+  public func batchNormStatistics(_ x: Tensor, _ statistics: BatchNormStatistics) throws {
     check(.batchNormStatistics(x, statistics))
-    let cut = Cut(x, channels: mean.count, traits)
+    let cut = Cut(x, channels: statistics.mean.count, traits)
     let partial = try tensor([cut.chunks, 3, cut.channels])
     try takeMoments(of: x, into: partial)
     try mergeMoments(partial, rows: cut.rows, statistics)
