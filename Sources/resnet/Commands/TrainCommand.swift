@@ -126,6 +126,7 @@ struct TrainCommand: ParsableCommand {
         "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))"
           + (names.count > 5 ? ", …" : ""))
     }
+    print(session.images.classCountsDescription)
     for note in session.notes { print(printable(note.line)) }
     if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
       print("learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
