@@ -41,6 +41,9 @@ def train_with_command_line(run, binary, device, initial, folder):
         "--weight-decay", run.weight_decay, "--label-smoothing", run.label_smoothing, "--log-every", 1,
         "--output", folder / "run",
     ] + ["--nesterov"] * run.nesterov
+    if run.class_weights:
+        (folder / "weights.txt").write_text("\n".join(map(str, run.class_weights)))
+        command += ["--class-weights", folder / "weights.txt"]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{run.name}: {' '.join(map(str, command))}\nexited with {done.returncode}: {done.stderr.strip()}")

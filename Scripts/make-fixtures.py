@@ -192,6 +192,31 @@ def cross_entropy():
     return fixture
 
 
+def weighted_cross_entropy():
+    fixture = Fixture(11)
+    for config, (n, k, smoothing, is_mixed) in enumerate(
+        [(6, 10, 0.0, False), (6, 10, 0.1, False), (9, 3, 0.2, False), (4, 2, 0.0, False), (7, 10, 0.1, True), (5, 6, 0.0, True)]
+    ):
+        logits = fixture.normal(n, k)
+        weights = torch.rand(k, dtype=torch.float32, generator=fixture.generator).mul(4).add(0.125).double()
+        labels = torch.randint(k, (n,), generator=fixture.generator)
+        others = labels.roll(1, 0)
+        share = torch.randint(1 << 24, (1,), generator=fixture.generator).item() / 2**24 if is_mixed else 1.0
+        criterion = torch.nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing, reduction="mean")
+        # Mixed images have the usual mean of the losses for both labels.
+        loss = share * criterion(logits, labels) + (1 - share) * criterion(logits, others)
+        loss.backward()
+        ranked = logits.topk(min(5, k)).indices
+        hits = [(ranked == of.reshape(-1, 1)).double() * part for of, part in ((labels, share), (others, 1 - share))]
+        metrics = [loss.item() * n, sum(h[:, 0].sum().item() for h in hits), sum(h.sum().item() for h in hits)]
+        rows = torch.stack([labels, others, torch.full((n,), round(share * 2**24))], 1) if is_mixed else labels
+        fixture.put(
+            config, logits=logits, labels=rows.to(torch.int32), weights=weights, metrics=numpy.array(metrics),
+            gradient=logits.grad)
+        fixture.option(config, smoothing=smoothing)
+    return fixture
+
+
 def gather_batch():
     """Makes batches of cropped and flipped images with torchvision's erase, MixUp and CutMix, normalized in float64."""
     fixture = Fixture(9)
@@ -261,7 +286,8 @@ def adamw():
 
 
 def write_ops():
-    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, gather_batch, sgd, adamw]:
+    for make in [convolution, batch_norm, max_pool, average_pool, pad_shortcut, linear, cross_entropy, weighted_cross_entropy,
+                 gather_batch, sgd, adamw]:
         make().save(TESTS / "CPUBackendTests" / "Fixtures" / f"{make.__name__}.safetensors")
 
 

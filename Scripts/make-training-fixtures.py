@@ -45,7 +45,9 @@ def fixture(run):
         "initial_samples": np.concatenate([reference.sample(v) for v in initial.values()]),
     }
     metadata = {key: str(value).lower() if isinstance(value, bool) else str(value)
-                for key, value in dataclasses.asdict(run).items()}
+                for key, value in dataclasses.asdict(run).items() if key != "class_weights"}
+    if run.class_weights:
+        metadata["class_weights"] = " ".join(map(str, run.class_weights))
     metadata["names"] = "\n".join(values)
     return arrays, metadata
 

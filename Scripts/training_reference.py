@@ -41,6 +41,8 @@ class Run:
     shortcut: str
     nesterov: bool = False
     label_smoothing: float = 0.0
+    # A weight for each class in the loss; empty for none.
+    class_weights: tuple = ()
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.1
@@ -70,6 +72,8 @@ RUNS = [
         learning_rate=1.0, compares="update"),
     _resnet20("resnet20-a-small", seed=15, batch=4, images=16, shortcut="A"),
     _resnet20("resnet20-b-nesterov-small", seed=15, batch=4, images=16, shortcut="B", nesterov=True, label_smoothing=0.1),
+    _resnet20("resnet20-a-weighted-small", seed=10, batch=4, images=16, shortcut="A", label_smoothing=0.1,
+              class_weights=(0.5, 2.0, 1.0, 0.25, 3.0, 1.5, 0.75, 0.125, 4.0, 1.0)),
     Run("preresnet164-update", seed=1, model="preresnet164", steps=1, batch=4, images=4, size=16, classes=10, shortcut="B",
         learning_rate=1.0, compares="update"),
     Run("preresnet20-small", seed=2, model="preresnet20", steps=3, batch=4, images=16, size=32, classes=10, shortcut="A"),
@@ -173,6 +177,7 @@ def _train(run, dtype, variant):
     images, labels = dataset(run)
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(dtype)
     y = torch.from_numpy(labels.astype(np.int64))
+    weights = torch.tensor(run.class_weights, dtype=dtype) if run.class_weights else None
     losses = []
     for step in range(run.steps):
         first = step * run.batch % run.images
@@ -180,7 +185,7 @@ def _train(run, dtype, variant):
         if variant == "batch reversed":
             batch = batch.flip(0)
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(x[batch]), y[batch], label_smoothing=run.label_smoothing)
+        loss = F.cross_entropy(model(x[batch]), y[batch], weight=weights, label_smoothing=run.label_smoothing)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

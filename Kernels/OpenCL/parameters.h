@@ -48,6 +48,13 @@ enum {
   SCALE_COUNT
 };
 
+// Totals of the class weights of a batch's labels, float32 [WEIGHT_TOTALS].
+enum {
+  TOTAL_WEIGHT,  // sum of the weights
+  TOTAL_IMAGES,  // number of images
+  WEIGHT_TOTALS
+};
+
 // Stops the compiler if a structure is not `count` numbers of 32 bits.
 #define NUMBERS(type, count) typedef char type##_has_no_gaps[sizeof(type) == 4 * (count) ? 1 : -1]
 

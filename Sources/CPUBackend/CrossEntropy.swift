@@ -15,8 +15,27 @@ extension CPUBackend {
       .crossEntropy(
         logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: lossScale))
     isDouble
-      ? loss(Double.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
-      : loss(Float.self, logits, labels, smoothing, metrics, gradient, lossScale, images)
+      ? loss(Double.self, logits, labels, nil, smoothing, metrics, gradient, lossScale, images)
+      : loss(Float.self, logits, labels, nil, smoothing, metrics, gradient, lossScale, images)
+  }
+
+  public func sumClassWeights(_ weights: Tensor, labels: Tensor, into totals: Tensor) {
+    check(.sumClassWeights(weights, labels: labels, into: totals))
+    isDouble ? sumWeights(Double.self, weights, labels, totals) : sumWeights(Float.self, weights, labels, totals)
+  }
+
+  public func weightedCrossEntropy(
+    _ logits: Tensor, labels: Tensor, weights: Tensor, totals: Tensor, smoothing: Double, metrics: Tensor, gradient: Tensor?,
+    lossScale: Tensor?
+  ) {
+    check(
+      .weightedCrossEntropy(
+        logits, labels: labels, weights: weights, totals: totals, smoothing: smoothing, metrics: metrics, gradient: gradient,
+        lossScale: lossScale))
+    let (weighting, images) = ((weights: weights, totals: totals), logits.shape[0])
+    isDouble
+      ? loss(Double.self, logits, labels, weighting, smoothing, metrics, gradient, lossScale, images)
+      : loss(Float.self, logits, labels, weighting, smoothing, metrics, gradient, lossScale, images)
   }
 }
 
@@ -51,13 +70,38 @@ private func rank<T: CPUScalar>(of label: Int, in row: UnsafePointer<T>, _ count
   return rank
 }
 
+/// Returns the labels of each image, each with its share of the target. An image that is not mixed has one.
+private func shares(of labels: Tensor) -> [[(label: Int, share: Double)]] {
+  let (isMixed, values) = (labels.shape.rank == 2, pointer(labels, to: Int32.self))
+  return (0..<labels.shape[0]).map { image in
+    guard isMixed else { return [(Int(values[image]), 1)] }
+    let entry = values + image * LABEL_COLUMNS
+    let share = Double(entry[LABEL_SHARE]) / Double(WHOLE_SHARE)
+    return [(Int(entry[LABEL_FIRST]), share), (Int(entry[LABEL_SECOND]), 1 - share)]
+  }
+}
+
+private func sumWeights<T: CPUScalar>(_: T.Type, _ weights: Tensor, _ labels: Tensor, _ totals: Tensor) {
+  let (values, totals) = (pointer(weights, to: T.self), pointer(totals, to: T.self))
+  let sum = shares(of: labels).joined().reduce(0) { sum, part in
+    precondition((0..<weights.count).contains(part.label), "[sumClassWeights] label \(part.label) of \(weights.count) classes")
+    return sum + part.share * values[part.label].double
+  }
+  (totals[TOTAL_WEIGHT], totals[TOTAL_IMAGES]) = (T(sum), T(Double(labels.shape[0])))
+}
+
+/// - Parameters:
+///   - weighting: class weights [K] and their totals [2]; nil for a weight of 1 each.
+///   - images: number of images of the whole batch; without effect on a weighted loss.
 private func loss<T: CPUScalar>(
-  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ smoothing: Double, _ metrics: Tensor, _ gradient: Tensor?,
-  _ lossScale: Tensor?, _ images: Int
+  _: T.Type, _ logits: Tensor, _ labels: Tensor, _ weighting: (weights: Tensor, totals: Tensor)?, _ smoothing: Double,
+  _ metrics: Tensor, _ gradient: Tensor?, _ lossScale: Tensor?, _ images: Int
 ) {
   let (n, k) = (logits.shape[0], logits.shape[1])
-  let columns = labels.shape.rank == 1 ? 1 : LABEL_COLUMNS
-  let labels = pointer(labels, to: Int32.self)
+  let shares = shares(of: labels)
+  let weights = (0..<k).map { k in weighting.map { pointer($0.weights, to: T.self)[k].double } ?? 1 }
+  let totals = weighting.map { pointer($0.totals, to: T.self) }
+  let divisor = totals.map { $0[TOTAL_WEIGHT].double } ?? Double(images)
   let metrics = pointer(metrics, to: T.self)
   let gradient = gradient.map { pointer($0, to: T.self) }
   let scale = lossScale.map { pointer($0, to: T.self)[LossScale.next].double } ?? 1
@@ -65,31 +109,31 @@ private func loss<T: CPUScalar>(
   var (total, top1, top5) = (0.0, 0.0, 0.0)
   for image in 0..<n {
     let row = logits + image * k
-    // Pairs of a label and its share of the target.
-    let entry = labels + image * columns
-    let share = columns == 1 ? 1 : Double(entry[LABEL_SHARE]) / Double(WHOLE_SHARE)
-    let parts =
-      columns == 1
-      ? [(Int(entry[0]), share)] : [(Int(entry[LABEL_FIRST]), share), (Int(entry[LABEL_SECOND]), 1 - share)]
+    let parts = shares[image]
     let normalizer = logSumExp(row, k)
-    // Adds −Σ target·(x − normalizer), whose terms all have the same sign.
+    // Adds −Σ weight·target·(x − normalizer), whose terms all have the same sign.
     for (label, share) in parts {
       precondition(0 <= label && label < k, "[crossEntropy] label \(label) of row \(image) is not among \(k) classes")
-      total -= share * (1 - smoothing) * (row[label].double - normalizer)
+      total -= weights[label] * share * (1 - smoothing) * (row[label].double - normalizer)
       guard let rank = rank(of: label, in: row, k) else { continue }
       top1 += rank < 1 ? share : 0
       top5 += rank < 5 ? share : 0
     }
     if smoothing > 0 {
-      for i in 0..<k { total -= smoothing / Double(k) * (row[i].double - normalizer) }
+      for i in 0..<k { total -= weights[i] * smoothing / Double(k) * (row[i].double - normalizer) }
     }
     guard let gradient else { continue }
+    let targets = (0..<k).map { i in
+      let label = parts.reduce(0) { $0 + ($1.label == i ? $1.share : 0) }
+      return weights[i] * ((1 - smoothing) * label + smoothing / Double(k))
+    }
+    let whole = weighting == nil ? 1 : targets.reduce(0, +)
     for i in 0..<k {
-      let label = parts.reduce(0) { $0 + ($1.0 == i ? $1.1 : 0) }
-      let target = (1 - smoothing) * label + smoothing / Double(k)
-      gradient[image * k + i] = T(scale * (exp(row[i].double - normalizer) - target) / Double(images))
+      let difference = exp(row[i].double - normalizer) * whole - targets[i]
+      gradient[image * k + i] = T(divisor == 0 ? 0 : scale * difference / divisor)
     }
   }
+  if let totals { total = divisor == 0 ? 0 : total * totals[TOTAL_IMAGES].double / divisor }
   metrics[0] = T(metrics[0].double + total)
   metrics[1] = T(metrics[1].double + top1)
   metrics[2] = T(metrics[2].double + top5)

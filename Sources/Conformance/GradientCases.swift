@@ -146,23 +146,34 @@ extension Conformance {
   }
 
   private static var lossDifferences: [GradientCase] {
-    [(5, 10, 0, false), (5, 10, 0.1, false), (3, 2, 0.1, false), (2, 33, 0, false), (5, 10, 0.1, true)].map {
-      n, k, smoothing, isMixed in
+    [
+      (5, 10, 0, false, false), (5, 10, 0.1, false, false), (3, 2, 0.1, false, false), (2, 33, 0, false, false),
+      (5, 10, 0.1, true, false), (5, 10, 0.1, false, true), (4, 6, 0.1, true, true),
+    ].map { n, k, smoothing, isMixed, isWeighted in
       let labels = isMixed ? Values.mixedLabels(below: k) : Values.indices(below: k)
       @Sendable func run(_ backend: any Backend, _ logits: Tensor) throws -> (metrics: Tensor, gradient: Tensor) {
         var random = Philox(seed: 1, stream: 1)
         let (metrics, gradient) = (try backend.tensor([3]), try backend.tensor([n, k]))
         try backend.fill(metrics, with: 0)
-        try backend.crossEntropy(
-          logits, labels: backend.upload(labels.make(isMixed ? [n, BatchPlan.labelColumns] : [n], &random)), smoothing: smoothing,
-          metrics: metrics, gradient: gradient,
+        let labels = try backend.upload(labels.make(isMixed ? [n, BatchPlan.labelColumns] : [n], &random))
+        guard isWeighted else {
+          try backend.crossEntropy(
+            logits, labels: labels, smoothing: smoothing, metrics: metrics, gradient: gradient, lossScale: nil)
+          return (metrics, gradient)
+        }
+        let weights = try backend.upload(Values.uniform(0.1, 4).make([k], &random))
+        let totals = try backend.tensor([2])
+        try backend.sumClassWeights(weights, labels: labels, into: totals)
+        try backend.weightedCrossEntropy(
+          logits, labels: labels, weights: weights, totals: totals, smoothing: smoothing, metrics: metrics, gradient: gradient,
           lossScale: nil)
         return (metrics, gradient)
       }
       let function = Differentiable(
         variables: [.input("logits", [n, k])], output: [3], weights: [1 / Double(n), 0, 0],
         value: { try run($0, $1[0]).metrics }, gradient: { backend, v, _ in [try run(backend, v[0]).gradient] })
-      return GradientCase.differences("crossEntropy [\(n), \(k)], smoothing \(smoothing)\(isMixed ? ", mixed" : "")", function)
+      let name = isWeighted ? "weightedCrossEntropy" : "crossEntropy"
+      return GradientCase.differences("\(name) [\(n), \(k)], smoothing \(smoothing)\(isMixed ? ", mixed" : "")", function)
     }
   }
 }

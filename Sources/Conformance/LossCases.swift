@@ -15,7 +15,23 @@ extension Catalog {
           crossEntropy(n, k, smoothing: 0.1, gradient: true, .levels(3), "equal", isMixed: true),
           crossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN", isMixed: true),
         ]
+        + weighted(n, k)
     }
+  }
+
+  /// Returns cases with class weights. The gradient of a single class is 0, of which only rounding is left.
+  private static func weighted(_ n: Int, _ k: Int) -> [Case] {
+    if k == 1 { return [] }
+    return [false, true].map { sumClassWeights(n, k, isMixed: $0) }
+      + [0, 0.1].map { weightedCrossEntropy(n, k, smoothing: $0, gradient: false) }
+      + [
+        weightedCrossEntropy(n, k, smoothing: 0, gradient: true),
+        weightedCrossEntropy(n, k, smoothing: 0.1, gradient: true, isScaled: true),
+        weightedCrossEntropy(n, k, smoothing: 0.1, gradient: true, .rowsWithNaN, "NaN"),
+        weightedCrossEntropy(n, k, smoothing: 0.1, gradient: true, isMixed: true),
+        weightedCrossEntropy(
+          n, k, smoothing: 0.1, gradient: true, .normal(mean: 0, deviation: 3), "without weight", total: 0),
+      ]
   }
 
   /// Returns cases with and without smoothing and gradient.
@@ -38,24 +54,62 @@ extension Catalog {
     _ n: Int, _ k: Int, smoothing: Double, gradient: Bool, _ logits: Values = .normal(mean: 0, deviation: 3),
     _ tag: String = "", isScaled: Bool = false, isMixed: Bool = false, size: Case.Size = .small
   ) -> Case {
-    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
-      .filter { !$0.isEmpty }
-      .joined(separator: ", ")
-    // The metrics contain sums of earlier batches.
-    let operands: [Operand] = [
-      .input("logits", [n, k], logits),
-      isMixed
-        ? .input("labels", [n, BatchPlan.labelColumns], .mixedLabels(below: k)) : .input("labels", [n], .indices(below: k)),
-      .updated("metrics", [3], .exactly([2.5, 3, 4])),
-    ]
-    return Case(
-      "crossEntropy", "[\(n), \(k)], \(tags)", size: size, flops: 6 * n * k, bound: exponentials(n + k),
-      operands + (gradient ? [.output("gradient", [n, k])] : [])
-        + (isScaled ? [.input("lossScale", [LossScale.count], .exactly([1024, 512, 1, 0, 0] as [Float]))] : [])
+    Case(
+      "crossEntropy", tags(n, k, smoothing, gradient, isScaled, isMixed, tag), size: size, flops: 6 * n * k,
+      bound: exponentials(n + k), operands(n, k, logits, gradient, isScaled, isMixed)
     ) {
       try $0.crossEntropy(
         $1["logits"], labels: $1["labels"], smoothing: smoothing, metrics: $1["metrics"],
         gradient: gradient ? $1["gradient"] : nil, lossScale: isScaled ? $1["lossScale"] : nil)
+    }
+  }
+
+  private static func tags(
+    _ n: Int, _ k: Int, _ smoothing: Double, _ gradient: Bool, _ isScaled: Bool, _ isMixed: Bool, _ tag: String
+  ) -> String {
+    let tags = ["smoothing \(smoothing)", gradient ? "gradient" : "", isScaled ? "scaled" : "", isMixed ? "mixed" : "", tag]
+    return "[\(n), \(k)], " + tags.filter { !$0.isEmpty }.joined(separator: ", ")
+  }
+
+  /// Returns the operands of a loss. The metrics contain sums of earlier batches.
+  private static func operands(
+    _ n: Int, _ k: Int, _ logits: Values, _ gradient: Bool, _ isScaled: Bool, _ isMixed: Bool
+  ) -> [Operand] {
+    [.input("logits", [n, k], logits), labels(n, k, isMixed), .updated("metrics", [3], .exactly([2.5, 3, 4]))]
+      + (gradient ? [.output("gradient", [n, k])] : [])
+      + (isScaled ? [.input("lossScale", [LossScale.count], .exactly([1024, 512, 1, 0, 0] as [Float]))] : [])
+  }
+
+  private static func labels(_ n: Int, _ k: Int, _ isMixed: Bool) -> Operand {
+    isMixed
+      ? .input("labels", [n, BatchPlan.labelColumns], .mixedLabels(below: k)) : .input("labels", [n], .indices(below: k))
+  }
+
+  private static func sumClassWeights(_ n: Int, _ k: Int, isMixed: Bool) -> Case {
+    Case(
+      "sumClassWeights", "[\(n)] of \(k) classes\(isMixed ? ", mixed" : "")", flops: n,
+      bound: .sum(of: 2 * n, amplified: 1, "no term is negative"),
+      [.input("weights", [k], .uniform(0.1, 4)), labels(n, k, isMixed), .output("totals", [2])]
+    ) { try $0.sumClassWeights($1["weights"], labels: $1["labels"], into: $1["totals"]) }
+  }
+
+  /// - Parameter total: sum of the class weights as the case states it; it need not match the labels.
+  private static func weightedCrossEntropy(
+    _ n: Int, _ k: Int, smoothing: Double, gradient: Bool, _ logits: Values = .normal(mean: 0, deviation: 3),
+    _ tag: String = "", isScaled: Bool = false, isMixed: Bool = false, total: Float? = nil
+  ) -> Case {
+    Case(
+      "weightedCrossEntropy", tags(n, k, smoothing, gradient, isScaled, isMixed, tag), flops: 8 * n * k,
+      bound: exponentials(n + k),
+      operands(n, k, logits, gradient, isScaled, isMixed)
+        + [
+          .input("weights", [k], .uniform(0.1, 4)),
+          .input("totals", [2], .exactly([total ?? 1.5 * Float(n), Float(n)])),
+        ]
+    ) {
+      try $0.weightedCrossEntropy(
+        $1["logits"], labels: $1["labels"], weights: $1["weights"], totals: $1["totals"], smoothing: smoothing,
+        metrics: $1["metrics"], gradient: gradient ? $1["gradient"] : nil, lossScale: isScaled ? $1["lossScale"] : nil)
     }
   }
 

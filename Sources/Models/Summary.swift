@@ -76,7 +76,7 @@ public struct Summary {
     if let device, isShared { uses = try Self.infer(configuration, images, options.precision, on: device.dryRun()) }
     inference = uses.reduce(MemoryUse(), +)
     parameters = model.store.parameterCount
-    let forward = step.prefix { $0.operation != "crossEntropy" }.filter { !$0.layer.isEmpty }
+    let forward = step.prefix { !["crossEntropy", "sumClassWeights"].contains($0.operation) }.filter { !$0.layer.isEmpty }
     layers = Self.layers(forward, model.store)
     macs = layers.reduce(0) { $0 + $1.macs }
     trainingMACs = step.reduce(0) { $0 + $1.macs }
@@ -112,6 +112,9 @@ public struct Summary {
     let optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: precision.needsLossScaling)
     let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
     let folded = FoldedParameters()
+    let classes = model.configuration.classes
+    let classWeights =
+      options.weighsClasses ? try backend.upload(HostTensor([Float](repeating: 1, count: classes), shape: [classes])) : nil
     onStep()
     for _ in 0..<2 {
       let batch = try (
@@ -121,8 +124,8 @@ public struct Summary {
       )
       try withExtendedLifetime(batch) {
         try model.accumulateGradients(
-          images: batch.images, labels: batch.labels, recompute: options.recompute, metrics: batch.metrics, optimizer,
-          folded: folded, onLayer: onLayer)
+          images: batch.images, labels: batch.labels, classWeights: classWeights, recompute: options.recompute,
+          metrics: batch.metrics, optimizer, folded: folded, onLayer: onLayer)
         try optimizer.step(learningRate: 0)
         try average?.update(from: model, step: optimizer.steps)
       }

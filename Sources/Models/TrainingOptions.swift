@@ -19,15 +19,19 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
   public var frozen: [String]
   /// Whether a moving average (EMA) of the weights is kept; see ``WeightAverage``.
   public var averages: Bool
+  /// Whether the classes have weights in the loss; see
+  /// ``LossOperations/weightedCrossEntropy(_:labels:weights:totals:smoothing:metrics:gradient:lossScale:)``.
+  public var weighsClasses: Bool
 
   public init(
     recompute: Bool = false, precision: Precision = .fp32, optimizer: Optimizer.Options = Optimizer.Options(),
-    frozen: [String] = [], averages: Bool = false
+    frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false
   ) {
     self.recompute = recompute
     self.precision = precision
     self.optimizer = optimizer
     self.frozen = frozen
     self.averages = averages
+    self.weighsClasses = weighsClasses
   }
 }

@@ -5,14 +5,15 @@ extension ResNet {
   /// Performs one training step on the mean loss of a batch: forward, backward, update.
   ///
   /// A dry run of this function tells what a device's memory pool will hold. The parameters are those of
-  /// ``accumulateGradients(images:labels:smoothing:recompute:metrics:_:folded:onLayer:)``.
+  /// ``accumulateGradients(images:labels:smoothing:classWeights:recompute:metrics:_:folded:onLayer:)``.
   /// - Throws: errors of the model.
   public func trainingStep(
-    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimizer: Optimizer,
-    learningRate: Double, onLayer: ((String) -> Void)? = nil
+    images: Tensor, labels: Tensor, smoothing: Double = 0, classWeights: Tensor? = nil, recompute: Bool = false,
+    metrics: Tensor, _ optimizer: Optimizer, learningRate: Double, onLayer: ((String) -> Void)? = nil
   ) throws {
     try accumulateGradients(
-      images: images, labels: labels, smoothing: smoothing, recompute: recompute, metrics: metrics, optimizer, onLayer: onLayer)
+      images: images, labels: labels, smoothing: smoothing, classWeights: classWeights, recompute: recompute, metrics: metrics,
+      optimizer, onLayer: onLayer)
     try optimizer.step(learningRate: learningRate)
   }
 
@@ -21,20 +22,23 @@ extension ResNet {
   ///   - images: [N,H,W,C]; their type is the type of all activations.
   ///   - labels: int32 [N].
   ///   - smoothing: label smoothing in 0 ... 1.
+  ///   - classWeights: weights [K] of the classes in the loss; nil for none.
   ///   - recompute: see ``callAsFunction(_:_:recompute:)``; the resulting weights are the same to the last bit.
   ///   - metrics: [3], to which Σ loss and the numbers of correct top-1 and top-5 predictions are added.
   ///   - folded: tensors that earlier batches have derived from frozen layers.
   ///   - onLayer: receives the name of each layer before its operations, forward and backward.
   /// - Throws: errors of the model.
   public func accumulateGradients(
-    images: Tensor, labels: Tensor, smoothing: Double = 0, recompute: Bool = false, metrics: Tensor, _ optimizer: Optimizer,
-    folded: FoldedParameters = FoldedParameters(), onLayer: ((String) -> Void)? = nil
+    images: Tensor, labels: Tensor, smoothing: Double = 0, classWeights: Tensor? = nil, recompute: Bool = false,
+    metrics: Tensor, _ optimizer: Optimizer, folded: FoldedParameters = FoldedParameters(),
+    onLayer: ((String) -> Void)? = nil
   ) throws {
     let pass = Pass(on: store.backend, mode: .training, folded: folded)
     pass.onLayer = onLayer
     let logits = try callAsFunction(Variable(images), pass, recompute: recompute)
     try pass.crossEntropy(
-      logits, labels: labels, smoothing: smoothing, metrics: metrics, lossScale: optimizer.lossScale)
+      logits, labels: labels, smoothing: smoothing, classWeights: classWeights, metrics: metrics,
+      lossScale: optimizer.lossScale)
     try withExtendedLifetime(logits) { try pass.backward() }
     try optimizer.accumulate()
   }

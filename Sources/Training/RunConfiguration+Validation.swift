@@ -32,6 +32,7 @@ extension RunConfiguration {
       warmupEpochs <= Double(epochs), .warmupEpochs, warmupEpochs,
       "the run has \(epochs), so the rate would not be reached")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
+    try classWeights?.validate()
     if let limitTrain = data.limitTrain { try demand(limitTrain > 0, .limitTrain, limitTrain, "at least one image is needed") }
     try augmentation.validate()
     if let shares, !(shares.allSatisfy { (0...Int(Int32.max)).contains($0) } && shares.contains { $0 > 0 }) {
@@ -100,6 +101,7 @@ extension RunConfiguration {
         "\(data.path ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
     }
     try images.requireLabels(below: images.classes.count)
+    try classWeights?.check(classes: model.classes)
     if let side = data.photographs?.imageSize, (side, side) != (height, width) {
       throw Failure(
         .mismatch, "the images are of \(height)×\(width), and the run's photographs of \(side)×\(side)",

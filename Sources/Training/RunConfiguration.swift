@@ -46,6 +46,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var warmupEpochs = 1.0
   /// Label smoothing ε in 0 ... 1, as PyTorch defines it.
   public var labelSmoothing = 0.0
+  /// Weights of the classes in the loss; nil for none.
+  public var classWeights: ClassWeights?
   /// Layers that are not trained; see ``ParameterStore/freeze(_:)``.
   public var frozen: [String] = []
   /// Decay of the moving average (EMA) of the weights, in 0 ..< 1. The averaged weights are then validated and saved. Nil for no
@@ -88,6 +90,6 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
       optimizer: Optimizer.Options(
         optimizer.kind, momentum: optimizer.momentum ?? 0, nesterov: optimizer.nesterov, weightDecay: optimizer.weightDecay,
         maximumNorm: clipNorm, accumulates: accumulate > 1, rateScales: learningRateScales),
-      frozen: frozen, averages: averageDecay != nil)
+      frozen: frozen, averages: averageDecay != nil, weighsClasses: classWeights != nil)
   }
 }

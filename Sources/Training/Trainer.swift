@@ -57,6 +57,8 @@ public final class Trainer {
   private let optimizer: Optimizer
   private let average: WeightAverage?
   private let state: RunFolder.State
+  /// Weights of the classes in the loss, [K]; nil for none.
+  private let classWeights: Tensor?
   /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
   private let schedule: Schedule
@@ -130,6 +132,9 @@ public final class Trainer {
     if !resuming, let path = configuration.initialWeights {
       notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, for: train)
     }
+    let weights = configuration.classWeights?.values(for: train, classes: configuration.model.classes)
+    if let weights { notes.append(weights.note) }
+    classWeights = try weights.map { try backend.upload(HostTensor($0.values.map(Float.init), shape: [$0.values.count])) }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average)
     position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
@@ -290,8 +295,8 @@ public final class Trainer {
       }
       images += x.shape[0]
       try model.accumulateGradients(
-        images: x, labels: labels, smoothing: configuration.labelSmoothing, recompute: configuration.recompute,
-        metrics: metrics, optimizer, folded: folded)
+        images: x, labels: labels, smoothing: configuration.labelSmoothing, classWeights: classWeights,
+        recompute: configuration.recompute, metrics: metrics, optimizer, folded: folded)
     }
     position.step += 1
     if images == 0 { return }

@@ -177,6 +177,22 @@ private struct Fixture {
     }
   }
 
+  @Test(arguments: precisions) func weightedCrossEntropy(precision: DataType) throws {
+    let fixture = try Fixture("weighted_cross_entropy", precision)
+    for config in fixture.configs {
+      let (logits, labels) = (try fixture.tensor(config, "logits"), try fixture.tensor(config, "labels"))
+      let (metrics, gradient) = (try fixture.result(config, "metrics"), try fixture.result(config, "gradient"))
+      let (weights, totals) = (try fixture.tensor(config, "weights"), try fixture.backend.tensor([2]))
+      fixture.backend.fill(metrics, with: 0)
+      fixture.backend.sumClassWeights(weights, labels: labels, into: totals)
+      fixture.backend.weightedCrossEntropy(
+        logits, labels: labels, weights: weights, totals: totals, smoothing: try fixture.option(config, "smoothing"),
+        metrics: metrics, gradient: gradient, lossScale: nil)
+      try fixture.expect(metrics, is: "metrics", of: config, terms: logits.count)
+      try fixture.expect(gradient, is: "gradient", of: config, terms: logits.shape[1])
+    }
+  }
+
   @Test(arguments: precisions) func gatherBatch(precision: DataType) throws {
     let fixture = try Fixture("gather_batch", precision)
     for config in fixture.configs {

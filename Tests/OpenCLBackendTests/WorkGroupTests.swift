@@ -42,7 +42,9 @@ import Testing
 
   @Test func resultsHaveTheSameBitsTwice() throws {
     let backend = try backend(items: 64)
-    let operations = ["batchNorm", "globalAverage", "crossEntropy", "softmax", "sumRows"]
+    let operations = [
+      "batchNorm", "globalAverage", "crossEntropy", "weightedCrossEntropy", "sumClassWeights", "softmax", "sumRows",
+    ]
     let cases = Catalog.small.filter { subject in operations.contains { subject.operation.hasPrefix($0) } }
     for subject in cases {
       let results = try (0..<2).map { _ in

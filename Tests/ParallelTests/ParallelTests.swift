@@ -93,7 +93,8 @@ import Training
   @Test func sharedOperationsOnHalvesAgreeWithTheReference() throws {
     // Operations on separate images are tested on whole batches.
     let operations = [
-      "batchNormStatistics", "batchNormGradient", "crossEntropy", "sumRows", "multiply", "foldBatchNorm", "sgdStep",
+      "batchNormStatistics", "batchNormGradient", "crossEntropy", "weightedCrossEntropy", "sumClassWeights", "sumRows",
+      "multiply", "foldBatchNorm", "sgdStep",
     ]
     let cases = Catalog.small.filter { operations.contains($0.operation) || $0.name.hasSuffix(", statistics") }
     try expectAll(cases, on: ParallelBackend(try halves(), split: BatchSplit(weights: [1, 2])), sharingOut: true)

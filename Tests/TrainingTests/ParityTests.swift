@@ -72,7 +72,7 @@ struct ParityFixture {
 
   static let names = [
     "preresnet164-update", "preresnet20-small", "resnet18", "resnet18-small", "resnet18-update", "resnet20-a",
-    "resnet20-a-nesterov", "resnet20-a-small", "resnet20-b",
+    "resnet20-a-nesterov", "resnet20-a-small", "resnet20-a-weighted-small", "resnet20-b",
     "resnet20-b-nesterov", "resnet20-b-nesterov-small", "resnet50-update", "resnet56", "resnext50-update",
   ]
   private static let folder = "Fixtures"
@@ -128,6 +128,9 @@ struct ParityFixture {
     configuration.optimizer.nesterov = try fields.text("nesterov") == "true"
     configuration.optimizer.weightDecay = try fields.number("weight_decay")
     configuration.labelSmoothing = try fields.number("label_smoothing")
+    if let weights = fields.metadata["class_weights"] {
+      configuration.classWeights = .values(try weights.split(separator: " ").map { try #require(Double($0)) })
+    }
     configuration.seed = UInt64(try fields.integer("seed"))
     configuration.schedule = .constant
     configuration.warmupEpochs = 0

@@ -437,7 +437,8 @@ import Training
     let backend = try device()
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
     let options = TrainingOptions(
-      optimizer: Optimizer.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true)
+      optimizer: Optimizer.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true,
+      weighsClasses: true)
     let predicted = try Summary(configuration, images: [8, 32, 32, 3], options, on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
@@ -446,11 +447,13 @@ import Training
     let optimizer = try Optimizer(model.store, options.optimizer)
     let average = try WeightAverage(of: model, decay: 0.9)
     let folded = FoldedParameters()
+    let classWeights = try fresh.upload(HostTensor([Float](repeating: 1, count: 10), shape: [10]))
     for _ in 0..<2 {
       let (images, labels) = (try fresh.tensor([8, 32, 32, 3]), try fresh.tensor([8], .int32))
       let metrics = try fresh.tensor([3])
       for tensor in [images, labels, metrics] { try fresh.fill(tensor, with: 0) }
-      try model.accumulateGradients(images: images, labels: labels, metrics: metrics, optimizer, folded: folded)
+      try model.accumulateGradients(
+        images: images, labels: labels, classWeights: classWeights, metrics: metrics, optimizer, folded: folded)
       try optimizer.step(learningRate: 0.1)
       try average.update(from: model, step: optimizer.steps)
     }

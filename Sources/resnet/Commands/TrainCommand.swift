@@ -200,6 +200,7 @@ struct TrainCommand: ParsableCommand {
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)
+    prepared.configuration.classWeights = try options.balance.weights(of: prepared.splits.train.classes)
     try usage { try prepared.configuration.checkLayers() }
     return prepared
   }

@@ -107,6 +107,7 @@ struct RunOptions: ParsableArguments {
   @OptionGroup var precision: PrecisionOption
   @Option(help: "Label smoothing: share of the target that is spread over all classes. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
+  @OptionGroup var balance: BalanceOptions
   @Option(help: "Random seed (initial weights, sample order, augmentation). Default: \(defaults.seed).")
   var seed: UInt64?
   @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "steps"))
