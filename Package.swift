@@ -117,7 +117,7 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Images", "Support", "TestSupport"]),
+    .testTarget(name: "DatasetsTests", dependencies: ["CPUBackend", "Datasets", "Formats", "Images", "Support", "TestSupport"]),
     .testTarget(
       name: "ImagesTests", dependencies: ["CZlib", "Formats", "Images", "Support", "TestSupport"],
       resources: [.copy("Fixtures")]),

@@ -1,4 +1,5 @@
 import Datasets
+import Images
 
 /// Division of an epoch's images into batches, and of its batches into steps.
 struct EpochSteps {
@@ -31,6 +32,19 @@ struct EpochSteps {
       notes.append("a step is of \(batches) batches, as an epoch has no more, not of \(batchesPerStep)")
     } else if rest > 0 {
       notes.append("\(rest) of the \(batches) batches of an epoch are left out: they make no step of \(batchesPerStep)")
+    }
+  }
+}
+
+extension RunConfiguration {
+  /// Returns the plan of an epoch.
+  /// - Parameters:
+  ///   - epoch: number of the epoch, counted from 0.
+  ///   - items: training images.
+  func plan(ofEpoch epoch: Int, _ items: [ImageItem]) -> EpochPlan {
+    switch sampling {
+    case nil: EpochPlan(seed: seed, epoch: epoch, count: items.count, shuffle: shuffle, augmentation: augmentation)
+    case .balanced: EpochPlan(seed: seed, epoch: epoch, balancing: items.map(\.label), augmentation: augmentation)
     }
   }
 }

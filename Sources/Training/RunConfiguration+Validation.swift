@@ -33,6 +33,12 @@ extension RunConfiguration {
       "the run has \(epochs), so the rate would not be reached")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
     try classWeights?.validate()
+    if let sampling, !shuffle {
+      throw Failure(
+        .conflictingSetting,
+        "\(Setting.sampling, sampling.rawValue) draws images at random, and the order is to be that of the data",
+        remedy: "leave \(Setting.sampling) out, or shuffle")
+    }
     if let limitTrain = data.limitTrain { try demand(limitTrain > 0, .limitTrain, limitTrain, "at least one image is needed") }
     try augmentation.validate()
     if let shares, !(shares.allSatisfy { (0...Int(Int32.max)).contains($0) } && shares.contains { $0 > 0 }) {

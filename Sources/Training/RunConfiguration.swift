@@ -28,6 +28,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var augmentation = Augmentation.none
   /// Whether each epoch has its own random order.
   public var shuffle = true
+  /// Choice of the images of an epoch; nil for each image once.
+  public var sampling: Sampling?
   /// Number of passes over the training set, at least 1. The learning rate schedule spans all of them.
   public var epochs = 10
   /// Batch size, at least 1.
@@ -66,6 +68,13 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var initialWeights: String?
   /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
   public var shares: [Int]?
+
+  /// Choice of the images of an epoch.
+  public enum Sampling: String, Codable, Sendable, CaseIterable {
+    /// Draws as many images as there are, each from a class that is drawn with equal probability; see
+    /// ``EpochPlan/init(seed:epoch:balancing:augmentation:)``.
+    case balanced
+  }
 
   /// Creates a configuration with the default of every setting.
   /// - Parameter dataset: name of the data set; see ``DataSettings/name``.

@@ -234,9 +234,7 @@ public final class Trainer {
   /// Runs one epoch, or the rest of it, with validation and checkpoints at its end.
   /// - Returns: false if the epoch was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
-    let plan = EpochPlan(
-      seed: configuration.seed, epoch: position.epoch, count: training.count, shuffle: configuration.shuffle,
-      augmentation: configuration.augmentation)
+    let plan = configuration.plan(ofEpoch: position.epoch, training.items)
     let loaded = try training.load(
       plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
       from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep)

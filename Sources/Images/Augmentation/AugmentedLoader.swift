@@ -24,17 +24,17 @@ package struct AugmentedLoader: ImageLoader {
   package func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
     try crop(item, into: pixels)
     guard let changes else { return }
-    if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.sample) }
+    if channels == 3 { return changes.apply(to: pixels, height: height, width: width, sample: item.draw) }
     // Gray is treated as a color with three equal channels, and stays gray.
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * pixels.count) { colors in
       for index in colors.indices { colors[index] = pixels[index / 3] }
-      changes.apply(to: colors, height: height, width: width, sample: item.sample)
+      changes.apply(to: colors, height: height, width: width, sample: item.draw)
       for index in pixels.indices { pixels[index] = colors[3 * index] }
     }
   }
 
   private func crop(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    let draw = augmentation.draw(seed: seed, epoch: epoch, sample: item.sample)
+    let draw = augmentation.draw(seed: seed, epoch: epoch, sample: item.draw)
     if draw == .none { return try base.load(item, into: pixels) }
     try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: imageBytes) { whole in
       whole.initialize(repeating: 0)

@@ -18,14 +18,22 @@ public struct ImageItem: Sendable, Hashable {
   public let path: String
   /// Number of the class.
   public let label: Int32
-  /// Number of the image in the data set, on which its random crop depends.
+  /// Number of the image in the data set.
   public let sample: Int
+  /// Number on which the random changes of the image depend. It is that of the image, unless an epoch has the image more than
+  /// once.
+  public private(set) var draw: Int
 
   /// - Parameter path: path of the file; empty if the loader knows the image by its number.
   public init(path: String, label: Int32, sample: Int) {
-    self.path = path
-    self.label = label
-    self.sample = sample
+    (self.path, self.label, self.sample, draw) = (path, label, sample, sample)
+  }
+
+  /// Returns the same image, whose random changes depend on another number.
+  package func drawn(by number: Int) -> ImageItem {
+    var copy = self
+    copy.draw = number
+    return copy
   }
 }
 
@@ -73,7 +81,7 @@ public struct FileLoader: ImageLoader {
   }
 
   public func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    try transform.apply(try EncodedImage(contentsOf: item.path, limits: limits), sample: item.sample, into: pixels)
+    try transform.apply(try EncodedImage(contentsOf: item.path, limits: limits), sample: item.draw, into: pixels)
   }
 }
 

@@ -78,7 +78,7 @@ public final class BatchLoader {
     }
     let (order, source) = (plan.order, images.source)
     let pipeline = try ImagePipeline(
-      batches: batches.dropFirst(first).map { $0.map { items[order[$0]] } },
+      batches: batches.dropFirst(first).map { $0.map { plan.item(ofRow: $0, order, items) } },
       loader: try source.loader(crop: crop, augmentation, seed: plan.seed, epoch: plan.epoch), damaged: source.damaged)
     return LoadedEpoch(self, plan, batches: batches, .streamed(pipeline), from: first)
   }
@@ -92,7 +92,7 @@ public final class BatchLoader {
     let shape = Shape([batch.items.count] + source.shape.dimensions.dropFirst())
     let pixels = try upload(batch.pixels, shape, source.pixelType)
     // The images are in order already. Gathering normalizes, erases and mixes them, and divides the batch among several devices.
-    let rows = plan.rows(ofLoaded: batch.items.map(\.sample), batch: begin, height: images.height, width: images.width)
+    let rows = plan.rows(ofLoaded: batch.items.map(\.draw), batch: begin, height: images.height, width: images.width)
     let sent = DevicePixels(pixels: pixels, labels: try backend.upload(Self.labels(batch.items)))
     return DeviceBatch(loader: self, sent, rows: try views(of: rows))
   }

@@ -2,6 +2,8 @@ import ArgumentParser
 import Support
 import Training
 
+extension RunConfiguration.Sampling: ExpressibleByArgument {}
+
 /// Options for classes with uneven numbers of images.
 struct BalanceOptions: ParsableArguments {
   /// Value of `--class-weights` that is no file.
@@ -14,6 +16,8 @@ struct BalanceOptions: ParsableArguments {
       class,weight or with one weight a line in the order of the classes. Default: none.
       """, valueName: "\(balanced)|file"))
   var classWeights: String?
+  @Option(help: "balanced: draw images from all classes with equal probability. Default: each image once in an epoch.")
+  var sampling: RunConfiguration.Sampling?
 
   func validate() throws { try requirePaths(["--class-weights": classWeights]) }
 

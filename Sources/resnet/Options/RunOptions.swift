@@ -170,6 +170,7 @@ struct RunOptions: ParsableArguments {
     run.recompute = recompute
     run.precision = precision.precision ?? run.precision
     run.shuffle = shuffle ?? run.shuffle
+    run.sampling = balance.sampling
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
   }
