@@ -129,7 +129,8 @@ public final class TrainingSession {
   /// Trains to the end.
   public func train() throws { try train { _ in } }
 
-  /// The network of the epoch with the highest validation accuracy.
+  /// The network of the epoch with the highest validation accuracy, or with the lowest validation loss if
+  /// ``RunConfiguration/watch`` says so.
   /// - Throws: ``Failure`` if no epoch is finished; what the device throws.
   public var best: Checkpoint { get throws { try checkpoint(try trainer.bestWeights(), name: "best") } }
 

@@ -45,6 +45,7 @@ extension RunConfiguration {
       throw Failure(.invalidSetting, "shares of \(shares): they must be whole numbers from 0, and one above it")
     }
     try validatePhotographs()
+    if let patience { try demand(patience > 0, .patience, patience, "at least one epoch is needed") }
     if let maxSteps { try demand(maxSteps > 0, .maxSteps, maxSteps, "at least one is needed") }
   }
 

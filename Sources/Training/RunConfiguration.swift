@@ -64,6 +64,10 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var seed: UInt64 = 0
   /// Maximum number of steps: the run ends there even if epochs are left. The learning rate schedule is not shortened.
   public var maxSteps: Int?
+  /// Figure of the validation that tells which epoch is the best one; nil for the accuracy.
+  public var watch: WatchedFigure?
+  /// Number of epochs without improvement of the watched figure after which the run ends, at least 1; nil for no such end.
+  public var patience: Int?
   /// File of the initial weights; nil for random ones.
   public var initialWeights: String?
   /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
@@ -74,6 +78,14 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     /// Draws as many images as there are, each from a class that is drawn with equal probability; see
     /// ``EpochPlan/init(seed:epoch:balancing:augmentation:)``.
     case balanced
+  }
+
+  /// Figure of the validation by which epochs are compared.
+  public enum WatchedFigure: String, Codable, Sendable, CaseIterable {
+    /// Loss, of which the lowest is the best.
+    case loss
+    /// Top-1 accuracy, of which the highest is the best.
+    case accuracy
   }
 
   /// Creates a configuration with the default of every setting.

@@ -20,7 +20,7 @@ public struct RunFolder {
   public var metricsPath: String { "\(path)/metrics.jsonl" }
   /// Path of the weights after the last epoch, or at the stop.
   public var lastPath: String { "\(path)/last.safetensors" }
-  /// Path of the weights of the epoch with the highest validation accuracy.
+  /// Path of the weights of the best epoch; see ``RunConfiguration/watch``.
   public var bestPath: String { "\(path)/best.safetensors" }
   /// Path of the training state from which the run resumes: weights, optimizer state and position.
   public var resumePath: String { "\(path)/resume.safetensors" }
@@ -83,13 +83,18 @@ public struct RunFolder {
     var hits = 0.0
     var images = 0
     var bestAccuracy = -1.0
+    /// Validation loss of the best epoch, if it tells which epoch is the best one.
+    var bestLoss: Double?
+    /// Number of epochs since the watched figure improved, if the run ends after some.
+    var staleEpochs: Int?
 
     /// Whether a run can have reached these sums. More than 2⁵³ images could not be counted exactly.
     var isPossible: Bool {
       // The shares of mixed labels are rounded, so their sum may exceed the number of images slightly.
       let mostHits = Double(images) * 1.001
       return (0...1 << 53).contains(images) && (0...mostHits).contains(hits) && lossSum >= 0 && lossSum.isFinite
-        && (-1...1).contains(bestAccuracy) && step >= 0 && (updates.map { (0...step).contains($0) } ?? true)
+        && (-1...1).contains(bestAccuracy) && (0...max(0, epoch)).contains(staleEpochs ?? 0) && step >= 0
+        && (updates.map { (0...step).contains($0) } ?? true)
     }
   }
 

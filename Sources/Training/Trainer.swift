@@ -33,8 +33,15 @@ public final class Trainer {
   public let totalSteps: Int
   /// Number of steps done.
   public var step: Int { position.step }
-  /// Whether all epochs are trained and validated, so that ``run(shouldStop:report:)`` has nothing to do.
-  public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps }
+  /// Whether all epochs are trained and validated, or the run ended before, so that ``run(shouldStop:report:)`` has nothing to
+  /// do.
+  public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps || ranOutOfPatience }
+  /// Whether the run ended because the watched figure of the validation did not improve for as many epochs as
+  /// ``RunConfiguration/patience`` says. False if it was the last epoch anyway.
+  public var endedEarly: Bool { ranOutOfPatience && position.epoch * stepsPerEpoch < totalSteps }
+  private var ranOutOfPatience: Bool { configuration.patience.map { (position.staleEpochs ?? 0) >= $0 } ?? false }
+  /// Number of epochs that are trained and validated.
+  public var epochsDone: Int { position.epoch }
   /// Returns the number of steps since the run began that were skipped as their gradients overflowed; 0 if the loss is not
   /// scaled.
   /// - Throws: errors of the backend.
@@ -66,7 +73,7 @@ public final class Trainer {
   package let description: Weights.Description
   private let lock: Folder.Lock?
   private let log: MetricsLog?
-  /// Weights of the epoch with the highest validation accuracy, if there is no folder to keep them in.
+  /// Weights of the best epoch, if there is no folder to keep them in.
   private var best: Weights?
   private var position: RunFolder.Position
   /// Sums of the steps in flight, [3] each, used in turns.
@@ -318,8 +325,11 @@ public final class Trainer {
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
     // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
     try log?.write(.epoch(record))
-    if record.validationAccuracy > position.bestAccuracy {
+    let isBetter = improvesWatchedFigure(record)
+    if configuration.patience != nil { position.staleEpochs = isBetter ? 0 : (position.staleEpochs ?? 0) + 1 }
+    if isBetter {
       position.bestAccuracy = record.validationAccuracy
+      if configuration.watch == .loss { position.bestLoss = record.validationLoss }
       if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }
     }
     if let folder {
@@ -329,11 +339,20 @@ public final class Trainer {
     report(.epoch(record))
   }
 
+  /// Whether the watched figure of an epoch is better than that of the best epoch before it.
+  private func improvesWatchedFigure(_ record: EpochRecord) -> Bool {
+    switch configuration.watch ?? .accuracy {
+    case .loss: position.bestLoss.map { record.validationLoss < $0 } ?? true
+    case .accuracy: record.validationAccuracy > position.bestAccuracy
+    }
+  }
+
   /// Returns the weights as they are now, or their moving average if the run keeps one.
   /// - Throws: errors of the backend.
   package func lastWeights() throws -> Weights { Weights(try saved.store.stateDictionary(), description) }
 
-  /// Returns the weights of the epoch with the highest validation accuracy.
+  /// Returns the weights of the best epoch, that with the highest validation accuracy or the lowest validation loss, as
+  /// ``RunConfiguration/watch`` says.
   /// - Throws: ``Failure`` if no epoch is finished, or the file cannot be read.
   package func bestWeights() throws -> Weights {
     if let folder, InputFile.exists(folder.bestPath) { return try Weights(contentsOf: folder.bestPath) }

@@ -82,8 +82,10 @@ struct TrainCommand: ParsableCommand {
     let folder = session.requireFolder()
     describe(session)
     guard !trainer.isFinished else {
+      let reason =
+        trainer.earlyEnd.map { "\($0), up to epoch \(trainer.epochsDone)" } ?? "all \(grouped(trainer.totalSteps)) steps are done"
       return print(
-        "this run is finished, all \(grouped(trainer.totalSteps)) steps are done; to train its weights further, begin a new run "
+        "this run is finished, \(reason); to train its weights further, begin a new run "
           + "with --init \(folder.lastPath)")
     }
     let (ending, profiled) = try train(trainer, on: backend)
@@ -93,6 +95,11 @@ struct TrainCommand: ParsableCommand {
       printError(
         "\(grouped(trainer.passedOver)) \(trainer.passedOver == 1 ? "batch was" : "batches were") passed over, as only one image "
           + "was left: batch normalization needs two values a channel, and the last stage has one pixel an image")
+    }
+    if let reason = trainer.earlyEnd {
+      print(
+        "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason); the best weights are in "
+          + folder.bestPath)
     }
     guard ending == .stopped else { return }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")

@@ -112,6 +112,7 @@ struct RunOptions: ParsableArguments {
   var seed: UInt64?
   @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "steps"))
   var maxSteps: Int?
+  @OptionGroup var stopping: StoppingOptions
   @Option(
     help: ArgumentHelp(
       "Train on only this many images: the first ones, or for 'folder' the first of each class in turns.", valueName: "images"))
@@ -173,5 +174,6 @@ struct RunOptions: ParsableArguments {
     run.sampling = balance.sampling
     run.seed = seed ?? run.seed
     run.maxSteps = maxSteps
+    (run.watch, run.patience) = (stopping.watch, stopping.patience)
   }
 }
