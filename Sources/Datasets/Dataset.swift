@@ -78,6 +78,28 @@ public struct Dataset: ImageSource {
       classes: classes, namesClasses: namesClasses, normalization: normalization)
   }
 
+  /// Returns the images that `isTaken` holds for, in their order.
+  /// - Precondition: it holds for at least one.
+  private func subset(where isTaken: [Bool]) -> Dataset {
+    let bytes = images.bytes.count / count
+    let taken = isTaken.indices.filter { isTaken[$0] }
+    let values = labels.elements(as: Int32.self)
+    return Dataset(
+      name: name,
+      images: HostTensor(
+        shape: Shape([taken.count] + images.shape.dimensions.dropFirst()), type: images.type,
+        bytes: taken.flatMap { images.bytes[$0 * bytes..<($0 + 1) * bytes] }),
+      labels: HostTensor(taken.map { values[$0] }, shape: [taken.count]), classes: classes, namesClasses: namesClasses,
+      normalization: normalization)
+  }
+
+  /// Sets a share of each class apart for validation.
+  /// - Throws: a ``Failure`` for a share that is not between 0 and 1, and for a class with a single image.
+  func divided(_ share: ValidationShare) throws -> DatasetSplits {
+    let apart = try share.selection(labels.elements(as: Int32.self)) { "class \(printable(classes[$0])) of \(name)" }
+    return DatasetSplits(train: subset(where: apart.map { !$0 }), validation: subset(where: apart))
+  }
+
   /// Note about classes without images; nil if each class has one, or if the classes have names of their own.
   var emptyClassesNote: String? {
     if namesClasses { return nil }

@@ -36,16 +36,25 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///   - normalization: normalization of the images of ``folder``; nil for ImageNet's. If it has one channel, the images
   ///     become gray.
   ///   - damaged: treatment of images of ``folder`` that cannot be decoded.
+  ///   - validationShare: share of the training images to validate on; see ``load(from:synthetic:validationShare:)``.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func open(
     from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
-    damaged: DamagedImages = .fail
+    damaged: DamagedImages = .fail, validationShare: ValidationShare? = nil
   ) throws -> ImageSplits {
-    guard self == .folder else { return ImageSplits(try load(from: path)) }
+    guard self == .folder else {
+      var splits = ImageSplits(try load(from: path, validationShare: validationShare))
+      if let validationShare {
+        splits.notes.insert(
+          "to validate on: \(validationShare.description) of each class of the training images, set apart", at: 0)
+      }
+      return splits
+    }
+    try validationShare?.validate()
     if let path { try requireKind(of: path) }
     let evaluation = try evaluation?.transform(crop: imageSize)
     if let normalization { try PhotographDataset.checkChannels(of: normalization) }
-    let splits = try ImageFolderSplits(try needed(path, Self.folderContents))
+    let splits = try ImageFolderSplits(try needed(path, Self.folderContents), share: validationShare)
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
@@ -55,14 +64,19 @@ public enum DatasetKind: String, CaseIterable, Sendable {
 
   /// Opens the photographs of a folder on which a network is measured: all images of a folder that contains the classes'
   /// folders. From a folder with the parts of a data set, takes the part to measure on; it needs no part to train on.
-  /// - Parameters: as in ``open(from:imageSize:evaluation:normalization:damaged:)``; the normalization has one channel or three.
+  /// - Parameters:
+  ///   - path: as in ``open(from:imageSize:evaluation:normalization:damaged:validationShare:)``, and likewise the others; the
+  ///     normalization has one channel or three.
+  ///   - part: part of the data set to measure on; nil for the usual one.
   /// - Returns: the images, and which images they are.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public static func openMeasuredFolder(
-    _ path: String?, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail
+    _ path: String?, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail,
+    part: ImageFolderPart? = nil
   ) throws -> (images: PhotographDataset, source: MeasuredFolder) {
     if let path { try folder.requireKind(of: path) }
-    let source = try MeasuredFolder(try folder.needed(path, folderContents))
+    let place = try folder.needed(path, folderContents)
+    let source = try part.map { try MeasuredFolder(place, $0) } ?? MeasuredFolder(place)
     let images = PhotographDataset(source.folder, imageSize: imageSize, normalization: normalization, damaged: damaged)
     return (images, source)
   }
@@ -72,22 +86,54 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - path: folder of the data set's files; the file for ``tensors``; nil for the place where the system keeps it.
   ///   - synthetic: the images that ``synthetic`` makes.
+  ///   - validationShare: share of the training images to validate on, instead of on the test images; nil for the images that the
+  ///     data set has for it.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
-  public func load(from path: String? = nil, synthetic: SyntheticImages = SyntheticImages()) throws -> DatasetSplits {
+  public func load(
+    from path: String? = nil, synthetic: SyntheticImages = SyntheticImages(), validationShare: ValidationShare? = nil
+  ) throws -> DatasetSplits {
     if let path { try requireKind(of: path) }
+    switch self {
+    case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"), validationShare)
+    case .synthetic where validationShare != nil:
+      throw Failure(
+        .conflictingSetting, "the data set 'synthetic' has images to validate on, so none are set apart",
+        remedy: "leave \(Setting.validationShare) out")
+    default:
+      let splits = try loadWhole(from: path, synthetic)
+      return try validationShare.map { try splits.train.divided($0) } ?? splits
+    }
+  }
+
+  private func loadWhole(from path: String?, _ synthetic: SyntheticImages) throws -> DatasetSplits {
     switch self {
     case .fashionMNIST: return try MNIST.fashion(path)
     case .mnist: return try MNIST.digits(try needed(path, "the folder of its four files"))
     case .cifar10: return try CIFAR.ten(try needed(path, "the folder of its binary version"))
     case .cifar100: return try CIFAR.hundred(try needed(path, "the folder of its binary version"))
-    case .tensors: return try TensorFile.load(try needed(path, "a safetensors file with images and labels"))
-    case .folder: preconditionFailure("[DatasetKind] a folder of photographs is opened, not read into memory")
+    case .folder, .tensors: preconditionFailure("[DatasetKind] \(rawValue) is not read as a whole")
     case .synthetic:
       guard path == nil else {
         throw Failure(
           .invalidSetting, "the data set 'synthetic' is made, not read", remedy: "leave \(Setting.data) out")
       }
       return synthetic.splits()
+    }
+  }
+
+  /// Returns the images of one part of the data set. Where the only other images are for tests, they are those to validate on,
+  /// too.
+  /// - Precondition: it is not ``folder``.
+  /// - Parameter path: as in ``load(from:synthetic:validationShare:)``.
+  /// - Throws: a ``Failure`` as there, and if there is no such part.
+  public func load(_ part: ImageFolderPart, from path: String?) throws -> Dataset {
+    let splits = try load(from: path)
+    switch (self, part) {
+    case (_, .train): return splits.train
+    case (.tensors, .test), (.synthetic, .test):
+      throw Failure(
+        .notFound, "the data set '\(rawValue)' has no test part", remedy: "name another part (\(Setting.split))")
+    default: return splits.validation
     }
   }
 

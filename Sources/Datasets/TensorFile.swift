@@ -1,5 +1,6 @@
 import Compute
 import Formats
+import Images
 import Support
 
 /// Images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64). They are used as
@@ -9,9 +10,15 @@ enum TensorFile {
   /// Maximum number of classes. A label above it is taken for a mistake.
   static let maximumClasses = 1 << 16
 
-  static func load(_ path: String) throws -> DatasetSplits {
+  /// - Parameter share: share of the images to set apart for validation; nil to measure on `validation_images`.
+  static func load(_ path: String, _ share: ValidationShare?) throws -> DatasetSplits {
     let tensors = try Safetensors.read(path).tensors
     let train = try Split(tensors, prefix: "", path)
+    if share != nil, tensors["validation_images"] != nil {
+      throw Failure(
+        .conflictingSetting, about: path, "it holds validation_images, so none are set apart",
+        remedy: "leave \(Setting.validationShare) out")
+    }
     let validation: Split
     switch (tensors["validation_images"], tensors["validation_labels"]) {
     case (nil, nil): validation = train
@@ -25,6 +32,7 @@ enum TensorFile {
         "images are \(train.images.shape), but validation_images are \(validation.images.shape): another size")
     }
     let classes = Dataset.numberedClasses(Int(max(train.labels.max() ?? 0, validation.labels.max() ?? 0)) + 1)
+    if let share { return try train.dataset(classes).divided(share) }
     return DatasetSplits(train: train.dataset(classes), validation: validation.dataset(classes))
   }
 

@@ -17,17 +17,26 @@ public struct TrainingData: Sendable {
   }
 
   package let source: Source
+  /// Share of the training images that is validated on; nil for the validation images of the data set.
+  package let validationShare: ValidationShare?
 
-  package init(_ source: Source) { self.source = source }
+  package init(_ source: Source) { (self.source, validationShare) = (source, nil) }
 
   /// A data set by its kind.
   /// - Parameters:
   ///   - kind: the kind of data set.
   ///   - path: the folder or file of the data set; nil for the place where the system keeps it.
-  public init(_ kind: DatasetKind, path: String? = nil) { source = .kind(kind, path: path) }
+  ///   - validationShare: share of the training images to validate on; nil for the images that the data set has for it.
+  public init(_ kind: DatasetKind, path: String? = nil, validationShare: ValidationShare? = nil) {
+    source = .kind(kind, path: path)
+    self.validationShare = validationShare
+  }
 
-  /// A folder of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a tenth validates.
-  public static func folder(_ path: String) -> TrainingData { TrainingData(.folder, path: path) }
+  /// A folder of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a share validates, a tenth
+  /// by default.
+  public static func folder(_ path: String, validationShare: ValidationShare? = nil) -> TrainingData {
+    TrainingData(.folder, path: path, validationShare: validationShare)
+  }
 
   /// Fashion-MNIST, which Debian installs as `dataset-fashion-mnist`.
   public static func fashionMNIST(_ path: String? = nil) -> TrainingData { TrainingData(.fashionMNIST, path: path) }
@@ -56,7 +65,8 @@ public struct TrainingData: Sendable {
     switch source {
     case .kind(let kind, let path):
       try kind.open(
-        from: path, imageSize: imageSize, evaluation: evaluation, normalization: normalization, damaged: damaged)
+        from: path, imageSize: imageSize, evaluation: evaluation, normalization: normalization, damaged: damaged,
+        validationShare: validationShare)
     case .images(let splits): splits
     }
   }

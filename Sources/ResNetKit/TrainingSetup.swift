@@ -69,6 +69,7 @@ package struct TrainingSetup {
     var run = RunConfiguration(model: network, dataset: data.name)
     // Absolute, so that the run can be resumed from anywhere.
     run.data.path = data.path.map { URL(fileURLWithPath: $0).path }
+    run.data.validationShare = data.validationShare
     run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
     if data.isPhotographic {
       run.data.photographs = PhotographSettings(
@@ -101,7 +102,7 @@ package struct TrainingSetup {
     let photographs = run.data.photographs ?? PhotographSettings(imageSize: 224)
     let splits = try kind.open(
       from: run.data.path, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
-      normalization: photographs.normalization, damaged: photographs.damaged)
+      normalization: photographs.normalization, damaged: photographs.damaged, validationShare: run.data.validationShare)
     return Prepared(configuration: run, splits: splits, notices: [])
   }
 

@@ -9,6 +9,10 @@ public struct DataSettings: Hashable, Codable, Sendable {
   public var path: String?
   /// Maximum number of training images: the first ones are used, of a folder the first of each class in turns. Nil for all.
   public var limitTrain: Int?
+  /// Maximum number of validation images, taken as ``limitTrain`` takes them. Nil for all.
+  public var limitValidation: Int?
+  /// Share of the training images that is validated on; nil for the validation images of the data set. `TrainingData` sets it.
+  public var validationShare: ValidationShare?
   /// Preparation of photographs; nil for data sets whose images have a size of their own.
   public var photographs: PhotographSettings?
   /// Fingerprints of the data set at the start of the run; nil before it, and in runs from before they were kept.

@@ -40,6 +40,8 @@ extension RunConfiguration {
         remedy: "leave \(Setting.sampling) out, or shuffle")
     }
     if let limitTrain = data.limitTrain { try demand(limitTrain > 0, .limitTrain, limitTrain, "at least one image is needed") }
+    if let limit = data.limitValidation { try demand(limit > 0, .limitValidation, limit, "at least one image is needed") }
+    try data.validationShare?.validate()
     try augmentation.validate()
     if let shares, !(shares.allSatisfy { (0...Int(Int32.max)).contains($0) } && shares.contains { $0 > 0 }) {
       throw Failure(.invalidSetting, "shares of \(shares): they must be whole numbers from 0, and one above it")

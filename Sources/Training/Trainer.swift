@@ -26,6 +26,8 @@ public final class Trainer {
   public let folder: RunFolder?
   /// Notes for the user about the start of the run.
   public private(set) var notes: [String] = []
+  /// Number of images that each epoch is validated on.
+  public var validationCount: Int { validation.count }
   /// Number of steps of an epoch, at least 1. A step takes as many whole batches as accumulate, or the one short batch of the
   /// epoch.
   public let stepsPerEpoch: Int
@@ -125,6 +127,7 @@ public final class Trainer {
 
     let options = configuration.trainingOptions
     let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
+    let validated = configuration.data.limitValidation.map { splits.validation.prefix($0) } ?? splits.validation
     let model = try ResNet(configuration.model)
     self.model = model
     try model.store.freeze(options.frozen)
@@ -132,7 +135,7 @@ public final class Trainer {
       let moving = model.store.entries.filter { $0.kind.isTrained && !$0.isFrozen }.reduce(0) { $0 + $1.shape.count }
       notes.append("frozen: \(options.frozen.joined(separator: ", ")); \(moving) of the parameters are trained")
     }
-    try Self.check(configuration, train, splits.validation, on: backend)
+    try Self.check(configuration, train, validated, on: backend)
     try onChecked([min(configuration.batchSize, train.count), train.shape[1], train.shape[2], train.shape[3]])
     try model.store.allocate(on: backend, seed: configuration.seed)
     optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: options.precision.needsLossScaling)
@@ -149,7 +152,7 @@ public final class Trainer {
     training = try BatchLoader(
       train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
       on: backend, onDamage: onDamage)
-    validation = try BatchLoader(splits.validation, precision: options.precision, on: backend, onDamage: onDamage)
+    validation = try BatchLoader(validated, precision: options.precision, on: backend, onDamage: onDamage)
     // Metadata does not mention the usual preparation.
     let evaluation = configuration.data.photographs.flatMap { $0.evaluation == EvaluationRecipe() ? nil : $0.evaluation }
     description = Weights.Description(model: configuration.model, dataset: train, evaluation: evaluation)

@@ -35,7 +35,10 @@ import resnet
       "--help",
       "--version", "--key", "--prefix",
     ]
-    let values = ["learning-rate-scale": "fc=1", "color-jitter": "0.4", "dataset": "folder", "ema": "0.5", "momentum": "0.5"]
+    let values = [
+      "learning-rate-scale": "fc=1", "color-jitter": "0.4", "dataset": "folder", "ema": "0.5", "momentum": "0.5",
+      "validation-share": "0.5",
+    ]
     var found: [String] = []
     for argument in try options(of: "train") {
       let names = try #require(argument["names"] as? [[String: String]]).filter { $0["kind"] == "long" }.compactMap { $0["name"] }

@@ -136,12 +136,53 @@ import Testing
     try withTemporaryFolder { folder in
       for name in ["a", "b", "train"] { try make(folder + subfolder, (0..<20).map { "\(name)/\($0).jpg" }) }
       try make(folder + subfolder, ["c/1.jpg", "c/2.jpg"])
-      let splits = try ImageFolderSplits(folder, share: 0.2, seed: 1)
+      let splits = try ImageFolderSplits(folder, share: ValidationShare(0.2, seed: 1))
       func counts(_ folder: ImageFolder) -> [Int] { (0..<4).map { label in folder.samples.count { $0.label == label } } }
       #expect(counts(splits.validation) == [4, 4, 1, 4] && counts(splits.train) == [16, 16, 1, 16])
       #expect(Set(splits.train.samples).isDisjoint(with: splits.validation.samples))
-      #expect(try ImageFolderSplits(folder, share: 0.2, seed: 1) == splits)
-      #expect(try ImageFolderSplits(folder, share: 0.2, seed: 2) != splits)
+      #expect(try ImageFolderSplits(folder, share: ValidationShare(0.2, seed: 1)) == splits)
+      #expect(try ImageFolderSplits(folder, share: ValidationShare(0.2, seed: 2)) != splits)
+    }
+  }
+
+  /// A share is taken of the training images even if there are test images, and refused if there are validation images.
+  @Test func aShareLeavesTestImagesAlone() throws {
+    try withTemporaryFolder { folder in
+      try make(folder, ["train", "test"].flatMap { part in (0..<10).map { "\(part)/a/\($0).jpg" } })
+      #expect(try ImageFolderSplits(folder).validation.path == "\(folder)/test")
+      let splits = try ImageFolderSplits(folder, share: ValidationShare(0.3))
+      #expect(splits.train.samples.count == 7 && splits.validation.samples.count == 3)
+      #expect(splits.validation.path == "\(folder)/train")
+      try make(folder, ["val/a/1.jpg"])
+      #expect(
+        failureMessage { _ = try ImageFolderSplits(folder, share: ValidationShare(0.3)) }
+          == "\(folder): the images to validate on are in val, so none are set apart: leave validationShare out")
+    }
+  }
+
+  @Test(arguments: [0, 1, -0.1, 1.5, .nan]) func impossibleSharesAreRefused(_ share: Double) {
+    #expect(
+      failureMessage { try ValidationShare(share).validate() } == "validationShare \(share): it must be above 0 and below 1")
+  }
+
+  @Test func partsAreMeasured() throws {
+    try withTemporaryFolder { folder in
+      for (part, count) in [("train", 10), ("val", 3), ("test", 2)] {
+        try make(folder, ["a", "b"].flatMap { name in (0..<count).map { "\(part)/\(name)/\($0).jpg" } })
+      }
+      func measured(_ part: ImageFolderPart) throws -> String { try MeasuredFolder(folder, part).description }
+      #expect(try measured(.train) == "all 20 images of \(folder)/train, the training part of \(folder); not used: test, val")
+      #expect(
+        try measured(.validation) == "all 6 images of \(folder)/val, the validation part of \(folder); not used: test, train")
+      #expect(try measured(.test) == "all 4 images of \(folder)/test, the test part of \(folder); not used: train, val")
+      try FileManager.default.removeItem(atPath: folder + "/val")
+      #expect(failureMessage { _ = try measured(.validation) }.hasPrefix("\(folder): no validation part in it, only test, train"))
+      try FileManager.default.removeItem(atPath: folder + "/test")
+      #expect(failureMessage { _ = try measured(.test) }.hasPrefix("\(folder): no test part in it, only train"))
+      let splits = try ImageFolderSplits(folder)
+      #expect(try MeasuredFolder(folder, .train).folder == splits.train)
+      #expect(try MeasuredFolder(folder, .validation).folder == splits.validation)
+      #expect(try measured(.train).contains("18 images of \(folder)/train, those of each class but the tenth"))
     }
   }
 

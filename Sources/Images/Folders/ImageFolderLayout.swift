@@ -1,8 +1,19 @@
 import Support
 
 /// Part of a data set that a folder may hold.
-enum ImageFolderPart: CaseIterable, Hashable {
-  case train, validation, test
+public enum ImageFolderPart: String, CaseIterable, Hashable, Sendable {
+  case train
+  case validation = "val"
+  case test
+
+  /// Word for the part in messages.
+  package var adjective: String {
+    switch self {
+    case .train: "training"
+    case .validation: "validation"
+    case .test: "test"
+    }
+  }
 
   /// Usual names of such a folder, in upper or lower case. If several are present, the first one counts.
   var names: [String] {

@@ -1,3 +1,5 @@
+import Support
+
 /// Images of a folder on which a network is measured.
 public struct MeasuredFolder: Sendable, Hashable {
   /// Folder that holds the images, with its classes.
@@ -6,6 +8,37 @@ public struct MeasuredFolder: Sendable, Hashable {
   public let description: String
   /// Whether a run that was trained on the same path may have been trained on some of these images.
   public let mayHaveBeenTrainedOn: Bool
+
+  /// Takes one part of a data set. Without validation images, the parts for training and validation are those into which
+  /// ``ImageFolderSplits`` divides the images.
+  /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images, or no such part.
+  public init(_ path: String, _ part: ImageFolderPart) throws {
+    let layout = try ImageFolderLayout(path)
+    mayHaveBeenTrainedOn = part == .train
+    let isWhole = part != .train || layout.parts[.validation] != nil || layout.parts[.test] != nil
+    if isWhole, let name = layout.parts[part] {
+      folder = try ImageFolder("\(path)/\(name)")
+      description =
+        "all \(folder.samples.count) images of \(folder.path), the \(part.adjective) part of \(path)"
+        + layout.rest(besides: [part])
+      return
+    }
+    let isDivided = part != .test && layout.parts.keys.allSatisfy { $0 == .train }
+    guard isDivided else {
+      let others = layout.parts.values.sorted().map(printable).joined(separator: ", ")
+      throw Failure(
+        .notFound, about: path,
+        "no \(part.adjective) part in it" + (others.isEmpty ? "" : ", only \(others)"),
+        remedy: "name the folder that holds the classes' folders, or another part (\(Setting.split))")
+    }
+    let splits = try ImageFolderSplits(path)
+    folder = part == .train ? splits.train : splits.validation
+    description =
+      "\(folder.samples.count) images of \(folder.path), "
+      + (part == .train ? "those of each class but the tenth" : "the tenth of each class")
+      + " that training sets apart by default"
+      + layout.rest(besides: [.train])
+  }
 
   /// Takes all images of a folder that contains the classes' folders. From a folder with the parts of a data set, takes the
   /// validation part, or else the test part. From a folder with training images alone, takes the share of every class that

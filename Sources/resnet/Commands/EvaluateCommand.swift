@@ -8,12 +8,15 @@ import ResNetKit
 import Support
 import Training
 
+extension ImageFolderPart: ExpressibleByArgument {}
+
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a checkpoint on a data set's test images.",
     discussion: """
       If a folder of photographs contains the folders of the classes, all its images are measured on. If it contains folders \
-      such as train and val instead, the images in val are used, or else those in test. Standard error says which.
+      such as train and val instead, the images in val are used, or else those in test. Standard error says which. --split \
+      takes another part.
       """)
 
   @OptionGroup var device: DeviceOption
@@ -25,6 +28,13 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
   var data: String?
+
+  @Option(
+    help: """
+      Part of the data set to measure on: train, val or test. Default: val, or else test. MNIST and CIFAR have test images \
+      alone, which are those to validate on, too.
+      """)
+  var split: ImageFolderPart?
 
   @Option(help: "Image height and width for 'folder'. Default: those of training, otherwise the usual size of the network.")
   var imageSize: Int?
@@ -112,7 +122,7 @@ struct EvaluateCommand: ParsableCommand {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     if dataset == .folder { return try openFolder(for: checkpoint) }
-    let images = try dataset.load(from: data).validation
+    let images = try split.map { try dataset.load($0, from: data) } ?? dataset.load(from: data).validation
     try checkpoint.check(images, at: data)
     let names = try checkpoint.names(from: classNames)
     if names != nil, images.namesClasses {
@@ -120,7 +130,10 @@ struct EvaluateCommand: ParsableCommand {
     }
     // A data set may have fewer classes than the network, or no names for them.
     let isNamed = images.namesClasses && images.classes.count == checkpoint.classes.count
-    return (images, isNamed ? images.classes : names ?? checkpoint.classes, nil)
+    return (
+      images, isNamed ? images.classes : names ?? checkpoint.classes,
+      split.map { "the \(grouped(images.count)) images of the \($0.adjective) part of \(dataset.rawValue)" }
+    )
   }
 
   /// Opens the photographs of a folder, prepared and normalized for the network.
@@ -129,7 +142,7 @@ struct EvaluateCommand: ParsableCommand {
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
     let (photographs, source) = try DatasetKind.openMeasuredFolder(
       data, imageSize: imageSize ?? checkpoint.imageSize.height,
-      normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: damaged ?? .fail)
+      normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: damaged ?? .fail, part: split)
     reportIgnored(photographs)
     try checkpoint.check(photographs, at: data)
     let names = try checkpoint.names(from: classNames)

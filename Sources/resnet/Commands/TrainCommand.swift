@@ -126,7 +126,7 @@ struct TrainCommand: ParsableCommand {
     print(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.data.name), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
-        + "\(grouped(session.splits.validation.count)) to validate on\(trainer.folder.map { "; run in \($0.path)" } ?? "")")
+        + "\(grouped(trainer.validationCount)) to validate on\(trainer.folder.map { "; run in \($0.path)" } ?? "")")
     if configuration.data.name == DatasetKind.folder.rawValue {
       let names = session.images.classes
       print(
@@ -197,7 +197,7 @@ struct TrainCommand: ParsableCommand {
   private func prepare() throws -> TrainingSetup.Prepared {
     if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data) }
     let kind = options.dataset ?? RunOptions.defaultDataset
-    var setup = TrainingSetup(TrainingData(kind, path: options.data))
+    var setup = TrainingSetup(TrainingData(kind, path: options.data, validationShare: options.share))
     setup.model = options.model
     setup.build = { modelOptions.configuration($0, classes: $1, channels: $2, like: $3) }
     (setup.initialWeights, setup.initialPlace) = (options.`init`, options.place.place)

@@ -118,6 +118,14 @@ struct RunOptions: ParsableArguments {
       "Train on only this many images: the first ones, or for 'folder' the first of each class in turns.", valueName: "images"))
   var limitTrain: Int?
   @Option(
+    help: ArgumentHelp("Validate on only this many images, taken as by --limit-train. Default: all.", valueName: "images"))
+  var limitValidation: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Set this share of the training images of each class apart to validate on, chosen by the seed. Default: a tenth if there "
+        + "are no other images to validate on.", valueName: "share"))
+  var validationShare: Double?
+  @Option(
     help: ArgumentHelp(
       "Start from the weights of a safetensors file or a checkpoint of torch.save. The last layer starts anew for other classes.",
       valueName: "file"))
@@ -135,6 +143,9 @@ struct RunOptions: ParsableArguments {
     }
   }
 
+  /// Share of the training images to validate on; nil for the validation images of the data set.
+  var share: ValidationShare? { validationShare.map { ValidationShare($0, seed: seed ?? Self.defaults.seed) } }
+
   /// Checks the options, so that usage errors show before any work begins.
   func validate() throws {
     try requirePaths(["--data": data, "--init": `init`])
@@ -146,12 +157,15 @@ struct RunOptions: ParsableArguments {
     }
     var run = Self.defaults
     apply(to: &run, .synthetic)
-    try usage { try run.validate() }
+    try usage {
+      try run.validate()
+      try share?.validate()
+    }
   }
 
   /// Sets what the options say of a run; the rest stays as recommended.
   func apply(to run: inout RunConfiguration, _ kind: DatasetKind) {
-    run.data.limitTrain = limitTrain
+    (run.data.limitTrain, run.data.limitValidation) = (limitTrain, limitValidation)
     run.augmentation = augmentation.augmentation(for: kind)
     run.epochs = epochs ?? run.epochs
     run.batchSize = batchSize ?? run.batchSize
