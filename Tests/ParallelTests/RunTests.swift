@@ -77,6 +77,24 @@ import Training
     #expect(try weights("one") != weights("first"), "sums in another order round otherwise")
   }
 
+  /// Checks that the loss is divided by the sum of the weights of the whole batch, also with mixed labels.
+  @Test(arguments: [false, true]) func classWeightsAreThoseOfOneDevice(_ isMixed: Bool) throws {
+    var run = configuration
+    run.classWeights = .values([0.25, 4, 1, 2])
+    run.labelSmoothing = 0.1
+    if isMixed { run.augmentation.mixing = BatchMixing(mixup: 0.4, cutmix: 1) }
+    run.sampling = .balanced
+    run.epochs = 1
+    let one = try self.run("one", run, on: OpenCLBackend(device: DeviceList.find("opencl").device))
+    let several = try self.run("several", run, on: self.several())
+    #expect(several.count == 4 + 2 && one.count == several.count)
+    for (a, b) in zip(several, one) { #expect(abs(a - b) <= 1e-4 * abs(b)) }
+    #expect(try self.run("again", run, on: self.several()) == several)
+    run.classWeights = nil
+    let plain = try self.run("plain", run, on: self.several())
+    #expect(abs(plain[0] - several[0]) > 1e-2, "the weights are without effect")
+  }
+
   /// Checks that the loss scale is determined on the first device and used by all.
   @Test func lossIsScaledOnSeveralDevices() throws {
     var run = configuration

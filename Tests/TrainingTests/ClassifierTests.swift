@@ -10,7 +10,7 @@ import Testing
 import Training
 
 /// A classifier whose outputs are the first pixels of its image, one for each class, so that its outputs identify the view.
-private final class FirstPixels: Classifier {
+final class FirstPixels: Classifier {
   let backend: any Backend = CPUBackend(precision: .float64)
   let name = "first pixels"
   let channels: Int

@@ -86,6 +86,28 @@ import Training
     #expect(try read(written) == expected)
   }
 
+  /// A run from before classes had weights, and from before there were samplings, patience and shares to validate on:
+  /// `train --dataset synthetic --model resnet8 --batch-size 16 --epochs 3 --limit-train 64 --max-steps 1 --label-smoothing 0.1
+  /// --seed 5`
+  @Test func theSecondFormIsReadWithoutLaterSettings() throws {
+    let found = try read(text("second"))
+    var expected = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 10, channels: 3), dataset: "synthetic")
+    (expected.batchSize, expected.epochs, expected.warmupEpochs, expected.maxSteps) = (16, 3, 0.3, 1)
+    (expected.data.limitTrain, expected.labelSmoothing, expected.seed) = (64, 0.1, 5)
+    expected.data.contents = found.data.contents
+    #expect(found == expected && found.data.contents?.train.count == 2048)
+    #expect(found.classWeights == nil && found.sampling == nil && found.watch == nil && found.patience == nil)
+    #expect(found.data.limitValidation == nil && found.data.validationShare == nil)
+  }
+
+  /// Writes settings that version 2 may leave out, and reads them again.
+  @Test(arguments: [ClassWeights.balanced, .values([0.5, 2])]) func laterSettingsAreKept(_ weights: ClassWeights) throws {
+    var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 2), dataset: "tensors")
+    (run.classWeights, run.sampling, run.watch, run.patience) = (weights, .balanced, .loss, 4)
+    (run.data.limitValidation, run.data.validationShare) = (7, ValidationShare(0.25, seed: 3))
+    #expect(try read(String(decoding: try JSONEncoder().encode(run), as: UTF8.self)) == run)
+  }
+
   /// The first form left out what did not apply, and what was not yet known.
   @Test func theOldestValuesAreRead() throws {
     let oldest = """

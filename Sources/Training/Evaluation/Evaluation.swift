@@ -61,6 +61,8 @@ public struct Evaluation: Sendable {
     public var images = 0
     /// Number of images classified correctly.
     public var right = 0
+    /// Number of images, of any class, that were classified as this one.
+    public var taken = 0
     /// Class that the other images were mistaken for most often; nil if no image was classified wrongly.
     public var confusion: Confusion?
 
@@ -83,6 +85,7 @@ public struct Evaluation: Sendable {
     for (key, count) in counts.sorted(by: { $0.key < $1.key }) {
       let (label, prediction) = key.quotientAndRemainder(dividingBy: classes.count)
       records[label].images += count
+      records[prediction].taken += count
       if label == prediction {
         records[label].right = count
       } else if count > records[label].confusion?.images ?? 0 {

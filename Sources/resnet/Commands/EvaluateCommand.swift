@@ -106,6 +106,7 @@ struct EvaluateCommand: ParsableCommand {
     }
     evaluation.classes = classes
     if json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
+    for note in evaluation.notes { printError(note) }
     leftOut.finish()
     if let confusion { try evaluation.writeConfusion(to: confusion) }
   }

@@ -28,12 +28,16 @@ extension Evaluation {
   var text: String {
     var parts = [
       "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
-        + "top-5 \(fixed(metrics.top5 * 100, 2)) %",
+        + "top-5 \(fixed(metrics.top5 * 100, 2)) %\n"
+        + "balanced accuracy \(Self.percent(averages.balancedAccuracy)), macro F1 \(Self.percent(averages.macro.f1)), "
+        + "weighted F1 \(Self.percent(averages.weighted.f1))",
       classTable,
     ]
     if classes.count <= Self.printedMatrix { parts.append("taken for (columns), by what they are (rows):\n" + matrixTable) }
     return parts.joined(separator: "\n\n")
   }
+
+  private static func percent(_ share: Double) -> String { fixed(share * 100, 2) + " %" }
 
   private var classTable: String {
     let all = perClass
@@ -44,14 +48,19 @@ extension Evaluation {
       shown = all.filter { $0.images > 0 }.enumerated()
         .sorted { ($0.element.accuracy ?? 1, $0.offset) < ($1.element.accuracy ?? 1, $1.offset) }
         .prefix(Self.printedWorst).map(\.element)
-      title = "of \(grouped(all.count)) classes those of which the least is right; --json has all:\n"
+      title = "of \(grouped(all.count)) classes those with the lowest recall; --json has all:\n"
     }
-    var table = Table(["class", "images", "right", "most often taken for"], lastIsText: true)
+    var table = Table(["class", "images", "precision", "recall", "F1", "most often taken for"], lastIsText: true)
+    func scores(_ scores: ClassScores) -> [String] { [scores.precision, scores.recall, scores.f1].map(Self.percent) }
     for record in shown {
-      table.add([
-        printable(record.name), String(record.images), record.accuracy.map { fixed($0 * 100, 2) + " %" } ?? "–",
-        record.confusion.map { "\(printable($0.name)) (\($0.images))" } ?? "",
-      ])
+      table.add(
+        [
+          printable(record.name), String(record.images),
+        ] + (record.images + record.taken > 0 ? scores(record.scores) : ["–", "–", "–"])
+          + [record.confusion.map { "\(printable($0.name)) (\($0.images))" } ?? ""])
+    }
+    for (name, mean) in [("macro average", averages.macro), ("weighted average", averages.weighted)] {
+      table.add([name, String(mean.support)] + scores(mean) + [""])
     }
     return title + table.text
   }
@@ -65,6 +74,15 @@ extension Evaluation {
     return table.text
   }
 
+  /// Notes about scores that count as 0 because they are not defined, a line each.
+  var notes: [String] {
+    [
+      ("precision", "no image was taken for", neverPredicted), ("recall", "there are no images of", predictedWithoutImages),
+    ].filter { !$0.2.isEmpty }.map { score, reason, names in
+      "the \(score) of \(listed(names)) counts as 0: \(reason) \(names.count == 1 ? "it" : "them")"
+    }
+  }
+
   /// Returns the evaluation as JSON. `confusion` has a row for each class, and is null if there are too many classes; `per_class`
   /// is in the order of the labels.
   /// - Parameter damaged: number of images that were left out.
@@ -75,17 +93,26 @@ extension Evaluation {
     return .members([
       "images": .integer(metrics.images), "damaged": .integer(damaged), "loss": .number(metrics.loss),
       "top1": .number(metrics.top1),
-      "top5": .number(metrics.top5),
+      "top5": .number(metrics.top5), "balanced_accuracy": .number(averages.balancedAccuracy),
+      "macro_avg": Self.json(averages.macro), "weighted_avg": Self.json(averages.weighted),
       "per_class": .array(
         perClass.map {
           .members([
             "class": .string($0.name), "images": .integer($0.images), "right": .integer($0.right),
-            "accuracy": $0.accuracy.map(JSON.number) ?? .null,
+            "accuracy": $0.accuracy.map(JSON.number) ?? .null, "precision": .number($0.scores.precision),
+            "recall": .number($0.scores.recall), "f1": .number($0.scores.f1), "support": .integer($0.images),
             "most_confused_with": $0.confusion.map { .members(["class": .string($0.name), "images": .integer($0.images)]) }
               ?? .null,
           ])
         }),
       "confusion": classes.count <= Self.largestMatrix ? .array(Array(matrix)) : .null,
+    ])
+  }
+
+  private static func json(_ scores: ClassScores) -> JSON {
+    .members([
+      "precision": .number(scores.precision), "recall": .number(scores.recall), "f1": .number(scores.f1),
+      "support": .integer(scores.support),
     ])
   }
 
