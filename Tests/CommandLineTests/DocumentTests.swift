@@ -52,7 +52,8 @@ import resnet
 
   @Test(arguments: pages) func commandsParse(_ page: String) throws {
     for line in try commands(page) {
-      let words = Self.words(line)
+      // What follows `>` is the shell's.
+      let words = Self.words(line).prefix { $0 != ">" }
       guard let first = words.first else { continue }
       if first == "resnet" || first == "Scripts/resnet" {
         #expect(throws: Never.self, "\(page): \(line)") { try CommandLineInterface.check(Array(words.dropFirst())) }

@@ -9,21 +9,27 @@ import Support
 struct BenchKernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kernels", abstract: "Measure every operation of a model against the peak of the device.",
+    usage: "resnet bench kernels [options] [<model>]",
     discussion: """
       Measures every distinct operation of a training step and of inference, each on its own, and shows the kernels that ran. \
       The share is that of the roofline: the time that the operation needs at the measured peak of multiply-adds, or of copying \
       its operands once, whichever is longer, over the time that it took. Winograd convolutions need fewer multiply-adds than \
       the direct sum that is counted, so their share may exceed 100 %, as may that of operations whose data fits into a cache. \
       Moved: the bytes that the kernels read and write, including workspaces, over the least possible number.
-      """)
+      """
+        + "\n\n"
+        + examples(
+          "resnet bench kernels",
+          "resnet bench kernels resnet50 --batch-size 16 --json",
+          "resnet bench kernels resnet50 --filter convolution --compare earlier.json"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
-
-  @Argument(help: "Model, for example resnet20 or resnet50.")
+  @Argument(help: "Model, for example resnet20 or resnet50.", completion: .models)
   var model = TrainingSetup.defaultModel
 
-  @OptionGroup(title: "Images") var input: InputOptions
+  @OptionGroup(title: HelpGroup.data) var input: InputOptions
+  @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
 
   @Option(help: ArgumentHelp("Measure only operations whose name contains this text.", valueName: "text"))
   var filter: String?
@@ -31,10 +37,10 @@ struct BenchKernelsCommand: ParsableCommand {
   @Option(help: "Number of timed runs, whose median counts. One untimed run comes first.")
   var repeats = 5
 
-  @Option(help: ArgumentHelp("Compare with this file, the --json output of an earlier run.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Compare with this file, the --json output of an earlier run.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var compare: String?
-
-  @OptionGroup var precision: PrecisionOption
 
   @Flag(help: "Print JSON.")
   var json = false

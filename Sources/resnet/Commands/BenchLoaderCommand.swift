@@ -6,10 +6,15 @@ import Support
 
 struct BenchLoaderCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "loader", abstract: "Measure how fast a folder of images is read, decoded, cropped at random and resized.")
+    commandName: "loader", abstract: "Measure how fast a folder of images is read, decoded, cropped at random and resized.",
+    usage: "resnet bench loader --data <path> [options]",
+    discussion: examples(
+      "resnet bench loader --data flowers", "resnet bench loader --data flowers --threads 4 --image-size 128",
+      "resnet bench loader --data flowers --evaluation --json"))
 
   @Option(
-    help: ArgumentHelp("Folder with a folder of images for each class, or train/ and val/ with such folders.", valueName: "path"))
+    help: ArgumentHelp("Folder with a folder of images for each class, or train/ and val/ with such folders.", valueName: "path"),
+    completion: .directory)
   var data: String
 
   @Option(help: "Height and width of the network's input.")

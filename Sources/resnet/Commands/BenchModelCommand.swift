@@ -9,24 +9,23 @@ import Support
 
 struct BenchModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "model", abstract: "Measure a model's throughput in training and inference on random images.")
+    commandName: "model", abstract: "Measure a model's throughput in training and inference on random images.",
+    usage: "resnet bench model [options] <model>",
+    discussion: examples(
+      "resnet bench model resnet20", "resnet bench model resnet50 --batch-size 16 --profile",
+      "resnet bench model resnet50 --precision fp16 --device opencl:0.0"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup var tuning: TuneOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
-
-  @Argument(help: "Model, for example resnet20 or resnet50.")
+  @Argument(help: "Model, for example resnet20 or resnet50.", completion: .models)
   var model: String
 
-  @OptionGroup(title: "Images") var input: InputOptions
+  @OptionGroup(title: HelpGroup.data) var input: InputOptions
+  @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
+  @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
 
   @Option(help: "Number of timed steps, whose median counts. Two untimed steps come first.")
   var steps = 7
-
-  @OptionGroup var precision: PrecisionOption
-
-  @Flag(help: RecomputeOption.help)
-  var recompute = false
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -36,7 +35,7 @@ struct BenchModelCommand: ParsableCommand {
 
   func validate() throws {
     try tuning.validate(device)
-    try precision.validate(device)
+    try execution.precision.validate(device)
     try modelOptions.validate(model)
     try requireSizes(["--steps": steps], in: 1...1 << 20)
     if profile { try device.requireProfile() }
@@ -46,9 +45,9 @@ struct BenchModelCommand: ParsableCommand {
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
-    let precision = precision.precision ?? .fp32
+    let precision = execution.precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
-    let options = TrainingOptions(recompute: recompute, precision: precision)
+    let options = TrainingOptions(recompute: execution.recompute, precision: precision)
     let work = Work(configuration, images: shape, options, isTraining: true)
     let place = try device.place(tuning.mode)
     let backend = try place.open(for: work, profiling: profile, triesDriver: false)

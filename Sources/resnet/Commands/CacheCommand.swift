@@ -8,6 +8,7 @@ import Support
 struct CacheCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cache", abstract: "Show or remove tuning results and compiled kernels.",
+    usage: "resnet cache <subcommand>",
     discussion: "The cache is in $XDG_CACHE_HOME/resnet, or ~/.cache/resnet.", subcommands: [List.self, Clear.self])
 
   /// Returns the folder of the cache.
@@ -21,7 +22,9 @@ struct CacheCommand: ParsableCommand {
   }
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the contents of the cache, device by device.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the contents of the cache, device by device.", usage: "resnet cache list [options]",
+      discussion: examples("resnet cache list", "resnet cache list --json"))
 
     @Flag(help: "Print a JSON array.")
     var json = false
@@ -48,7 +51,9 @@ struct CacheCommand: ParsableCommand {
   }
 
   struct Clear: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Remove everything from the cache.")
+    static let configuration = CommandConfiguration(
+      abstract: "Remove everything from the cache.", usage: "resnet cache clear",
+      discussion: examples("resnet cache clear"))
 
     func run() throws {
       let folder = try CacheCommand.folder()

@@ -9,10 +9,13 @@ import Support
 struct DevicesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "devices", abstract: "List the CPU reference and every OpenCL device.",
+    usage: "resnet devices [options]",
     discussion: """
       In other commands, `--device opencl:0.0,opencl:1.0` shares every batch among several devices, and `--device opencl:0.0/2` \
       cuts one device into two equal ones.
-      """)
+      """
+        + "\n\n"
+        + examples("resnet devices", "resnet devices --json", "resnet train --device opencl:0.0"))
 
   @Flag(help: "Print a JSON array.")
   var json = false

@@ -13,91 +13,53 @@ extension ImageFolderPart: ExpressibleByArgument {}
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate", abstract: "Measure a checkpoint on a data set's test images.",
+    usage: "resnet evaluate [--checkpoint file] [options]",
     discussion: """
       If a folder of photographs contains the folders of the classes, all its images are measured on. If it contains folders \
       such as train and val instead, the images in val are used, or else those in test. Standard error says which. --split \
-      takes another part.
-      """)
+      takes another part. \(hiddenOptions)
+      """
+        + "\n\n"
+        + examples(
+          "resnet evaluate --checkpoint runs/resnet20-fashion-mnist",
+          "resnet evaluate --checkpoint resnet50.pth --dataset folder --data photos",
+          "resnet evaluate --checkpoint model.onnx --dataset folder --data flowers --json"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup var tuning: TuneOption
-  @OptionGroup var checkpoint: CheckpointOptions
-
-  @Option(help: "Data set. Default: the one that the checkpoint was trained on.", transform: DatasetKind.init(named:))
-  var dataset: DatasetKind?
-
-  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"))
-  var data: String?
-
-  @Option(
-    help: """
-      Part of the data set to measure on: train, val or test. Default: val, or else test. MNIST and CIFAR have test images \
-      alone, which are those to validate on, too.
-      """)
-  var split: ImageFolderPart?
-
-  @Option(help: "Image height and width for 'folder'. Default: those of training, otherwise the usual size of the network.")
-  var imageSize: Int?
-
-  @OptionGroup var resizing: ResizeOptions
-
-  @OptionGroup var normalization: NormalizationOptions
-
-  @OptionGroup var classNames: ClassNamesOption
-
-  @Option(
-    help: """
-      Order in which folders whose names are numbers correspond to the outputs of a network without class names: text \
-      (0, 1, 10, 2), as torchvision's ImageFolder does, or number (0, 1, 2, 10). Default: text.
-      """)
-  var classOrder: ClassOrder?
-
-  @Option(help: "Images of 'folder' that cannot be decoded: fail (end with an error) or skip (leave them out). Default: fail.")
-  var damaged: DamagedImages?
-
-  @Option(help: "Batch size.")
-  var batchSize = 128
-
-  @OptionGroup var augmentation: TestTimeAugmentationOption
-
-  @OptionGroup var precision: PrecisionOption
-
-  @Option(
-    help: ArgumentHelp(
-      "CSV file for the confusion matrix: a row for each true class, a column for each predicted class.",
-      valueName: "file.csv"))
-  var confusion: String?
-
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup(title: HelpGroup.data) var input: MeasuredDataOptions
+  @OptionGroup(title: HelpGroup.model) var checkpoint: CheckpointOptions
+  @OptionGroup(title: HelpGroup.augmentation) var augmentation: TestTimeAugmentationOption
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
+  @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
+  @OptionGroup(title: HelpGroup.output) var output: EvaluationOutputOptions
 
   func validate() throws {
     try tuning.validate(device)
     try precision.validate(device)
-    try requirePaths(["--data": data, "--confusion": confusion])
-    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
-    if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
   }
 
   func run() throws {
     Signals.catchAll()
-    if let confusion { try requireOther("--confusion", confusion, than: [checkpoint.checkpoint, data, classNames.classNames]) }
+    if let confusion = output.confusion {
+      try requireOther("--confusion", confusion, than: [checkpoint.checkpoint, input.data, input.images.classNames.classNames])
+    }
     let checkpoint = try checkpoint.read()
-    guard let dataset = try dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) }) else {
+    guard let dataset = try input.dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) })
+    else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
     let (validation, classes, source) = try open(dataset, for: checkpoint)
     // Photographs have the size of the views already.
     let images = try ImageViews(validation, augmentation.tta, cropSize: dataset == .folder ? nil : checkpoint.imageSize)
     let precision = precision.precision ?? .fp32
-    if let confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
+    if let confusion = output.confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
     let classifier = try checkpoint.classifier(
-      on: device.place(tuning.mode), images: images.shape(ofBatch: batchSize), precision: precision)
+      on: device.place(tuning.mode), images: images.shape(ofBatch: input.batchSize), precision: precision)
     if let source { printError("measuring on \(source)") }
     let leftOut = LeftOutImages()
     let loader = try BatchLoader(
       images, precision: precision, streams: true, on: classifier.backend, onDamage: leftOut.add)
-    let evaluation = try classifier.evaluate(loader, batchSize: batchSize) { _ in Signals.pending == nil }
+    let evaluation = try classifier.evaluate(loader, batchSize: input.batchSize) { _ in Signals.pending == nil }
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure(
@@ -105,10 +67,10 @@ struct EvaluateCommand: ParsableCommand {
         "the loss is not a number, so the weights or the images are far out of range")
     }
     evaluation.classes = classes
-    if json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
+    if output.json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
     for note in evaluation.notes { printError(note) }
     leftOut.finish()
-    if let confusion { try evaluation.writeConfusion(to: confusion) }
+    if let confusion = output.confusion { try evaluation.writeConfusion(to: confusion) }
   }
 
   /// Opens the images to measure on, labeled with the indices of the outputs. Also returns the names of the outputs and, for a
@@ -116,16 +78,13 @@ struct EvaluateCommand: ParsableCommand {
   private func open(
     _ dataset: DatasetKind, for checkpoint: Checkpoint
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
-    let aboutPhotographs =
-      [("--image-size", imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil)]
-      .filter(\.1).map(\.0) + resizing.given + normalization.given
-    if dataset != .folder, let option = aboutPhotographs.first {
+    if dataset != .folder, let option = input.aboutPhotographs.first {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     if dataset == .folder { return try openFolder(for: checkpoint) }
-    let images = try split.map { try dataset.load($0, from: data) } ?? dataset.load(from: data).validation
-    try checkpoint.check(images, at: data)
-    let names = try checkpoint.names(from: classNames)
+    let images = try input.split.map { try dataset.load($0, from: input.data) } ?? dataset.load(from: input.data).validation
+    try checkpoint.check(images, at: input.data)
+    let names = try checkpoint.names(from: input.images.classNames)
     if names != nil, images.namesClasses {
       throw usageError("--class-names: the data set '\(dataset.rawValue)' names its classes itself: leave it out")
     }
@@ -142,15 +101,16 @@ struct EvaluateCommand: ParsableCommand {
     for checkpoint: Checkpoint
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
     let (photographs, source) = try DatasetKind.openMeasuredFolder(
-      data, imageSize: imageSize ?? checkpoint.imageSize.height,
-      normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: damaged ?? .fail, part: split)
+      input.data, imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
+      normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: input.damaged ?? .fail,
+      part: input.split)
     reportIgnored(photographs)
-    try checkpoint.check(photographs, at: data)
-    let names = try checkpoint.names(from: classNames)
-    let labeled = try checkpoint.labeled(photographs, at: data ?? photographs.name, names: names, order: classOrder)
-    let known = try normalization.normalization(for: checkpoint)
+    try checkpoint.check(photographs, at: input.data)
+    let names = try checkpoint.names(from: input.images.classNames)
+    let labeled = try checkpoint.labeled(photographs, at: input.data ?? photographs.name, names: names, order: input.classOrder)
+    let known = try input.images.normalization.normalization(for: checkpoint)
     let prepared = try labeled.prepared(
-      try checkpoint.preparation(size: imageSize, resizing.recipe), normalization: known)
+      try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe), normalization: known)
     let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
     let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""
     return (prepared, prepared.classes, source.description + warning)

@@ -11,44 +11,50 @@ import Training
 struct ImportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Convert weights of other programs into a checkpoint.",
+    usage: "resnet import [options] <file>",
     discussion: """
       Reads a state dictionary that torch.save wrote (.pth, .pt), alone or among other things, or a safetensors file, with the \
       names of torchvision, timm or transformers. Checks the weights against the network, and writes a checkpoint that names its \
-      network.
-      """)
+      network. \(hiddenOptions)
+      """
+        + "\n\n"
+        + examples(
+          "resnet import resnet50.pth",
+          "resnet import model.pth --class-names birds.txt --output birds.safetensors",
+          "resnet import last.pth.tar --key state_dict_ema --image-size 288"))
 
-  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"))
+  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"), completion: .weights)
   var input: String
 
-  @OptionGroup(title: "Model") var options: WeightsOptions
+  @OptionGroup(title: HelpGroup.data) var images: ImageOptions
 
-  @OptionGroup var normalization: NormalizationOptions
+  @OptionGroup(title: HelpGroup.model) var options: WeightsOptions
 
-  @Option(help: "Height and width of the training images. Default: 224 for the ImageNet family.")
-  var imageSize: Int?
+  @OptionGroup(title: HelpGroup.output) var files: ImportOutputOptions
 
-  @OptionGroup var resizing: ResizeOptions
-
-  @OptionGroup var classNames: ClassNamesOption
-
-  @Option(help: ArgumentHelp("Checkpoint to write. Default: the weights' name, ending in .safetensors.", valueName: "file"))
-  var output: String?
-
-  func validate() throws {
-    try requirePaths(["<file>": input, "--output": output])
-    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
+  /// Option of what `import` writes.
+  struct ImportOutputOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp("Checkpoint to write. Default: the weights' name, ending in .safetensors.", valueName: "file"),
+      completion: .safetensors)
+    var output: String?
   }
+
+  private var resizing: ResizeOptions { images.resizing }
+  private var imageSize: Int? { images.imageSize }
+
+  func validate() throws { try requirePaths(["<file>": input, "--output": files.output]) }
 
   func run() throws {
     let (weights, model) = try options.read(input)
-    let output = try output ?? unusedOutput()
-    try requireOther("--output", output, than: [input, classNames.classNames])
+    let output = try files.output ?? unusedOutput()
+    try requireOther("--output", output, than: [input, images.classNames.classNames])
     try about(input) { try model.store.check(weights.tensors) }
     var description = try weights.description(as: model.configuration)
     description.classes =
-      try classNames.names(ofClasses: model.configuration.classes, insteadOf: description.classes, of: input)
+      try images.classNames.names(ofClasses: model.configuration.classes, insteadOf: description.classes, of: input)
       ?? description.classes
-    if let given = try normalization.normalization() {
+    if let given = try images.normalization.normalization() {
       guard given.fits(channels: model.configuration.channels) else {
         throw usageError(
           "--mean and --std have \(given.mean.count) values, \(input) is for images of \(model.configuration.channels) channels")
@@ -106,11 +112,17 @@ struct ImportCommand: ParsableCommand {
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a checkpoint for other programs.",
+    usage: "resnet export [options] --output <file> <file>",
     discussion: """
       A path that ends in .safetensors gets only the tensors, with torchvision's names and layouts, so that PyTorch's \
       load_state_dict accepts them. A path that ends in .onnx gets the network as an ONNX model, with the input `input` \
-      [batch,C,height,width] and the output `logits`.
-      """)
+      [batch,C,height,width] and the output `logits`. \(hiddenOptions)
+      """
+        + "\n\n"
+        + examples(
+          "resnet export runs/resnet18-folder/best.safetensors --output flowers.onnx",
+          "resnet export runs/resnet18-folder/best.safetensors --output flowers.onnx --fold",
+          "resnet export runs/resnet18-folder/best.safetensors --output weights.safetensors"))
 
   /// Format that is written, chosen by the extension of the path.
   enum Format: String, CaseIterable {
@@ -125,16 +137,25 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"))
+  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"), completion: .weights)
   var checkpoint: String
 
-  @OptionGroup(title: "Model") var options: WeightsOptions
+  @OptionGroup(title: HelpGroup.model) var options: WeightsOptions
 
-  @Option(help: ArgumentHelp("File to write.", valueName: "file"))
-  var output: String
+  @OptionGroup(title: HelpGroup.output) var files: ExportOutputOptions
 
-  @Flag(help: "Fold batch normalization into the convolutions (only for .onnx).")
-  var fold = false
+  /// Options of what `export` writes.
+  struct ExportOutputOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp("File to write.", valueName: "file"), completion: .file(extensions: ["onnx", "safetensors"]))
+    var output: String
+
+    @Flag(help: "Fold batch normalization into the convolutions (only for .onnx).")
+    var fold = false
+  }
+
+  private var output: String { files.output }
+  private var fold: Bool { files.fold }
 
   func validate() throws {
     try requirePaths(["<file>": checkpoint, "--output": output])

@@ -8,77 +8,44 @@ import ResNetKit
 import Support
 import Training
 
-extension TestTimeAugmentation: ExpressibleByArgument {}
-
-/// Option `--tta`, for the commands that classify.
-struct TestTimeAugmentationOption: ParsableArguments {
-  @Option(
-    help: """
-      Test-time augmentation: none, flip (each image and its mirror image) or ten-crop (the four corners and the center, and \
-      their mirror images). The probabilities are averaged.
-      """)
-  var tta = TestTimeAugmentation.none
-}
-
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "predict", abstract: "Classify images.",
+    usage: "resnet predict [--checkpoint file] [options] <image>...",
     discussion: """
       Classifies image files (JPEG, PNG, WebP, GIF, BMP, TIFF) and folders of them, prepared as by `resnet evaluate`. If the \
       network was trained on photographs, or comes from elsewhere and takes 64 pixels or more, the shorter side is resized and \
       the center cut out. Otherwise the whole image is resized to the size of the training images. Images become gray for \
       networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. With \
-      --tensors, the network runs on tensors as they are.
-      """)
+      --tensors, the network runs on tensors as they are. \(hiddenOptions)
+      """
+        + "\n\n"
+        + examples(
+          "resnet predict --checkpoint runs/resnet18-folder rose.jpg holiday",
+          "resnet predict --checkpoint resnet50.pth --class-names names.txt cat.png",
+          "resnet predict --checkpoint model.onnx --tensors images.safetensors --output logits.safetensors"))
 
-  @OptionGroup var device: DeviceOption
-
-  @OptionGroup var checkpoint: CheckpointOptions
-
-  @Argument(help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"))
+  @Argument(
+    help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"), completion: .file())
   var images: [String] = []
 
-  @Option(help: ArgumentHelp("Number of classes to show. Default: 5, or all if there are fewer.", valueName: "count"))
-  var top: Int?
-
-  @OptionGroup var augmentation: TestTimeAugmentationOption
-
-  @Option(help: "Height and width of the network's input. Default: those of training, otherwise the usual size of the network.")
-  var imageSize: Int?
-
-  @OptionGroup var resizing: ResizeOptions
-
-  @OptionGroup var normalization: NormalizationOptions
-
-  @OptionGroup var classNames: ClassNamesOption
-
-  @Flag(help: "Print a JSON array with an object for each image.")
-  var json = false
-
-  @Option(help: ArgumentHelp("Safetensors file with images [N,H,W,C] of F32, F16 or BF16, used as they are.", valueName: "file"))
-  var tensors: String?
-
-  @Option(help: ArgumentHelp("Safetensors file to write the logits [N,classes] to, in float32.", valueName: "file"))
-  var output: String?
-
-  @Option(help: "Batch size.")
-  var batchSize = 128
-
-  @OptionGroup var precision: PrecisionOption
+  @OptionGroup(title: HelpGroup.data) var input: PredictionInputOptions
+  @OptionGroup(title: HelpGroup.model) var checkpoint: CheckpointOptions
+  @OptionGroup(title: HelpGroup.augmentation) var augmentation: TestTimeAugmentationOption
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
+  @OptionGroup(title: HelpGroup.output) var result: PredictionOutputOptions
 
   func validate() throws {
     try precision.validate(device)
-    try requirePaths(["--tensors": tensors, "--output": output])
+    let output = result.output
     if images.contains("") { throw ValidationError("<image> '': a path is needed") }
-    if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
-    try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
-    try requireSizes(["--image-size": imageSize], in: ModelConfiguration.imageSides)
-    if tensors != nil {
+    if input.tensors != nil {
       let ofImages =
         [
-          ("<image>", !images.isEmpty), ("--top", top != nil), ("--tta", augmentation.tta != .none),
-          ("--image-size", imageSize != nil), ("--json", json),
-        ].filter(\.1).map(\.0) + resizing.given + normalization.given + classNames.given
+          ("<image>", !images.isEmpty), ("--top", result.top != nil), ("--tta", augmentation.tta != .none),
+          ("--image-size", input.images.imageSize != nil), ("--json", result.json),
+        ].filter(\.1).map(\.0) + input.images.resizing.given + input.images.normalization.given + input.images.classNames.given
       if let option = ofImages.first {
         throw ValidationError("--tensors runs the network on tensors as they are: leave \(option) out")
       }
@@ -91,28 +58,33 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    if let output { try requireOther("--output", output, than: [checkpoint.checkpoint, tensors]) }
+    if let output = result.output { try requireOther("--output", output, than: [checkpoint.checkpoint, input.tensors]) }
     let checkpoint = try checkpoint.read()
-    if let tensors, let output { try run(checkpoint, on: tensors, to: output) } else { try classify(checkpoint) }
+    if let tensors = input.tensors, let output = result.output {
+      try run(checkpoint, on: tensors, to: output)
+    } else {
+      try classify(checkpoint)
+    }
   }
 
   // MARK: Images
 
   private func classify(_ checkpoint: Checkpoint) throws {
     let normalization = try normalization(of: checkpoint)
-    let classes = try checkpoint.names(from: classNames) ?? checkpoint.classes
+    let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
     let (paths, ignored) = try ImageFiles.find(images)
     reportIgnored(ignored)
     let photographs = try PhotographDataset(
-      files: paths, try checkpoint.preparation(size: imageSize, resizing.recipe), normalization: normalization, damaged: .skip)
+      files: paths, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
+      normalization: normalization, damaged: .skip)
     let images = try ImageViews(photographs, augmentation.tta)
     let precision = precision.precision ?? .fp32
     let classifier = try checkpoint.classifier(
-      on: device.place(), images: images.shape(ofBatch: batchSize), precision: precision)
+      on: device.place(), images: images.shape(ofBatch: input.batchSize), precision: precision)
     let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
-    var report = PredictionReport(paths: paths, classes: classes, asJSON: json)
+    var report = PredictionReport(paths: paths, classes: classes, asJSON: result.json)
     let isDone = try classifier.predict(
-      loader, batchSize: batchSize, top: top ?? 5, progress: { _ in Signals.pending == nil },
+      loader, batchSize: input.batchSize, top: result.top ?? 5, progress: { _ in Signals.pending == nil },
       { predictions in for prediction in predictions { report.add(prediction) } })
     guard isDone else { throw Signals.exitCode }
     report.finish()
@@ -126,7 +98,7 @@ struct PredictCommand: ParsableCommand {
         "\(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3",
         remedy: "use --tensors")
     }
-    return try normalization.normalization(for: checkpoint)
+    return try input.images.normalization.normalization(for: checkpoint)
   }
 
   // MARK: Tensors
@@ -134,11 +106,11 @@ struct PredictCommand: ParsableCommand {
   private func run(_ checkpoint: Checkpoint, on path: String, to output: String) throws {
     let images = try read(path, for: checkpoint)
     let precision = precision.precision ?? .fp32
-    let batch = Shape([min(batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
+    let batch = Shape([min(input.batchSize, images.shape[0])] + images.shape.dimensions.dropFirst())
     let classifier = try checkpoint.classifier(on: device.place(), images: batch, precision: precision)
     try AtomicFile.requireWritable(output)
     let logits = try about(checkpoint.path) {
-      try classifier.outputs(of: images, batchSize: batchSize, precision: precision) { _ in Signals.pending == nil }
+      try classifier.outputs(of: images, batchSize: input.batchSize, precision: precision) { _ in Signals.pending == nil }
     }
     guard let logits else { throw Signals.exitCode }
     try Safetensors.write([("logits", logits)], metadata: [:], to: output)

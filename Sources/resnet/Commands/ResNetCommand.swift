@@ -9,12 +9,16 @@ struct ResNetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "resnet",
     abstract: "Train and run residual networks on any OpenCL device.",
-    version: "0.1.0-dev",
+    usage: "resnet <subcommand> [options]",
+    discussion: examples("resnet devices", "resnet train", "resnet evaluate"),
+    version: version,
     subcommands: [
-      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ImportCommand.self, ExportCommand.self,
-      SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
-      RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self,
+      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ImportCommand.self,
+      ExportCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
+      RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self, ManualCommand.self,
     ])
+
+  static let version = "0.1.0-dev"
 
   static func main() {
     guard fcntl(STDOUT_FILENO, F_GETFD) != -1 else {
@@ -84,13 +88,37 @@ struct ResNetCommand: ParsableCommand {
 package enum CommandLineInterface {
   /// Parses and validates arguments, without running the command.
   /// - Throws: the error that the program would print.
-  package static func check(_ arguments: [String]) throws { _ = try ResNetCommand.parseAsRoot(arguments) }
+  package static func check(_ arguments: [String]) throws {
+    do { _ = try ResNetCommand.parseAsRoot(arguments) } catch  where ResNetCommand.exitCode(for: error) == .success {
+      // The arguments ask for a completion script, which comes as an error.
+    }
+  }
 
   /// Returns what the program prints for wrong arguments; nil if they are right.
   package static func complaint(about arguments: [String]) -> String? {
     do { try check(arguments) } catch { return Suggestions.text(for: error, arguments) }
     return nil
   }
+
+  /// Command lines of all commands that the help lists, for example `["bench", "model"]`.
+  package static var commands: [[String]] {
+    HelpDump.root.leaves.map { $0.path.split(separator: " ").dropFirst().map(String.init) }
+  }
+
+  /// Returns the help of a command.
+  /// - Parameters:
+  ///   - columns: width of the terminal.
+  ///   - isFull: whether rare options are included.
+  package static func help(of command: [String], columns: Int, isFull: Bool = false) -> String {
+    do {
+      var help = try ResNetCommand.parseAsRoot(command + [isFull ? "--help-hidden" : "--help"])
+      try help.run()
+      return ""
+    } catch { return ResNetCommand.fullMessage(for: error, columns: columns) }
+  }
+
+  /// Titles of the groups of options, in their order.
+  package static var groups: [String] { HelpGroup.order }
 
   /// Returns the parser's description of the program as JSON.
   package static var description: String { ResNetCommand._dumpHelp() }

@@ -7,30 +7,29 @@ import Support
 
 struct SummaryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "summary", abstract: "Show a model's layers, parameters, work and peak memory without running it.")
+    commandName: "summary", abstract: "Show a model's layers, parameters, work and peak memory without running it.",
+    usage: "resnet summary [options] <model>",
+    discussion: examples(
+      "resnet summary resnet50", "resnet summary resnet50 --batch-size 64 --precision bf16 --recompute",
+      "resnet summary resnet20 --image-size 28 --channels 1 --json"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
-
-  @Argument(help: "Model, for example resnet20, plain56 or resnet50.")
+  @Argument(help: "Model, for example resnet20, plain56 or resnet50.", completion: .models)
   var model: String
 
-  @OptionGroup(title: "Images") var input: InputOptions
+  @OptionGroup(title: HelpGroup.data) var input: InputOptions
+  @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
 
   @Option(help: "Number of classes. Default: 1000 for the ImageNet family, 10 for other models.")
   var classes: Int?
-
-  @OptionGroup var precision: PrecisionOption
-
-  @Flag(help: RecomputeOption.help)
-  var recompute = false
 
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
     try modelOptions.validate(model)
-    try precision.validate(device)
+    try execution.precision.validate(device)
     try requireSizes(["--classes": classes], in: ModelConfiguration.classCounts)
   }
 
@@ -39,7 +38,8 @@ struct SummaryCommand: ParsableCommand {
     let images = try input.images(for: model, defaultBatch: 1)
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
     let summary = try Summary(
-      configuration, images: images, TrainingOptions(recompute: recompute, precision: precision.precision ?? .fp32),
+      configuration, images: images,
+      TrainingOptions(recompute: execution.recompute, precision: execution.precision.precision ?? .fp32),
       on: try device.place().open())
     json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }

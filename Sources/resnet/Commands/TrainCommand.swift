@@ -13,58 +13,45 @@ import Training
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Train a network.",
+    commandName: "train", abstract: "Train a network.", usage: "resnet train [options]",
     discussion: """
       Without options, this trains ResNet-20 on Fashion-MNIST on the best OpenCL device. The run's folder contains config.json, \
       metrics.jsonl, last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the training state and stops; \
-      --resume continues from there.
-      """)
+      --resume continues from there. \(hiddenOptions)
+      """
+        + "\n\n"
+        + examples(
+          "resnet train --epochs 20",
+          "resnet train --model resnet56 --dataset cifar10 --data cifar-10-batches-bin",
+          "resnet train --init resnet50.pth --dataset folder --data flowers --epochs 5"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup var tuning: TuneOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
-  @OptionGroup(title: "Run") var options: RunOptions
-
-  @Option(help: ArgumentHelp("Folder of the run. Default: a new one under runs/.", valueName: "folder"))
-  var output: String?
-
-  @Option(help: ArgumentHelp("Continue the run in this folder, with its own options.", valueName: "folder"))
-  var resume: String?
-
-  @Option(help: ArgumentHelp("Number of steps between records of the loss.", valueName: "steps"))
-  var logEvery = 10
-
-  @Option(
-    help: ArgumentHelp(
-      "Instead of training, write a PNG of eight training images, each as it is and as augmented in eight epochs.",
-      valueName: "file.png"))
-  var showAugmentation: String?
-
-  @Flag(help: "Show at the end the time of each kernel in the training steps, and how much of the steps the host needed.")
-  var profile = false
+  @OptionGroup var options: RunOptions
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
+  @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
+  @OptionGroup(title: HelpGroup.output) var files: RunFileOptions
 
   func validate() throws {
     try tuning.validate(device)
-    try options.precision.validate(device)
+    try execution.precision.validate(device)
     if profile { try device.requireProfile() }
-    if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
-    try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
-    if let showAugmentation, !showAugmentation.lowercased().hasSuffix(".png") {
-      throw ValidationError("--show-augmentation '\(showAugmentation)': it is a PNG, and its name ends in .png")
-    }
     guard resume != nil else {
-      try options.requirePhotographs()
-      if options.`init` != nil && modelOptions.zeroInit {
+      try options.data.requirePhotographs()
+      let network = options.network
+      if options.start.`init` != nil && network.build.zeroInit {
         throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
       }
-      return try modelOptions.validate(options.model ?? TrainingSetup.defaultModel)
+      return try network.build.validate(network.model ?? TrainingSetup.defaultModel)
     }
-    if output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
+    if files.output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
     // `--data` is allowed, as the data set may have moved.
-    if let option = (options.given + modelOptions.given).first(where: { $0 != "--data" }) {
+    if let option = (options.given + execution.given).first(where: { $0 != "--data" }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
   }
+
+  private var resume: String? { files.resume }
+  private var profile: Bool { files.profile }
 
   func run() throws {
     Signals.catchAll()
@@ -72,11 +59,11 @@ struct TrainCommand: ParsableCommand {
     let splits = prepared.splits
     reportIgnored(splits.train, splits.validation)
     try prepared.check()
-    if let path = showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
+    if let path = files.showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
     let leftOut = LeftOutImages()
     let session = try TrainingSession(
       prepared, device: device.place(tuning.mode), folder: try folder(for: prepared.configuration), isResumed: resume != nil,
-      profiling: profile, logEvery: logEvery, onDamage: leftOut.add)
+      profiling: profile, logEvery: files.logEvery, onDamage: leftOut.add)
     prepared.initialWeights = nil  // The weights are on the device.
     let (trainer, backend) = (session.trainer, session.backend)
     let folder = session.requireFolder()
@@ -116,7 +103,7 @@ struct TrainCommand: ParsableCommand {
   /// Returns the run's folder: the one to go on in, or a new one.
   private func folder(for run: RunConfiguration) throws -> RunFolder {
     if let resume { return RunFolder(existing: resume) }
-    return try RunFolder(creating: output ?? RunFolder.unused(named: "\(run.model.name)-\(run.data.name)"))
+    return try RunFolder(creating: files.output ?? RunFolder.unused(named: "\(run.model.name)-\(run.data.name)"))
   }
 
   /// Prints the model, the data and the folder of the run, and notes for the user.
@@ -135,7 +122,7 @@ struct TrainCommand: ParsableCommand {
     }
     print(session.images.classCountsDescription)
     for note in session.notes { print(printable(note.line)) }
-    if configuration.initialWeights != nil && options.learningRate == nil && resume == nil {
+    if configuration.initialWeights != nil && options.training.learningRate == nil && resume == nil {
       print("learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
     }
     guard !trainer.isFinished else { return }
@@ -195,19 +182,21 @@ struct TrainCommand: ParsableCommand {
 
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
-    if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data) }
-    let kind = options.dataset ?? RunOptions.defaultDataset
-    var setup = TrainingSetup(TrainingData(kind, path: options.data, validationShare: options.share))
-    setup.model = options.model
-    setup.build = { modelOptions.configuration($0, classes: $1, channels: $2, like: $3) }
-    (setup.initialWeights, setup.initialPlace) = (options.`init`, options.place.place)
-    let photographs = options.photographs
+    if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data) }
+    let kind = options.data.dataset ?? RunDataOptions.defaultDataset
+    var setup = TrainingSetup(TrainingData(kind, path: options.data.data, validationShare: options.share))
+    setup.model = options.network.model
+    let build = options.network.build
+    setup.build = { build.configuration($0, classes: $1, channels: $2, like: $3) }
+    (setup.initialWeights, setup.initialPlace) = (options.start.`init`, options.start.place.place)
+    let photographs = options.data.photographs
     (setup.imageSize, setup.evaluation) = (photographs.imageSize, photographs.resizing.recipe)
     setup.damaged = photographs.damaged ?? .fail
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)
-    prepared.configuration.classWeights = try options.balance.weights(of: prepared.splits.train.classes)
+    execution.apply(to: &prepared.configuration)
+    prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
     try usage { try prepared.configuration.checkLayers() }
     return prepared
   }

@@ -9,16 +9,22 @@ import Support
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tune", abstract: "Find the fastest kernels for a model's convolutions on this device, and save the choices.",
+    usage: "resnet tune [options] [<model>]",
     discussion: """
       Every algorithm for each pass of each convolution is checked against the CPU reference, then timed. The results are used \
       from then on for the same shapes: batch size, image size and channels. Without a model, it tunes what `resnet train` runs \
       without options. Earlier results are kept; `resnet cache clear` removes them. Ctrl-C keeps the results so far.
-      """)
+      """
+        + "\n\n"
+        + examples(
+          "resnet tune", "resnet tune resnet50 --batch-size 16", "resnet tune resnet18 --budget 60 --device opencl:0.0"))
 
-  @OptionGroup var device: DeviceOption
-  @OptionGroup(title: "Model") var modelOptions: ModelOptions
+  @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
 
-  @Argument(help: "Model, for example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.")
+  @Argument(
+    help: "Model, for example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.", completion: .models)
   var model: String?
 
   @Option(help: "Batch size.")
@@ -32,8 +38,6 @@ struct TuneCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Time limit in seconds; the heaviest convolutions come first. Default: none.", valueName: "seconds"))
   var budget: Double?
-
-  @OptionGroup var precision: PrecisionOption
 
   @Flag(help: "Print JSON.")
   var json = false

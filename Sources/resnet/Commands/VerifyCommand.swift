@@ -13,9 +13,12 @@ extension KernelClass: ExpressibleByArgument {}
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Check every operation of this device against the CPU reference.",
-    discussion: "The report can be attached to a bug report. Exits with 1 if a case fails.")
+    usage: "resnet verify [options]",
+    discussion: "The report can be attached to a bug report. Exits with 1 if a case fails. \(hiddenOptions)"
+      + "\n\n"
+      + examples("resnet verify", "resnet verify --quick --device opencl:0.0", "resnet verify --json --filter convolution"))
 
-  @OptionGroup var device: DeviceOption
+  @OptionGroup(title: HelpGroup.device) var device: DeviceOption
 
   @Flag(help: "Print the whole report as JSON.")
   var json = false
@@ -34,15 +37,17 @@ struct VerifyCommand: ParsableCommand {
   var kernels: KernelClass?
 
   @Flag(
-    help: """
+    help: ArgumentHelp(
+      """
       Give every tensor a buffer of its own, of exactly its size, so that a checker such as Oclgrind sees accesses beyond its end.
-      """)
+      """, visibility: .hidden))
   var separateBuffers = false
 
   @Flag(
-    help: """
+    help: ArgumentHelp(
+      """
       Check every convolution algorithm that `resnet tune` tries, not only the built-in choice, on a few convolutions.
-      """)
+      """, visibility: .hidden))
   var candidates = false
 
   /// Cases to check. The reference does not support 16-bit activations, so its cases are of float32 only.

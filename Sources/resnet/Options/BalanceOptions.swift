@@ -14,7 +14,8 @@ struct BalanceOptions: ParsableArguments {
       """
       Weights of the classes in the training loss: \(balanced) (inversely as their numbers of images), or a file with lines \
       class,weight or with one weight a line in the order of the classes. Default: none.
-      """, valueName: "\(balanced)|file"))
+      """, valueName: "\(balanced)|file"),
+    completion: .file())
   var classWeights: String?
   @Option(help: "balanced: draw images from all classes with equal probability. Default: each image once in an epoch.")
   var sampling: RunConfiguration.Sampling?

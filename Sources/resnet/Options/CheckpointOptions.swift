@@ -5,10 +5,11 @@ import Training
 /// Option `--checkpoint` and its companions, for the commands that run a network.
 struct CheckpointOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Weights (a safetensors file or a checkpoint of torch.save), or an ONNX model.", valueName: "file"))
+    help: ArgumentHelp("Weights (a safetensors file or a checkpoint of torch.save), or an ONNX model.", valueName: "file"),
+    completion: .weights)
   var checkpoint: String
 
-  @OptionGroup(title: "Model") var options: WeightsOptions
+  @OptionGroup var options: WeightsOptions
 
   func validate() throws { try requirePaths(["--checkpoint": checkpoint]) }
 

@@ -11,7 +11,8 @@ struct ClassNamesOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Text file with the class names, one a line in the order of the outputs, if the weights do not contain them.",
-      valueName: "file.txt"))
+      valueName: "file.txt"),
+    completion: .file())
   var classNames: String?
 
   func validate() throws { try requirePaths(["--class-names": classNames]) }

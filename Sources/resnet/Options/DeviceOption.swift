@@ -31,7 +31,8 @@ struct DeviceOption: ParsableArguments {
       """
       Device: cpu (the slow reference), opencl (the best device) or opencl:P.D. Several devices, separated by commas, share \
       every batch; /N cuts a device into N equal ones.
-      """, valueName: "cpu|opencl|opencl:P.D[/N][,…]"))
+      """, valueName: "cpu|opencl|opencl:P.D[/N][,…]"),
+    completion: .devices)
   var device = "opencl"
 
   @Option(
@@ -42,6 +43,7 @@ struct DeviceOption: ParsableArguments {
   var math: MathMode?
 
   func validate() throws {
+    if let answer = ForeignNames.device(device) { throw ValidationError(answer) }
     if math == .fast, isReference { throw ValidationError("--math fast needs an OpenCL device, not --device cpu") }
     try usage { _ = try place() }
   }

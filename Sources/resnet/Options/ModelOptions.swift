@@ -10,16 +10,41 @@ enum RecomputeOption {
     "Activation checkpointing (recompute in the backward pass): under half the memory in deep networks, about a third more time."
 }
 
-/// Options for the way in which a model of a given name is built.
-struct ModelOptions: ParsableArguments {
+/// Options for the blocks of a model of a given name, whose weights may be there already.
+struct BlockOptions: ParsableArguments {
   @Option(
     help: "Shortcuts at changes of shape: A pads with zeros, B projects. Default: A for small images, B for the ImageNet family.")
   var shortcut: ShortcutOption?
 
-  @Option(help: "Convolution with the stride of a bottleneck: v1 (first 1×1, as in the paper) or v1.5 (3×3, as in torchvision).")
+  @Option(
+    help: ArgumentHelp(
+      "Convolution with the stride of a bottleneck: v1 (first 1×1, as in the paper) or v1.5 (3×3, as in torchvision).",
+      visibility: .hidden))
   var stride: StridePlacement?
 
-  @Flag(help: "Initialize the last batch norm scale of each block to zero.")
+  /// Checks the name of a model and the options.
+  /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
+  func validate(_ name: String) throws {
+    try usage { _ = try ResNet(configuration(name, classes: 1, channels: 1)) }
+  }
+
+  /// Makes the configuration of a model.
+  /// - Parameter known: configuration that applies where no option is given, if it is of the same network.
+  func configuration(
+    _ name: String, classes: Int, channels: Int, like known: ModelConfiguration? = nil, zeroInit: Bool = false
+  ) -> ModelConfiguration {
+    let known = known?.name == name ? known : nil
+    return ModelConfiguration(
+      name: name, classes: classes, channels: channels, shortcut: shortcut ?? known?.shortcut,
+      stridePlacement: stride ?? known?.stridePlacement ?? .threeByThree, zeroInitLastBatchNorm: zeroInit)
+  }
+}
+
+/// Options for the way in which a model of a given name is built.
+struct ModelOptions: ParsableArguments {
+  @OptionGroup var blocks: BlockOptions
+
+  @Flag(help: ArgumentHelp("Initialize the last batch norm scale of each block to zero.", visibility: .hidden))
   var zeroInit = false
 
   /// Checks the name of a model and the options.
@@ -31,9 +56,6 @@ struct ModelOptions: ParsableArguments {
   /// Makes the configuration of a model.
   /// - Parameter known: configuration that applies where no option is given, if it is of the same network.
   func configuration(_ name: String, classes: Int, channels: Int, like known: ModelConfiguration? = nil) -> ModelConfiguration {
-    let known = known?.name == name ? known : nil
-    return ModelConfiguration(
-      name: name, classes: classes, channels: channels, shortcut: shortcut ?? known?.shortcut,
-      stridePlacement: stride ?? known?.stridePlacement ?? .threeByThree, zeroInitLastBatchNorm: zeroInit)
+    blocks.configuration(name, classes: classes, channels: channels, like: known, zeroInit: zeroInit)
   }
 }

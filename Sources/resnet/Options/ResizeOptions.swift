@@ -14,10 +14,14 @@ struct ResizeOptions: ParsableArguments {
       valueName: "pixels"))
   var resize: Int?
 
-  @Option(help: ArgumentHelp("Instead of --resize, the crop's share of the shorter side (timm's crop_pct).", valueName: "0.95"))
+  @Option(
+    help: ArgumentHelp(
+      "Instead of --resize, the crop's share of the shorter side (timm's crop_pct).", valueName: "0.95", visibility: .hidden))
   var cropFraction: Double?
 
-  @Option(help: "Interpolation for resizing photographs: bilinear or bicubic. Default: bilinear.")
+  @Option(
+    help: ArgumentHelp(
+      "Interpolation for resizing photographs: bilinear or bicubic. Default: bilinear.", visibility: .hidden))
   var interpolation: Interpolation?
 
   func validate() throws {

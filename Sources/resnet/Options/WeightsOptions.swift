@@ -5,17 +5,14 @@ import Training
 
 /// Options that name the network of a file's weights, if the file does not name it.
 struct WeightsOptions: ParsableArguments {
-  @Option(help: "Network, if neither the file nor its tensors identify it.")
+  @Option(help: "Network, if neither the file nor its tensors identify it.", completion: .models)
   var model: String?
 
-  @OptionGroup var options: ModelOptions
+  @OptionGroup var options: BlockOptions
 
   @OptionGroup var place: WeightsPlaceOptions
 
   func validate() throws {
-    if options.zeroInit {
-      throw ValidationError("--zero-init says how training starts, and these weights are there already: leave it out")
-    }
     if let model { try options.validate(model) }
     if model == nil, let option = options.given.first {
       throw ValidationError("\(option) needs --model: without it the checkpoint says how its network is built")
@@ -42,12 +39,13 @@ struct WeightsPlaceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Dictionary of the file that holds the weights, for example state_dict_ema. Default: the only one with weights.",
-      valueName: "name"))
+      valueName: "name", visibility: .hidden))
   var key: String?
 
   @Option(
     help: ArgumentHelp(
-      "Prefix of the names of the network's tensors, for example 'model'. Default: any prefix.", valueName: "name"))
+      "Prefix of the names of the network's tensors, for example 'model'. Default: any prefix.", valueName: "name",
+      visibility: .hidden))
   var prefix: String?
 
   /// The place that the options name.

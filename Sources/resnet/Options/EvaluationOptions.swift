@@ -1,0 +1,64 @@
+import ArgumentParser
+import Datasets
+import Images
+import Support
+
+/// Options of the images that `evaluate` measures on.
+struct MeasuredDataOptions: ParsableArguments {
+  @Option(
+    help: "Data set. Default: the one that the checkpoint was trained on.", completion: .datasets,
+    transform: DatasetKind.init(named:))
+  var dataset: DatasetKind?
+
+  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"), completion: .file())
+  var data: String?
+
+  @Option(
+    help: """
+      Part of the data set to measure on: train, val or test. Default: val, or else test. MNIST and CIFAR have test images \
+      alone, which are those to validate on, too.
+      """)
+  var split: ImageFolderPart?
+
+  @OptionGroup var images: ImageOptions
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Order in which folders whose names are numbers correspond to the outputs of a network without class names: text \
+      (0, 1, 10, 2), as torchvision's ImageFolder does, or number (0, 1, 2, 10). Default: text.
+      """, visibility: .hidden))
+  var classOrder: ClassOrder?
+
+  @Option(help: "Images of 'folder' that cannot be decoded: fail (end with an error) or skip (leave them out). Default: fail.")
+  var damaged: DamagedImages?
+
+  @Option(help: "Batch size.")
+  var batchSize = 128
+
+  func validate() throws {
+    try requirePaths(["--data": data])
+    if batchSize < 1 { throw ValidationError("--batch-size \(batchSize): at least one image is needed") }
+  }
+
+  /// Options that were given and are about photographs only.
+  var aboutPhotographs: [String] {
+    [("--image-size", images.imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil)]
+      .filter(\.1).map(\.0) + images.resizing.given + images.normalization.given
+  }
+}
+
+/// Options of what `evaluate` prints and writes.
+struct EvaluationOutputOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "CSV file for the confusion matrix: a row for each true class, a column for each predicted class.",
+      valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
+  var confusion: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws { try requirePaths(["--confusion": confusion]) }
+}

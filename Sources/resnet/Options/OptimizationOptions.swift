@@ -1,0 +1,92 @@
+import ArgumentParser
+import Models
+import NN
+import ResNetKit
+import Training
+
+extension Schedule.Kind: ExpressibleByArgument {}
+
+extension Optimizer.Kind: ExpressibleByArgument {}
+
+/// Options about the momentum of `sgd` and `lars`.
+struct MomentumOptions: ParsableArguments {
+  @Option(help: "Momentum of sgd and lars. Default: \(OptimizerSettings.sgd().momentum ?? 0).")
+  var momentum: Double?
+  @Flag(help: "Use Nesterov momentum.")
+  var nesterov = false
+}
+
+/// Options of the steps of a run: their number, the optimizer and its schedule.
+struct OptimizationOptions: ParsableArguments {
+  private static let defaults = RunOptions.defaults
+  private static let (sgd, adamW, lars) = (OptimizerSettings.sgd(), OptimizerSettings.adamW(), OptimizerSettings.lars())
+
+  @Option(help: "Number of epochs. Default: \(defaults.epochs).")
+  var epochs: Int?
+  @Option(help: "Batch size. Default: \(defaults.batchSize).")
+  var batchSize: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Accumulate the gradients of this many batches for a step. Default: 1.", valueName: "batches"))
+  var accumulate: Int?
+  @Option(help: "Optimizer: sgd, adamw, or lars for batches of thousands. Default: sgd.")
+  var optimizer: Optimizer.Kind?
+  @Option(
+    help:
+      """
+      Peak learning rate. Default: \(sgd.learningRate), adamw \(adamW.learningRate), lars \(lars.learningRate); 1/10 with \
+      --init.
+      """
+  )
+  var learningRate: Double?
+  @OptionGroup var momentum: MomentumOptions
+  @Option(help: "Weight decay. Default: \(sgd.weightDecay), adamw \(adamW.weightDecay).")
+  var weightDecay: Double?
+  @Option(
+    help: "Schedule: constant, cosine (to zero) or step (divided by 10 at 1/2 and 3/4). Default: \(defaults.schedule.rawValue).")
+  var schedule: Schedule.Kind?
+  @Option(help: "Epochs of linear warm-up; fractions are allowed. Default: a tenth of the epochs, at most 1.")
+  var warmupEpochs: Double?
+  @Option(help: "Label smoothing: share of the target that is spread over all classes. Default: \(defaults.labelSmoothing).")
+  var labelSmoothing: Double?
+  @OptionGroup var balance: BalanceOptions
+  @Option(help: ArgumentHelp("Clip gradients to this norm. Default: no clipping.", valueName: "norm"))
+  var clipNorm: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Validate and save a moving average (EMA) of the weights with this decay, for example 0.999. Default: no average.",
+      valueName: "decay"))
+  var ema: Double?
+  @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "steps"))
+  var maxSteps: Int?
+  @OptionGroup var stopping: StoppingOptions
+  @Option(help: "Random seed (initial weights, sample order, augmentation). Default: \(defaults.seed).")
+  var seed: UInt64?
+
+  func validate() throws {
+    if optimizer == .adamW, let option = momentum.given.first {
+      throw ValidationError("\(option) is of sgd and lars: leave it out with --optimizer adamw")
+    }
+  }
+
+  /// Sets what the options say of a run; the rest stays as recommended.
+  func apply(to run: inout RunConfiguration) {
+    run.epochs = epochs ?? run.epochs
+    run.batchSize = batchSize ?? run.batchSize
+    run.accumulate = accumulate ?? run.accumulate
+    if let optimizer { run.use(optimizer) }
+    run.optimizer.learningRate = learningRate ?? run.optimizer.learningRate
+    run.optimizer.momentum = momentum.momentum ?? run.optimizer.momentum
+    run.optimizer.nesterov = momentum.nesterov
+    run.optimizer.weightDecay = weightDecay ?? run.optimizer.weightDecay
+    run.schedule = schedule ?? run.schedule
+    run.warmupEpochs = warmupEpochs ?? RunConfiguration.usualWarmup(ofEpochs: run.epochs)
+    run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
+    run.clipNorm = clipNorm
+    run.averageDecay = ema
+    run.sampling = balance.sampling
+    run.maxSteps = maxSteps
+    (run.watch, run.patience) = (stopping.watch, stopping.patience)
+    run.seed = seed ?? run.seed
+  }
+}
