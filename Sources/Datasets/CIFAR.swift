@@ -7,24 +7,36 @@ enum CIFAR {
   static func ten(_ folder: String) throws -> DatasetSplits {
     let names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     return try load(
-      folder, subfolder: "cifar-10-batches-bin",
-      Files(
-        name: "cifar10", train: (1...5).map { "data_batch_\($0).bin" }, test: "test_batch.bin", classNames: "batches.meta.txt",
-        labelBytes: 1),
-      classes: 10, names: names, Normalization(mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]))
+      folder, tenFiles, classes: 10, names: names,
+      Normalization(mean: [0.4914, 0.4822, 0.4465], deviation: [0.2470, 0.2435, 0.2616]))
   }
 
   /// Loads CIFAR-100 with the hundred fine classes.
   static func hundred(_ folder: String) throws -> DatasetSplits {
     try load(
-      folder, subfolder: "cifar-100-binary",
-      Files(name: "cifar100", train: ["train.bin"], test: "test.bin", classNames: "fine_label_names.txt", labelBytes: 2),
-      classes: 100, names: nil,
+      folder, hundredFiles, classes: 100, names: nil,
       Normalization(mean: [0.5071, 0.4865, 0.4409], deviation: [0.2673, 0.2564, 0.2762]))
   }
 
+  /// Tells which of the two a folder holds; nil for neither.
+  static func kind(in folder: String) -> DatasetKind? {
+    func holds(_ files: Files) -> Bool {
+      [folder, "\(folder)/\(files.subfolder)"].contains { InputFile.exists("\($0)/\(files.train[0])") }
+    }
+    return holds(tenFiles) ? .cifar10 : holds(hundredFiles) ? .cifar100 : nil
+  }
+
+  private static let tenFiles = Files(
+    name: "cifar10", subfolder: "cifar-10-batches-bin", train: (1...5).map { "data_batch_\($0).bin" }, test: "test_batch.bin",
+    classNames: "batches.meta.txt", labelBytes: 1)
+  private static let hundredFiles = Files(
+    name: "cifar100", subfolder: "cifar-100-binary", train: ["train.bin"], test: "test.bin",
+    classNames: "fine_label_names.txt", labelBytes: 2)
+
   private struct Files {
     let name: String
+    /// Folder that the published archive unpacks to, which is searched as well.
+    let subfolder: String
     let train: [String]
     let test, classNames: String
     /// Number of bytes before a record's pixels; the last one is the label.
@@ -36,13 +48,12 @@ enum CIFAR {
   private static var pixels: Int { side * side }
 
   /// - Parameters:
-  ///   - subfolder: folder that the published archive unpacks to, which is searched as well.
   ///   - count: number of classes.
   ///   - names: names of the classes if the folder has no file of them; nil if they then have none.
   private static func load(
-    _ folder: String, subfolder: String, _ files: Files, classes count: Int, names: [String]?, _ normalization: Normalization
+    _ folder: String, _ files: Files, classes count: Int, names: [String]?, _ normalization: Normalization
   ) throws -> DatasetSplits {
-    let unpacked = "\(folder)/\(subfolder)"
+    let unpacked = "\(folder)/\(files.subfolder)"
     let folder = InputFile.exists(unpacked) ? unpacked : folder
     let missing = (files.train + [files.test]).filter { !InputFile.exists("\(folder)/\($0)") }
     guard missing.isEmpty else {

@@ -45,6 +45,18 @@ enum MNIST {
     }
   }
 
+  /// Path of the labels to train on in a folder; nil if they are not there.
+  static func trainingLabels(in folder: String) -> String? { try? find("train-labels", 1, in: folder) }
+
+  /// Tells MNIST from Fashion-MNIST by the first labels to train on. Files that are neither count as Fashion-MNIST, the data set
+  /// of runs that name none.
+  /// - Throws: ``Failure`` if the file is not one of labels.
+  static func kind(ofLabels path: String) throws -> DatasetKind {
+    var reader = try InflatingReader(path)
+    let start = try reader.read(16)
+    return start.dropFirst(8).elementsEqual([5, 0, 4, 1, 9, 2, 1, 3]) ? .mnist : .fashionMNIST
+  }
+
   /// Finds the file under one of the names that are in use for it.
   private static func find(_ stem: String, _ rank: Int, in folder: String) throws -> String {
     let names = ["\(stem)-idx\(rank)-ubyte.gz", "\(stem)-idx\(rank)-ubyte", "\(stem).idx\(rank)-ubyte"]

@@ -86,8 +86,11 @@ package struct TrainingSetup {
   /// - Parameters:
   ///   - path: new place of the data set; nil for the place that it had.
   ///   - images: the images, if they are in memory.
+  ///   - damaged: treatment of photographs that cannot be decoded; nil for that of the run.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
-  package static func resuming(_ folder: RunFolder, path: String?, images: ImageSplits? = nil) throws -> Prepared {
+  package static func resuming(
+    _ folder: RunFolder, path: String?, images: ImageSplits? = nil, damaged: DamagedImages? = nil
+  ) throws -> Prepared {
     var run = try folder.configuration()
     if let images { return Prepared(configuration: run, splits: images, notices: []) }
     if let path { run.data.path = URL(fileURLWithPath: path).path }
@@ -102,7 +105,8 @@ package struct TrainingSetup {
     let photographs = run.data.photographs ?? PhotographSettings(imageSize: 224)
     let splits = try kind.open(
       from: run.data.path, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
-      normalization: photographs.normalization, damaged: photographs.damaged, validationShare: run.data.validationShare)
+      normalization: photographs.normalization, damaged: damaged ?? photographs.damaged,
+      validationShare: run.data.validationShare)
     return Prepared(configuration: run, splits: splits, notices: [])
   }
 

@@ -51,7 +51,7 @@ extension RunConfiguration {
 
   /// The contents for `config.json`.
   /// - Throws: never for a valid configuration.
-  func json() throws -> String {
+  package func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"

@@ -216,7 +216,7 @@ import Testing
     Wrong("predict \(sample) nothing --mean 0 --std 1", 1, "nothing: no images"),
     Wrong("predict \(sample) empty --mean 0 --std 1 --tta ten-crop", 1, "ten crops"),
     Wrong("predict \(sample) empty --mean 0 --std 1", 1, "empty: empty"),
-    Wrong("predict --checkpoint run empty", 1, "run is a folder", "run/best.safetensors"),
+    Wrong("predict --checkpoint nothing empty", 1, "nothing is a folder"),
     Wrong("evaluate \(sample) --data images.safetensors --image-size 16", 64, "--image-size", "folder"),
     Wrong("evaluate \(sample) --data images.safetensors --tta ten-crop", 1, "ten crops", "8×8"),
     Wrong("evaluate \(sample) --data images.safetensors --confusion ''", 64, "--confusion"),

@@ -73,7 +73,7 @@ extension WrongInvocationTests {
     Wrong("predict --checkpoint missing.onnx --tensors images.safetensors --output refused", 1, "missing.onnx", "No such file"),
     Wrong("run-graph model.onnx --tensors images.safetensors --output refused", 1, "model.onnx", "'input' is not given"),
 
-    Wrong("predict", 64, "--checkpoint"), Wrong("predict --checkpoint run/last.safetensors", 64, "--tensors"),
+    Wrong("predict", 64, "name images"), Wrong("predict --checkpoint run/last.safetensors", 64, "--tensors"),
     Wrong("predict --checkpoint run/last.safetensors --tensors images.safetensors", 64, "--output"),
     Wrong("predict --checkpoint '' --tensors x --output y", 64, "--checkpoint"),
     Wrong("predict --checkpoint x --tensors x --output y --batch-size 0", 64, "--batch-size 0"),

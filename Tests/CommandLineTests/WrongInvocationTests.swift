@@ -194,7 +194,6 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     checkpoint("metadata", "resnet"), checkpoint("absurd", "channels"), checkpoint("other-model", "resnet9"),
     checkpoint("other-data", "words"),
     Wrong("evaluate --checkpoint weights.pth", 1, "weights.pth"), Wrong("evaluate --checkpoint nothing", 1, "nothing"),
-    Wrong("evaluate --checkpoint run/last.safetensors", 1, "--data"),
     Wrong("evaluate --checkpoint run/last.safetensors --data color.safetensors", 1, "run/last.safetensors", "channels"),
     Wrong("evaluate --checkpoint run/last.safetensors --data more-classes.safetensors", 1, "run/last.safetensors", "classes"),
     Wrong("evaluate --checkpoint run/last.safetensors --model resnet14 --data images.safetensors", 64, "resnet8, not resnet14"),

@@ -40,15 +40,18 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    let path = try checkpoint.path()
     if let confusion = output.confusion {
-      try requireOther("--confusion", confusion, than: [checkpoint.checkpoint, input.data, input.images.classNames.classNames])
+      try requireOther("--confusion", confusion, than: [path, input.data, input.images.classNames.classNames])
     }
-    let checkpoint = try checkpoint.read()
-    guard let dataset = try input.dataset ?? about(checkpoint.path, { try checkpoint.dataset.map(DatasetKind.init(named:)) })
-    else {
+    let checkpoint = try checkpoint.read(path)
+    // A run knows its data.
+    let run = input.data == nil && input.dataset == nil ? RunFolder(ofWeights: path) : nil
+    let known = try input.dataset ?? about(checkpoint.path) { try checkpoint.dataset.map(DatasetKind.init(named:)) }
+    guard let dataset = try known ?? input.data.flatMap({ try DatasetKind.guess(at: $0)?.kind }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
-    let (validation, classes, source) = try open(dataset, for: checkpoint)
+    let (validation, classes, source) = try open(dataset, of: run, for: checkpoint)
     // Photographs have the size of the views already.
     let images = try ImageViews(validation, augmentation.tta, cropSize: dataset == .folder ? nil : checkpoint.imageSize)
     let precision = precision.precision ?? .fp32
@@ -74,45 +77,65 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Opens the images to measure on, labeled with the indices of the outputs. Also returns the names of the outputs and, for a
-  /// folder, a description of the images.
+  /// folder and for the images of a run, a description of the images.
+  /// - Parameter run: run whose own validation images are measured on; nil for the images that the options name.
   private func open(
-    _ dataset: DatasetKind, for checkpoint: Checkpoint
+    _ dataset: DatasetKind, of run: RunFolder?, for checkpoint: Checkpoint
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
     if dataset != .folder, let option = input.aboutPhotographs.first {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
-    if dataset == .folder { return try openFolder(for: checkpoint) }
-    let images = try input.split.map { try dataset.load($0, from: input.data) } ?? dataset.load(from: input.data).validation
-    try checkpoint.check(images, at: input.data)
+    let own = try run.map { try TrainingSetup.resuming($0, path: nil, damaged: input.damaged) }
+    // Only data at a place of its own needs to be named.
+    let source = own?.configuration.data.path == nil ? nil : run.map { "the validation images of \($0.path)" }
+    if dataset == .folder { return try openFolder(for: checkpoint, own: own, source) }
+    let path = own?.configuration.data.path ?? input.data
+    let images: any ImageSource =
+      try input.split.map { try dataset.load($0, from: path) } ?? own?.splits.validation ?? dataset.load(from: path).validation
+    try checkpoint.check(images, at: path)
     let names = try checkpoint.names(from: input.images.classNames)
     if names != nil, images.namesClasses {
       throw usageError("--class-names: the data set '\(dataset.rawValue)' names its classes itself: leave it out")
     }
     // A data set may have fewer classes than the network, or no names for them.
     let isNamed = images.namesClasses && images.classes.count == checkpoint.classes.count
-    return (
-      images, isNamed ? images.classes : names ?? checkpoint.classes,
-      split.map { "the \(grouped(images.count)) images of the \($0.adjective) part of \(dataset.rawValue)" }
-    )
+    let part = input.split.map { "the \(grouped(images.count)) images of the \($0.adjective) part of \(dataset.rawValue)" }
+    return (images, isNamed ? images.classes : names ?? checkpoint.classes, part ?? source)
   }
 
   /// Opens the photographs of a folder, prepared and normalized for the network.
+  /// - Parameters:
+  ///   - own: run whose validation images are measured on; nil for the folder that the options name.
+  ///   - source: description of the run's images.
   private func openFolder(
-    for checkpoint: Checkpoint
+    for checkpoint: Checkpoint, own: TrainingSetup.Prepared?, _ source: String?
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
-    let (photographs, source) = try DatasetKind.openMeasuredFolder(
-      input.data, imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
+    let path = own?.configuration.data.path ?? input.data
+    if let own, input.split == nil, let photographs = own.splits.validation as? PhotographDataset {
+      let images = try prepare(photographs, for: checkpoint, at: path)
+      return (images, images.classes, source)
+    }
+    let (photographs, measured) = try DatasetKind.openMeasuredFolder(
+      path, imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
       normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: input.damaged ?? .fail,
       part: input.split)
-    reportIgnored(photographs)
-    try checkpoint.check(photographs, at: input.data)
-    let names = try checkpoint.names(from: input.images.classNames)
-    let labeled = try checkpoint.labeled(photographs, at: input.data ?? photographs.name, names: names, order: input.classOrder)
-    let known = try input.images.normalization.normalization(for: checkpoint)
-    let prepared = try labeled.prepared(
-      try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe), normalization: known)
-    let isSeen = source.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
+    let prepared = try prepare(photographs, for: checkpoint, at: path)
+    let isSeen = measured.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
     let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""
-    return (prepared, prepared.classes, source.description + warning)
+    return (prepared, prepared.classes, measured.description + warning)
+  }
+
+  /// Labels photographs with the indices of the outputs, and prepares and normalizes them for the network.
+  /// - Parameter path: path of the folder, for messages.
+  private func prepare(
+    _ photographs: PhotographDataset, for checkpoint: Checkpoint, at path: String?
+  ) throws -> PhotographDataset {
+    reportIgnored(photographs)
+    try checkpoint.check(photographs, at: path)
+    let names = try checkpoint.names(from: input.images.classNames)
+    let labeled = try checkpoint.labeled(photographs, at: path ?? photographs.name, names: names, order: input.classOrder)
+    let known = try input.images.normalization.normalization(for: checkpoint)
+    return try labeled.prepared(
+      try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe), normalization: known)
   }
 }

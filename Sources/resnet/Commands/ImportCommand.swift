@@ -120,9 +120,9 @@ struct ExportCommand: ParsableCommand {
       """
         + "\n\n"
         + examples(
-          "resnet export runs/resnet18-folder/best.safetensors --output flowers.onnx",
-          "resnet export runs/resnet18-folder/best.safetensors --output flowers.onnx --fold",
-          "resnet export runs/resnet18-folder/best.safetensors --output weights.safetensors"))
+          "resnet export runs/resnet18-folder --output flowers.onnx",
+          "resnet export runs/resnet18-folder --output flowers.onnx --fold",
+          "resnet export runs/resnet18-folder --output weights.safetensors"))
 
   /// Format that is written, chosen by the extension of the path.
   enum Format: String, CaseIterable {
@@ -137,7 +137,8 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  @Argument(help: ArgumentHelp("File with the weights.", valueName: "file"), completion: .weights)
+  @Argument(
+    help: ArgumentHelp("File with the weights, or the folder of a run.", valueName: "file"), completion: .weights)
   var checkpoint: String
 
   @OptionGroup(title: HelpGroup.model) var options: WeightsOptions
@@ -163,6 +164,7 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
+    let checkpoint = RunFolder.weights(at: checkpoint)
     let (weights, model) = try options.read(checkpoint)
     try about(checkpoint) { try model.store.check(weights.tensors) }
     try requireOther("--output", output, than: [checkpoint])

@@ -23,7 +23,7 @@ struct PredictCommand: ParsableCommand {
         + examples(
           "resnet predict --checkpoint runs/resnet18-folder rose.jpg holiday",
           "resnet predict --checkpoint resnet50.pth --class-names names.txt cat.png",
-          "resnet predict --checkpoint model.onnx --tensors images.safetensors --output logits.safetensors"))
+          "resnet predict --tensors in.safetensors --output logits.safetensors"))
 
   @Argument(
     help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"), completion: .file())
@@ -58,8 +58,9 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
-    if let output = result.output { try requireOther("--output", output, than: [checkpoint.checkpoint, input.tensors]) }
-    let checkpoint = try checkpoint.read()
+    let path = try checkpoint.path()
+    if let output = result.output { try requireOther("--output", output, than: [path, input.tensors]) }
+    let checkpoint = try checkpoint.read(path)
     if let tensors = input.tensors, let output = result.output {
       try run(checkpoint, on: tensors, to: output)
     } else {

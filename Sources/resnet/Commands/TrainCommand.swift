@@ -36,7 +36,9 @@ struct TrainCommand: ParsableCommand {
     try execution.precision.validate(device)
     if profile { try device.requireProfile() }
     guard resume != nil else {
-      try options.data.requirePhotographs()
+      // What a path holds shows later.
+      let kind = options.data.dataset ?? (options.data.data == nil ? RunDataOptions.defaultDataset : nil)
+      if let complaint = kind.flatMap(options.data.complaint) { throw ValidationError(complaint.line) }
       let network = options.network
       if options.start.`init` != nil && network.build.zeroInit {
         throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
@@ -75,7 +77,8 @@ struct TrainCommand: ParsableCommand {
         "this run is finished, \(reason); to train its weights further, begin a new run "
           + "with --init \(folder.lastPath)")
     }
-    let (ending, profiled) = try train(trainer, on: backend)
+    let drivers = device.isReference ? [] : try device.place().openCLDevices().map { try $0.driverVersion }
+    let (ending, profiled) = try folder.recordingSession(on: backend.name, drivers) { try train(trainer, on: backend) }
     try report(trainer, profiled)
     leftOut.finish()
     if trainer.passedOver > 0 {
@@ -183,12 +186,15 @@ struct TrainCommand: ParsableCommand {
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
     if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data) }
-    let kind = options.data.dataset ?? RunDataOptions.defaultDataset
+    let (kind, notice) = try options.data.kind()
+    if let notice { printError(notice) }
+    if let complaint = options.data.complaint(about: kind) { throw usageError(complaint) }
     var setup = TrainingSetup(TrainingData(kind, path: options.data.data, validationShare: options.share))
     setup.model = options.network.model
     let build = options.network.build
     setup.build = { build.configuration($0, classes: $1, channels: $2, like: $3) }
-    (setup.initialWeights, setup.initialPlace) = (options.start.`init`, options.start.place.place)
+    setup.initialWeights = options.start.`init`.map(RunFolder.weights)
+    setup.initialPlace = options.start.place.place
     let photographs = options.data.photographs
     (setup.imageSize, setup.evaluation) = (photographs.imageSize, photographs.resizing.recipe)
     setup.damaged = photographs.damaged ?? .fail
@@ -199,5 +205,33 @@ struct TrainCommand: ParsableCommand {
     prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
     try usage { try prepared.configuration.checkLayers() }
     return prepared
+  }
+}
+
+extension RunFolder {
+  /// Does the work of a session, and keeps in the folder when and where it was done, and how long it took.
+  /// - Parameter drivers: versions of the devices' drivers.
+  /// - Throws: what the work throws; ``Failure`` if the record cannot be read or written.
+  fileprivate func recordingSession<Result>(
+    on device: String, _ drivers: [String], _ work: () throws -> Result
+  ) throws -> Result {
+    var sessions = try sessions()
+    var session = RunSession(
+      version: ResNetCommand.version, command: CommandLine.arguments, device: device,
+      driver: drivers.isEmpty ? nil : drivers.joined(separator: ", "))
+    let start = ContinuousClock.now
+    try write(sessions + [session])
+    func finish() throws {
+      session.elapsedSeconds = (ContinuousClock.now - start).seconds
+      sessions.append(session)
+      try write(sessions)
+    }
+    let result: Result
+    do { result = try work() } catch {
+      do { try finish() } catch let second { printError("Error: \((second as? Failure)?.line ?? "\(second)")") }
+      throw error
+    }
+    try finish()
+    return result
   }
 }

@@ -1,21 +1,39 @@
 import ArgumentParser
 import ResNetKit
+import Support
 import Training
 
 /// Option `--checkpoint` and its companions, for the commands that run a network.
 struct CheckpointOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Weights (a safetensors file or a checkpoint of torch.save), or an ONNX model.", valueName: "file"),
+    help: ArgumentHelp(
+      """
+      Weights (a safetensors file or a checkpoint of torch.save), an ONNX model, or the folder of a run, whose best weights \
+      are taken. Default: the newest run under \(RunFolder.home)/.
+      """, valueName: "file"),
     completion: .weights)
-  var checkpoint: String
+  var checkpoint: String?
 
   @OptionGroup var options: WeightsOptions
 
   func validate() throws { try requirePaths(["--checkpoint": checkpoint]) }
 
-  /// Reads the checkpoint, and prints what the user should know of how it was read.
-  func read() throws -> Checkpoint {
-    let checkpoint = try Checkpoint(checkpoint, at: options.place.place, model: options.network)
+  /// Returns the file that the option names: for the folder of a run its best weights. Without the option it is that of the
+  /// newest run, which standard error says.
+  /// - Throws: ``Failure`` if the folder of the runs cannot be read; a usage error if there is no run.
+  func path() throws -> String {
+    if let checkpoint { return RunFolder.weights(at: checkpoint) }
+    guard let run = try RunFolder.newest() else {
+      throw usageError("there is no run under \(RunFolder.home)/: name weights with --checkpoint")
+    }
+    let path = RunFolder.weights(at: run.path)
+    printError("\(path) is taken, of the newest run: --checkpoint names others")
+    return path
+  }
+
+  /// Reads the checkpoint in a file, and prints what the user should know of how it was read.
+  func read(_ path: String) throws -> Checkpoint {
+    let checkpoint = try Checkpoint(path, at: options.place.place, model: options.network)
     for notice in checkpoint.notices { printError(notice.line) }
     return checkpoint
   }

@@ -27,7 +27,8 @@ struct RunDataOptions: ParsableArguments {
   static let defaultDataset = DatasetKind.fashionMNIST
 
   @Option(
-    help: "Data set: \(DatasetKind.names). Default: \(defaultDataset.rawValue).", completion: .datasets,
+    help: "Data set: \(DatasetKind.names). Default: what --data holds, otherwise \(defaultDataset.rawValue).",
+    completion: .datasets,
     transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
   @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"), completion: .file())
@@ -50,11 +51,22 @@ struct RunDataOptions: ParsableArguments {
 
   func validate() throws { try requirePaths(["--data": data]) }
 
-  /// Checks that options about photographs are given for photographs only.
-  /// - Throws: a usage error if an option does not apply to the run's data set.
-  func requirePhotographs() throws {
-    if dataset != .folder, let option = photographs.given.first {
-      throw ValidationError("\(option) is about photographs: it needs --dataset folder")
+  /// Returns the data set that is named, or else that which the path holds, with a sentence on what was guessed.
+  /// - Throws: ``Failure`` if the path does not exist, or nothing there tells a data set.
+  func kind() throws -> (kind: DatasetKind, notice: String?) {
+    if let dataset { return (dataset, nil) }
+    guard let data else { return (Self.defaultDataset, nil) }
+    guard let guess = try DatasetKind.guess(at: data) else {
+      throw Failure(
+        .notFound, about: data, "nothing there tells what data set it is",
+        remedy: "put a folder of images for each class there, or name it with \(Setting.dataset): \(DatasetKind.names)")
     }
+    return (guess.kind, "\(data) is taken as \(guess.kind.rawValue), as it holds \(guess.evidence): --dataset says otherwise")
+  }
+
+  /// Returns the complaint about an option that does not apply to a data set; nil if all do.
+  func complaint(about kind: DatasetKind) -> Message? {
+    guard kind != .folder, let option = photographs.given.first else { return nil }
+    return "\(option) is about photographs: it needs --dataset folder"
   }
 }

@@ -1,0 +1,36 @@
+import Foundation
+import Support
+
+/// What a run has reached so far, by its `metrics.jsonl`.
+///
+/// ```swift
+/// let figures = try RunFolder(existing: "runs/flowers").figures()
+/// print(figures.epochs, figures.best?.validationAccuracy ?? 0)
+/// ```
+public struct RunFigures: Hashable, Sendable {
+  /// Number of finished epochs.
+  public var epochs = 0
+  /// The first of the epochs with the highest validation accuracy; nil if none is finished.
+  public var best: EpochRecord?
+  /// The last finished epoch; nil if none is finished.
+  public var last: EpochRecord?
+}
+
+extension RunFolder {
+  /// Reads the figures of the run's epochs. A line that was cut off when a run was killed does not count.
+  /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
+  public func figures() throws -> RunFigures {
+    var figures = RunFigures()
+    guard InputFile.exists(metricsPath) else { return figures }
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    for line in String(decoding: try InputFile(metricsPath).read(), as: UTF8.self).split(separator: "\n")
+    where line.contains("\"kind\":\"epoch\"") {
+      guard let epoch = try? decoder.decode(EpochRecord.self, from: Data(line.utf8)) else { continue }
+      figures.last = epoch
+      figures.epochs = epoch.epoch
+      if epoch.validationAccuracy > figures.best?.validationAccuracy ?? -1 { figures.best = epoch }
+    }
+    return figures
+  }
+}

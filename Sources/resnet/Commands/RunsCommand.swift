@@ -1,0 +1,205 @@
+import ArgumentParser
+import Compute
+import Foundation
+import Support
+import Training
+
+struct RunsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "runs", abstract: "List the runs of `resnet train`, or compare them.", usage: "resnet runs <subcommand>",
+    discussion: examples("resnet runs list", "resnet runs compare runs/a runs/b"), subcommands: [List.self, Compare.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the runs in a folder, the latest last.", usage: "resnet runs list [options] [<folder>]",
+      discussion: examples("resnet runs list", "resnet runs list experiments", "resnet runs list --json"))
+
+    @Argument(help: ArgumentHelp("Folder with the folders of the runs.", valueName: "folder"), completion: .directory)
+    var folder = RunFolder.home
+
+    @Flag(help: "Print a JSON array.")
+    var json = false
+
+    func validate() throws { try requirePaths(["<folder>": folder]) }
+
+    func run() throws {
+      if folder != RunFolder.home, !InputFile.isFolder(folder) {
+        throw Failure(.notFound, about: folder, "there is no such folder")
+      }
+      var (runs, failures) = ([ReadRun](), [Failure]())
+      for run in try RunFolder.all(in: folder) {
+        do { runs.append(try ReadRun(run)) } catch let failure as Failure { failures.append(failure) }
+      }
+      runs.sort { ($0.started, $0.folder.path) < ($1.started, $1.folder.path) }
+      if json {
+        printJSON(.array(runs.map(\.json)))
+      } else if !runs.isEmpty {
+        print(table(runs))
+      } else if failures.isEmpty {
+        print("there is no run in \(folder)")
+      }
+      for failure in failures { printError("Error: \(failure.line)") }
+      if !failures.isEmpty { throw ExitCode.failure }
+    }
+
+    private func table(_ runs: [ReadRun]) -> String {
+      var table = Table(["run", "model", "data", "epochs", "best", "started"])
+      for run in runs {
+        table.add([
+          printable(run.folder.path), run.configuration.model.name, run.configuration.data.name,
+          "\(run.figures.epochs)/\(run.configuration.epochs)", run.best, run.when,
+        ])
+      }
+      return table.text
+    }
+  }
+
+  struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what differs between runs: settings, figures and machines, and nothing else.",
+      usage: "resnet runs compare [options] <run> <run>...",
+      discussion: examples(
+        "resnet runs compare runs/a runs/b", "resnet runs compare runs/a runs/b runs/c",
+        "resnet runs compare runs/a runs/b --json"))
+
+    @Argument(help: ArgumentHelp("Folders of the runs.", valueName: "run"), completion: .runs)
+    var runs: [String]
+
+    @Flag(help: "Print a JSON array with an object for each difference.")
+    var json = false
+
+    func validate() throws {
+      if runs.contains("") { throw ValidationError("<run> '': a folder is needed") }
+      if runs.count < 2 { throw ValidationError("at least two runs are needed to compare") }
+    }
+
+    func run() throws {
+      let read = try runs.map { path in
+        guard InputFile.isFolder(path) else { throw Failure(.notFound, about: path, "there is no such folder of a run") }
+        return try ReadRun(RunFolder(existing: path))
+      }
+      let rows = try differences(read)
+      if json {
+        return printJSON(
+          .array(
+            rows.map { row in
+              .members([
+                "name": .string(row.name),
+                "values": .object(zip(runs, row.values).map { JSON.Member($0, $1 ?? .null) }),
+              ])
+            }))
+      }
+      guard !rows.isEmpty else { return print("nothing differs") }
+      var table = Table([""] + runs.map(printable))
+      for row in rows { table.add([row.name] + row.values.map { $0.map(text) ?? "" }) }
+      print(table.text)
+    }
+
+    /// Returns the settings, then the figures, that are not the same in all runs.
+    private func differences(_ runs: [ReadRun]) throws -> [(name: String, values: [JSON?])] {
+      let described = try runs.map { try $0.settings + $0.results }
+      var names: [String] = []
+      for name in described.flatMap({ $0.map(\.name) }) where !names.contains(name) { names.append(name) }
+      return names.map { name in (name, described.map { run in run.first { $0.name == name }?.value }) }
+        .filter { row in row.values.contains { $0 != row.values[0] } }
+    }
+
+    private func text(_ value: JSON) -> String {
+      switch value {
+      case .string(let text): printable(text)
+      case .number(let number): String(format: "%.6g", number)
+      default: value.description
+      }
+    }
+  }
+}
+
+/// A run with what its files tell.
+private struct ReadRun {
+  let folder: RunFolder
+  let configuration: RunConfiguration
+  let figures: RunFigures
+  let sessions: [RunSession]
+
+  init(_ folder: RunFolder) throws {
+    self.folder = folder
+    (configuration, figures, sessions) = (try folder.configuration(), try folder.figures(), try folder.sessions())
+  }
+
+  /// Time of the start; of a run from before it was kept, the time when its settings were written.
+  var started: Date {
+    sessions.first?.started
+      ?? (try? FileManager.default.attributesOfItem(atPath: folder.configurationPath)[.modificationDate] as? Date) ?? .distantPast
+  }
+
+  /// Time of the start for people, in the machine's time zone.
+  var when: String {
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.dateFormat = "yyyy-MM-dd HH:mm"
+    return formatter.string(from: started)
+  }
+
+  /// The best validation accuracy, for example `91.53 %`.
+  var best: String { figures.best.map { fixed($0.validationAccuracy * 100, 2) + " %" } ?? "" }
+
+  /// Seconds of all sessions; nil if they are not known.
+  var elapsed: Double? {
+    let known = sessions.compactMap(\.elapsedSeconds)
+    return known.isEmpty ? nil : known.reduce(0, +)
+  }
+
+  var json: JSON {
+    let session = sessions.last
+    return .members([
+      "run": .string(folder.path), "model": .string(configuration.model.name), "dataset": .string(configuration.data.name),
+      "data": configuration.data.path.map(JSON.string) ?? .null, "epochs": .integer(configuration.epochs),
+      "epochs_done": .integer(figures.epochs),
+      "best_accuracy": figures.best.map { .number($0.validationAccuracy) } ?? .null,
+      "best_epoch": figures.best.map { .integer($0.epoch) } ?? .null,
+      "started": .string(ISO8601DateFormatter().string(from: started)), "elapsed_seconds": elapsed.map(JSON.number) ?? .null,
+      "version": session.map { .string($0.version) } ?? .null, "device": session.map { .string($0.device) } ?? .null,
+      "driver": session?.driver.map(JSON.string) ?? .null, "host": session.map { .string($0.host) } ?? .null,
+      "command": session.map { .array($0.command.map(JSON.string)) } ?? .null,
+    ])
+  }
+
+  /// What the run reached, where and how fast.
+  var results: [(name: String, value: JSON)] {
+    let (best, last, session) = (figures.best, figures.last, sessions.last)
+    let all: [(String, JSON?)] = [
+      ("epochs done", .integer(figures.epochs)), ("best accuracy", best.map { .number($0.validationAccuracy) }),
+      ("best epoch", best.map { .integer($0.epoch) }), ("validation loss", last.map { .number($0.validationLoss) }),
+      ("training loss", last.map { .number($0.loss) }), ("elapsed seconds", elapsed.map(JSON.number)),
+      ("device", session.map { .string($0.device) }), ("driver", session?.driver.map(JSON.string)),
+      ("host", session.map { .string($0.host) }), ("resnet", session.map { .string($0.version) }),
+    ]
+    return all.compactMap { name, value in value.map { (name, $0) } }
+  }
+
+  /// The settings of the run, by the options that choose them.
+  var settings: [(name: String, value: JSON)] {
+    get throws { Self.flat(try JSON(parsing: try configuration.json()), at: []).map { (Self.option(of: $0.path), $0.value) } }
+  }
+
+  /// Returns the values of an object with the keys that lead to them. An array counts as one value.
+  private static func flat(_ value: JSON, at path: [String]) -> [(path: [String], value: JSON)] {
+    guard case .object(let members) = value else { return [(path, value)] }
+    return members.flatMap { flat($0.value, at: path + [$0.key]) }
+  }
+
+  /// Settings whose option has another name than the last of their keys.
+  private static let options = [
+    "model.name": "model", "data.name": "dataset", "data.path": "data", "optimizer.kind": "optimizer", "averageDecay": "ema",
+    "initialWeights": "init", "frozen": "freeze", "learningRateScales": "learning-rate-scale", "model.stridePlacement": "stride",
+    "model.zeroInitLastBatchNorm": "zero-init", "augmentation.crop": "augment",
+  ]
+
+  /// Returns the option of a setting, without dashes; for one without an option, its keys.
+  private static func option(of path: [String]) -> String {
+    let key = path.joined(separator: ".")
+    if let known = options[key] { return known }
+    let name = optionName(ofProperty: path.last ?? "")
+    return HelpDump.root.command(named: ["train"]).argument(name) == nil ? key : String(name.dropFirst(2))
+  }
+}
