@@ -13,6 +13,8 @@ let package = Package(
     // Protocol buffers, the format of ONNX files. The library reads and writes them as other ONNX programs do, and bounds
     // the resources that hostile files can take.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    // YAML, the format of configuration files. The library is libyaml with Swift's types, and tells lines of errors.
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
     // C libraries, found through pkg-config. The apt names let SwiftPM say what to install.
@@ -79,8 +81,9 @@ let package = Package(
       dependencies: [
         "Conformance", "CPUBackend", "DryRun", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "ResNetKit", "Support",
         "Training", "Tuning",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Yams", package: "Yams"),
+      ],
+      resources: [.embedInCode("Recipes")]),
 
     // Programs that use the library as others do: with `import ResNetKit` alone.
     .executableTarget(name: "TrainFashionMNIST", dependencies: ["ResNetKit"], path: "Examples/TrainFashionMNIST"),

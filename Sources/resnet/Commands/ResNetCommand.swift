@@ -30,8 +30,11 @@ struct ResNetCommand: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     // Lines are flushed one by one, so that the reader of a pipe sees each when it is printed.
     setvbuf(stdout, nil, _IOLBF, 0)
+    var expanded: ExpandedArguments?
     do {
-      var command = try parseAsRoot()
+      let arguments = try ExpandedArguments(Array(CommandLine.arguments.dropFirst()))
+      expanded = arguments
+      var command = try parseAsRoot(arguments.arguments)
       try command.run()
       try requireWrittenOutput()
     } catch let failure as Failure {
@@ -41,7 +44,8 @@ struct ResNetCommand: ParsableCommand {
       Glibc.exit(Signals.exitCode.rawValue)
     } catch {
       endWithHelp(error)
-      let text = Suggestions.text(for: error, Array(CommandLine.arguments.dropFirst()))
+      let complaint = Suggestions.text(for: error, Array(CommandLine.arguments.dropFirst()))
+      let text = expanded?.locating(complaint) ?? complaint
       for line in text.split(separator: "\n") { printError(String(line)) }
       Glibc.exit(exitCode(for: error).rawValue)
     }

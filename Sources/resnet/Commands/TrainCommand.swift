@@ -26,6 +26,7 @@ struct TrainCommand: ParsableCommand {
           "resnet train --init resnet50.pth --dataset folder --data flowers --epochs 5"))
 
   @OptionGroup var options: RunOptions
+  @OptionGroup(title: HelpGroup.training) var configuration: ConfigurationOptions
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
   @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
@@ -47,7 +48,8 @@ struct TrainCommand: ParsableCommand {
     }
     if files.output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
     // `--data` is allowed, as the data set may have moved.
-    if let option = (options.given + execution.given).first(where: { $0 != "--data" }) {
+    let given = configuration.given.filter { $0 != "--print-config" } + options.given + execution.given
+    if let option = given.first(where: { $0 != "--data" }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
   }
@@ -61,6 +63,10 @@ struct TrainCommand: ParsableCommand {
     let splits = prepared.splits
     reportIgnored(splits.train, splits.validation)
     try prepared.check()
+    if configuration.printConfig {
+      let given = GivenArguments(try ExpandedArguments(Array(CommandLine.arguments.dropFirst())).arguments)
+      return print(try EffectiveConfiguration(prepared.configuration, given).yaml(), terminator: "")
+    }
     if let path = files.showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
     let leftOut = LeftOutImages()
     let session = try TrainingSession(
