@@ -13,6 +13,7 @@ try session.train { event in
   switch event {
   case .step(let step): print("step \(step.step) of \(session.progress.total)  loss \(step.loss)")
   case .epoch(let epoch): print("epoch \(epoch.epoch)  validation accuracy \(epoch.validationAccuracy)")
+  case .progress: break
   }
 }
 try session.best.save("clothes.safetensors")

@@ -26,12 +26,13 @@ final class MetricsLog {
     return step <= position.step
   }
 
-  func write(_ event: TrainingEvent) throws { try file.write(line: event.json.description) }
+  /// Writes an event, if it is a record.
+  func write(_ event: TrainingEvent) throws { if let json = event.json { try file.write(line: json.description) } }
 }
 
 extension TrainingEvent {
-  /// JSON object of the event, with the keys that scripts rely on.
-  var json: JSON {
+  /// JSON object of the event, with the keys that scripts rely on; nil if it is no record.
+  var json: JSON? {
     switch self {
     case .step(let r):
       .object([
@@ -47,6 +48,7 @@ extension TrainingEvent {
         .init("validation_loss", .number(r.validationLoss)),
         .init("validation_accuracy", .number(r.validationAccuracy)),
       ])
+    case .progress: nil
     }
   }
 }

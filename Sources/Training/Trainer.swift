@@ -282,7 +282,11 @@ public final class Trainer {
     }
     guard position.step == last,
       let checked = try ResNetClassifier(saved).measure(
-        validation, batchSize: min(configuration.batchSize, training.count), progress: { _ in !shouldStop() })
+        validation, batchSize: min(configuration.batchSize, training.count),
+        progress: { done in
+          report(.progress(.validation(epoch: position.epoch + 1, done: done, total: validation.count)))
+          return !shouldStop()
+        })
     else { return false }
     try finishEpoch(checked, collector, waiting: waiting, report)
     return true
@@ -372,6 +376,12 @@ public final class Trainer {
       position.lossSum += done.lossSum
       position.hits += done.hits
       position.images += done.images
+      let images = Double(done.images)
+      report(
+        .progress(
+          .step(
+            epoch: position.epoch + 1, step: done.step, images: done.images, loss: done.lossSum / images,
+            accuracy: done.hits / images)))
       if let record = collector.add(done) {
         try log?.write(.step(record))
         report(.step(record))

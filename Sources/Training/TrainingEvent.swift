@@ -1,16 +1,35 @@
-/// Event of a training run. Each becomes a line of `metrics.jsonl`.
+/// Event of a training run. Steps and epochs become lines of `metrics.jsonl`.
 ///
 /// ```swift
 /// try session.train { event in
 ///   switch event {
 ///   case .step(let step): print(step.step, step.loss)
 ///   case .epoch(let epoch): print(epoch.epoch, epoch.validationAccuracy)
+///   case .progress: break
 ///   }
 /// }
 /// ```
 public enum TrainingEvent: Hashable, Sendable {
   case step(StepRecord)
   case epoch(EpochRecord)
+  case progress(TrainingProgress)
+}
+
+/// Progress between two records, for a display. It is reported for every step and every batch, whatever the records, and in no
+/// file.
+///
+/// ```swift
+/// try session.train { event in
+///   if case .progress(.validation(_, let done, let total)) = event { print("validated \(done) of \(total) images") }
+/// }
+/// ```
+public enum TrainingProgress: Hashable, Sendable {
+  /// A step is done on the device: its epoch, counted from 1; the number of steps done since the run began; the number of its
+  /// images, their mean loss (with label smoothing), and the share of them that was classified correctly.
+  case step(epoch: Int, step: Int, images: Int, loss: Double, accuracy: Double)
+  /// A batch of validation images is on its way through the device: the epoch, counted from 1; the number of images so far, and
+  /// of all validation images.
+  case validation(epoch: Int, done: Int, total: Int)
 }
 
 /// Figures of one step, or their means over the steps since the last record.

@@ -50,6 +50,7 @@ import Training
       switch event {
       case .step(let record): losses.append(record.loss)
       case .epoch(let record): losses += [record.validationLoss, record.validationAccuracy]
+      case .progress: break
       }
     }
     let ending = try trainer.run(shouldStop: { !mayGoOn() }, report: note)

@@ -21,6 +21,7 @@ final class ProgressReporter {
     switch event {
     case .step(let record): report(record)
     case .epoch(let record): report(record)
+    case .progress: break
     }
   }
 
