@@ -83,8 +83,9 @@ public struct RunFolder {
     var hits = 0.0
     var images = 0
     var bestAccuracy = -1.0
-    /// Validation loss of the best epoch, if it tells which epoch is the best one.
+    /// Validation loss of the best epoch, and its number from 1; nil if there is none, or an earlier version saved the run.
     var bestLoss: Double?
+    var bestEpoch: Int?
     /// Number of epochs since the watched figure improved, if the run ends after some.
     var staleEpochs: Int?
 
@@ -95,6 +96,7 @@ public struct RunFolder {
       return (0...1 << 53).contains(images) && (0...mostHits).contains(hits) && lossSum >= 0 && lossSum.isFinite
         && (-1...1).contains(bestAccuracy) && (0...max(0, epoch)).contains(staleEpochs ?? 0) && step >= 0
         && (updates.map { (0...step).contains($0) } ?? true)
+        && (bestLoss.map { $0 >= 0 && $0.isFinite } ?? true) && (bestEpoch.map { (1...max(1, epoch)).contains($0) } ?? true)
     }
   }
 

@@ -332,11 +332,11 @@ public final class Trainer {
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
     // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
     try log?.write(.epoch(record))
-    let isBetter = improvesWatchedFigure(record)
-    if configuration.patience != nil { position.staleEpochs = isBetter ? 0 : (position.staleEpochs ?? 0) + 1 }
-    if isBetter {
-      position.bestAccuracy = record.validationAccuracy
-      if configuration.watch == .loss { position.bestLoss = record.validationLoss }
+    let improves = improvesWatchedFigure(record)
+    if configuration.patience != nil { position.staleEpochs = improves ? 0 : (position.staleEpochs ?? 0) + 1 }
+    if improves || breaksTie(record) {
+      (position.bestAccuracy, position.bestLoss) = (record.validationAccuracy, record.validationLoss)
+      position.bestEpoch = record.epoch
       if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }
     }
     if let folder {
@@ -354,9 +354,20 @@ public final class Trainer {
     }
   }
 
+  /// Whether an epoch is as accurate as the best epoch before it, and has a lower loss.
+  private func breaksTie(_ record: EpochRecord) -> Bool {
+    (configuration.watch ?? .accuracy) == .accuracy && record.validationAccuracy == position.bestAccuracy
+      && position.bestLoss.map { record.validationLoss < $0 } ?? false
+  }
+
   /// Returns the weights as they are now, or their moving average if the run keeps one.
   /// - Throws: errors of the backend.
   package func lastWeights() throws -> Weights { Weights(try saved.store.stateDictionary(), description) }
+
+  /// Figures of the best epoch; nil before an epoch is finished. Runs that an earlier version saved know only the accuracy.
+  package var bestFigures: (epoch: Int?, accuracy: Double, loss: Double?)? {
+    position.bestAccuracy < 0 ? nil : (position.bestEpoch, position.bestAccuracy, position.bestLoss)
+  }
 
   /// Returns the weights of the best epoch, that with the highest validation accuracy or the lowest validation loss, as
   /// ``RunConfiguration/watch`` says.
