@@ -94,7 +94,7 @@ public final class TrainingSession {
         initialWeights: prepared.initialWeights, logEvery: logEvery, onDamage: onDamage
       ) { _ in try device.prepare(work, for: backend) }
     } catch {
-      folder?.discardIfUnused()
+      folder?.discardIfEmpty()
       throw error
     }
     notes = prepared.splits.notes.map { Message($0) } + trainer.notes.map { Message($0) }

@@ -6,9 +6,7 @@ public enum Folder {
   /// - Throws: a ``Failure`` that names the folder that cannot be created and the system's reason.
   public static func make(_ path: String) throws {
     if path.isEmpty { throw Failure(.invalidSetting, "cannot make a folder without a name") }
-    var ends = path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex }
-    ends.append(path.endIndex)
-    for end in ends {
+    for end in ends(of: path) {
       let part = String(path[..<end])
       guard mkdir(part, 0o777) != 0, errno != EEXIST || end == path.endIndex else { continue }
       var status = stat()
@@ -17,6 +15,16 @@ public enum Folder {
       if code == EEXIST { throw Failure(.inputOutput, "cannot make the folder \(part): a file has that name") }
       throw systemFailure("cannot make the folder \(part)", code)
     }
+  }
+
+  /// Returns the folders of a path that are not there, the outermost first.
+  package static func missing(_ path: String) -> [String] {
+    ends(of: path).map { String(path[..<$0]) }.filter { !InputFile.exists($0) }
+  }
+
+  /// Returns the places where the names of a path's folders end.
+  private static func ends(of path: String) -> [String.Index] {
+    path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex } + [path.endIndex]
   }
 
   /// Returns the names in the folder, in no particular order; an empty list if there is no such folder.

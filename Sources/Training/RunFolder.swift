@@ -11,8 +11,10 @@ import Support
 public struct RunFolder {
   /// Path of the folder, as it was given.
   public let path: String
-  /// Whether this value created the folder.
-  private let isNew: Bool
+  /// Folders that this value created, the outermost first.
+  private let newFolders: [String]
+  /// Files of a run that were not there before.
+  private let newFiles: [String]
 
   /// Path of the run's options, a ``RunConfiguration`` as JSON.
   public var configurationPath: String { "\(path)/config.json" }
@@ -29,7 +31,8 @@ public struct RunFolder {
   /// - Throws: ``Failure`` if the folder holds a run already or cannot be created.
   public init(creating path: String) throws {
     self.path = path
-    isNew = !InputFile.exists(path)
+    newFolders = Folder.missing(path)
+    newFiles = ["config.json", "metrics.jsonl"].map { "\(path)/\($0)" }.filter { !InputFile.exists($0) }
     if holdsState {
       throw Failure(
         .invalidSetting, "\(path) holds a run already",
@@ -43,10 +46,22 @@ public struct RunFolder {
   }
 
   /// Opens the folder of an existing run.
-  public init(existing path: String) { (self.path, isNew) = (path, false) }
+  public init(existing path: String) { (self.path, newFolders, newFiles) = (path, [], []) }
 
-  /// Removes the folder if this value created it and it is empty.
-  public func discardIfUnused() { if isNew { rmdir(path) } }
+  /// Removes the folders that this value created, as far as they are empty.
+  public func discardIfEmpty() {
+    // The system refuses to remove a folder that holds anything.
+    for folder in newFolders.reversed() { rmdir(folder) }
+  }
+
+  /// Removes the settings and the log of a run that has saved nothing, and folders that are then empty. Files and folders that
+  /// were there before this value was made stay.
+  /// - Precondition: the run holds the folder's lock, so that the files are its own.
+  func discardIfUnused() {
+    if [resumePath, lastPath, bestPath].contains(where: InputFile.exists) { return }
+    for file in newFiles { unlink(file) }
+    discardIfEmpty()
+  }
 
   /// Whether there is a training state to resume from.
   public var holdsState: Bool { InputFile.exists(resumePath) }

@@ -167,9 +167,14 @@ public final class Trainer {
       warmupSteps: Int(min(Double(scheduled), configuration.warmupEpochs * Double(stepsPerEpoch)).rounded()))
     try folder?.check(position, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
     // A resumed run may use other devices, which share batches differently, so its options are written again.
-    try folder?.write(configuration)
     let start = position
-    log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start) }
+    do {
+      try folder?.write(configuration)
+      log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start) }
+    } catch {
+      folder?.discardIfUnused()
+      throw error
+    }
   }
 
   /// Loads the weights that a run starts from. The last layer is initialized anew if it tells other classes apart.
@@ -227,8 +232,16 @@ public final class Trainer {
   ///   - shouldStop: asked before each step.
   ///   - report: called with each record, after it was written to the log.
   /// - Throws: ``Failure`` if a file cannot be written, and of the kind ``Failure/Kind/diverged`` if the loss becomes NaN or
-  ///   infinite; errors of the backend. Files that were saved before are kept.
+  ///   infinite; errors of the backend. Files that were saved before are kept. A folder in which nothing was saved is removed if
+  ///   the run made it.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
+    do { return try runEpochs(shouldStop, report) } catch {
+      folder?.discardIfUnused()
+      throw error
+    }
+  }
+
+  private func runEpochs(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Ending {
     while !isFinished {
       if try !runEpoch(shouldStop, report) {
         if let folder {

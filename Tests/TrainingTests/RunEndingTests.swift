@@ -1,0 +1,137 @@
+import Datasets
+import Formats
+import Foundation
+import Models
+import OpenCLBackend
+import Support
+import TestSupport
+import Testing
+import Training
+
+/// Tests what a run reports on its way, which epoch is its best one, and what is left of a run that saved nothing.
+@Suite struct RunEndingTests {
+  private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 8, classes: 4, size: 16, channels: 3).splits()
+  private let temporary: TemporaryFolder
+  private var folder: String { temporary.path }
+
+  init() throws { temporary = try TemporaryFolder() }
+
+  private var configuration: RunConfiguration {
+    var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
+    (run.epochs, run.batchSize, run.seed) = (8, 16, 7)
+    return run
+  }
+
+  private func trainer(
+    _ name: String, _ run: RunConfiguration? = nil, resuming: Bool = false, logEvery: Int = 1
+  ) throws -> Trainer {
+    let path = "\(folder)/\(name)"
+    return try Trainer(
+      run ?? configuration, splits, on: OpenCLBackend(device: DeviceList.find("opencl").device),
+      folder: resuming ? RunFolder(existing: path) : RunFolder(creating: path), resuming: resuming, logEvery: logEvery)
+  }
+
+  private func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+  private func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
+
+  @Test func ofEqualAccuraciesTheLowerLossIsTheBest() throws {
+    let whole = try trainer("whole")
+    var (records, weights) = ([EpochRecord](), [Data]())
+    #expect(whole.bestFigures == nil)
+    let path = try #require(whole.folder)
+    var unreadable: (any Error)?
+    _ = try whole.run(report: {
+      guard case .epoch(let record) = $0 else { return }
+      records.append(record)
+      do { weights.append(try contents(path.lastPath)) } catch { unreadable = error }
+    })
+    #expect(unreadable == nil)
+    let best = try #require(
+      records.indices.min {
+        (-records[$0].validationAccuracy, records[$0].validationLoss) < (
+          -records[$1].validationAccuracy, records[$1].validationLoss
+        )
+      })
+    let first = records.indices.max { records[$0].validationAccuracy < records[$1].validationAccuracy }
+    #expect(first != best, "two epochs have to be equally accurate: \(records.map(\.validationAccuracy))")
+    #expect(try contents(path.bestPath) == weights[best])
+    let figures = try #require(whole.bestFigures)
+    #expect(figures == (best + 1, records[best].validationAccuracy, records[best].validationLoss))
+
+    // A run that is stopped between the two goes on with the figures that it saved.
+    do {
+      let cut = try trainer("cut")
+      #expect(try cut.run(shouldStop: { cut.step >= 6 * best + 2 }) == .stopped)
+    }
+    let resumed = try trainer("cut", resuming: true)
+    #expect(try resumed.run() == .finished)
+    #expect(try #require(resumed.bestFigures) == figures)
+    for name in ["best", "last", "resume"] {
+      #expect(try contents("\(folder)/cut/\(name).safetensors") == contents("\(folder)/whole/\(name).safetensors"), "\(name)")
+    }
+  }
+
+  @Test func everyStepAndEveryBatchIsReported() throws {
+    var run = configuration
+    run.epochs = 2
+    let trainer = try trainer("a", run, logEvery: 1000)
+    var (steps, validated, epoch, rest) = ([Int](), [[Int]](), 0, 0)
+    _ = try trainer.run(report: {
+      switch $0 {
+      case .progress(.step(let inEpoch, let step, let images, let loss, let accuracy)):
+        steps.append(step)
+        #expect(inEpoch == epoch + 1 && images == 16 && loss > 0 && (0...1).contains(accuracy))
+      case .progress(.validation(let inEpoch, let done, let total)):
+        #expect(inEpoch == epoch + 1 && total == 8)
+        if validated.count <= epoch { validated.append([]) }
+        validated[epoch].append(done)
+      case .epoch: epoch += 1
+      case .step: rest += 1
+      }
+    })
+    #expect(steps == Array(1...12) && validated == [[8], [8]] && rest == 0)
+    let log = try String(contentsOfFile: "\(folder)/a/metrics.jsonl", encoding: .utf8)
+    #expect(log.split(separator: "\n").count == 2, "progress is in no file")
+  }
+
+  @Test func aRunThatSavedNothingLeavesNothing() throws {
+    var run = configuration
+    run.optimizer.learningRate = 1e30
+    run.warmupEpochs = 0
+    #expect(throws: Failure.self) { try trainer("new/folders/a", run).run() }
+    #expect(!exists("new"))
+
+    // Files and folders that were there stay.
+    try FileManager.default.createDirectory(atPath: "\(folder)/mine", withIntermediateDirectories: true)
+    try Data("kept".utf8).write(to: URL(fileURLWithPath: "\(folder)/mine/notes.txt"))
+    #expect(throws: Failure.self) { try trainer("mine", run).run() }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/mine") == ["notes.txt"])
+    #expect(throws: Failure.self) { try trainer("mine/deep", run).run() }
+    #expect(!exists("mine/deep") && exists("mine/notes.txt"))
+
+    // What another run saved stays, too.
+    _ = try trainer("saved", configuration).run(shouldStop: { true })
+    #expect(throws: Failure.self) { try trainer("saved", run) }
+    #expect(exists("saved/config.json") && exists("saved/resume.safetensors"))
+  }
+
+  @Test func aRunOfAnEarlierVersionGoesOn() throws {
+    var run = configuration
+    run.maxSteps = 12
+    do { #expect(try trainer("old", run).run(shouldStop: { exists("old/best.safetensors") }) == .stopped) }
+    // The earlier form knows the accuracy of the best epoch, and neither its loss nor its number.
+    let path = "\(folder)/old/resume.safetensors"
+    let file = try Safetensors.read(path)
+    var metadata = file.metadata
+    let position = try #require(metadata["position"])
+    let earlier = position.replacing(/"best(Loss|Epoch)":[^,}]*,?/, with: "")
+    #expect(earlier != position)
+    metadata["position"] = earlier
+    try Safetensors.write(file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: metadata, to: path)
+    let resumed = try trainer("old", run, resuming: true)
+    let figures = try #require(resumed.bestFigures)
+    #expect(figures.epoch == nil && figures.loss == nil && figures.accuracy >= 0)
+    #expect(try resumed.run() == .finished)
+  }
+}
