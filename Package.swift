@@ -10,6 +10,9 @@ let package = Package(
   dependencies: [
     // Command line: subcommands, typed options, generated help and completion scripts.
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    // Messages of the command line about what is done inside, by level: `--verbose` shows them. The library is the one that
+    // Swift programs share, so its handler can send them elsewhere.
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     // Protocol buffers, the format of ONNX files. The library reads and writes them as other ONNX programs do, and bounds
     // the resources that hostile files can take.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
@@ -81,7 +84,8 @@ let package = Package(
       dependencies: [
         "Conformance", "CPUBackend", "DryRun", "Images", "ONNX", "OpenCL", "OpenCLBackend", "Parallel", "ResNetKit", "Support",
         "Training", "Tuning",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Yams", package: "Yams"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
       ],
       resources: [.embedInCode("Recipes")]),
 

@@ -121,9 +121,10 @@ private struct Workers {
   ///   later.
   func wait() throws -> Bool {
     try said.fileHandleForWriting.close()
-    let progress = KernelProgress(total: count)
+    Display.shared.begin(.compiling, of: count)
+    defer { Display.shared.begin(.preparing) }
     var rest = ""
-    var (current, ended, failed): ([Int: String], Set<Int>, Bool) = ([:], [], false)
+    var (current, ended, failed): ([Int: (kernel: String, since: Double)], Set<Int>, Bool) = ([:], [], false)
     var buffer = [UInt8](repeating: 0, count: 4096)
     var waiting = pollfd(fd: said.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
     while true {
@@ -139,19 +140,22 @@ private struct Workers {
       for line in lines {
         let words = line.split(separator: " ", maxSplits: 1)
         guard words.count == 2, let part = Int(words[0]) else { continue }
+        let now = Display.shared.now
+        if let (kernel, since) = current[part] { Log.debug("built \(kernel) in \(fixed(now - since, 2)) s") }
         if words[1] == BuildKernelsCommand.end || words[1] == BuildKernelsCommand.failure {
           ended.insert(part)
           failed = failed || words[1] == BuildKernelsCommand.failure
         } else {
-          current[part] = String(words[1])
-          progress.advance()
+          current[part] = (String(words[1]), now)
+          Display.shared.advance()
         }
       }
     }
-    progress.finish()
     for (process, _) in processes { process.waitUntilExit() }
     if Signals.pending != nil { throw Signals.exitCode }
-    for (part, worker) in processes.enumerated() where !ended.contains(part) { throw death(of: worker, at: current[part]) }
+    for (part, worker) in processes.enumerated() where !ended.contains(part) {
+      throw death(of: worker, at: current[part]?.kernel)
+    }
     return !failed
   }
 
@@ -211,38 +215,24 @@ struct BuildKernelsCommand: ParsableCommand {
   }
 }
 
-/// Shows on standard error how many kernels are built: on a terminal in one line that is overwritten, otherwise in a line every
-/// ten seconds.
-final class KernelProgress {
-  private let total: Int?
-  private var done = 0
-  private let isTerminal = isatty(STDERR_FILENO) == 1
-  private var next = ContinuousClock.now
-  private var isShown = false
+/// Report of kernels that are built one after the other, and of the time that each takes.
+final class BuildLog {
+  private var current: (kernel: String, since: Double)?
+  private var count = 0
 
+  /// Reports that a kernel is being built, and so that the one before is done.
   /// - Parameter total: number of kernels; nil if it is not known.
-  init(total: Int? = nil) {
-    self.total = total
-    next += pause
+  func begin(_ kernel: String, of total: Int?) {
+    if count == 0 { Display.shared.begin(.compiling, of: total) }
+    finish()
+    current = (kernel, Display.shared.now)
+    count += 1
+    Display.shared.advance(to: count)
   }
 
-  /// Time between two lines, and before the first, as builds that end at once need no line.
-  private var pause: Duration { isTerminal ? .milliseconds(isShown ? 100 : 500) : .seconds(10) }
-
-  /// Counts one more kernel that is being built.
-  func advance() {
-    done += 1
-    let now = ContinuousClock.now
-    guard now >= next else { return }
-    isShown = true
-    next = now + pause
-    let text = "compiling kernels for this device: \(done)\(total.map { " of \($0)" } ?? "")"
-    writeToStandardError(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
-  }
-
-  /// Clears the line.
+  /// Reports that the last kernel is done.
   func finish() {
-    if isTerminal && isShown { writeToStandardError("\r\u{1B}[K") }
-    isShown = false
+    if let current { Log.debug("built \(current.kernel) in \(fixed(Display.shared.now - current.since, 2)) s") }
+    current = nil
   }
 }

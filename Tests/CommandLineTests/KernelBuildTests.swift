@@ -41,11 +41,11 @@ import Testing
       let environment = ["XDG_CACHE_HOME": "\(folder)/cache", "POCL_CACHE_DIR": "\(folder)/pocl"]
       try FileManager.default.createDirectory(atPath: "\(folder)/pocl", withIntermediateDirectories: true)
       // `script` runs the program on a terminal.
-      let variables = environment.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+      let variables = environment.merging(["TERM": "xterm"]) { $1 }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
       let line = "\(variables) script -qefc \"$0 \(Self.train.joined(separator: " "))\" /dev/null </dev/null"
       let first = try Program.shell(line, in: folder)
       #expect(first.code == 0, "\(first.out)")
-      #expect(first.out.contains("compiling kernels for this device: ") && first.out.contains(" of "), "\(first.out)")
+      #expect(first.out.contains(#/compiling kernels [0-9]+/[0-9]+/#), "\(first.out)")
       let second = try Program.run(Self.train, environment: environment, in: folder)
       #expect(second.code == 0 && second.err.isEmpty, "\(second.err)")
     }

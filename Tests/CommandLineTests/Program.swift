@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import resnet
 
 /// The `resnet` that was built with these tests, run as a user runs it.
 enum Program {
@@ -49,7 +50,11 @@ final class Running {
   private let process = Process()
   private let files: [URL]
 
-  init(_ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil) throws {
+  /// - Parameter terminal: terminal that standard output and standard error go to; nil for files.
+  init(
+    _ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil,
+    terminal: FileHandle? = nil
+  ) throws {
     files = (0..<2).map { _ in FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)") }
     // Output goes to files and not to pipes, so that nobody needs to read while the program runs.
     for file in files { try Data().write(to: file) }
@@ -62,8 +67,8 @@ final class Running {
     process.environment = inherited.merging(own) { $1 }.merging(environment) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: files[0])
-    process.standardError = try FileHandle(forWritingTo: files[1])
+    process.standardOutput = try terminal ?? FileHandle(forWritingTo: files[0])
+    process.standardError = try terminal ?? FileHandle(forWritingTo: files[1])
     try process.run()
   }
 
@@ -100,12 +105,19 @@ final class Running {
       usleep(2000)
     }
     process.waitUntilExit()
-    // On a slow machine any command may report that it builds kernels.
+    // On a slow machine any command may report its progress.
     let lines = try String(contentsOf: files[1], encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
     return Program.Result(
       code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,
       out: try String(contentsOf: files[0], encoding: .utf8),
-      err: lines.filter { !$0.hasPrefix("compiling kernels for this device: ") }.joined(separator: "\n"))
+      err: lines.filter { !isProgress($0) }.joined(separator: "\n"))
+  }
+
+  /// Whether a line is one of progress: a kind of work and a count.
+  private func isProgress(_ line: Substring) -> Bool {
+    WorkProgress.Phase.allCases.contains { phase in
+      line.hasPrefix("\(phase.rawValue) ") && line.dropFirst(phase.rawValue.count + 1).first?.isNumber == true
+    }
   }
 }
 

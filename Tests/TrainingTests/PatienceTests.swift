@@ -35,14 +35,17 @@ import Training
     let trainer = try trainer("run", configuration(watch, patience: patience))
     let folder = try #require(trainer.folder)
     var (best, bestEpoch, epochs) = (-Double.infinity, 0, 0)
-    var bestWeights = Data()
+    var (bestWeights, bestLoss) = (Data(), Double.infinity)
     func follow(_ event: TrainingEvent) {
       guard case .epoch(let record) = event else { return }
       #expect(epochs - bestEpoch < patience, "the run goes on after \(epochs) epochs, of which \(bestEpoch) is the best")
       epochs = record.epoch
       let figure = watch == .loss ? -record.validationLoss : record.validationAccuracy
-      if figure > best {
-        (best, bestEpoch) = (figure, epochs)
+      // Of equal accuracies the lower loss has the best weights, and patience does not count it as an improvement.
+      let isTie = figure == best && record.validationLoss < bestLoss
+      if figure > best { (best, bestEpoch) = (figure, epochs) }
+      if bestEpoch == epochs || isTie {
+        bestLoss = record.validationLoss
         bestWeights = (try? self.contents(folder.lastPath)) ?? Data()
       }
     }

@@ -10,7 +10,7 @@ public final class OpenCLBackend: ShardBackend {
   /// Properties of the device to which kernels are fitted.
   let traits: DeviceTraits
   private let executor: any Executor
-  let tuning: TuningTable
+  package let tuning: TuningTable
   let planner: ConvolutionPlanner
   /// Choices for the work seen so far.
   var choices: [PlannedWork: ConvolutionChoice?] = [:]

@@ -30,6 +30,7 @@ struct BenchKernelsCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   @Option(help: ArgumentHelp("Measure only operations whose name contains this text.", valueName: "text"))
   var filter: String?
@@ -54,6 +55,7 @@ struct BenchKernelsCommand: ParsableCommand {
   }
 
   func run() throws {
+    verbosity.begin()
     // The earlier report is read before anything is measured.
     let old = try compare.map(BenchReport.init(contentsOf:))
     let images = try input.images(for: model, defaultBatch: 128)
@@ -67,7 +69,12 @@ struct BenchKernelsCommand: ParsableCommand {
     try summary.requireMemoryForTraining(on: backend)
 
     let peaks = try (backend as? OpenCLBackend)?.measurePeaks()
-    let figures = try operations.map { try measure($0, on: backend, repeats: repeats) }
+    Display.shared.begin(.measuring, of: operations.count)
+    let figures = try operations.map { operation in
+      defer { Display.shared.advance(operation.record.name) }
+      return try measure(operation, on: backend, repeats: repeats)
+    }
+    Display.shared.finish()
     let report = BenchReport(device: backend.name, model: model, images: images, peaks: peaks, figures)
     let comparison = old.map { Comparison(old: $0, new: report) }
     if json {

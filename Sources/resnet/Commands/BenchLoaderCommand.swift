@@ -35,6 +35,8 @@ struct BenchLoaderCommand: ParsableCommand {
   @Flag(help: "Prepare images as in evaluation: resize the shorter side and cut out the center.")
   var evaluation = false
 
+  @OptionGroup var verbosity: VerbosityOptions
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -45,12 +47,15 @@ struct BenchLoaderCommand: ParsableCommand {
   }
 
   func run() throws {
+    verbosity.begin()
+    Display.shared.begin(.reading)
     let folder = try ImageFolderSplits(data).train
     reportIgnored(folder.ignored)
     let samples = folder.samples
     let items = samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
     let batches = stride(from: 0, to: items.count, by: batchSize).map { Array(items[$0..<min(items.count, $0 + batchSize)]) }
     var (speeds, loading, failures) = ([Double](), [Double](), [Failure]())
+    Display.shared.begin(.measuring, of: (passes + 1) * batches.count)
     for pass in 0...passes {
       let transform: any ImageTransform =
         evaluation
@@ -59,7 +64,10 @@ struct BenchLoaderCommand: ParsableCommand {
       let start = ContinuousClock.now
       let pipeline = try ImagePipeline(batches: batches, transform: transform, damaged: damaged, threads: threads)
       failures = []
-      while let found = try pipeline.next({ $0.failures }) { failures += found }
+      while let found = try pipeline.next({ $0.failures }) {
+        failures += found
+        Display.shared.advance()
+      }
       let seconds = (ContinuousClock.now - start).seconds
       guard failures.count < items.count else { throw failures[0] }
       if pass > 0 {
@@ -67,6 +75,7 @@ struct BenchLoaderCommand: ParsableCommand {
         loading.append(pipeline.counters.loading / Double(items.count))
       }
     }
+    Display.shared.finish()
     failures.forEach(LeftOutImages().add)
     if json {
       return printJSON(

@@ -23,6 +23,7 @@ struct BenchModelCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
   @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   @Option(help: "Number of timed steps, whose median counts. Two untimed steps come first.")
   var steps = 7
@@ -42,6 +43,7 @@ struct BenchModelCommand: ParsableCommand {
   }
 
   func run() throws {
+    verbosity.begin()
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
@@ -53,11 +55,15 @@ struct BenchModelCommand: ParsableCommand {
     let backend = try place.open(for: work, profiling: profile, triesDriver: false)
     try Summary(configuration, images: shape, options, on: backend).requireMemoryForTraining(on: backend)
     try place.prepare(work, for: backend)
+    Log.opened(backend)
+    Display.shared.begin(.measuring)
     let trial = try ModelTrial(configuration, images: shape, options, on: backend)
     let trained = try trial.imagesPerSecond(steps, trial.train)
     let peak = backend.memory.peakBytesHeld
     let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(trial.train, on: $0) } : nil
     let inferred = try trial.imagesPerSecond(steps, trial.infer)
+    Display.shared.finish()
+    Log.memory(of: backend)
     if json {
       printJSON(
         .members([

@@ -32,6 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
   @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
   @OptionGroup(title: HelpGroup.output) var output: EvaluationOutputOptions
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
     try tuning.validate(device)
@@ -40,6 +41,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    verbosity.begin()
     let path = try checkpoint.path()
     if let confusion = output.confusion {
       try requireOther("--confusion", confusion, than: [path, input.data, input.images.classNames.classNames])
@@ -51,18 +53,28 @@ struct EvaluateCommand: ParsableCommand {
     guard let dataset = try known ?? input.data.flatMap({ try DatasetKind.guess(at: $0)?.kind }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
+    Display.shared.begin(.reading)
     let (validation, classes, source) = try open(dataset, of: run, for: checkpoint)
     // Photographs have the size of the views already.
     let images = try ImageViews(validation, augmentation.tta, cropSize: dataset == .folder ? nil : checkpoint.imageSize)
     let precision = precision.precision ?? .fp32
     if let confusion = output.confusion { try Evaluation.requireWritable(classes: checkpoint.classes.count, to: confusion) }
+    Display.shared.begin(.preparing)
     let classifier = try checkpoint.classifier(
       on: device.place(tuning.mode), images: images.shape(ofBatch: input.batchSize), precision: precision)
-    if let source { printError("measuring on \(source)") }
+    Log.opened(classifier.backend)
+    Log.debug("batches of \(input.batchSize) images, \(images.shape(ofBatch: input.batchSize))")
+    if let source { printErrorNote("measuring on \(source)") }
     let leftOut = LeftOutImages()
     let loader = try BatchLoader(
       images, precision: precision, streams: true, on: classifier.backend, onDamage: leftOut.add)
-    let evaluation = try classifier.evaluate(loader, batchSize: input.batchSize) { _ in Signals.pending == nil }
+    Display.shared.begin(.evaluating, of: loader.count)
+    let evaluation = try classifier.evaluate(loader, batchSize: input.batchSize) { done in
+      Display.shared.advance(to: done)
+      return Signals.pending == nil
+    }
+    Display.shared.finish()
+    Log.memory(of: classifier.backend)
     guard var evaluation else { throw Signals.exitCode }
     guard evaluation.metrics.loss.isFinite else {
       throw Failure(

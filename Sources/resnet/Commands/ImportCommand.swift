@@ -32,6 +32,8 @@ struct ImportCommand: ParsableCommand {
 
   @OptionGroup(title: HelpGroup.output) var files: ImportOutputOptions
 
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
+
   /// Option of what `import` writes.
   struct ImportOutputOptions: ParsableArguments {
     @Option(
@@ -46,6 +48,8 @@ struct ImportCommand: ParsableCommand {
   func validate() throws { try requirePaths(["<file>": input, "--output": files.output]) }
 
   func run() throws {
+    verbosity.begin()
+    Display.shared.begin(.converting)
     let (weights, model) = try options.read(input)
     let output = try files.output ?? unusedOutput()
     try requireOther("--output", output, than: [input, images.classNames.classNames])
@@ -64,6 +68,7 @@ struct ImportCommand: ParsableCommand {
     description.evaluation = try evaluation(of: description)
     description.imageSize = imageSize.map { [$0, $0] } ?? description.imageSize
     try weights.write(model, description, to: output)
+    Display.shared.finish()
     print(describe(model, output))
     if weights.description == nil { try describeImages(description) }
   }
@@ -145,6 +150,8 @@ struct ExportCommand: ParsableCommand {
 
   @OptionGroup(title: HelpGroup.output) var files: ExportOutputOptions
 
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
+
   /// Options of what `export` writes.
   struct ExportOutputOptions: ParsableArguments {
     @Option(
@@ -164,6 +171,8 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
+    verbosity.begin()
+    Display.shared.begin(.converting)
     let checkpoint = RunFolder.weights(at: checkpoint)
     let (weights, model) = try options.read(checkpoint)
     try about(checkpoint) { try model.store.check(weights.tensors) }
@@ -174,6 +183,7 @@ struct ExportCommand: ParsableCommand {
       let description = try weights.description(as: model.configuration)
       try ONNXExport.write(weights.tensors, model, description, folding: fold, to: output)
     }
+    Display.shared.finish()
     print(describe(model, output))
   }
 }

@@ -35,6 +35,7 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
   @OptionGroup(title: HelpGroup.output) var result: PredictionOutputOptions
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
     try precision.validate(device)
@@ -58,6 +59,7 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    verbosity.begin()
     let path = try checkpoint.path()
     if let output = result.output { try requireOther("--output", output, than: [path, input.tensors]) }
     let checkpoint = try checkpoint.read(path)
@@ -73,7 +75,9 @@ struct PredictCommand: ParsableCommand {
   private func classify(_ checkpoint: Checkpoint) throws {
     let normalization = try normalization(of: checkpoint)
     let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
+    Display.shared.begin(.reading)
     let (paths, ignored) = try ImageFiles.find(images)
+    Display.shared.begin(.preparing)
     reportIgnored(ignored)
     let photographs = try PhotographDataset(
       files: paths, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
@@ -83,13 +87,23 @@ struct PredictCommand: ParsableCommand {
     let classifier = try checkpoint.classifier(
       on: device.place(), images: images.shape(ofBatch: input.batchSize), precision: precision)
     let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
+    Log.opened(classifier.backend)
+    Display.shared.begin(.classifying, of: loader.count)
     var report = PredictionReport(paths: paths, classes: classes, asJSON: result.json)
     let isDone = try classifier.predict(
-      loader, batchSize: input.batchSize, top: result.top ?? 5, progress: { _ in Signals.pending == nil },
+      loader, batchSize: input.batchSize, top: result.top ?? 5, progress: progress,
       { predictions in for prediction in predictions { report.add(prediction) } })
+    Display.shared.finish()
     guard isDone else { throw Signals.exitCode }
     report.finish()
     if report.failures > 0 { throw ExitCode.failure }
+  }
+
+  /// Shows how many images are done.
+  /// - Returns: false after a signal.
+  private func progress(_ done: Int) -> Bool {
+    Display.shared.advance(to: done)
+    return Signals.pending == nil
   }
 
   private func normalization(of checkpoint: Checkpoint) throws -> Normalization {
@@ -111,8 +125,10 @@ struct PredictCommand: ParsableCommand {
     let classifier = try checkpoint.classifier(on: device.place(), images: batch, precision: precision)
     try AtomicFile.requireWritable(output)
     let logits = try about(checkpoint.path) {
-      try classifier.outputs(of: images, batchSize: input.batchSize, precision: precision) { _ in Signals.pending == nil }
+      Display.shared.begin(.classifying, of: images.shape[0])
+      return try classifier.outputs(of: images, batchSize: input.batchSize, precision: precision, progress: progress)
     }
+    Display.shared.finish()
     guard let logits else { throw Signals.exitCode }
     try Safetensors.write([("logits", logits)], metadata: [:], to: output)
     print("\(checkpoint.name), logits \(logits.shape) of \(grouped(logits.shape[0])) images in \(output)")

@@ -36,13 +36,17 @@ struct ResNetCommand: ParsableCommand {
       expanded = arguments
       var command = try parseAsRoot(arguments.arguments)
       try command.run()
+      Display.shared.finish()
       try requireWrittenOutput()
     } catch let failure as Failure {
+      Display.shared.finish()
       printError("Error: \(failure.line)")
       Glibc.exit((failure.kind == .conflictingSetting ? ExitCode.validationFailure : .failure).rawValue)
     } catch is CancellationError {
+      Display.shared.finish()
       Glibc.exit(Signals.exitCode.rawValue)
     } catch {
+      Display.shared.finish()
       endWithHelp(error)
       let complaint = Suggestions.text(for: error, Array(CommandLine.arguments.dropFirst()))
       let text = expanded?.locating(complaint) ?? complaint

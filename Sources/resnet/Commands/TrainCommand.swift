@@ -31,6 +31,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var execution: ExecutionOptions
   @OptionGroup(title: HelpGroup.device) var tuning: TuneOption
   @OptionGroup(title: HelpGroup.output) var files: RunFileOptions
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
     try tuning.validate(device)
@@ -59,6 +60,8 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    verbosity.begin(.output)
+    Display.shared.begin(.reading)
     var prepared = try prepare()
     let splits = prepared.splits
     reportIgnored(splits.train, splits.validation)
@@ -68,6 +71,7 @@ struct TrainCommand: ParsableCommand {
       return print(try EffectiveConfiguration(prepared.configuration, given).yaml(), terminator: "")
     }
     if let path = files.showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
+    Display.shared.begin(.preparing)
     let leftOut = LeftOutImages()
     let session = try TrainingSession(
       prepared, device: device.place(tuning.mode), folder: try folder(for: prepared.configuration), isResumed: resume != nil,
@@ -84,7 +88,15 @@ struct TrainCommand: ParsableCommand {
           + "with --init \(folder.lastPath)")
     }
     let drivers = device.isReference ? [] : try device.place().openCLDevices().map { try $0.driverVersion }
-    let (ending, profiled) = try folder.recordingSession(on: backend.name, drivers) { try train(trainer, on: backend) }
+    Log.opened(backend)
+    Log.debug("batches of \(min(trainer.configuration.batchSize, session.images.count)) images, \(session.images.shape)")
+    let start = ContinuousClock.now
+    let (outcome, profiled) = try folder.recordingSession(on: backend.name, drivers) {
+      try train(trainer, session.images, on: backend)
+    }
+    Log.memory(of: backend)
+    let ending = Ending(trainer: trainer, folder: folder, seconds: (ContinuousClock.now - start).seconds)
+    if outcome == .finished, let results = ending.results { print(results) }
     try report(trainer, profiled)
     leftOut.finish()
     if trainer.passedOver > 0 {
@@ -93,11 +105,11 @@ struct TrainCommand: ParsableCommand {
           + "was left: batch normalization needs two values a channel, and the last stage has one pixel an image")
     }
     if let reason = trainer.earlyEnd {
-      print(
+      printNote(
         "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason); the best weights are in "
           + folder.bestPath)
     }
-    guard ending == .stopped else { return }
+    if outcome == .finished { return printNote(ending.next) }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
   }
@@ -119,46 +131,48 @@ struct TrainCommand: ParsableCommand {
   private func describe(_ session: TrainingSession) {
     let (trainer, backend) = (session.trainer, session.backend)
     let (configuration, size) = (trainer.configuration, session.images.shape)
-    print(
+    printNote(
       "\(configuration.model.name), \(grouped(trainer.model.store.parameterCount)) parameters, on \(backend.name)\n"
         + "\(configuration.data.name), \(grouped(size[0])) images of \(size[1])×\(size[2])×\(size[3]) to train on, "
         + "\(grouped(trainer.validationCount)) to validate on\(trainer.folder.map { "; run in \($0.path)" } ?? "")")
     if configuration.data.name == DatasetKind.folder.rawValue {
       let names = session.images.classes
-      print(
+      printNote(
         "\(grouped(names.count)) classes: \(names.prefix(5).map(printable).joined(separator: ", "))"
           + (names.count > 5 ? ", …" : ""))
     }
-    print(session.images.classCountsDescription)
-    for note in session.notes { print(printable(note.line)) }
+    printNote(session.images.classCountsDescription)
+    for note in session.notes { printNote(printable(note.line)) }
     if configuration.initialWeights != nil && options.training.learningRate == nil && resume == nil {
-      print("learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
+      printNote(
+        "learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
     }
     guard !trainer.isFinished else { return }
-    if let math = device.describeMath(on: backend, configuration.precision) { print(math) }
-    if let several = backend as? ParallelBackend { print(several.describeSplit(ofBatch: min(configuration.batchSize, size[0]))) }
+    if let math = device.describeMath(on: backend, configuration.precision) { printNote(math) }
+    if let several = backend as? ParallelBackend {
+      printNote(several.describeSplit(ofBatch: min(configuration.batchSize, size[0])))
+    }
   }
 
   /// Trains to the end or until a signal, and shows the progress.
-  private func train(_ trainer: Trainer, on backend: any Backend) throws -> (Trainer.Ending, Profile) {
+  private func train(
+    _ trainer: Trainer, _ images: any ImageSource, on backend: any Backend
+  ) throws -> (Trainer.Ending, Profile) {
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
-    let progress = ProgressReporter(stepsPerEpoch: trainer.stepsPerEpoch, totalSteps: trainer.totalSteps)
-    // Kernels that were not built ahead are built in the first steps.
-    let (builds, device) = (KernelProgress(), backend as? OpenCLBackend)
-    device?.watchBuilds { _ in builds.advance() }
+    let progress = TrainingReport(trainer, images)
+    // Kernels that were not built ahead are built in the first step.
+    let (builds, device) = (BuildLog(), backend as? OpenCLBackend)
+    device?.watchBuilds { builds.begin("\($0)", of: nil) }
     func report(_ event: TrainingEvent) {
-      device?.watchBuilds(nil)
       builds.finish()
+      device?.watchBuilds(nil)
       progress.report(event)
     }
     do {
-      defer {
-        builds.finish()
-        progress.finish()
-      }
+      defer { Display.shared.finish() }
       return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
     } catch let failure as Failure where failure.kind == .diverged {
       throw failure  // A resumed run would diverge again.

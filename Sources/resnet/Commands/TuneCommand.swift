@@ -22,6 +22,7 @@ struct TuneCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.model) var modelOptions: ModelOptions
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   @Argument(
     help: "Model, for example resnet20 or resnet50. Default: resnet20 on images of 28×28×1.", completion: .models)
@@ -53,6 +54,7 @@ struct TuneCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    verbosity.begin()
     let name = model ?? TrainingSetup.defaultModel
     let usual = try ModelConfiguration.usualInput(of: name)
     let side = imageSize ?? (model == nil ? 28 : usual.side)
@@ -71,6 +73,7 @@ struct TuneCommand: ParsableCommand {
       on: OpenCLBackend(device: device, math: math))
     let cache = try place.cache(of: device)
     let table = try place.tune(weights, on: device, budget: budget)
+    Display.shared.finish()
     let works = weights.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }.map(\.key)
     if json {
       printJSON(

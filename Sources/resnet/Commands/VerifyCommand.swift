@@ -19,6 +19,7 @@ struct VerifyCommand: ParsableCommand {
       + examples("resnet verify", "resnet verify --quick --device opencl:0.0", "resnet verify --json --filter convolution"))
 
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
+  @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   @Flag(help: "Print the whole report as JSON.")
   var json = false
@@ -69,6 +70,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   func run() throws {
+    verbosity.begin()
     let backend = try device.place().open(for: nil, kernelClass: kernels, separateBuffers: separateBuffers)
     let reference = CPUBackend()
     let exact = CPUBackend(precision: .float64)
@@ -77,9 +79,13 @@ struct VerifyCommand: ParsableCommand {
       outcomes.append(outcome)
       if !json && !outcome.passed { print("FAILED \(outcome.name): \(outcome.message)") }
     }
+    let (cases, gradients) = (cases, gradients)
+    Log.opened(backend)
+    Display.shared.begin(.checking, of: cases.count + gradients.count)
     let factors = { (backend as? OpenCLBackend)?.factorType(storing: $0) ?? .float32 }
     for subject in cases {
       let subject = subject.multiplying(factors(subject.storage))
+      defer { Display.shared.advance(subject.name) }
       let check = {
         note(
           try Conformance.check(
@@ -97,6 +103,7 @@ struct VerifyCommand: ParsableCommand {
     }
     // A gradient that only double precision can check tests the reference itself.
     for subject in gradients {
+      defer { Display.shared.advance(subject.name) }
       note(try subject.needsFloat64 ? subject.check(on: exact) : subject.check(on: backend, multiplying: factors(.float32)))
     }
 
@@ -104,6 +111,7 @@ struct VerifyCommand: ParsableCommand {
       note(Outcome(refused: "\(fallback)", log: fallback.log))
     }
 
+    Display.shared.finish()
     let failed = outcomes.count { !$0.passed }
     if json {
       printJSON(

@@ -102,7 +102,7 @@ extension ResNetKit.Device.Hooks {
     var hooks = ResNetKit.Device.Hooks()
     hooks.shouldStop = { Signals.pending != nil }
     hooks.buildAhead = { work, target, backend in try KernelBuilder(target: target).build(work, for: backend) }
-    hooks.tuningProgress = { TuningBar(total: $0) }
+    hooks.tuningProgress = { TuningReport(total: $0) }
     return hooks
   }()
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Compute
-import Glibc
 import OpenCLBackend
 import ResNetKit
 import Support
@@ -29,40 +28,20 @@ struct TuneOption: ParsableArguments {
   var mode: TuningMode { tune.flatMap { TuningMode(rawValue: $0.rawValue) } ?? .known }
 }
 
-/// Progress bar on standard error: one line that is overwritten on a terminal, otherwise a line now and then.
-final class TuningBar: TuningProgress {
+/// Report of how far tuning is.
+final class TuningReport: TuningProgress {
   private let total: Int
-  private let isTerminal = isatty(STDERR_FILENO) == 1
-  private var lastLine = ContinuousClock.now
-  private var lineIsOpen = false
 
   init(total: Int) {
     self.total = total
-    if isTerminal { write("tuning \(bar(0)) 0/\(total)") }
+    Display.shared.begin(.tuning, of: total)
   }
 
   func report(_ work: ConvolutionWork, _ entry: TuningTable.Entry, left: Int) {
-    let now = ContinuousClock.now
-    guard isTerminal || (now - lastLine).seconds >= 10 || left == 0 else { return }
-    lastLine = now
-    write("tuning \(bar(total - left)) \(total - left)/\(total)  \(work): \(gain(of: entry))")
+    Display.shared.advance(to: total - left, "\(work): \(gain(of: entry))")
   }
 
-  func finish() {
-    if lineIsOpen { printError("") }
-    lineIsOpen = false
-  }
-
-  private func bar(_ done: Int) -> String {
-    let full = 20 * done / max(1, total)
-    return "[" + String(repeating: "#", count: full) + String(repeating: ".", count: 20 - full) + "]"
-  }
-
-  private func write(_ text: String) {
-    // ESC [ K clears the rest of a longer line.
-    writeToStandardError(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
-    lineIsOpen = isTerminal
-  }
+  func finish() { Display.shared.begin(.preparing) }
 }
 
 /// Returns the speed-up as text, for example `1.31×`, or `built-in` if the built-in choice stays.

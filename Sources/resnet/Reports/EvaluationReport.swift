@@ -27,7 +27,7 @@ extension Evaluation {
   /// Line with the metrics, a table of the classes, and the matrix if it is small.
   var text: String {
     var parts = [
-      "\(metrics.images) images: loss \(fixed(metrics.loss, 4)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
+      "\(metrics.images) images: loss \(lossText(metrics.loss)), top-1 \(fixed(metrics.top1 * 100, 2)) %, "
         + "top-5 \(fixed(metrics.top5 * 100, 2)) %\n"
         + "balanced accuracy \(Self.percent(averages.balancedAccuracy)), macro F1 \(Self.percent(averages.macro.f1)), "
         + "weighted F1 \(Self.percent(averages.weighted.f1))",

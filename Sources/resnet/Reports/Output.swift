@@ -20,7 +20,7 @@ func printError(_ line: String) {
   // A file name may be of any length, so a long line loses its middle.
   let isLong = text.count > 2000
   let cut = isLong ? "\(text.prefix(1000)) … \(text.suffix(900))" : text
-  writeToStandardError(cut + "\n")
+  Display.shared.write(to: .error, endsLine: true) { writeToStandardError(cut + "\n") }
 }
 
 /// Writes to standard error. If that is closed or full, only the exit code can tell.
@@ -87,23 +87,4 @@ struct Table {
       }.joined(separator: "  ")
     }.joined(separator: "\n")
   }
-}
-
-/// Formats a number with `digits` digits after the point.
-func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
-
-/// Formats a number of bytes with a unit, for example `27.3 MB`.
-func bytes(_ count: Int) -> String {
-  let value = Double(count)
-  if value >= 1e9 { return fixed(value / 1e9, 2) + " GB" }
-  if value >= 1e6 { return fixed(value / 1e6, 1) + " MB" }
-  return fixed(value / 1e3, 1) + " kB"
-}
-
-/// Formats seconds as `h:mm:ss` or `m:ss`.
-func clock(_ seconds: Double) -> String {
-  guard seconds < 1e9 else { return "decades" }
-  let total = Int(seconds.rounded())
-  let (h, m, s) = (total / 3600, total / 60 % 60, total % 60)
-  return h > 0 ? String(format: "%d:%02d:%02d", h, m, s) : String(format: "%d:%02d", m, s)
 }
