@@ -83,7 +83,6 @@ struct EvaluateCommand: ParsableCommand {
     }
     evaluation.classes = classes
     if output.json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
-    for note in evaluation.notes { printError(note) }
     leftOut.finish()
     if let confusion = output.confusion { try evaluation.writeConfusion(to: confusion) }
   }

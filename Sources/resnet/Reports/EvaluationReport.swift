@@ -34,6 +34,7 @@ extension Evaluation {
       classTable,
     ]
     if classes.count <= Self.printedMatrix { parts.append("taken for (columns), by what they are (rows):\n" + matrixTable) }
+    if !notes.isEmpty { parts.append(notes.joined(separator: "\n")) }
     return parts.joined(separator: "\n\n")
   }
 
@@ -95,6 +96,7 @@ extension Evaluation {
       "top1": .number(metrics.top1),
       "top5": .number(metrics.top5), "balanced_accuracy": .number(averages.balancedAccuracy),
       "macro_avg": Self.json(averages.macro), "weighted_avg": Self.json(averages.weighted),
+      "notes": .array(notes.map(JSON.string)),
       "per_class": .array(
         perClass.map {
           .members([
