@@ -10,6 +10,8 @@ enum ForeignNames {
     ("--arch --network --net --backbone --model --model-name -a -m", "<model>", ""),
     ("--epoch --num-epochs --n-epochs --nepochs --num_epochs --num-train-epochs -e", "--epochs", ""),
     ("--wd --weight_decay --decay --l2", "--weight-decay", ""),
+    ("--early-stopping --early-stop --early_stopping", "--patience", ""),
+    ("--class-weight --class_weight --pos-weight", "--class-weights", ""),
     ("--opt --optim --solver", "--optimizer", ""),
     ("--sched --scheduler --lr-scheduler --lr-schedule --lr_scheduler --lr-policy", "--schedule", ""),
     ("--warmup --warmup_epochs --lr-warmup-epochs", "--warmup-epochs", ""),
