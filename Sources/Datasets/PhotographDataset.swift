@@ -51,14 +51,14 @@ public struct PhotographDataset: ImageSource {
     contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
   }
 
-  /// Takes files to classify, whose classes are not known. Their items have the label 0 and are numbered in order.
+  /// Takes images to classify, whose classes are not known. Their items have the label 0 and are numbered in order.
   /// - Throws: a ``Failure`` if the normalization has neither one channel nor three.
   public init(
-    files: [String], _ preparation: ImagePreparation, normalization: Normalization, damaged: DamagedImages = .fail
+    _ images: [ImagePlace], _ preparation: ImagePreparation, normalization: Normalization, damaged: DamagedImages = .fail
   ) throws {
     try Self.checkChannels(of: normalization)
     (classes, ignored, contents) = ([], [], nil)
-    items = files.enumerated().map { ImageItem(path: $1, label: 0, sample: $0) }
+    items = images.enumerated().map { ImageItem($1, label: 0, sample: $0) }
     (self.preparation, self.normalization, self.damaged) = (preparation, normalization, damaged)
   }
 
@@ -91,7 +91,7 @@ public struct PhotographDataset: ImageSource {
       numbers.sorted() == Array(classes.indices) && names.count == classes.count, "[PhotographDataset] class numbers \(numbers)")
     var copy = self
     copy.classes = names
-    copy.items = items.map { ImageItem(path: $0.path, label: Int32(numbers[Int($0.label)]), sample: $0.sample) }
+    copy.items = items.map { ImageItem($0.place, label: Int32(numbers[Int($0.label)]), sample: $0.sample) }
     return copy
   }
 

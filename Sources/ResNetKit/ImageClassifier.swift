@@ -82,7 +82,7 @@ public final class ImageClassifier {
   ) throws -> [Classification] {
     let (files, _) = try ImageFiles.find(paths)
     let images = try PhotographDataset(
-      files: files, try checkpoint.preparation(), normalization: try normalization ?? checkpoint.knownNormalization(),
+      files, try checkpoint.preparation(), normalization: try normalization ?? checkpoint.knownNormalization(),
       damaged: damaged)
     let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
     var found: [Classification] = []
@@ -91,7 +91,7 @@ public final class ImageClassifier {
         guard case .success(let classes) = prediction.classes else { continue }
         found.append(
           Classification(
-            path: files[prediction.sample],
+            path: files[prediction.sample].path,
             candidates: classes.map { Candidate(name: self.classes[$0.label], label: $0.label, probability: $0.probability) }))
       }
     }

@@ -9,14 +9,17 @@ public enum AtomicFile {
   /// - Parameter path: the file to create or replace; its folder must exist. A symbolic link stays, and its target is
   ///   replaced.
   /// - Throws: a ``Failure`` that names the file and the system's reason; also any error of `body`.
-  public static func write(to path: String, _ body: (Output) throws -> Void) throws {
+  /// - Returns: the result of `body`.
+  @discardableResult
+  public static func write<Result>(to path: String, _ body: (Output) throws -> Result) throws -> Result {
     let destination = try resolved(path)
     let temporary = folder(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure(path, in: folder(of: destination)) }
     var isOpen = true
+    let result: Result
     do {
-      try body(Output(descriptor: descriptor, path: path))
+      result = try body(Output(descriptor: descriptor, path: path))
       guard fsync(descriptor) == 0 else { throw failure(path) }
       isOpen = false
       guard close(descriptor) == 0 else { throw failure(path) }
@@ -27,6 +30,7 @@ public enum AtomicFile {
       throw error
     }
     synchronize(folder: folder(of: destination))
+    return result
   }
 
   /// Replaces the contents of the file with `bytes`.

@@ -27,11 +27,13 @@ public struct EncodedImage: Sendable {
   /// Reads a file and its header.
   /// - Throws: a ``Failure`` that names the file and the reason: unreadable, of another format, damaged, over a limit.
   public init(contentsOf path: String, limits: ImageLimits = ImageLimits()) throws {
-    let file = try InputFile(path)
-    guard file.byteCount <= limits.byteCount else {
-      throw Failure(.unsupported, about: path, "\(file.byteCount) bytes, over the bound of \(limits.byteCount)")
-    }
-    try self.init(try file.read(), name: path, limits: limits)
+    try self.init(ImagePlace(file: path), limits: limits)
+  }
+
+  /// Reads an image wherever its bytes are, and its header.
+  /// - Throws: a ``Failure`` as for a file.
+  public init(_ place: ImagePlace, limits: ImageLimits = ImageLimits()) throws {
+    try self.init(try place.read(atMost: limits.byteCount), name: place.path, limits: limits)
   }
 
   /// Reads the header of a file in memory.

@@ -7,11 +7,11 @@ public enum ImageFiles {
   /// determined when it is decoded.
   /// - Returns: the image files; and the files in the folders that are not named like images.
   /// - Throws: a ``Failure`` that names a path that is missing, cannot be read, or is a folder without images.
-  public static func find(_ paths: [String]) throws -> (images: [String], ignored: [String]) {
+  public static func find(_ paths: [String]) throws -> (images: [ImagePlace], ignored: [String]) {
     var ignored: [String] = []
     let images = try paths.flatMap { path in
       guard InputFile.exists(path) else { throw Failure(.notFound, about: path, "there is no such file or folder") }
-      guard InputFile.isFolder(path) else { return [path] }
+      guard InputFile.isFolder(path) else { return [ImagePlace(file: path)] }
       var files: [String] = []
       try ImageFolder.walk(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path, &files)
       let images = files.filter(ImageFolder.isCalledImage)
@@ -20,7 +20,7 @@ public enum ImageFiles {
           .notFound, about: path, "no images in it (looked for .\(ImageFolder.extensions.joined(separator: ", .")))")
       }
       ignored += files.filter { !ImageFolder.isCalledImage($0) }
-      return images
+      return images.map { ImagePlace(file: $0) }
     }
     return (images, ignored)
   }

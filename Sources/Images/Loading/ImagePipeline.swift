@@ -14,8 +14,8 @@ public enum DamagedImages: String, CaseIterable, Codable, Sendable {
 
 /// Image that a pipeline loads.
 public struct ImageItem: Sendable, Hashable {
-  /// Path of the file; empty for an image in memory.
-  public let path: String
+  /// Place of the encoded image.
+  public let place: ImagePlace
   /// Number of the class.
   public let label: Int32
   /// Number of the image in the data set.
@@ -24,9 +24,17 @@ public struct ImageItem: Sendable, Hashable {
   /// once.
   public private(set) var draw: Int
 
+  /// Name of the image in messages, which is the path of its file; empty if the loader knows the image by its number.
+  public var path: String { place.path }
+
   /// - Parameter path: path of the file; empty if the loader knows the image by its number.
   public init(path: String, label: Int32, sample: Int) {
-    (self.path, self.label, self.sample, draw) = (path, label, sample, sample)
+    self.init(ImagePlace(file: path), label: label, sample: sample)
+  }
+
+  /// Creates an item of an image wherever its bytes are.
+  public init(_ place: ImagePlace, label: Int32, sample: Int) {
+    (self.place, self.label, self.sample, draw) = (place, label, sample, sample)
   }
 
   /// Returns the same image, whose random changes depend on another number.
@@ -65,7 +73,7 @@ public struct GrayLoader: ImageLoader {
   }
 }
 
-/// Loader that reads, decodes and transforms files.
+/// Loader that reads, decodes and transforms image files, wherever their bytes are.
 public struct FileLoader: ImageLoader {
   /// Transform that brings all images to one size.
   public let transform: any ImageTransform
@@ -81,7 +89,7 @@ public struct FileLoader: ImageLoader {
   }
 
   public func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-    try transform.apply(try EncodedImage(contentsOf: item.path, limits: limits), sample: item.draw, into: pixels)
+    try transform.apply(try EncodedImage(item.place, limits: limits), sample: item.draw, into: pixels)
   }
 }
 

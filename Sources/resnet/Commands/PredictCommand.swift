@@ -16,17 +16,20 @@ struct PredictCommand: ParsableCommand {
       Classifies image files (JPEG, PNG, WebP, GIF, BMP, TIFF) and folders of them, prepared as by `resnet evaluate`. If the \
       network was trained on photographs, or comes from elsewhere and takes 64 pixels or more, the shorter side is resized and \
       the center cut out. Otherwise the whole image is resized to the size of the training images. Images become gray for \
-      networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. With \
-      --tensors, the network runs on tensors as they are. \(hiddenOptions)
+      networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. \
+      `-` is an image on standard input. With --csv or --sort-into, the number of images of each class is printed instead of \
+      every prediction. With --tensors, the network runs on tensors as they are. \(hiddenOptions)
       """
         + "\n\n"
         + examples(
           "resnet predict --checkpoint runs/resnet18-folder rose.jpg holiday",
-          "resnet predict --checkpoint resnet50.pth --class-names names.txt cat.png",
+          "resnet predict --checkpoint runs/resnet18-folder holiday --csv holiday.csv",
           "resnet predict --tensors in.safetensors --output logits.safetensors"))
 
   @Argument(
-    help: ArgumentHelp("Image files, and folders with images in or below them.", valueName: "image"), completion: .file())
+    help: ArgumentHelp(
+      "Image files, folders with images in or below them, or - for one image on standard input.", valueName: "image"),
+    completion: .file())
   var images: [String] = []
 
   @OptionGroup(title: HelpGroup.data) var input: PredictionInputOptions
@@ -35,18 +38,21 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var device: DeviceOption
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
   @OptionGroup(title: HelpGroup.output) var result: PredictionOutputOptions
+  @OptionGroup(title: HelpGroup.output) var results: PredictionFileOptions
   @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
     try precision.validate(device)
     let output = result.output
     if images.contains("") { throw ValidationError("<image> '': a path is needed") }
+    if images.count(where: { $0 == "-" }) > 1 { throw ValidationError("<image> -: standard input holds one image, name it once") }
     if input.tensors != nil {
       let ofImages =
         [
           ("<image>", !images.isEmpty), ("--top", result.top != nil), ("--tta", augmentation.tta != .none),
           ("--image-size", input.images.imageSize != nil), ("--json", result.json),
         ].filter(\.1).map(\.0) + input.images.resizing.given + input.images.normalization.given + input.images.classNames.given
+        + results.given
       if let option = ofImages.first {
         throw ValidationError("--tensors runs the network on tensors as they are: leave \(option) out")
       }
@@ -62,6 +68,7 @@ struct PredictCommand: ParsableCommand {
     verbosity.begin()
     let path = try checkpoint.path()
     if let output = result.output { try requireOther("--output", output, than: [path, input.tensors]) }
+    if let csv = results.csv { try requireOther("--csv", csv, than: [path, input.images.classNames.classNames] + images) }
     let checkpoint = try checkpoint.read(path)
     if let tensors = input.tensors, let output = result.output {
       try run(checkpoint, on: tensors, to: output)
@@ -76,27 +83,51 @@ struct PredictCommand: ParsableCommand {
     let normalization = try normalization(of: checkpoint)
     let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
     Display.shared.begin(.reading)
-    let (paths, ignored) = try ImageFiles.find(images)
+    let places = try findImages()
     Display.shared.begin(.preparing)
-    reportIgnored(ignored)
     let photographs = try PhotographDataset(
-      files: paths, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
+      places, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
       normalization: normalization, damaged: .skip)
-    let images = try ImageViews(photographs, augmentation.tta)
+    let views = try ImageViews(photographs, augmentation.tta)
     let precision = precision.precision ?? .fp32
+    let sorter = try results.sorter(of: places, in: images, classes: classes)
     let classifier = try checkpoint.classifier(
-      on: device.place(), images: images.shape(ofBatch: input.batchSize), precision: precision)
-    let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
+      on: device.place(), images: views.shape(ofBatch: input.batchSize), precision: precision)
+    let loader = try BatchLoader(views, precision: precision, streams: true, on: classifier.backend)
     Log.opened(classifier.backend)
     Display.shared.begin(.classifying, of: loader.count)
-    var report = PredictionReport(paths: paths, classes: classes, asJSON: result.json)
-    let isDone = try classifier.predict(
-      loader, batchSize: input.batchSize, top: result.top ?? 5, progress: progress,
-      { predictions in for prediction in predictions { report.add(prediction) } })
-    Display.shared.finish()
-    guard isDone else { throw Signals.exitCode }
+    let (form, top): (PredictionReport.Form, _) = (result.json ? .json : results.areGiven ? .counts : .text, result.top ?? 5)
+    func predict(_ table: PredictionTable?) throws -> PredictionReport {
+      var report = PredictionReport(places, classes: classes, as: form, table: table, sorter: sorter)
+      let isDone = try classifier.predict(
+        loader, batchSize: input.batchSize, top: top, progress: progress,
+        { predictions in for prediction in predictions { try report.add(prediction) } })
+      Display.shared.finish()
+      guard isDone else { throw Signals.exitCode }
+      return report
+    }
+    let report =
+      try results.csv.map { path in
+        try AtomicFile.write(to: path) { try predict(try PredictionTable($0, classes: classes, top: top)) }
+      } ?? predict(nil)
     report.finish()
-    if report.failures > 0 { throw ExitCode.failure }
+    if report.counts.damaged > 0 { throw ExitCode.failure }
+  }
+
+  /// Finds the images that the arguments name, in their order.
+  private func findImages() throws -> [ImagePlace] {
+    var (places, ignored) = ([ImagePlace](), [String]())
+    for argument in images {
+      if argument == "-" {
+        places.append(ImagePlace(try StandardInput.read(atMost: ImageLimits().byteCount), named: "-"))
+        continue
+      }
+      let found = try ImageFiles.find([argument])
+      places += found.images
+      ignored += found.ignored
+    }
+    reportIgnored(ignored)
+    return places
   }
 
   /// Shows how many images are done.
@@ -157,50 +188,5 @@ struct PredictCommand: ParsableCommand {
       throw Failure(.damagedFile, about: path, "images have values that are not finite numbers")
     }
     return images
-  }
-}
-
-/// Prints predictions as they arrive.
-private struct PredictionReport {
-  let paths, classes: [String]
-  let asJSON: Bool
-  private(set) var failures = 0
-  private var isFirst = true
-
-  init(paths: [String], classes: [String], asJSON: Bool) {
-    (self.paths, self.classes, self.asJSON) = (paths, classes, asJSON)
-  }
-
-  mutating func add(_ prediction: Prediction) {
-    let path = paths[prediction.sample]
-    if case .failure(let failure) = prediction.classes {
-      failures += 1
-      printError("Error: \(failure.line)")
-    }
-    if asJSON {
-      print(isFirst ? "[" : ",", terminator: "")
-      print(describe(path, prediction), terminator: "")
-    } else if case .success(let found) = prediction.classes {
-      print(printable(path))
-      for (label, probability) in found {
-        let percent = fixed(probability * 100, 2)
-        print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(printable(classes[label]))")
-      }
-    }
-    isFirst = false
-  }
-
-  func finish() { if asJSON { print(isFirst ? "[]" : "]") } }
-
-  private func describe(_ path: String, _ prediction: Prediction) -> JSON {
-    switch prediction.classes {
-    case .success(let found):
-      let predictions = found.map { label, probability in
-        JSON.members(["class": .string(classes[label]), "label": .integer(label), "probability": .number(probability)])
-      }
-      return .members(["path": .string(path), "predictions": .array(predictions)])
-    case .failure(let failure):
-      return .members(["path": .string(path), "error": .string(failure.line)])
-    }
   }
 }

@@ -121,15 +121,8 @@ extension Evaluation {
   /// Writes the confusion matrix as CSV (RFC 4180), with the class names in the first row and column.
   /// - Throws: ``Failure`` if the file cannot be written.
   func writeConfusion(to path: String) throws {
-    func quoted(_ name: String) -> String {
-      guard name.unicodeScalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return name }
-      return "\"" + name.replacing("\"", with: "\"\"") + "\""
-    }
-    let names = classes.map(quoted)
-    var text = (["class"] + names).joined(separator: ",") + "\n"
-    for (label, name) in names.enumerated() {
-      text += ([name] + classes.indices.map { String(self[label, $0]) }).joined(separator: ",") + "\n"
-    }
+    var text = CSV.row(["class"] + classes)
+    for (label, name) in classes.enumerated() { text += CSV.row([name] + classes.indices.map { String(self[label, $0]) }) }
     try AtomicFile.write(text, to: path)
   }
 }

@@ -1,0 +1,49 @@
+import Support
+
+/// Place of an image's encoded bytes: a file, or memory.
+///
+/// ```swift
+/// let image = try EncodedImage(ImagePlace(file: "rose.jpg"))
+/// print(image.height, image.width)
+/// ```
+public struct ImagePlace: Hashable, Sendable {
+  private enum Storage: Hashable, Sendable {
+    case file
+    case memory([UInt8])
+  }
+
+  /// Name of the image in messages and reports; for a file, its path.
+  public let path: String
+  private let storage: Storage
+
+  /// Names a file. It is opened when its bytes are needed.
+  public init(file path: String) { (self.path, storage) = (path, .file) }
+
+  /// Holds the bytes of an image file that is in memory.
+  /// - Parameter name: name of the image in messages and reports.
+  public init(_ bytes: [UInt8], named name: String) { (path, storage) = (name, .memory(bytes)) }
+
+  /// Path of the image's own file; nil if it has none.
+  public var file: String? { storage == .file ? path : nil }
+
+  /// Reads the encoded image.
+  /// - Parameter limit: maximum number of bytes.
+  /// - Throws: a ``Failure`` that names the image if it cannot be read or is larger than the limit.
+  public func read(atMost limit: Int = ImageLimits().byteCount) throws -> [UInt8] {
+    switch storage {
+    case .file:
+      let file = try InputFile(path)
+      try requireSize(file.byteCount, limit)
+      return try file.read()
+    case .memory(let bytes):
+      try requireSize(bytes.count, limit)
+      return bytes
+    }
+  }
+
+  private func requireSize(_ byteCount: Int, _ limit: Int) throws {
+    guard byteCount <= limit else {
+      throw Failure(.unsupported, about: path, "\(byteCount) bytes, over the bound of \(limit)")
+    }
+  }
+}
