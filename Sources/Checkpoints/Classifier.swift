@@ -31,9 +31,18 @@ public protocol Classifier: AnyObject {
 
 /// Residual network as a classifier. It uses running statistics, and its batch normalization is folded into the convolutions.
 public final class ResNetClassifier: Classifier {
+  /// Layer whose results are the outputs.
+  public enum Output: Sendable {
+    /// The last layer, which gives the logits.
+    case logits
+    /// The mean over the pixels before it. The outputs are features, which are numbered instead of named.
+    case features
+  }
+
   public let classes: [String]
   public let normalization: Normalization?
   private let model: ResNet
+  private let output: Output
   private let folded = FoldedParameters()
 
   public var backend: any Backend { model.store.backend }
@@ -47,23 +56,27 @@ public final class ResNetClassifier: Classifier {
   ///   - model: network of the weights, not allocated yet.
   ///   - classes: class names in the order of the logits.
   ///   - normalization: normalization of the pixels for the network's input; nil if it is not known.
+  ///   - output: layer whose results are the outputs.
   /// - Throws: ``Failure`` if the weights are not the network's; errors of the backend.
   public init(
-    _ weights: Weights, _ model: ResNet, classes: [String], normalization: Normalization?, on backend: any Backend
+    _ weights: Weights, _ model: ResNet, classes: [String], normalization: Normalization?, output: Output = .logits,
+    on backend: any Backend
   ) throws {
-    (self.model, self.classes, self.normalization) = (model, classes, normalization)
+    (self.model, self.normalization, self.output) = (model, normalization, output)
+    self.classes = output == .logits ? classes : (0..<model.featureCount).map(String.init)
     try model.store.allocate(on: backend, gradients: false)
     try model.store.load(weights.tensors)
   }
 
   /// Makes a classifier of a network whose weights are on a device.
-  /// - Parameters: as in ``init(_:_:classes:normalization:on:)``; without names, the classes are numbered.
+  /// - Parameters: as in ``init(_:_:classes:normalization:output:on:)``; without names, the classes are numbered.
   public init(_ model: ResNet, classes: [String]? = nil, normalization: Normalization? = nil) {
     self.classes = classes ?? (0..<model.configuration.classes).map(String.init)
-    (self.model, self.normalization) = (model, normalization)
+    (self.model, self.normalization, output) = (model, normalization, .logits)
   }
 
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
-    try model(Variable(x), Pass(on: backend, mode: .inference, folded: folded)).value
+    let pass = Pass(on: backend, mode: .inference, folded: folded)
+    return try output == .logits ? model(Variable(x), pass).value : model.features(of: Variable(x), pass).value
   }
 }

@@ -52,7 +52,7 @@ package enum Safetensors {
         .invalidSetting, about: path, "a tensor cannot be called \(metadataKey), which is the name of a part of the file")
     }
     try requireDistinctTensors(tensors.map(\.name), in: path, .invalidSetting)
-    let header = header(tensors, metadata: metadata)
+    let header = header(tensors.map(Place.init), metadata: metadata)
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
     try AtomicFile.write(to: path) { output in
       try (length + header).withUnsafeBytes(output.write)
@@ -60,21 +60,72 @@ package enum Safetensors {
     }
   }
 
-  private static func header(_ tensors: [(name: String, tensor: HostTensor)], metadata: [String: String]) -> [UInt8] {
+  /// Writes a float32 matrix row by row, and other tensors behind it. The number of rows needs not be known in advance, and only
+  /// one row at a time is in memory.
+  /// - Parameters:
+  ///   - name: name of the matrix.
+  ///   - columns: number of its columns.
+  ///   - body: passes on the rows in order; returns the other tensors.
+  /// - Returns: the number of rows.
+  /// - Throws: any error of `body`; a ``Failure`` if the file cannot be written, which is then left as it was.
+  /// - Precondition: each row has so many columns, and no two tensors have the same name.
+  @discardableResult
+  package static func writeRows(
+    _ name: String, columns: Int, metadata: [String: String], to path: String,
+    _ body: (_ append: (ArraySlice<Float>) throws -> Void) throws -> [(name: String, tensor: HostTensor)]
+  ) throws -> Int {
+    // Leaves room for the header of a matrix of any size and of a few more tensors.
+    let room = (header([], metadata: metadata).count + 1000) / 8 * 8
+    return try AtomicFile.write(to: path) { output in
+      try [UInt8](repeating: 0x20, count: 8 + room).withUnsafeBytes(output.write)
+      var rows = 0
+      let others = try body { row in
+        precondition(row.count == columns, "[Safetensors] a row of \(row.count) values, not \(columns)")
+        try row.withUnsafeBytes(output.write)
+        rows += 1
+      }
+      for (_, tensor) in others { try tensor.bytes.withUnsafeBytes(output.write) }
+      let matrix = Place(name: name, type: .float32, shape: [rows, columns], byteCount: 4 * rows * columns)
+      let header = header([matrix] + others.map(Place.init), metadata: metadata)
+      precondition(header.count <= room, "[Safetensors] a header of \(header.count) bytes")
+      let length = (0..<8).map { UInt8(truncatingIfNeeded: room >> (8 * $0)) }
+      try (length + header).withUnsafeBytes { try output.write($0, at: 0) }
+      return rows
+    }
+  }
+
+  /// Description of a tensor for the header.
+  private struct Place {
+    let name: String
+    let type: DataType
+    let shape: [Int]
+    let byteCount: Int
+
+    init(name: String, type: DataType, shape: [Int], byteCount: Int) {
+      (self.name, self.type, self.shape, self.byteCount) = (name, type, shape, byteCount)
+    }
+
+    init(_ entry: (name: String, tensor: HostTensor)) {
+      self.init(
+        name: entry.name, type: entry.tensor.type, shape: entry.tensor.shape.dimensions, byteCount: entry.tensor.bytes.count)
+    }
+  }
+
+  private static func header(_ tensors: [Place], metadata: [String: String]) -> [UInt8] {
     var members: [JSON.Member] = []
     if !metadata.isEmpty {
       let sorted = metadata.sorted { $0.key < $1.key }
       members.append(JSON.Member(metadataKey, .object(sorted.map { JSON.Member($0.key, .string($0.value)) })))
     }
     var offset = 0
-    for (name, tensor) in tensors {
-      let end = offset + tensor.bytes.count
+    for tensor in tensors {
+      let end = offset + tensor.byteCount
       members.append(
         JSON.Member(
-          name,
+          tensor.name,
           .object([
             JSON.Member("dtype", .string(SafetensorsType(tensor.type).rawValue)),
-            JSON.Member("shape", .array(tensor.shape.dimensions.map(JSON.integer))),
+            JSON.Member("shape", .array(tensor.shape.map(JSON.integer))),
             JSON.Member("data_offsets", .array([.integer(offset), .integer(end)])),
           ])))
       offset = end

@@ -87,12 +87,21 @@ public struct ResNet {
   /// - Throws: ``Failure`` for images with another number of channels, and for too few or too small images in training; errors of
   ///   the backend.
   public func callAsFunction(_ images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
+    try head(try features(of: images, pass, recompute: recompute), pass)
+  }
+
+  /// Number of values that stand before the last layer, F.
+  public var featureCount: Int { head.weight.shape[0] }
+
+  /// Computes what stands before the last layer: the means over the pixels [N,F] of images [N,H,W,C].
+  /// - Parameter recompute: as in ``callAsFunction(_:_:recompute:)``.
+  /// - Throws: as ``callAsFunction(_:_:recompute:)``.
+  public func features(of images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
     try check(images.shape, pass.mode)
     var x = images
     for part in parts { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
     if let lastNorm { x = try lastNorm(x, relu: true, overwritingInput: true, pass) }
-    x = try pass.layer("avgpool") { try pass.globalAveragePool(x) }
-    return try head(x, pass)
+    return try pass.layer("avgpool") { try pass.globalAveragePool(x) }
   }
 
   /// Parts of the network up to the mean over the pixels: the beginning, and runs of blocks. Each part is recomputed as a whole.

@@ -107,8 +107,11 @@ extension Checkpoint {
   /// - Parameters:
   ///   - images: the batches, [N,H,W,C].
   ///   - precision: the storage of activations.
+  ///   - output: the layer whose results are the outputs.
   /// - Throws: ``Failure`` for what the network or the device cannot do; what the device throws.
-  package func classifier(on device: Device, images: Shape, precision: Precision) throws -> any Classifier {
+  package func classifier(
+    on device: Device, images: Shape, precision: Precision, output: ResNetClassifier.Output = .logits
+  ) throws -> any Classifier {
     try device.require(precision)
     switch network {
     case .resNet(let weights, let model):
@@ -116,9 +119,11 @@ extension Checkpoint {
       let backend = try device.open(for: work, triesDriver: false)
       try device.prepare(work, for: backend)
       return try about(path) {
-        try ResNetClassifier(weights, model, classes: classes, normalization: normalization, on: backend)
+        try ResNetClassifier(
+          weights, model, classes: classes, normalization: normalization, output: output, on: backend)
       }
-    case .onnx(let model):
+    case .onnx(var model):
+      if output == .features { model = try model.withoutLastLayer() }
       if precision != .fp32 {
         throw Failure(
           .conflictingSetting, about: path, "ONNX models run in float32: leave \(Setting.precision, precision.rawValue) out")

@@ -65,6 +65,18 @@ public enum AtomicFile {
         rest = rest.dropFirst(written)
       }
     }
+
+    /// Replaces bytes that were written before.
+    /// - Throws: a ``Failure`` that names the file.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
+      var done = 0
+      while done < bytes.count {
+        let written = pwrite(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + done)
+        if written < 0 && errno == EINTR { continue }
+        guard written >= 0 else { throw failure(path) }
+        done += written
+      }
+    }
   }
 
   private static func failure(_ path: String, in folder: String) -> Failure {

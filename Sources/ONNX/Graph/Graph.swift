@@ -13,7 +13,7 @@ struct Graph {
   }
 
   let inputs: [Input]
-  let outputs: [String]
+  var outputs: [String]
   let initializers: [String: Constant]
   let nodes: [Node]
   /// Indices of the nodes that read each value, one entry for each use.

@@ -9,6 +9,8 @@ public struct ONNXModel {
   let graph: Graph
   let path: String
 
+  init(graph: Graph, path: String) { (self.graph, self.path) = (graph, path) }
+
   /// Whether a file is treated as an ONNX model: its name ends in `.onnx`, or it begins as such a model does.
   /// - Throws: ``Failure`` if the file cannot be read.
   public static func isModel(_ path: String) throws -> Bool {

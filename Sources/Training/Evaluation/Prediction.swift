@@ -1,6 +1,7 @@
 import Checkpoints
 import Compute
 import Datasets
+import Images
 import Support
 
 /// Classification result of one image.
@@ -58,6 +59,28 @@ extension Classifier {
       over: try BatchLoader(source, precision: precision, streams: true, on: backend), batchSize: batchSize, progress: progress
     ) { values += $1[0].floats }
     return isDone ? HostTensor(values, shape: [count, values.count / count]) : nil
+  }
+
+  /// Computes the network's outputs of each image.
+  /// - Parameters:
+  ///   - progress: called after each batch with the number of images done; returns false to stop early.
+  ///   - body: called with each image in order, and with its outputs [K] or the reason why it could not be loaded.
+  /// - Returns: false if `progress` stopped the run.
+  /// - Throws: a ``Failure`` if the images do not fit the network, or its outputs are not finite; errors of the backend.
+  /// - Precondition: each image has one view.
+  package func outputs(
+    ofEach images: BatchLoader, batchSize: Int, progress: (Int) throws -> Bool = { _ in true },
+    _ body: (ImageItem, Result<ArraySlice<Float>, Failure>) throws -> Void
+  ) throws -> Bool {
+    precondition(images.images.views.count == 1, "[Classifier] outputs of \(images.images.views.count) views")
+    return try outputs(over: images, batchSize: batchSize, progress: progress) { batch, outputs in
+      let (values, columns) = (outputs.first?.floats ?? [], classes.count)
+      var results = batch.items.enumerated().map { index, item in
+        (item: item, result: Result<ArraySlice<Float>, Failure>.success(values[index * columns..<(index + 1) * columns]))
+      }
+      results += batch.missing.map { (item: $0.item, result: .failure($0.reason)) }
+      for (item, result) in results.sorted(by: { $0.item.sample < $1.item.sample }) { try body(item, result) }
+    }
   }
 
   /// Calls `body` with each batch in order, and with the outputs [N,K] for each of its views. There are no outputs if all images

@@ -51,6 +51,7 @@ struct PredictCommand: ParsableCommand {
         [
           ("<image>", !images.isEmpty), ("--top", result.top != nil), ("--tta", augmentation.tta != .none),
           ("--image-size", input.images.imageSize != nil), ("--json", result.json),
+          ("--features", result.features != nil),
         ].filter(\.1).map(\.0) + input.images.resizing.given + input.images.normalization.given + input.images.classNames.given
         + results.given
       if let option = ofImages.first {
@@ -59,6 +60,12 @@ struct PredictCommand: ParsableCommand {
       if output == nil { throw ValidationError("--tensors needs --output: a file for the logits") }
     } else {
       if output != nil { throw ValidationError("--output is for the logits of --tensors: of images the result is printed") }
+      let ofClasses =
+        [("--top", result.top != nil), ("--tta", augmentation.tta != .none), ("--json", result.json)].filter(\.1).map(\.0)
+        + input.images.classNames.given + results.given
+      if result.features != nil, let option = ofClasses.first {
+        throw ValidationError("--features writes features instead of predictions: leave \(option) out")
+      }
       if images.isEmpty { throw ValidationError("nothing to classify: name images or folders, or --tensors with --output") }
     }
   }
@@ -69,9 +76,12 @@ struct PredictCommand: ParsableCommand {
     let path = try checkpoint.path()
     if let output = result.output { try requireOther("--output", output, than: [path, input.tensors]) }
     if let csv = results.csv { try requireOther("--csv", csv, than: [path, input.images.classNames.classNames] + images) }
+    if let features = result.features { try requireOther("--features", features, than: [path] + images) }
     let checkpoint = try checkpoint.read(path)
     if let tensors = input.tensors, let output = result.output {
       try run(checkpoint, on: tensors, to: output)
+    } else if let features = result.features {
+      try writeFeatures(checkpoint, to: features)
     } else {
       try classify(checkpoint)
     }
@@ -80,10 +90,10 @@ struct PredictCommand: ParsableCommand {
   // MARK: Images
 
   private func classify(_ checkpoint: Checkpoint) throws {
-    let normalization = try normalization(of: checkpoint)
+    let normalization = try input.images.normalization.normalization(ofFilesFor: checkpoint)
     let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
     Display.shared.begin(.reading)
-    let places = try findImages()
+    let places = try findImages(images)
     Display.shared.begin(.preparing)
     let photographs = try PhotographDataset(
       places, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
@@ -114,22 +124,6 @@ struct PredictCommand: ParsableCommand {
     if report.counts.damaged > 0 { throw ExitCode.failure }
   }
 
-  /// Finds the images that the arguments name, in their order.
-  private func findImages() throws -> [ImagePlace] {
-    var (places, ignored) = ([ImagePlace](), [String]())
-    for argument in images {
-      if argument == "-" {
-        places.append(ImagePlace(try StandardInput.read(atMost: ImageLimits().byteCount), named: "-"))
-        continue
-      }
-      let found = try ImageFiles.find([argument])
-      places += found.images
-      ignored += found.ignored
-    }
-    reportIgnored(ignored)
-    return places
-  }
-
   /// Shows how many images are done.
   /// - Returns: false after a signal.
   private func progress(_ done: Int) -> Bool {
@@ -137,14 +131,30 @@ struct PredictCommand: ParsableCommand {
     return Signals.pending == nil
   }
 
-  private func normalization(of checkpoint: Checkpoint) throws -> Normalization {
-    guard checkpoint.channels == 1 || checkpoint.channels == 3 else {
-      throw Failure(
-        .mismatch, about: checkpoint.path,
-        "\(checkpoint.name) is built for images of \(checkpoint.channels) channels, image files have 1 or 3",
-        remedy: "use --tensors")
-    }
-    return try input.images.normalization.normalization(for: checkpoint)
+  // MARK: Features
+
+  private func writeFeatures(_ checkpoint: Checkpoint, to path: String) throws {
+    let normalization = try input.images.normalization.normalization(ofFilesFor: checkpoint)
+    Display.shared.begin(.reading)
+    let places = try findImages(images)
+    try AtomicFile.requireWritable(path)
+    Display.shared.begin(.preparing)
+    let extractor = try FeatureExtractor(
+      checkpoint, on: device.place(), batchSize: min(input.batchSize, places.count), precision: precision.precision ?? .fp32,
+      normalization: normalization,
+      preparation: try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe))
+    var damaged = 0
+    Display.shared.begin(.classifying, of: places.count)
+    let rows = try FeatureFile.write(
+      of: places, by: extractor, to: path, progress: progress,
+      onDamage: { failure in
+        damaged += 1
+        printError("Error: \(failure.line)")
+      })
+    Display.shared.finish()
+    guard let rows else { throw Signals.exitCode }
+    print("\(checkpoint.name), features [\(rows), \(extractor.count)] of \(grouped(rows)) images in \(path)")
+    if damaged > 0 { throw ExitCode.failure }
   }
 
   // MARK: Tensors

@@ -12,6 +12,7 @@ package struct WorkProgress: Sendable {
     case validating
     case evaluating
     case classifying
+    case comparing
     case checking = "checking operations"
     case measuring
     case converting = "converting weights"
@@ -92,9 +93,8 @@ package struct WorkProgress: Sendable {
 
   /// Images in a second; nil for other work, and before it is known.
   private var rate: String? {
-    guard [.validating, .evaluating, .classifying].contains(phase), let seconds = pace.secondsPerItem, seconds > 0 else {
-      return nil
-    }
+    let phases: Set<Phase> = [.validating, .evaluating, .classifying, .comparing]
+    guard phases.contains(phase), let seconds = pace.secondsPerItem, seconds > 0 else { return nil }
     return "\(rateText(1 / seconds)) images/s"
   }
 }

@@ -47,8 +47,14 @@ struct PredictionOutputOptions: ParsableArguments {
     completion: .safetensors)
   var output: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Safetensors file to write instead of predictions: for each image what stands before the last layer.", valueName: "file"),
+    completion: .safetensors)
+  var features: String?
+
   func validate() throws {
-    try requirePaths(["--output": output])
+    try requirePaths(["--output": output, "--features": features])
     try requireSizes(["--top": top], in: ModelConfiguration.classCounts)
   }
 }
