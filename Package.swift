@@ -34,6 +34,8 @@ let package = Package(
     .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
     .systemLibrary(name: "CGIF", providers: [.apt(["libgif-dev"])]),
     .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4", providers: [.apt(["libtiff-dev"])]),
+    // tar archives of photographs, also compressed ones: all variants of the format, and bounds against hostile files.
+    .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
     .target(name: "PNGCodec", dependencies: ["CPNG"]),
     .target(name: "TIFFCodec", dependencies: ["CTIFF"]),
 
@@ -56,7 +58,9 @@ let package = Package(
     .target(name: "Datasets", dependencies: ["Compute", "CZlib", "Formats", "Images", "Support"]),
     .target(
       name: "Images",
-      dependencies: ["CGIF", "Compute", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec"]),
+      dependencies: [
+        "CArchive", "CGIF", "Compute", "CTurboJPEG", "CWebP", "CZlib", "Formats", "PNGCodec", "Support", "TIFFCodec",
+      ]),
     // Weights of networks in files, with what is known about them, and networks that classify.
     .target(name: "Checkpoints", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
     .target(name: "Training", dependencies: ["Checkpoints", "Datasets", "Formats", "Images", "Models", "NN", "Support"]),
@@ -96,7 +100,7 @@ let package = Package(
     .executableTarget(name: "CustomLoop", dependencies: ["ResNetKit"], path: "Examples/CustomLoop"),
 
     // Folders, pictures and failures of tests.
-    .target(name: "TestSupport", dependencies: ["CZlib", "Support"], path: "Tests/Support"),
+    .target(name: "TestSupport", dependencies: ["CArchive", "CZlib", "Support"], path: "Tests/Support"),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support", "TestSupport"]),
     .testTarget(
       name: "CPUBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats"], resources: [.copy("Fixtures")]),

@@ -147,7 +147,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     }
   }
 
-  private static let folderContents = "a folder with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"
+  private static let folderContents = "a folder or an archive with train/CLASS/… and val/CLASS/…, or CLASS/…, of images"
 
   /// Checks that the path is of the kind that the data set needs, a file or a folder. A missing path is reported later.
   /// - Throws: a ``Failure`` for a file where a folder is needed, and for a folder where a file is needed.
@@ -155,7 +155,8 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     let what: Message? =
       switch self {
       case .tensors where InputFile.isFolder(path): "a folder, but the data set 'tensors' is a safetensors file"
-      case .folder where isFile(path): "a file, but the data set 'folder' is \(Self.folderContents)"
+      case .folder where isFile(path) && !ImageArchive.isArchive(path):
+        "a file, but the data set 'folder' is \(Self.folderContents)"
       case .mnist, .fashionMNIST, .cifar10, .cifar100:
         isFile(path) ? "a file, but the data set '\(rawValue)' is the folder of its files" : nil
       default: nil

@@ -41,7 +41,7 @@ public struct PhotographDataset: ImageSource {
       checksum.add("\0\(sample.label)\0".utf8)
     }
     classes = folder.classes
-    items = folder.samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
+    items = folder.samples.enumerated().map { ImageItem($1.place, label: $1.label, sample: $0) }
     let evaluation = evaluation ?? .usual(crop: imageSize)
     precondition(evaluation.crop == imageSize, "[PhotographDataset] \(evaluation) for images of \(imageSize) pixels")
     preparation = .center(evaluation)

@@ -1,37 +1,41 @@
 import CZlib
 import Support
 
-/// Zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored without compression, as PyTorch writes them.
+/// Zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored or deflated.
 ///
-/// Opening the archive checks the whole directory: no record may occur twice. Reading a record checks that it is neither
-/// compressed nor encrypted and ends before the next one begins. So the records never add up to more than the file.
-struct ZipArchive: ~Copyable {
-  struct Record {
-    let name: String
+/// Opening the archive checks the whole directory: no record may occur twice. Reading a record checks that it ends before the
+/// next one begins. So the records as stored never add up to more than the file. Records can be read in any order, by several
+/// threads at a time.
+package struct ZipArchive: ~Copyable, Sendable {
+  package struct Record: Sendable {
+    package let name: String
     let checksum: UInt32
     /// Size of the contents in bytes.
-    let byteCount: Int
+    package let byteCount: Int
+    /// Size of the contents as stored, in bytes.
+    let storedByteCount: Int
     /// File offset of the local header.
     let headerOffset: Int
-    /// Reason why the record cannot be read; nil if it can be read.
-    let hindrance: Hindrance?
-  }
+    /// Compression method (APPNOTE 4.4.5): 0 for none, 8 for deflate.
+    let method: Int
+    package let isEncrypted: Bool
 
-  /// Reason why a record cannot be read.
-  enum Hindrance { case encrypted, compressed }
+    /// Whether the record can be read, apart from its encryption.
+    package var isSupported: Bool { method == 0 || method == 8 }
+  }
 
   let file: InputFile
   /// Records, sorted by their offsets.
-  let records: [Record]
+  package let records: [Record]
   /// File offset of the directory; all records end before it.
   private let directoryOffset: Int
   private let indices: [Name: Int]
 
-  private static let maximumRecords = 1 << 20
+  private static let maximumRecords = 1 << 24
   private static let localHeaderByteCount = 30
 
   /// - Throws: a ``Failure`` that names the file, the record and the reason.
-  init(_ file: consuming InputFile) throws {
+  package init(_ file: consuming InputFile) throws {
     let end = try ZipDirectoryEnd(file)
     let records = try Self.records(file, end)
     let indices = try Self.indices(records, file.path)
@@ -61,19 +65,31 @@ struct ZipArchive: ~Copyable {
     }
   }
 
-  /// Returns the contents of a record, verified by its checksum.
-  /// - Throws: a ``Failure`` if there is no such record or it is damaged.
+  /// Returns the contents of a record that is stored without compression, as PyTorch writes them.
+  /// - Throws: a ``Failure`` if there is no such record, it is compressed or it is damaged.
   func read(_ name: String) throws -> [UInt8] {
     let (path, place) = (file.path, "the zip record '\(shortened(name))'")
     guard let index = indices[Name(name)] else { throw Failure(.damagedFile, about: path, "\(place) is missing") }
     let record = records[index]
-    switch record.hindrance {
-    case .encrypted: throw Failure(.unsupported, about: path, "\(place) is encrypted")
-    case .compressed:
+    guard record.isEncrypted || (record.method == 0 && record.storedByteCount == record.byteCount) else {
       throw Failure(
         .unsupported, about: path, "\(place) is compressed, which PyTorch never does",
         remedy: "save the file again by torch.save")
-    case nil: break
+    }
+    return try read(index)
+  }
+
+  /// Returns the contents of a record, inflated and verified by its checksum.
+  /// - Parameter index: index into ``records``.
+  /// - Throws: a ``Failure`` if it is encrypted, compressed by another method than deflate, or damaged.
+  package func read(_ index: Int) throws -> [UInt8] {
+    let record = records[index]
+    let (path, place) = (file.path, "the zip record '\(shortened(record.name))'")
+    guard !record.isEncrypted else { throw Failure(.unsupported, about: path, "\(place) is encrypted") }
+    guard record.isSupported else {
+      throw Failure(
+        .unsupported, about: path, "\(place) is compressed by method \(record.method), and only deflate is supported",
+        remedy: "unpack it")
     }
     // A record ends where the next one begins, or earlier.
     let limit = index + 1 < records.count ? records[index + 1].headerOffset : directoryOffset
@@ -85,14 +101,18 @@ struct ZipArchive: ~Copyable {
     }
     header.skip(22)
     let (nameByteCount, extraByteCount) = (header.integer(2), header.integer(2))
-    guard nameByteCount + extraByteCount + record.byteCount <= left else {
-      throw Failure(.damagedFile, about: path, "\(place) of \(record.byteCount) bytes overlaps what follows it")
+    guard nameByteCount + extraByteCount + record.storedByteCount <= left else {
+      throw Failure(.damagedFile, about: path, "\(place) of \(record.storedByteCount) bytes overlaps what follows it")
     }
     let start = record.headerOffset + Self.localHeaderByteCount
-    guard try file.read(nameByteCount, at: start) == Array(name.utf8) else {
+    guard try Name(Self.name(file.read(nameByteCount, at: start))) == Name(record.name) else {
       throw Failure(.damagedFile, about: path, "\(place) has another name in its own header")
     }
-    let bytes = try file.read(record.byteCount, at: start + nameByteCount + extraByteCount)
+    let stored = try file.read(record.storedByteCount, at: start + nameByteCount + extraByteCount)
+    let inflated = record.method == 0 ? stored : Inflation.inflated(stored, byteCount: record.byteCount)
+    guard let bytes = inflated, bytes.count == record.byteCount else {
+      throw Failure(.damagedFile, about: path, "\(place) is damaged: it does not hold the \(record.byteCount) bytes it announces")
+    }
     let checksum = bytes.withUnsafeBytes { crc32_z(0, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
     guard bytes.isEmpty || UInt32(truncatingIfNeeded: checksum) == record.checksum else {
       throw Failure(.damagedFile, about: path, "\(place) is damaged: its checksum differs")
@@ -116,9 +136,7 @@ struct ZipArchive: ~Copyable {
     fields.skip(8)
     var headerOffset = fields.integer(4)
     guard fields.left >= nameByteCount + extraByteCount + commentByteCount else { throw damaged }
-    guard let name = String(validating: fields.bytes(nameByteCount), as: UTF8.self) else {
-      throw Failure(.unsupported, about: path, "the zip directory has a name that is not UTF-8")
-    }
+    let name = name(fields.bytes(nameByteCount))
     var extra = ByteFields(fields.bytes(extraByteCount))
     fields.skip(commentByteCount)
     // Values that do not fit into 32 bits are in the Zip64 field, in this order (APPNOTE 4.5.3).
@@ -131,12 +149,23 @@ struct ZipArchive: ~Copyable {
       if storedByteCount == 0xFFFF_FFFF && field.left >= 8 { storedByteCount = field.integer(8) }
       if headerOffset == 0xFFFF_FFFF && field.left >= 8 { headerOffset = field.integer(8) }
     }
-    let isStored = method == 0 && storedByteCount == byteCount
-    let hindrance: Hindrance? = flags & 1 != 0 ? .encrypted : isStored ? nil : .compressed
     // A value is negative if its highest bit was set in the Zip64 field.
-    guard byteCount >= 0, byteCount < 1 << 62, headerOffset >= 0, headerOffset < 1 << 62 else { throw damaged }
+    guard [byteCount, storedByteCount, headerOffset].allSatisfy({ (0..<1 << 62).contains($0) }) else { throw damaged }
     return Record(
-      name: name, checksum: checksum, byteCount: byteCount, headerOffset: headerOffset, hindrance: hindrance)
+      name: name, checksum: checksum, byteCount: byteCount, storedByteCount: storedByteCount, headerOffset: headerOffset,
+      method: method, isEncrypted: flags & 1 != 0)
+  }
+
+  /// Characters 128 to 255 of code page 437, in which names are that are not UTF-8 (APPNOTE, appendix D).
+  private static let codePage = Array(
+    "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}"
+      .unicodeScalars)
+
+  private static func name(_ bytes: [UInt8]) -> String {
+    if let name = String(validating: bytes, as: UTF8.self) { return name }
+    var name = String.UnicodeScalarView()
+    for byte in bytes { name.append(byte < 128 ? Unicode.Scalar(byte) : codePage[Int(byte) - 128]) }
+    return String(name)
   }
 }
 

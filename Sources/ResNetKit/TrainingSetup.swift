@@ -94,7 +94,7 @@ package struct TrainingSetup {
     var run = try folder.configuration()
     if let images { return Prepared(configuration: run, splits: images, notices: []) }
     if let path { run.data.path = URL(fileURLWithPath: path).path }
-    if let data = run.data.path, !InputFile.exists(data) {
+    if let data = run.data.path, !ImageTree.exists(data) {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
     }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Regular file, open for reading at any position. It is closed when the lifetime of the value ends.
-public struct InputFile: ~Copyable {
+public struct InputFile: ~Copyable, Sendable {
   /// Path as the caller gave it.
   public let path: String
   /// Size in bytes when the file was opened.
@@ -29,6 +29,9 @@ public struct InputFile: ~Copyable {
   }
 
   deinit { close(descriptor) }
+
+  /// Calls `body` with the descriptor of the open file, for C libraries that read from one.
+  package func withDescriptor<Result>(_ body: (Int32) throws -> Result) rethrows -> Result { try body(descriptor) }
 
   /// Whether a path is exactly the system's path; false if that is not UTF-8, so that a replacement character stands in it.
   public static func isText(_ path: String) -> Bool { !path.unicodeScalars.contains("\u{FFFD}") }

@@ -37,6 +37,7 @@ public enum ImageFolderPart: String, CaseIterable, Hashable, Sendable {
 /// or the classes' folders themselves.
 struct ImageFolderLayout {
   let path: String
+  private let tree: ImageTree
   /// Name of each part's folder; empty if the classes' folders are in the folder itself.
   private(set) var parts: [ImageFolderPart: String] = [:]
   /// Other folders with images, each with the reason why it is not a part, or with an empty reason.
@@ -45,10 +46,15 @@ struct ImageFolderLayout {
   /// Reads the names in a folder, and in those of its folders that are named like parts.
   /// - Throws: a ``Failure`` that names a folder that is missing or cannot be read, or that mixes parts and classes.
   init(_ path: String) throws {
-    self.path = path
-    let names = try ImageFolder.folders(path)
+    let tree = try ImageTree(path)
+    try self.init(tree.root, in: tree)
+  }
+
+  private init(_ path: String, in tree: ImageTree) throws {
+    (self.path, self.tree) = (path, tree)
+    let names = try tree.folders(path)
     let called = names.filter { ImageFolderPart(calledLike: $0) != nil }
-    let trees = try called.filter { try !ImageFolder.folders("\(path)/\($0)").isEmpty }
+    let trees = try called.filter { try !tree.folders("\(path)/\($0)").isEmpty }
     let classes = names.filter { !called.contains($0) }
     if trees.isEmpty {
       try checkClasses(classes, calledLikeParts: called)
@@ -57,7 +63,7 @@ struct ImageFolderLayout {
     var pictures: [String] = []
     for name in classes {
       do {
-        if try ImageFolder.holdsImages("\(path)/\(name)") { pictures.append(name) }
+        if try tree.holdsImages("\(path)/\(name)") { pictures.append(name) }
       } catch let failure as Failure {
         // A disk has folders of its own, which may be unreadable.
         others.append((name, " (\(failure))"))
@@ -85,11 +91,11 @@ struct ImageFolderLayout {
     guard let name = full.first else {
       // Images to predict come in one folder, without classes. Images to measure on must have classes, so this throws if
       // there are none.
-      if part == .validation, let name = flat.first { _ = try ImageFolder("\(path)/\(name)") }
+      if part == .validation, let name = flat.first { _ = try folder(name) }
       others += flat.map { ($0, " (no folders of classes in it)") }
       return
     }
-    guard try ImageFolderLayout("\(path)/\(name)").parts.isEmpty else {
+    guard try ImageFolderLayout("\(path)/\(name)", in: tree).parts.isEmpty else {
       throw Failure(
         .mismatch, about: "\(path)/\(name)", "holds folders that are called like parts of a data set",
         remedy: "name the folder of one data set")
@@ -111,6 +117,9 @@ struct ImageFolderLayout {
       "\(part) is called like a part of a data set and stands among the classes' folders, such as \(first)",
       remedy: "move it away, or rename it if it is a class")
   }
+
+  /// Lists the images of a part's folder by its name, or of the folder itself.
+  func folder(_ name: String? = nil) throws -> ImageFolder { try ImageFolder(name.map { "\(path)/\($0)" } ?? path, in: tree) }
 
   /// Returns the names of all folders except some parts, for a message: `; not used: test`, or an empty text.
   func rest(besides used: [ImageFolderPart]) -> String {

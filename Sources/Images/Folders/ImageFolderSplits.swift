@@ -16,6 +16,7 @@ public struct ImageFolderSplits: Sendable, Hashable {
   ///   counterpart; and for a share where there are validation images.
   public init(_ path: String, share: ValidationShare? = nil) throws {
     let layout = try ImageFolderLayout(path)
+    let path = layout.path
     if share != nil, layout.parts[.train] != nil, let other = layout.parts[.validation] {
       throw Failure(
         .conflictingSetting, about: path, "the images to validate on are in \(other), so none are set apart",
@@ -29,11 +30,11 @@ public struct ImageFolderSplits: Sendable, Hashable {
           .notFound, about: path, "\(name) is there, but no folder train beside it\(layout.rest(besides: [measured]))",
           remedy: "to train on all of these images, name \(path)/\(name)")
       }
-      (train, validation) = try Self.split(try ImageFolder(path), taken)
+      (train, validation) = try Self.split(try layout.folder(), taken)
       notes = Self.notes(train, "to validate on: \(taken.description) of each class, set apart" + layout.rest(besides: []))
       return
     }
-    let folder = try ImageFolder("\(path)/\(name)")
+    let folder = try layout.folder(name)
     guard share == nil, let measured = others.first, let other = layout.parts[measured] else {
       (train, validation) = try Self.split(folder, taken)
       notes = Self.notes(
@@ -43,7 +44,7 @@ public struct ImageFolderSplits: Sendable, Hashable {
       return
     }
     train = folder
-    validation = try ImageFolder("\(path)/\(other)").labeled(like: folder)
+    validation = try layout.folder(other).labeled(like: folder)
     notes = Self.notes(
       train,
       "to train on: \(name); to validate on: \(other)" + (measured == .test ? ", as no other part is there" : "")

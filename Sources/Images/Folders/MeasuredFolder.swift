@@ -46,11 +46,12 @@ public struct MeasuredFolder: Sendable, Hashable {
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images.
   public init(_ path: String) throws {
     let layout = try ImageFolderLayout(path)
+    let place = layout.path
     let part = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }
     if let part, let name = layout.parts[part] {
-      folder = try ImageFolder("\(path)/\(name)")
-      let place = part == .validation ? "validation part of \(path)" : "test part of \(path), as none for validation is there"
-      description = "all \(folder.samples.count) images of \(folder.path), the \(place)\(layout.rest(besides: [part]))"
+      folder = try layout.folder(name)
+      let what = part == .validation ? "validation part of \(place)" : "test part of \(place), as none for validation is there"
+      description = "all \(folder.samples.count) images of \(folder.path), the \(what)\(layout.rest(besides: [part]))"
       mayHaveBeenTrainedOn = false
     } else if layout.parts[.train] != nil {
       folder = try ImageFolderSplits(path).validation
@@ -59,9 +60,9 @@ public struct MeasuredFolder: Sendable, Hashable {
         + layout.rest(besides: [.train])
       mayHaveBeenTrainedOn = false
     } else {
-      folder = try ImageFolder(path)
-      description = "all \(folder.samples.count) images of \(path)"
-      let name = path.split(separator: "/").last.map(String.init) ?? path
+      folder = try layout.folder()
+      description = "all \(folder.samples.count) images of \(place)"
+      let name = place.split(separator: "/").last.map(String.init) ?? path
       let called = ImageFolderPart(calledLike: name)
       mayHaveBeenTrainedOn = called == nil || called == .train
     }

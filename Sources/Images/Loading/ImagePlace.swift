@@ -1,6 +1,6 @@
 import Support
 
-/// Place of an image's encoded bytes: a file, or memory.
+/// Place of an image's encoded bytes: a file, a member of an archive, or memory.
 ///
 /// ```swift
 /// let image = try EncodedImage(ImagePlace(file: "rose.jpg"))
@@ -9,10 +9,12 @@ import Support
 public struct ImagePlace: Hashable, Sendable {
   private enum Storage: Hashable, Sendable {
     case file
+    case member(ImageArchive, Int)
     case memory([UInt8])
   }
 
-  /// Name of the image in messages and reports; for a file, its path.
+  /// Name of the image in messages and reports; for a file, its path; for a member of an archive, the archive's path and the
+  /// member's name.
   public let path: String
   private let storage: Storage
 
@@ -22,6 +24,8 @@ public struct ImagePlace: Hashable, Sendable {
   /// Holds the bytes of an image file that is in memory.
   /// - Parameter name: name of the image in messages and reports.
   public init(_ bytes: [UInt8], named name: String) { (path, storage) = (name, .memory(bytes)) }
+
+  init(_ archive: ImageArchive, _ member: Int, path: String) { (self.path, storage) = (path, .member(archive, member)) }
 
   /// Path of the image's own file; nil if it has none.
   public var file: String? { storage == .file ? path : nil }
@@ -35,6 +39,7 @@ public struct ImagePlace: Hashable, Sendable {
       let file = try InputFile(path)
       try requireSize(file.byteCount, limit)
       return try file.read()
+    case .member(let archive, let index): return try archive.read(index, atMost: limit)
     case .memory(let bytes):
       try requireSize(bytes.count, limit)
       return bytes

@@ -52,7 +52,7 @@ struct BenchLoaderCommand: ParsableCommand {
     let folder = try ImageFolderSplits(data).train
     reportIgnored(folder.ignored)
     let samples = folder.samples
-    let items = samples.enumerated().map { ImageItem(path: $1.path, label: $1.label, sample: $0) }
+    let items = samples.enumerated().map { ImageItem($1.place, label: $1.label, sample: $0) }
     let batches = stride(from: 0, to: items.count, by: batchSize).map { Array(items[$0..<min(items.count, $0 + batchSize)]) }
     var (speeds, loading, failures) = ([Double](), [Double](), [Failure]())
     Display.shared.begin(.measuring, of: (passes + 1) * batches.count)
