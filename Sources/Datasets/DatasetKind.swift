@@ -31,6 +31,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - path: file or folder of the data set; nil for the place where the system keeps it. For ``folder``, the folder that
   ///     contains the classes' folders.
+  ///   - labels: CSV file with the classes of the images of ``folder``, as ``LabelFile`` reads it; nil if their folders tell them.
   ///   - imageSize: height and width of the images of ``folder``; the other data sets have their own.
   ///   - evaluation: preparation of the images of ``folder`` that are not cropped at random; nil for the usual one.
   ///   - normalization: normalization of the images of ``folder``; nil for ImageNet's. If it has one channel, the images
@@ -39,8 +40,8 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///   - validationShare: share of the training images to validate on; see ``load(from:synthetic:validationShare:)``.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func open(
-    from path: String?, imageSize: Int, evaluation: EvaluationRecipe? = nil, normalization: Normalization? = nil,
-    damaged: DamagedImages = .fail, validationShare: ValidationShare? = nil
+    from path: String?, labels: String? = nil, imageSize: Int, evaluation: EvaluationRecipe? = nil,
+    normalization: Normalization? = nil, damaged: DamagedImages = .fail, validationShare: ValidationShare? = nil
   ) throws -> ImageSplits {
     guard self == .folder else {
       var splits = ImageSplits(try load(from: path, validationShare: validationShare))
@@ -54,7 +55,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     if let path { try requireKind(of: path) }
     let evaluation = try evaluation?.transform(crop: imageSize)
     if let normalization { try PhotographDataset.checkChannels(of: normalization) }
-    let splits = try ImageFolderSplits(try needed(path, Self.folderContents), share: validationShare)
+    let splits = try ImageFolderSplits(try folderPath(path, labels), labels: labels, share: validationShare)
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
@@ -65,18 +66,18 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// Opens the photographs of a folder on which a network is measured: all images of a folder that contains the classes'
   /// folders. From a folder with the parts of a data set, takes the part to measure on; it needs no part to train on.
   /// - Parameters:
-  ///   - path: as in ``open(from:imageSize:evaluation:normalization:damaged:validationShare:)``, and likewise the others; the
-  ///     normalization has one channel or three.
+  ///   - path: as in ``open(from:labels:imageSize:evaluation:normalization:damaged:validationShare:)``, and likewise the others;
+  ///     the normalization has one channel or three.
   ///   - part: part of the data set to measure on; nil for the usual one.
   /// - Returns: the images, and which images they are.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public static func openMeasuredFolder(
-    _ path: String?, imageSize: Int, normalization: Normalization = .imageNet, damaged: DamagedImages = .fail,
-    part: ImageFolderPart? = nil
+    _ path: String?, labels: String? = nil, imageSize: Int, normalization: Normalization = .imageNet,
+    damaged: DamagedImages = .fail, part: ImageFolderPart? = nil
   ) throws -> (images: PhotographDataset, source: MeasuredFolder) {
     if let path { try folder.requireKind(of: path) }
-    let place = try folder.needed(path, folderContents)
-    let source = try part.map { try MeasuredFolder(place, $0) } ?? MeasuredFolder(place)
+    let place = try folder.folderPath(path, labels)
+    let source = try part.map { try MeasuredFolder(place, $0, labels: labels) } ?? MeasuredFolder(place, labels: labels)
     let images = PhotographDataset(source.folder, imageSize: imageSize, normalization: normalization, damaged: damaged)
     return (images, source)
   }
@@ -165,6 +166,11 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   }
 
   private func isFile(_ path: String) -> Bool { InputFile.exists(path) && !InputFile.isFolder(path) }
+
+  /// Returns the folder of the images, which is that of the labels if none is given.
+  private func folderPath(_ path: String?, _ labels: String?) throws -> String {
+    try path ?? labels.map(LabelFile.folder) ?? needed(path, Self.folderContents)
+  }
 
   private func needed(_ path: String?, _ what: String) throws -> String {
     guard let path else {

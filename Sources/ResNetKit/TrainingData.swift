@@ -12,7 +12,7 @@ import Training
 /// ```
 public struct TrainingData: Sendable {
   package enum Source: Sendable {
-    case kind(DatasetKind, path: String?)
+    case kind(DatasetKind, path: String?, labels: String?)
     case images(ImageSplits)
   }
 
@@ -26,16 +26,25 @@ public struct TrainingData: Sendable {
   /// - Parameters:
   ///   - kind: the kind of data set.
   ///   - path: the folder or file of the data set; nil for the place where the system keeps it.
+  ///   - labels: CSV file with the classes of the photographs; nil if their folders tell them.
   ///   - validationShare: share of the training images to validate on; nil for the images that the data set has for it.
-  public init(_ kind: DatasetKind, path: String? = nil, validationShare: ValidationShare? = nil) {
-    source = .kind(kind, path: path)
+  public init(
+    _ kind: DatasetKind, path: String? = nil, labels: String? = nil, validationShare: ValidationShare? = nil
+  ) {
+    source = .kind(kind, path: path, labels: labels)
     self.validationShare = validationShare
   }
 
-  /// A folder of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a share validates, a tenth
-  /// by default.
-  public static func folder(_ path: String, validationShare: ValidationShare? = nil) -> TrainingData {
-    TrainingData(.folder, path: path, validationShare: validationShare)
+  /// A folder or archive of photographs, `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, or `PATH/CLASS/…` of which a share
+  /// validates, a tenth by default.
+  /// - Parameters:
+  ///   - path: path of the folder or archive.
+  ///   - labels: CSV file with a path and a class for each image, and perhaps a split; nil if the folders tell the classes.
+  ///   - validationShare: share of the training images to validate on; nil for the images that the data set has for it.
+  public static func folder(
+    _ path: String, labels: String? = nil, validationShare: ValidationShare? = nil
+  ) -> TrainingData {
+    TrainingData(.folder, path: path, labels: labels, validationShare: validationShare)
   }
 
   /// Fashion-MNIST, which Debian installs as `dataset-fashion-mnist`.
@@ -47,14 +56,15 @@ public struct TrainingData: Sendable {
   /// Name of the data set in messages and checkpoints.
   var name: String {
     switch source {
-    case .kind(let kind, _): kind.rawValue
+    case .kind(let kind, _, _): kind.rawValue
     case .images(let splits): splits.train.name
     }
   }
 
-  var kind: DatasetKind? { if case .kind(let kind, _) = source { kind } else { nil } }
+  var kind: DatasetKind? { if case .kind(let kind, _, _) = source { kind } else { nil } }
   var images: ImageSplits? { if case .images(let splits) = source { splits } else { nil } }
-  var path: String? { if case .kind(_, let path) = source { path } else { nil } }
+  var path: String? { if case .kind(_, let path, _) = source { path } else { nil } }
+  var labels: String? { if case .kind(_, _, let labels) = source { labels } else { nil } }
 
   /// Whether the images are photographs in files, which are brought to a size that the network decides.
   var isPhotographic: Bool { kind == .folder }
@@ -63,10 +73,10 @@ public struct TrainingData: Sendable {
     imageSize: Int, evaluation: EvaluationRecipe?, normalization: Normalization?, damaged: DamagedImages
   ) throws -> ImageSplits {
     switch source {
-    case .kind(let kind, let path):
+    case .kind(let kind, let path, let labels):
       try kind.open(
-        from: path, imageSize: imageSize, evaluation: evaluation, normalization: normalization, damaged: damaged,
-        validationShare: validationShare)
+        from: path, labels: labels, imageSize: imageSize, evaluation: evaluation, normalization: normalization,
+        damaged: damaged, validationShare: validationShare)
     case .images(let splits): splits
     }
   }

@@ -70,6 +70,7 @@ package struct TrainingSetup {
     // Absolute, so that the run can be resumed from anywhere.
     run.data.path = data.path.map { URL(fileURLWithPath: $0).path }
     run.data.validationShare = data.validationShare
+    run.data.labels = data.labels.map { URL(fileURLWithPath: $0).path }
     run.initialWeights = initialWeights.map { URL(fileURLWithPath: $0).path }
     if data.isPhotographic {
       run.data.photographs = PhotographSettings(
@@ -98,13 +99,16 @@ package struct TrainingSetup {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
     }
+    if let labels = run.data.labels, !InputFile.exists(labels) {
+      throw Failure(.notFound, "\(labels), the labels of the run's images, is not there", remedy: "put it back")
+    }
     let kind = try about(folder.configurationPath) {
       try run.checkLayers()
       return try DatasetKind(named: run.data.name)
     }
     let photographs = run.data.photographs ?? PhotographSettings(imageSize: 224)
     let splits = try kind.open(
-      from: run.data.path, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
+      from: run.data.path, labels: run.data.labels, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
       normalization: photographs.normalization, damaged: damaged ?? photographs.damaged,
       validationShare: run.data.validationShare)
     return Prepared(configuration: run, splits: splits, notices: [])

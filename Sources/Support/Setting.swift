@@ -8,8 +8,8 @@ public enum Setting: String, Hashable, Sendable, CaseIterable {
   // The network and its weights.
   case model, shortcut, stride, zeroInit, initialWeights, frozen, key, prefix
   // The data.
-  case dataset, data, imageSize, resize, cropFraction, normalization, damaged, limitTrain, limitValidation, validationShare,
-    split, classNames
+  case dataset, data, labels, imageSize, resize, cropFraction, normalization, damaged, limitTrain, limitValidation
+  case validationShare, split, classNames
   // Augmentation.
   case cropPadding, colorJitter, trivialAugment, randomErasing, mixup, cutmix
   // The optimizer and its schedule.

@@ -7,6 +7,8 @@ public struct DataSettings: Hashable, Codable, Sendable {
   public var name: String
   /// Folder or file of the data set; nil for the place where the system keeps it.
   public var path: String?
+  /// CSV file with the classes of photographs; nil if their folders tell them.
+  public var labels: String?
   /// Maximum number of training images: the first ones are used, of a folder the first of each class in turns. Nil for all.
   public var limitTrain: Int?
   /// Maximum number of validation images, taken as ``limitTrain`` takes them. Nil for all.

@@ -10,11 +10,18 @@ public struct ImageFolderSplits: Sendable, Hashable {
   /// Finds `PATH/train/CLASS/…` and `PATH/val/CLASS/…`, under all their usual names. If there are no validation images,
   /// `PATH/test/CLASS/…` takes their place. If there are only training images, or if the classes' folders are in `PATH`
   /// itself, a share of every class is set apart for validation.
-  /// - Parameter share: share of each class that is set apart; nil for ``ValidationShare/usual``. If it is given, test images are
-  ///   not validated on.
+  /// - Parameters:
+  ///   - labels: CSV file with the classes of images in `PATH`, and perhaps their splits; nil if their folders tell them.
+  ///   - share: share of each class that is set apart; nil for ``ValidationShare/usual``. If it is given, test images are not
+  ///     validated on.
   /// - Throws: a ``Failure`` that names a folder that is missing, has no classes or images, or has other classes than its
   ///   counterpart; and for a share where there are validation images.
-  public init(_ path: String, share: ValidationShare? = nil) throws {
+  public init(_ path: String, labels: String? = nil, share: ValidationShare? = nil) throws {
+    if let labels {
+      let file = try LabelFile(labels, imagesIn: path)
+      (train, validation, notes) = try Self.splits(of: file, share: share)
+      return
+    }
     let layout = try ImageFolderLayout(path)
     let path = layout.path
     if share != nil, layout.parts[.train] != nil, let other = layout.parts[.validation] {
@@ -49,6 +56,30 @@ public struct ImageFolderSplits: Sendable, Hashable {
       train,
       "to train on: \(name); to validate on: \(other)" + (measured == .test ? ", as no other part is there" : "")
         + layout.rest(besides: [.train, measured]))
+  }
+
+  /// Takes the parts that a file of labels names, or sets a share apart if it names no part to validate on.
+  private static func splits(
+    of file: LabelFile, share: ValidationShare?
+  ) throws -> (train: ImageFolder, validation: ImageFolder, notes: [String]) {
+    guard file.parts.isEmpty || file.parts.contains(.train) else {
+      throw Failure(.notFound, about: file.path, "no row has the split train", remedy: "leave the column out, or name some")
+    }
+    if share != nil, file.parts.contains(.validation) {
+      throw Failure(
+        .conflictingSetting, about: file.path, "it names images to validate on, so none are set apart",
+        remedy: "leave \(Setting.validationShare) out")
+    }
+    let train = try file.images(file.parts.isEmpty ? nil : .train)
+    guard share == nil, let measured = file.measuredPart else {
+      let taken = share ?? .usual
+      let (train, validation) = try split(train, taken)
+      return (train, validation, notes(train, "to validate on: \(taken.description) of each class of \(file.path), set apart"))
+    }
+    let validation = try file.images(measured, classes: train.classes)
+    let taken =
+      "to train on and to validate on: the splits train and \(measured == .test ? "test" : "validation") of \(file.path)"
+    return (train, validation, notes(train, taken))
   }
 
   private static func notes(_ folder: ImageFolder, _ taken: String) -> [String] {

@@ -41,6 +41,16 @@ package struct ImageTree: Sendable {
     return tree.isFolder(path) || tree.place(ofFile: path) != nil
   }
 
+  /// Whether photographs are at a path: an archive, also one that its name only tells, or a folder with images in its folders.
+  package static func isPhotographic(_ path: String) -> Bool {
+    let ends = ["zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz2", "tar.xz", "txz", "tar.zst"]
+    if ImageArchive.isArchive(path) { return true }
+    if !exists(path) { return ends.contains { path.lowercased().hasSuffix(".\($0)") } }
+    // Folders that cannot be read are no reason to stop here.
+    guard let tree = try? ImageTree(path), let folders = try? tree.folders(tree.root) else { return false }
+    return folders.contains { (try? tree.holdsImages("\(tree.root)/\($0)")) == true }
+  }
+
   /// File name extensions of images, in upper or lower case.
   static let extensions = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"]
 

@@ -11,13 +11,29 @@ public struct MeasuredFolder: Sendable, Hashable {
 
   /// Takes one part of a data set. Without validation images, the parts for training and validation are those into which
   /// ``ImageFolderSplits`` divides the images.
+  /// - Parameters:
+  ///   - path: path of the data set.
+  ///   - part: part to take.
+  ///   - labels: CSV file with the classes of images in the folder, and perhaps their splits; nil if their folders tell them.
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images, or no such part.
-  public init(_ path: String, _ part: ImageFolderPart) throws {
-    let layout = try ImageFolderLayout(path)
+  public init(_ path: String, _ part: ImageFolderPart, labels: String? = nil) throws {
     mayHaveBeenTrainedOn = part == .train
+    if let labels {
+      let file = try LabelFile(labels, imagesIn: path)
+      guard file.parts.contains(part) else {
+        throw Failure(
+          .notFound, about: labels, "no row has the split of the \(part.adjective) part",
+          remedy: "name the splits in a column, or leave \(Setting.split) out")
+      }
+      folder = try file.images(part)
+      description = "the \(folder.samples.count) images of \(labels), its \(part.adjective) part"
+      return
+    }
+    let layout = try ImageFolderLayout(path)
+    let path = layout.path
     let isWhole = part != .train || layout.parts[.validation] != nil || layout.parts[.test] != nil
     if isWhole, let name = layout.parts[part] {
-      folder = try ImageFolder("\(path)/\(name)")
+      folder = try layout.folder(name)
       description =
         "all \(folder.samples.count) images of \(folder.path), the \(part.adjective) part of \(path)"
         + layout.rest(besides: [part])
@@ -43,8 +59,14 @@ public struct MeasuredFolder: Sendable, Hashable {
   /// Takes all images of a folder that contains the classes' folders. From a folder with the parts of a data set, takes the
   /// validation part, or else the test part. From a folder with training images alone, takes the share of every class that
   /// ``ImageFolderSplits`` sets apart.
+  /// - Parameter labels: CSV file with the classes of images in the folder, as ``LabelFile`` reads it, and perhaps their parts;
+  ///   nil if their folders tell them.
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images.
-  public init(_ path: String) throws {
+  public init(_ path: String, labels: String? = nil) throws {
+    if let labels {
+      (folder, description, mayHaveBeenTrainedOn) = try Self.images(of: try LabelFile(labels, imagesIn: path), path)
+      return
+    }
     let layout = try ImageFolderLayout(path)
     let place = layout.path
     let part = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }
@@ -66,5 +88,21 @@ public struct MeasuredFolder: Sendable, Hashable {
       let called = ImageFolderPart(calledLike: name)
       mayHaveBeenTrainedOn = called == nil || called == .train
     }
+  }
+
+  private static func images(
+    of file: LabelFile, _ path: String
+  ) throws -> (folder: ImageFolder, description: String, mayHaveBeenTrainedOn: Bool) {
+    if file.parts == [.train] {
+      let folder = try ImageFolderSplits(path, labels: file.path).validation
+      let what = "the tenth of each class that training sets apart"
+      return (folder, "\(folder.samples.count) images of \(file.path), \(what)", false)
+    }
+    let folder = try file.images(file.measuredPart)
+    guard let part = file.measuredPart else {
+      return (folder, "all \(folder.samples.count) images of \(file.path)", true)
+    }
+    let name = part == .test ? "test" : "validation"
+    return (folder, "the \(folder.samples.count) images of \(file.path) whose split is \(name)", false)
   }
 }

@@ -48,9 +48,10 @@ struct EvaluateCommand: ParsableCommand {
     }
     let checkpoint = try checkpoint.read(path)
     // A run knows its data.
-    let run = input.data == nil && input.dataset == nil ? RunFolder(ofWeights: path) : nil
+    let run = input.data == nil && input.dataset == nil && input.labeling.labels == nil ? RunFolder(ofWeights: path) : nil
     let known = try input.dataset ?? about(checkpoint.path) { try checkpoint.dataset.map(DatasetKind.init(named:)) }
-    guard let dataset = try known ?? input.data.flatMap({ try DatasetKind.guess(at: $0)?.kind }) else {
+    let labeled = input.labeling.labels == nil ? nil : DatasetKind.folder
+    guard let dataset = try known ?? labeled ?? input.data.flatMap({ try DatasetKind.guess(at: $0)?.kind }) else {
       throw usageError("\(checkpoint.path) does not name a data set: add --dataset")
     }
     Display.shared.begin(.reading)
@@ -127,7 +128,8 @@ struct EvaluateCommand: ParsableCommand {
       return (images, images.classes, source)
     }
     let (photographs, measured) = try DatasetKind.openMeasuredFolder(
-      path, imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
+      path, labels: own?.configuration.data.labels ?? input.labeling.labels,
+      imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
       normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: input.damaged ?? .fail,
       part: input.split)
     let prepared = try prepare(photographs, for: checkpoint, at: path)
@@ -144,7 +146,8 @@ struct EvaluateCommand: ParsableCommand {
     reportIgnored(photographs)
     try checkpoint.check(photographs, at: path)
     let names = try checkpoint.names(from: input.images.classNames)
-    let labeled = try checkpoint.labeled(photographs, at: path ?? photographs.name, names: names, order: input.classOrder)
+    let labeled = try checkpoint.labeled(
+      photographs, at: path ?? input.labeling.labels ?? photographs.name, names: names, order: input.classOrder)
     let known = try input.images.normalization.normalization(for: checkpoint)
     return try labeled.prepared(
       try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe), normalization: known)

@@ -39,8 +39,7 @@ struct TrainCommand: ParsableCommand {
     if profile { try device.requireProfile() }
     guard resume != nil else {
       // What a path holds shows later.
-      let kind = options.data.dataset ?? (options.data.data == nil ? RunDataOptions.defaultDataset : nil)
-      if let complaint = kind.flatMap(options.data.complaint) { throw ValidationError(complaint.line) }
+      if let complaint = options.data.known.flatMap(options.data.complaint) { throw ValidationError(complaint.line) }
       let network = options.network
       if options.start.`init` != nil && network.build.zeroInit {
         throw ValidationError("--zero-init says how training starts, and --init has the weights: leave one out")
@@ -209,7 +208,9 @@ struct TrainCommand: ParsableCommand {
     let (kind, notice) = try options.data.kind()
     if let notice { printError(notice) }
     if let complaint = options.data.complaint(about: kind) { throw usageError(complaint) }
-    var setup = TrainingSetup(TrainingData(kind, path: options.data.data, validationShare: options.share))
+    var setup = TrainingSetup(
+      TrainingData(
+        kind, path: options.data.data, labels: options.data.photographs.labeling.labels, validationShare: options.share))
     setup.model = options.network.model
     let build = options.network.build
     setup.build = { build.configuration($0, classes: $1, channels: $2, like: $3) }

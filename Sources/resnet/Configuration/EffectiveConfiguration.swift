@@ -52,6 +52,7 @@ extension RunConfiguration {
     func add(_ name: String, _ value: (some CustomStringConvertible)?) { if let value { all.append((name, ["\(value)"])) } }
     add("dataset", data.name)
     add("data", data.path)
+    add("labels", data.labels)
     if let photographs = data.photographs {
       add("image-size", photographs.imageSize)
       add("resize", photographs.evaluation.resize)

@@ -10,8 +10,12 @@ struct MeasuredDataOptions: ParsableArguments {
     transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
 
-  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"), completion: .file())
+  @Option(
+    help: ArgumentHelp("Folder or file of the data set; for photographs also a zip or tar archive.", valueName: "path"),
+    completion: .file())
   var data: String?
+
+  @OptionGroup var labeling: LabelsOption
 
   @Option(
     help: """
@@ -44,7 +48,7 @@ struct MeasuredDataOptions: ParsableArguments {
   /// Options that were given and are about photographs only.
   var aboutPhotographs: [String] {
     [("--image-size", images.imageSize != nil), ("--damaged", damaged != nil), ("--class-order", classOrder != nil)]
-      .filter(\.1).map(\.0) + images.resizing.given + images.normalization.given
+      .filter(\.1).map(\.0) + images.resizing.given + images.normalization.given + labeling.given
   }
 }
 

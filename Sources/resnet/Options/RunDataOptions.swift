@@ -16,6 +16,7 @@ struct PhotographOptions: ParsableArguments {
   @Option(help: "Image height and width for 'folder'. Default: 224 for the ImageNet family, 32 for other models.")
   var imageSize: Int?
   @OptionGroup var resizing: ResizeOptions
+  @OptionGroup var labeling: LabelsOption
   @Option(help: "Images of 'folder' that cannot be decoded: fail (end the run) or skip (leave them out). Default: fail.")
   var damaged: DamagedImages?
 
@@ -31,7 +32,9 @@ struct RunDataOptions: ParsableArguments {
     completion: .datasets,
     transform: DatasetKind.init(named:))
   var dataset: DatasetKind?
-  @Option(help: ArgumentHelp("Folder or file of the data set.", valueName: "path"), completion: .file())
+  @Option(
+    help: ArgumentHelp("Folder or file of the data set; for photographs also a zip or tar archive.", valueName: "path"),
+    completion: .file())
   var data: String?
   @OptionGroup var photographs: PhotographOptions
   @Option(
@@ -51,16 +54,22 @@ struct RunDataOptions: ParsableArguments {
 
   func validate() throws { try requirePaths(["--data": data]) }
 
+  /// The data set that the options tell; nil if it shows only at the path.
+  var known: DatasetKind? {
+    dataset ?? (photographs.labeling.labels != nil ? .folder : data == nil ? Self.defaultDataset : nil)
+  }
+
   /// Returns the data set that is named, or else that which the path holds, with a sentence on what was guessed.
   /// - Throws: ``Failure`` if the path does not exist, or nothing there tells a data set.
   func kind() throws -> (kind: DatasetKind, notice: String?) {
-    if let dataset { return (dataset, nil) }
-    guard let data else { return (Self.defaultDataset, nil) }
+    guard known == nil, let data else { return (known ?? Self.defaultDataset, nil) }
     guard let guess = try DatasetKind.guess(at: data) else {
       throw Failure(
         .notFound, about: data, "nothing there tells what data set it is",
         remedy: "put a folder of images for each class there, or name it with \(Setting.dataset): \(DatasetKind.names)")
     }
+    // Where nothing is, the error comes when the data set is opened.
+    guard ImageTree.exists(data) else { return (guess.kind, nil) }
     return (guess.kind, "\(data) is taken as \(guess.kind.rawValue), as it holds \(guess.evidence): --dataset says otherwise")
   }
 
