@@ -1,4 +1,5 @@
 import Formats
+import Images
 import Support
 
 /// Recognition of a data set by the files that are there.
@@ -16,7 +17,7 @@ extension DatasetKind {
   /// - Throws: ``Failure`` if the path does not exist, or is a file of another kind.
   public static func guess(at path: String) throws -> Guess? {
     guard InputFile.isFolder(path) else {
-      if ImageArchive.isArchive(path) { return Guess(kind: .folder, evidence: "an archive of photographs") }
+      if ImageTree.isPhotographic(path) { return Guess(kind: .folder, evidence: "an archive of photographs") }
       guard try FileKind(of: try InputFile(path)) == .safetensors else {
         throw Failure(
           .unsupported, about: path, "this file is no data set that is known",

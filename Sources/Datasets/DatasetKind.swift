@@ -31,7 +31,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// - Parameters:
   ///   - path: file or folder of the data set; nil for the place where the system keeps it. For ``folder``, the folder that
   ///     contains the classes' folders.
-  ///   - labels: CSV file with the classes of the images of ``folder``, as ``LabelFile`` reads it; nil if their folders tell them.
+  ///   - labels: CSV file with the classes of the images of ``folder``, and perhaps their splits; nil if their folders tell them.
   ///   - imageSize: height and width of the images of ``folder``; the other data sets have their own.
   ///   - evaluation: preparation of the images of ``folder`` that are not cropped at random; nil for the usual one.
   ///   - normalization: normalization of the images of ``folder``; nil for ImageNet's. If it has one channel, the images

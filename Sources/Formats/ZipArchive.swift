@@ -19,6 +19,8 @@ package struct ZipArchive: ~Copyable, Sendable {
     /// Compression method (APPNOTE 4.4.5): 0 for none, 8 for deflate.
     let method: Int
     package let isEncrypted: Bool
+    /// Whether the contents are the target of a symbolic link.
+    package let isLink: Bool
 
     /// Whether the record can be read, apart from its encryption.
     package var isSupported: Bool { method == 0 || method == 8 }
@@ -127,13 +129,17 @@ package struct ZipArchive: ~Copyable, Sendable {
   private static func record(_ fields: inout ByteFields, _ path: String) throws -> Record {
     let damaged = Failure(.damagedFile, about: path, "the zip directory is damaged")
     guard fields.left >= 46, fields.integer(4) == 0x0201_4B50 else { throw damaged }
-    fields.skip(4)
+    let madeBy = fields.integer(2) >> 8
+    fields.skip(2)
     let (flags, method) = (fields.integer(2), fields.integer(2))
     fields.skip(4)
     let checksum = UInt32(truncatingIfNeeded: fields.integer(4))
     var (storedByteCount, byteCount) = (fields.integer(4), fields.integer(4))
     let (nameByteCount, extraByteCount, commentByteCount) = (fields.integer(2), fields.integer(2), fields.integer(2))
-    fields.skip(8)
+    fields.skip(4)
+    // Programs of Unix keep the kind of a file in the upper half (APPNOTE 4.4.2, 4.4.15).
+    let isLink = madeBy == 3 && fields.integer(4) >> 16 & 0o170000 == 0o120000
+    if madeBy != 3 { fields.skip(4) }
     var headerOffset = fields.integer(4)
     guard fields.left >= nameByteCount + extraByteCount + commentByteCount else { throw damaged }
     let name = name(fields.bytes(nameByteCount))
@@ -153,7 +159,7 @@ package struct ZipArchive: ~Copyable, Sendable {
     guard [byteCount, storedByteCount, headerOffset].allSatisfy({ (0..<1 << 62).contains($0) }) else { throw damaged }
     return Record(
       name: name, checksum: checksum, byteCount: byteCount, storedByteCount: storedByteCount, headerOffset: headerOffset,
-      method: method, isEncrypted: flags & 1 != 0)
+      method: method, isEncrypted: flags & 1 != 0, isLink: isLink)
   }
 
   /// Characters 128 to 255 of code page 437, in which names are that are not UTF-8 (APPNOTE, appendix D).
@@ -186,7 +192,7 @@ private struct ZipDirectoryEnd {
           && Int(tail[place + 20]) + Int(tail[place + 21]) << 8 == tail.count - place - 22
       })
     else {
-      throw Failure(.damagedFile, about: path, "a zip archive, as PyTorch writes them, without its end; it is truncated")
+      throw Failure(.damagedFile, about: path, "a zip archive without its end; it is truncated")
     }
     var fields = ByteFields(Array(tail[(place + 4)...]))
     let disks = [fields.integer(2), fields.integer(2)]

@@ -89,6 +89,14 @@ import Testing
     }
   }
 
+  @Test(arguments: [ArchiveForm.zip, .gnu]) func symbolicLinksAreLeftOut(_ form: ArchiveForm) throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/a.\(form.suffix)"
+      try writeArchive([("a/1.png", Self.picture)], as: form, to: path, links: [("a/2.png", "1.png"), ("b", "/etc")])
+      #expect(try ImageFiles.find([path]).images.map(\.path) == ["\(path)/a/1.png"])
+    }
+  }
+
   // MARK: Hostile archives
 
   private static let picture: [UInt8] = Array("picture".utf8)
@@ -121,22 +129,24 @@ import Testing
     }
   }
 
+  /// Returns the failure of reading the only image of an archive.
+  private func complaint(about path: String, atMost limit: Int = 1 << 28) -> String {
+    failureMessage { _ = try ImageFiles.find([path]).images[0].read(atMost: limit) }
+  }
+
   /// Reads a member that inflates to another size than it announces, and one that is too large.
   @Test func bombsAreRefused() throws {
-    try withTemporaryFolder { folder in
-      let path = "\(folder)/a.zip"
-      try writeArchive([("a/1.png", [UInt8](repeating: 0, count: 1 << 20))], as: .zip, to: path)
-      let image = try ImageFiles.find([path]).images[0]
-      #expect(failureMessage { _ = try image.read(atMost: 1 << 19) }.contains("\(1 << 20) bytes, over the bound of \(1 << 19)"))
-      var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-      // The directory is at the end; 24 bytes into its only entry is the size of the contents.
-      let entry = try #require(bytes.indices.dropLast(4).last { Array(bytes[$0..<$0 + 4]) == [0x50, 0x4B, 1, 2] })
-      for size in [1 << 19, 1 << 21] {
-        bytes.replaceSubrange(entry + 24..<entry + 28, with: (0..<4).map { UInt8(truncatingIfNeeded: size >> (8 * $0)) })
-        try write(bytes, to: path)
-        let message = failureMessage { _ = try ImageFiles.find([path]).images[0].read() }
-        #expect(message.contains("it does not hold the \(size) bytes"), "\(message)")
-      }
+    let folder = try TemporaryFolder()
+    let path = "\(folder.path)/a.zip"
+    try writeArchive([("a/1.png", [UInt8](repeating: 0, count: 1 << 20))], as: .zip, to: path)
+    #expect(complaint(about: path, atMost: 1 << 19).contains("\(1 << 20) bytes, over the bound of \(1 << 19)"))
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    // The directory is at the end; 24 bytes into its only entry is the size of the contents.
+    let entry = bytes.indices.dropLast(4).last { Array(bytes[$0..<$0 + 4]) == [0x50, 0x4B, 1, 2] } ?? 0
+    for size in [1 << 19, 1 << 21] {
+      for index in 0..<4 { bytes[entry + 24 + index] = UInt8(truncatingIfNeeded: size >> (8 * index)) }
+      try write(bytes, to: path)
+      #expect(complaint(about: path).contains("it does not hold the \(size) bytes"))
     }
   }
 

@@ -19,9 +19,13 @@ public enum ArchiveForm: String, CaseIterable, Sendable {
 }
 
 /// Writes an archive of members, in their order, by libarchive.
-/// - Parameter password: encrypts the members of a zip archive; nil for no encryption.
+/// - Parameters:
+///   - links: symbolic links behind the members.
+///   - password: encrypts the members of a zip archive; nil for no encryption.
 public func writeArchive(
-  _ members: [(name: String, bytes: [UInt8])], as form: ArchiveForm, to path: String, password: String? = nil
+  _ members: [(name: String, bytes: [UInt8])], as form: ArchiveForm, to path: String,
+  links: [(name: String, target: String)] = [],
+  password: String? = nil
 ) throws {
   let archive = archive_write_new()
   defer { archive_write_free(archive) }
@@ -58,11 +62,20 @@ public func writeArchive(
     archive_entry_update_pathname_utf8(entry, member.name)
     archive_entry_copy_pathname(entry, member.name)
     archive_entry_set_size(entry, Int64(member.bytes.count))
-    archive_entry_set_filetype(entry, UInt32(S_IFREG))
+    archive_entry_set_filetype(entry, 0o100000)
     archive_entry_set_perm(entry, 0o644)
     try check(archive_write_header(archive, entry))
     let written = member.bytes.withUnsafeBytes { archive_write_data(archive, $0.baseAddress, $0.count) }
     guard written == member.bytes.count else { throw NSError(domain: "libarchive wrote \(written) bytes", code: 1) }
+  }
+  for link in links {
+    let entry = archive_entry_new()
+    defer { archive_entry_free(entry) }
+    archive_entry_copy_pathname(entry, link.name)
+    archive_entry_set_filetype(entry, 0o120000)
+    archive_entry_set_perm(entry, 0o777)
+    archive_entry_copy_symlink(entry, link.target)
+    try check(archive_write_header(archive, entry))
   }
   try check(archive_write_close(archive))
 }
@@ -72,7 +85,7 @@ public func writeArchive(ofFolder folder: String, under top: String, as form: Ar
   let names = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
   let members = try names.compactMap { name -> (name: String, bytes: [UInt8])? in
     var isFolder: ObjCBool = false
-    FileManager.default.fileExists(atPath: "\(folder)/\(name)", isDirectory: &isFolder)
+    _ = FileManager.default.fileExists(atPath: "\(folder)/\(name)", isDirectory: &isFolder)
     return isFolder.boolValue ? nil : (top + name, [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))))
   }
   try writeArchive(members, as: form, to: path)

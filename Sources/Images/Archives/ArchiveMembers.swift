@@ -28,7 +28,7 @@ final class ZipMembers: ArchiveMembers {
     for (index, record) in archive.records.enumerated() {
       // Programs of old Windows separate folders by backslashes.
       let name = record.name.contains("/") ? record.name : record.name.replacing("\\", with: "/")
-      if name.utf8.last == UInt8(ascii: "/") { continue }
+      if record.isLink || name.utf8.last == UInt8(ascii: "/") { continue }
       if ImageTree.isCalledImage(name) {
         guard !record.isEncrypted else {
           throw Failure(

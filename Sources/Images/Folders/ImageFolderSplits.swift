@@ -73,7 +73,7 @@ public struct ImageFolderSplits: Sendable, Hashable {
     let train = try file.images(file.parts.isEmpty ? nil : .train)
     guard share == nil, let measured = file.measuredPart else {
       let taken = share ?? .usual
-      let (train, validation) = try split(train, taken)
+      let (train, validation) = try split(train, taken) { "\(file.path): the class '\($0)'" }
       return (train, validation, notes(train, "to validate on: \(taken.description) of each class of \(file.path), set apart"))
     }
     let validation = try file.images(measured, classes: train.classes)
@@ -88,9 +88,12 @@ public struct ImageFolderSplits: Sendable, Hashable {
   }
 
   private static func split(
-    _ folder: ImageFolder, _ share: ValidationShare
+    _ folder: ImageFolder, _ share: ValidationShare, about subject: ((_ name: String) -> String)? = nil
   ) throws -> (train: ImageFolder, validation: ImageFolder) {
-    let apart = try share.selection(folder.samples.map(\.label)) { "\(folder.path)/\(folder.classes[$0])" }
+    let apart = try share.selection(folder.samples.map(\.label)) {
+      let name = folder.classes[$0]
+      return subject?(name) ?? "\(folder.path)/\(name)"
+    }
     func part(_ isApart: Bool) -> ImageFolder {
       ImageFolder(
         path: folder.path, classes: folder.classes, samples: zip(folder.samples, apart).filter { $0.1 == isApart }.map(\.0),

@@ -59,7 +59,7 @@ public struct MeasuredFolder: Sendable, Hashable {
   /// Takes all images of a folder that contains the classes' folders. From a folder with the parts of a data set, takes the
   /// validation part, or else the test part. From a folder with training images alone, takes the share of every class that
   /// ``ImageFolderSplits`` sets apart.
-  /// - Parameter labels: CSV file with the classes of images in the folder, as ``LabelFile`` reads it, and perhaps their parts;
+  /// - Parameter labels: CSV file with the classes of images in the folder, and perhaps their parts;
   ///   nil if their folders tell them.
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images.
   public init(_ path: String, labels: String? = nil) throws {

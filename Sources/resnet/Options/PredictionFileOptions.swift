@@ -6,13 +6,14 @@ import Support
 struct PredictionFileOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "CSV file to write: a row for each image with its path and its classes, the most probable first.", valueName: "file.csv"))
+      "CSV file to write: a row for each image with its path and its classes, the most probable first.", valueName: "file.csv"),
+    completion: .file(extensions: ["csv"]))
   var csv: String?
 
   @Option(
     help: ArgumentHelp(
       "Folder to sort the images into: a folder for each predicted class, with links to the images. Nothing is overwritten.",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var sortInto: String?
 
   @Flag(help: "With --sort-into: copy the images instead of linking to them.")
