@@ -27,6 +27,13 @@ public func writeArchive(
   links: [(name: String, target: String)] = [],
   password: String? = nil
 ) throws {
+  // libarchive takes names in the encoding of the locale.
+  let utf8 = newlocale(1 << LC_CTYPE, "C.UTF-8", nil)
+  let former = uselocale(utf8)
+  defer {
+    uselocale(former)
+    freelocale(utf8)
+  }
   let archive = archive_write_new()
   defer { archive_write_free(archive) }
   func check(_ status: Int32) throws {
