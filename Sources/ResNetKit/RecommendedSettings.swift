@@ -12,6 +12,6 @@ extension RunConfiguration {
     if initialWeights != nil { optimizer.learningRate /= Self.fineTuningDivisor }
   }
 
-  /// Returns the warm-up that suits a number of epochs: a tenth of them, one at most.
-  package static func usualWarmup(ofEpochs epochs: Int) -> Double { min(1, Double(epochs) / 10) }
+  /// Warm-up that suits the number of epochs: a tenth of them, one at most; none for a schedule that has a rise of its own.
+  package var usualWarmup: Double { schedule == .oneCycle ? 0 : min(1, Double(epochs) / 10) }
 }

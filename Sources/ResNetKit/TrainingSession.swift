@@ -41,7 +41,8 @@ public final class TrainingSession {
   ///   - imageSize: height and width of photographs; nil for what suits the network.
   ///   - device: the place to compute.
   ///   - folder: where the run keeps its files; nil for nowhere.
-  ///   - configure: changes the run's settings. The warm-up follows the number of epochs unless it is changed, too.
+  ///   - configure: changes the run's settings. The warm-up follows the number of epochs and the schedule unless it is changed,
+  ///     too.
   /// - Throws: ``Failure`` for settings, weights or images that do not fit each other, and for memory that does not suffice.
   public convenience init(
     _ model: String? = nil, on data: TrainingData, from initialWeights: String? = nil, imageSize: Int? = nil,
@@ -145,11 +146,10 @@ public final class TrainingSession {
 }
 
 extension RunConfiguration {
-  /// Lets the warm-up follow the number of epochs if only that was changed.
+  /// Lets the warm-up follow the number of epochs and the schedule if only those were changed.
   /// - Parameter recommended: the settings before any was changed.
   mutating func follow(_ recommended: RunConfiguration) {
-    if epochs != recommended.epochs, warmupEpochs == recommended.warmupEpochs {
-      warmupEpochs = Self.usualWarmup(ofEpochs: epochs)
-    }
+    let hasChanged = epochs != recommended.epochs || schedule != recommended.schedule
+    if hasChanged, warmupEpochs == recommended.warmupEpochs { warmupEpochs = usualWarmup }
   }
 }

@@ -78,7 +78,7 @@ package struct TrainingSetup {
       )
     }
     run.augmentation = data.kind?.defaultAugmentation ?? .none
-    run.warmupEpochs = RunConfiguration.usualWarmup(ofEpochs: run.epochs)
+    run.warmupEpochs = run.usualWarmup
     run.use(.sgd)
     return Prepared(configuration: run, splits: splits, initialWeights: weights, notices: notices)
   }

@@ -1,5 +1,6 @@
 import Datasets
 import Models
+import NN
 import Support
 
 /// Refuses an impossible value of a setting.
@@ -31,6 +32,9 @@ extension RunConfiguration {
     try demand(
       warmupEpochs <= Double(epochs), .warmupEpochs, warmupEpochs,
       "the run has \(epochs), so the rate would not be reached")
+    try demand(
+      warmupEpochs == 0 || schedule != .oneCycle, .warmupEpochs, warmupEpochs,
+      "the schedule \(Schedule.Kind.oneCycle.rawValue) has a rise of its own: leave it out")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
     try classWeights?.validate()
     if let sampling, !shuffle {

@@ -13,7 +13,7 @@ import resnet
     ("devices extra", "Unexpected argument 'extra'"),
     ("train --optimizer adam", "Please provide one of 'sgd', 'adamw' or 'lars'. Did you mean 'adamw'?"),
     ("train --optimizer shampoo", "Please provide one of 'sgd', 'adamw' or 'lars'."),
-    ("train --schedule cosin", "Please provide one of 'constant', 'cosine' or 'step'. Did you mean 'cosine'?"),
+    ("train --schedule cosin", "Please provide one of 'constant', 'cosine', 'step' or 'one-cycle'. Did you mean 'cosine'?"),
     ("train --dataset fashion_mnist", "unknown data set 'fashion_mnist'; the nearest is fashion-mnist; known are "),
     ("train --dataset imagenet", "unknown data set 'imagenet'; known are "),
     ("train --model resnet5O", "unknown model 'resnet5O'; the nearest is resnet50; known: "),

@@ -78,12 +78,12 @@ import resnet
     ("train --dataset FashionMNIST", "The value 'FashionMNIST' is invalid for '--dataset <dataset>': "),
     (
       "train --schedule cos",
-      "The value 'cos' is invalid for '--schedule <schedule>'. Please provide one of 'constant', 'cosine' or 'step'. "
+      "The value 'cos' is invalid for '--schedule <schedule>'. Please provide one of 'constant', 'cosine', 'step' or 'one-cycle'. "
         + "Did you mean 'cosine'?"
     ),
     (
       "train --schedule plateau",
-      "The value 'plateau' is invalid for '--schedule <schedule>'. Please provide one of 'constant', 'cosine' or 'step'."
+      "The value 'plateau' is invalid for '--schedule <schedule>'. Please provide one of 'constant', 'cosine', 'step' or 'one-cycle'."
     ),
     (
       "train --precision half",

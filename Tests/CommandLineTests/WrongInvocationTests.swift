@@ -103,6 +103,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --learning-rate fast", 64, "'fast'"), Wrong("train --momentum 1", 64, "--momentum 1"),
     Wrong("train --momentum nan", 64, "--momentum nan"), Wrong("train --weight-decay=-1", 64, "--weight-decay -1"),
     Wrong("train --weight-decay inf", 64, "--weight-decay inf"), Wrong("train --warmup-epochs=-1", 64, "--warmup-epochs -1"),
+    Wrong("train --schedule one-cycle --warmup-epochs 1", 64, "--warmup-epochs 1", "one-cycle", "rise of its own"),
     Wrong("train --warmup-epochs nan", 64, "--warmup-epochs nan"), Wrong("train --label-smoothing 2", 64, "--label-smoothing 2"),
     Wrong("train --label-smoothing nan", 64, "--label-smoothing nan"), Wrong("train --max-steps 0", 64, "--max-steps 0"),
     Wrong("train --limit-train 0", 64, "--limit-train 0"), Wrong("train --limit-train=-1", 64, "--limit-train -1"),

@@ -69,6 +69,16 @@ import Testing
     }
   }
 
+  @Test func oneCycleGoesUpAndDown() throws {
+    let session = try TrainingSession("resnet8", on: Self.images, device: .reference) { run in
+      (run.epochs, run.batchSize, run.schedule) = (5, 8, .oneCycle)
+    }
+    var rates: [Double] = []
+    try session.train { if case .epoch(let epoch) = $0 { rates.append(epoch.learningRate) } }
+    let schedule = Schedule(.oneCycle, peak: 0.1, totalSteps: 10)
+    #expect(rates == [1, 3, 5, 7, 9].map(schedule.rate))
+  }
+
   @Test func settingsFollowTheOptimizer() throws {
     func settings(_ configure: (inout RunConfiguration) -> Void) throws -> RunConfiguration {
       try TrainingSession("resnet8", on: Self.images, device: .reference, configure: configure).configuration
@@ -82,6 +92,7 @@ import Testing
       $0.epochs = 4
     }
     #expect(own.optimizer == .adamW(learningRate: 0.02, weightDecay: 1e-2) && own.warmupEpochs == 0.4)
+    #expect(try settings { $0.schedule = .oneCycle }.warmupEpochs == 0)
     // Trained weights would be lost at the rate for random ones.
     var tuned = usual
     tuned.initialWeights = "weights.pth"

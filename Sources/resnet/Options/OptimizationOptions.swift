@@ -43,9 +43,13 @@ struct OptimizationOptions: ParsableArguments {
   @Option(help: "Weight decay. Default: \(sgd.weightDecay), adamw \(adamW.weightDecay).")
   var weightDecay: Double?
   @Option(
-    help: "Schedule: constant, cosine (to zero) or step (divided by 10 at 1/2 and 3/4). Default: \(defaults.schedule.rawValue).")
+    help: """
+      Schedule: constant, cosine (to zero), step (divided by 10 at 1/2 and 3/4) or one-cycle (up from 1/25 in the first 3/10 of \
+      the steps, then down to nearly zero; momentum stays). Default: \(defaults.schedule.rawValue).
+      """)
   var schedule: Schedule.Kind?
-  @Option(help: "Epochs of linear warm-up; fractions are allowed. Default: a tenth of the epochs, at most 1.")
+  @Option(
+    help: "Epochs of linear warm-up; fractions are allowed. Default: a tenth of the epochs, at most 1; 0 with one-cycle.")
   var warmupEpochs: Double?
   @Option(help: "Label smoothing: share of the target that is spread over all classes. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
@@ -80,7 +84,7 @@ struct OptimizationOptions: ParsableArguments {
     run.optimizer.nesterov = momentum.nesterov
     run.optimizer.weightDecay = weightDecay ?? run.optimizer.weightDecay
     run.schedule = schedule ?? run.schedule
-    run.warmupEpochs = warmupEpochs ?? RunConfiguration.usualWarmup(ofEpochs: run.epochs)
+    run.warmupEpochs = warmupEpochs ?? run.usualWarmup
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
     run.clipNorm = clipNorm
     run.averageDecay = ema
