@@ -51,6 +51,7 @@ public struct Pool<Block> {
     guard let block = blocks[gap.number]?.block else { preconditionFailure("[Pool] a gap in no block") }
     use.bytesInUse += size
     use.peakBytesInUse = max(use.peakBytesInUse, use.bytesInUse)
+    use.largestPiece = max(use.largestPiece, size)
     return Piece(block: block, offset: gap.offset, size: size, number: gap.number)
   }
 
@@ -170,6 +171,8 @@ public struct MemoryUse: Hashable, Sendable {
   public var peakBytesHeld = 0
   public var bytesInUse = 0
   public var peakBytesInUse = 0
+  /// Size of the largest piece so far.
+  public var largestPiece = 0
 
   public init() {}
 
@@ -181,6 +184,7 @@ public struct MemoryUse: Hashable, Sendable {
     sum.peakBytesHeld += b.peakBytesHeld
     sum.bytesInUse += b.bytesInUse
     sum.peakBytesInUse += b.peakBytesInUse
+    sum.largestPiece = max(a.largestPiece, b.largestPiece)
     return sum
   }
 }

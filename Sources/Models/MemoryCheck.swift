@@ -11,13 +11,21 @@ extension Summary {
   public func requireMemoryForTraining(on device: any Backend, otherBytes: Int = 0) throws {
     for (use, member) in zip(devices, device.devices) {
       let needed = use.peakBytesHeld + otherBytes
-      if needed <= member.memoryLimit { continue }
+      let problem: Message
+      if needed > member.memoryLimit {
+        problem =
+          "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has "
+          + "\(rounded(bytes: member.memoryLimit)) free"
+      } else if use.largestPiece > member.largestBlock {
+        problem =
+          "training needs a buffer of \(rounded(bytes: use.largestPiece)), and \(member.name) allows "
+          + "\(rounded(bytes: member.largestBlock)) at once"
+      } else {
+        continue
+      }
       let advice = try advice(on: device, otherBytes: otherBytes)
       throw Failure(
-        .outOfMemory,
-        "training needs \(rounded(bytes: needed)) of device memory, and \(member.name) has "
-          + "\(rounded(bytes: member.memoryLimit)) free",
-        remedy: "\(advice)\(member.memoryAdvice.map { "; \($0)" } ?? "")")
+        .outOfMemory, problem, remedy: "\(advice)\(member.memoryAdvice.map { "; \($0)" } ?? "")")
     }
   }
 
@@ -33,21 +41,37 @@ extension Summary {
     return "use \(Setting.recompute) \(Setting.batchSize, batch), the largest that fits with it\(other)"
   }
 
-  /// Returns the largest batch size, up to the current one, that fits in training; nil if none does. Assumes that more images
-  /// need more memory.
+  /// Returns the largest batch size, up to the current one, that fits in training; nil if none does.
   private func largestBatch(recompute: Bool, on device: any Backend, otherBytes: Int) throws -> Int? {
-    let model = try ResNet(configuration)
-    try model.store.freeze(options.frozen)
     var options = options
     options.recompute = recompute
+    return try Self.largestBatch(configuration, images: images, options, on: device) { _ in otherBytes }
+  }
+
+  /// Finds the largest batch size that fits in training. One more image does not fit. Assumes that more images need more memory.
+  /// - Parameters:
+  ///   - images: shape of the largest batch that is of interest, [N,H,W,C].
+  ///   - otherBytes: returns the additional memory that each device needs with a batch size, for example for the data set.
+  /// - Returns: a batch size of at most N; nil if none fits.
+  /// - Throws: ``Failure`` for a configuration, images or options that do not make a valid model.
+  package static func largestBatch(
+    _ configuration: ModelConfiguration, images: Shape, _ options: TrainingOptions, on device: any Backend,
+    otherBytes: (_ batch: Int) -> Int
+  ) throws -> Int? {
+    let model = try ResNet(configuration)
+    try model.store.freeze(options.frozen)
     func shape(_ batch: Int) -> Shape { [batch, images[1], images[2], images[3]] }
     /// Returns the number of missing bytes on the device that lacks the most; 0 or less if the batch fits.
     func lack(_ batch: Int) throws -> Int {
       let uses = try Self.train(model, shape(batch), options, on: device.dryRun())
-      return zip(uses, device.devices).map { $0.peakBytesHeld + otherBytes - $1.memoryLimit }.max() ?? 0
+      let others = otherBytes(batch)
+      return zip(uses, device.devices).map { use, member in
+        max(use.peakBytesHeld + others - member.memoryLimit, use.largestPiece - member.largestBlock)
+      }.max() ?? 0
     }
     // One image may be too few for batch normalization.
     var fitting = model.canTrain(on: shape(1)) ? 1 : 2
+    if images[0] < fitting { return nil }
     var (least, tooLarge, most) = (try lack(fitting), images[0], try lack(images[0]))
     if most <= 0 { return images[0] }
     if least > 0 { return nil }

@@ -81,10 +81,8 @@ public final class TrainingSession {
     try device.require(configuration.precision)
     splits = prepared.splits
     images = configuration.data.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
-    let batch = Shape([min(configuration.batchSize, images.count)] + images.shape.dimensions.dropFirst())
-    let work = Work(
-      configuration.model, images: batch, configuration.trainingOptions, isTraining: true, shares: configuration.shares)
-    let backend = try device.open(for: work, profiling: profiling, triesDriver: false)
+    let (backend, work, batchNote) = try Self.open(
+      device, for: &configuration, prepared.splits, takesLargestBatch: prepared.takesLargestBatch, profiling: profiling)
     self.backend = backend
     if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
     let folder = try makeFolder()
@@ -98,7 +96,39 @@ public final class TrainingSession {
       folder?.discardIfEmpty()
       throw error
     }
-    notes = prepared.splits.notes.map { Message($0) } + trainer.notes.map { Message($0) }
+    notes = prepared.splits.notes.map { Message($0) } + trainer.notes.map { Message($0) } + (batchNote.map { [$0] } ?? [])
+  }
+
+  /// Opens the device for a run.
+  /// - Parameter takesLargestBatch: whether the batch size becomes the largest that fits.
+  /// - Returns: the device, the work that it is opened for, and a note about the batch size if it was found.
+  private static func open(
+    _ device: Device, for run: inout RunConfiguration, _ splits: ImageSplits, takesLargestBatch: Bool, profiling: Bool
+  ) throws -> (any Backend, Work, Message?) {
+    let train = splits.train.shape
+    let count = min(run.data.limitTrain ?? .max, train[0])
+    func work() -> Work {
+      let batch = Shape([min(run.batchSize, count)] + train.dimensions.dropFirst())
+      return Work(run.model, images: batch, run.trainingOptions, isTraining: true, shares: run.shares)
+    }
+    func open(_ device: Device) throws -> any Backend {
+      try device.open(for: work(), profiling: profiling, triesDriver: false)
+    }
+    guard takesLargestBatch else { return (try open(device), work(), nil) }
+    // The tuner needs the batch size, so it waits until that is known. What it finds may need more memory.
+    let tunes = device.tuning == .fast || device.tuning == .full
+    var untuned = device
+    if tunes { untuned.tuning = .known }
+    var backend = try open(untuned)
+    var largest = try LargestBatch(for: run, splits, on: backend)
+    run.batchSize = largest.size
+    if tunes {
+      backend = try open(device)
+      let tuned = try LargestBatch(for: run, splits, on: backend, atMost: largest.size)
+      if tuned.size < largest.size { largest = tuned }
+      run.batchSize = largest.size
+    }
+    return (backend, work(), "\(largest.note)\(run.advice(onRateForBatch: largest.size))")
   }
 
   /// The run's folder.

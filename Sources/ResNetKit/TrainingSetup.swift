@@ -37,6 +37,8 @@ package struct TrainingSetup {
     package let splits: ImageSplits
     /// The weights to start from, read already.
     package var initialWeights: Weights?
+    /// Whether the batch size becomes the largest that suits the run and fits the device's memory.
+    package var takesLargestBatch = false
     /// Notices about the reading of the weights.
     package let notices: [Message]
 

@@ -223,8 +223,7 @@ public final class Trainer {
       configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
     ).requireMemoryForTraining(
       on: backend,
-      otherBytes: BatchLoader.bytesOnDevice(train, configuration.augmentation, batchSize: batch)
-        + BatchLoader.bytesOnDevice(validation, batchSize: batch))
+      otherBytes: configuration.bytesOfImages(train, validation, batchSize: batch, on: backend))
   }
 
   /// Runs to the end, or until `shouldStop` returns true.

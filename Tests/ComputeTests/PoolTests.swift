@@ -27,6 +27,13 @@ import Testing
 
   private func place(_ piece: Pool<String>.Piece) -> String { "\(piece.size) at \(piece.offset) of \(piece.block)" }
 
+  @Test func theLargestPieceIsKnown() {
+    var subject = Subject(granularity: 8)
+    subject.put(subject.take(20), subject.take(3))
+    #expect(subject.pool.use.largestPiece == 24)
+    #expect((subject.pool.use + MemoryUse()).largestPiece == 24)
+  }
+
   @Test func requestsAreRoundedUp() {
     let pool = Pool<Int>(granularity: 64)
     #expect([0, 1, 64, 65].map(pool.size) == [64, 64, 64, 128])

@@ -101,6 +101,26 @@ import Testing
     #expect(again > 0 && again < twice.macs)
   }
 
+  /// Compares the largest batch with those of all sizes. More images need more memory, also where a device has other devices
+  /// beside it, or a data set that grows with the batch.
+  @Test(arguments: [(false, 0), (true, 0), (false, 20_000)]) func theLargestBatchIsFound(recompute: Bool, extra: Int) throws {
+    let (device, configuration) = (CPUBackend(), ModelConfiguration(name: "resnet14", classes: 10))
+    let options = TrainingOptions(recompute: recompute)
+    let needs = try (1...40).map {
+      try Summary(configuration, images: [$0, 12, 12, 3], options, on: device).training.peakBytesHeld + extra * $0
+    }
+    #expect(zip(needs, needs.dropFirst()).allSatisfy { $0 < $1 })
+    func largest(_ room: Int, atMost limit: Int = 40) throws -> Int? {
+      try Summary.largestBatch(configuration, images: [limit, 12, 12, 3], options, on: device) {
+        device.memoryLimit - room + extra * $0
+      }
+    }
+    for (index, need) in needs.enumerated() {
+      #expect(try largest(need) == index + 1 && largest(need - 1) == (index > 0 ? index : nil))
+    }
+    #expect(try largest(.max / 2) == 40 && largest(needs[6], atMost: 5) == 5 && largest(needs[6], atMost: 1) == 1)
+  }
+
   /// Checks that the suggested batch size fits, and that one more image does not.
   @Test(arguments: [("resnet20", 40, 32), ("plain8", 2, 3), ("resnet18", 4, 40)])
   func whatDoesNotFitIsAnsweredByWhatDoes(name: String, batch: Int, side: Int) throws {

@@ -128,10 +128,22 @@ public final class BatchLoader {
     augmentation?.changesPixels == true ? nil : source.pixels
   }
 
-  /// Returns the number of bytes that images take on the device, not counting the normalized batches.
-  static func bytesOnDevice(_ source: any ImageSource, _ augmentation: Augmentation? = nil, batchSize: Int) -> Int {
-    residentPixels(source, augmentation)?.bytes.count
-      ?? batchSize * source.shape.dimensions.dropFirst().reduce(source.pixelType.byteCount, *)
+  /// Returns the number of bytes that images take on the device with their labels and the plan of an epoch, not counting the
+  /// normalized batches.
+  /// - Parameter alignment: alignment of the device's memory in bytes.
+  static func bytesOnDevice(
+    _ source: any ImageSource, _ augmentation: Augmentation? = nil, batchSize: Int, alignment: Int
+  ) -> Int {
+    func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
+    let columns = augmentation?.changesBatches == true ? BatchPlan.mixedColumns : BatchPlan.viewColumns
+    let rows = aligned(batchSize * columns * DataType.int32.byteCount)
+    func labels(_ count: Int) -> Int { aligned(count * DataType.int32.byteCount) }
+    if let pixels = residentPixels(source, augmentation) {
+      let batches = (source.count + batchSize - 1) / batchSize
+      return aligned(pixels.bytes.count) + labels(source.count) + batches * rows
+    }
+    let pixels = batchSize * source.shape.dimensions.dropFirst().reduce(source.pixelType.byteCount, *)
+    return aligned(pixels) + labels(batchSize) + rows
   }
 }
 

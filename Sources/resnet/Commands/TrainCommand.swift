@@ -224,6 +224,7 @@ struct TrainCommand: ParsableCommand {
     options.apply(to: &prepared.configuration, kind)
     execution.apply(to: &prepared.configuration)
     prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
+    prepared.takesLargestBatch = options.training.batchSize == .largest
     try usage { try prepared.configuration.checkLayers() }
     return prepared
   }

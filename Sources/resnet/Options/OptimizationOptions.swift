@@ -8,6 +8,24 @@ extension Schedule.Kind: ExpressibleByArgument {}
 
 extension Optimizer.Kind: ExpressibleByArgument {}
 
+/// Value of `--batch-size` in training.
+enum BatchSize: Equatable, ExpressibleByArgument {
+  case images(Int)
+  /// The largest that fits the device's memory.
+  case largest
+
+  /// Parses a number of images, or `auto`.
+  init?(argument: String) {
+    if argument == "auto" {
+      self = .largest
+    } else if let count = Int(argument) {
+      self = .images(count)
+    } else {
+      return nil
+    }
+  }
+}
+
 /// Options about the momentum of `sgd` and `lars`.
 struct MomentumOptions: ParsableArguments {
   @Option(help: "Momentum of sgd and lars. Default: \(OptimizerSettings.sgd().momentum ?? 0).")
@@ -23,8 +41,11 @@ struct OptimizationOptions: ParsableArguments {
 
   @Option(help: "Number of epochs. Default: \(defaults.epochs).")
   var epochs: Int?
-  @Option(help: "Batch size. Default: \(defaults.batchSize).")
-  var batchSize: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Batch size; auto takes the largest that fits the device's memory. Default: \(defaults.batchSize).",
+      valueName: "images|auto"))
+  var batchSize: BatchSize?
   @Option(
     help: ArgumentHelp(
       "Accumulate the gradients of this many batches for a step. Default: 1.", valueName: "batches"))
@@ -76,7 +97,7 @@ struct OptimizationOptions: ParsableArguments {
   /// Sets what the options say of a run; the rest stays as recommended.
   func apply(to run: inout RunConfiguration) {
     run.epochs = epochs ?? run.epochs
-    run.batchSize = batchSize ?? run.batchSize
+    if case .images(let count) = batchSize { run.batchSize = count }
     run.accumulate = accumulate ?? run.accumulate
     if let optimizer { run.use(optimizer) }
     run.optimizer.learningRate = learningRate ?? run.optimizer.learningRate
