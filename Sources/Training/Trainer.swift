@@ -77,17 +77,18 @@ public final class Trainer {
   private let log: MetricsLog?
   /// Weights of the best epoch, if there is no folder to keep them in.
   var best: Weights?
+  /// Position in the run. Only this type and a search for a rate move it.
   var position: RunFolder.Position
   /// Sums of the steps in flight, [3] each, used in turns.
   private let metrics: [Tensor]
-  private let logEvery: Int
+  let logEvery: Int
   private let batchesPerStep: Int
 
   /// Network that is validated and saved.
   var saved: ResNet { average?.model ?? model }
 
   /// Number of steps that may be enqueued before the first of them is done.
-  private static let stepsAhead = 4
+  static let stepsAhead = 4
 
   /// Loads everything onto the device. The run starts at the beginning, or with `resuming` where it was saved.
   /// - Throws: ``Failure`` if options, weights or images do not fit each other; errors of the backend.
@@ -256,10 +257,7 @@ public final class Trainer {
   /// Runs one epoch, or the rest of it, with validation and checkpoints at its end.
   /// - Returns: false if the epoch was stopped.
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
-    let plan = configuration.plan(ofEpoch: position.epoch, training.items)
-    let loaded = try training.load(
-      plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
-      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep)
+    let loaded = try loadEpoch()
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
 
@@ -267,7 +265,7 @@ public final class Trainer {
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
-      try enqueueStep(loaded, &collector)
+      try enqueueStep(loaded, &collector, rate: schedule.rate(at: position.step))
       if isWarm {
         timing.steps += 1
         timing.host += (ContinuousClock.now - begin).seconds
@@ -289,8 +287,7 @@ public final class Trainer {
       try onTiming?(false)
     }
     if position.step == last && position.images == 0 {
-      throw Failure(
-        .damagedFile, "none of the \(training.count) images to train on can be decoded", remedy: "mend them")
+      throw noImages
     }
     guard position.step == last,
       let checked = try ResNetClassifier(saved).measure(
@@ -304,10 +301,23 @@ public final class Trainer {
     return true
   }
 
-  private func enqueueStep(_ loaded: LoadedEpoch, _ collector: inout StepCollector) throws {
+  /// Failure of an epoch without images.
+  var noImages: Failure {
+    Failure(.damagedFile, "none of the \(training.count) images to train on can be decoded", remedy: "mend them")
+  }
+
+  /// Loads the current epoch from the current step on.
+  func loadEpoch() throws -> LoadedEpoch {
+    let plan = configuration.plan(ofEpoch: position.epoch, training.items)
+    return try training.load(
+      plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
+      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep)
+  }
+
+  /// Starts the next step on the device.
+  func enqueueStep(_ loaded: LoadedEpoch, _ collector: inout StepCollector, rate: Double) throws {
     let first = (position.step - position.epoch * stepsPerEpoch) * batchesPerStep
     let metrics = metrics[position.step % metrics.count]
-    let rate = schedule.rate(at: position.step)
     var images = 0
     try backend.fill(metrics, with: 0)
     for index in first..<min(first + batchesPerStep, loaded.batches.count) {

@@ -31,8 +31,8 @@ import resnet
   @Test func everyOptionOfARunIsFound() throws {
     // Options that do not belong to the run, the only option of the run that may change, and two that need --init.
     let others: Set = [
-      "--device", "--math", "--tune", "--output", "--resume", "--log-every", "--show-augmentation", "--profile", "--data",
-      "--print-config", "--help", "--quiet", "--verbose", "--version", "--key", "--prefix",
+      "--device", "--math", "--tune", "--output", "--resume", "--log-every", "--show-augmentation", "--find-rate", "--profile",
+      "--data", "--print-config", "--help", "--quiet", "--verbose", "--version", "--key", "--prefix",
     ]
     let values = [
       "learning-rate-scale": "fc=1", "color-jitter": "0.4", "dataset": "folder", "ema": "0.5", "momentum": "0.5",

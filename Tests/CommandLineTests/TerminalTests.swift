@@ -67,6 +67,16 @@ import resnet
     #expect(run.output.contains("█") == (width > 40))
   }
 
+  @Test func aSearchForARateShowsItsSteps() throws {
+    let line = Self.line.replacing(" --output", with: "") + " --max-steps 600 --find-rate \(UUID().uuidString).svg"
+    let run = try TerminalRun(line.split(separator: " ").map(String.init), columns: 120, in: Self.folder)
+    #expect(run.code == 0 && run.output.contains("searching a learning rate "), "\(run.output)")
+    var screen = Screen(columns: 120)
+    for scalar in run.output.unicodeScalars { try screen.write(scalar) }
+    #expect(!screen.text.contains(where: isLive), "\(screen.text)")
+    #expect(screen.text.contains { $0.hasPrefix("suggested: --learning-rate ") }, "\(screen.text)")
+  }
+
   @Test func anotherLocaleGetsOtherCharacters() throws {
     let run = try TerminalRun(arguments(), columns: 100, environment: ["LC_ALL": "C"], in: Self.folder)
     #expect(run.code == 0 && run.output.contains("[") && run.output.contains("\r| "))

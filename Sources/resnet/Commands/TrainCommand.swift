@@ -71,6 +71,7 @@ struct TrainCommand: ParsableCommand {
     }
     if let path = files.showAugmentation { return try writeSheet(prepared.configuration, splits.train, to: path) }
     Display.shared.begin(.preparing)
+    if let path = files.findRate { return try searchRate(prepared, drawing: path) }
     let leftOut = LeftOutImages()
     let session = try TrainingSession(
       prepared, device: device.place(tuning.mode), folder: try folder(for: prepared.configuration), isResumed: resume != nil,
@@ -127,7 +128,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   /// Prints the model, the data and the folder of the run, and notes for the user.
-  private func describe(_ session: TrainingSession) {
+  func describe(_ session: TrainingSession) {
     let (trainer, backend) = (session.trainer, session.backend)
     let (configuration, size) = (trainer.configuration, session.images.shape)
     printNote(
@@ -142,7 +143,7 @@ struct TrainCommand: ParsableCommand {
     }
     printNote(session.images.classCountsDescription)
     for note in session.notes { printNote(printable(note.line)) }
-    if configuration.initialWeights != nil && options.training.learningRate == nil && resume == nil {
+    if configuration.initialWeights != nil && options.training.learningRate == nil && resume == nil && files.findRate == nil {
       printNote(
         "learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
     }
@@ -162,12 +163,9 @@ struct TrainCommand: ParsableCommand {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
     let progress = TrainingReport(trainer, images)
-    // Kernels that were not built ahead are built in the first step.
-    let (builds, device) = (BuildLog(), backend as? OpenCLBackend)
-    device?.watchBuilds { builds.begin("\($0)", of: nil) }
+    let builds = BuildLog(watching: backend)
     func report(_ event: TrainingEvent) {
-      builds.finish()
-      device?.watchBuilds(nil)
+      builds.endWatching(backend)
       progress.report(event)
     }
     do {

@@ -84,10 +84,10 @@ final class Display: Sendable {
   func advance(to step: RunProgress.Step) { update { $0.advance(to: step, at: $1) } }
 
   /// Goes on with a kind of work, or begins it.
-  func advance(_ phase: WorkProgress.Phase, to done: Int, of total: Int) {
+  func advance(_ phase: WorkProgress.Phase, to done: Int, of total: Int, _ detail: String? = nil) {
     update { progress, now in
       if progress.phase != phase { progress.begin(phase, of: total, at: now) }
-      progress.advance(to: done, at: now)
+      progress.advance(to: done, detail, at: now)
     }
   }
 

@@ -10,6 +10,7 @@ package struct WorkProgress: Sendable {
     case tuning = "tuning convolutions"
     case training
     case validating
+    case searching = "searching a learning rate"
     case evaluating
     case classifying
     case comparing

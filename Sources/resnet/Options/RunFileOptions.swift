@@ -20,6 +20,15 @@ struct RunFileOptions: ParsableArguments {
     completion: .file(extensions: ["png"]))
   var showAugmentation: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Instead of training, raise the learning rate in 100 steps (or --max-steps), suggest one, and draw the loss at each rate as \
+      SVG.
+      """, valueName: "file.svg"),
+    completion: .file(extensions: ["svg"]))
+  var findRate: String?
+
   @Flag(
     help: ArgumentHelp(
       "Show at the end the time of each kernel in the training steps, and how much of the steps the host needed.",
@@ -28,9 +37,23 @@ struct RunFileOptions: ParsableArguments {
 
   func validate() throws {
     if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
-    try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation])
+    try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation, "--find-rate": findRate])
     if let showAugmentation, !showAugmentation.lowercased().hasSuffix(".png") {
       throw ValidationError("--show-augmentation '\(showAugmentation)': it is a PNG, and its name ends in .png")
     }
+    try validateFindRate()
+  }
+
+  private func validateFindRate() throws {
+    guard let findRate else { return }
+    if !findRate.lowercased().hasSuffix(".svg") {
+      throw ValidationError("--find-rate '\(findRate)': it is an SVG picture, and its name ends in .svg")
+    }
+    if resume != nil { throw ValidationError("--find-rate is for a new run: leave --resume out") }
+    if output != nil { throw ValidationError("--find-rate makes no run: leave --output out") }
+    if showAugmentation != nil {
+      throw ValidationError("--find-rate and --show-augmentation each take the place of training: leave one out")
+    }
+    if profile { throw ValidationError("--find-rate has no profile: leave --profile out") }
   }
 }
