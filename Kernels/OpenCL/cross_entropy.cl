@@ -6,7 +6,7 @@
 // With MIXED, labels are [N,3] = (first, second, s), and [k = label] becomes s/2^24·[k = first] + (1−s/2^24)·[k = second]. With
 // SCALED the gradient is multiplied by the next loss scale. The largest logit is subtracted first, so that nothing overflows.
 //
-// With WEIGHTED, each class has a weight w_k, and the mean is as of PyTorch's CrossEntropyLoss(weight=w, label_smoothing=ε):
+// WEIGHTED gives each class a weight w_k, and the mean is as of PyTorch's CrossEntropyLoss(weight=w, label_smoothing=ε):
 //
 //   loss = Σ_n Σ_k w_k·t_k·(−log p_k) / D     D = Σ_n Σ_k w_k·[k = label]
 //   d loss/d logits = (p·Σ_j w_j·t_j − w·t)/D

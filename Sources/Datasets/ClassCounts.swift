@@ -8,7 +8,7 @@ extension ImageSource {
     items.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[Int($1.label)] += 1 }
   }
 
-  /// How uneven the classes are, as a line for users, for example `images per class: ant 12, bee 300`. Of more than ten classes,
+  /// Line for users on how uneven the classes are, for example `images per class: ant 12, bee 300`. Of more than ten classes,
   /// the line names the smallest and the largest one, and up to five without images.
   package var classCountsDescription: String {
     let counts = classCounts

@@ -8,7 +8,7 @@ extension DatasetKind {
   public struct Guess: Hashable, Sendable {
     /// The data set.
     public let kind: DatasetKind
-    /// What was found that tells it, for a message, for example `a folder of images for each class`.
+    /// Description for a message of what was found that tells it, for example `a folder of images for each class`.
     public let evidence: String
   }
 

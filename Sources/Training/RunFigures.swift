@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// What a run has reached so far, by its `metrics.jsonl`.
+/// Figures that a run has reached so far, by its `metrics.jsonl`.
 ///
 /// ```swift
 /// let figures = try RunFolder(existing: "runs/flowers").figures()

@@ -12,7 +12,7 @@ import Testing
 
   private func write(_ text: String, _ path: String) throws { try text.write(toFile: path, atomically: true, encoding: .utf8) }
 
-  /// What is printed for a run gives the same run, to the last bit.
+  /// Checks that the printed configuration gives the same run, to the last bit.
   @Test(arguments: [
     "--epochs 2 --no-shuffle --seed 7",
     "--optimizer adamw --ema 0.9 --label-smoothing 0.1 --augment --crop-padding 2 --random-erasing 0.25 --epochs 1",

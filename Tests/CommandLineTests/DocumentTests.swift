@@ -52,7 +52,7 @@ import resnet
 
   @Test(arguments: pages) func commandsParse(_ page: String) throws {
     for line in try commands(page) {
-      // What follows `>` is the shell's.
+      // The shell takes what follows `>`.
       let words = Self.words(line).prefix { $0 != ">" }
       guard let first = words.first else { continue }
       if first == "resnet" || first == "Scripts/resnet" {

@@ -105,7 +105,7 @@ final class Running {
       usleep(2000)
     }
     process.waitUntilExit()
-    // On a slow machine any command may report its progress.
+    // Any command may report its progress on a slow machine.
     let lines = try String(contentsOf: files[1], encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
     return Program.Result(
       code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,

@@ -44,7 +44,7 @@ struct TerminalRun {
     while true {
       let count = read(master, &buffer, buffer.count)
       if count < 0 && errno == EINTR { continue }
-      // When the program has closed the terminal, the system reports an error.
+      // The system reports an error once the program has closed the terminal.
       guard count > 0 else { break }
       bytes += buffer[..<count]
     }

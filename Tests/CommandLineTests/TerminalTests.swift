@@ -7,7 +7,7 @@ import resnet
 
 /// Tests what a run shows on terminals of several widths, and that it shows nothing of it elsewhere.
 ///
-/// How long a terminal stays unchanged depends on the machine, so `Scripts/check-terminal` measures it.
+/// `Scripts/check-terminal` measures how long a terminal stays unchanged, as this depends on the machine.
 @Suite struct TerminalTests {
   /// Trains quick steps, and validates for about as long.
   private static let line =

@@ -110,7 +110,7 @@ import Training
     #expect(throws: Failure.self) { try trainer("mine/deep", run).run() }
     #expect(!exists("mine/deep") && exists("mine/notes.txt"))
 
-    // What another run saved stays, too.
+    // Files that another run saved stay, too.
     _ = try trainer("saved", configuration).run(shouldStop: { true })
     #expect(throws: Failure.self) { try trainer("saved", run) }
     #expect(exists("saved/config.json") && exists("saved/resume.safetensors"))

@@ -98,7 +98,7 @@ struct EvaluateCommand: ParsableCommand {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
     let own = try run.map { try TrainingSetup.resuming($0, path: nil, damaged: input.damaged) }
-    // Only data at a place of its own needs to be named.
+    // Names data only if it has a place of its own.
     let source = own?.configuration.data.path == nil ? nil : run.map { "the validation images of \($0.path)" }
     if dataset == .folder { return try openFolder(for: checkpoint, own: own, source) }
     let path = own?.configuration.data.path ?? input.data

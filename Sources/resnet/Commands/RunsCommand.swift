@@ -164,7 +164,7 @@ private struct ReadRun {
     ])
   }
 
-  /// What the run reached, where and how fast.
+  /// Figures that the run reached, its place and its speed.
   var results: [(name: String, value: JSON)] {
     let (best, last, session) = (figures.best, figures.last, sessions.last)
     let all: [(String, JSON?)] = [

@@ -38,7 +38,7 @@ struct TrainCommand: ParsableCommand {
     try execution.precision.validate(device)
     if profile { try device.requireProfile() }
     guard resume != nil else {
-      // What a path holds shows later.
+      // The contents of a path show later.
       if let complaint = options.data.known.flatMap(options.data.complaint) { throw ValidationError(complaint.line) }
       let network = options.network
       if options.start.`init` != nil && network.build.zeroInit {

@@ -99,7 +99,7 @@ extension Augmentation {
     let usual = kind?.defaultAugmentation ?? .none
     if self == .none { return usual == .none ? [] : [("augment", ["false"])] }
     var all: [(String, [String])] = []
-    // Without this option, data sets that have no augmentation of their own get no mirror images.
+    // Data sets that have no augmentation of their own get no mirror images without this option.
     if usual == .none && flip { all.append(("augment", ["true"])) }
     if case .padded(let pixels) = crop { all.append(("crop-padding", ["\(pixels)"])) }
     if let jitter = colorJitter {

@@ -6,7 +6,7 @@ import Synchronization
 /// Display of the work that takes time, and the gate through which everything is printed. There is one, because a process has
 /// one terminal.
 ///
-/// On a terminal it is one line, which a thread of its own draws four times a second. Work reports its progress without ever
+/// It is one line on a terminal, which a thread of its own draws four times a second. Work reports its progress without ever
 /// waiting for the terminal. Elsewhere it is a whole line every ten seconds, without any control characters.
 final class Display: Sendable {
   static let shared = Display()

@@ -1,7 +1,7 @@
 /// Number of columns that a text takes on a terminal: 2 for each wide character of East Asian scripts and each emoji, 0 for
 /// marks that stand on another character, and 1 for each other one.
 ///
-/// Where terminals differ, as for emoji of several parts, the larger number counts, so that a line never wraps.
+/// Counts the larger number where terminals differ, as for emoji of several parts, so that a line never wraps.
 package func columns(of text: String) -> Int { text.unicodeScalars.reduce(0) { $0 + columns(of: $1) } }
 
 private func columns(of scalar: Unicode.Scalar) -> Int {

@@ -68,7 +68,7 @@ struct RunDataOptions: ParsableArguments {
         .notFound, about: data, "nothing there tells what data set it is",
         remedy: "put a folder of images for each class there, or name it with \(Setting.dataset): \(DatasetKind.names)")
     }
-    // Where nothing is, the error comes when the data set is opened.
+    // The error for an empty place comes when the data set is opened.
     guard ImageTree.exists(data) else { return (guess.kind, nil) }
     return (guess.kind, "\(data) is taken as \(guess.kind.rawValue), as it holds \(guess.evidence): --dataset says otherwise")
   }

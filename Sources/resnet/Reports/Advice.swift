@@ -81,7 +81,7 @@ package struct Advice {
           + "\(lossText(mean(losses.suffix(quarter)))): the learning rate is too large, try a tenth, --learning-rate \(lowered)")
     }
     let guess = log(Double(max(2, classes)))
-    // In later epochs the network may know the training images by heart.
+    // The network may know the training images by heart in later epochs.
     if epoch == 1, step < Self.settledSteps, validationLoss > Self.farAbove * loss, validationLoss > 2 * guess {
       return say(
         .earlyStatistics,
