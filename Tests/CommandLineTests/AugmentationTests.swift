@@ -25,12 +25,7 @@ import Testing
     Wrong("train --dataset synthetic --show-augmentation nothing", 64, "'nothing'", ".png"),
   ]
 
-  @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
-    let arguments = wrong.arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
-    let result = try Program.run(arguments, in: Samples.folder)
-    #expect(result.code == wrong.code && result.complaint.hasPrefix("Error: "), "\(result.err)")
-    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
-  }
+  @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws { try wrong.check() }
 
   /// Writes one sheet in color and one of gray float images. Nothing is trained.
   @Test(arguments: [

@@ -15,9 +15,7 @@ import Testing
   ]
 
   @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
-    let result = try Program.run(wrong.arguments, in: Samples.folder)
-    #expect(result.code == wrong.code)
-    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    try wrong.check()
     #expect(!exists("\(Samples.folder)/a.svg"))
   }
 

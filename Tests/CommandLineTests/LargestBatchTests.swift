@@ -84,9 +84,5 @@ import Testing
     Wrong("train --batch-size automatic", 64, "'automatic'", "--batch-size"),
     Wrong("train --resume run --batch-size auto", 64, "--batch-size"),
   ])
-  func isRefused(_ wrong: Wrong) throws {
-    let result = try Program.run(wrong.arguments, in: Samples.folder)
-    #expect(result.code == wrong.code)
-    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
-  }
+  func isRefused(_ wrong: Wrong) throws { try wrong.check() }
 }

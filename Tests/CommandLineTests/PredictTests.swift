@@ -235,9 +235,7 @@ import Testing
   ]
 
   @Test(arguments: wrong) func isRefused(_ wrong: Wrong) throws {
-    let result = try Program.run(wrong.arguments, in: Samples.folder)
-    #expect(result.code == wrong.code && result.complaint.hasPrefix("Error: "), "\(result.err)")
-    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    let result = try wrong.check()
     if wrong.code == 1 { #expect(result.errorLines.count == 1, "\(result.err)") }
   }
 }

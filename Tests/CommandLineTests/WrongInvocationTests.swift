@@ -17,6 +17,20 @@ struct Wrong: Sendable, CustomTestStringConvertible {
 
   var arguments: [String] { line.split(separator: " ").map { $0 == "''" ? "" : String($0) } }
   var testDescription: String { line }
+
+  /// Runs the program beside the samples and checks the exit code and the first line of the message.
+  /// - Parameter limit: seconds after which the program is killed.
+  @discardableResult
+  func check(limit: Double = 900) throws -> Program.Result {
+    // Invocations that must not begin a run have an output folder of their own, since two runs in one folder are another error.
+    let arguments = arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
+    let result = try Program.run(arguments, environment: environment, in: Samples.folder, limit: limit)
+    #expect(!result.wasKilled, "ended by signal \(result.code): \(result.err.prefix(2000))")
+    #expect(result.code == code, "\(result.err)")
+    #expect(result.complaint.hasPrefix("Error: "), "\(result.err)")
+    for name in names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    return result
+  }
 }
 
 /// Checks every error that a user can make: the message is one line on standard error that names the cause.
@@ -30,13 +44,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
   @Test(arguments: runs + devices) func runOrDeviceIsRefused(_ wrong: Wrong) throws { try check(wrong) }
 
   private func check(_ wrong: Wrong) throws {
-    // Invocations that must not begin a run have an output folder of their own, since two runs in one folder are another error.
-    let arguments = wrong.arguments.map { $0 == "refused" ? "refused/\(UUID().uuidString)" : $0 }
-    let result = try Program.run(arguments, environment: wrong.environment, in: Samples.folder, limit: 300)
-    #expect(!result.wasKilled, "ended by signal \(result.code): \(result.err.prefix(2000))")
-    #expect(result.code == wrong.code, "\(result.err)")
-    #expect(result.complaint.hasPrefix("Error: "), "\(result.err)")
-    for name in wrong.names { #expect(result.complaint.contains(name), "'\(name)' is not named: \(result.err)") }
+    let result = try wrong.check(limit: 300)
     // A wrong usage is followed by a reminder of the correct usage.
     if wrong.code == 1 && wrong.environment["RESNET_KERNELS"] != "kernels" {
       #expect(result.errorLines.count == 1, "\(result.err)")
