@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import resnet
 
@@ -81,6 +82,68 @@ final class XMLElements: NSObject, XMLParserDelegate {
         #expect(!chart.svg.contains("nan") && !chart.svg.contains("inf"))
         _ = try XMLElements(chart.svg)
       }
+    }
+  }
+
+  @Test func dashesBandsAndDotsBelongToTheirSeries() throws {
+    let mean = LineChart.Series("b", meanOf: [[(0, 1), (2, 4)], [(2, 8), (0, 3)]], isDashed: true)
+    #expect(mean.points.map(\.x) == [0, 2] && mean.points.map(\.y) == [2, 6])
+    #expect(mean.band.map(\.low) == [1, 4] && mean.band.map(\.high) == [3, 8])
+    #expect(LineChart.Series("c", meanOf: [[(0, 1)]]).band.isEmpty)
+    let dots = LineChart.Series("a", [(0, 0), (1, .nan), (2, 8)], hasMarkers: true)
+    let drawn = try XMLElements(LineChart("", x: .init("x"), y: .init("y"), [dots, mean]).svg)
+    let paths = drawn.named("path")
+    #expect(
+      paths.compactMap { $0["class"] } == ["band color1 dashed", "curve color0", "curve color1 dashed"], "\(paths)")
+    // The plot is 624 by 336 for values 0 … 2 and 0 … 8.
+    #expect(paths[0]["d"] == "M0 210 L624 0 L624 168 L0 294 Z")
+    // Two dots on the curve, one in the legend.
+    #expect(drawn.named("circle").compactMap { $0["class"] } == [String](repeating: "dot color0", count: 3))
+  }
+
+  @Test func panelsShareAnAxisAndALegend() throws {
+    func panel(_ title: String, _ y: Double) -> LineChart {
+      LineChart(title, x: .init("x"), y: .init("error"), [.init("a", [(0, 0), (1, y)]), .init(title, [(0, 1)], color: 5)])
+    }
+    let drawn = try XMLElements(ChartFigure("both", [panel("left", 10), panel("right", 20)]).svg())
+    // Both plots are 420 by 336, and reach from 0 to 20.
+    #expect(drawn.named("path").compactMap { $0["d"] } == ["M0 336 L420 168", "M0 319.2", "M0 336 L420 0", "M0 319.2"])
+    for name in ["error", "a"] { #expect(drawn.texts.count { $0 == name } == 1) }
+    // Each title is above its panel and names a series in the legend.
+    for name in ["left", "right"] { #expect(drawn.texts.count { $0 == name } == 2) }
+    #expect(
+      drawn.named("line").compactMap { $0["class"] }.filter { $0.hasPrefix("curve") } == [
+        "curve color0", "curve color5", "curve color5",
+      ])
+  }
+
+  /// The converter knows no CSS variables.
+  @Test func lightColorsAreLiteral() {
+    let figure = ChartFigure("", [LineChart("", x: .init("x"), y: .init("y"), [.init("a", [(0, 0), (1, 1)])])])
+    #expect(!figure.svg(.light).contains("var(") && figure.svg(.light).contains("color: #0072b2"))
+    #expect(figure.svg().contains("var(--chart-color0)") && figure.svg().contains("prefers-color-scheme: dark"))
+  }
+
+  @Test func picturesAreWrittenWithAndWithoutAConverter() throws {
+    let figure = ChartFigure("", [LineChart("", x: .init("x"), y: .init("y"), [.init("a", [(0, 0), (1, 1)])])])
+    try withTemporaryFolder { folder in
+      let alone = try ChartFiles.write(figure, to: "\(folder)/a", searching: "\(folder)/nowhere")
+      #expect(alone.files == ["\(folder)/a.svg"])
+      #expect(
+        alone.note == "there is no \(folder)/a.png, as that needs the program rsvg-convert, which Debian has as librsvg2-bin")
+      // A converter that writes what it reads, and one that fails.
+      func program(_ name: String, _ text: String) throws -> String {
+        let path = "\(folder)/\(name)/rsvg-convert"
+        try TestSupport.write(Array("#!/bin/sh\n\(text)\n".utf8), to: path)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+        return "\(folder)/\(name)"
+      }
+      let copied = try ChartFiles.write(figure, to: "\(folder)/b", searching: "/nowhere:\(program("copy", "cat"))")
+      #expect(copied.files == ["\(folder)/b.svg", "\(folder)/b.png"] && copied.note == nil)
+      #expect(try String(contentsOfFile: "\(folder)/b.png", encoding: .utf8) == figure.svg(.light))
+      let failed = try ChartFiles.write(figure, to: "\(folder)/c", searching: program("fail", "echo bad picture >&2; exit 3"))
+      #expect(failed.files == ["\(folder)/c.svg"])
+      #expect(failed.note?.hasSuffix("rsvg-convert failed: bad picture") == true, "\(failed)")
     }
   }
 
