@@ -78,11 +78,13 @@ public final class Optimizer {
   /// Number of steps so far. Set it when a run is resumed.
   public var steps = 0
 
-  private let store: ParameterStore
+  let store: ParameterStore
   private let backend: any Backend
   /// Sum of the gradients of several backward passes, and the number of passes.
   private let accumulated: Tensor?
   private var parts = 0
+  /// Number of backward passes of the last step; 0 before the first.
+  private var lastParts = 0
   private let norms: Tensor?
   private let spans: [Span]
 
@@ -150,6 +152,17 @@ public final class Optimizer {
     return runs
   }
 
+  /// Sum of the gradients of the passes since the last step, or of the last step if there was none since.
+  var gradients: Tensor { accumulated ?? store.gradientsArena }
+
+  /// Returns the factor that makes ``gradients`` the means that the last step used; nil before the first step.
+  /// - Throws: errors of the backend.
+  func gradientFactor() throws -> Double? {
+    if lastParts == 0 { return nil }
+    let scale = try lossScale.map { try backend.download($0).doubles[LossScale.current] } ?? 1
+    return 1 / (Double(lastParts) * scale)
+  }
+
   /// Adds the gradients that a backward pass has left in the store to those of earlier passes since the last step.
   /// - Precondition: this is called once per step, unless the options say that gradients accumulate.
   public func accumulate() throws {
@@ -167,7 +180,6 @@ public final class Optimizer {
   /// - Precondition: ``accumulate()`` was called since the last step.
   public func step(learningRate: Double) throws {
     precondition(parts > 0, "[Optimizer] a step without gradients")
-    let gradients = accumulated ?? store.gradientsArena
     if let lossScale { try backend.updateLossScale(lossScale, gradients: gradients) }
     if let norms {
       if options.maximumNorm != nil { try backend.squaredNorm(gradients, into: norms, at: 0) }
@@ -179,7 +191,7 @@ public final class Optimizer {
     }
     steps += 1
     let use = GradientUse(factor: 1 / Double(parts), lossScale: lossScale, maximumNorm: options.maximumNorm, norms: norms)
-    parts = 0
+    (lastParts, parts) = (parts, 0)
     for span in spans {
       let rate = learningRate * span.rateScale
       switch options.kind {

@@ -150,7 +150,7 @@ public final class ParameterStore {
 
   /// Returns byte offsets and the size of the arena. The size is at least one unit of alignment, since backends need not support
   /// empty allocations.
-  private func layout(
+  func layout(
     _ entries: [Parameter], on backend: any Backend
   ) -> (places: [(entry: Parameter, offset: Int)], byteCount: Int) {
     let unit = max(backend.alignment, backend.scalar.byteCount)

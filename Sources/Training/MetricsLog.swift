@@ -1,7 +1,7 @@
 import Formats
 import Support
 
-/// Log file `metrics.jsonl`: one JSON object a line, written when the event happens.
+/// Log file of a run, such as `metrics.jsonl`: one JSON object a line, written when the event happens.
 final class MetricsLog {
   private let file: AppendingFile
 
@@ -27,7 +27,10 @@ final class MetricsLog {
   }
 
   /// Writes an event, if it is a record.
-  func write(_ event: TrainingEvent) throws { if let json = event.json { try file.write(line: json.description) } }
+  func write(_ event: TrainingEvent) throws { if let json = event.json { try write(json) } }
+
+  /// Writes a line.
+  func write(_ json: JSON) throws { try file.write(line: json.description) }
 }
 
 extension TrainingEvent {

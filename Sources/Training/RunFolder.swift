@@ -6,8 +6,8 @@ import Models
 import NN
 import Support
 
-/// Folder with the files of a training run: `config.json`, `metrics.jsonl`, `last.safetensors`, `best.safetensors`, and
-/// `resume.safetensors`, from which the run resumes.
+/// Folder with the files of a training run: `config.json`, `metrics.jsonl`, `layers.jsonl`, `last.safetensors`,
+/// `best.safetensors`, and `resume.safetensors`, from which the run resumes.
 public struct RunFolder {
   /// Path of the folder, as it was given.
   public let path: String
@@ -32,7 +32,7 @@ public struct RunFolder {
   public init(creating path: String) throws {
     self.path = path
     newFolders = Folder.missing(path)
-    newFiles = ["config.json", "metrics.jsonl"].map { "\(path)/\($0)" }.filter { !InputFile.exists($0) }
+    newFiles = ["config.json", "metrics.jsonl", "layers.jsonl"].map { "\(path)/\($0)" }.filter { !InputFile.exists($0) }
     if holdsState {
       throw Failure(
         .invalidSetting, "\(path) holds a run already",

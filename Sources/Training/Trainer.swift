@@ -75,6 +75,7 @@ public final class Trainer {
   package let description: Weights.Description
   private let lock: Folder.Lock?
   private let log: MetricsLog?
+  private let layersLog: LayersLog?
   /// Weights of the best epoch, if there is no folder to keep them in.
   var best: Weights?
   /// Position in the run. Only this type and a search for a rate move it.
@@ -172,6 +173,7 @@ public final class Trainer {
     do {
       try folder?.write(configuration)
       log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start) }
+      layersLog = try folder.map { try LayersLog(path: $0.layersPath, keepingThrough: start) }
     } catch {
       folder?.discardIfUnused()
       throw error
@@ -289,6 +291,7 @@ public final class Trainer {
     if position.step == last && position.images == 0 {
       throw noImages
     }
+    if position.step == last { try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last) }
     guard position.step == last,
       let checked = try ResNetClassifier(saved).measure(
         validation, batchSize: min(configuration.batchSize, training.count),

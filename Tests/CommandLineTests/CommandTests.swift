@@ -63,7 +63,7 @@ import Testing
 
   @Test func runLeavesItsFiles() throws {
     let run = "\(Samples.folder)/run"
-    for name in ["config.json", "metrics.jsonl", "last.safetensors", "best.safetensors", "resume.safetensors"] {
+    for name in ["config.json", "metrics.jsonl", "layers.jsonl", "last.safetensors", "best.safetensors", "resume.safetensors"] {
       #expect(exists("\(run)/\(name)"), "\(name)")
     }
     let lines = try String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8).split(separator: "\n")

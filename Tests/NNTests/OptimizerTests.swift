@@ -122,6 +122,32 @@ import Testing
   }
 
   /// Checks λ = trust·‖w‖ / (‖g‖ + decay·‖w‖) for weights. Biases have neither this factor nor weight decay.
+  /// Checks norms of gradients against those by which the weights were moved.
+  @Test func normsAreThoseOfTheLastStep() throws {
+    let backend = CPUBackend(precision: .float64)
+    let store = ParameterStore()
+    let (a, b) = (LinearLayer(store.root / "a", inputs: 3, outputs: 1), LinearLayer(store.root / "b", inputs: 1, outputs: 1))
+    try store.allocate(on: backend)
+    try store.freeze(["b"])
+    let optimizer = try Optimizer(
+      store, Optimizer.Options(momentum: 0, weightDecay: 0, maximumNorm: 1e-3, accumulates: true), scalingLoss: true)
+    #expect(try optimizer.gradientNorms() == nil)
+    let scale = try backend.download(try #require(optimizer.lossScale)).doubles[LossScale.next]
+    for gradient in [[1.0, 2, 2], [5, 2, 10]] {
+      try gradient.map { $0 * scale }.withUnsafeBytes { try store.backend.write($0, to: a.weight.gradient) }
+      backend.fill(a.bias.gradient, with: -2 * scale)
+      backend.fill(b.weight.gradient, with: 7 * scale)
+      try optimizer.accumulate()
+    }
+    try optimizer.step(learningRate: 0.1)
+    // The mean of the gradients is [3, 2, 6].
+    let norms = try #require(try optimizer.gradientNorms())
+    #expect(norms.map(\.parameter.name) == ["a.weight", "a.bias"])
+    #expect(norms.map(\.norm) == [7, 2])
+    try store.assign("b.weight", HostTensor([-4.0], shape: [1, 1]))
+    #expect(try store.norms(of: store.weightsArena).map(\.norm)[2] == 4)
+  }
+
   @Test func ratesAdaptToTheLayer() throws {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
     let layer = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)

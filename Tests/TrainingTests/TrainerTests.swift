@@ -312,7 +312,7 @@ import Training
     let second = try trainer("cut", configuration, resuming: true)
     #expect(second.step == stoppedAt)
     #expect(try second.run() == .finished)
-    for path in [\RunFolder.lastPath, \.bestPath] {
+    for path in [\RunFolder.lastPath, \.bestPath, \.layersPath] {
       #expect(try contents(whole.folder![keyPath: path]) == contents(second.folder![keyPath: path]))
     }
     // The log contains every step once, with the same losses.

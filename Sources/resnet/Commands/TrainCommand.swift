@@ -16,7 +16,7 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Train a network.", usage: "resnet train [options]",
     discussion: """
       Without options, this trains ResNet-20 on Fashion-MNIST on the best OpenCL device. The run's folder contains config.json, \
-      metrics.jsonl, last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the training state and stops; \
+      metrics.jsonl, layers.jsonl, last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the training state and stops; \
       --resume continues from there. \(hiddenOptions)
       """
         + "\n\n"
