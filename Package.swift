@@ -13,8 +13,8 @@ let package = Package(
     // Messages of the command line about what is done inside, by level: `--verbose` shows them. The library is the one that
     // Swift programs share, so its handler can send them elsewhere.
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-    // Protocol buffers, the format of ONNX files. The library reads and writes them as other ONNX programs do, and bounds
-    // the resources that hostile files can take.
+    // Protocol buffers, the format of ONNX files and of TensorBoard's event files. The library reads and writes them as other
+    // programs do, and bounds the resources that hostile files can take.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     // YAML, the format of configuration files. The library is libyaml with Swift's types, and tells lines of errors.
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -64,7 +64,7 @@ let package = Package(
     // Weights of networks in files, with what is known about them, and networks that classify.
     .target(name: "Checkpoints", dependencies: ["Datasets", "Formats", "Images", "Models", "NN", "Support"]),
     .target(name: "Training", dependencies: ["Checkpoints", "Datasets", "Formats", "Images", "Models", "NN", "Support"]),
-    // Generated from onnx.proto by Scripts/generate-onnx-proto.
+    // Generated from onnx.proto by Scripts/generate-protobuf.
     .target(
       name: "ONNXProto", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["onnx.proto"]),
     .target(
@@ -73,6 +73,10 @@ let package = Package(
         "Checkpoints", "Compute", "Datasets", "Formats", "Models", "NN", "ONNXProto", "Support",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+    // Event files of TensorBoard. Their messages are protocol buffers; Scripts/generate-protobuf makes tensorboard.pb.swift.
+    .target(
+      name: "TensorBoard", dependencies: ["Support", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["tensorboard.proto"]),
     .target(name: "Conformance", dependencies: ["Compute", "DryRun", "Support"]),
     .target(name: "Tuning", dependencies: ["Conformance", "OpenCLBackend", "Support"]),
     // The library's face. It exports what programs need of the modules below.
@@ -80,8 +84,7 @@ let package = Package(
       name: "ResNetKit",
       dependencies: [
         "Checkpoints", "Compute", "CPUBackend", "Datasets", "Formats", "Images", "Models", "NN", "ONNX", "OpenCL",
-        "OpenCLBackend", "Parallel",
-        "Support", "Training", "Tuning",
+        "OpenCLBackend", "Parallel", "Support", "TensorBoard", "Training", "Tuning",
       ]),
     .executableTarget(
       name: "resnet",
@@ -135,6 +138,9 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["CPUBackend", "Images", "OpenCLBackend", "Support", "TestSupport", "Training"],
       resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TensorBoardTests",
+      dependencies: ["Support", "TensorBoard", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
     .testTarget(name: "ResNetKitTests", dependencies: ["ResNetKit", "TestSupport"]),
     .testTarget(
       name: "CommandLineTests", dependencies: ["Formats", "Images", "Models", "resnet", "Support", "TestSupport"],

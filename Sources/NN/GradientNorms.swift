@@ -31,4 +31,16 @@ extension Optimizer {
     guard let factor = try gradientFactor() else { return nil }
     return try store.norms(of: gradients).filter { !$0.parameter.isFrozen }.map { ($0.parameter, $0.norm * factor) }
   }
+
+  /// Returns the gradients that the last step was made of, as ``gradientNorms()`` measures them, with torchvision's names and
+  /// layouts.
+  /// - Returns: nil if this optimizer has made no step yet.
+  /// - Throws: errors of the backend.
+  public func lastGradients() throws -> [(name: String, values: [Float])]? {
+    guard let factor = try gradientFactor().map(Float.init) else { return nil }
+    let frozen = Set(store.parameters.filter(\.isFrozen).map(\.name))
+    return try store.dictionary(of: gradients).filter { !frozen.contains($0.name) }.map { name, tensor in
+      (name, tensor.floats.map { $0 * factor })
+    }
+  }
 }

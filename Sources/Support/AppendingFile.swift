@@ -1,6 +1,6 @@
 import Glibc
 
-/// A file to which lines are appended. Each line is handed to the operating system at once.
+/// A file to which lines or records are appended. Each of them is handed to the operating system at once.
 public final class AppendingFile {
   private let output: AtomicFile.Output
 
@@ -16,5 +16,9 @@ public final class AppendingFile {
 
   /// Appends a line and a line feed.
   /// - Throws: a ``Failure`` that names the file and the system's reason. A part of the line may have been written by then.
-  public func write(line: String) throws { try Array("\(line)\n".utf8).withUnsafeBytes(output.write) }
+  public func write(line: String) throws { try write(Array("\(line)\n".utf8)) }
+
+  /// Appends bytes.
+  /// - Throws: a ``Failure`` that names the file and the system's reason. A part of the bytes may have been written by then.
+  public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes(output.write) }
 }

@@ -24,12 +24,17 @@ public struct RunSession: Hashable, Codable, Sendable {
   /// Seconds from the start to the end; nil while the session goes on, and if it was killed.
   public var elapsedSeconds: Double?
 
+  /// Name of this machine.
+  package static var hostName: String {
+    var name = utsname()
+    uname(&name)
+    return withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
   /// A session that begins now, on this machine.
   package init(version: String, command: [String], device: String, driver: String?) {
     (self.version, self.command, self.device, self.driver) = (version, command, device, driver)
-    var name = utsname()
-    uname(&name)
-    host = withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    host = Self.hostName
     // Whole seconds, as the file keeps them.
     started = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
   }

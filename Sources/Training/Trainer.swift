@@ -63,7 +63,7 @@ public final class Trainer {
 
   private let backend: any Backend
   private let training, validation: BatchLoader
-  private let optimizer: Optimizer
+  package let optimizer: Optimizer
   private let average: WeightAverage?
   private let state: RunFolder.State
   /// Weights of the classes in the loss, [K]; nil for none.

@@ -69,6 +69,39 @@ import Testing
     }
   }
 
+  /// A run that is recorded ends in the same bits as one that is not, and a resumed run goes on with the record.
+  @Test func aRunIsRecordedForTensorBoard() throws {
+    try withTemporaryFolder { folder in
+      try session(folder: "\(folder)/plain").train()
+      let path = "\(folder)/recorded"
+      func files() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasPrefix("events.out.tfevents.") }
+      }
+      func stop() throws {
+        let stopped = try session(folder: path)
+        let log = try TensorBoardLog(stopped)
+        var epochs = 0
+        func report(_ event: TrainingEvent) {
+          log.record(event)
+          if case .epoch = event { epochs += 1 }
+        }
+        #expect(try !stopped.train(shouldStop: { epochs == 1 }, report: report))
+      }
+      try stop()
+      #expect(try files().count == 1)
+      let resumed = try TrainingSession(resuming: path, on: Self.images, device: .reference)
+      let log = try TensorBoardLog(resumed)
+      #expect(try resumed.train(report: log.record))
+      try log.end()
+      #expect(try files().count == 2)
+      func weights(_ run: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(run)/last.safetensors"))
+      }
+      #expect(try weights("plain") == weights("recorded"))
+    }
+    #expect(throws: Failure.self) { _ = try TensorBoardLog(session()) }
+  }
+
   @Test func oneCycleGoesUpAndDown() throws {
     let session = try TrainingSession("resnet8", on: Self.images, device: .reference) { run in
       (run.epochs, run.batchSize, run.schedule) = (5, 8, .oneCycle)

@@ -71,5 +71,9 @@ enum PNG {
 extension RGBImage {
   /// Writes the image as a PNG of 8-bit RGB, atomically.
   /// - Throws: a ``Failure`` if the file cannot be written.
-  public func writePNG(to path: String) throws { try AtomicFile.write(try PNG.encode(self), to: path) }
+  public func writePNG(to path: String) throws { try AtomicFile.write(try png(), to: path) }
+
+  /// Returns the image as the bytes of a PNG file of 8-bit RGB.
+  /// - Throws: a ``Failure`` if there is not enough memory, or if the image is too large for the format.
+  package func png() throws -> [UInt8] { try PNG.encode(self) }
 }

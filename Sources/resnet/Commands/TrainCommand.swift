@@ -90,9 +90,10 @@ struct TrainCommand: ParsableCommand {
     let drivers = device.isReference ? [] : try device.place().openCLDevices().map { try $0.driverVersion }
     Log.opened(backend)
     Log.debug("batches of \(min(trainer.configuration.batchSize, session.images.count)) images, \(session.images.shape)")
+    let board = try tensorBoardLog(session)
     let start = ContinuousClock.now
     let (outcome, profiled) = try folder.recordingSession(on: backend.name, drivers) {
-      try train(trainer, session.images, on: backend)
+      try train(session, for: board)
     }
     Log.memory(of: backend)
     let ending = Ending(trainer: trainer, folder: folder, seconds: (ContinuousClock.now - start).seconds)
@@ -109,6 +110,7 @@ struct TrainCommand: ParsableCommand {
         "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason); the best weights are in "
           + folder.bestPath)
     }
+    if outcome == .finished { try board?.end() }
     if outcome == .finished { return printNote(ending.next) }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
@@ -154,19 +156,26 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
+  /// Returns the record for TensorBoard, if one is wanted. A resumed run goes on with the record that it has.
+  private func tensorBoardLog(_ session: TrainingSession) throws -> TensorBoardLog? {
+    let isWanted = try files.tensorboard || (resume != nil && TensorBoardLog.isKept(in: session.requireFolder().path))
+    return isWanted ? try TensorBoardLog(session) : nil
+  }
+
   /// Trains to the end or until a signal, and shows the progress.
-  private func train(
-    _ trainer: Trainer, _ images: any ImageSource, on backend: any Backend
-  ) throws -> (Trainer.Ending, Profile) {
+  /// - Parameter board: record for TensorBoard; nil for none.
+  private func train(_ session: TrainingSession, for board: TensorBoardLog?) throws -> (Trainer.Ending, Profile) {
+    let (trainer, backend) = (session.trainer, session.backend)
     var profiled = Profile()
     if profile, let backend = backend as? OpenCLBackend {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
-    let progress = TrainingReport(trainer, images)
+    let progress = TrainingReport(trainer, session.images)
     let builds = BuildLog(watching: backend)
     func report(_ event: TrainingEvent) {
       builds.endWatching(backend)
       progress.report(event)
+      board?.record(event)
     }
     do {
       defer { Display.shared.finish() }

@@ -10,6 +10,9 @@ struct RunFileOptions: ParsableArguments {
     help: ArgumentHelp("Continue the run in this folder, with its own options.", valueName: "folder"), completion: .runs)
   var resume: String?
 
+  @Flag(help: "Also record the run for TensorBoard, in its folder: figures, distributions of weights and gradients, settings.")
+  var tensorboard = false
+
   @Option(help: ArgumentHelp("Number of steps between records of the loss.", valueName: "steps", visibility: .hidden))
   var logEvery = 10
 
@@ -55,5 +58,6 @@ struct RunFileOptions: ParsableArguments {
       throw ValidationError("--find-rate and --show-augmentation each take the place of training: leave one out")
     }
     if profile { throw ValidationError("--find-rate has no profile: leave --profile out") }
+    if tensorboard { throw ValidationError("--find-rate makes no run: leave --tensorboard out") }
   }
 }
