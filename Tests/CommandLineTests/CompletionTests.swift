@@ -61,7 +61,6 @@ import Testing
       for option in ["\\-\\-learning\\-rate", "\\-\\-profile", ".SH RESNET BENCH MODEL", ".SS Fine\\-tuning"] {
         #expect(page.out.contains(option), "\(option)")
       }
-      guard exists("/usr/bin/man"), exists("/usr/bin/groff") else { return }
       try page.out.write(toFile: "\(folder)/resnet.1", atomically: true, encoding: .utf8)
       let shown = try Program.shell("LC_ALL=C.UTF-8 MANWIDTH=80 man -l --warnings resnet.1", in: folder)
       #expect(shown.code == 0 && shown.err.isEmpty, "\(shown.err)")
