@@ -94,7 +94,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"), .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
       ],
-      resources: [.embedInCode("Recipes")]),
+      resources: [.embedInCode("Completions"), .embedInCode("Recipes")]),
 
     // Programs that use the library as others do: with `import ResNetKit` alone.
     .executableTarget(name: "TrainFashionMNIST", dependencies: ["ResNetKit"], path: "Examples/TrainFashionMNIST"),

@@ -1,44 +1,81 @@
 import Foundation
+import Support
 import TestSupport
 import Testing
 
 /// Tests completion and the manual page as an installed program gives them.
 @Suite struct CompletionTests {
-  /// Completes the last word as bash does when the Tab key is pressed. `resnet` is found through PATH.
-  private func complete(_ words: [String], in folder: String) throws -> [String] {
-    let script = """
-      PATH="$(dirname "$0"):$PATH"; source <(resnet --generate-completion-script bash)
-      declare -f _resnet > /dev/null || { echo "no function completes" >&2; exit 1; }
-      [[ "$(complete -p resnet)" == *"-F _resnet resnet" ]] || { echo "resnet is not completed" >&2; exit 1; }
-      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
-      _resnet resnet "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-      printf '%s\\n' "${COMPREPLY[@]}"
-      """
-    let arguments = ["--norc", "--noprofile", "-c", script, Program.path, "resnet"] + words
-    let result = try Running("/bin/bash", arguments, environment: [:], in: folder).end(limit: 60)
-    #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
-    return result.out.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-  }
-
-  @Test func bashCompletes() throws {
+  /// A folder with runs, weights, and a folder that is called as a subcommand.
+  private func withFiles(_ body: (String) throws -> Void) throws {
     try withTemporaryFolder { folder in
-      for path in ["runs/first", "runs/second", "runs/other", "photos"] {
+      for path in ["runs/first/config.json", "runs/my run/config.json", "weights.safetensors", "weights.txt"] {
+        try write([], to: "\(folder)/\(path)")
+      }
+      for path in ["runs/other", "photos", "train"] {
         try FileManager.default.createDirectory(atPath: "\(folder)/\(path)", withIntermediateDirectories: true)
       }
-      for path in ["runs/first/config.json", "runs/second/config.json", "weights.safetensors", "weights.txt"] {
-        try Data().write(to: URL(fileURLWithPath: "\(folder)/\(path)"))
+      try body(folder)
+    }
+  }
+
+  /// Devices that `resnet devices` lists, without the reference.
+  private func devices() throws -> [String] {
+    guard case .array(let all) = try JSON(parsing: Program.run(["devices", "--json"]).out) else { return [] }
+    return all.compactMap { if case .string(let name)? = $0["selector"] { name } else { nil } }.filter { $0 != "cpu" }
+  }
+
+  @Test func bashCompletes() throws { try requireCompletions(in: .bash) }
+
+  @Test(.enabled(if: Shell.zsh.path != nil, "zsh is not installed")) func zshCompletes() throws {
+    try requireCompletions(in: .zsh)
+  }
+
+  @Test(.enabled(if: Shell.fish.path != nil, "fish is not installed")) func fishCompletes() throws {
+    try requireCompletions(in: .fish)
+  }
+
+  /// Presses the Tab key in an interactive shell.
+  private func requireCompletions(in shell: Shell) throws {
+    try withFiles { folder in
+      let session = try ShellSession(shell, in: folder)
+      let lines = [
+        "ev": "evaluate", "tr": "train", "bench mod": "bench model", "train --sched": "train --schedule",
+        "train --model resnet15": "train --model resnet152", "train --model=resnet15": "train --model=resnet152",
+        "train --dataset cifar100": "train --dataset cifar100", "bench model wide_resnet10": "bench model wide_resnet101_2",
+        "train --resume runs/fi": "train --resume runs/first",
+        "runs compare runs/first runs/my": "runs compare runs/first runs/my run",
+        "evaluate --checkpoint we": "evaluate --checkpoint weights.safetensors", "predict ph": "predict photos",
+        "train --device cp": "train --device cpu", "train --device cpu,cp": "train --device cpu,cpu",
+      ]
+      func completed(_ line: String) throws -> String {
+        // Folders end in a slash in some shells.
+        try session.words("resnet \(line)\(ShellSession.tab)").dropFirst().map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+          .joined(separator: " ")
       }
-      let models = try complete(["train", "--model", "resn"], in: folder)
+      for (line, expected) in lines { #expect(try completed(line) == expected) }
+      for device in try devices() {
+        // A complete name is completed to itself, and that of the only device from its beginning.
+        for count in try devices().count == 1 ? [1, 2, 3] : [0] {
+          for option in ["--device ", "--device="] {
+            #expect(try completed("train \(option)\(device.dropLast(count))") == "train \(option)\(device)")
+          }
+        }
+      }
+    }
+  }
+
+  /// Inserts all completions.
+  @Test func bashListsAll() throws {
+    try withFiles { folder in
+      let session = try ShellSession(.bash, in: folder)
+      func all(_ line: String) throws -> [String] { try session.words("resnet \(line)\(ShellSession.insertAll)") }
+      #expect(try all("train --resume ").dropFirst(3) == ["runs/first", "runs/my run"])
+      #expect(try all("train --device ").dropFirst(3) == ["cpu", "opencl"] + devices())
+      #expect(try all("train --device opencl:").dropFirst(3).first == devices().first)
+      let models = try all("train --model resn")
       #expect(models.contains("resnet50") && models.contains("resnext50_32x4d") && !models.contains("plain20"), "\(models)")
-      #expect(try complete(["train", "--dataset", "cif"], in: folder) == ["cifar10", "cifar100"])
-      #expect(try complete(["train", "--sched"], in: folder) == ["--schedule"])
-      #expect(try complete(["eval"], in: folder) == ["evaluate"])
-      #expect(try complete(["train", "--resume", "ru"], in: folder) == ["runs/first", "runs/second"])
-      let weights = try complete(["evaluate", "--checkpoint", "we"], in: folder)
-      #expect(weights == ["weights.safetensors"], "\(weights)")
-      #expect(try complete(["evaluate", "--checkpoint", "ru"], in: folder) == ["runs"])
-      let devices = try complete(["train", "--device", ""], in: folder)
-      #expect(devices.prefix(2) == ["cpu", "opencl"], "\(devices)")
+      // Completing changes nothing of the shell.
+      #expect(try session.words("\"$(trap -p RETURN)\"") == [])
     }
   }
 

@@ -50,7 +50,7 @@ final class Running {
   private let process = Process()
   private let files: [URL]
 
-  /// - Parameter terminal: terminal that standard output and standard error go to; nil for files.
+  /// - Parameter terminal: terminal of standard input, output and error; nil for no input, and files.
   init(
     _ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil,
     terminal: FileHandle? = nil
@@ -66,7 +66,7 @@ final class Running {
     let own = ["XDG_CACHE_HOME": Program.cache, "POCL_CACHE_DIR": inherited["POCL_CACHE_DIR"] ?? "\(caches)/pocl/kcache"]
     process.environment = inherited.merging(own) { $1 }.merging(environment) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = terminal ?? FileHandle.nullDevice
     process.standardOutput = try terminal ?? FileHandle(forWritingTo: files[0])
     process.standardError = try terminal ?? FileHandle(forWritingTo: files[1])
     try process.run()

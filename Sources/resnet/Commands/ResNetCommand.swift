@@ -67,7 +67,7 @@ struct ResNetCommand: ParsableCommand {
   /// Prints help, a version or a completion script, which counts as output too, and ends the program.
   private static func endWithHelp(_ error: any Error) {
     guard exitCode(for: error) == .success else { return }
-    let text = fullMessage(for: error)
+    let text = CompletionScript.amended(fullMessage(for: error))
     if !text.isEmpty { print(text) }
     do { try requireWrittenOutput() } catch {
       printError("Error: \(error.line)")
