@@ -18,6 +18,13 @@ package enum CSV {
     return try reader.readAll()
   }
 
+  /// Splits the table in a file into rows, as ``rows(_:)`` does.
+  /// - Throws: a ``Failure`` that names the file, and the line if it is damaged.
+  package static func rows(of file: borrowing InputFile) throws -> [Row] {
+    let bytes = try file.read()
+    do { return try rows(bytes) } catch let failure as Failure { throw failure.about(file.path) }
+  }
+
   private struct Reader {
     let bytes: ArraySlice<UInt8>
     private let separator: UInt8

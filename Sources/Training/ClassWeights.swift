@@ -98,13 +98,13 @@ extension ClassWeights: Codable {
   }
 }
 
-/// Reading of a text file of weights.
+/// Reading of a file of weights.
 extension ClassWeights {
   /// Maximum number of bytes of a line.
   private static let longestLine = 1000
 
-  /// Reads a text file: lines `class,weight` that name each class once, in any order, perhaps below a line `class,weight`; or
-  /// one number a line in the order of the classes.
+  /// Reads a CSV file: lines `class,weight` that name each class once, in any order, perhaps below a line `class,weight`; or one
+  /// number a line in the order of the classes.
   /// - Parameter classes: names of the classes in the order of the labels.
   /// - Throws: ``Failure`` that names the line and the class, for a file that does not hold a weight for each class.
   public init(contentsOf path: String, classes: [String]) throws {
@@ -114,54 +114,47 @@ extension ClassWeights {
         .damagedFile, about: path,
         "\(grouped(file.byteCount)) bytes are too many for the weights of \(grouped(classes.count)) classes")
     }
-    guard let text = textLines(try file.read()) else {
-      throw Failure(.damagedFile, about: path, "it is not a text file in UTF-8: one class and its weight a line are needed")
-    }
-    var lines = text.enumerated().map { (number: $0 + 1, text: $1) }.filter { !$0.text.allSatisfy(\.isWhitespace) }
-    func weight(_ text: Substring, _ line: Int, _ name: String) throws -> Double {
+    let rows = try CSV.rows(of: file).filter { !$0.fields.allSatisfy { $0.allSatisfy(\.isWhitespace) } }
+    func weight(_ text: String, _ line: Int, _ name: String) throws -> Double {
       guard let value = Double(text.filter { !$0.isWhitespace }), value.isFinite, value >= 0 else {
         throw Failure(
           .invalidSetting, about: path,
-          "line \(line): '\(shortened(String(text)))' is no weight of the class '\(shortened(name))': a number from 0 is needed")
+          "line \(line): '\(shortened(text))' is no weight of the class '\(shortened(name))': a number from 0 is needed")
       }
       return value
     }
-    guard let first = lines.first, first.text.contains(",") else {
-      guard lines.count == classes.count else {
+    guard let first = rows.first, first.fields.count > 1 else {
+      guard rows.count == classes.count else {
         throw Failure(
           .mismatch, about: path,
-          "\(grouped(lines.count)) weights, one a line, for \(grouped(classes.count)) classes: \(listed(classes))")
+          "\(grouped(rows.count)) weights, one a line, for \(grouped(classes.count)) classes: \(listed(classes))")
       }
-      self = .values(try zip(lines, classes).map { try weight($0.text[...], $0.number, $1) })
+      self = .values(try zip(rows, classes).map { try weight($0.fields.joined(separator: ","), $0.line, $1) })
       return
     }
-    if first.text.filter({ !$0.isWhitespace }).lowercased() == "class,weight" { lines.removeFirst() }
+    let isHeader = first.fields.map { $0.filter { !$0.isWhitespace }.lowercased() } == ["class", "weight"]
     var values = [Double?](repeating: nil, count: classes.count)
-    for line in lines {
-      guard let comma = line.text.lastIndex(of: ",") else {
+    for row in rows.dropFirst(isHeader ? 1 : 0) {
+      guard row.fields.count > 1, let text = row.fields.last else {
         throw Failure(
-          .damagedFile, about: path, "line \(line.number): '\(shortened(line.text))' is not a class and its weight, class,weight")
+          .damagedFile, about: path,
+          "line \(row.line): '\(shortened(row.fields[0]))' is not a class and its weight, class,weight")
       }
-      let name = Self.unquoted(line.text[..<comma])
+      // Commas of a name need no quotes, as the weight is last.
+      let name = row.fields.dropLast().joined(separator: ",")
       guard let label = places(of: [name], in: classes)[0] else {
         let hint = nearest(to: name, among: classes).map { "; the nearest is '\(shortened($0))'" } ?? ""
-        throw Failure(.notFound, about: path, "line \(line.number): there is no class '\(shortened(name))'\(hint)")
+        throw Failure(.notFound, about: path, "line \(row.line): there is no class '\(shortened(name))'\(hint)")
       }
       guard values[label] == nil else {
-        throw Failure(.invalidSetting, about: path, "line \(line.number): the class '\(shortened(name))' has a weight already")
+        throw Failure(.invalidSetting, about: path, "line \(row.line): the class '\(shortened(name))' has a weight already")
       }
-      values[label] = try weight(line.text[line.text.index(after: comma)...], line.number, name)
+      values[label] = try weight(text, row.line, name)
     }
     if let missing = values.firstIndex(of: nil) {
       throw Failure(
         .notFound, about: path, "no line for the class '\(shortened(classes[missing]))'", remedy: "give it a weight, perhaps 1")
     }
     self = .values(values.compactMap { $0 })
-  }
-
-  /// Returns a field of a CSV file (RFC 4180) without its quotation marks.
-  private static func unquoted(_ field: Substring) -> String {
-    guard field.count > 1, field.first == "\"", field.last == "\"" else { return String(field) }
-    return String(field.dropFirst().dropLast()).replacing("\"\"", with: "\"")
   }
 }

@@ -23,6 +23,7 @@ import Training
 
   @Test(arguments: [
     "class,weight\ncat,3\nant,1\n\"bee, honey\",0.5\n", "cat,3\n\nant, 1 \nbee, honey,5e-1", "1\n0.5\n3\n", "1\n\n0.5\r\n3",
+    "\u{FEFF}Class; Weight\r\ncat;3\r\nant;1\r\n\"bee, honey\";0.5\r\n",
   ])
   func filesAreRead(_ text: String) throws { #expect(try read(text) == .values([1, 0.5, 3])) }
 
@@ -49,7 +50,7 @@ import Training
     try Data([0xFF, 0xFE, 0x00]).write(to: URL(fileURLWithPath: path))
     let failure = try #require(
       #expect(throws: Failure.self) { _ = try ClassWeights(contentsOf: path, classes: Self.classes) })
-    #expect(failure.description.contains("it is not a text file in UTF-8"), "\(failure)")
+    #expect(failure.description.contains("weights.csv: line 1: it is not in UTF-8"), "\(failure)")
   }
 
   // MARK: Runs

@@ -36,10 +36,7 @@ package struct LabelFile: Sendable {
     guard file.byteCount <= 1 << 30 else {
       throw Failure(.unsupported, about: path, "\(rounded(bytes: file.byteCount)) are too many for a table of labels")
     }
-    let table: [CSV.Row]
-    do { table = try CSV.rows(try file.read()) } catch let failure as Failure {
-      throw failure.subject == nil ? failure.about(path) : failure
-    }
+    let table = try CSV.rows(of: file)
     guard let first = table.first else { throw Failure(.damagedFile, about: path, "no rows in it") }
     let columns = try Columns(first, path)
     let tree = try ImageTree(data)
