@@ -121,7 +121,7 @@ struct PredictCommand: ParsableCommand {
         try AtomicFile.write(to: path) { try predict(try PredictionTable($0, classes: classes, top: top)) }
       } ?? predict(nil)
     report.finish()
-    if report.counts.damaged > 0 { throw ExitCode.failure }
+    try report.damaged.finish()
   }
 
   /// Shows how many images are done.
@@ -143,18 +143,13 @@ struct PredictCommand: ParsableCommand {
       checkpoint, on: device.place(), batchSize: min(input.batchSize, places.count), precision: precision.precision ?? .fp32,
       normalization: normalization,
       preparation: try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe))
-    var damaged = 0
+    let damaged = FailureReport()
     Display.shared.begin(.classifying, of: places.count)
-    let rows = try FeatureFile.write(
-      of: places, by: extractor, to: path, progress: progress,
-      onDamage: { failure in
-        damaged += 1
-        printError("Error: \(failure.line)")
-      })
+    let rows = try FeatureFile.write(of: places, by: extractor, to: path, progress: progress, onDamage: damaged.add)
     Display.shared.finish()
     guard let rows else { throw Signals.exitCode }
     print("\(checkpoint.name), features [\(rows), \(extractor.count)] of \(grouped(rows)) images in \(path)")
-    if damaged > 0 { throw ExitCode.failure }
+    try damaged.finish()
   }
 
   // MARK: Tensors

@@ -24,22 +24,23 @@ struct RunsCommand: ParsableCommand {
 
     func run() throws {
       if folder != RunFolder.home, !InputFile.isFolder(folder) {
-        throw Failure(.notFound, about: folder, "there is no such folder")
+        throw Failure(
+          .notFound, about: folder, InputFile.exists(folder) ? "it is a file, not a folder with runs" : "there is no such folder")
       }
-      var (runs, failures) = ([ReadRun](), [Failure]())
+      var runs: [ReadRun] = []
+      let failures = FailureReport()
       for run in try RunFolder.all(in: folder) {
-        do { runs.append(try ReadRun(run)) } catch let failure as Failure { failures.append(failure) }
+        do { runs.append(try ReadRun(run)) } catch let failure as Failure { failures.add(failure) }
       }
       runs.sort { ($0.started, $0.folder.path) < ($1.started, $1.folder.path) }
       if json {
         printJSON(.array(runs.map(\.json)))
       } else if !runs.isEmpty {
         print(table(runs))
-      } else if failures.isEmpty {
+      } else if failures.count == 0 {
         print("there is no run in \(folder)")
       }
-      for failure in failures { printError("Error: \(failure.line)") }
-      if !failures.isEmpty { throw ExitCode.failure }
+      try failures.finish()
     }
 
     private func table(_ runs: [ReadRun]) -> String {

@@ -87,7 +87,7 @@ struct SimilarCommand: ParsableCommand {
       precision: precision.precision ?? .fp32,
       normalization: normalization, preparation: try checkpoint.preparation(size: input.imageSize, input.resizing.recipe))
     var similar = SimilarImages(to: try features(of: images[0], extractor), count: output.topK)
-    var damaged = 0
+    let damaged = FailureReport()
     if let file {
       guard file.count == extractor.count else {
         throw Failure(
@@ -99,9 +99,7 @@ struct SimilarCommand: ParsableCommand {
       func compare(_ image: ImagePlace, _ result: Result<ArraySlice<Float>, Failure>) {
         switch result {
         case .success(let features): if !isItself(image.path) { similar.add(image.path, features) }
-        case .failure(let failure):
-          damaged += 1
-          printError("Error: \(failure.line)")
+        case .failure(let failure): damaged.add(failure)
         }
       }
       Display.shared.begin(.comparing, of: places.count)
@@ -115,7 +113,7 @@ struct SimilarCommand: ParsableCommand {
     }
     Display.shared.finish()
     report(similar.nearest)
-    if damaged > 0 { throw ExitCode.failure }
+    try damaged.finish()
   }
 
   private var isFeatureFile: Bool {

@@ -37,19 +37,6 @@ enum StandardError {
   static func lose() { lost.store(true, ordering: .relaxed) }
 }
 
-/// Reports images that cannot be decoded on standard error, as they are left out, and counts them.
-final class LeftOutImages {
-  private(set) var count = 0
-
-  func add(_ failure: Failure) {
-    count += 1
-    printError("left out: \(failure.line)")
-  }
-
-  /// Reports the number of these images, if there were any.
-  func finish() { if count > 0 { printError("images that could not be decoded and were left out: \(grouped(count))") } }
-}
-
 /// Reports on standard error, once, which files of a folder of photographs are passed over.
 func reportIgnored(_ images: (any ImageSource)...) {
   let files = images.flatMap(\.ignored)

@@ -14,6 +14,8 @@ struct PredictionReport {
   /// Folders to sort the images into; nil for none.
   let sorter: ImageSorter?
   private(set) var counts: PredictionCounts
+  /// Images that cannot be decoded.
+  let damaged = FailureReport()
   private var isFirst = true
 
   /// Form in which predictions are printed.
@@ -34,8 +36,7 @@ struct PredictionReport {
     let image = images[prediction.sample]
     switch prediction.classes {
     case .failure(let failure):
-      counts.damaged += 1
-      printError("Error: \(failure.line)")
+      damaged.add(failure)
     case .success(let found):
       let (label, probability) = found[0]
       try sorter?.add(image, label: label, probability: probability)
@@ -54,7 +55,7 @@ struct PredictionReport {
     switch form {
     case .text: break
     case .json: Swift.print(isFirst ? "[]" : "]")
-    case .counts: Swift.print(counts.text(showsUnsure: sorter?.hasLimit == true))
+    case .counts: Swift.print(counts.text(showsUnsure: sorter?.hasLimit == true, damaged: damaged.count))
     }
   }
 
@@ -83,9 +84,8 @@ struct PredictionReport {
 struct PredictionCounts {
   /// Number of images of each class, without unsure ones.
   var ofClass: [Int]
-  /// Numbers of images whose class is not probable enough, and of images that cannot be decoded.
+  /// Number of images whose class is not probable enough.
   var unsure = 0
-  var damaged = 0
   private let classes: [String]
 
   init(classes: [String]) {
@@ -94,7 +94,7 @@ struct PredictionCounts {
   }
 
   /// Table of the classes that occur, with unsure and damaged images below them.
-  func text(showsUnsure: Bool) -> String {
+  func text(showsUnsure: Bool, damaged: Int) -> String {
     var table = Table(["class", "images"])
     for (name, count) in zip(classes, ofClass) where count > 0 { table.add([printable(name), grouped(count)]) }
     if showsUnsure { table.add(["(unsure)", grouped(unsure)]) }
