@@ -38,10 +38,12 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   ///     become gray.
   ///   - damaged: treatment of images of ``folder`` that cannot be decoded.
   ///   - validationShare: share of the training images to validate on; see ``load(from:synthetic:validationShare:)``.
+  ///   - progress: called while the images of ``folder`` are looked for; nil for nothing.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public func open(
     from path: String?, labels: String? = nil, imageSize: Int, evaluation: EvaluationRecipe? = nil,
-    normalization: Normalization? = nil, damaged: DamagedImages = .fail, validationShare: ValidationShare? = nil
+    normalization: Normalization? = nil, damaged: DamagedImages = .fail, validationShare: ValidationShare? = nil,
+    progress: ReadingProgress? = nil
   ) throws -> ImageSplits {
     guard self == .folder else {
       var splits = ImageSplits(try load(from: path, validationShare: validationShare))
@@ -55,7 +57,8 @@ public enum DatasetKind: String, CaseIterable, Sendable {
     if let path { try requireKind(of: path) }
     let evaluation = try evaluation?.transform(crop: imageSize)
     if let normalization { try PhotographDataset.checkChannels(of: normalization) }
-    let splits = try ImageFolderSplits(try folderPath(path, labels), labels: labels, share: validationShare)
+    let splits = try ImageFolderSplits(
+      try folderPath(path, labels), labels: labels, share: validationShare, progress: progress)
     func dataset(_ folder: ImageFolder) -> PhotographDataset {
       PhotographDataset(
         folder, imageSize: imageSize, evaluation: evaluation, normalization: normalization ?? .imageNet, damaged: damaged)
@@ -66,18 +69,20 @@ public enum DatasetKind: String, CaseIterable, Sendable {
   /// Opens the photographs of a folder on which a network is measured: all images of a folder that contains the classes'
   /// folders. From a folder with the parts of a data set, takes the part to measure on; it needs no part to train on.
   /// - Parameters:
-  ///   - path: as in ``open(from:labels:imageSize:evaluation:normalization:damaged:validationShare:)``, and likewise the others;
+  ///   - path: as in ``open(from:labels:imageSize:evaluation:normalization:damaged:validationShare:progress:)``, and likewise the others;
   ///     the normalization has one channel or three.
   ///   - part: part of the data set to measure on; nil for the usual one.
   /// - Returns: the images, and which images they are.
   /// - Throws: a ``Failure`` that names the file, the reason and a remedy.
   public static func openMeasuredFolder(
     _ path: String?, labels: String? = nil, imageSize: Int, normalization: Normalization = .imageNet,
-    damaged: DamagedImages = .fail, part: ImageFolderPart? = nil
+    damaged: DamagedImages = .fail, part: ImageFolderPart? = nil, progress: ReadingProgress? = nil
   ) throws -> (images: PhotographDataset, source: MeasuredFolder) {
     if let path { try folder.requireKind(of: path) }
     let place = try folder.folderPath(path, labels)
-    let source = try part.map { try MeasuredFolder(place, $0, labels: labels) } ?? MeasuredFolder(place, labels: labels)
+    let source =
+      try part.map { try MeasuredFolder(place, $0, labels: labels, progress: progress) }
+      ?? MeasuredFolder(place, labels: labels, progress: progress)
     let images = PhotographDataset(source.folder, imageSize: imageSize, normalization: normalization, damaged: damaged)
     return (images, source)
   }

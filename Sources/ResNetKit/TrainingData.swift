@@ -70,13 +70,14 @@ public struct TrainingData: Sendable {
   var isPhotographic: Bool { kind == .folder }
 
   func open(
-    imageSize: Int, evaluation: EvaluationRecipe?, normalization: Normalization?, damaged: DamagedImages
+    imageSize: Int, evaluation: EvaluationRecipe?, normalization: Normalization?, damaged: DamagedImages,
+    progress: ReadingProgress? = nil
   ) throws -> ImageSplits {
     switch source {
     case .kind(let kind, let path, let labels):
       try kind.open(
         from: path, labels: labels, imageSize: imageSize, evaluation: evaluation, normalization: normalization,
-        damaged: damaged, validationShare: validationShare)
+        damaged: damaged, validationShare: validationShare, progress: progress)
     case .images(let splits): splits
     }
   }

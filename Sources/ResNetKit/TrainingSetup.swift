@@ -28,6 +28,8 @@ package struct TrainingSetup {
   /// Preparation of photographs that are not cropped at random; nil for that of the initial weights, else the usual one.
   package var evaluation: EvaluationRecipe?
   package var damaged = DamagedImages.fail
+  /// Called while the images are looked for; nil for nothing.
+  package var progress: ReadingProgress?
 
   package init(_ data: TrainingData) { self.data = data }
 
@@ -66,7 +68,8 @@ package struct TrainingSetup {
     // Equal pixels have to stay equal inputs.
     let normalization = data.isPhotographic ? initial.flatMap(Self.normalization) : nil
     let evaluation = data.isPhotographic ? try recipe(completedBy: initial, crop: side) : nil
-    let splits = try data.open(imageSize: side, evaluation: evaluation, normalization: normalization, damaged: damaged)
+    let splits = try data.open(
+      imageSize: side, evaluation: evaluation, normalization: normalization, damaged: damaged, progress: progress)
     let network = build(name, splits.train.classes.count, splits.train.shape[3], initial?.model)
     var run = RunConfiguration(model: network, dataset: data.name)
     // Absolute, so that the run can be resumed from anywhere.
@@ -90,20 +93,14 @@ package struct TrainingSetup {
   ///   - path: new place of the data set; nil for the place that it had.
   ///   - images: the images, if they are in memory.
   ///   - damaged: treatment of photographs that cannot be decoded; nil for that of the run.
+  ///   - progress: called while the images are looked for; nil for nothing.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
   package static func resuming(
-    _ folder: RunFolder, path: String?, images: ImageSplits? = nil, damaged: DamagedImages? = nil
+    _ folder: RunFolder, path: String?, images: ImageSplits? = nil, damaged: DamagedImages? = nil,
+    progress: ReadingProgress? = nil
   ) throws -> Prepared {
-    var run = try folder.configuration()
-    if let images { return Prepared(configuration: run, splits: images, notices: []) }
-    if let path { run.data.path = URL(fileURLWithPath: path).path }
-    if let data = run.data.path, !ImageTree.exists(data) {
-      throw Failure(
-        .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
-    }
-    if let labels = run.data.labels, !InputFile.exists(labels) {
-      throw Failure(.notFound, "\(labels), the labels of the run's images, is not there", remedy: "put it back")
-    }
+    if let images { return Prepared(configuration: try folder.configuration(), splits: images, notices: []) }
+    let run = try configuration(of: folder, path: path)
     let kind = try about(folder.configurationPath) {
       try run.checkLayers()
       return try DatasetKind(named: run.data.name)
@@ -112,8 +109,24 @@ package struct TrainingSetup {
     let splits = try kind.open(
       from: run.data.path, labels: run.data.labels, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
       normalization: photographs.normalization, damaged: damaged ?? photographs.damaged,
-      validationShare: run.data.validationShare)
+      validationShare: run.data.validationShare, progress: progress)
     return Prepared(configuration: run, splits: splits, notices: [])
+  }
+
+  /// Returns the settings of a run whose data set is there.
+  /// - Parameter path: new place of the data set; nil for the place that it had.
+  /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
+  package static func configuration(of folder: RunFolder, path: String? = nil) throws -> RunConfiguration {
+    var run = try folder.configuration()
+    if let path { run.data.path = URL(fileURLWithPath: path).path }
+    if let data = run.data.path, !ImageTree.exists(data) {
+      throw Failure(
+        .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
+    }
+    if let labels = run.data.labels, !InputFile.exists(labels) {
+      throw Failure(.notFound, "\(labels), the labels of the run's images, is not there", remedy: "put it back")
+    }
+    return run
   }
 
   /// Returns the network of the initial weights; nil if ``model`` tells it and they do not.

@@ -1,6 +1,7 @@
 import Compute
 import Foundation
 import Images
+import Synchronization
 import TestSupport
 import Testing
 
@@ -11,6 +12,22 @@ import Testing
   }
 
   /// Checks that all supported formats are listed, by their usual extensions in upper or lower case.
+  /// Each class of each part is reported when it is listed, and each row of a table of labels.
+  @Test func progressIsReported() throws {
+    try withTemporaryFolder { folder in
+      for part in ["train", "val"] {
+        for name in ["a", "b"] { try write([], to: "\(folder)/\(part)/\(name)/1.png") }
+      }
+      let lines = Mutex<[String]>([])
+      let progress: ReadingProgress = { done, total, subject in lines.withLock { $0.append("\(done)/\(total) \(subject)") } }
+      _ = try ImageFolderSplits(folder, progress: progress)
+      _ = try MeasuredFolder(folder, .validation, progress: progress)
+      try write(Array("path,class\ntrain/a/1.png,x\nval/b/1.png,y\n".utf8), to: "\(folder)/labels.csv")
+      _ = try MeasuredFolder(folder, labels: "\(folder)/labels.csv", progress: progress)
+      #expect(lines.withLock { $0 } == ["1/2 a", "2/2 b", "1/2 a", "2/2 b", "1/2 a", "2/2 b", "1/2 ", "2/2 "])
+    }
+  }
+
   @Test func allFormatsAreListed() throws {
     try withTemporaryFolder { folder in
       let names = ["a.jpg", "b.jpeg", "c.png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF"]

@@ -69,6 +69,7 @@ public struct ImageFolder: Sendable, Hashable {
       }
       samples += images.map { Sample(place: tree.place($0), label: Int32(label)) }
       ignored += files.filter { !ImageTree.isCalledImage($0) }
+      tree.progress?(label + 1, classes.count, name)
     }
     self.init(path: path, classes: classes, samples: samples, ignored: ignored)
   }

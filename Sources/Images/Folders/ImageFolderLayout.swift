@@ -45,8 +45,8 @@ struct ImageFolderLayout {
 
   /// Reads the names in a folder, and in those of its folders that are named like parts.
   /// - Throws: a ``Failure`` that names a folder that is missing or cannot be read, or that mixes parts and classes.
-  init(_ path: String) throws {
-    let tree = try ImageTree(path)
+  init(_ path: String, progress: ReadingProgress? = nil) throws {
+    let tree = try ImageTree(path, progress: progress)
     try self.init(tree.root, in: tree)
   }
 

@@ -14,15 +14,18 @@ public struct ImageFolderSplits: Sendable, Hashable {
   ///   - labels: CSV file with the classes of images in `PATH`, and perhaps their splits; nil if their folders tell them.
   ///   - share: share of each class that is set apart; nil for ``ValidationShare/usual``. If it is given, test images are not
   ///     validated on.
+  ///   - progress: called after each class or row of labels; nil for nothing.
   /// - Throws: a ``Failure`` that names a folder that is missing, has no classes or images, or has other classes than its
   ///   counterpart; and for a share where there are validation images.
-  public init(_ path: String, labels: String? = nil, share: ValidationShare? = nil) throws {
+  public init(
+    _ path: String, labels: String? = nil, share: ValidationShare? = nil, progress: ReadingProgress? = nil
+  ) throws {
     if let labels {
-      let file = try LabelFile(labels, imagesIn: path)
+      let file = try LabelFile(labels, imagesIn: path, progress: progress)
       (train, validation, notes) = try Self.splits(of: file, share: share)
       return
     }
-    let layout = try ImageFolderLayout(path)
+    let layout = try ImageFolderLayout(path, progress: progress)
     let path = layout.path
     if share != nil, layout.parts[.train] != nil, let other = layout.parts[.validation] {
       throw Failure(

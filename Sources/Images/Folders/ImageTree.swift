@@ -9,10 +9,13 @@ package struct ImageTree: Sendable {
   package let root: String
   /// The archive; nil for the disk.
   private let archive: ImageArchive?
+  /// Called after each class that is listed; nil for nothing.
+  let progress: ReadingProgress?
 
   /// Opens a folder, an archive, or a folder in an archive.
   /// - Throws: a ``Failure`` if the path is that of an archive that cannot be read. A missing folder is reported when it is read.
-  package init(_ path: String) throws {
+  package init(_ path: String, progress: ReadingProgress? = nil) throws {
+    self.progress = progress
     let file = Self.existing(path)
     guard let file, ImageArchive.isArchive(file) else {
       (root, archive) = (path, nil)

@@ -29,9 +29,11 @@ package struct LabelFile: Sendable {
   }
 
   /// Reads a file and finds its images.
-  /// - Parameter data: folder or archive of the images.
+  /// - Parameters:
+  ///   - data: folder or archive of the images.
+  ///   - progress: called after each row; nil for nothing.
   /// - Throws: a ``Failure`` that names the file, the line and what is wrong.
-  package init(_ path: String, imagesIn data: String) throws {
+  package init(_ path: String, imagesIn data: String, progress: ReadingProgress? = nil) throws {
     let file = try InputFile(path)
     guard file.byteCount <= 1 << 30 else {
       throw Failure(.unsupported, about: path, "\(rounded(bytes: file.byteCount)) are too many for a table of labels")
@@ -64,6 +66,7 @@ package struct LabelFile: Sendable {
         throw wrong(part.isEmpty ? "no split: one of \(names)" : "unknown split '\(shortened(part))': known are \(names)")
       }
       rows.append(Row(place: place, label: label, part: known))
+      progress?(rows.count, table.count - (columns.hasHeader ? 1 : 0), "")
     }
     guard !rows.isEmpty else { throw Failure(.damagedFile, about: path, "no rows in it but the names of the columns") }
     (self.path, self.rows, root, parts) = (path, rows, tree.root, Set(rows.compactMap(\.part)))

@@ -15,11 +15,14 @@ public struct MeasuredFolder: Sendable, Hashable {
   ///   - path: path of the data set.
   ///   - part: part to take.
   ///   - labels: CSV file with the classes of images in the folder, and perhaps their splits; nil if their folders tell them.
+  ///   - progress: called after each class or row of labels; nil for nothing.
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images, or no such part.
-  public init(_ path: String, _ part: ImageFolderPart, labels: String? = nil) throws {
+  public init(
+    _ path: String, _ part: ImageFolderPart, labels: String? = nil, progress: ReadingProgress? = nil
+  ) throws {
     mayHaveBeenTrainedOn = part == .train
     if let labels {
-      let file = try LabelFile(labels, imagesIn: path)
+      let file = try LabelFile(labels, imagesIn: path, progress: progress)
       guard file.parts.contains(part) else {
         throw Failure(
           .notFound, about: labels, "no row has the split of the \(part.adjective) part",
@@ -29,7 +32,7 @@ public struct MeasuredFolder: Sendable, Hashable {
       description = "the \(folder.samples.count) images of \(labels), its \(part.adjective) part"
       return
     }
-    let layout = try ImageFolderLayout(path)
+    let layout = try ImageFolderLayout(path, progress: progress)
     let path = layout.path
     let isWhole = part != .train || layout.parts[.validation] != nil || layout.parts[.test] != nil
     if isWhole, let name = layout.parts[part] {
@@ -47,7 +50,7 @@ public struct MeasuredFolder: Sendable, Hashable {
         "no \(part.adjective) part in it" + (others.isEmpty ? "" : ", only \(others)"),
         remedy: "name the folder that holds the classes' folders, or another part (\(Setting.split))")
     }
-    let splits = try ImageFolderSplits(path)
+    let splits = try ImageFolderSplits(path, progress: progress)
     folder = part == .train ? splits.train : splits.validation
     description =
       "\(folder.samples.count) images of \(folder.path), "
@@ -59,15 +62,17 @@ public struct MeasuredFolder: Sendable, Hashable {
   /// Takes all images of a folder that contains the classes' folders. From a folder with the parts of a data set, takes the
   /// validation part, or else the test part. From a folder with training images alone, takes the share of every class that
   /// ``ImageFolderSplits`` sets apart.
-  /// - Parameter labels: CSV file with the classes of images in the folder, and perhaps their parts;
-  ///   nil if their folders tell them.
+  /// - Parameters:
+  ///   - labels: CSV file with the classes of images in the folder, and perhaps their parts; nil if their folders tell them.
+  ///   - progress: called after each class or row of labels; nil for nothing.
   /// - Throws: a ``Failure`` that names a folder that is missing, or has no classes or images.
-  public init(_ path: String, labels: String? = nil) throws {
+  public init(_ path: String, labels: String? = nil, progress: ReadingProgress? = nil) throws {
     if let labels {
-      (folder, description, mayHaveBeenTrainedOn) = try Self.images(of: try LabelFile(labels, imagesIn: path), path)
+      let file = try LabelFile(labels, imagesIn: path, progress: progress)
+      (folder, description, mayHaveBeenTrainedOn) = try Self.images(of: file, path)
       return
     }
-    let layout = try ImageFolderLayout(path)
+    let layout = try ImageFolderLayout(path, progress: progress)
     let place = layout.path
     let part = [ImageFolderPart.validation, .test].first { layout.parts[$0] != nil }
     if let part, let name = layout.parts[part] {
@@ -76,7 +81,7 @@ public struct MeasuredFolder: Sendable, Hashable {
       description = "all \(folder.samples.count) images of \(folder.path), the \(what)\(layout.rest(besides: [part]))"
       mayHaveBeenTrainedOn = false
     } else if layout.parts[.train] != nil {
-      folder = try ImageFolderSplits(path).validation
+      folder = try ImageFolderSplits(path, progress: progress).validation
       description =
         "\(folder.samples.count) images of \(folder.path), the tenth of each class that training sets apart"
         + layout.rest(besides: [.train])

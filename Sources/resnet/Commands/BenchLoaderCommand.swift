@@ -49,7 +49,7 @@ struct BenchLoaderCommand: ParsableCommand {
   func run() throws {
     verbosity.begin()
     Display.shared.begin(.reading)
-    let folder = try ImageFolderSplits(data).train
+    let folder = try ImageFolderSplits(data, progress: Display.reading).train
     reportIgnored(folder.ignored)
     let samples = folder.samples
     let items = samples.enumerated().map { ImageItem($1.place, label: $1.label, sample: $0) }

@@ -211,7 +211,9 @@ struct TrainCommand: ParsableCommand {
 
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
-    if let resume { return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data) }
+    if let resume {
+      return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data, progress: Display.reading)
+    }
     let (kind, notice) = try options.data.kind()
     if let notice { printError(notice) }
     if let complaint = options.data.complaint(about: kind) { throw usageError(complaint) }
@@ -225,7 +227,7 @@ struct TrainCommand: ParsableCommand {
     setup.initialPlace = options.start.place.place
     let photographs = options.data.photographs
     (setup.imageSize, setup.evaluation) = (photographs.imageSize, photographs.resizing.recipe)
-    setup.damaged = photographs.damaged ?? .fail
+    (setup.damaged, setup.progress) = (photographs.damaged ?? .fail, Display.reading)
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)

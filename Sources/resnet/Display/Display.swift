@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Images
 import Support
 import Synchronization
 
@@ -90,6 +91,9 @@ final class Display: Sendable {
       progress.advance(to: done, detail, at: now)
     }
   }
+
+  /// Shows how many classes, rows or paths of images are found.
+  static let reading: ReadingProgress = { Display.shared.advance(.reading, to: $0, of: $1, $2) }
 
   /// Ends the work: the line disappears.
   func finish() {

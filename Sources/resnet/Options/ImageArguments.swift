@@ -7,7 +7,8 @@ import Support
 /// - Throws: ``Failure`` for a path that is missing, or a folder without images.
 func findImages(_ arguments: [String]) throws -> [ImagePlace] {
   var (places, ignored) = ([ImagePlace](), [String]())
-  for argument in arguments {
+  for (index, argument) in arguments.enumerated() {
+    defer { Display.reading(index + 1, arguments.count, argument) }
     if argument == "-" {
       places.append(ImagePlace(try StandardInput.read(atMost: ImageLimits().byteCount), named: "-"))
       continue
