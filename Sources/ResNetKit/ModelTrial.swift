@@ -42,14 +42,24 @@ package struct ModelTrial {
     _ = try network(Variable(images), Pass(on: backend, mode: .inference, folded: folded))
   }
 
-  /// Returns the number of images a second: the median over `steps` steps, each waited for, after two that are not timed.
-  package func imagesPerSecond(_ steps: Int, _ step: () throws -> Void) throws -> Double {
-    for _ in 0..<2 { try step() }
-    try backend.finish()
+  /// Number of steps before those that are timed.
+  package static let untimedSteps = 2
+
+  /// Returns the number of images a second: the median over `steps` steps, each waited for, after ``untimedSteps``.
+  /// - Parameter progress: called after each step, outside the time that is measured.
+  package func imagesPerSecond(
+    _ steps: Int, _ step: () throws -> Void, progress: () -> Void = {}
+  ) throws -> Double {
+    for _ in 0..<Self.untimedSteps {
+      try step()
+      try backend.finish()
+      progress()
+    }
     let seconds = try (0..<steps).map { _ in
       let start = ContinuousClock.now
       try step()
       try backend.finish()
+      defer { progress() }
       return (ContinuousClock.now - start).seconds
     }
     return Double(images.shape[0]) / seconds.median

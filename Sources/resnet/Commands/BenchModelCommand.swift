@@ -49,6 +49,7 @@ struct BenchModelCommand: ParsableCommand {
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
     let precision = execution.precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
+    Display.shared.begin(.preparing)
     let options = TrainingOptions(recompute: execution.recompute, precision: precision)
     let work = Work(configuration, images: shape, options, isTraining: true)
     let place = try device.place(tuning.mode)
@@ -56,12 +57,22 @@ struct BenchModelCommand: ParsableCommand {
     try Summary(configuration, images: shape, options, on: backend).requireMemoryForTraining(on: backend)
     try place.prepare(work, for: backend)
     Log.opened(backend)
-    Display.shared.begin(.measuring)
+    Display.shared.begin(.preparing)
     let trial = try ModelTrial(configuration, images: shape, options, on: backend)
-    let trained = try trial.imagesPerSecond(steps, trial.train)
+    let total = 2 * (ModelTrial.untimedSteps + steps)
+    var done = 0
+    func speed(_ detail: String, _ step: () throws -> Void) throws -> Double {
+      let builds = BuildLog(watching: backend)
+      return try trial.imagesPerSecond(steps, step) {
+        builds.endWatching(backend)
+        done += 1
+        Display.shared.advance(.measuring, to: done, of: total, detail)
+      }
+    }
+    let trained = try speed("training", trial.train)
     let peak = backend.memory.peakBytesHeld
     let profiled = profile ? try (backend as? OpenCLBackend).map { try profileOf(trial.train, on: $0) } : nil
-    let inferred = try trial.imagesPerSecond(steps, trial.infer)
+    let inferred = try speed("inference", trial.infer)
     Display.shared.finish()
     Log.memory(of: backend)
     if json {
