@@ -99,7 +99,7 @@ import Testing
     let line = "evaluate --checkpoint measured/last.safetensors --data uneven.safetensors"
     let result = try run("\(line) --split train --json")
     #expect(
-      result.code == 0 && result.err.contains("measuring on the 60 images of the training part of tensors"), "\(result.err)")
+      result.code == 0 && result.err.contains("measuring on the training images of measured"), "\(result.err)")
     let found = try JSON(parsing: result.out)
     func number(_ value: JSON?) throws -> Double {
       switch value {

@@ -47,8 +47,7 @@ struct EvaluateCommand: ParsableCommand {
       try requireOther("--confusion", confusion, than: [path, input.data, input.images.classNames.classNames])
     }
     let checkpoint = try checkpoint.read(path)
-    // A run knows its data.
-    let run = input.data == nil && input.dataset == nil && input.labeling.labels == nil ? RunFolder(ofWeights: path) : nil
+    let run = try ownRun(of: path)
     let known = try input.dataset ?? about(checkpoint.path) { try checkpoint.dataset.map(DatasetKind.init(named:)) }
     let labeled = input.labeling.labels == nil ? nil : DatasetKind.folder
     guard let dataset = try known ?? labeled ?? input.data.flatMap({ try DatasetKind.guess(at: $0)?.kind }) else {
@@ -88,22 +87,30 @@ struct EvaluateCommand: ParsableCommand {
     if let confusion = output.confusion { try evaluation.writeConfusion(to: confusion) }
   }
 
+  /// Finds the run that the weights are from, if its own images are measured on: if the options name no others, or a part of
+  /// the run's own data set, so that the part is the one that the run had.
+  private func ownRun(of weights: String) throws -> RunFolder? {
+    guard input.dataset == nil, input.labeling.labels == nil, let run = RunFolder(ofWeights: weights) else { return nil }
+    guard let data = input.data else { return run }
+    guard input.split != nil, let own = try run.configuration().data.path else { return nil }
+    return InputFile.areSame(data, own) ? run : nil
+  }
+
   /// Opens the images to measure on, labeled with the indices of the outputs. Also returns the names of the outputs and, for a
   /// folder and for the images of a run, a description of the images.
-  /// - Parameter run: run whose own validation images are measured on; nil for the images that the options name.
+  /// - Parameter run: run whose own images are measured on; nil for the images that the options name.
   private func open(
     _ dataset: DatasetKind, of run: RunFolder?, for checkpoint: Checkpoint
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
     if dataset != .folder, let option = input.aboutPhotographs.first {
       throw usageError("\(option) is about photographs: it needs --dataset folder, not \(dataset.rawValue)")
     }
-    let own = try run.map { try TrainingSetup.resuming($0, path: nil, damaged: input.damaged) }
-    // Names data only if it has a place of its own.
-    let source = own?.configuration.data.path == nil ? nil : run.map { "the validation images of \($0.path)" }
-    if dataset == .folder { return try openFolder(for: checkpoint, own: own, source) }
-    let path = own?.configuration.data.path ?? input.data
+    let data = try run.map { try TrainingSetup.configuration(of: $0).data }
+    let own = try run.flatMap(ownImages)
+    let path = data?.path ?? input.data
+    if dataset == .folder { return try openFolder(path, labels: data?.labels ?? input.labeling.labels, for: checkpoint, own) }
     let images: any ImageSource =
-      try input.split.map { try dataset.load($0, from: path) } ?? own?.splits.validation ?? dataset.load(from: path).validation
+      try own?.images ?? input.split.map { try dataset.load($0, from: path) } ?? dataset.load(from: path).validation
     try checkpoint.check(images, at: path)
     let names = try checkpoint.names(from: input.images.classNames)
     if names != nil, images.namesClasses {
@@ -112,26 +119,31 @@ struct EvaluateCommand: ParsableCommand {
     // A data set may have fewer classes than the network, or no names for them.
     let isNamed = images.namesClasses && images.classes.count == checkpoint.classes.count
     let part = input.split.map { "the \(grouped(images.count)) images of the \($0.adjective) part of \(dataset.rawValue)" }
-    return (images, isNamed ? images.classes : names ?? checkpoint.classes, part ?? source)
+    return (images, isNamed ? images.classes : names ?? checkpoint.classes, own == nil ? part : own?.source)
+  }
+
+  /// Opens the images that a run trained or validated on, and describes them; nil for its test images, which it did not use.
+  private func ownImages(of run: RunFolder) throws -> (images: any ImageSource, source: String?)? {
+    if input.split == .test { return nil }
+    let own = try RunImages(run, input.split ?? .validation, damaged: input.damaged)
+    // The usual test images of a data set that the system keeps need no words.
+    let needsWords = input.split != nil || own.data.path != nil || own.data.validationShare != nil
+    return (own.images, needsWords ? own.description : nil)
   }
 
   /// Opens the photographs of a folder, prepared and normalized for the network.
-  /// - Parameters:
-  ///   - own: run whose validation images are measured on; nil for the folder that the options name.
-  ///   - source: description of the run's images.
+  /// - Parameter own: images of a run with their description; nil for the part of the folder that the options name.
   private func openFolder(
-    for checkpoint: Checkpoint, own: TrainingSetup.Prepared?, _ source: String?
+    _ path: String?, labels: String?, for checkpoint: Checkpoint, _ own: (images: any ImageSource, source: String?)?
   ) throws -> (images: any ImageSource, classes: [String], source: String?) {
-    let path = own?.configuration.data.path ?? input.data
-    if let own, input.split == nil, let photographs = own.splits.validation as? PhotographDataset {
+    if let own, let photographs = own.images as? PhotographDataset {
       let images = try prepare(photographs, for: checkpoint, at: path)
-      return (images, images.classes, source)
+      return (images, images.classes, own.source)
     }
     let (photographs, measured) = try DatasetKind.openMeasuredFolder(
-      path, labels: own?.configuration.data.labels ?? input.labeling.labels,
-      imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
+      path, labels: labels, imageSize: input.images.imageSize ?? checkpoint.imageSize.height,
       normalization: checkpoint.channels == 1 ? .imageNetGray : .imageNet, damaged: input.damaged ?? .fail,
-      part: input.split)
+      part: input.split, progress: Display.reading)
     let prepared = try prepare(photographs, for: checkpoint, at: path)
     let isSeen = measured.mayHaveBeenTrainedOn && checkpoint.dataset == DatasetKind.folder.rawValue
     let warning = isSeen ? "; a run that was trained on this folder has seen most of them" : ""

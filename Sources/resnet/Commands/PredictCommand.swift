@@ -17,7 +17,8 @@ struct PredictCommand: ParsableCommand {
       network was trained on photographs, or comes from elsewhere and takes 64 pixels or more, the shorter side is resized and \
       the center cut out. Otherwise the whole image is resized to the size of the training images. Images become gray for \
       networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. \
-      `-` is an image on standard input. With --csv or --sort-into, the number of images of each class is printed instead of \
+      `-` is an image on standard input. --split takes the images of the checkpoint's run. \
+      With --csv or --sort-into, the number of images of each class is printed instead of \
       every prediction. With --tensors, the network runs on tensors as they are. \(hiddenOptions)
       """
         + "\n\n"
@@ -49,7 +50,8 @@ struct PredictCommand: ParsableCommand {
     if input.tensors != nil {
       let ofImages =
         [
-          ("<image>", !images.isEmpty), ("--top", result.top != nil), ("--tta", augmentation.tta != .none),
+          ("<image>", !images.isEmpty), ("--split", input.split != nil), ("--top", result.top != nil),
+          ("--tta", augmentation.tta != .none),
           ("--image-size", input.images.imageSize != nil), ("--json", result.json),
           ("--features", result.features != nil),
         ].filter(\.1).map(\.0) + input.images.resizing.given + input.images.normalization.given + input.images.classNames.given
@@ -66,7 +68,13 @@ struct PredictCommand: ParsableCommand {
       if result.features != nil, let option = ofClasses.first {
         throw ValidationError("--features writes features instead of predictions: leave \(option) out")
       }
-      if images.isEmpty { throw ValidationError("nothing to classify: name images or folders, or --tensors with --output") }
+      if input.split != nil, !images.isEmpty {
+        throw ValidationError("--split takes the images of a run: leave <image> out")
+      }
+      if input.split == nil, images.isEmpty {
+        throw ValidationError(
+          "nothing to classify: name images or folders, a part of a run's (--split), or --tensors with --output")
+      }
     }
   }
 
@@ -81,19 +89,29 @@ struct PredictCommand: ParsableCommand {
     if let tensors = input.tensors, let output = result.output {
       try run(checkpoint, on: tensors, to: output)
     } else if let features = result.features {
-      try writeFeatures(checkpoint, to: features)
+      try writeFeatures(checkpoint, at: path, to: features)
     } else {
-      try classify(checkpoint)
+      try classify(checkpoint, at: path)
     }
   }
 
   // MARK: Images
 
-  private func classify(_ checkpoint: Checkpoint) throws {
+  /// Finds the images that are named, or those of the run.
+  /// - Parameter weights: file of the weights.
+  private func imagePlaces(for weights: String) throws -> [ImagePlace] {
+    Display.shared.begin(.reading)
+    guard let part = input.split else { return try findImages(images) }
+    let (photographs, description) = try RunImages.photographs(part, ofRunWith: weights)
+    reportIgnored(photographs)
+    printErrorNote("classifying \(description)")
+    return photographs.items.map(\.place)
+  }
+
+  private func classify(_ checkpoint: Checkpoint, at path: String) throws {
     let normalization = try input.images.normalization.normalization(ofFilesFor: checkpoint)
     let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
-    Display.shared.begin(.reading)
-    let places = try findImages(images)
+    let places = try imagePlaces(for: path)
     Display.shared.begin(.preparing)
     let photographs = try PhotographDataset(
       places, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
@@ -133,10 +151,9 @@ struct PredictCommand: ParsableCommand {
 
   // MARK: Features
 
-  private func writeFeatures(_ checkpoint: Checkpoint, to path: String) throws {
+  private func writeFeatures(_ checkpoint: Checkpoint, at weights: String, to path: String) throws {
     let normalization = try input.images.normalization.normalization(ofFilesFor: checkpoint)
-    Display.shared.begin(.reading)
-    let places = try findImages(images)
+    let places = try imagePlaces(for: weights)
     try AtomicFile.requireWritable(path)
     Display.shared.begin(.preparing)
     let extractor = try FeatureExtractor(

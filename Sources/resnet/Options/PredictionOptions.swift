@@ -20,6 +20,9 @@ struct TestTimeAugmentationOption: ParsableArguments {
 struct PredictionInputOptions: ParsableArguments {
   @OptionGroup var images: ImageOptions
 
+  @Option(help: "Classify a part of the photographs of the checkpoint's run instead of named images: train, val or test.")
+  var split: ImageFolderPart?
+
   @Option(
     help: ArgumentHelp("Safetensors file with images [N,H,W,C] of F32, F16 or BF16, used as they are.", valueName: "file"),
     completion: .safetensors)
