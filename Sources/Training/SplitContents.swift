@@ -2,15 +2,25 @@ import Compute
 import Datasets
 import Support
 
-/// Fingerprints of a run's images, which tell whether the images have changed since.
+/// Fingerprints of a run's images, which tell whether the images have changed since, and the numbers of images of the classes.
 public struct SplitContents: Hashable, Codable, Sendable {
   /// Fingerprints of the training images and of the validation images.
   public var train, validation: DatasetContents
+  /// Number of the images of each class, by its name, that the run trains on; nil in runs from before it was kept.
+  public var classCounts: [String: Int]?
 
   /// Takes the fingerprints of both splits; nil if a split has none.
-  init?(_ splits: ImageSplits) {
+  /// - Parameter trained: images that are trained on, all or some of the split.
+  init?(_ splits: ImageSplits, trainingOn trained: any ImageSource) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)
+    let classes = trained.classes
+    var counts = Dictionary(classes.map { ($0, 0) }) { first, _ in first }
+    // Labels that are none of the classes are reported later.
+    for item in trained.items where classes.indices.contains(Int(item.label)) {
+      counts[classes[Int(item.label)], default: 0] += 1
+    }
+    classCounts = counts
   }
 
   /// Checks that these are the images that the run began with.

@@ -117,7 +117,8 @@ public final class Trainer {
     precondition(folder != nil || !resuming, "[Trainer] a run without a folder cannot be resumed")
     lock = try folder?.lock()
     var configuration = configuration
-    let contents = SplitContents(splits)
+    let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
+    let contents = SplitContents(splits, trainingOn: train)
     if resuming, let known = configuration.data.contents {
       try contents?.require(known, in: configuration.data.path ?? folder?.path ?? "")
     }
@@ -128,7 +129,6 @@ public final class Trainer {
     self.logEvery = max(1, logEvery)
 
     let options = configuration.trainingOptions
-    let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
     let validated = configuration.data.limitValidation.map { splits.validation.prefix($0) } ?? splits.validation
     let model = try ResNet(configuration.model)
     self.model = model

@@ -118,7 +118,22 @@ import Testing
       let own = try run("evaluate --json", in: folder)
       let named = try run("evaluate --json --checkpoint runs/insects --data insects", in: folder)
       #expect(own.out == named.out && own.err.contains("measuring on the validation images of runs/insects"), "\(own.err)")
-      #expect(try run("predict insects/val", in: folder).out.contains(" %"))
+      let predicted = try run("predict insects/val", in: folder)
+      #expect(predicted.out.contains(" %"))
+      let part = try run("predict --split val", in: folder)
+      // The run's data set has an absolute path.
+      #expect(part.out.replacing("\(folder)/", with: "") == predicted.out)
+      #expect(part.err.contains("classifying the validation images of runs/insects"), "\(part.err)")
+      #expect(try run("predict --split train --json", in: folder).out.matches(of: /"path"/).count == 4)
+      let missing = try Program.run(["predict", "--split", "test"], in: folder)
+      #expect(missing.code == 1 && missing.complaint.contains("no test part in it"), "\(missing.err)")
+
+      let more = "--model resnet8 --image-size 16 --limit-train 7 --batch-size 4 --max-steps 1 --output runs/more"
+      #expect(try run("train --data insects \(more)", in: folder).code == 0)
+      let list = try run("runs list", in: folder).out.split(separator: "\n")
+      #expect(list[0].contains("images/class") && list[1].contains(" 1–2 ") && list[2].contains(" 2–3 "), "\(list)")
+      let compared = try run("runs compare runs/insects runs/more", in: folder).out
+      #expect(compared.contains(/images of ant +2 +3/) && compared.contains(/images of cat +1 +2/), "\(compared)")
     }
   }
 }

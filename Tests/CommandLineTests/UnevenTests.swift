@@ -134,4 +134,21 @@ import Testing
     let missing = try run("\(line) --split test")
     #expect(missing.code == 1 && missing.complaint.contains("has no test part: name another part (--split)"), "\(missing.err)")
   }
+
+  /// The parts of a run are those into which it divided its images, also if their place is named.
+  @Test func theShareOfARunIsEvaluated() throws {
+    let trained = try run("\(Self.train) --epochs 1 --max-steps 1 --validation-share 0.3 --seed 3 --output shared")
+    #expect(trained.code == 0 && trained.err.isEmpty, "\(trained.err)")
+    let configuration = try JSON(parsing: String(contentsOfFile: "\(Self.folder)/shared/config.json", encoding: .utf8))
+    let counts = configuration["data"]?["contents"]?["classCounts"]
+    #expect(counts == .object([.init("0", .integer(31)), .init("1", .integer(8)), .init("2", .integer(3))]))
+    for (options, count, source) in [
+      ("", 18, "validation images of shared"), ("--split val", 18, "validation images of shared"),
+      ("--split train --data uneven.safetensors", 42, "training images of shared"),
+      ("--split train --data uneven.safetensors --dataset tensors", 60, "60 images of the training part of tensors"),
+    ] {
+      let result = try run("evaluate --json --checkpoint shared \(options)")
+      #expect(result.out.contains("\"images\":\(count),") && result.complaint == "measuring on the \(source)", "\(result)")
+    }
+  }
 }

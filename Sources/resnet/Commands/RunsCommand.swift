@@ -44,12 +44,14 @@ struct RunsCommand: ParsableCommand {
     }
 
     private func table(_ runs: [ReadRun]) -> String {
-      var table = Table(["run", "model", "data", "epochs", "best", "started"])
+      // Numbers of images tell runs apart only where they differ.
+      let showsImages = Set(runs.compactMap(\.imagesPerClass)).count > 1
+      var table = Table(["run", "model", "data"] + (showsImages ? ["images/class"] : []) + ["epochs", "best", "started"])
       for run in runs {
-        table.add([
-          printable(run.folder.path), run.configuration.model.name, run.configuration.data.name,
-          "\(run.figures.epochs)/\(run.configuration.epochs)", run.best, run.when,
-        ])
+        table.add(
+          [printable(run.folder.path), run.configuration.model.name, run.configuration.data.name]
+            + (showsImages ? [run.imagesPerClass ?? ""] : [])
+            + ["\(run.figures.epochs)/\(run.configuration.epochs)", run.best, run.when])
       }
       return table.text
     }
@@ -144,6 +146,15 @@ private struct ReadRun {
   /// The best validation accuracy, for example `91.53 %`.
   var best: String { figures.best.map { fixed($0.validationAccuracy * 100, 2) + " %" } ?? "" }
 
+  /// Numbers of the images of the classes that the run trained on, the smallest and the largest: `13–600`; one number if all are
+  /// equal, and nil if they are not known.
+  var imagesPerClass: String? {
+    guard let counts = configuration.data.contents?.classCounts?.values, let least = counts.min(), let most = counts.max() else {
+      return nil
+    }
+    return least == most ? grouped(least) : "\(grouped(least))–\(grouped(most))"
+  }
+
   /// Seconds of all sessions; nil if they are not known.
   var elapsed: Double? {
     let known = sessions.compactMap(\.elapsedSeconds)
@@ -156,6 +167,7 @@ private struct ReadRun {
       "run": .string(folder.path), "model": .string(configuration.model.name), "dataset": .string(configuration.data.name),
       "data": configuration.data.path.map(JSON.string) ?? .null, "epochs": .integer(configuration.epochs),
       "epochs_done": .integer(figures.epochs),
+      "class_counts": configuration.data.contents?.classCounts.map(Self.describe) ?? .null,
       "best_accuracy": figures.best.map { .number($0.validationAccuracy) } ?? .null,
       "best_epoch": figures.best.map { .integer($0.epoch) } ?? .null,
       "started": .string(ISO8601DateFormatter().string(from: started)), "elapsed_seconds": elapsed.map(JSON.number) ?? .null,
@@ -178,9 +190,25 @@ private struct ReadRun {
     return all.compactMap { name, value in value.map { (name, $0) } }
   }
 
-  /// The settings of the run, by the options that choose them.
+  private static func describe(_ counts: [String: Int]) -> JSON {
+    .object(counts.sorted { Name($0.key) < Name($1.key) }.map { JSON.Member($0.key, .integer($0.value)) })
+  }
+
+  /// Maximum number of classes whose images are compared one by one.
+  private static let comparedClasses = 20
+
+  /// The settings of the run, by the options that choose them, and its numbers of images.
   var settings: [(name: String, value: JSON)] {
-    get throws { Self.flat(try JSON(parsing: try configuration.json()), at: []).map { (Self.option(of: $0.path), $0.value) } }
+    get throws {
+      var configuration = configuration
+      let counts = configuration.data.contents?.classCounts ?? [:]
+      configuration.data.contents?.classCounts = nil
+      let images =
+        counts.count <= Self.comparedClasses
+        ? counts.sorted { Name($0.key) < Name($1.key) }.map { ("images of \($0.key)", JSON.integer($0.value)) }
+        : [("images per class", JSON.string(imagesPerClass ?? ""))]
+      return Self.flat(try JSON(parsing: try configuration.json()), at: []).map { (Self.option(of: $0.path), $0.value) } + images
+    }
   }
 
   /// Returns the values of an object with the keys that lead to them. An array counts as one value.
@@ -189,11 +217,14 @@ private struct ReadRun {
     return members.flatMap { flat($0.value, at: path + [$0.key]) }
   }
 
-  /// Settings whose option has another name than the last of their keys.
+  /// Settings that are not called as the last of their keys: their options, or words for those without an option.
   private static let options = [
     "model.name": "model", "data.name": "dataset", "data.path": "data", "optimizer.kind": "optimizer", "averageDecay": "ema",
     "initialWeights": "init", "frozen": "freeze", "learningRateScales": "learning-rate-scale", "model.stridePlacement": "stride",
-    "model.zeroInitLastBatchNorm": "zero-init", "augmentation.crop": "augment",
+    "model.zeroInitLastBatchNorm": "zero-init", "augmentation.crop": "augment", "data.validationShare.share": "validation-share",
+    "data.contents.train.count": "training images", "data.contents.validation.count": "validation images",
+    "data.contents.train.checksum": "checksum of the training images",
+    "data.contents.validation.checksum": "checksum of the validation images",
   ]
 
   /// Returns the option of a setting, without dashes; for one without an option, its keys.
