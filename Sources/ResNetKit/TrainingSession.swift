@@ -82,7 +82,7 @@ public final class TrainingSession {
     splits = prepared.splits
     images = configuration.data.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
     let (backend, work, batchNote) = try Self.open(
-      device, for: &configuration, prepared.splits, takesLargestBatch: prepared.takesLargestBatch, profiling: profiling)
+      device, for: &configuration, prepared, profiling: profiling)
     self.backend = backend
     if let several = backend as? ParallelBackend { configuration.shares = several.split.weights }
     let folder = try makeFolder()
@@ -100,11 +100,14 @@ public final class TrainingSession {
   }
 
   /// Opens the device for a run.
-  /// - Parameter takesLargestBatch: whether the batch size becomes the largest that fits.
+  /// - Parameters:
+  ///   - run: settings of the run; its batch size changes if the largest is wanted.
+  ///   - prepared: images, and whether the batch size becomes the largest that fits.
   /// - Returns: the device, the work that it is opened for, and a note about the batch size if it was found.
   private static func open(
-    _ device: Device, for run: inout RunConfiguration, _ splits: ImageSplits, takesLargestBatch: Bool, profiling: Bool
+    _ device: Device, for run: inout RunConfiguration, _ prepared: TrainingSetup.Prepared, profiling: Bool
   ) throws -> (any Backend, Work, Message?) {
+    let splits = prepared.splits
     let train = splits.train.shape
     let count = min(run.data.limitTrain ?? .max, train[0])
     func work() -> Work {
@@ -114,7 +117,7 @@ public final class TrainingSession {
     func open(_ device: Device) throws -> any Backend {
       try device.open(for: work(), profiling: profiling, triesDriver: false)
     }
-    guard takesLargestBatch else { return (try open(device), work(), nil) }
+    guard prepared.takesLargestBatch else { return (try open(device), work(), nil) }
     // The tuner needs the batch size, so it waits until that is known. What it finds may need more memory.
     let tunes = device.tuning == .fast || device.tuning == .full
     var untuned = device
@@ -128,7 +131,8 @@ public final class TrainingSession {
       if tuned.size < largest.size { largest = tuned }
       run.batchSize = largest.size
     }
-    return (backend, work(), "\(largest.note)\(run.advice(onRateForBatch: largest.size))")
+    let advice = prepared.searchesRate ? "" : run.advice(onRateForBatch: largest.size)
+    return (backend, work(), "\(largest.note)\(advice)")
   }
 
   /// The run's folder.

@@ -41,6 +41,8 @@ package struct TrainingSetup {
     package var initialWeights: Weights?
     /// Whether the batch size becomes the largest that suits the run and fits the device's memory.
     package var takesLargestBatch = false
+    /// Whether the learning rate is searched for, so that advice on it has no meaning.
+    package var searchesRate = false
     /// Notices about the reading of the weights.
     package let notices: [Message]
 

@@ -23,8 +23,9 @@ import Testing
       let line = "train --data \(Self.images) --model resnet8 --batch-size 4 \(options)"
       let first = try run("\(line) --output first", in: folder)
       #expect(first.code == 0, "\(first.err)")
-      let printed = try run("\(line) --print-config", in: folder)
+      let printed = try run("\(line) --print-config --find-rate rate.svg", in: folder)
       #expect(printed.code == 0 && printed.out.contains("model: resnet8\n"), "\(printed.err)")
+      #expect(!printed.out.contains("find-rate") && !exists("\(folder)/rate.svg"))
       #expect(!exists("\(folder)/runs"))
       try write(printed.out, "\(folder)/run.yaml")
       let second = try run("train --config run.yaml --output second", in: folder)
@@ -84,6 +85,7 @@ import Testing
     ("epochs: 3\nlr: 0.1", 64, "bad.yaml:2: unknown key 'lr': --lr is called --learning-rate here"),
     ("learning_rate: 0.1", 64, "bad.yaml:1: unknown key 'learning_rate': --learning_rate is called --learning-rate here"),
     ("epoch-s: 1", 64, "bad.yaml:1: unknown key 'epoch-s'; the nearest is 'epochs'"),
+    ("epochs: 1\nfind-rate: a.svg", 64, "bad.yaml:2: 'find-rate' is no setting of a run: give it on the command line"),
     ("# x\n\nzzzz: 1", 64, "bad.yaml:3: unknown key 'zzzz': keys are the long names of options"),
     ("epochs: ten", 64, "bad.yaml:1: The value 'ten' is invalid for '--epochs <epochs>'"),
     ("seed: 1\nepochs: 0", 64, "bad.yaml:2: --epochs 0: at least one is needed"),

@@ -51,6 +51,15 @@ import Testing
     }
   }
 
+  /// A search for a rate takes the batch size, and no advice on the rate.
+  @Test func aSearchForARateTakesIt() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --dataset synthetic --model resnet8 --limit-train 640 --batch-size auto --max-steps 20 --find-rate a.svg"
+      let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+      #expect(result.out.contains("batch size 64: the memory holds more, but an epoch would have too few steps\n"), "\(result)")
+    }
+  }
+
   @Test func aFileOfOptionsAsksForIt() throws {
     try withTemporaryFolder { folder in
       try "dataset: synthetic\nlimit-train: 640\nmodel: resnet8\nmax-steps: 1\nbatch-size: auto\n"
@@ -76,7 +85,7 @@ import Testing
       }
       let result = try Program.run(line.split(separator: " ").map(String.init), environment: Self.memory, in: folder)
       #expect(result.code == 1 && result.complaint.contains("not even the smallest --batch-size fits"), "\(result.err)")
-      #expect(!exists("\(folder)/runs/resnet50-folder"))
+      #expect(!exists("\(folder)/runs"))
     }
   }
 

@@ -234,6 +234,7 @@ struct TrainCommand: ParsableCommand {
     execution.apply(to: &prepared.configuration)
     prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
     prepared.takesLargestBatch = options.training.batchSize == .largest
+    prepared.searchesRate = files.findRate != nil
     try usage { try prepared.configuration.checkLayers() }
     return prepared
   }

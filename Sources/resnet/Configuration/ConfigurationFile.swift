@@ -18,7 +18,9 @@ struct ConfigurationFile {
   let entries: [Entry]
 
   /// Options that are no settings of a run.
-  private static let excluded: Set = ["config", "recipe", "print-config", "resume", "help", "version"]
+  static let excluded: Set = [
+    "config", "recipe", "print-config", "resume", "show-augmentation", "find-rate", "help", "help-hidden", "version",
+  ]
 
   /// Parses YAML.
   /// - Parameter name: path of the file or name of the recipe, for messages.

@@ -17,9 +17,8 @@ struct EffectiveConfiguration {
   ///   - given: arguments of the command line, with those of files.
   init(_ run: RunConfiguration, _ given: GivenArguments?) {
     options = run.options
-    let excluded: Set = ["--config", "--recipe", "--print-config", "--resume"]
     var seen: Set<String> = []
-    for (name, value) in given?.options ?? [] where !excluded.contains(name) {
+    for (name, value) in given?.options ?? [] where !ConfigurationFile.excluded.contains(String(name.dropFirst(2))) {
       let isOff = name.hasPrefix("--no-")
       let key = String(name.dropFirst(isOff ? 5 : 2))
       let text = value ?? (isOff ? "false" : "true")
