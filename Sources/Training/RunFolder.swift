@@ -32,7 +32,9 @@ public struct RunFolder {
   public init(creating path: String) throws {
     self.path = path
     newFolders = Folder.missing(path)
-    newFiles = ["config.json", "metrics.jsonl", "layers.jsonl"].map { "\(path)/\($0)" }.filter { !InputFile.exists($0) }
+    newFiles = ["config.json", "metrics.jsonl", "layers.jsonl", "sessions.json"].map { "\(path)/\($0)" }.filter {
+      !InputFile.exists($0)
+    }
     if holdsState {
       throw Failure(
         .invalidSetting, "\(path) holds a run already",

@@ -260,7 +260,10 @@ extension RunFolder {
     }
     let result: Result
     do { result = try work() } catch {
-      do { try finish() } catch let second { printError("Error: \((second as? Failure)?.line ?? "\(second)")") }
+      // A run that saved nothing has removed its files.
+      do { if InputFile.exists(configurationPath) { try finish() } } catch let second {
+        printError("Error: \((second as? Failure)?.line ?? "\(second)")")
+      }
       throw error
     }
     try finish()
