@@ -98,6 +98,13 @@ import Testing
         metadata: [:], to: "\(folder)/other.safetensors")
       let other = try run("similar \(checkpoint) data/val/bee/1.png other.safetensors", in: folder)
       #expect(other.code == 1 && other.complaint.contains("2 features of an image, and resnet8 has 64"), "\(other.err)")
+      let values = (0..<64).map { $0 % 2 == 0 ? 1 : -1 } as [Float]
+      let path = Array("data/val/ant/0.png".utf8)
+      try Safetensors.write(
+        [("features", HostTensor(values, shape: [1, 64])), ("paths", HostTensor(path, shape: [path.count]))], metadata: [:],
+        to: "\(folder)/other.safetensors")
+      let same = try run("similar \(checkpoint) data/val/bee/1.png other.safetensors", in: folder)
+      #expect(same.code == 1 && same.complaint.contains("resnet8 has other features for data/val/ant/0.png"), "\(same.err)")
       let none = try run("similar \(checkpoint) data/val/bee/1.png run/last.safetensors", in: folder)
       #expect(none.code == 1 && none.complaint.contains("no features of images"), "\(none.err)")
       let many = try run("similar \(checkpoint) data/val data", in: folder)

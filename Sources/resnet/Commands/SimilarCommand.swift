@@ -94,6 +94,7 @@ struct SimilarCommand: ParsableCommand {
           .mismatch, about: place, "\(file.count) features of an image, and \(checkpoint.name) has \(extractor.count)",
           remedy: "write them again with this checkpoint")
       }
+      try check(file, extractor)
       for (index, path) in file.paths.enumerated() where !isItself(path) { similar.add(path, file[index]) }
     } else {
       func compare(_ image: ImagePlace, _ result: Result<ArraySlice<Float>, Failure>) {
@@ -121,6 +122,26 @@ struct SimilarCommand: ParsableCommand {
   }
 
   private func isItself(_ path: String) -> Bool { path == image || InputFile.areSame(path, image) }
+
+  /// Similarity of two computations of the same features below which they are of other networks or images. Activations of 16 bits
+  /// change them by far less.
+  private static let leastSimilarity = 0.99
+
+  /// Checks the features of the first image that is still there.
+  /// - Throws: ``Failure`` if the network gives others.
+  private func check(_ file: FeatureFile, _ extractor: FeatureExtractor) throws {
+    guard let index = file.paths.firstIndex(where: { InputFile.exists($0) && !InputFile.isFolder($0) }) else { return }
+    let path = file.paths[index]
+    let found = try features(of: ImagePlace(file: path), extractor)
+    var same = SimilarImages(to: found, count: 1)
+    same.add(path, file[index])
+    // Features that are all zero have no direction.
+    guard found != Array(file[index]), let match = same.nearest.first, match.similarity < Self.leastSimilarity else { return }
+    throw Failure(
+      .mismatch, about: place,
+      "\(extractor.checkpoint.name) has other features for \(path): the file is of another network or other options, or the "
+        + "image has changed", remedy: "write it again with this checkpoint")
+  }
 
   private func features(of image: ImagePlace, _ extractor: FeatureExtractor) throws -> [Float] {
     var found: Result<ArraySlice<Float>, Failure>?
