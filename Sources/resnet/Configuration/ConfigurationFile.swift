@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Support
 import Yams
 
@@ -63,7 +64,9 @@ struct ConfigurationFile {
     }
     func text(_ node: Node) throws -> String {
       guard let scalar = node.scalar, node.null == nil else { throw complaint("needs a value") }
-      return scalar.string
+      // No shell replaces the home folder in a file.
+      let home = scalar.string.hasPrefix("~/") ? ProcessInfo.processInfo.environment["HOME"] : nil
+      return home.map { $0 + scalar.string.dropFirst() } ?? scalar.string
     }
     let values: [String] =
       if let sequence = value.sequence {
