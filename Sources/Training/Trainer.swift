@@ -135,7 +135,7 @@ public final class Trainer {
     try model.store.freeze(options.frozen)
     if !options.frozen.isEmpty {
       let moving = model.store.entries.filter { $0.kind.isTrained && !$0.isFrozen }.reduce(0) { $0 + $1.shape.count }
-      notes.append("frozen: \(options.frozen.joined(separator: ", ")); \(moving) of the parameters are trained")
+      notes.append("frozen: \(options.frozen.joined(separator: ", ")); \(grouped(moving)) of the parameters are trained")
     }
     try Self.check(configuration, train, validated, on: backend)
     try onChecked([min(configuration.batchSize, train.count), train.shape[1], train.shape[2], train.shape[3]])

@@ -225,7 +225,9 @@ import Training
     let moving = 3 * 3 * 3 * 16 + 2 * 9 * 16 * 16 + 2 * 32
     let frozen = try self.trainer("c", run)
     #expect(
-      frozen.notes == ["frozen: conv1, layer1; \(frozen.model.store.parameterCount - moving) of the parameters are trained"])
+      frozen.notes == [
+        "frozen: conv1, layer1; \(grouped(frozen.model.store.parameterCount - moving)) of the parameters are trained"
+      ])
   }
 
   /// Checks that a loss that is scaled until gradients overflow makes no step, and that such steps are counted.

@@ -27,6 +27,7 @@ struct PredictionFileOptions: ParsableArguments {
 
   func validate() throws {
     try requirePaths(["--csv": csv, "--sort-into": sortInto])
+    if csv == "-" { throw ValidationError("--csv -: a file is needed; --json prints the predictions") }
     if sortInto == nil, let option = given.first(where: { $0 != "--csv" }) {
       throw ValidationError("\(option) is about sorting images: it needs --sort-into")
     }

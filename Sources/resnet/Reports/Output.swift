@@ -71,7 +71,7 @@ struct Table {
         if lastIsText && column == widths.count - 1 { return cell }
         let blanks = String(repeating: " ", count: widths[column] - cell.count)
         return column == 0 ? cell + blanks : blanks + cell
-      }.joined(separator: "  ")
+      }.joined(separator: "  ").replacing(/[ ]+$/, with: "")
     }.joined(separator: "\n")
   }
 }
