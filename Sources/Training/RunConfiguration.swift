@@ -101,7 +101,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     guard let size = data.photographs?.imageSize, case .randomResized(let scale, let ratio) = augmentation.crop else {
       return nil
     }
-    return RandomResizedCrop(size: size, scale: scale, ratio: ratio, flip: augmentation.flip)
+    return RandomResizedCrop(size: size, scale: scale, ratio: ratio, flip: augmentation.flip, flipRule: augmentation.flipRule)
   }
 
   /// Settings that determine the memory for training.

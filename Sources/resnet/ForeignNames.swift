@@ -38,7 +38,8 @@ enum ForeignNames {
     ("--aa --auto-augment --autoaugment --randaugment --rand-augment --ta-wide", "--trivial-augment", "it takes no value"),
     ("--color_jitter --jitter", "--color-jitter", ""),
     ("--cutmix-alpha --mixup-alpha", "--cutmix or --mixup", ""),
-    ("--hflip --flip --random-flip --augmentation --data-augmentation", "--augment", "it flips and crops as suits the data set"),
+    ("--augmentation --data-augmentation", "--augment", "it flips and crops as suits the data set"),
+    ("--hflip --random-flip --horizontal-flip", "--flip", "it takes random, alternate or none"),
     ("--no-aug --no-augmentation", "--no-augment", ""),
     (
       "--pretrained --weights --ckpt --checkpoint --from-checkpoint --finetune --load --initial-checkpoint --init-from",

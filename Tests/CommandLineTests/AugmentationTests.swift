@@ -12,6 +12,7 @@ import Testing
   static let wrong: [Wrong] = [
     Wrong("train --no-augment --mixup 0.2", 64, "--no-augment", "--mixup"),
     Wrong("train --no-augment --color-jitter 0.4", 64, "--no-augment", "--color-jitter"),
+    Wrong("train --no-augment --flip random", 64, "--no-augment", "--flip"),
     Wrong("train --color-jitter 0.4,x", 64, "0.4,x", "brightness,contrast,saturation,hue"),
     Wrong("train --color-jitter 1,1,1,1,1", 64, "1,1,1,1,1"),
     Wrong("train --color-jitter 0,0,0,0.7", 64, "--color-jitter", "hue"),
@@ -50,12 +51,13 @@ import Testing
   @Test func optionsAreKept() throws {
     try withTemporaryFolder { folder in
       let line =
-        "train --dataset synthetic --model resnet8 --limit-train 64 --batch-size 32 --epochs 1 --output run --crop-padding 3"
+        "train --dataset synthetic --model resnet8 --limit-train 64 --batch-size 32 --epochs 1 --output run --crop-padding 3 --flip alternate"
       let result = try Program.run("\(line) \(Self.all)".split(separator: " ").map(String.init), in: folder)
       #expect(result.code == 0, "\(result.err)")
       let file = try JSONSerialization.jsonObject(with: try Data(contentsOf: URL(fileURLWithPath: "\(folder)/run/config.json")))
       let augmentation = try #require((file as? [String: Any])?["augmentation"] as? [String: Any])
       #expect(augmentation["crop"] as? [String: [String: Int]] == ["padded": ["pixels": 3]])
+      #expect(augmentation["flip"] as? Bool == true && augmentation["flipRule"] as? String == "alternate")
       #expect(augmentation["trivialAugment"] as? Bool == true)
       #expect(augmentation["mixing"] as? [String: Double] == ["mixup": 0.2, "cutmix": 1])
       #expect(augmentation["randomErasing"] as? [String: Double] == ["probability": 0.25])

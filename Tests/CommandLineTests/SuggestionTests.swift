@@ -14,6 +14,7 @@ import resnet
     ("train --optimizer adam", "Please provide one of 'sgd', 'adamw' or 'lars'. Did you mean 'adamw'?"),
     ("train --optimizer shampoo", "Please provide one of 'sgd', 'adamw' or 'lars'."),
     ("train --schedule cosin", "Please provide one of 'constant', 'cosine', 'step' or 'one-cycle'. Did you mean 'cosine'?"),
+    ("train --flip alternating", "Please provide one of 'random', 'alternate' or 'none'. Did you mean 'alternate'?"),
     ("train --dataset fashion_mnist", "unknown data set 'fashion_mnist'; the nearest is fashion-mnist; known are "),
     ("train --dataset imagenet", "unknown data set 'imagenet'; known are "),
     ("train --model resnet5O", "unknown model 'resnet5O'; the nearest is resnet50; known: "),

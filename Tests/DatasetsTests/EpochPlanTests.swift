@@ -85,6 +85,28 @@ import Testing
     }
   }
 
+  /// Has 2000 samples: 1000 are expected to be mirrored in the first epoch, standard deviation 22.
+  @Test func alternatingFlipsShowBothFormsInTurn() {
+    var augmentation = Augmentation()
+    augmentation.flipRule = .alternate
+    func draws(seed: UInt64 = 5, epoch: Int) -> [Augmentation.Draw] {
+      (0..<2000).map { augmentation.draw(seed: seed, epoch: epoch, sample: $0) }
+    }
+    let first = draws(epoch: 0).map(\.isFlipped)
+    #expect(abs(first.filter { $0 }.count - 1000) < 110)
+    for epoch in 1..<5 {
+      #expect(draws(epoch: epoch).map(\.isFlipped) == (epoch.isMultiple(of: 2) ? first : first.map { !$0 }))
+    }
+    #expect(zip(first, draws(seed: 6, epoch: 0)).filter { $0 == $1.isFlipped }.count < 1110)
+    // The crops are those of random flips.
+    for (sample, draw) in draws(epoch: 3).enumerated() {
+      let random = Augmentation().draw(seed: 5, epoch: 3, sample: sample)
+      #expect(draw.top == random.top && draw.left == random.left)
+    }
+    augmentation.flip = false
+    #expect(draws(epoch: 1).allSatisfy { !$0.isFlipped })
+  }
+
   @Test func batches() {
     let plan = EpochPlan(inOrder: 10)
     #expect(plan.batches(of: 5, keepShort: true) == [0..<5, 5..<10])

@@ -148,6 +148,20 @@ import Testing
     #expect(abs(tops / n - 0.5) < 0.01)
   }
 
+  /// Checks that alternating flips show both forms of each photograph in turn, and leave the crops as they are.
+  @Test func alternatingFlips() {
+    let (random, alternating) = (RandomResizedCrop(), RandomResizedCrop(flipRule: .alternate))
+    var mirrored = 0
+    for sample in 0..<500 {
+      let draws = (0..<3).map { alternating.draw(seed: 2, epoch: $0, sample: sample, height: 90, width: 120) }
+      #expect(draws[1].isFlipped != draws[0].isFlipped && draws[2].isFlipped == draws[0].isFlipped)
+      #expect(draws[2].area == random.draw(seed: 2, epoch: 2, sample: sample, height: 90, width: 120).area)
+      mirrored += draws[0].isFlipped ? 1 : 0
+    }
+    // The standard deviation is 11.
+    #expect(abs(mirrored - 250) < 55)
+  }
+
   /// Checks that the crop is the largest centered rectangle of an allowed aspect ratio if no try can fit.
   @Test func fallback() {
     let crop = RandomResizedCrop(scale: 1...1, flip: false)

@@ -105,6 +105,7 @@ import Training
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 2), dataset: "tensors")
     (run.classWeights, run.sampling, run.watch, run.patience) = (weights, .balanced, .loss, 4)
     (run.data.limitValidation, run.data.validationShare) = (7, ValidationShare(0.25, seed: 3))
+    run.augmentation.flipRule = .alternate
     #expect(try read(String(decoding: try JSONEncoder().encode(run), as: UTF8.self)) == run)
   }
 
@@ -162,6 +163,8 @@ import Training
     run.data.photographs = PhotographSettings(imageSize: 32)
     try run.validate()
     #expect(run.randomCrop == RandomResizedCrop(size: 32, flip: true))
+    run.augmentation.flipRule = .alternate
+    #expect(run.randomCrop?.flipRule == .alternate)
     run.augmentation.crop = .randomResized(scale: 0...1)
     #expect(throws: Failure.self) { try run.validate() }
   }

@@ -84,6 +84,7 @@ import Training
     run.labelSmoothing = 0.1
     run.augmentation.randomErasing = RandomErasing(probability: 0.5)
     run.augmentation.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
+    run.augmentation.flipRule = .alternate
     if changesColors {
       run.augmentation.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
       run.augmentation.trivialAugment = true

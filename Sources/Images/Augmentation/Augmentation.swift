@@ -22,6 +22,8 @@ public struct Augmentation: Hashable, Codable, Sendable {
   public var crop: Crop
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
+  /// Rule for the choice of the mirrored images, if ``flip`` is set; nil for a random choice in each epoch.
+  public var flipRule: FlipRule?
   /// Random changes of color; nil for none.
   public var colorJitter: ColorJitter?
   /// Whether each image is changed by ``TrivialAugment``.
@@ -108,7 +110,8 @@ public struct Augmentation: Hashable, Codable, Sendable {
     var random = Philox(seed: seed, stream: RandomStream.augmentation, epoch: epoch, sample: sample)
     let top = random.below(2 * padding + spare.height + 1) - padding
     let left = random.below(2 * padding + spare.width + 1) - padding
-    return Draw(top: top, left: left, isFlipped: flip && random.below(2) == 1)
+    let isFlipped = flip && flipRule?.mirrors(seed: seed, epoch: epoch, sample: sample) ?? (random.below(2) == 1)
+    return Draw(top: top, left: left, isFlipped: isFlipped)
   }
 
   /// Returns the pixel augmentation of one epoch; nil if no pixel values change.
@@ -123,4 +126,5 @@ enum RandomStream {
   static let augmentation: UInt32 = 0x0D00_0002
   static let erasing: UInt32 = 0x0D00_0005
   static let mixing: UInt32 = 0x0D00_0006
+  static let alternation: UInt32 = 0x0D00_0007
 }

@@ -17,15 +17,19 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
   public var ratio: ClosedRange<Float>
   /// Whether half of the images are mirrored left to right.
   public var flip: Bool
+  /// Rule for the choice of the mirrored images, if ``flip`` is set; nil for a random choice in each epoch.
+  public var flipRule: FlipRule?
 
   /// - Precondition: the size and the bounds are positive.
   public init(
-    size: Int = 224, scale: ClosedRange<Float> = 0.08...1, ratio: ClosedRange<Float> = 3 / 4...4 / 3, flip: Bool = true
+    size: Int = 224, scale: ClosedRange<Float> = 0.08...1, ratio: ClosedRange<Float> = 3 / 4...4 / 3, flip: Bool = true,
+    flipRule: FlipRule? = nil
   ) {
     self.size = size
     self.scale = scale
     self.ratio = ratio
     self.flip = flip
+    self.flipRule = flipRule
     precondition(isPossible, "[RandomResizedCrop] \(size), \(scale), \(ratio)")
   }
 
@@ -53,7 +57,9 @@ public struct RandomResizedCrop: Hashable, Codable, Sendable {
   /// image's size.
   public func draw(seed: UInt64, epoch: Int, sample: Int, height: Int, width: Int) -> Draw {
     var random = Philox(seed: seed, stream: Self.stream, epoch: epoch, sample: sample)
-    let isFlipped = flip && random.below(2) == 1
+    // The bit is drawn for every rule, so that the crops do not depend on it.
+    let isRandomlyFlipped = flip && random.below(2) == 1
+    let isFlipped = flip ? flipRule?.mirrors(seed: seed, epoch: epoch, sample: sample) ?? isRandomlyFlipped : false
     return Draw(area: area(&random, height: height, width: width), isFlipped: isFlipped)
   }
 

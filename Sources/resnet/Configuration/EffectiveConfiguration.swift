@@ -98,8 +98,7 @@ extension Augmentation {
     let usual = kind?.defaultAugmentation ?? .none
     if self == .none { return usual == .none ? [] : [("augment", ["false"])] }
     var all: [(String, [String])] = []
-    // Data sets that have no augmentation of their own get no mirror images without this option.
-    if usual == .none && flip { all.append(("augment", ["true"])) }
+    if (flip, flipRule) != (usual.flip, usual.flipRule) { all.append(("flip", [FlipOption(self).rawValue])) }
     if case .padded(let pixels) = crop { all.append(("crop-padding", ["\(pixels)"])) }
     if let jitter = colorJitter {
       let strengths = [jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue]

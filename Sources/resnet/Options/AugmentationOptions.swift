@@ -20,6 +20,29 @@ extension ColorJitter {
   }
 }
 
+/// Value of `--flip`.
+enum FlipOption: String, CaseIterable, ExpressibleByArgument {
+  case random, alternate, none
+
+  /// The value that makes an augmentation mirror images as it does.
+  init(_ augmentation: Augmentation) {
+    guard augmentation.flip else {
+      self = .none
+      return
+    }
+    switch augmentation.flipRule {
+    case nil: self = .random
+    case .alternate: self = .alternate
+    }
+  }
+
+  /// Sets which images are mirrored.
+  func apply(to augmentation: inout Augmentation) {
+    augmentation.flip = self != .none
+    augmentation.flipRule = self == .alternate ? .alternate : nil
+  }
+}
+
 /// Options of the data augmentation of training images.
 struct AugmentationOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Random crops and flips. Default: those that suit the data set.")
@@ -29,6 +52,12 @@ struct AugmentationOptions: ParsableArguments {
       "Random crops of the image with this many pixels of zeros on every side; for 'folder' they replace crops of random size.",
       valueName: "pixels"))
   var cropPadding: Int?
+  @Option(
+    help: """
+      Mirror images: random (half of them in each epoch), alternate (half of them in the first epoch, then always those that \
+      were not mirrored in the epoch before) or none. Default: what suits the data set.
+      """)
+  var flip: FlipOption?
   @Option(
     help: ArgumentHelp(
       "Random brightness, contrast, saturation and hue, for example 0.4,0.4,0.4,0.1; values left out at the end are 0.",
@@ -57,6 +86,7 @@ struct AugmentationOptions: ParsableArguments {
     var augmentation = kind.defaultAugmentation
     if augment == true, augmentation == .none { augmentation = Augmentation() }
     if let cropPadding { augmentation.crop = .padded(pixels: cropPadding) }
+    flip?.apply(to: &augmentation)
     augmentation.colorJitter = colorJitter
     augmentation.trivialAugment = trivialAugment
     augmentation.randomErasing = randomErasing.map(RandomErasing.init)
