@@ -44,6 +44,8 @@ class Block(nn.Module):
         super().__init__()
         outputs, stride, channels = convolutions[-1][1], max(c[2] for c in convolutions), inputs
         self.depth = len(convolutions)
+        # Stochastic depth: the shortcut alone.
+        self.is_skipped = False
         for i, (window, width, step, groups) in enumerate(convolutions, start=1):
             self.add_module(f"conv{i}", nn.Conv2d(channels, width, window, step, window // 2, groups=groups, bias=False))
             self.add_module(f"bn{i}", nn.BatchNorm2d(width))
@@ -57,6 +59,8 @@ class Block(nn.Module):
                 self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x):
+        if self.is_skipped:
+            return F.relu(x if self.downsample is None else self.downsample(x))
         y = x
         for i in range(1, self.depth + 1):
             y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
@@ -75,6 +79,8 @@ class PreActivationBlock(nn.Module):
         super().__init__()
         outputs, stride, channels = convolutions[-1][1], max(c[2] for c in convolutions), inputs
         self.depth = len(convolutions)
+        # Stochastic depth: the shortcut alone.
+        self.is_skipped = False
         for i, (window, width, step, groups) in enumerate(convolutions, start=1):
             self.add_module(f"bn{i}", nn.BatchNorm2d(channels))
             self.add_module(f"conv{i}", nn.Conv2d(channels, width, window, step, window // 2, groups=groups, bias=False))
@@ -85,9 +91,13 @@ class PreActivationBlock(nn.Module):
             self.downsample = ZeroPadding(inputs, outputs, stride) if shortcut == "A" else projection
 
     def forward(self, x):
+        if self.is_skipped and self.downsample is None:
+            return x
         y = F.relu(self.bn1(x))
         if self.downsample is not None:
             x = self.downsample(y)
+        if self.is_skipped:
+            return x
         y = self.conv1(y)
         for i in range(2, self.depth + 1):
             y = getattr(self, f"conv{i}")(F.relu(getattr(self, f"bn{i}")(y)))

@@ -44,13 +44,16 @@ def train_with_command_line(run, binary, device, initial, folder):
     if run.class_weights:
         (folder / "weights.txt").write_text("\n".join(map(str, run.class_weights)))
         command += ["--class-weights", folder / "weights.txt"]
+    if run.stochastic_depth:
+        command += ["--stochastic-depth", run.stochastic_depth, "--seed", run.seed]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{run.name}: {' '.join(map(str, command))}\nexited with {done.returncode}: {done.stderr.strip()}")
     records = map(json.loads, (folder / "run" / "metrics.jsonl").read_text().splitlines())
     losses = np.array([record["loss"] for record in records if record["kind"] == "step"])
-    final = load_file(folder / "run" / "last.safetensors")
-    return losses, {name: value.astype(np.float64) for name, value in final.items()}
+    # With stochastic depth, last.safetensors has the weights for evaluation, so the trained ones are taken from the state.
+    final = load_file(folder / "run" / ("resume.safetensors" if run.stochastic_depth else "last.safetensors"))
+    return losses, {name: value.astype(np.float64) for name, value in final.items() if not name.startswith("velocity.")}
 
 
 def compare(run, binary, device):

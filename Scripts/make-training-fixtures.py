@@ -45,9 +45,11 @@ def fixture(run):
         "initial_samples": np.concatenate([reference.sample(v) for v in initial.values()]),
     }
     metadata = {key: str(value).lower() if isinstance(value, bool) else str(value)
-                for key, value in dataclasses.asdict(run).items() if key != "class_weights"}
+                for key, value in dataclasses.asdict(run).items() if key not in ("class_weights", "stochastic_depth")}
     if run.class_weights:
         metadata["class_weights"] = " ".join(map(str, run.class_weights))
+    if run.stochastic_depth:
+        metadata["stochastic_depth"] = str(run.stochastic_depth)
     metadata["names"] = "\n".join(values)
     return arrays, metadata
 

@@ -19,6 +19,7 @@ import torch_models  # noqa: E402
 
 WEIGHT_STREAM = 0x696E6974
 IMAGE_STREAM = 0x70617269
+DEPTH_STREAM = 0x0D000008
 SAMPLE = 64
 # A distance may be this many times PyTorch's own distance in float32. The floor is always allowed.
 SLACK = 5
@@ -43,6 +44,8 @@ class Run:
     label_smoothing: float = 0.0
     # A weight for each class in the loss; empty for none.
     class_weights: tuple = ()
+    # Probability with which a batch skips the last block; 0 for none.
+    stochastic_depth: float = 0.0
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.1
@@ -74,6 +77,9 @@ RUNS = [
     _resnet20("resnet20-b-nesterov-small", seed=15, batch=4, images=16, shortcut="B", nesterov=True, label_smoothing=0.1),
     _resnet20("resnet20-a-weighted-small", seed=10, batch=4, images=16, shortcut="A", label_smoothing=0.1,
               class_weights=(0.5, 2.0, 1.0, 0.25, 3.0, 1.5, 0.75, 0.125, 4.0, 1.0)),
+    # At this seed each block runs at least once, and some that change the shape are skipped.
+    Run("resnet20-b-skipping-small", seed=13, model="resnet20", steps=3, batch=4, images=16, size=32, classes=10, shortcut="B",
+        stochastic_depth=0.6),
     Run("preresnet164-update", seed=1, model="preresnet164", steps=1, batch=4, images=4, size=16, classes=10, shortcut="B",
         learning_rate=1.0, compares="update"),
     Run("preresnet20-small", seed=2, model="preresnet20", steps=3, batch=4, images=16, size=32, classes=10, shortcut="A"),
@@ -155,6 +161,13 @@ def build(run):
     return torch_models.build(run.model, run.classes, 3, run.shortcut)
 
 
+def skipped_blocks(run, step, count):
+    """Returns which of `count` blocks a step's batch skips (Huang et al. 2016), as Sources/Models/StochasticDepth.swift does."""
+    epoch, batch = divmod(step, run.images // run.batch)
+    words = philox_words(run.seed, DEPTH_STREAM, epoch << 32 | batch, count) >> np.uint64(8)
+    return words.astype(np.float64) * 2.0**-24 >= 1 - np.arange(1, count + 1) * run.stochastic_depth / count
+
+
 # Running and comparing
 
 # PyTorch's own ways to the same result. In float32 they differ by rounding alone.
@@ -178,13 +191,18 @@ def _train(run, dtype, variant):
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).to(dtype)
     y = torch.from_numpy(labels.astype(np.int64))
     weights = torch.tensor(run.class_weights, dtype=dtype) if run.class_weights else None
+    blocks = [m for m in model.modules() if isinstance(m, (torch_models.Block, torch_models.PreActivationBlock))]
     losses = []
     for step in range(run.steps):
+        for block, is_skipped in zip(blocks, skipped_blocks(run, step, len(blocks))):
+            block.is_skipped = bool(is_skipped)
         first = step * run.batch % run.images
         batch = torch.arange(first, first + run.batch)
         if variant == "batch reversed":
             batch = batch.flip(0)
-        optimizer.zero_grad()
+        # Gradients of zero, and not none, where a block is skipped: momentum and weight decay act all the same.
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
         loss = F.cross_entropy(model(x[batch]), y[batch], weight=weights, label_smoothing=run.label_smoothing)
         loss.backward()
         optimizer.step()

@@ -33,6 +33,10 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
     self.zeroInitLastBatchNorm = zeroInitLastBatchNorm
   }
 
+  /// Returns whether the network has shortcuts.
+  /// - Throws: ``Failure`` for an unknown name.
+  public func hasShortcuts() throws -> Bool { try Architecture(name: name).isResidual }
+
   /// Numbers of classes that a model can have. The bounds keep a damaged or malicious file from requesting absurd sizes.
   public static let classCounts = 1...1 << 20
   /// Numbers of image channels that a model can have, bounded for the same reason.

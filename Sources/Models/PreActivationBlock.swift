@@ -45,16 +45,32 @@ struct PreActivationBlock: Block {
     }
   }
 
+  /// With a shortcut that begins behind the first batch normalization, that layer is no part of the branch.
+  var branch: (first: Parameter, last: Parameter) {
+    if case .identity = shortcut { return (norm.scale, last.filter) }
+    return (units[0].convolution.filter, last.filter)
+  }
+
+  var lastWeights: [Parameter] { [last.filter] }
+
+  func bypass(_ x: Variable, _ pass: Pass) throws -> Variable {
+    if case .identity = shortcut { return x }
+    return try residual(x, activated: norm(x, relu: true, pass), pass)
+  }
+
+  private func residual(_ x: Variable, activated: Variable, _ pass: Pass) throws -> Variable {
+    switch shortcut {
+    case .identity: x
+    case .padding(let stride, let channels):
+      try pass.layer("\(name).shortcut") { try pass.padShortcut(activated, stride: stride, channels: channels) }
+    case .projection(let convolution): try convolution(activated, pass)
+    }
+  }
+
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable {
     let activated = try norm(x, relu: true, pass)
     // The shortcut runs first, for the reason given in ``ResidualBlock``.
-    let residual =
-      switch shortcut {
-      case .identity: x
-      case .padding(let stride, let channels):
-        try pass.layer("\(name).shortcut") { try pass.padShortcut(activated, stride: stride, channels: channels) }
-      case .projection(let convolution): try convolution(activated, pass)
-      }
+    let residual = try residual(x, activated: activated, pass)
     var y = activated
     for unit in units { y = try unit(y, relu: true, pass) }
     y = try last(y, pass)

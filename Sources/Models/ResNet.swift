@@ -81,25 +81,33 @@ public struct ResNet {
   }
 
   /// Computes the logits [N,classes] of images [N,H,W,C].
-  /// - Parameter recompute: activation checkpointing. Only the activations between a few parts of the network are kept; the
-  ///   backward pass recomputes the rest. This gives the same gradients with much less memory, and takes at most the time of one
-  ///   more forward pass.
+  /// - Parameters:
+  ///   - recompute: activation checkpointing. Only the activations between a few parts of the network are kept; the backward pass
+  ///     recomputes the rest. This gives the same gradients with much less memory, and takes at most the time of one more forward
+  ///     pass.
+  ///   - skipped: indices of the blocks that the batch passes by; see ``StochasticDepth``.
   /// - Throws: ``Failure`` for images with another number of channels, and for too few or too small images in training; errors of
   ///   the backend.
-  public func callAsFunction(_ images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
-    try head(try features(of: images, pass, recompute: recompute), pass)
+  public func callAsFunction(
+    _ images: Variable, _ pass: Pass, recompute: Bool = false, skipping skipped: Set<Int> = []
+  ) throws -> Variable {
+    try head(try features(of: images, pass, recompute: recompute, skipping: skipped), pass)
   }
 
   /// Number of values that stand before the last layer, F.
   public var featureCount: Int { head.weight.shape[0] }
 
   /// Computes what stands before the last layer: the means over the pixels [N,F] of images [N,H,W,C].
-  /// - Parameter recompute: as in ``callAsFunction(_:_:recompute:)``.
-  /// - Throws: as ``callAsFunction(_:_:recompute:)``.
-  public func features(of images: Variable, _ pass: Pass, recompute: Bool = false) throws -> Variable {
+  /// - Parameters:
+  ///   - recompute: as in ``callAsFunction(_:_:recompute:skipping:)``.
+  ///   - skipped: as there.
+  /// - Throws: as ``callAsFunction(_:_:recompute:skipping:)``.
+  public func features(
+    of images: Variable, _ pass: Pass, recompute: Bool = false, skipping skipped: Set<Int> = []
+  ) throws -> Variable {
     try check(images.shape, pass.mode)
     var x = images
-    for part in parts { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
+    for part in parts(skipping: skipped) { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
     if let lastNorm { x = try lastNorm(x, relu: true, overwritingInput: true, pass) }
     return try pass.layer("avgpool") { try pass.globalAveragePool(x) }
   }
@@ -109,10 +117,15 @@ public struct ResNet {
   /// With runs of k of the n blocks, n/k results are kept, and about 4k activations while a run is recomputed. The sum is
   /// smallest for a k of the order of √n (Chen et al. 2016, section 4.1). Here k is √n/3, because a third of the results have
   /// the size of those of the first stage, where the most memory is needed.
-  private var parts: [(Variable, Pass) throws -> Variable] {
+  private func parts(skipping skipped: Set<Int>) -> [(Variable, Pass) throws -> Variable] {
     let length = max(1, Int((Double(blocks.count).squareRoot() / 3).rounded()))
-    let runs = stride(from: 0, to: blocks.count, by: length).map { blocks[$0..<min($0 + length, blocks.count)] }
-    return [beginning] + runs.map { run in { x, pass in try run.reduce(x) { try $1($0, pass) } } }
+    let runs = stride(from: 0, to: blocks.count, by: length).map { $0..<min($0 + length, blocks.count) }
+    return [beginning]
+      + runs.map { run in
+        { x, pass in
+          try run.reduce(x) { try skipped.contains($1) ? blocks[$1].bypass($0, pass) : blocks[$1]($0, pass) }
+        }
+      }
   }
 
   private func beginning(_ images: Variable, _ pass: Pass) throws -> Variable {

@@ -3,7 +3,16 @@ import NN
 
 /// A part of a network: x [N,H,W,C] → y [N,⌈H/stride⌉,⌈W/stride⌉,K].
 protocol Block {
+  /// Name that its parameters begin with, for example `layer1.0`.
+  var name: String { get }
+  /// First and last of the trained parameters that ``bypass(_:_:)`` leaves out. All of them are consecutive.
+  var branch: (first: Parameter, last: Parameter) { get }
+  /// Weights by which the branch is multiplied last: multiplied by a factor, they multiply the branch by it.
+  var lastWeights: [Parameter] { get }
   func callAsFunction(_ x: Variable, _ pass: Pass) throws -> Variable
+  /// Computes what the block is without its branch: the shortcut alone, and ReLU where it comes last.
+  /// - Precondition: the block has a shortcut.
+  func bypass(_ x: Variable, _ pass: Pass) throws -> Variable
   /// Passes the block's layers to a writer.
   func write<Writer: NetworkWriter>(_ x: Writer.Value, to writer: inout Writer) throws -> Writer.Value
 }
@@ -84,6 +93,19 @@ struct ResidualBlock: Block {
     var y = x
     for unit in units.dropLast() { y = try unit(y, relu: true, pass) }
     return try units[units.count - 1](y, residual: shortcut, relu: true, pass)
+  }
+
+  var branch: (first: Parameter, last: Parameter) {
+    (units[0].convolution.filter, units[units.count - 1].norm.bias)
+  }
+
+  var lastWeights: [Parameter] { [units[units.count - 1].norm.scale, units[units.count - 1].norm.bias] }
+
+  func bypass(_ x: Variable, _ pass: Pass) throws -> Variable {
+    if case .projection(let unit) = shortcut { return try unit(x, relu: true, pass) }
+    // x is the result of a ReLU, or the largest of such results: another ReLU would change neither it nor its gradient.
+    guard let y = try residual(x, pass) else { preconditionFailure("[ResidualBlock] \(name) has no shortcut") }
+    return y
   }
 
   private func residual(_ x: Variable, _ pass: Pass) throws -> Variable? {

@@ -111,12 +111,13 @@ public struct Summary {
     let precision = options.precision
     let optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: precision.needsLossScaling)
     let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
+    let depth = options.skipsBlocks ? try StochasticDepth(model, dropProbability: 0.5) : nil
+    let expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     let folded = FoldedParameters()
     let classes = model.configuration.classes
     let classWeights =
       options.weighsClasses ? try backend.upload(HostTensor([Float](repeating: 1, count: classes), shape: [classes])) : nil
-    onStep()
-    for _ in 0..<2 {
+    func step(skipping skipped: Set<Int> = []) throws {
       let batch = try (
         images: backend.batchTensor(images, precision.storage(on: backend)),
         labels: backend.uploadBatch(HostTensor([Int32](repeating: 0, count: images[0]), shape: [images[0]])),
@@ -125,13 +126,20 @@ public struct Summary {
       try withExtendedLifetime(batch) {
         try model.accumulateGradients(
           images: batch.images, labels: batch.labels, classWeights: classWeights, recompute: options.recompute,
-          metrics: batch.metrics, optimizer, folded: folded, onLayer: onLayer)
+          skipping: skipped, metrics: batch.metrics, optimizer, folded: folded, onLayer: onLayer)
         try optimizer.step(learningRate: 0)
         try average?.update(from: model, step: optimizer.steps)
       }
+    }
+    onStep()
+    for _ in 0..<2 {
+      try step()
       onStep()
     }
-    return withExtendedLifetime((optimizer, average, folded)) { backend.devices.map(\.memory) }
+    // Shortcuts without their branches have kernels of their own.
+    if let depth { try step(skipping: depth.fewest) }
+    try expected?.update(from: model)
+    return withExtendedLifetime((optimizer, average, expected, folded)) { backend.devices.map(\.memory) }
   }
 
   /// Runs two batches of inference; the second uses what the first has derived from the parameters.

@@ -9,7 +9,7 @@ import NN
 /// ```
 public struct TrainingOptions: Hashable, Codable, Sendable {
   /// Whether activations are recomputed instead of kept (activation checkpointing); see
-  /// ``ResNet/callAsFunction(_:_:recompute:)``.
+  /// ``ResNet/callAsFunction(_:_:recompute:skipping:)``.
   public var recompute: Bool
   /// Storage precision of activations.
   public var precision: Precision
@@ -19,13 +19,15 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
   public var frozen: [String]
   /// Whether a moving average (EMA) of the weights is kept; see ``WeightAverage``.
   public var averages: Bool
+  /// Whether batches skip blocks; see ``StochasticDepth``.
+  public var skipsBlocks: Bool
   /// Whether the classes have weights in the loss; see
   /// ``LossOperations/weightedCrossEntropy(_:labels:weights:totals:smoothing:metrics:gradient:lossScale:)``.
   public var weighsClasses: Bool
 
   public init(
     recompute: Bool = false, precision: Precision = .fp32, optimizer: Optimizer.Options = Optimizer.Options(),
-    frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false
+    frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false, skipsBlocks: Bool = false
   ) {
     self.recompute = recompute
     self.precision = precision
@@ -33,5 +35,6 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
     self.frozen = frozen
     self.averages = averages
     self.weighsClasses = weighsClasses
+    self.skipsBlocks = skipsBlocks
   }
 }

@@ -5,7 +5,7 @@ extension ResNet {
   /// Performs one training step on the mean loss of a batch: forward, backward, update.
   ///
   /// A dry run of this function tells what a device's memory pool will hold. The parameters are those of
-  /// ``accumulateGradients(images:labels:smoothing:classWeights:recompute:metrics:_:folded:onLayer:)``.
+  /// ``accumulateGradients(images:labels:smoothing:classWeights:recompute:skipping:metrics:_:folded:onLayer:)``.
   /// - Throws: errors of the model.
   public func trainingStep(
     images: Tensor, labels: Tensor, smoothing: Double = 0, classWeights: Tensor? = nil, recompute: Bool = false,
@@ -23,23 +23,30 @@ extension ResNet {
   ///   - labels: int32 [N].
   ///   - smoothing: label smoothing in 0 ... 1.
   ///   - classWeights: weights [K] of the classes in the loss; nil for none.
-  ///   - recompute: see ``callAsFunction(_:_:recompute:)``; the resulting weights are the same to the last bit.
+  ///   - recompute: see ``callAsFunction(_:_:recompute:skipping:)``; the resulting weights are the same to the last bit.
+  ///   - skipped: indices of the blocks that the batch passes by, see ``StochasticDepth``. The gradients of what they leave out are
+  ///     zero, so momentum and weight decay act on these weights as in PyTorch where a branch is multiplied by 0. Their running
+  ///     statistics stay as they are.
   ///   - metrics: [3], to which Σ loss and the numbers of correct top-1 and top-5 predictions are added.
   ///   - folded: tensors that earlier batches have derived from frozen layers.
   ///   - onLayer: receives the name of each layer before its operations, forward and backward.
   /// - Throws: errors of the model.
   public func accumulateGradients(
     images: Tensor, labels: Tensor, smoothing: Double = 0, classWeights: Tensor? = nil, recompute: Bool = false,
-    metrics: Tensor, _ optimizer: Optimizer, folded: FoldedParameters = FoldedParameters(),
+    skipping skipped: Set<Int> = [], metrics: Tensor, _ optimizer: Optimizer, folded: FoldedParameters = FoldedParameters(),
     onLayer: ((String) -> Void)? = nil
   ) throws {
     let pass = Pass(on: store.backend, mode: .training, folded: folded)
     pass.onLayer = onLayer
-    let logits = try callAsFunction(Variable(images), pass, recompute: recompute)
+    let logits = try callAsFunction(Variable(images), pass, recompute: recompute, skipping: skipped)
     try pass.crossEntropy(
       logits, labels: labels, smoothing: smoothing, classWeights: classWeights, metrics: metrics,
       lossScale: optimizer.lossScale)
     try withExtendedLifetime(logits) { try pass.backward() }
+    for index in skipped.sorted() {
+      let branch = blocks[index].branch
+      try store.clearGradients(from: branch.first, through: branch.last)
+    }
     try optimizer.accumulate()
   }
 

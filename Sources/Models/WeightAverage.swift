@@ -17,11 +17,7 @@ public final class WeightAverage {
   /// - Precondition: the network's store is allocated.
   public init(of model: ResNet, decay: Double) throws {
     self.decay = decay
-    self.model = try ResNet(model.configuration)
-    let backend = model.store.backend
-    try self.model.store.allocate(on: backend, gradients: false)
-    try backend.copy(model.store.weightsArena, into: self.model.store.weightsArena)
-    try backend.copy(model.store.stateArena, into: self.model.store.stateArena)
+    self.model = try model.copy()
   }
 
   /// Updates the average with the weights after a step.

@@ -142,6 +142,15 @@ public final class ParameterStore {
     return Tensor(shape: [byteCount / arena.type.byteCount], type: arena.type, storage: storage)
   }
 
+  /// Sets the gradients of consecutive trained parameters to zero.
+  /// - Precondition: the store is allocated, with gradients, and declared both parameters, the first one before.
+  public func clearGradients(from first: Parameter, through last: Parameter) throws {
+    let all = parameters
+    guard let start = all.firstIndex(where: { $0 === first }), let end = all.firstIndex(where: { $0 === last }), start <= end
+    else { preconditionFailure("[ParameterStore] \(first.name) … \(last.name)") }
+    try backend.fill(try slice(gradientsArena, from: start, through: end), with: 0)
+  }
+
   func assign(_ host: HostTensor, to tensor: Tensor) throws {
     try host.converted(to: tensor.type).bytes.withUnsafeBytes { try backend.write($0, to: tensor) }
   }

@@ -36,6 +36,7 @@ extension RunConfiguration {
       warmupEpochs == 0 || schedule != .oneCycle, .warmupEpochs, warmupEpochs,
       "the schedule \(Schedule.Kind.oneCycle.rawValue) has a rise of its own: leave it out")
     try demand(labelSmoothing >= 0 && labelSmoothing <= 1, .labelSmoothing, labelSmoothing, "it must be from 0 to 1")
+    try validateDepth()
     try classWeights?.validate()
     if let sampling, !shuffle {
       throw Failure(
@@ -53,6 +54,15 @@ extension RunConfiguration {
     try validatePhotographs()
     if let patience { try demand(patience > 0, .patience, patience, "at least one epoch is needed") }
     if let maxSteps { try demand(maxSteps > 0, .maxSteps, maxSteps, "at least one is needed") }
+  }
+
+  private func validateDepth() throws {
+    guard let stochasticDepth else { return }
+    try demand(
+      stochasticDepth >= 0 && stochasticDepth < 1, .stochasticDepth, stochasticDepth, "it must be at least 0 and below 1")
+    let hasShortcuts = try model.hasShortcuts()
+    try demand(
+      hasShortcuts, .stochasticDepth, stochasticDepth, "\(model.name) has no shortcuts by which its blocks could be skipped")
   }
 
   /// Checks ``learningRateScales`` and ``frozen`` against each other.

@@ -19,9 +19,10 @@ extension Trainer {
       && position.bestLoss.map { record.validationLoss < $0 } ?? false
   }
 
-  /// Returns the weights as they are now, or their moving average if the run keeps one.
+  /// Returns the weights as they are now, or their moving average if the run keeps one. With stochastic depth, they are those of
+  /// the ``ExpectedNetwork``.
   /// - Throws: errors of the backend.
-  package func lastWeights() throws -> Weights { Weights(try saved.store.stateDictionary(), description) }
+  package func lastWeights() throws -> Weights { Weights(try saved().store.stateDictionary(), description) }
 
   /// Figures of the best epoch; nil before an epoch is finished. Runs that an earlier version saved know only the accuracy.
   package var bestFigures: (epoch: Int?, accuracy: Double, loss: Double?)? {

@@ -65,6 +65,8 @@ public final class Trainer {
   private let training, validation: BatchLoader
   package let optimizer: Optimizer
   private let average: WeightAverage?
+  private let depth: StochasticDepth?
+  private let expected: ExpectedNetwork?
   private let state: RunFolder.State
   /// Weights of the classes in the loss, [K]; nil for none.
   private let classWeights: Tensor?
@@ -85,8 +87,14 @@ public final class Trainer {
   let logEvery: Int
   private let batchesPerStep: Int
 
-  /// Network that is validated and saved.
-  var saved: ResNet { average?.model ?? model }
+  /// Returns the network that is validated and saved, with the present weights.
+  /// - Throws: errors of the backend.
+  func saved() throws -> ResNet {
+    let trained = average?.model ?? model
+    guard let expected else { return trained }
+    try expected.update(from: trained)
+    return expected.model
+  }
 
   /// Number of steps that may be enqueued before the first of them is done.
   static let stepsAhead = 4
@@ -148,6 +156,8 @@ public final class Trainer {
     if let weights { notes.append(weights.note) }
     classWeights = try weights.map { try backend.upload(HostTensor($0.values.map(Float.init), shape: [$0.values.count])) }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
+    depth = try configuration.stochasticDepth.map { try StochasticDepth(model, dropProbability: $0) }
+    expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average)
     position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
@@ -178,39 +188,6 @@ public final class Trainer {
       folder?.discardIfUnused()
       throw error
     }
-  }
-
-  /// Loads the weights that a run starts from. The last layer is initialized anew if it tells other classes apart.
-  /// - Parameters:
-  ///   - path: file of the weights, for messages.
-  ///   - images: training images.
-  /// - Returns: notes for the user.
-  private static func load(
-    _ weights: Weights, from path: String, into model: ResNet, for images: any ImageSource
-  ) throws -> [String] {
-    let classes = images.classes
-    let known = weights.description?.classes ?? []
-    let order = Array(classes.indices)
-    let areOthers = images.namesClasses && known.count == classes.count && places(of: classes, in: known) != order
-    do {
-      if try model.load(pretrained: weights.tensors, takingHead: !areOthers) {
-        guard images.namesClasses, known.isEmpty, let byNumber = orderByNumber(classes), byNumber != order else { return [] }
-        return [
-          "\(path) does not name its classes: they are taken for yours in the order of their names as text, \(listed(classes))"
-        ]
-      }
-    } catch let failure as Failure { throw failure.about(path) }
-    let weight = "\(ResNet.head).weight"
-    let found =
-      areOthers
-      ? "is for others: \(listed(known, atMost: 3))"
-      : weights.tensors[weight].map { "is for \($0.shape[0]) classes" } ?? "is missing or of another form"
-    if model.store.entries.contains(where: { $0.isFrozen && $0.name.hasPrefix("\(ResNet.head).") }) {
-      throw Failure(.frozen, ResNet.head, "it has to start anew and be trained, since in \(path) it \(found)")
-    }
-    return [
-      "the last layer, \(ResNet.head), starts anew for \(model.configuration.classes) classes: in \(path) it \(found)"
-    ]
   }
 
   /// Checks that model, data and device fit each other, including the memory for training.
@@ -248,7 +225,7 @@ public final class Trainer {
       if try !runEpoch(shouldStop, report) {
         if let folder {
           try folder.save(position, state)
-          try Weights.write(saved.store, description, to: folder.lastPath)
+          try Weights.write(saved().store, description, to: folder.lastPath)
         }
         return .stopped
       }
@@ -293,7 +270,7 @@ public final class Trainer {
     }
     if position.step == last { try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last) }
     guard position.step == last,
-      let checked = try ResNetClassifier(saved).measure(
+      let checked = try ResNetClassifier(saved()).measure(
         validation, batchSize: min(configuration.batchSize, training.count),
         progress: { done in
           report(.progress(.validation(epoch: position.epoch + 1, done: done, total: validation.count)))
@@ -331,9 +308,10 @@ public final class Trainer {
         continue
       }
       images += x.shape[0]
+      let skipped = depth?.skipped(seed: configuration.seed, epoch: position.epoch, batch: index) ?? []
       try model.accumulateGradients(
         images: x, labels: labels, smoothing: configuration.labelSmoothing, classWeights: classWeights,
-        recompute: configuration.recompute, metrics: metrics, optimizer, folded: folded)
+        recompute: configuration.recompute, skipping: skipped, metrics: metrics, optimizer, folded: folded)
     }
     position.step += 1
     if images == 0 { return }
@@ -355,6 +333,7 @@ public final class Trainer {
       imagesPerSecond: collector.imagesPerSecond, waiting: waiting, validationLoss: checked.loss, validationAccuracy: checked.top1
     )
     (position.lossSum, position.hits, position.images) = (0, 0, 0)
+    let saved = try saved()
     // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
     try log?.write(.epoch(record))
     let improves = improvesWatchedFigure(record)

@@ -17,6 +17,7 @@ enum ForeignNames {
     ("--warmup --warmup_epochs --lr-warmup-epochs", "--warmup-epochs", ""),
     ("--warmup-steps --warmup-iters --warmup-ratio", "--warmup-epochs", "fractions of an epoch are allowed"),
     ("--smoothing --label_smoothing", "--label-smoothing", ""),
+    ("--drop-path --drop-path-rate --drop_path --drop-connect", "--stochastic-depth", "it takes a drop probability"),
     ("--clip-grad --grad-clip --clip --max-grad-norm --clip-grad-norm --gradient-clip-val", "--clip-norm", ""),
     ("--model-ema --ema-decay --model-ema-decay", "--ema", "it takes the decay, for example --ema 0.999"),
     ("--accum --grad-accum --grad-accum-steps --accumulation-steps --gradient-accumulation-steps", "--accumulate", ""),

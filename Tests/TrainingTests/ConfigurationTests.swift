@@ -106,6 +106,7 @@ import Training
     (run.classWeights, run.sampling, run.watch, run.patience) = (weights, .balanced, .loss, 4)
     (run.data.limitValidation, run.data.validationShare) = (7, ValidationShare(0.25, seed: 3))
     run.augmentation.flipRule = .alternate
+    run.stochasticDepth = 0.25
     #expect(try read(String(decoding: try JSONEncoder().encode(run), as: UTF8.self)) == run)
   }
 
@@ -167,6 +168,19 @@ import Training
     #expect(run.randomCrop?.flipRule == .alternate)
     run.augmentation.crop = .randomResized(scale: 0...1)
     #expect(throws: Failure.self) { try run.validate() }
+  }
+
+  @Test func stochasticDepthNeedsShortcuts() throws {
+    var run = Self.memory
+    run.stochasticDepth = 0.5
+    try run.validate()
+    #expect(run.trainingOptions.skipsBlocks)
+    for probability in [1, -0.1, .nan] {
+      run.stochasticDepth = probability
+      #expect(#expect(throws: Failure.self) { try run.validate() }?.description.contains("at least 0 and below 1") == true)
+    }
+    (run.stochasticDepth, run.model) = (0.5, ModelConfiguration(name: "plain20", classes: 10))
+    #expect(#expect(throws: Failure.self) { try run.validate() }?.description.contains("plain20 has no shortcuts") == true)
   }
 
   @Test func optimizersCarryWhatAppliesToThem() throws {

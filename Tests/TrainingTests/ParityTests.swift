@@ -71,9 +71,11 @@ struct ParityFixture {
   }
 
   static let names = [
-    "preresnet164-update", "preresnet20-small", "resnet18", "resnet18-small", "resnet18-update", "resnet20-a",
+    "preresnet164-update", "preresnet20-small", "resnet18", "resnet18-small", "resnet18-update",
+    "resnet20-a",
     "resnet20-a-nesterov", "resnet20-a-small", "resnet20-a-weighted-small", "resnet20-b",
-    "resnet20-b-nesterov", "resnet20-b-nesterov-small", "resnet50-update", "resnet56", "resnext50-update",
+    "resnet20-b-nesterov", "resnet20-b-nesterov-small", "resnet20-b-skipping-small", "resnet50-update", "resnet56",
+    "resnext50-update",
   ]
   private static let folder = "Fixtures"
 
@@ -131,6 +133,7 @@ struct ParityFixture {
     if let weights = fields.metadata["class_weights"] {
       configuration.classWeights = .values(try weights.split(separator: " ").map { try #require(Double($0)) })
     }
+    configuration.stochasticDepth = fields.metadata["stochastic_depth"].flatMap(Double.init)
     configuration.seed = UInt64(try fields.integer("seed"))
     configuration.schedule = .constant
     configuration.warmupEpochs = 0

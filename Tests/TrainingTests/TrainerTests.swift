@@ -136,6 +136,32 @@ import Training
     #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
   }
 
+  /// Checks that the saved weights of a run that skips blocks are those for evaluation, and that it is resumed with the same
+  /// draws, in the middle of an epoch.
+  @Test func runsThatSkipBlocksGoOnInTheSameBits() throws {
+    var run = configuration
+    (run.epochs, run.accumulate, run.stochasticDepth) = (2, 2, 0.5)
+    let whole = try trainer("whole", run)
+    #expect(try whole.run() == .finished)
+    _ = try stop(trainer("cut", run), after: 2)
+    let cut = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
+    #expect(cut.step == 2 && cut.configuration.stochasticDepth == 0.5)
+    #expect(try cut.run() == .finished)
+    for path in [\RunFolder.lastPath, \.resumePath] {
+      #expect(try contents(whole.folder![keyPath: path]) == contents(cut.folder![keyPath: path]))
+    }
+    let (saved, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.resumePath))
+    for (name, factor) in [("layer1.0.bn2.weight", 5 / 6.0), ("layer3.0.bn2.bias", 0.5), ("layer3.0.bn1.weight", 1)] {
+      let (value, trained) = (try #require(saved.tensors[name]).floats, try #require(state.tensors[name]).floats)
+      #expect(zip(value, trained).allSatisfy { abs($0 - Float(factor) * $1) <= 1e-6 * abs($1) }, "\(name)")
+    }
+    // The blocks that are skipped differ from run to run.
+    run.stochasticDepth = 0
+    let plain = try trainer("plain", run)
+    #expect(try plain.run() == .finished)
+    #expect(try contents(plain.folder!.lastPath) != contents(whole.folder!.lastPath))
+  }
+
   /// Checks that two halves of a batch give the gradients of the whole batch if no statistics depend on the batch.
   @Test func accumulatedGradientsAreThoseOfLargerBatches() throws {
     var run = configuration

@@ -76,6 +76,7 @@ extension RunConfiguration {
     add("schedule", schedule.rawValue)
     add("warmup-epochs", warmupEpochs)
     add("label-smoothing", labelSmoothing)
+    add("stochastic-depth", stochasticDepth)
     add("clip-norm", clipNorm)
     add("ema", averageDecay)
     add("max-steps", maxSteps)

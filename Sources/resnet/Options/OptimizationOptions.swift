@@ -74,6 +74,13 @@ struct OptimizationOptions: ParsableArguments {
   var warmupEpochs: Double?
   @Option(help: "Label smoothing: share of the target that is spread over all classes. Default: \(defaults.labelSmoothing).")
   var labelSmoothing: Double?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Skip residual blocks at random, so that a step costs less: the last block with this probability, those before it with less, \
+      in proportion to their place. Default: no block is skipped.
+      """, valueName: "p"))
+  var stochasticDepth: Double?
   @OptionGroup var balance: BalanceOptions
   @Option(help: ArgumentHelp("Clip gradients to this norm. Default: no clipping.", valueName: "norm"))
   var clipNorm: Double?
@@ -107,6 +114,7 @@ struct OptimizationOptions: ParsableArguments {
     run.schedule = schedule ?? run.schedule
     run.warmupEpochs = warmupEpochs ?? run.usualWarmup
     run.labelSmoothing = labelSmoothing ?? run.labelSmoothing
+    run.stochasticDepth = stochasticDepth
     run.clipNorm = clipNorm
     run.averageDecay = ema
     run.sampling = balance.sampling
