@@ -111,6 +111,7 @@ public struct Summary {
     let precision = options.precision
     let optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: precision.needsLossScaling)
     let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
+    let lookahead = options.looksAhead ? try Lookahead(model.store, every: 1) : nil
     let depth = options.skipsBlocks ? try StochasticDepth(model, dropProbability: 0.5) : nil
     let expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     let folded = FoldedParameters()
@@ -128,6 +129,7 @@ public struct Summary {
           images: batch.images, labels: batch.labels, classWeights: classWeights, recompute: options.recompute,
           skipping: skipped, metrics: batch.metrics, optimizer, folded: folded, onLayer: onLayer)
         try optimizer.step(learningRate: 0)
+        try lookahead?.move()
         try average?.update(from: model, step: optimizer.steps)
       }
     }
@@ -139,7 +141,7 @@ public struct Summary {
     // Shortcuts without their branches have kernels of their own.
     if let depth { try step(skipping: depth.fewest) }
     try expected?.update(from: model)
-    return withExtendedLifetime((optimizer, average, expected, folded)) { backend.devices.map(\.memory) }
+    return withExtendedLifetime((optimizer, average, lookahead, expected, folded)) { backend.devices.map(\.memory) }
   }
 
   /// Runs two batches of inference; the second uses what the first has derived from the parameters.

@@ -19,6 +19,8 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
   public var frozen: [String]
   /// Whether a moving average (EMA) of the weights is kept; see ``WeightAverage``.
   public var averages: Bool
+  /// Whether slow weights are kept; see ``Lookahead``.
+  public var looksAhead: Bool
   /// Whether batches skip blocks; see ``StochasticDepth``.
   public var skipsBlocks: Bool
   /// Whether the classes have weights in the loss; see
@@ -27,7 +29,8 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
 
   public init(
     recompute: Bool = false, precision: Precision = .fp32, optimizer: Optimizer.Options = Optimizer.Options(),
-    frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false, skipsBlocks: Bool = false
+    frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false, looksAhead: Bool = false,
+    skipsBlocks: Bool = false
   ) {
     self.recompute = recompute
     self.precision = precision
@@ -35,6 +38,7 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
     self.frozen = frozen
     self.averages = averages
     self.weighsClasses = weighsClasses
+    self.looksAhead = looksAhead
     self.skipsBlocks = skipsBlocks
   }
 }

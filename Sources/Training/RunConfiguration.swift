@@ -48,6 +48,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var warmupEpochs = 1.0
   /// Label smoothing ε in 0 ... 1, as PyTorch defines it.
   public var labelSmoothing = 0.0
+  /// Number of steps between two moves of slow weights, at least 1, see ``Lookahead``; they move at the end of an epoch, too. Nil
+  /// for none.
+  public var lookahead: Int?
   /// Probability with which a batch skips the last block, in 0 ..< 1, see ``StochasticDepth``; nil for batches that use all
   /// blocks. Validated and saved is the ``ExpectedNetwork``.
   public var stochasticDepth: Double?
@@ -114,6 +117,7 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
       optimizer: Optimizer.Options(
         optimizer.kind, momentum: optimizer.momentum ?? 0, nesterov: optimizer.nesterov, weightDecay: optimizer.weightDecay,
         maximumNorm: clipNorm, accumulates: accumulate > 1, rateScales: learningRateScales),
-      frozen: frozen, averages: averageDecay != nil, weighsClasses: classWeights != nil, skipsBlocks: stochasticDepth != nil)
+      frozen: frozen, averages: averageDecay != nil, weighsClasses: classWeights != nil, looksAhead: lookahead != nil,
+      skipsBlocks: stochasticDepth != nil)
   }
 }

@@ -119,12 +119,14 @@ public struct RunFolder {
 
   private static let lossScaleName = "loss_scale"
   private static let averageName = "average"
+  private static let slowName = "slow"
 
   /// Training state of a run on the device.
   struct State {
     let store: ParameterStore
     let optimizer: Optimizer
     let average: WeightAverage?
+    let lookahead: Lookahead?
   }
 
   func save(_ position: Position, _ state: State) throws {
@@ -136,6 +138,7 @@ public struct RunFolder {
     }
     for (name, arena) in state.optimizer.state { add(name, try state.store.dictionary(of: arena)) }
     if let average = state.average { add(Self.averageName, try average.model.store.stateDictionary()) }
+    if let lookahead = state.lookahead { add(Self.slowName, try state.store.dictionary(of: lookahead.slow)) }
     if let scale = state.optimizer.lossScale { tensors.append((Self.lossScaleName, try state.store.backend.download(scale))) }
     try Safetensors.write(tensors, metadata: [Weights.positionKey: try Weights.encode(position)], to: resumePath)
   }
@@ -194,6 +197,7 @@ public struct RunFolder {
     // Other options, for example another optimizer or an average, have other training state.
     do {
       for (name, arena) in state.optimizer.state { try state.store.load(take(name), into: arena) }
+      if let lookahead = state.lookahead { try state.store.load(take(Self.slowName), into: lookahead.slow) }
       if let average = state.average { try average.model.store.load(take(Self.averageName)) }
       try state.store.load(rest)
     } catch let failure as Failure {

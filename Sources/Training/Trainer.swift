@@ -65,6 +65,7 @@ public final class Trainer {
   private let training, validation: BatchLoader
   package let optimizer: Optimizer
   private let average: WeightAverage?
+  private let lookahead: Lookahead?
   private let depth: StochasticDepth?
   private let expected: ExpectedNetwork?
   private let state: RunFolder.State
@@ -156,9 +157,10 @@ public final class Trainer {
     if let weights { notes.append(weights.note) }
     classWeights = try weights.map { try backend.upload(HostTensor($0.values.map(Float.init), shape: [$0.values.count])) }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
+    lookahead = try configuration.lookahead.map { try Lookahead(model.store, every: $0) }
     depth = try configuration.stochasticDepth.map { try StochasticDepth(model, dropProbability: $0) }
     expected = try depth.map { try ExpectedNetwork(of: model, $0) }
-    state = RunFolder.State(store: model.store, optimizer: optimizer, average: average)
+    state = RunFolder.State(store: model.store, optimizer: optimizer, average: average, lookahead: lookahead)
     position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try BatchLoader(
@@ -268,6 +270,8 @@ public final class Trainer {
     if position.step == last && position.images == 0 {
       throw noImages
     }
+    // The weights that are validated and saved are the slow ones.
+    if position.step == last { try lookahead?.move() }
     if position.step == last { try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last) }
     guard position.step == last,
       let checked = try ResNetClassifier(saved()).measure(
@@ -316,6 +320,7 @@ public final class Trainer {
     position.step += 1
     if images == 0 { return }
     try optimizer.step(learningRate: rate)
+    try lookahead?.follow(step: optimizer.steps)
     try average?.update(from: model, step: optimizer.steps)
     collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }

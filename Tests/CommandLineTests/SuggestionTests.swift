@@ -37,8 +37,7 @@ import resnet
     ]
     let values = [
       "learning-rate-scale": "fc=1", "color-jitter": "0.4", "dataset": "folder", "ema": "0.5", "momentum": "0.5",
-      "stochastic-depth": "0.5",
-      "validation-share": "0.5",
+      "stochastic-depth": "0.5", "validation-share": "0.5",
     ]
     var found: [String] = []
     for argument in try options(of: "train") {

@@ -115,6 +115,7 @@ import Training
     run.accumulate = 2
     run.clipNorm = 1
     run.averageDecay = 0.9
+    run.lookahead = 2
     run.frozen = ["conv1", "layer1"]
     run.learningRateScales = [Optimizer.RateScale(prefix: "fc", factor: 3)]
     let whole = try trainer("whole", run)
@@ -134,6 +135,22 @@ import Training
     let (average, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.resumePath))
     #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
     #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
+  }
+
+  /// Checks that an epoch ends with the slow weights, also if it is no multiple of the steps between their moves.
+  @Test func slowWeightsAreSaved() throws {
+    var run = configuration
+    (run.epochs, run.lookahead) = (1, 4)
+    let ahead = try trainer("ahead", run)
+    #expect(try ahead.run() == .finished)
+    let state = try Safetensors.read(ahead.folder!.resumePath)
+    let saved = try Weights(contentsOf: ahead.folder!.lastPath)
+    #expect(saved.tensors.allSatisfy { name, tensor in state.tensors["slow.\(name)"].map { $0 == tensor } ?? true })
+    #expect(state.tensors["slow.fc.weight"] == state.tensors["fc.weight"])
+    run.lookahead = nil
+    let plain = try trainer("plain", run)
+    #expect(try plain.run() == .finished)
+    #expect(try contents(plain.folder!.lastPath) != contents(ahead.folder!.lastPath))
   }
 
   /// Checks that the saved weights of a run that skips blocks are those for evaluation, and that it is resumed with the same
@@ -467,7 +484,7 @@ import Training
     let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
     let options = TrainingOptions(
       optimizer: Optimizer.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true,
-      weighsClasses: true)
+      weighsClasses: true, looksAhead: true, skipsBlocks: true)
     let predicted = try Summary(configuration, images: [8, 32, 32, 3], options, on: backend)
     let fresh = try device()
     let model = try ResNet(configuration)
@@ -475,17 +492,23 @@ import Training
     try model.store.allocate(on: fresh, seed: 1)
     let optimizer = try Optimizer(model.store, options.optimizer)
     let average = try WeightAverage(of: model, decay: 0.9)
+    let lookahead = try Lookahead(model.store, every: 1)
+    let depth = try StochasticDepth(model, dropProbability: 0.3)
+    let expected = try ExpectedNetwork(of: model, depth)
     let folded = FoldedParameters()
     let classWeights = try fresh.upload(HostTensor([Float](repeating: 1, count: 10), shape: [10]))
-    for _ in 0..<2 {
+    for skipped in [[], [], Set(depth.survival.indices)] {
       let (images, labels) = (try fresh.tensor([8, 32, 32, 3]), try fresh.tensor([8], .int32))
       let metrics = try fresh.tensor([3])
       for tensor in [images, labels, metrics] { try fresh.fill(tensor, with: 0) }
       try model.accumulateGradients(
-        images: images, labels: labels, classWeights: classWeights, metrics: metrics, optimizer, folded: folded)
+        images: images, labels: labels, classWeights: classWeights, skipping: skipped, metrics: metrics, optimizer,
+        folded: folded)
       try optimizer.step(learningRate: 0.1)
+      try lookahead.move()
       try average.update(from: model, step: optimizer.steps)
     }
+    try expected.update(from: model)
     #expect(fresh.memory == predicted.training)
   }
 

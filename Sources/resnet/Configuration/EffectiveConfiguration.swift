@@ -79,6 +79,7 @@ extension RunConfiguration {
     add("stochastic-depth", stochasticDepth)
     add("clip-norm", clipNorm)
     add("ema", averageDecay)
+    add("lookahead", lookahead)
     add("max-steps", maxSteps)
     add("seed", seed)
     all += augmentation.options(for: DatasetKind(rawValue: data.name))

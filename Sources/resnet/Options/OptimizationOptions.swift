@@ -89,6 +89,11 @@ struct OptimizationOptions: ParsableArguments {
       "Validate and save a moving average (EMA) of the weights with this decay, for example 0.999. Default: no average.",
       valueName: "decay"))
   var ema: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Every so many steps, for example 5, go half of the way back to the weights of then (Lookahead). Default: never.",
+      valueName: "steps"))
+  var lookahead: Int?
   @Option(help: ArgumentHelp("Stop after this many steps.", valueName: "steps"))
   var maxSteps: Int?
   @OptionGroup var stopping: StoppingOptions
@@ -117,6 +122,7 @@ struct OptimizationOptions: ParsableArguments {
     run.stochasticDepth = stochasticDepth
     run.clipNorm = clipNorm
     run.averageDecay = ema
+    run.lookahead = lookahead
     run.sampling = balance.sampling
     run.maxSteps = maxSteps
     (run.watch, run.patience) = (stopping.watch, stopping.patience)
