@@ -36,11 +36,14 @@ public final class Optimizer {
     public var accumulates: Bool
     /// Factors of the learning rate. If several prefixes of a name match, the longest counts.
     public var rateScales: [RateScale]
+    /// Factor of the learning rate of the biases of batch normalization, above 0, in addition to ``rateScales``. Their weight decay
+    /// is divided by it, so that they decay as without it.
+    public var biasRateScale: Double
 
     /// Creates options. The defaults are those of He et al. 2015.
     public init(
       _ kind: Kind = .sgd, momentum: Double = 0.9, nesterov: Bool = false, weightDecay: Double = 1e-4,
-      maximumNorm: Double? = nil, accumulates: Bool = false, rateScales: [RateScale] = []
+      maximumNorm: Double? = nil, accumulates: Bool = false, rateScales: [RateScale] = [], biasRateScale: Double = 1
     ) {
       self.kind = kind
       self.momentum = momentum
@@ -49,6 +52,7 @@ public final class Optimizer {
       self.maximumNorm = maximumNorm
       self.accumulates = accumulates
       self.rateScales = rateScales
+      self.biasRateScale = biasRateScale
     }
   }
 
@@ -123,8 +127,9 @@ public final class Optimizer {
       func slice(_ arena: Tensor) throws -> Tensor { try store.slice(arena, from: run.first, through: run.last) }
       return Span(
         weights: try slice(store.weightsArena), gradients: try slice(accumulated ?? store.gradientsArena),
-        state: try state.map { try slice($0.1) }, rateScale: run.rateScale,
-        weightDecay: options.kind == .lars && !isAdapted ? 0 : options.weightDecay, normIndex: isAdapted ? normCount : nil)
+        state: try state.map { try slice($0.1) }, rateScale: run.rateScale * run.biasScale,
+        weightDecay: options.kind == .lars && !isAdapted ? 0 : options.weightDecay / run.biasScale,
+        normIndex: isAdapted ? normCount : nil)
     }
     norms = normCount > 1 || options.maximumNorm != nil ? try backend.tensor([normCount]) : nil
     (self.state, self.accumulated) = (state, accumulated)
@@ -133,7 +138,7 @@ public final class Optimizer {
   /// Consecutive parameters that share a step, by their indices among the trainable ones.
   private struct Run {
     var first, last: Int
-    let rateScale: Double
+    let rateScale, biasScale: Double
     let isAdapted: Bool
   }
 
@@ -142,11 +147,14 @@ public final class Optimizer {
     for (index, parameter) in store.parameters.enumerated() where !parameter.isFrozen {
       let scales = options.rateScales.filter { parameter.isIn($0.prefix) }
       let scale = scales.max { $0.prefix.count < $1.prefix.count }?.factor ?? 1
+      let biasScale = options.biasRateScale != 1 && store.isNormalizationBias(parameter) ? options.biasRateScale : 1
       let isAdapted = options.kind == .lars && parameter.kind != .vector
-      if let before = runs.last, before.last == index - 1, before.rateScale == scale, !before.isAdapted, !isAdapted {
+      if let before = runs.last, before.last == index - 1, before.rateScale == scale, before.biasScale == biasScale,
+        !before.isAdapted, !isAdapted
+      {
         runs[runs.count - 1].last = index
       } else {
-        runs.append(Run(first: index, last: index, rateScale: scale, isAdapted: isAdapted))
+        runs.append(Run(first: index, last: index, rateScale: scale, biasScale: biasScale, isAdapted: isAdapted))
       }
     }
     return runs

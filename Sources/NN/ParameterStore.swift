@@ -67,6 +67,12 @@ public final class ParameterStore {
       "no layer or part is called '\(prefix)': the parts are \(parts), and conv1 of layer1's first block is layer1.0.conv1")
   }
 
+  /// Returns whether a parameter is the bias of a batch normalization: its layer has running statistics.
+  func isNormalizationBias(_ parameter: Parameter) -> Bool {
+    guard parameter.name.hasSuffix(".bias") else { return false }
+    return names.contains("\(parameter.name.dropLast(5)).running_mean")
+  }
+
   // MARK: Arenas
 
   /// Arena of all weights.

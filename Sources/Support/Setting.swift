@@ -14,7 +14,7 @@ public enum Setting: String, Hashable, Sendable, CaseIterable {
   case cropPadding, colorJitter, trivialAugment, randomErasing, mixup, cutmix
   // The optimizer and its schedule.
   case epochs, batchSize, accumulate, learningRate, learningRateScales, momentum, nesterov, weightDecay, clipNorm, averageDecay
-  case lookahead, warmupEpochs, labelSmoothing, stochasticDepth, classWeights, sampling, maxSteps, patience, watch
+  case biasRateScale, lookahead, warmupEpochs, labelSmoothing, stochasticDepth, classWeights, sampling, maxSteps, patience, watch
   // The device.
   case device, precision, math, recompute
   // Files of a run.

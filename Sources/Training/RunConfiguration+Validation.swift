@@ -28,6 +28,9 @@ extension RunConfiguration {
     if let averageDecay {
       try demand(averageDecay >= 0 && averageDecay < 1, .averageDecay, averageDecay, "it must be at least 0 and below 1")
     }
+    if let biasRateScale {
+      try demand(biasRateScale.isFinite && biasRateScale > 0, .biasRateScale, biasRateScale, "it must be above 0")
+    }
     if let lookahead { try demand(lookahead > 0, .lookahead, lookahead, "at least one step is needed") }
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, .warmupEpochs, warmupEpochs, "it must be at least 0")
     try demand(

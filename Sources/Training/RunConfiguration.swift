@@ -40,6 +40,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var optimizer = OptimizerSettings.sgd()
   /// Layers with a learning rate of their own; see ``Optimizer/Options/rateScales``.
   public var learningRateScales: [Optimizer.RateScale] = []
+  /// Factor of the learning rate of the biases of batch normalization, above 0; see ``Optimizer/Options/biasRateScale``. Nil for
+  /// the common rate.
+  public var biasRateScale: Double?
   /// Maximum norm of all gradients together, above 0; nil for no limit.
   public var clipNorm: Double?
   /// Kind of learning rate schedule, which says how the rate falls.
@@ -116,7 +119,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
       recompute: recompute, precision: precision,
       optimizer: Optimizer.Options(
         optimizer.kind, momentum: optimizer.momentum ?? 0, nesterov: optimizer.nesterov, weightDecay: optimizer.weightDecay,
-        maximumNorm: clipNorm, accumulates: accumulate > 1, rateScales: learningRateScales),
+        maximumNorm: clipNorm, accumulates: accumulate > 1, rateScales: learningRateScales,
+        biasRateScale: biasRateScale ?? 1),
       frozen: frozen, averages: averageDecay != nil, weighsClasses: classWeights != nil, looksAhead: lookahead != nil,
       skipsBlocks: stochasticDepth != nil)
   }

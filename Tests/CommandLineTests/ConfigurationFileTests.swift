@@ -16,7 +16,7 @@ import Testing
   @Test(arguments: [
     "--epochs 2 --no-shuffle --seed 7",
     "--optimizer adamw --ema 0.9 --label-smoothing 0.1 --augment --crop-padding 2 --flip alternate --random-erasing 0.25 --epochs 2",
-    "--nesterov --clip-norm 1 --stochastic-depth 0.4 --lookahead 3 --learning-rate-scale fc=2 --learning-rate-scale layer1=0.5 --freeze conv1 --shortcut B --epochs 1",
+    "--nesterov --clip-norm 1 --stochastic-depth 0.4 --lookahead 3 --bias-rate-scale 8 --learning-rate-scale fc=2 --learning-rate-scale layer1=0.5 --freeze conv1 --shortcut B --epochs 1",
   ])
   func thePrintedConfigurationGivesTheSameRun(_ options: String) throws {
     try withTemporaryFolder { folder in

@@ -84,6 +84,35 @@ import Testing
     }
   }
 
+  /// Checks that biases of batch normalization alone have the rate, with the decay that they have without it.
+  @Test(arguments: Optimizer.Kind.allCases) func biasesHaveARateOfTheirOwn(_ kind: Optimizer.Kind) throws {
+    func changes(_ scale: Double) throws -> [String: Double] {
+      let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
+      let norms = ["bn1", "bn2"].map { BatchNormLayer(store.root / $0, channels: 1) }
+      let head = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)
+      try store.allocate(on: backend)
+      let parameters = norms.flatMap { [$0.scale, $0.bias] } + [head.weight, head.bias]
+      for parameter in parameters { backend.fill(parameter.value, with: 2) }
+      for parameter in parameters { backend.fill(parameter.gradient, with: 3) }
+      let scales = [Optimizer.RateScale(prefix: "bn2", factor: 10)]
+      let options = Optimizer.Options(kind, momentum: 0, weightDecay: 0.5, rateScales: scales, biasRateScale: scale)
+      let optimizer = try Optimizer(store, options)
+      try optimizer.accumulate()
+      try optimizer.step(learningRate: 0.01)
+      let values = try parameters.map { ($0.name, 2 - (try backend.download($0.value).doubles[0])) }
+      return Dictionary(uniqueKeysWithValues: values)
+    }
+    let (plain, scaled) = (try changes(1), try changes(4))
+    // Of the gradient of 3, and of the decay of 0.5·2 unless LARS leaves it out.
+    let decay = kind == .lars ? 0.0 : 1
+    let rule = kind == .adamW ? 1.0 : 3  // The first step of Adam has the length of the rate.
+    for (name, rate) in [("bn1.bias", 0.01), ("bn2.bias", 0.1)] {
+      #expect(abs(try #require(plain[name]) - rate * (rule + decay)) < 1e-7, "\(name)")
+      #expect(abs(try #require(scaled[name]) - rate * (4 * rule + decay)) < 1e-7, "\(name)")
+    }
+    for name in ["bn1.weight", "bn2.weight", "fc.weight", "fc.bias"] { #expect(plain[name] == scaled[name], "\(name)") }
+  }
+
   @Test func frozenLayersStayWhateverTheDecay() throws {
     let (a, b, optimizer) = try pair(Optimizer.Options(weightDecay: 0.5), frozen: ["a"])
     try optimizer.accumulate()

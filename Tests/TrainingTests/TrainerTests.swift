@@ -116,6 +116,7 @@ import Training
     run.clipNorm = 1
     run.averageDecay = 0.9
     run.lookahead = 2
+    run.biasRateScale = 4
     run.frozen = ["conv1", "layer1"]
     run.learningRateScales = [Optimizer.RateScale(prefix: "fc", factor: 3)]
     let whole = try trainer("whole", run)

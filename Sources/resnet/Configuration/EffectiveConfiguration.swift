@@ -70,6 +70,7 @@ extension RunConfiguration {
     add("accumulate", accumulate)
     add("optimizer", optimizer.kind.rawValue)
     add("learning-rate", optimizer.learningRate)
+    add("bias-rate-scale", biasRateScale)
     add("momentum", optimizer.momentum)
     if optimizer.nesterov { add("nesterov", true) }
     add("weight-decay", optimizer.weightDecay)

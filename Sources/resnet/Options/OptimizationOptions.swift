@@ -60,6 +60,10 @@ struct OptimizationOptions: ParsableArguments {
       """
   )
   var learningRate: Double?
+  @Option(
+    help: ArgumentHelp(
+      "Multiply the learning rate of the biases of batch normalization, for example by 64. Default: 1.", valueName: "factor"))
+  var biasRateScale: Double?
   @OptionGroup var momentum: MomentumOptions
   @Option(help: "Weight decay. Default: \(sgd.weightDecay), adamw \(adamW.weightDecay).")
   var weightDecay: Double?
@@ -113,6 +117,7 @@ struct OptimizationOptions: ParsableArguments {
     run.accumulate = accumulate ?? run.accumulate
     if let optimizer { run.use(optimizer) }
     run.optimizer.learningRate = learningRate ?? run.optimizer.learningRate
+    run.biasRateScale = biasRateScale
     run.optimizer.momentum = momentum.momentum ?? run.optimizer.momentum
     run.optimizer.nesterov = momentum.nesterov
     run.optimizer.weightDecay = weightDecay ?? run.optimizer.weightDecay
