@@ -138,6 +138,12 @@ typedef struct {
 } pad_shortcut_t;
 NUMBERS(pad_shortcut_t, 8);
 
+// Images [N,h,w,c] that become [N,p,q,c].
+typedef struct {
+  int h, w, p, q, c;
+} shrink_t;
+NUMBERS(shrink_t, 5);
+
 // Batch of views [N,P,q,c] of images [M,h,w,c].
 typedef struct {
   int h, w, c, q;

@@ -105,6 +105,30 @@ __kernel IN_GROUPS void pool_average(__global const float *restrict x, __global 
   }
 }
 
+// Shrinks images: each result is the mean over its rectangle of the image, in which pixels at the edge count by their part within.
+// In units of the P-th part of a pixel, row h covers hP … (h+1)P, and result p covers pH … (p+1)H.
+//   x [N,H,W,C] → y [N,P,Q,C], P ≤ H, Q ≤ W; H and W are at most 2^14
+__kernel IN_GROUPS void shrink(__global const real *restrict x, __global real *restrict y, const shrink_t shape) {
+  const int p = IMAGE_ROW, n = IMAGE, H = shape.h, W = shape.w, P = shape.p, Q = shape.q, C = shape.c;
+  const int top = p * H, bottom = top + H, h0 = top / P, h1 = (bottom + P - 1) / P;
+  const float unit = 1.0f / ((float)H * (float)W);
+  EACH_PIXEL(q, Q, C) {
+    const int left = q * W, right = left + W, w0 = left / Q, w1 = (right + Q - 1) / Q;
+    EACH_CHANNEL(c, C) {
+      floatv sum = (floatv)(0.0f);
+      for (int h = h0; h < h1; h++) {
+        const int height = min(bottom, (h + 1) * P) - max(top, h * P);
+        for (int w = w0; w < w1; w++) {
+          const int width = min(right, (w + 1) * Q) - max(left, w * Q);
+          const floatv v = LOAD_REAL(x + (((size_t)n * H + h) * W + w) * C + c);
+          sum = FMA((floatv)((float)height * (float)width), v, sum);
+        }
+      }
+      STORE_REAL(sum * unit, y + (((size_t)n * P + p) * Q + q) * C + c);
+    }
+  }
+}
+
 // Computes dx[h,w] = Σ of dy over the windows whose largest value was (h,w). The sum is gathered, so that no two work-items write
 // the same element.
 //   dy, positions [N,P,Q,C] → dx [N,H,W,C]

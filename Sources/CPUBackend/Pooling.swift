@@ -16,6 +16,11 @@ extension CPUBackend {
     isDouble ? slide(Double.self, x, geometry, y) : slide(Float.self, x, geometry, y)
   }
 
+  public func shrink(_ x: Tensor, into y: Tensor) {
+    check(.shrink(x, into: y))
+    isDouble ? averageAreas(Double.self, x, y) : averageAreas(Float.self, x, y)
+  }
+
   public func globalAveragePool(_ x: Tensor, into y: Tensor) {
     check(.globalAveragePool(x, into: y))
     isDouble ? average(Double.self, x, y) : average(Float.self, x, y)
@@ -87,6 +92,38 @@ private func slide<T: CPUScalar>(_: T.Type, _ x: Tensor, _ g: WindowPool, _ y: T
             ? rowTaps.count { $0 < h + g.rows.after } * columnTaps.count { $0 < w + g.columns.after } : pixels.count
           result[c] = T(pixels.reduce(0.0) { $0 + x[$1 + c].double } / Double(counted))
         }
+      }
+    }
+  }
+}
+
+/// Returns the pixels of a side of `input` that the result at `index` of `output` covers, with their shares.
+private func coverage(_ index: Int, of output: Int, _ input: Int) -> [(pixel: Int, share: Double)] {
+  // In units of a pixel's output-th part, pixel h covers h·output ..< (h+1)·output, and a result covers `input` units.
+  let (begin, end) = (index * input, (index + 1) * input)
+  return (begin / output...(end - 1) / output).map { pixel in
+    let covered = min(end, (pixel + 1) * output) - max(begin, pixel * output)
+    return (pixel, Double(covered) / Double(input))
+  }
+}
+
+private func averageAreas<T: CPUScalar>(_: T.Type, _ x: Tensor, _ y: Tensor) {
+  let (h, w, c) = (x.shape[1], x.shape[2], x.shape[3])
+  let (n, p, q) = (y.shape[0], y.shape[1], y.shape[2])
+  let x = pointer(x, to: T.self)
+  let y = pointer(y, to: T.self)
+  inParallel(n * p) { row in
+    let (image, index) = row.quotientAndRemainder(dividingBy: p)
+    let rows = coverage(index, of: p, h)
+    for column in 0..<q {
+      let columns = coverage(column, of: q, w)
+      for channel in 0..<c {
+        let sum = rows.reduce(0.0) { sum, row in
+          columns.reduce(sum) {
+            $0 + row.share * $1.share * x[((image * h + row.pixel) * w + $1.pixel) * c + channel].double
+          }
+        }
+        y[(row * q + column) * c + channel] = T(sum)
       }
     }
   }

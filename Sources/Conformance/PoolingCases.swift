@@ -18,6 +18,7 @@ extension Catalog {
     return geometries.flatMap { g in
       [maxPool(g), maxPool(g, .levels(3), "equal values"), maxPool(g, .levelsWithNaN(3), "NaN"), maxPoolGradient(g)]
     } + averages.flatMap { averagePool($0) } + windows.flatMap { pools($0, $1, c: $2) }
+      + shrinkings.map { shrink($0, to: $1, $2) }
   }
 
   static func maxPool(_ g: Pool2D, _ values: Values = .normal, _ tag: String = "", size: Case.Size = .small) -> Case {
@@ -51,6 +52,23 @@ extension Catalog {
         [.input("x", g.input, kind == .largest ? .levelsWithNaN(5) : .factors(of: g.output)), .output("y", g.output)]
       ) { try $0.pool($1["x"], g, into: $1["y"]) }
     }
+  }
+
+  /// Images and the sizes that they become: equal sizes, whole and broken ratios, and a single pixel.
+  private static var shrinkings: [(Shape, Int, Int)] {
+    [
+      ([1, 1, 1, 1], 1, 1), ([2, 7, 7, 17], 3, 5), ([3, 28, 28, 1], 16, 16), ([2, 32, 30, 3], 16, 29), ([1, 9, 8, 16], 9, 1),
+      ([5, 33, 17, 3], 32, 17),
+    ]
+  }
+
+  private static func shrink(_ shape: Shape, to height: Int, _ width: Int) -> Case {
+    let result: Shape = [shape[0], height, width, shape[3]]
+    let taps = (shape[1] / height + 2) * (shape[2] / width + 2)
+    return Case(
+      "shrink", "\(shape) → \(result)", flops: 2 * result.count * taps, bound: .sum(of: taps),
+      [.input("x", shape, .factors(of: result)), .output("y", result)]
+    ) { try $0.shrink($1["x"], into: $1["y"]) }
   }
 
   static func maxPoolGradient(_ g: Pool2D, size: Case.Size = .small) -> Case {

@@ -51,6 +51,12 @@ public protocol ImageSource: Sendable {
     crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int
   ) throws -> any ImageLoader
 
+  /// Returns the same images for a network that takes them in another size; nil, the default, for images that have a size of their
+  /// own.
+  /// - Parameters:
+  ///   - height: height of the images in pixels, above 0; `width` likewise.
+  func resized(height: Int, width: Int) -> Self?
+
   /// Returns images that show crops of the four corners and the center, and the places of these five crops in each of them. By
   /// default these are the images themselves.
   /// - Parameters:
@@ -79,6 +85,8 @@ extension ImageSource {
   public var damaged: DamagedImages { .fail }
 
   public var ignored: [String] { [] }
+
+  public func resized(height: Int, width: Int) -> Self? { nil }
 
   public func loader(
     crop: RandomResizedCrop?, _ augmentation: Augmentation?, seed: UInt64, epoch: Int

@@ -108,6 +108,16 @@ public struct PhotographDataset: ImageSource {
     return copy
   }
 
+  /// Resizes photographs in proportion before their center is cut out.
+  public func resized(height: Int, width: Int) -> PhotographDataset? {
+    guard case .center(let evaluation) = preparation, height == width else { return nil }
+    let resize = Int((Double(evaluation.resize) * Double(height) / Double(evaluation.crop)).rounded())
+    var copy = self
+    copy.preparation = .center(
+      EvaluationTransform(resize: max(resize, height), crop: height, interpolation: evaluation.interpolation))
+    return copy
+  }
+
   public func loader() -> any ImageLoader { loader(preparation.transform) }
 
   public func loader(

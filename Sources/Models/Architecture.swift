@@ -44,6 +44,10 @@ struct Architecture {
     }
   }
 
+  /// Number of times that the network halves the image, rounding up. The stem of the ImageNet family halves it twice, and each
+  /// stage but the first halves it once.
+  var halvings: Int { counts.count - 1 + (stem == .imageNet ? 2 : 0) }
+
   /// Default type of the shortcuts where the shape changes.
   var usualShortcut: ShortcutOption { stem == .cifar && !isPreActivated ? .padding : .projection }
 

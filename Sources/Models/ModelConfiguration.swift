@@ -37,6 +37,10 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   /// - Throws: ``Failure`` for an unknown name.
   public func hasShortcuts() throws -> Bool { try Architecture(name: name).isResidual }
 
+  /// Returns the number of pixels along a side of the image for one pixel of the last stage: 4 for small images, 32 for ImageNet.
+  /// - Throws: ``Failure`` for an unknown name.
+  public func reduction() throws -> Int { 1 << (try Architecture(name: name).halvings) }
+
   /// Numbers of classes that a model can have. The bounds keep a damaged or malicious file from requesting absurd sizes.
   public static let classCounts = 1...1 << 20
   /// Numbers of image channels that a model can have, bounded for the same reason.

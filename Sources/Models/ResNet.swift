@@ -198,8 +198,7 @@ public struct ResNet {
   /// Returns whether batch normalization has at least two values per channel in every layer, that is, whether the last stage has
   /// at least two pixels in all images together. images [N,H,W,C].
   public func canTrain(on images: Shape) -> Bool {
-    // The stem of the ImageNet family halves the image twice, and each stage but the first halves it once, always rounding up.
-    let halvings = architecture.counts.count - 1 + (architecture.stem == .imageNet ? 2 : 0)
+    let halvings = architecture.halvings
     return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2
   }
 }

@@ -91,7 +91,9 @@ public final class TrainingSession {
       trainer = try Trainer(
         configuration, prepared.splits, on: backend, folder: folder, resuming: isResumed,
         initialWeights: prepared.initialWeights, logEvery: logEvery, onDamage: onDamage
-      ) { _ in try device.prepare(work, for: backend) }
+      ) { batch in
+        for shape in try configuration.batchShapes(batch) { try device.prepare(work.with(shape), for: backend) }
+      }
     } catch {
       folder?.discardIfEmpty()
       throw error

@@ -25,6 +25,9 @@ package struct Work: Codable, Sendable {
     (self.isTraining, self.shares) = (isTraining, shares)
   }
 
+  /// Returns the same work with batches of another shape, [N,H,W,C].
+  func with(_ images: Shape) -> Work { Work(model, images: images, options, isTraining: isTraining, shares: shares) }
+
   /// A small network that meets most kernels, for commands whose work is not known in advance.
   package static let sample = Work(
     ModelConfiguration(name: "resnet8", classes: 10), images: [2, 8, 8, 3], isTraining: true)

@@ -11,7 +11,7 @@ public enum Setting: String, Hashable, Sendable, CaseIterable {
   case dataset, data, labels, imageSize, resize, cropFraction, normalization, damaged, limitTrain, limitValidation
   case validationShare, split, classNames
   // Augmentation.
-  case cropPadding, colorJitter, trivialAugment, randomErasing, mixup, cutmix
+  case resizeFrom, cropPadding, colorJitter, trivialAugment, randomErasing, mixup, cutmix
   // The optimizer and its schedule.
   case epochs, batchSize, accumulate, learningRate, learningRateScales, momentum, nesterov, weightDecay, clipNorm, averageDecay
   case biasRateScale, lookahead, warmupEpochs, labelSmoothing, stochasticDepth, classWeights, sampling, maxSteps, patience, watch

@@ -52,6 +52,7 @@ extension RunConfiguration {
     if let limit = data.limitValidation { try demand(limit > 0, .limitValidation, limit, "at least one image is needed") }
     try data.validationShare?.validate()
     try augmentation.validate()
+    if let resizeFrom { try demand(resizeFrom > 0, .resizeFrom, resizeFrom, "at least one pixel is needed") }
     if let shares, !(shares.allSatisfy { (0...Int(Int32.max)).contains($0) } && shares.contains { $0 > 0 }) {
       throw Failure(.invalidSetting, "shares of \(shares): they must be whole numbers from 0, and one above it")
     }
@@ -117,6 +118,14 @@ extension RunConfiguration {
     try store.freeze(frozen)
   }
 
+  /// Checks ``resizeFrom`` for these images.
+  private func checkGrowth(of images: some ImageSource) throws {
+    guard let resizeFrom, let size = try growth(of: images.shape)?.size(ofEpoch: 0) else { return }
+    let canTrain = try ResNet(model).canTrain(on: [min(batchSize, images.count), size.height, size.width, images.shape[3]])
+    try demand(
+      canTrain, .resizeFrom, resizeFrom, "batch normalization needs two pixels in the last stage: take batches of two images")
+  }
+
   /// Checks that training on these images makes sense.
   /// - Throws: ``Failure`` if it does not.
   public func check(_ images: some ImageSource) throws {
@@ -127,6 +136,7 @@ extension RunConfiguration {
         .mismatch,
         "\(data.path ?? images.name) has one class, '\(images.classes.first ?? "")': there is nothing to tell apart")
     }
+    try checkGrowth(of: images)
     try images.requireLabels(below: images.classes.count)
     try classWeights?.check(classes: model.classes)
     if let side = data.photographs?.imageSize, (side, side) != (height, width) {

@@ -26,6 +26,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var data: DataSettings
   /// Random changes of the training images.
   public var augmentation = Augmentation.none
+  /// Shorter side in pixels of the first epoch's images, which grow from epoch to epoch up to their whole size in the last one; at
+  /// least 1 and below the whole side. Nil for whole images in all epochs.
+  public var resizeFrom: Int?
   /// Whether each epoch has its own random order.
   public var shuffle = true
   /// Choice of the images of an epoch; nil for each image once.

@@ -74,6 +74,7 @@ public final class Trainer {
   /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
   private let schedule: Schedule
+  private let growth: ImageGrowth?
   /// Metadata of the checkpoints.
   package let description: Weights.Description
   private let lock: Folder.Lock?
@@ -171,6 +172,7 @@ public final class Trainer {
     let evaluation = configuration.data.photographs.flatMap { $0.evaluation == EvaluationRecipe() ? nil : $0.evaluation }
     description = Weights.Description(model: configuration.model, dataset: train, evaluation: evaluation)
 
+    growth = try configuration.growth(of: train.shape)
     let epochSteps = EpochSteps(images: train.count, configuration)
     (stepsPerEpoch, batchesPerStep) = (epochSteps.count, epochSteps.batchesPerStep)
     notes += epochSteps.notes
@@ -295,7 +297,7 @@ public final class Trainer {
     let plan = configuration.plan(ofEpoch: position.epoch, training.items)
     return try training.load(
       plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
-      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep)
+      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep, size: growth?.size(ofEpoch: position.epoch))
   }
 
   /// Starts the next step on the device.

@@ -28,6 +28,7 @@ enum ForeignNames {
     ("--dataset-name --data-set --ds", "--dataset", ""),
     ("--input --source --images --image -i", "<image>", "images and folders of them are named without an option"),
     ("--img-size --imgsz --img --imsize --img_size --image_size --input-size --resolution --train-crop-size", "--image-size", ""),
+    ("--progressive-resizing --progressive-resize --start-res --min-res --min_res", "--resize-from", "it takes the first side"),
     ("--crop-pct --crop-ratio --center-crop-fraction", "--crop-fraction", ""),
     ("--resize-size --val-resize-size", "--resize", ""),
     ("--num-classes --num_classes --nc --n-classes", "--classes", ""),

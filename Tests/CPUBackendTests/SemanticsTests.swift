@@ -28,6 +28,18 @@ import Testing
     #expect(try floats(dx) == [10, 0, 20, 0, 0, 0, 30, 0, 40])
   }
 
+  // MARK: Pooling
+
+  /// Of three pixels two become: each new pixel covers one and a half.
+  @Test func imagesShrinkByArea() throws {
+    let y = try backend.tensor([1, 1, 2, 1])
+    backend.shrink(try tensor([3, 6, 12], [1, 1, 3, 1]), into: y)
+    #expect(try floats(y) == [4, 10])
+    let z = try backend.tensor([1, 2, 1, 2])
+    backend.shrink(try tensor([3, 1, 5, 1, 6, 2, 8, 2, 12, 3, 14, 3], [1, 3, 2, 2]), into: z)
+    #expect(zip(try floats(z), [5, 4 / 3.0, 11, 8 / 3.0]).allSatisfy { abs($0 - Float($1)) < 1e-6 })
+  }
+
   // MARK: Batch normalization
 
   private func channels() throws -> BatchNormChannels {

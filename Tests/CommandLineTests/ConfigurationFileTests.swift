@@ -53,13 +53,14 @@ import Testing
         learning-rate-scale: {fc: 10, layer1: 0.1}
         freeze: [conv1, bn1]
         color-jitter: [0.4, 0.2]
+        resize-from: 4
         """, "\(folder)/run.yaml")
       let line = "train --config run.yaml --recipe fashion --epochs 4 --shuffle --augment --print-config"
       let printed = try run(line, in: folder)
       #expect(printed.code == 0, "\(printed.err)")
       let expected = [
         "dataset: tensors", "epochs: 4", "shuffle: true", "augment: true", "learning-rate-scale:", "- fc=10", "- layer1=0.1",
-        "- conv1", "random-erasing: 0.5", "color-jitter: 0.4,0.2", "weight-decay: 5e-4", "batch-size: 128",
+        "- conv1", "random-erasing: 0.5", "color-jitter: 0.4,0.2", "resize-from: 4", "weight-decay: 5e-4", "batch-size: 128",
       ]
       for part in expected { #expect(printed.out.contains(part), "\(part): \(printed.out)") }
     }

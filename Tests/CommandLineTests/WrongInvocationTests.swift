@@ -220,6 +220,8 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong(
       "\(Samples.run) --output refused --freeze layer1 --learning-rate-scale layer1.0=2", 64, "layer1.0", "--freeze layer1"),
     Wrong("train --bias-rate-scale 0", 64, "--bias-rate-scale 0.0", "above 0"),
+    Wrong("train --resize-from 0", 64, "--resize-from 0", "at least one pixel"),
+    Wrong("\(Samples.run) --output refused --resize-from 8", 1, "--resize-from 8", "8×8"),
     Wrong("train --lookahead 0", 64, "--lookahead 0", "at least one step"),
     Wrong("train --stochastic-depth 1", 64, "--stochastic-depth 1.0", "below 1"),
     Wrong("\(Samples.run) --output refused --model plain8 --stochastic-depth 0.2", 64, "--stochastic-depth 0.2", "no shortcuts"),

@@ -96,6 +96,20 @@ import Training
     #expect(abs(plain[0] - several[0]) > 1e-2, "the weights are without effect")
   }
 
+  /// Checks skipped blocks, slow weights, a rate of the biases, and images that grow.
+  @Test func fasterRunsAreThoseOfOneDevice() throws {
+    var run = configuration
+    (run.stochasticDepth, run.lookahead, run.biasRateScale, run.resizeFrom) = (0.6, 3, 2, 8)
+    run.augmentation.flipRule = .alternate
+    let one = try self.run("one", run, on: OpenCLBackend(device: DeviceList.find("opencl").device))
+    let first = try self.run("first", run, on: several())
+    #expect(first.count == 2 * 4 + 4 && one.count == first.count)
+    for (a, b) in zip(first, one) { #expect(abs(a - b) <= 1e-4 * abs(b)) }
+    let begun = try self.run("cut", run, on: several(), stopAfter: 6)
+    #expect(try begun + self.run("cut", run, on: several(), resuming: true) == first)
+    #expect(try weights("cut") == weights("first"))
+  }
+
   /// Checks that the loss scale is determined on the first device and used by all.
   @Test func lossIsScaledOnSeveralDevices() throws {
     var run = configuration

@@ -106,7 +106,7 @@ import Training
     (run.classWeights, run.sampling, run.watch, run.patience) = (weights, .balanced, .loss, 4)
     (run.data.limitValidation, run.data.validationShare) = (7, ValidationShare(0.25, seed: 3))
     run.augmentation.flipRule = .alternate
-    (run.stochasticDepth, run.lookahead, run.biasRateScale) = (0.25, 5, 64)
+    (run.stochasticDepth, run.lookahead, run.biasRateScale, run.resizeFrom) = (0.25, 5, 64, 16)
     #expect(try read(String(decoding: try JSONEncoder().encode(run), as: UTF8.self)) == run)
   }
 

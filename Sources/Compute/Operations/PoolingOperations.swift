@@ -7,6 +7,9 @@ public protocol PoolingOperations {
   func maxPoolGradient(_ dy: Tensor, positions: Tensor, _ geometry: Pool2D, into dx: Tensor) throws
   /// Pools over any window, for inference: x [N,H,W,C] → y [N,P,Q,C], both of ``Backend/scalar`` type.
   func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws
+  /// Shrinks images: each result is the mean over its rectangle of the image, in which pixels at the edge count by their part
+  /// within. x [N,H,W,C] → y [N,P,Q,C], 0 < P ≤ H, 0 < Q ≤ W.
+  func shrink(_ x: Tensor, into y: Tensor) throws
   /// Computes the mean over the pixels: x [N,H,W,C] → y [N,C].
   func globalAveragePool(_ x: Tensor, into y: Tensor) throws
   /// Computes dx = dy / (H·W) at every pixel. dy [N,C], dx [N,H,W,C].
@@ -49,6 +52,18 @@ extension OperationContract {
     ) { try $0.pool($1["x"], geometry.batch(of: $1["x"].shape[0]), into: $1["y"]) }
   }
 
+  /// Contract of ``PoolingOperations/shrink(_:into:)``.
+  package static func shrink(_ x: Tensor, into y: Tensor) -> Self {
+    require(x, rank: 4, "shrink", "x")
+    require(y, rank: 4, "shrink", "y")
+    let (from, to) = (x.shape, y.shape)
+    require((1...from[1]).contains(to[1]) && (1...from[2]).contains(to[2]), "shrink", "\(from) → \(to)")
+    return Self(
+      "shrink", "\(from) → \(to)",
+      [.read("x", x, from, .activation), .write("y", y, [from[0], to[1], to[2], from[3]], .activation)]
+    ) { try $0.shrink($1["x"], into: $1["y"]) }
+  }
+
   /// Contract of ``PoolingOperations/globalAveragePool(_:into:)``.
   package static func globalAveragePool(_ x: Tensor, into y: Tensor) -> Self {
     require(x, rank: 4, "globalAveragePool", "x")
@@ -78,6 +93,8 @@ extension ContractBackend {
   }
 
   public func pool(_ x: Tensor, _ geometry: WindowPool, into y: Tensor) throws { try perform(.pool(x, geometry, into: y)) }
+
+  public func shrink(_ x: Tensor, into y: Tensor) throws { try perform(.shrink(x, into: y)) }
 
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws { try perform(.globalAveragePool(x, into: y)) }
 

@@ -33,6 +33,17 @@ extension OpenCLBackend {
       [.buffer(x.buffer), .buffer(y.buffer), .structure(try g.parameters)])
   }
 
+  public func shrink(_ x: Tensor, into y: Tensor) throws {
+    check(.shrink(x, into: y))
+    let (from, to) = (x.shape, y.shape)
+    let width = traits.vectorWidth(dividing: from[3])
+    let shape = try shrink_t(h: int32(from[1]), w: int32(from[2]), p: int32(to[1]), q: int32(to[2]), c: int32(from[3]))
+    try launch(
+      KernelSpecialization("pooling.cl", "shrink", ["VW": width], x.type.storage),
+      on: traits.grid(images: to[0], rows: to[1], vectors: to[2] * to[3] / width),
+      [.buffer(x.buffer), .buffer(y.buffer), .structure(shape)])
+  }
+
   public func globalAveragePool(_ x: Tensor, into y: Tensor) throws {
     check(.globalAveragePool(x, into: y))
     try globalAveragePool("global_average_pool", images: x, from: x, into: y)

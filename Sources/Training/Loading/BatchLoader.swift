@@ -23,6 +23,7 @@ public final class BatchLoader {
   private let crop: RandomResizedCrop?
   private let augmentation: Augmentation?
   private let channelMap: Tensor
+  private let precision: Precision
   /// Storage type of the batches.
   private let storage: DataType
   /// Pixels of all images; nil if batches are sent one at a time.
@@ -48,6 +49,7 @@ public final class BatchLoader {
     try source.requirePixels(for: augmentation)
     (self.images, self.crop, self.augmentation, self.backend, self.onDamage) = (images, crop, augmentation, backend, onDamage)
     items = source.items
+    self.precision = precision
     storage = precision.storage(on: backend)
     channelMap = try backend.upload(source.normalization.channelMap)
     resident = try (streams ? nil : Self.residentPixels(source, augmentation)).map { [items] in
@@ -69,24 +71,43 @@ public final class BatchLoader {
   /// - Parameters:
   ///   - batches: ranges of the plan's rows, one for each batch.
   ///   - first: index of the first batch that will be requested; the batches before it are not needed.
+  ///   - size: height and width of the images that the network sees, at most those of ``images``; nil for those. Photographs are
+  ///     cropped in this size, all other images are shrunk on the device after all random changes.
   /// - Throws: a ``Failure`` if threads cannot be started; errors of the backend.
-  public func load(_ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0) throws -> LoadedEpoch {
+  public func load(
+    _ plan: EpochPlan, batches: [Range<Int>], from first: Int = 0, size: (height: Int, width: Int)? = nil
+  ) throws -> LoadedEpoch {
+    let size = size ?? (height: images.height, width: images.width)
+    if size != (images.height, images.width), let source = images.source.resized(height: size.height, width: size.width) {
+      return try loader(of: source).load(plan, batches: batches, from: first)
+    }
     if let resident {
       // Puts the plan on the device as well, so that a step sends nothing.
       let rows = try batches.map { try views(of: plan.rows($0, height: images.height, width: images.width)) }
-      return LoadedEpoch(self, plan, batches: batches, .resident(resident, rows: rows), from: first)
+      return LoadedEpoch(self, plan, batches: batches, .resident(resident, rows: rows), size: size, from: first)
     }
     let (order, source) = (plan.order, images.source)
     let pipeline = try ImagePipeline(
       batches: batches.dropFirst(first).map { $0.map { plan.item(ofRow: $0, order, items) } },
       loader: try source.loader(crop: crop, augmentation, seed: plan.seed, epoch: plan.epoch), damaged: source.damaged)
-    return LoadedEpoch(self, plan, batches: batches, .streamed(pipeline), from: first)
+    return LoadedEpoch(self, plan, batches: batches, .streamed(pipeline), size: size, from: first)
   }
+
+  /// Returns a loader of the same images in another size.
+  private func loader(of source: any ImageSource) throws -> BatchLoader {
+    var crop = crop
+    crop?.size = source.shape[1]
+    return try BatchLoader(
+      source, crop: crop, augmentation: augmentation, precision: precision, on: backend, onDamage: report)
+  }
+
+  /// Reports an image that cannot be loaded, once.
+  private func report(_ failure: Failure) { if named.insert(failure).inserted { onDamage(failure) } }
 
   /// Sends the images of a batch to the device.
   /// - Parameter begin: first row of the batch in the plan.
   func send(_ batch: ImagePipeline.Batch, _ plan: EpochPlan, _ begin: Int) throws -> DeviceBatch? {
-    for failure in batch.failures where named.insert(failure).inserted { onDamage(failure) }
+    for failure in batch.failures { report(failure) }
     let source = images.source
     guard !batch.items.isEmpty else { return nil }
     let shape = Shape([batch.items.count] + source.shape.dimensions.dropFirst())
@@ -119,6 +140,14 @@ public final class BatchLoader {
     try backend.gatherBatch(
       images: images.pixels, labels: images.labels, plan: rows, channelMap: channelMap, into: x, batchLabels: labels)
     return (x, labels)
+  }
+
+  /// Shrinks images x [N,H,W,C] to a size, if that is another.
+  func shrunk(_ x: Tensor, to size: (height: Int, width: Int)) throws -> Tensor {
+    if (x.shape[1], x.shape[2]) == size { return x }
+    let y = try backend.batchTensor([x.shape[0], size.height, size.width, x.shape[3]], x.type)
+    try backend.shrink(x, into: y)
+    return y
   }
 
   private static func labels(_ items: [ImageItem]) -> HostTensor { HostTensor(items.map(\.label), shape: [items.count]) }

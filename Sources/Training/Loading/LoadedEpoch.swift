@@ -19,10 +19,15 @@ public final class LoadedEpoch {
   private let plan: EpochPlan
   private let order: [Int]
   private let place: Place
+  private let size: (height: Int, width: Int)
   private var next: Int
 
-  init(_ loader: BatchLoader, _ plan: EpochPlan, batches: [Range<Int>], _ place: Place, from first: Int) {
-    (self.loader, self.plan, self.batches, self.place, next) = (loader, plan, batches, place, first)
+  /// - Parameter size: height and width of the images of ``batch(_:)``.
+  init(
+    _ loader: BatchLoader, _ plan: EpochPlan, batches: [Range<Int>], _ place: Place, size: (height: Int, width: Int),
+    from first: Int
+  ) {
+    (self.loader, self.plan, self.batches, self.place, self.size, next) = (loader, plan, batches, place, size, first)
     order = plan.order
   }
 
@@ -34,7 +39,10 @@ public final class LoadedEpoch {
   ///
   /// N is smaller than the range's count if damaged images are left out. The batch is nil if all its images are damaged.
   /// - Throws: a ``Failure`` for a damaged image, if such images end the work; errors of the backend.
-  public func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)? { try load(index).pixels?.gather(view: 0) }
+  public func batch(_ index: Int) throws -> (x: Tensor, labels: Tensor)? {
+    guard let (x, labels) = try load(index).pixels?.gather(view: 0) else { return nil }
+    return (try loader.shrunk(x, to: size), labels)
+  }
 
   /// Puts the images of one batch on the device. Batches are requested in order.
   /// - Returns: the batch, and its pixels on the device; nil if all its images are damaged.

@@ -60,6 +60,7 @@ extension RunConfiguration {
       add("damaged", photographs.damaged.rawValue)
     }
     add("limit-train", data.limitTrain)
+    add("resize-from", resizeFrom)
     add("shuffle", shuffle)
     add("model", model.name)
     add("shortcut", model.shortcut?.rawValue)

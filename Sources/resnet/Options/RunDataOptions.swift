@@ -49,6 +49,13 @@ struct RunDataOptions: ParsableArguments {
       "Set this share of the training images of each class apart to validate on, chosen by the seed. Default: a tenth if there "
         + "are no other images to validate on.", valueName: "share"))
   var validationShare: Double?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Begin with small images, whose shorter side has this many pixels, and let them grow from epoch to epoch up to their size in \
+      the last one. Validation always has whole images.
+      """, valueName: "pixels"))
+  var resizeFrom: Int?
   @Flag(inversion: .prefixedNo, exclusivity: .exclusive, help: "Shuffle the images anew in each epoch. Default: yes.")
   var shuffle: Bool?
 

@@ -59,6 +59,7 @@ struct RunOptions: ParsableArguments {
     (run.data.limitTrain, run.data.limitValidation) = (data.limitTrain, data.limitValidation)
     run.shuffle = data.shuffle ?? run.shuffle
     run.augmentation = augmentation.augmentation(for: kind)
+    run.resizeFrom = data.resizeFrom
     training.apply(to: &run)
     start.apply(to: &run)
   }
