@@ -70,6 +70,10 @@ import Testing
   @Test(arguments: [
     ("cifar --dataset tensors --data \(images)", ["epochs: 164", "max-steps: 64000", "schedule: step", "weight-decay: 1e-4"]),
     ("fashion --dataset tensors --data \(images)", ["epochs: 60", "random-erasing: 0.5"]),
+    (
+      "fast --dataset tensors --data \(images) --resize-from 4",
+      ["schedule: one-cycle", "flip: alternate", "resize-from: 4", "nesterov: true"]
+    ),
     ("imagenet --data insects", ["model: resnet50", "zero-init: true", "image-size: 224", "label-smoothing: 0.1"]),
     ("finetune --data insects", ["epochs: 10", "- fc=10", "model: resnet20"]),
   ])

@@ -6,6 +6,8 @@ enum Recipe: String, CaseIterable, ExpressibleByArgument {
   case cifar
   /// Fashion-MNIST.
   case fashion
+  /// Fashion-MNIST in little time.
+  case fast
   /// ImageNet, or other large folders of photographs.
   case imagenet
   /// Trained weights for other photographs.
@@ -17,6 +19,7 @@ enum Recipe: String, CaseIterable, ExpressibleByArgument {
       switch self {
       case .cifar: PackageResources.cifar_yaml
       case .fashion: PackageResources.fashion_yaml
+      case .fast: PackageResources.fast_yaml
       case .imagenet: PackageResources.imagenet_yaml
       case .finetune: PackageResources.finetune_yaml
       }
@@ -35,8 +38,8 @@ struct ConfigurationOptions: ParsableArguments {
 
   @Option(
     help: """
-      Options that are known to train well: cifar, fashion, imagenet or finetune; those of --config and the command line \
-      count more.
+      Options that are known to train well: cifar, fashion, fast, imagenet or finetune; those of --config and the command \
+      line count more.
       """
   )
   var recipe: Recipe?
