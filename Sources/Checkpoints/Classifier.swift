@@ -41,7 +41,7 @@ public final class ResNetClassifier: Classifier {
 
   public let classes: [String]
   public let normalization: Normalization?
-  private let model: ResNet
+  package let model: ResNet
   private let output: Output
   private let folded = FoldedParameters()
 

@@ -105,11 +105,33 @@ public struct ResNet {
   public func features(
     of images: Variable, _ pass: Pass, recompute: Bool = false, skipping skipped: Set<Int> = []
   ) throws -> Variable {
+    try mean(
+      ofLastStage: try lastStage(of: images, pass, recompute: recompute, skipping: skipped), overwriting: true, pass)
+  }
+
+  /// Computes the activations of the last stage, [N,h,w,F], of images [N,H,W,C].
+  /// - Parameters:
+  ///   - recompute: as in ``callAsFunction(_:_:recompute:skipping:)``.
+  ///   - skipped: as there.
+  /// - Throws: as ``callAsFunction(_:_:recompute:skipping:)``.
+  func lastStage(
+    of images: Variable, _ pass: Pass, recompute: Bool = false, skipping skipped: Set<Int> = []
+  ) throws -> Variable {
     try check(images.shape, pass.mode)
     var x = images
     for part in parts(skipping: skipped) { x = try recompute ? pass.recomputing(x, part) : part(x, pass) }
-    if let lastNorm { x = try lastNorm(x, relu: true, overwritingInput: true, pass) }
-    return try pass.layer("avgpool") { try pass.globalAveragePool(x) }
+    return x
+  }
+
+  /// Computes the logits [N,classes] from the activations of the last stage, [N,h,w,F], which stay as they are.
+  func logits(ofLastStage x: Variable, _ pass: Pass) throws -> Variable {
+    try head(try mean(ofLastStage: x, overwriting: false, pass), pass)
+  }
+
+  /// - Parameter overwriting: whether the memory of x may be reused.
+  private func mean(ofLastStage x: Variable, overwriting: Bool, _ pass: Pass) throws -> Variable {
+    let last = try lastNorm.map { try $0(x, relu: true, overwritingInput: overwriting, pass) } ?? x
+    return try pass.layer("avgpool") { try pass.globalAveragePool(last) }
   }
 
   /// Parts of the network up to the mean over the pixels: the beginning, and runs of blocks. Each part is recomputed as a whole.

@@ -56,6 +56,11 @@ public final class ParameterStore {
     }
   }
 
+  /// Freezes all layers, for passes that compute gradients of activations alone.
+  package func freezeAll() {
+    for entry in entries { entry.isFrozen = true }
+  }
+
   /// Returns the entries of a layer, or of the layers of a part of the network.
   /// - Throws: ``Failure`` if there are none.
   public func layers(_ prefix: String) throws -> [Parameter] {

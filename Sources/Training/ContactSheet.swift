@@ -46,27 +46,13 @@ public struct ContactSheet {
     // Damaged images are missing in all columns.
     let size = shown.shape.dimensions.dropFirst()
     (self.samples, self.epochs) = (plain.count / size.reduce(1, *), epochs)
-    image = Self.layOut([plain] + augmented, Shape([samples] + size), Self.display(shown.normalization, plain))
-  }
-
-  /// Returns the function that makes a byte of a channel's normalized value. Values that are not bytes are stretched so that the
-  /// images as they are fill the range of a byte.
-  private static func display(_ normalization: Normalization, _ plain: [Float]) -> (Float, _ channel: Int) -> UInt8 {
-    func stored(_ x: Float, _ channel: Int) -> Float {
-      (x * normalization.deviation[channel] + normalization.mean[channel]) * normalization.range
-    }
-    var (low, high): (Float, Float) = (0, 255)
-    let range = (plain.min() ?? 0, plain.max() ?? 0)
-    // Only images without a normalization of their own can hold other values than bytes.
-    if normalization.range == 1, range.0 < 0 || range.1 > 255 || range.1 <= 1 { (low, high) = range }
-    let scale = 255 / max(high - low, .leastNormalMagnitude)
-    return { x, channel in UInt8(min(255, max(0, (stored(x, channel) - low) * scale)).rounded()) }
+    image = Self.layOut([plain] + augmented, Shape([samples] + size), PixelDisplay(shown.normalization, of: plain))
   }
 
   /// Arranges the images in a picture.
   /// - Parameter columns: images of each column, [N,H,W,C] each.
   private static func layOut(
-    _ columns: [[Float]], _ shape: Shape, _ display: (Float, _ channel: Int) -> UInt8
+    _ columns: [[Float]], _ shape: Shape, _ display: PixelDisplay
   ) -> RGBImage {
     let (rows, height, width, channels) = (shape[0], shape[1], shape[2], shape[3])
     let factor = max(1, smallest / max(height, width))
@@ -84,7 +70,7 @@ public struct ContactSheet {
             for c in 0..<3 {
               // Images without three channels show their first channel in gray.
               let channel = channels == 3 ? c : 0
-              pixels[to + c] = display(images[from + channel], channel)
+              pixels[to + c] = display.byte(images[from + channel], channel)
             }
           }
         }

@@ -50,7 +50,8 @@ extension Classifier {
     return try labels.map { try read(outputs, $0) } ?? []
   }
 
-  private func check(_ images: ImageViews) throws {
+  /// - Throws: a ``Failure`` if the images do not fit the network.
+  func check(_ images: ImageViews) throws {
     if images.channels != channels {
       throw Failure(.mismatch, "\(name) is built for images of \(channels) channels, these have \(images.channels)")
     }
