@@ -43,6 +43,25 @@ import Testing
     }
   }
 
+  @Test func aNetworkExplainsImages() throws {
+    try withTemporaryFolder { folder in
+      let session = try session(epochs: 1)
+      try session.train()
+      try writePicture("\(folder)/a.png", height: 9, width: 11, color: (200, 30, 30), noise: 1)
+      let last = try session.last
+      let best = try ImageClassifier(last, on: .reference).classify("\(folder)/a.png").best
+      let explainer = try ImageExplainer(last, on: .reference)
+      let image = try #require(try explainer.explain(["\(folder)/a.png"]).first)
+      #expect(image.path == "\(folder)/a.png" && image.name == best.name && image.explanation.label == best.label)
+      #expect(image.explanation.probability == best.probability)
+      #expect(image.explanation.heat.height == 2 && image.explanation.heat.width == 2)
+      let other = try #require(try explainer.explain(["\(folder)/a.png"], class: "\((best.label + 1) % 3)").first)
+      #expect(other.explanation.label == (best.label + 1) % 3 && other.explanation.heat != image.explanation.heat)
+      let failure = try #require(throws: Failure.self) { _ = try explainer.explain(["\(folder)/a.png"], class: "wasp") }
+      #expect(failure.kind == .notFound && "\(failure)".contains("no class is called 'wasp'"))
+    }
+  }
+
   /// A run that was stopped and resumed ends in the same bits as one that was not.
   @Test func aRunWithAFolderIsResumed() throws {
     try withTemporaryFolder { folder in

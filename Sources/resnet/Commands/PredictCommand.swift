@@ -19,7 +19,8 @@ struct PredictCommand: ParsableCommand {
       networks of one channel. If images are damaged, they are named, the others are classified, and the exit code is 1. \
       `-` is an image on standard input. --split takes the images of the checkpoint's run. \
       With --csv or --sort-into, the number of images of each class is printed instead of \
-      every prediction. With --tensors, the network runs on tensors as they are. \(hiddenOptions)
+      every prediction. --explain shows which parts of the images speak for their classes. With --tensors, the network runs \
+      on tensors as they are. \(hiddenOptions)
       """
         + "\n\n"
         + examples(
@@ -40,6 +41,7 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup(title: HelpGroup.device) var precision: PrecisionOption
   @OptionGroup(title: HelpGroup.output) var result: PredictionOutputOptions
   @OptionGroup(title: HelpGroup.output) var results: PredictionFileOptions
+  @OptionGroup(title: HelpGroup.output) var explanation: ExplanationOptions
   @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
@@ -55,7 +57,7 @@ struct PredictCommand: ParsableCommand {
           ("--image-size", input.images.imageSize != nil), ("--json", result.json),
           ("--features", result.features != nil),
         ].filter(\.1).map(\.0) + input.images.resizing.given + input.images.normalization.given + input.images.classNames.given
-        + results.given
+        + results.given + explanation.given
       if let option = ofImages.first {
         throw ValidationError("--tensors runs the network on tensors as they are: leave \(option) out")
       }
@@ -64,9 +66,12 @@ struct PredictCommand: ParsableCommand {
       if output != nil { throw ValidationError("--output is for the logits of --tensors: of images the result is printed") }
       let ofClasses =
         [("--top", result.top != nil), ("--tta", augmentation.tta != .none), ("--json", result.json)].filter(\.1).map(\.0)
-        + input.images.classNames.given + results.given
+        + input.images.classNames.given + results.given + explanation.given
       if result.features != nil, let option = ofClasses.first {
         throw ValidationError("--features writes features instead of predictions: leave \(option) out")
+      }
+      if explanation.explain != nil, augmentation.tta != .none {
+        throw ValidationError("--explain shows each image in one view: leave --tta out")
       }
       if input.split != nil, !images.isEmpty {
         throw ValidationError("--split takes the images of a run: leave <image> out")
@@ -112,6 +117,7 @@ struct PredictCommand: ParsableCommand {
     let normalization = try input.images.normalization.normalization(ofFilesFor: checkpoint)
     let classes = try checkpoint.names(from: input.images.classNames) ?? checkpoint.classes
     let places = try imagePlaces(for: path)
+    let explanations = try explanation.prepare(checkpoint, classes: classes, arguments: images)
     Display.shared.begin(.preparing)
     let photographs = try PhotographDataset(
       places, try checkpoint.preparation(size: input.images.imageSize, input.images.resizing.recipe),
@@ -127,11 +133,15 @@ struct PredictCommand: ParsableCommand {
     let (form, top): (PredictionReport.Form, _) = (result.json ? .json : results.areGiven ? .counts : .text, result.top ?? 5)
     func predict(_ table: PredictionTable?) throws -> PredictionReport {
       var report = PredictionReport(places, classes: classes, as: form, table: table, sorter: sorter)
-      let isDone = try classifier.predict(
-        loader, batchSize: input.batchSize, top: top, progress: progress,
-        { predictions in for prediction in predictions { try report.add(prediction) } })
+      if let explanations, let classifier = classifier as? ResNetClassifier {
+        try explain(classifier, loader, places, top: top, explanations) { try report.add($0) }
+      } else {
+        let isDone = try classifier.predict(
+          loader, batchSize: input.batchSize, top: top, progress: progress,
+          { predictions in for prediction in predictions { try report.add(prediction) } })
+        guard isDone else { throw Signals.exitCode }
+      }
       Display.shared.finish()
-      guard isDone else { throw Signals.exitCode }
       return report
     }
     let report =
@@ -140,6 +150,23 @@ struct PredictCommand: ParsableCommand {
       } ?? predict(nil)
     report.finish()
     try report.damaged.finish()
+  }
+
+  /// Predicts and explains all images.
+  /// - Parameter report: called with each prediction in order.
+  private func explain(
+    _ classifier: ResNetClassifier, _ loader: BatchLoader, _ places: [ImagePlace], top: Int,
+    _ explanations: (folder: ExplanationFolder, label: Int?), report: (Prediction) throws -> Void
+  ) throws {
+    try explanations.folder.write { table in
+      let isDone = try classifier.explain(
+        loader, batchSize: input.batchSize, top: top, label: explanations.label, progress: progress
+      ) { prediction, explanation in
+        try table.add(places[prediction.sample], prediction, explanation)
+        try report(prediction)
+      }
+      guard isDone else { throw Signals.exitCode }
+    }
   }
 
   /// Shows how many images are done.

@@ -21,6 +21,14 @@ func findImages(_ arguments: [String]) throws -> [ImagePlace] {
   return places
 }
 
+/// Refuses a folder of results within a folder of images, where the results would be found as images.
+/// - Throws: a usage error if the option's folder leads into one of the arguments.
+func requireOutside(_ option: String, _ folder: String, of arguments: [String]) throws {
+  if let input = arguments.first(where: { InputFile.isFolder($0) && InputFile.leads(folder, into: $0) }) {
+    throw usageError("\(option) \(folder) lies in \(input), whose images are read: name a folder elsewhere")
+  }
+}
+
 extension NormalizationOptions {
   /// Returns the normalization of image files for a network.
   /// - Throws: ``Failure`` for a network that image files do not fit, or whose normalization is not known.

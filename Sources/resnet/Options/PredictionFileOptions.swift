@@ -49,9 +49,7 @@ struct PredictionFileOptions: ParsableArguments {
     if !copy, let image = images.first(where: { $0.file == nil }) {
       throw usageError("\(image.path) is no file that a link could lead to: add --copy")
     }
-    if let input = arguments.first(where: { InputFile.isFolder($0) && InputFile.leads(folder, into: $0) }) {
-      throw usageError("--sort-into \(folder) lies in \(input), whose images are sorted: name a folder elsewhere")
-    }
+    try requireOutside("--sort-into", folder, of: arguments)
     return try ImageSorter(into: folder, classes: classes, above: above, copies: copy)
   }
 }

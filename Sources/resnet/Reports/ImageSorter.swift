@@ -34,21 +34,13 @@ struct ImageSorter {
   func add(_ image: ImagePlace, label: Int, probability: Double) throws {
     let place = "\(folder)/\(isUnsure(probability) ? Self.unsure : folders[label])"
     try Folder.make(place)
-    let name = Self.fileName(image.path.split(separator: "/").last.map(String.init) ?? "")
+    let name = FileNames.name(ofImage: image.path)
     if copies {
       let bytes = try image.read()
-      try Self.withFreeName(name, in: place) { try NewFile.write(bytes, to: $0) }
+      try FileNames.withFreeName(name, in: place) { try NewFile.write(bytes, to: $0) }
     } else {
-      try Self.withFreeName(name, in: place) { try NewFile.link(to: image.path, at: $0) }
+      try FileNames.withFreeName(name, in: place) { try NewFile.link(to: image.path, at: $0) }
     }
-  }
-
-  /// Calls `body` with the path of the name, then with numbers behind it, until it returns true.
-  private static func withFreeName(_ name: String, in folder: String, _ body: (String) throws -> Bool) throws {
-    if try body("\(folder)/\(name)") { return }
-    let dot = name.lastIndex(of: ".").flatMap { $0 == name.startIndex ? nil : $0 } ?? name.endIndex
-    var number = 2
-    while try !body("\(folder)/\(name[..<dot])_\(number)\(name[dot...])") { number += 1 }
   }
 
   /// Returns a folder name for each class. Each is a valid name of a visible file, and no two are the same.
@@ -56,7 +48,7 @@ struct ImageSorter {
   static func folders(for classes: [String], besides reserved: [String]) -> [String] {
     var taken = Set(reserved.map(Name.init))
     return classes.map { name in
-      let name = fileName(name)
+      let name = FileNames.valid(name)
       var (free, number) = (name, 2)
       while !taken.insert(Name(free)).inserted {
         free = "\(name)_\(number)"
@@ -64,16 +56,5 @@ struct ImageSorter {
       }
       return free
     }
-  }
-
-  /// Most bytes of a name, which leaves room for a number within the 255 of file systems.
-  private static let longestName = 240
-
-  /// Returns a valid name of a visible file: slashes and control characters become underscores, and a long name is cut.
-  private static func fileName(_ text: String) -> String {
-    let safe = text.unicodeScalars.map { $0 == "/" || $0.properties.generalCategory == .control ? "_" : String($0) }.joined()
-    var name = safe.isEmpty || safe.first == "." ? "_\(safe)" : safe
-    while name.utf8.count > longestName { name.removeLast() }
-    return name
   }
 }
