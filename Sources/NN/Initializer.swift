@@ -10,11 +10,12 @@ extension Parameter.Initializer {
   }
 
   /// Random stream that separates the initial values from other uses of the seed.
-  private static let stream: UInt32 = 0x696E_6974
+  package static let stream: UInt32 = 0x696E_6974
 
   /// Returns the values of the entry at `index`, a pure function of the arguments.
-  func values(count: Int, seed: UInt64, index: Int) -> [Float] {
-    var random = Philox(seed: seed, stream: Self.stream, index: UInt64(index))
+  /// - Parameter stream: random stream; by default that of initial values.
+  package func values(count: Int, seed: UInt64, index: Int, stream: UInt32 = Self.stream) -> [Float] {
+    var random = Philox(seed: seed, stream: stream, index: UInt64(index))
     switch self {
     case .constant(let value):
       return [Float](repeating: Float(value), count: count)

@@ -21,7 +21,7 @@ import resnet
   }
 
   /// Of these commands each option has its group.
-  @Test(arguments: [["train"], ["evaluate"], ["predict"], ["import"], ["export"]])
+  @Test(arguments: [["train"], ["evaluate"], ["predict"], ["landscape"], ["import"], ["export"]])
   func everyOptionHasAGroup(_ command: [String]) throws {
     let help = CommandLineInterface.help(of: command, columns: 80)
     let rest = try #require(help.components(separatedBy: "\nOPTIONS:\n").last)

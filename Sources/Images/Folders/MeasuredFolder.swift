@@ -23,6 +23,11 @@ public struct MeasuredFolder: Sendable, Hashable {
     mayHaveBeenTrainedOn = part == .train
     if let labels {
       let file = try LabelFile(labels, imagesIn: path, progress: progress)
+      if file.parts.isEmpty, part == .train {
+        folder = try file.images(nil)
+        description = "all \(folder.samples.count) images of \(labels)"
+        return
+      }
       guard file.parts.contains(part) else {
         throw Failure(
           .notFound, about: labels, "no row has the split of the \(part.adjective) part",

@@ -13,7 +13,9 @@ struct ResNetCommand: ParsableCommand {
     discussion: examples("resnet devices", "resnet train", "resnet evaluate"),
     version: version,
     subcommands: [
-      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, SimilarCommand.self, RunsCommand.self,
+      DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, SimilarCommand.self,
+      LandscapeCommand.self,
+      RunsCommand.self,
       ImportCommand.self,
       ExportCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
       RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self, ManualCommand.self,

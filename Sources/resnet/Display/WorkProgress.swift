@@ -14,6 +14,7 @@ package struct WorkProgress: Sendable {
     case evaluating
     case classifying
     case comparing
+    case mapping = "mapping the loss"
     case checking = "checking operations"
     case measuring
     case converting = "converting weights"

@@ -22,19 +22,22 @@ struct CheckpointOptions: ParsableArguments {
   /// newest run, which standard error says.
   /// - Throws: ``Failure`` if the folder of the runs cannot be read; a usage error if there is no run.
   func path() throws -> String {
-    if let checkpoint { return RunFolder.weights(at: checkpoint) }
-    guard let run = try RunFolder.newest() else {
-      throw usageError("there is no run under \(RunFolder.home)/: name weights with --checkpoint")
-    }
+    try checkpoint.map(RunFolder.weights(at:))
+      ?? Self.newest("--checkpoint names others", otherwise: "name weights with --checkpoint")
+  }
+
+  /// Returns the file of the newest run's best weights, and says so on standard error.
+  /// - Parameters:
+  ///   - hint: text that says how to name other weights.
+  ///   - remedy: text that says what to do if there is no run.
+  /// - Throws: as ``path()``.
+  static func newest(_ hint: String, otherwise remedy: String) throws -> String {
+    guard let run = try RunFolder.newest() else { throw usageError("there is no run under \(RunFolder.home)/: \(remedy)") }
     let path = RunFolder.weights(at: run.path)
-    printError("\(path) is taken, of the newest run: --checkpoint names others")
+    printError("\(path) is taken, of the newest run: \(hint)")
     return path
   }
 
   /// Reads the checkpoint in a file, and prints what the user should know of how it was read.
-  func read(_ path: String) throws -> Checkpoint {
-    let checkpoint = try Checkpoint(path, at: options.place.place, model: options.network)
-    for notice in checkpoint.notices { printError(notice.line) }
-    return checkpoint
-  }
+  func read(_ path: String) throws -> Checkpoint { try options.checkpoint(path) }
 }

@@ -3,7 +3,7 @@ import Datasets
 import Images
 import Support
 
-/// Options of the images that `evaluate` measures on.
+/// Options of the images that `evaluate` and `landscape` measure on.
 struct MeasuredDataOptions: ParsableArguments {
   @Option(
     help: "Data set. Default: the one that the checkpoint was trained on.", completion: .datasets,
@@ -19,8 +19,8 @@ struct MeasuredDataOptions: ParsableArguments {
 
   @Option(
     help: """
-      Part of the data set to measure on: train, val or test. Default: val, or else test. MNIST and CIFAR have test images \
-      alone, which are those to validate on, too.
+      Part of the data set to measure on: train, val or test. Default: val, or else test; of a landscape train. MNIST and CIFAR \
+      have test images alone, which are those to validate on, too.
       """)
   var split: ImageFolderPart?
 

@@ -24,6 +24,13 @@ struct WeightsOptions: ParsableArguments {
     model.map { options.configuration($0, classes: classes, channels: channels) }
   }
 
+  /// Reads the checkpoint in a file, and prints what the user should know of how it was read.
+  func checkpoint(_ path: String) throws -> Checkpoint {
+    let checkpoint = try Checkpoint(path, at: place.place, model: network)
+    for notice in checkpoint.notices { printError(notice.line) }
+    return checkpoint
+  }
+
   /// Reads the weights and builds their network, as `--model` names it, or else as the file's description or the tensors tell.
   /// The numbers of classes and channels come from the tensors if `--model` is given or there is no description.
   /// - Throws: ``Failure`` if the file is damaged, or if `--model` is needed.

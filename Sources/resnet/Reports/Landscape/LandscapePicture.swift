@@ -1,0 +1,79 @@
+import Images
+import Training
+
+/// Landscape of one network in a picture.
+struct LandscapePanel {
+  let name: String
+  let landscape: LossLandscape
+}
+
+/// What the pictures of landscapes have in common: panels side by side, a scale, and colors by the loss, for the light and the
+/// dark colors of a viewer.
+struct LandscapePicture {
+  let title: String
+  let panels: [LandscapePanel]
+  let scale: LossScale
+
+  // MARK: Layout, in pixels
+
+  /// Side of a panel, and its distances from the left end of its part of the picture and from the top.
+  static let (side, left, top) = (320.0, 64.0, 72.0)
+  private static let (panelWidth, legendWidth, bottom) = (left + side + 12, 84.0, 56.0)
+
+  /// Left end of a panel.
+  func left(_ panel: Int) -> Double { Self.panelWidth * Double(panel) + Self.left }
+
+  /// Left end of the legend.
+  var legendLeft: Double { Self.panelWidth * Double(panels.count) + 12 }
+
+  /// Returns the picture as SVG 1.1, with a newline at its end.
+  /// - Parameters:
+  ///   - name: class of the picture in style sheets.
+  ///   - rules: rules for elements of the picture.
+  ///   - property: property of elements that the colors set, `stroke` or `fill`.
+  ///   - colors: places on the color map on light paper and on dark paper, for the classes `color0`, `color1` ….
+  ///   - body: elements of all panels and of the legend.
+  func svg(
+    _ name: String, rules: [String], _ property: String, _ colors: [(light: Double, dark: Double)], _ body: [String]
+  ) -> String {
+    let (width, height) = (SVG.number(legendLeft + Self.legendWidth), SVG.number(Self.top + Self.side + Self.bottom))
+    var lines = [
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"\(name)\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" "
+        + "height=\"\(height)\" role=\"img\">",
+      "<title>\(SVG.escaped(title))</title>", "<style>\n\(Self.sheet(name, rules, property, colors))</style>",
+      "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>",
+      SVG.label(title, "heading", Self.left, 26, anchor: "start"),
+    ]
+    for (index, panel) in panels.enumerated() {
+      let caption = "\(panel.name), loss \(lossText(panel.landscape.center.loss))"
+      lines.append(SVG.label(caption, "name", left(index) + Self.side / 2, Self.top - 12))
+    }
+    lines.append(SVG.label("loss", "name", legendLeft, Self.top - 12, anchor: "start"))
+    return (lines + body + ["</svg>", ""]).joined(separator: "\n")
+  }
+
+  private static let style = [
+    ".paper { fill: var(--chart-paper); }", "text { fill: var(--chart-ink); }", ".heading { font-size: 15px; font-weight: 600; }",
+    ".number { font-size: 12px; fill: var(--chart-number); }", ".axis { stroke: var(--chart-axis); fill: none; }",
+  ]
+  private static let (light, dark) = (
+    "--chart-paper: #ffffff; --chart-ink: #222222; --chart-number: #555555; --chart-axis: #777777;",
+    "--chart-paper: #181a1f; --chart-ink: #e6e6e6; --chart-number: #b0b0b0; --chart-axis: #999999;"
+  )
+
+  /// Returns a style sheet for one class of pictures.
+  /// - Parameters:
+  ///   - rules: rules for elements of the picture.
+  ///   - colors: colors of the classes `color0`, `color1` …, as places on the color map on light paper and on dark paper.
+  private static func sheet(
+    _ name: String, _ rules: [String], _ property: String, _ colors: [(light: Double, dark: Double)]
+  ) -> String {
+    func values(_ places: [Double]) -> String {
+      places.enumerated().map { "--color\($0): \(ColorMap.viridis[$1].hex);" }.joined(separator: " ")
+    }
+    let colored = colors.indices.map { ".color\($0) { \(property): var(--color\($0)); }" }
+    return (["{ font: 13px system-ui, sans-serif; \(light) \(values(colors.map(\.light))) }"] + style + rules + colored)
+      .map { ".\(name) \($0)\n" }.joined()
+      + "@media (prefers-color-scheme: dark) { .\(name) { \(dark) \(values(colors.map(\.dark))) } }\n"
+  }
+}
