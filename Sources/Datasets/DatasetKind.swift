@@ -174,7 +174,7 @@ public enum DatasetKind: String, CaseIterable, Sendable {
 
   /// Returns the folder of the images, which is that of the labels if none is given.
   private func folderPath(_ path: String?, _ labels: String?) throws -> String {
-    try path ?? labels.map(LabelFile.folder) ?? needed(path, Self.folderContents)
+    try path ?? labels.map(Folder.parent) ?? needed(path, Self.folderContents)
   }
 
   private func needed(_ path: String?, _ what: String) throws -> String {

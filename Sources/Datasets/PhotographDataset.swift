@@ -37,8 +37,7 @@ public struct PhotographDataset: ImageSource {
       !folder.samples.isEmpty && imageSize > 0, "[PhotographDataset] \(folder.samples.count) images of \(imageSize) pixels")
     var checksum = Checksum()
     for sample in folder.samples {
-      checksum.add(sample.path.utf8.dropFirst(folder.path.utf8.count))
-      checksum.add("\0\(sample.label)\0".utf8)
+      checksum.add("\(sample.name)\0\(sample.label)\0".utf8)
     }
     classes = folder.classes
     items = folder.samples.enumerated().map { ImageItem($1.place, label: $1.label, sample: $0) }

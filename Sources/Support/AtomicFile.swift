@@ -13,9 +13,9 @@ public enum AtomicFile {
   @discardableResult
   public static func write<Result>(to path: String, _ body: (Output) throws -> Result) throws -> Result {
     let destination = try resolved(path)
-    let temporary = folder(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    let temporary = Folder.parent(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw failure(path, in: folder(of: destination)) }
+    guard descriptor >= 0 else { throw failure(path, in: Folder.parent(of: destination)) }
     var isOpen = true
     let result: Result
     do {
@@ -29,7 +29,7 @@ public enum AtomicFile {
       unlink(temporary)
       throw error
     }
-    synchronize(folder: folder(of: destination))
+    synchronize(folder: Folder.parent(of: destination))
     return result
   }
 
@@ -44,9 +44,8 @@ public enum AtomicFile {
   /// Checks, before a long piece of work, that its result can be written. The disk may still fill up later.
   /// - Throws: the errors that ``write(to:_:)`` would throw.
   public static func requireWritable(_ path: String) throws {
-    let folder = folder(of: try resolved(path))
-    let place = folder.isEmpty ? "/" : folder
-    guard InputFile.isFolder(place), access(place, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
+    let folder = Folder.parent(of: try resolved(path))
+    guard InputFile.isFolder(folder), access(folder, W_OK | X_OK) == 0 else { throw failure(path, in: folder) }
   }
 
   /// Output stream of a file that is being written.
@@ -81,7 +80,7 @@ public enum AtomicFile {
 
   private static func failure(_ path: String, in folder: String) -> Failure {
     let reason = failure(path)
-    if folder.isEmpty || InputFile.isFolder(folder) { return reason }
+    if InputFile.isFolder(folder) { return reason }
     return InputFile.exists(folder)
       ? Failure(.inputOutput, "cannot write \(path): \(folder) is not a folder")
       : Failure(.notFound, "cannot write \(path): there is no folder \(folder)")
@@ -102,15 +101,10 @@ public enum AtomicFile {
     return String(cString: real)
   }
 
-  private static func folder(of path: String) -> String {
-    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return String(path[..<slash])
-  }
-
   /// Synchronizes the folder with the disk, so that the rename survives a power failure. Errors are ignored, as not every
   /// file system can do so.
   private static func synchronize(folder: String) {
-    let descriptor = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     fsync(descriptor)
     close(descriptor)

@@ -27,6 +27,12 @@ public enum Folder {
     path.utf8.indices.filter { path.utf8[$0] == UInt8(ascii: "/") && $0 > path.startIndex } + [path.endIndex]
   }
 
+  /// Returns the folder that a path names a file of: `runs` for `runs/x`, `/` for `/x`, and `.` for `x`.
+  package static func parent(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
   /// Returns the names in the folder, in no particular order; an empty list if there is no such folder.
   /// - Throws: a ``Failure`` if the folder cannot be read.
   public static func entries(_ path: String) throws -> [String] {

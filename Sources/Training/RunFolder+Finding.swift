@@ -29,8 +29,7 @@ extension RunFolder {
 
   /// Finds the run whose weights a file holds; nil if the file is not in the folder of a run, or is not one of its files.
   public init?(ofWeights path: String) {
-    let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    self.init(existing: parent)
+    self.init(existing: Folder.parent(of: path))
     guard InputFile.exists(configurationPath), [bestPath, lastPath].contains(where: { InputFile.areSame($0, path) }) else {
       return nil
     }

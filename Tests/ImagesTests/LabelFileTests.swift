@@ -63,6 +63,19 @@ import Testing
     }
   }
 
+  /// A resumed run opens the data by its absolute path, and finds the same images in the same order.
+  @Test func imagesHaveTheNamesOfTheTable() throws {
+    try withImages { folder in
+      let rows = ["\(folder)/data/train/ant/1.png,a", "val/ant/0.png,b", "./train/ant/0.png,a", "data/val/ant/1.png,b"]
+      try write(Array("path,class\n\(rows.joined(separator: "\n"))".utf8), to: "\(folder)/labels.csv")
+      let names = try ["\(folder)/data", "\(folder)/./data/"].map { data in
+        try MeasuredFolder(data, labels: "\(folder)/labels.csv").folder.samples.map(\.name)
+      }
+      let expected = ["\(folder)/data/train/ant/1.png", "train/ant/0.png", "data/val/ant/1.png", "val/ant/0.png"]
+      #expect(names[0] == expected && names[1] == expected)
+    }
+  }
+
   static let wrong: [(String, String)] = [
     ("path,class\ntrain/ant/0.png,a\ntrain/ant/9.png,a", "line 3: there is no file train/ant/9.png"),
     ("path,class\ntrain/ant/0.png,a\n\n./train/ant/0.png,b", "line 4: ./train/ant/0.png is in line 2 already"),

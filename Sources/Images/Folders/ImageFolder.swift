@@ -11,10 +11,13 @@ public struct ImageFolder: Sendable, Hashable {
   public struct Sample: Sendable, Hashable {
     /// Place of the encoded image.
     public let place: ImagePlace
+    /// Name of the image in the data set, which stays when the data set is moved: its path in the folder, or as a table of labels
+    /// spells it.
+    public let name: String
     /// Number of the class.
     public let label: Int32
 
-    /// Path of the image, beginning with the folder's path.
+    /// Path of the image.
     public var path: String { place.path }
   }
 
@@ -49,9 +52,9 @@ public struct ImageFolder: Sendable, Hashable {
   /// Lists the images of a folder in a tree.
   init(_ path: String, in tree: ImageTree) throws {
     let classes = try tree.folders(path)
-    if let lost = try tree.lostLink(in: path) {
+    if let broken = try tree.brokenLink(in: path) {
       throw Failure(
-        .notFound, about: "\(path)/\(lost)", "a symbolic link that leads nowhere, perhaps a class",
+        .notFound, about: "\(path)/\(broken)", "a symbolic link that leads nowhere, perhaps a class",
         remedy: "mend it or remove it")
     }
     guard !classes.isEmpty else {
@@ -67,7 +70,10 @@ public struct ImageFolder: Sendable, Hashable {
           .notFound, about: "\(path)/\(name)", "no images in it, of which every class needs one",
           remedy: "fill it or remove it (looked for .\(Self.extensions.joined(separator: ", .")))")
       }
-      samples += images.map { Sample(place: tree.place($0), label: Int32(label)) }
+      samples += images.map {
+        Sample(
+          place: tree.place($0), name: String(decoding: $0.utf8.dropFirst(path.utf8.count), as: UTF8.self), label: Int32(label))
+      }
       ignored += files.filter { !ImageTree.isCalledImage($0) }
       tree.progress?(label + 1, classes.count, name)
     }
@@ -93,7 +99,7 @@ public struct ImageFolder: Sendable, Hashable {
         throw Failure(
           .mismatch, about: path, "the class '\(named(name))' is not in \(known.path); both need the same classes")
       }
-      return Sample(place: sample.place, label: Int32(number))
+      return Sample(place: sample.place, name: sample.name, label: Int32(number))
     }
     // The sort is stable: equal labels keep their order.
     let sorted = samples.enumerated().sorted { ($0.element.label, $0.offset) < ($1.element.label, $1.offset) }.map(\.element)

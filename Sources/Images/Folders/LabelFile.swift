@@ -1,3 +1,4 @@
+import Foundation
 import Support
 
 /// CSV file with the class of each image: a column for the paths, one for the classes, and perhaps one for the parts of the data
@@ -9,6 +10,8 @@ import Support
 package struct LabelFile: Sendable {
   private struct Row: Sendable {
     let place: ImagePlace
+    /// Path of the image as the table has it, without a leading `./`.
+    let name: String
     let label: String
     let part: ImageFolderPart?
   }
@@ -22,11 +25,6 @@ package struct LabelFile: Sendable {
 
   /// Part to measure on: that for validation, or else that for tests; nil if there is neither.
   var measuredPart: ImageFolderPart? { [.validation, .test].first(where: parts.contains) }
-
-  /// Returns the folder of a file.
-  package static func folder(of path: String) -> String {
-    path.utf8.lastIndex(of: UInt8(ascii: "/")).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-  }
 
   /// Reads a file and finds its images.
   /// - Parameters:
@@ -42,7 +40,7 @@ package struct LabelFile: Sendable {
     guard let first = table.first else { throw Failure(.damagedFile, about: path, "no rows in it") }
     let columns = try Columns(first, path)
     let tree = try ImageTree(data)
-    let folders = [tree.root, data, Self.folder(of: path)]
+    let folders = [tree.root, data, Folder.parent(of: path)]
     var (rows, lines): ([Row], [Name: Int]) = ([], [:])
     for row in table.dropFirst(columns.hasHeader ? 1 : 0) {
       func wrong(_ problem: Message, _ kind: Failure.Kind = .damagedFile) -> Failure {
@@ -51,13 +49,14 @@ package struct LabelFile: Sendable {
       guard row.fields.count == first.fields.count else {
         throw wrong("\(row.fields.count) columns, and the first line has \(first.fields.count)")
       }
-      let (name, label) = (row.fields[columns.path], row.fields[columns.label])
+      let (field, label) = (row.fields[columns.path], row.fields[columns.label])
+      let name = field.hasPrefix("./") ? String(field.dropFirst(2)) : field
       guard !name.isEmpty, !label.isEmpty else { throw wrong("no \(name.isEmpty ? "path" : "class")") }
       guard let place = Self.place(of: name, in: tree, folders) else {
-        throw wrong("there is no file \(shortened(name)) in \(data) or beside the table", .notFound)
+        throw wrong("there is no file \(shortened(field)) in \(data) or beside the table", .notFound)
       }
       if let other = lines.updateValue(row.line, forKey: Name(place.path)) {
-        throw wrong("\(shortened(name)) is in line \(other) already")
+        throw wrong("\(shortened(field)) is in line \(other) already")
       }
       let part = columns.part.map { row.fields[$0] }
       let known = part.flatMap(ImageFolderPart.init(calledLike:))
@@ -65,7 +64,7 @@ package struct LabelFile: Sendable {
         let names = ImageFolderPart.allCases.flatMap(\.names).joined(separator: ", ")
         throw wrong(part.isEmpty ? "no split: one of \(names)" : "unknown split '\(shortened(part))': known are \(names)")
       }
-      rows.append(Row(place: place, label: label, part: known))
+      rows.append(Row(place: place, name: name, label: label, part: known))
       progress?(rows.count, table.count - (columns.hasHeader ? 1 : 0), "")
     }
     guard !rows.isEmpty else { throw Failure(.damagedFile, about: path, "no rows in it but the names of the columns") }
@@ -73,10 +72,9 @@ package struct LabelFile: Sendable {
   }
 
   private static func place(of name: String, in tree: ImageTree, _ folders: [String]) -> ImagePlace? {
-    let relative = name.hasPrefix("./") ? String(name.dropFirst(2)) : name
     if name.first == "/" { return InputFile.exists(name) && !InputFile.isFolder(name) ? ImagePlace(file: name) : nil }
-    for folder in folders.dropLast() { if let place = tree.place(ofFile: "\(folder)/\(relative)") { return place } }
-    let beside = folders.last.map { "\($0)/\(relative)" } ?? relative
+    for folder in folders.dropLast() { if let place = tree.place(ofFile: "\(folder)/\(name)") { return place } }
+    let beside = folders.last.map { "\($0)/\(name)" } ?? name
     return InputFile.exists(beside) && !InputFile.isFolder(beside) ? ImagePlace(file: beside) : nil
   }
 
@@ -98,11 +96,14 @@ package struct LabelFile: Sendable {
     }
     let classes = known ?? found.sorted().map(\.text)
     let numbers = Dictionary(uniqueKeysWithValues: classes.enumerated().map { (Name($1), Int32($0)) })
+    // Names, unlike paths, are the same for a resumed run, and wherever the images are.
     let samples = rows.map { row in
-      (folder: Name(Self.folder(of: row.place.path)), name: Name(row.place.path), label: numbers[Name(row.label)] ?? 0, row.place)
-    }.sorted { ($0.label, $0.folder, $0.name) < ($1.label, $1.folder, $1.name) }
-    return ImageFolder(
-      path: root, classes: classes, samples: samples.map { ImageFolder.Sample(place: $0.3, label: $0.label) }, ignored: [])
+      (
+        folder: Name(Folder.parent(of: row.name)), name: Name(row.name),
+        sample: ImageFolder.Sample(place: row.place, name: row.name, label: numbers[Name(row.label)] ?? 0)
+      )
+    }.sorted { ($0.sample.label, $0.folder, $0.name) < ($1.sample.label, $1.folder, $1.name) }
+    return ImageFolder(path: root, classes: classes, samples: samples.map(\.sample), ignored: [])
   }
 
   /// Columns of a table.
@@ -116,9 +117,7 @@ package struct LabelFile: Sendable {
     private static let parts = ["split", "subset", "part"]
 
     init(_ first: CSV.Row, _ file: String) throws {
-      let names = first.fields.map { field in
-        String(field.lowercased().drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
-      }
+      let names = first.fields.map { $0.lowercased().trimmingCharacters(in: .whitespaces) }
       func column(_ known: [String]) -> Int? { known.lazy.compactMap { names.firstIndex(of: $0) }.first }
       if let path = column(Self.paths), let label = column(Self.labels) {
         (self.path, self.label, part, hasHeader) = (path, label, column(Self.parts), true)

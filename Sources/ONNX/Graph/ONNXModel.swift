@@ -31,17 +31,12 @@ public struct ONNXModel {
     do {
       var options = BinaryDecodingOptions()
       options.discardUnknownFields = true
-      graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options), in: Self.folder(of: path))
+      graph = try Graph(try Onnx_ModelProto(serializedBytes: bytes, options: options), in: Folder.parent(of: path))
     } catch let failure as Failure {
       throw failure.about(path)
     } catch {
       throw Failure(.damagedFile, about: path, "this is not an ONNX model, or a damaged one: \(Self.describe(error))")
     }
-  }
-
-  /// Returns the folder of the files that the model may keep its weights in.
-  private static func folder(of path: String) -> String {
-    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
 
   private static func describe(_ error: any Error) -> String {
