@@ -30,7 +30,6 @@ extension DatasetKind {
       return Guess(kind: kind, evidence: "MNIST's IDX files\(kind == .fashionMNIST ? " with the labels of Fashion-MNIST" : "")")
     }
     if let kind = CIFAR.kind(in: path) { return Guess(kind: kind, evidence: "the files of its binary version") }
-    let folders = try Folder.entries(path).contains { !$0.hasPrefix(".") && InputFile.isFolder("\(path)/\($0)") }
-    return folders ? Guess(kind: .folder, evidence: "a folder of images for each class") : nil
+    return ImageTree.isPhotographic(path) ? Guess(kind: .folder, evidence: "a folder of images for each class") : nil
   }
 }

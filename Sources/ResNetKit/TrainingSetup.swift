@@ -121,7 +121,7 @@ package struct TrainingSetup {
   package static func configuration(of folder: RunFolder, path: String? = nil) throws -> RunConfiguration {
     var run = try folder.configuration()
     if let path { run.data.path = URL(fileURLWithPath: path).path }
-    if let data = run.data.path, !ImageTree.exists(data) {
+    if let data = run.data.path, try !ImageTree.exists(data) {
       throw Failure(
         .notFound, "\(data), the run's data set, is not there", remedy: "where it has moved to, \(Setting.data) says")
     }

@@ -17,7 +17,9 @@ public final class ImageArchive: Sendable, Hashable {
   private let files: [Name: Int]
 
   /// Kinds of files that may be archives.
-  private static let kinds: Set<FileKind> = [.zip, .tar, .gzip, .bzip2, .xz, .zstandard]
+  private static let kinds = compressedKinds.union([.zip, .tar])
+  /// Kinds of files that may be tar archives, compressed as a whole.
+  private static let compressedKinds: Set<FileKind> = [.gzip, .bzip2, .xz, .zstandard]
 
   /// Whether a file is an archive, or compressed as one may be. Its first bytes tell; a tar archive of the oldest form is known
   /// by its name only.
@@ -26,6 +28,11 @@ public final class ImageArchive: Sendable, Hashable {
     guard InputFile.exists(path), !InputFile.isFolder(path), let file = try? InputFile(path) else { return false }
     guard let kind = try? FileKind(of: file) else { return path.lowercased().hasSuffix(".tar") }
     return kinds.contains(kind)
+  }
+
+  /// Whether a file is compressed as a whole, so that its first bytes do not tell what it holds.
+  static func isCompressed(_ path: String) -> Bool {
+    (try? FileKind(of: InputFile(path))).map(compressedKinds.contains) ?? false
   }
 
   /// Reads the directory of an archive.

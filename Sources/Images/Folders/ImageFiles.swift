@@ -10,9 +10,9 @@ public enum ImageFiles {
   public static func find(_ paths: [String]) throws -> (images: [ImagePlace], ignored: [String]) {
     var ignored: [String] = []
     let images = try paths.flatMap { path in
-      guard ImageTree.exists(path) else { throw Failure(.notFound, about: path, "there is no such file or folder") }
-      let tree = try ImageTree(path.last == "/" && path.count > 1 ? String(path.dropLast()) : path)
-      if let place = tree.place(ofFile: path) { return [place] }
+      let tree = try ImageTree(path)
+      guard tree.exists else { throw Failure(.notFound, about: path, "there is no such file or folder") }
+      if let file = tree.file { return [file] }
       var files: [String] = []
       try tree.walk(tree.root, &files)
       let images = files.filter(ImageTree.isCalledImage)

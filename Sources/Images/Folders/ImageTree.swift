@@ -5,6 +5,8 @@ import Support
 ///
 /// The path of a member begins with the path of its archive: `photos.zip/rose/1.jpg`.
 package struct ImageTree: Sendable {
+  /// Path that was opened, without a slash at its end.
+  private let path: String
   /// Path of the folder in which the images are. Of an archive, it is the archive's own path, or that of the only folder in it.
   package let root: String
   /// The archive; nil for the disk.
@@ -16,8 +18,10 @@ package struct ImageTree: Sendable {
   /// - Throws: a ``Failure`` if the path is that of an archive that cannot be read. A missing folder is reported when it is read.
   package init(_ path: String, progress: ReadingProgress? = nil) throws {
     self.progress = progress
-    let file = Self.existing(path)
-    guard let file, ImageArchive.isArchive(file) else {
+    var path = path
+    while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path.removeLast() }
+    self.path = path
+    guard let file = Self.existing(path), ImageArchive.isArchive(file) else {
       (root, archive) = (path, nil)
       return
     }
@@ -37,21 +41,28 @@ package struct ImageTree: Sendable {
     return nil
   }
 
-  /// Whether a folder, a file, an archive, or something in an archive is at this path.
-  package static func exists(_ path: String) -> Bool {
-    guard !InputFile.exists(path) else { return true }
-    guard let tree = try? ImageTree(path), tree.archive != nil else { return false }
-    return tree.isFolder(path) || tree.place(ofFile: path) != nil
-  }
+  /// Whether a folder, a file, an archive, or something in an archive is at the path that was opened.
+  var exists: Bool { isFolder(path) || file != nil }
 
-  /// Whether photographs are at a path: an archive, also one that its name only tells, or a folder with images in its folders.
+  /// Place of the file at the path that was opened; nil if there is none, or if it is an archive.
+  var file: ImagePlace? { place(ofFile: path) }
+
+  /// Whether a folder, a file, an archive, or something in an archive is at this path.
+  /// - Throws: a ``Failure`` if the path leads into an archive that cannot be read.
+  package static func exists(_ path: String) throws -> Bool { try InputFile.exists(path) || ImageTree(path).exists }
+
+  /// Whether photographs are at a path: an archive, or a folder with images in its folders. The name tells it of an archive that
+  /// is missing, and of a compressed file.
   package static func isPhotographic(_ path: String) -> Bool {
+    if InputFile.isFolder(path) {
+      // Folders that cannot be read are no reason to stop here.
+      guard let tree = try? ImageTree(path), let folders = try? tree.folders(tree.root) else { return false }
+      return folders.contains { (try? tree.holdsImages("\(tree.root)/\($0)")) == true }
+    }
     let ends = ["zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz2", "tar.xz", "txz", "tar.zst"]
-    if ImageArchive.isArchive(path) { return true }
-    if !exists(path) { return ends.contains { path.lowercased().hasSuffix(".\($0)") } }
-    // Folders that cannot be read are no reason to stop here.
-    guard let tree = try? ImageTree(path), let folders = try? tree.folders(tree.root) else { return false }
-    return folders.contains { (try? tree.holdsImages("\(tree.root)/\($0)")) == true }
+    let isCalledArchive = ends.contains { path.lowercased().hasSuffix(".\($0)") }
+    guard let file = existing(path) else { return isCalledArchive }
+    return ImageArchive.isArchive(file) && (file != path || isCalledArchive || !ImageArchive.isCompressed(file))
   }
 
   /// File name extensions of images, in upper or lower case.
@@ -71,7 +82,9 @@ package struct ImageTree: Sendable {
   // MARK: Places
 
   /// Returns the place of a file that was found.
-  func place(_ path: String) -> ImagePlace { place(ofFile: path) ?? ImagePlace(file: path) }
+  func place(_ path: String) -> ImagePlace {
+    archive == nil ? ImagePlace(file: path) : place(ofFile: path) ?? ImagePlace(file: path)
+  }
 
   /// Returns the place of a file; nil if there is none.
   package func place(ofFile path: String) -> ImagePlace? {
@@ -111,7 +124,7 @@ package struct ImageTree: Sendable {
   }
 
   /// Returns the first visible symbolic link in a folder that leads nowhere; nil if there is none.
-  func lostLink(in path: String) throws -> String? {
+  func brokenLink(in path: String) throws -> String? {
     if archive != nil { return nil }
     return Self.sorted(try entries(path)).first { !Self.isHidden($0) && Self.leadsNowhere("\(path)/\($0)") }
   }

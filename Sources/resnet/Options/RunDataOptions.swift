@@ -76,7 +76,7 @@ struct RunDataOptions: ParsableArguments {
         remedy: "put a folder of images for each class there, or name it with \(Setting.dataset): \(DatasetKind.names)")
     }
     // The error for an empty place comes when the data set is opened.
-    guard ImageTree.exists(data) else { return (guess.kind, nil) }
+    guard try ImageTree.exists(data) else { return (guess.kind, nil) }
     return (guess.kind, "\(data) is taken as \(guess.kind.rawValue), as it holds \(guess.evidence): --dataset says otherwise")
   }
 
