@@ -80,7 +80,7 @@ public final class TrainingSession {
     var configuration = prepared.configuration
     try device.require(configuration.precision)
     splits = prepared.splits
-    images = configuration.data.limitTrain.map { prepared.splits.train.prefix($0) } ?? prepared.splits.train
+    images = prepared.splits.limited(by: configuration.data).train
     let (backend, work, batchNote) = try Self.open(
       device, for: &configuration, prepared, profiling: profiling)
     self.backend = backend

@@ -26,6 +26,16 @@ public struct DataSettings: Hashable, Codable, Sendable {
   }
 }
 
+extension ImageSplits {
+  /// Returns the images that a run with these settings uses.
+  package func limited(by data: DataSettings) -> ImageSplits {
+    var limited = self
+    if let limit = data.limitTrain { limited.train = train.prefix(limit) }
+    if let limit = data.limitValidation { limited.validation = validation.prefix(limit) }
+    return limited
+  }
+}
+
 /// Preparation of photographs, which come in all sizes, for the network.
 public struct PhotographSettings: Hashable, Codable, Sendable {
   /// Height and width of the images that the network sees, in pixels.

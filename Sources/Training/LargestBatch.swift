@@ -24,8 +24,8 @@ package struct LargestBatch {
   package init(
     for configuration: RunConfiguration, _ splits: ImageSplits, on backend: any Backend, atMost bound: Int = .max
   ) throws {
-    let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
-    let validation = configuration.data.limitValidation.map { splits.validation.prefix($0) } ?? splits.validation
+    let used = splits.limited(by: configuration.data)
+    let (train, validation) = (used.train, used.validation)
     let (count, image) = (train.count, train.shape.dimensions.dropFirst())
     // A tensor has at most 2^36 values.
     let possible = (1 << 36) / max(1, image.reduce(1, *))

@@ -10,7 +10,8 @@ import Support
 public struct RunFigures: Hashable, Sendable {
   /// Number of finished epochs.
   public var epochs = 0
-  /// The first of the epochs with the highest validation accuracy; nil if none is finished.
+  /// The best epoch: that with the highest accuracy, of equal ones that with the lower loss, or that with the lowest loss if the run
+  /// watches it; nil if none is finished.
   public var best: EpochRecord?
   /// The last finished epoch; nil if none is finished.
   public var last: EpochRecord?
@@ -18,8 +19,9 @@ public struct RunFigures: Hashable, Sendable {
 
 extension RunFolder {
   /// Reads the figures of the run's epochs. A line that was cut off when a run was killed does not count.
+  /// - Parameter watch: figure by which the run finds its best epoch.
   /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
-  public func figures() throws -> RunFigures {
+  public func figures(watching watch: RunConfiguration.WatchedFigure = .accuracy) throws -> RunFigures {
     var figures = RunFigures()
     guard InputFile.exists(metricsPath) else { return figures }
     let decoder = JSONDecoder()
@@ -29,7 +31,7 @@ extension RunFolder {
       guard let epoch = try? decoder.decode(EpochRecord.self, from: Data(line.utf8)) else { continue }
       figures.last = epoch
       figures.epochs = epoch.epoch
-      if epoch.validationAccuracy > figures.best?.validationAccuracy ?? -1 { figures.best = epoch }
+      if watch.prefers(epoch, to: figures.best.map { ($0.validationAccuracy, $0.validationLoss) }) { figures.best = epoch }
     }
     return figures
   }

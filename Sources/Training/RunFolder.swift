@@ -70,8 +70,8 @@ public struct RunFolder {
 
   /// Returns a path under `runs/` that no run has taken: the name, or the name and a number.
   public static func unused(named name: String) -> String {
-    let candidates = sequence(first: 1) { $0 + 1 }.lazy.map { $0 == 1 ? "runs/\(name)" : "runs/\(name)-\($0)" }
-    return candidates.first { !InputFile.exists($0) } ?? "runs/\(name)"
+    let candidates = sequence(first: 1) { $0 + 1 }.lazy.map { $0 == 1 ? "\(home)/\(name)" : "\(home)/\(name)-\($0)" }
+    return candidates.first { !InputFile.exists($0) } ?? "\(home)/\(name)"
   }
 
   func write(_ configuration: RunConfiguration) throws {

@@ -3,21 +3,29 @@ import Models
 import NN
 import Support
 
-/// The best epoch of a run, and its weights.
-extension Trainer {
-  /// Whether the watched figure of an epoch is better than that of the best epoch before it.
-  func improvesWatchedFigure(_ record: EpochRecord) -> Bool {
-    switch configuration.watch ?? .accuracy {
-    case .loss: position.bestLoss.map { record.validationLoss < $0 } ?? true
-    case .accuracy: record.validationAccuracy > position.bestAccuracy
+extension RunConfiguration.WatchedFigure {
+  /// Whether an epoch's figure is better than that of the best epoch before it.
+  /// - Parameter best: validation accuracy and loss of the best epoch so far; nil if there is none. Runs that an earlier version
+  ///   saved do not know the loss.
+  func improves(_ record: EpochRecord, on best: (accuracy: Double, loss: Double?)?) -> Bool {
+    guard let best else { return true }
+    return switch self {
+    case .loss: best.loss.map { record.validationLoss < $0 } ?? true
+    case .accuracy: record.validationAccuracy > best.accuracy
     }
   }
 
-  /// Whether an epoch is as accurate as the best epoch before it, and has a lower loss.
-  func breaksTie(_ record: EpochRecord) -> Bool {
-    (configuration.watch ?? .accuracy) == .accuracy && record.validationAccuracy == position.bestAccuracy
-      && position.bestLoss.map { record.validationLoss < $0 } ?? false
+  /// Whether an epoch is better than the best one before it: its figure is better, or it is as accurate and has a lower loss.
+  /// - Parameter best: see ``improves(_:on:)``.
+  func prefers(_ record: EpochRecord, to best: (accuracy: Double, loss: Double?)?) -> Bool {
+    if improves(record, on: best) { return true }
+    guard self == .accuracy, let best, let loss = best.loss else { return false }
+    return record.validationAccuracy == best.accuracy && record.validationLoss < loss
   }
+}
+
+/// The best epoch of a run, and its weights.
+extension Trainer {
 
   /// Returns the weights as they are now, or their moving average if the run keeps one. With stochastic depth, they are those of
   /// the ``ExpectedNetwork``.

@@ -127,7 +127,8 @@ public final class Trainer {
     precondition(folder != nil || !resuming, "[Trainer] a run without a folder cannot be resumed")
     lock = try folder?.lock()
     var configuration = configuration
-    let train = configuration.data.limitTrain.map { splits.train.prefix($0) } ?? splits.train
+    let used = splits.limited(by: configuration.data)
+    let (train, validated) = (used.train, used.validation)
     let contents = SplitContents(splits, trainingOn: train)
     if resuming, let known = configuration.data.contents {
       try contents?.require(known, in: configuration.data.path ?? folder?.path ?? "")
@@ -139,7 +140,6 @@ public final class Trainer {
     self.logEvery = max(1, logEvery)
 
     let options = configuration.trainingOptions
-    let validated = configuration.data.limitValidation.map { splits.validation.prefix($0) } ?? splits.validation
     let model = try ResNet(configuration.model)
     self.model = model
     try model.store.freeze(options.frozen)
@@ -343,9 +343,10 @@ public final class Trainer {
     let saved = try saved()
     // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
     try log?.write(.epoch(record))
-    let improves = improvesWatchedFigure(record)
+    let (watch, before) = (configuration.watch ?? .accuracy, bestFigures.map { ($0.accuracy, $0.loss) })
+    let improves = watch.improves(record, on: before)
     if configuration.patience != nil { position.staleEpochs = improves ? 0 : (position.staleEpochs ?? 0) + 1 }
-    if improves || breaksTie(record) {
+    if watch.prefers(record, to: before) {
       (position.bestAccuracy, position.bestLoss) = (record.validationAccuracy, record.validationLoss)
       position.bestEpoch = record.epoch
       if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }

@@ -126,7 +126,8 @@ private struct ReadRun {
 
   init(_ folder: RunFolder) throws {
     self.folder = folder
-    (configuration, figures, sessions) = (try folder.configuration(), try folder.figures(), try folder.sessions())
+    configuration = try folder.configuration()
+    (figures, sessions) = (try folder.figures(watching: configuration.watch ?? .accuracy), try folder.sessions())
   }
 
   /// Time of the start; of a run from before it was kept, the time when its settings were written.
@@ -222,6 +223,7 @@ private struct ReadRun {
     "model.name": "model", "data.name": "dataset", "data.path": "data", "optimizer.kind": "optimizer", "averageDecay": "ema",
     "initialWeights": "init", "frozen": "freeze", "learningRateScales": "learning-rate-scale", "model.stridePlacement": "stride",
     "model.zeroInitLastBatchNorm": "zero-init", "augmentation.crop": "augment", "data.validationShare.share": "validation-share",
+    "data.validationShare.seed": "validation-share by seed",
     "data.contents.train.count": "training images", "data.contents.validation.count": "validation images",
     "data.contents.train.checksum": "checksum of the training images",
     "data.contents.validation.checksum": "checksum of the validation images",

@@ -15,7 +15,7 @@ struct RunImages {
 
   /// Opens the images of a part.
   /// - Parameters:
-  ///   - part: training images, of which only those count that the run trained on, or validation images.
+  ///   - part: training or validation images, of which only those count that the run used.
   ///   - damaged: treatment of photographs that cannot be decoded; nil for that of the run.
   /// - Precondition: the part is not that for tests, which a run does not use.
   /// - Throws: ``Failure`` if the run or its images cannot be read.
@@ -23,8 +23,8 @@ struct RunImages {
     precondition(part != .test, "[RunImages] a run has no test images")
     let prepared = try TrainingSetup.resuming(run, path: nil, damaged: damaged, progress: Display.reading)
     data = prepared.configuration.data
-    let (train, validation) = (prepared.splits.train, prepared.splits.validation)
-    images = part == .validation ? validation : data.limitTrain.map { train.prefix($0) } ?? train
+    let used = prepared.splits.limited(by: data)
+    images = part == .validation ? used.validation : used.train
     description = "the \(part.adjective) images of \(run.path)"
   }
 

@@ -31,10 +31,10 @@ struct Ending {
 
   /// Command that uses the best weights.
   var next: String {
-    let data = trainer.configuration.data
-    let weights = shellQuoted(folder.bestPath)
-    if data.photographs != nil { return "next: resnet predict --checkpoint \(weights) IMAGE…" }
-    return "next: resnet evaluate --checkpoint \(weights)" + (data.path.map { " --data \(shellQuoted($0))" } ?? "")
+    let run = shellQuoted(folder.path)
+    // Without a data set, the run's own validation images are measured on.
+    return trainer.configuration.data.photographs == nil
+      ? "next: resnet evaluate --checkpoint \(run)" : "next: resnet predict --checkpoint \(run) IMAGE…"
   }
 }
 
