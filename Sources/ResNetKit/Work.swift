@@ -70,8 +70,14 @@ package struct Work: Codable, Sendable {
     let shape = Shape([max(2, images[0] / devices.count)] + images.dropFirst())
     let speeds = try devices.map { device in
       let backend = try open(device)
-      if isTraining { try Summary(model, images: shape, options, on: backend).requireMemoryForTraining(on: backend) }
-      let trial = try ModelTrial(model, images: shape, options, on: backend)
+      var images = shape
+      if isTraining {
+        // The batch may not be known yet, or the share of this device may be smaller than an equal one.
+        let fitting = try Summary.largestBatch(model, images: shape, options, on: backend, otherBytes: { _ in 0 })
+        if fitting == nil { try Summary(model, images: shape, options, on: backend).requireMemoryForTraining(on: backend) }
+        images = Shape([fitting ?? shape[0]] + shape.dimensions.dropFirst())
+      }
+      let trial = try ModelTrial(model, images: images, options, on: backend)
       return try trial.imagesPerSecond(5, isTraining ? trial.train : trial.infer)
     }
     let split = BatchSplit(speeds: speeds, images: images[0])
