@@ -41,12 +41,12 @@ struct PredictionReport {
       let (label, probability) = found[0]
       try sorter?.add(image, label: label, probability: probability)
       if sorter?.isUnsure(probability) == true { counts.unsure += 1 } else { counts.ofClass[label] += 1 }
-      if form == .text { print(image.path, found) }
+      if form == .text { printText(image.path, found) }
     }
     try table?.add(image.path, prediction.classes)
     if form == .json {
-      Swift.print(isFirst ? "[" : ",", terminator: "")
-      Swift.print(describe(image.path, prediction), terminator: "")
+      print(isFirst ? "[" : ",", terminator: "")
+      print(describe(image.path, prediction), terminator: "")
     }
     isFirst = false
   }
@@ -54,16 +54,16 @@ struct PredictionReport {
   func finish() {
     switch form {
     case .text: break
-    case .json: Swift.print(isFirst ? "[]" : "]")
-    case .counts: Swift.print(counts.text(showsUnsure: sorter?.hasLimit == true, damaged: damaged.count))
+    case .json: print(isFirst ? "[]" : "]")
+    case .counts: print(counts.text(showsUnsure: sorter?.hasLimit == true, damaged: damaged.count))
     }
   }
 
-  private func print(_ path: String, _ found: [(label: Int, probability: Double)]) {
-    Swift.print(printable(path))
+  private func printText(_ path: String, _ found: [(label: Int, probability: Double)]) {
+    print(printable(path))
     for (label, probability) in found {
       let percent = fixed(probability * 100, 2)
-      Swift.print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(printable(classes[label]))")
+      print(String(repeating: " ", count: max(0, 8 - percent.count)) + "\(percent) %  \(printable(classes[label]))")
     }
   }
 
@@ -80,7 +80,7 @@ struct PredictionReport {
   }
 }
 
-/// Numbers of images by what became of them.
+/// Numbers of images by their predicted class.
 struct PredictionCounts {
   /// Number of images of each class, without unsure ones.
   var ofClass: [Int]
