@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Formats
+import Foundation
 import Images
 import Models
 import ResNetKit
@@ -78,7 +79,7 @@ struct SimilarCommand: ParsableCommand {
     let normalization = try input.normalization.normalization(ofFilesFor: checkpoint)
     let images = try findImages([image])
     guard images.count == 1 else { throw usageError("<image> \(image): it holds \(grouped(images.count)) images, name one") }
-    let file = try isFeatureFile ? FeatureFile(place) : nil
+    let file = isFeatureFile ? try FeatureFile(place) : nil
     Display.shared.begin(.reading)
     let places = try file == nil ? findImages([place]) : []
     Display.shared.begin(.preparing)
@@ -95,11 +96,11 @@ struct SimilarCommand: ParsableCommand {
           remedy: "write them again with this checkpoint")
       }
       try check(file, extractor)
-      for (index, path) in file.paths.enumerated() where !isItself(path) { similar.add(path, file[index]) }
+      for (index, path) in file.paths.enumerated() where !isSame(path, images[0].path) { similar.add(path, file[index]) }
     } else {
       func compare(_ image: ImagePlace, _ result: Result<ArraySlice<Float>, Failure>) {
         switch result {
-        case .success(let features): if !isItself(image.path) { similar.add(image.path, features) }
+        case .success(let features): if !isSame(image.path, images[0].path) { similar.add(image.path, features) }
         case .failure(let failure): damaged.add(failure)
         }
       }
@@ -118,10 +119,15 @@ struct SimilarCommand: ParsableCommand {
   }
 
   private var isFeatureFile: Bool {
-    get throws { try !InputFile.isFolder(place) && FileKind(of: try InputFile(place)) == .safetensors }
+    // A path that cannot be read as a file may be that of a folder in an archive.
+    (try? FileKind(of: InputFile(place))) == .safetensors
   }
 
-  private func isItself(_ path: String) -> Bool { path == image || InputFile.areSame(path, image) }
+  /// Whether two paths lead to the same image, on the disk or in an archive.
+  private func isSame(_ a: String, _ b: String) -> Bool {
+    func standard(_ path: String) -> String { URL(fileURLWithPath: path).standardized.path }
+    return standard(a) == standard(b) || InputFile.areSame(a, b)
+  }
 
   /// Similarity of two computations of the same features below which they are of other networks or images. Activations of 16 bits
   /// change them by far less.
