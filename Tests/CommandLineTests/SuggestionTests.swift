@@ -33,7 +33,7 @@ import resnet
     // Options that do not belong to the run, the only option of the run that may change, and two that need --init.
     let others: Set = [
       "--device", "--math", "--tune", "--output", "--resume", "--log-every", "--show-augmentation", "--find-rate", "--profile",
-      "--data", "--print-config", "--help", "--quiet", "--verbose", "--version", "--key", "--prefix",
+      "--data", "--tensorboard", "--help", "--quiet", "--verbose", "--version", "--key", "--prefix",
     ]
     let values = [
       "learning-rate-scale": "fc=1", "color-jitter": "0.4", "dataset": "folder", "ema": "0.5", "momentum": "0.5",

@@ -48,7 +48,7 @@ struct TrainCommand: ParsableCommand {
     }
     if files.output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
     // `--data` is allowed, as the data set may have moved.
-    let given = configuration.given.filter { $0 != "--print-config" } + options.given + execution.given
+    let given = configuration.given + options.given + execution.given
     if let option = given.first(where: { $0 != "--data" }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
@@ -85,7 +85,7 @@ struct TrainCommand: ParsableCommand {
         trainer.earlyEnd.map { "\($0), up to epoch \(trainer.epochsDone)" } ?? "all \(grouped(trainer.totalSteps)) steps are done"
       return print(
         "this run is finished, \(reason); to train its weights further, begin a new run "
-          + "with --init \(folder.lastPath)")
+          + "with --init \(shellQuoted(folder.lastPath))")
     }
     let drivers = device.isReference ? [] : try device.place().openCLDevices().map { try $0.driverVersion }
     Log.opened(backend)
@@ -207,7 +207,7 @@ struct TrainCommand: ParsableCommand {
     }
   }
 
-  private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(folder.path)" }
+  private func goOn(_ folder: RunFolder) -> String { "resnet train --resume \(shellQuoted(folder.path))" }
 
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
@@ -215,7 +215,7 @@ struct TrainCommand: ParsableCommand {
       return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data, progress: Display.reading)
     }
     let (kind, notice) = try options.data.kind()
-    if let notice { printError(notice) }
+    if let notice { printErrorNote(notice) }
     if let complaint = options.data.complaint(about: kind) { throw usageError(complaint) }
     var setup = TrainingSetup(
       TrainingData(

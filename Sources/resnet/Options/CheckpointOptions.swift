@@ -34,7 +34,7 @@ struct CheckpointOptions: ParsableArguments {
   static func newest(_ hint: String, otherwise remedy: String) throws -> String {
     guard let run = try RunFolder.newest() else { throw usageError("there is no run under \(RunFolder.home)/: \(remedy)") }
     let path = RunFolder.weights(at: run.path)
-    printError("\(path) is taken, of the newest run: \(hint)")
+    printErrorNote("\(path) is taken, of the newest run: \(hint)")
     return path
   }
 
