@@ -8,7 +8,7 @@ import Testing
   private static let options = "--model resnet8 --image-size 16 --batch-size 8 --epochs 1"
 
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   /// From nothing to predictions in three commands. The weights are those of a run on the unpacked folder.

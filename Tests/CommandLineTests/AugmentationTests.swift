@@ -51,8 +51,9 @@ import Testing
   @Test func optionsAreKept() throws {
     try withTemporaryFolder { folder in
       let line =
-        "train --dataset synthetic --model resnet8 --limit-train 64 --batch-size 32 --epochs 1 --output run --crop-padding 3 --flip alternate"
-      let result = try Program.run("\(line) \(Self.all)".split(separator: " ").map(String.init), in: folder)
+        "train --dataset synthetic --model resnet8 --limit-train 64 --batch-size 32 --epochs 1 --output run"
+        + " --crop-padding 3 --flip alternate"
+      let result = try Program.onReference("\(line) \(Self.all)", in: folder)
       #expect(result.code == 0, "\(result.err)")
       let file = try JSONSerialization.jsonObject(with: try Data(contentsOf: URL(fileURLWithPath: "\(folder)/run/config.json")))
       let augmentation = try #require((file as? [String: Any])?["augmentation"] as? [String: Any])

@@ -8,7 +8,7 @@ import Testing
 /// Tests features of images and the search by them.
 @Suite struct FeatureTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   /// Trains a small network and exports it.

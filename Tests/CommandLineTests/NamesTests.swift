@@ -9,7 +9,7 @@ import Testing
   private static let normalization = "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"
 
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   /// Writes a folder of classes. Images of one color are the same in every call.

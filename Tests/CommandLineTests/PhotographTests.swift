@@ -7,7 +7,7 @@ import Testing
 /// Tests folders of photographs with the command line.
 @Suite struct PhotographTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   @Test func trainEvaluateAndResume() throws {

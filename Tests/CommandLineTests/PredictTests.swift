@@ -8,7 +8,7 @@ import Testing
 /// Tests `predict` on image files, and the output of `evaluate` beyond its first line.
 @Suite struct PredictTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   private func array(_ value: JSON?) throws -> [JSON] {

@@ -6,7 +6,7 @@ import Testing
 /// Tests the files that `predict` makes of its predictions.
 @Suite struct PredictionFileTests {
   private func run(_ line: String, in folder: String) throws -> Program.Result {
-    try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    try Program.onReference(line, in: folder)
   }
 
   /// Trains a small network on photographs whose classes have names that are no valid names of folders.
@@ -99,7 +99,7 @@ import Testing
     try withTemporaryFolder { folder in
       try train(in: folder)
       let options = "--checkpoint run/last.safetensors --json"
-      let piped = try Program.shell("\"$0\" predict \(options) - < data/val/bee/0.png", in: folder)
+      let piped = try Program.shell("\"$0\" predict \(options) --device cpu - < data/val/bee/0.png", in: folder)
       let named = try run("predict \(options) data/val/bee/0.png", in: folder)
       #expect(piped.code == 0 && piped.out == named.out.replacing("data/val/bee/0.png", with: "-"), "\(piped.err)")
       let link = try Program.shell("\"$0\" predict \(options) - --sort-into x < data/val/bee/0.png", in: folder)

@@ -13,6 +13,12 @@ enum Samples {
   private static let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-samples-\(UUID().uuidString)")
     .path
 
+  /// Path of 64 images in the form of the other ones. Runs on either need the same kernels.
+  static var many: String { "\(folder)/many.safetensors" }
+
+  /// A measurement that needs the kernels of the sample run.
+  static let benchModel = "bench model resnet8 --batch-size 4 --image-size 8 --channels 1"
+
   /// Options of a run that takes a second.
   static let run = "train --dataset tensors --data images.safetensors --model resnet8 --batch-size 4 --epochs 1"
 
@@ -62,6 +68,13 @@ enum Samples {
       (
         "images",
         [("images", good), ("labels", eight), ("validation_images", images(4)), ("validation_labels", labels([0, 1, 2, 2]))]
+      ),
+      (
+        "many",
+        [
+          ("images", images(64)), ("labels", labels((0..<64).map { $0 % 3 })), ("validation_images", images(4)),
+          ("validation_labels", labels([0, 1, 2, 2])),
+        ]
       ),
       ("color", [("images", images(8, channels: 3)), ("labels", eight)]),
       ("more-classes", [("images", good), ("labels", labels([0, 1, 2, 3, 4, 5, 6, 7]))]),

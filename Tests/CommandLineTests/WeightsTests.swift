@@ -20,7 +20,7 @@ import Testing
   }
 
   private func resnet(_ line: String, in folder: String) throws -> Program.Result {
-    let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+    let result = try Program.onReference(line, in: folder)
     #expect(result.code == 0 && result.err.isEmpty, "\(line): \(result.err)")
     return result
   }
@@ -113,7 +113,7 @@ import Testing
       let body = original.filter { !$0.key.hasPrefix("fc.") && !$0.key.hasSuffix("num_batches_tracked") }
       try Safetensors.write(body.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: [:], to: "\(folder)/body")
       for (line, says) in [("--init body", "resnet8 or plain8"), ("--model resnet14 --init \(start)", "layer1.1.conv1.weight")] {
-        let refused = try Program.run("train \(data) \(line) --output refused".split(separator: " ").map(String.init), in: folder)
+        let refused = try Program.onReference("train \(data) \(line) --output refused", in: folder)
         #expect(refused.code != 0 && refused.complaint.contains(says), "\(refused.err)")
         #expect(!exists("\(folder)/refused"))
       }
@@ -136,7 +136,7 @@ import Testing
         "export \(inside) --output z.safetensors",
         "train --init \(inside) --output z",
       ] {
-        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        let result = try Program.onReference(line, in: folder)
         #expect(result.code == 1 && result.errorLines.count == 1)
         #expect(result.complaint.contains("\(inside): 'fc.bias' is what 'posix.system' would make"), "\(result.complaint)")
       }
@@ -150,7 +150,7 @@ import Testing
     try withTemporaryFolder { folder in
       try FileManager.default.copyItem(atPath: try Self.fixture("twins.pth"), toPath: "\(folder)/twins.pth")
       func bias(_ line: String, says: String...) throws -> [Double] {
-        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        let result = try Program.onReference(line, in: folder)
         #expect(result.code == 0, "\(result.err)")
         #expect(says.isEmpty ? result.err.isEmpty : says.allSatisfy(result.err.contains), "\(result.err)")
         return try #require(try Safetensors.read("\(folder)/x").tensors["fc.bias"]).doubles
@@ -170,7 +170,7 @@ import Testing
         ("train --init twins.pth --model resnet8 --key nothing --output run", 1, "no dictionary is under 'nothing'"),
         ("train --key state_dict", 64, "--key"), ("evaluate --checkpoint a.onnx --prefix x", 64, "--prefix"),
       ] {
-        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        let result = try Program.onReference(line, in: folder)
         #expect(result.code == code && result.err.contains(says), "\(line): \(result.err)")
       }
     }
@@ -196,7 +196,7 @@ import Testing
         ),
         ("predict \(weights) --tensors lfs.safetensors --output o", "not a safetensors file: it stands for"),
       ] {
-        let result = try Program.run(line.split(separator: " ").map(String.init), in: folder)
+        let result = try Program.onReference(line, in: folder)
         #expect(result.code == 1 && result.errorLines.count == 1 && result.complaint.contains(says), "\(line): \(result.err)")
       }
     }
