@@ -20,10 +20,13 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   /// Whether the last scale of every block starts at 0, so that every block starts as the identity (Goyal et al. 2017, section
   /// 5.1).
   public var zeroInitLastBatchNorm: Bool
+  /// Normalization after each convolution.
+  public var normalization: BlockNormalization
 
   public init(
     name: String, classes: Int, channels: Int = 3, shortcut: ShortcutOption? = nil,
-    stridePlacement: StridePlacement = .threeByThree, zeroInitLastBatchNorm: Bool = false
+    stridePlacement: StridePlacement = .threeByThree, zeroInitLastBatchNorm: Bool = false,
+    normalization: BlockNormalization = .batch
   ) {
     self.name = name
     self.classes = classes
@@ -31,6 +34,7 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
     self.shortcut = shortcut
     self.stridePlacement = stridePlacement
     self.zeroInitLastBatchNorm = zeroInitLastBatchNorm
+    self.normalization = normalization
   }
 
   /// Returns whether the network has shortcuts.
@@ -61,16 +65,30 @@ public struct ModelConfiguration: Hashable, Codable, Sendable {
   package static let summaryOfNames = Architecture.summary
 }
 
-/// Type of a shortcut where the shape changes (He et al. 2015, section 3.3).
+/// Type of the shortcuts (He et al. 2015, sections 3.3 and 4.1).
 ///
 /// ```swift
 /// let network = ModelConfiguration(name: "resnet20", classes: 10, shortcut: .projection)
 /// ```
 public enum ShortcutOption: String, Codable, CaseIterable, Sendable {
-  /// Padding with zero channels, without parameters.
+  /// Padding with zero channels where the shape changes, without parameters; otherwise the identity.
   case padding = "A"
-  /// A 1×1 convolution with batch normalization.
+  /// A 1×1 convolution with batch normalization where the shape changes; otherwise the identity.
   case projection = "B"
+  /// A 1×1 convolution with batch normalization in every block.
+  case projectionEverywhere = "C"
+}
+
+/// Choice of the normalization after each convolution.
+///
+/// ```swift
+/// let network = ModelConfiguration(name: "plain20", classes: 10, normalization: .none)
+/// ```
+public enum BlockNormalization: String, Codable, CaseIterable, Sendable {
+  /// Batch normalization (Ioffe & Szegedy 2015).
+  case batch
+  /// A bias and no normalization, as networks had before.
+  case none
 }
 
 /// Choice of the convolution of a bottleneck block that carries the stride.

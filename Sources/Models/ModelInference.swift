@@ -18,14 +18,26 @@ extension ModelConfiguration {
     let wanted = compared(shapes.filter { !$0.key.hasSuffix("num_batches_tracked") })
     let names = namesOfDepth(of: shapes) + knownNames.filter { $0.contains("_") }
     return names.compactMap { name in
-      [nil, .padding, .projection].map { ModelConfiguration(name: name, classes: classes, channels: stem[1], shortcut: $0) }
-        .first { compared($0.tensorShapes) == wanted }
+      shortcuts.map {
+        ModelConfiguration(
+          name: name, classes: classes, channels: stem[1], shortcut: $0, normalization: normalization(of: shapes))
+      }
+      .first { compared($0.tensorShapes) == wanted }
     }
+  }
+
+  /// Types of shortcuts to try, the default first.
+  private static let shortcuts = [nil] + ShortcutOption.allCases
+
+  /// Returns the normalization that the tensors tell: convolutions have a bias if there is none.
+  private static func normalization(of shapes: [String: Shape]) -> BlockNormalization {
+    shapes["conv1.bias"] != nil && shapes["bn1.weight"] == nil ? .none : .batch
   }
 
   private static func namesOfDepth(of shapes: [String: Shape]) -> [String] {
     // The layers that count are the linear layer and the convolutions, except those of shortcuts.
-    let depth = shapes.keys.count { $0.split(separator: ".").suffix(2).first?.hasPrefix("conv") ?? false } + 1
+    let depth =
+      shapes.keys.count { $0.hasSuffix(".weight") && $0.split(separator: ".").suffix(2).first?.hasPrefix("conv") ?? false } + 1
     return ["resnet", "plain", "preresnet"].map { "\($0)\(depth)" }
   }
 
@@ -38,8 +50,9 @@ extension ModelConfiguration {
     let shapes = shapes.filter { !$0.key.hasSuffix("num_batches_tracked") }
     var nearest: (configuration: ModelConfiguration, differing: Int)?
     for name in namesOfDepth(of: shapes) + knownNames {
-      for shortcut in [nil, ShortcutOption.padding, .projection] {
-        let configuration = ModelConfiguration(name: name, classes: classes, channels: channels, shortcut: shortcut)
+      for shortcut in shortcuts {
+        let configuration = ModelConfiguration(
+          name: name, classes: classes, channels: channels, shortcut: shortcut, normalization: normalization(of: shapes))
         guard let wanted = configuration.tensorShapes else { continue }
         let found = wanted.count { shapes[$0.key] == $0.value }
         let differing = wanted.count + shapes.count - 2 * found

@@ -8,7 +8,7 @@ struct PreActivationBlock: Block {
     case identity
     /// Padding, option A.
     case padding(stride: Int, channels: Int)
-    /// Projection, option B, without batch normalization: the next block begins with one.
+    /// Projection, options B and C, without batch normalization: the next block begins with one.
     case projection(Conv2DLayer)
   }
 
@@ -35,7 +35,7 @@ struct PreActivationBlock: Block {
     let (window, outputs, stride, groups) = convolutions[convolutions.count - 1]
     last = Conv2DLayer(
       scope / "conv\(convolutions.count)", inputs: inputs, outputs: outputs, window: window, stride: stride, groups: groups)
-    if plan.stride == 1 && plan.inputs == plan.outputs {
+    if plan.hasIdentityShortcut {
       shortcut = .identity
     } else if plan.shortcut == .padding {
       shortcut = .padding(stride: plan.stride, channels: plan.outputs)

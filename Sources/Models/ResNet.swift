@@ -54,16 +54,17 @@ public struct ResNet {
     let isCIFAR = architecture.stem == .cifar
     let (inputs, outputs) = (configuration.channels, architecture.widths[0])
     let (window, stride) = isCIFAR ? (3, 1) : (7, 2)
+    let norm = configuration.normalization == .batch ? root / "bn1" : nil
     stem =
       architecture.isPreActivated
       ? .convolution(Conv2DLayer(root / "conv1", inputs: inputs, outputs: outputs, window: window, stride: stride))
-      : .unit(
-        ConvolutionUnit(root / "conv1", root / "bn1", inputs: inputs, outputs: outputs, window: window, stride: stride))
+      : .unit(ConvolutionUnit(root / "conv1", norm, inputs: inputs, outputs: outputs, window: window, stride: stride))
 
     var plan = ResidualBlock.Plan(
       kind: architecture.block, width: 0, outputs: 0, groups: architecture.groups, inputs: architecture.widths[0], stride: 1,
       shortcut: architecture.isResidual ? configuration.shortcut ?? architecture.usualShortcut : nil,
-      stridePlacement: configuration.stridePlacement, lastScale: configuration.zeroInitLastBatchNorm ? 0 : 1)
+      stridePlacement: configuration.stridePlacement, lastScale: configuration.zeroInitLastBatchNorm ? 0 : 1,
+      normalization: configuration.normalization)
     var blocks: [any Block] = []
     for (stage, (count, width)) in zip(architecture.counts, architecture.widths).enumerated() {
       plan.width = width * architecture.widening
@@ -184,6 +185,18 @@ public struct ResNet {
       throw Failure(
         .invalidSetting, "the blocks of \(configuration.name) do not end with a batch normalization", remedy: "use a resnet")
     }
+    if configuration.normalization == .none {
+      if architecture.isPreActivated {
+        throw Failure(
+          .invalidSetting, "the blocks of \(configuration.name) begin with a batch normalization, so it cannot be left out",
+          remedy: "leave \(Setting.norm) out, or use a resnet")
+      }
+      if configuration.zeroInitLastBatchNorm {
+        throw Failure(
+          .invalidSetting, "without batch normalization, blocks have no scale that could start at zero",
+          remedy: "leave \(Setting.zeroInit) out")
+      }
+    }
     guard !architecture.isResidual else { return }
     if configuration.shortcut != nil {
       throw Failure(
@@ -217,9 +230,10 @@ public struct ResNet {
     }
   }
 
-  /// Returns whether batch normalization has at least two values per channel in every layer, that is, whether the last stage has
-  /// at least two pixels in all images together. images [N,H,W,C].
+  /// Returns whether batch normalization, if there is any, has at least two values per channel in every layer, that is, whether the
+  /// last stage has at least two pixels in all images together. images [N,H,W,C].
   public func canTrain(on images: Shape) -> Bool {
+    if configuration.normalization == .none { return true }
     let halvings = architecture.halvings
     return images[0] * (((images[1] - 1) >> halvings) + 1) * (((images[2] - 1) >> halvings) + 1) >= 2
   }

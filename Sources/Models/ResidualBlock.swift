@@ -25,7 +25,7 @@ struct ResidualBlock: Block {
     case identity
     /// Padding, option A.
     case padding(stride: Int, channels: Int)
-    /// Projection, option B.
+    /// Projection, options B and C.
     case projection(ConvolutionUnit)
   }
 
@@ -41,6 +41,13 @@ struct ResidualBlock: Block {
     var shortcut: ShortcutOption?
     var stridePlacement: StridePlacement
     var lastScale: Double
+    var normalization: BlockNormalization
+
+    /// Whether x itself is the shortcut.
+    var hasIdentityShortcut: Bool { stride == 1 && inputs == outputs && shortcut != .projectionEverywhere }
+
+    /// Returns the scope of a batch normalization; nil if there is none.
+    func norm(_ scope: Scope) -> Scope? { normalization == .batch ? scope : nil }
 
     /// Window, output channels, stride and groups of each convolution.
     var convolutions: [(window: Int, outputs: Int, stride: Int, groups: Int)] {
@@ -63,7 +70,8 @@ struct ResidualBlock: Block {
       let number = index + 1
       units.append(
         ConvolutionUnit(
-          scope / "conv\(number)", scope / "bn\(number)", inputs: inputs, outputs: outputs, window: window, stride: stride,
+          scope / "conv\(number)", plan.norm(scope / "bn\(number)"), inputs: inputs, outputs: outputs, window: window,
+          stride: stride,
           groups: groups, initialScale: number == convolutions.count ? plan.lastScale : 1))
       inputs = outputs
     }
@@ -74,14 +82,14 @@ struct ResidualBlock: Block {
 
   private static func shortcut(_ scope: Scope, _ plan: Plan) -> Shortcut {
     guard let option = plan.shortcut else { return .none }
-    if plan.stride == 1 && plan.inputs == plan.outputs { return .identity }
+    if plan.hasIdentityShortcut { return .identity }
     switch option {
     case .padding:
       return .padding(stride: plan.stride, channels: plan.outputs)
-    case .projection:
-      let (inputs, outputs) = (plan.inputs, plan.outputs)
+    case .projection, .projectionEverywhere:
       return .projection(
-        ConvolutionUnit(scope / "0", scope / "1", inputs: inputs, outputs: outputs, window: 1, stride: plan.stride))
+        ConvolutionUnit(
+          scope / "0", plan.norm(scope / "1"), inputs: plan.inputs, outputs: plan.outputs, window: 1, stride: plan.stride))
     }
   }
 
@@ -96,10 +104,10 @@ struct ResidualBlock: Block {
   }
 
   var branch: (first: Parameter, last: Parameter) {
-    (units[0].convolution.filter, units[units.count - 1].norm.bias)
+    (units[0].convolution.filter, lastWeights[lastWeights.count - 1])
   }
 
-  var lastWeights: [Parameter] { [units[units.count - 1].norm.scale, units[units.count - 1].norm.bias] }
+  var lastWeights: [Parameter] { units[units.count - 1].lastWeights }
 
   func bypass(_ x: Variable, _ pass: Pass) throws -> Variable {
     if case .projection(let unit) = shortcut { return try unit(x, relu: true, pass) }

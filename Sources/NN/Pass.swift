@@ -36,6 +36,20 @@ public final class Pass {
   /// Callback that receives the name of each layer before its operations are called, forward and backward. The name is empty
   /// outside layers.
   public var onLayer: ((String) -> Void)?
+  /// Callback that receives the results of each ``ConvolutionUnit`` on the way forward. The unit then takes more memory, as
+  /// nothing is fused, and its results differ by rounding. No part may be recomputed.
+  public var onResponse: ResponseObserver?
+
+  /// Stage of a ``ConvolutionUnit`` whose result is observed.
+  public enum ObservedStage: Hashable, Sendable {
+    /// After batch normalization or the bias, before the shortcut is added and before ReLU.
+    case response
+    /// After the shortcut and ReLU.
+    case activation
+  }
+
+  /// Receives the name of a convolution, the stage and the result [N,P,Q,K] at this stage.
+  public typealias ResponseObserver = (_ layer: String, _ stage: ObservedStage, _ y: Tensor) throws -> Void
 
   private struct Step {
     let layer: String
@@ -229,6 +243,17 @@ public final class GradientSlot {
       try backend.add(gradient, other, relu: false, into: gradient)
     } else {
       gradient = other
+    }
+  }
+
+  /// Accumulates `other`, which stays with its owner.
+  func addCopy(of other: Tensor, on backend: any Backend) throws {
+    try accumulate(other.shape, other.type, on: backend) { dx, accumulate in
+      if accumulate {
+        try backend.add(dx, other, relu: false, into: dx)
+      } else {
+        try backend.copy(other, into: dx)
+      }
     }
   }
 

@@ -73,16 +73,19 @@ private struct GraphWriter: NetworkWriter {
   // MARK: Layers
 
   mutating func convolution(_ x: String, _ layer: Conv2DLayer) -> String {
-    add("Conv", layer.name, [x, initializer("\(layer.name).weight")], attributes(of: layer))
+    let parameters = ["weight"] + (layer.bias == nil ? [] : ["bias"])
+    return add("Conv", layer.name, [x] + parameters.map { initializer("\(layer.name).\($0)") }, attributes(of: layer))
   }
 
   mutating func unit(_ x: String, _ unit: ConvolutionUnit) -> String {
-    guard folding else { return norm(convolution(x, unit.convolution), unit.norm) }
-    let (filter, bias) = folded(unit)
-    let (layer, name) = (unit.convolution, unit.convolution.name)
+    guard let layer = unit.norm else { return convolution(x, unit.convolution) }
+    guard folding else { return norm(convolution(x, unit.convolution), layer) }
+    let (filter, bias) = folded(unit.convolution, layer)
+    let name = unit.convolution.name
     if !(filter.isFinite && bias.isFinite) { outOfRange = outOfRange ?? name }
     return add(
-      "Conv", name, [x, initializer("\(name).weight", filter), initializer("\(name).bias", bias)], attributes(of: layer))
+      "Conv", name, [x, initializer("\(name).weight", filter), initializer("\(name).bias", bias)],
+      attributes(of: unit.convolution))
   }
 
   mutating func norm(_ x: String, _ layer: BatchNormLayer) -> String {
@@ -131,8 +134,8 @@ private struct GraphWriter: NetworkWriter {
   // MARK: Parts
 
   /// Returns filter and bias of a convolution with its batch normalization folded in.
-  private func folded(_ unit: ConvolutionUnit) -> (filter: HostTensor, bias: HostTensor) {
-    let (filter, norm) = (weight("\(unit.convolution.name).weight"), unit.norm)
+  private func folded(_ convolution: Conv2DLayer, _ norm: BatchNormLayer) -> (filter: HostTensor, bias: HostTensor) {
+    let filter = weight("\(convolution.name).weight")
     func channels(_ name: String) -> [Double] { weight("\(norm.name).\(name)").doubles }
     let scale = zip(channels("weight"), channels("running_var")).map { $0 / ($1 + norm.epsilon).squareRoot() }
     let bias = zip(channels("bias"), zip(channels("running_mean"), scale)).map { $0 - $1.0 * $1.1 }

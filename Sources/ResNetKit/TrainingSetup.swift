@@ -18,7 +18,9 @@ package struct TrainingSetup {
   package var model: String?
   /// Builds the network's configuration from its name, classes and channels, and from the configuration of the initial weights.
   package var build: (_ name: String, _ classes: Int, _ channels: Int, _ known: ModelConfiguration?) -> ModelConfiguration = {
-    ModelConfiguration(name: $0, classes: $1, channels: $2, shortcut: $0 == $3?.name ? $3?.shortcut : nil)
+    let known = $0 == $3?.name ? $3 : nil
+    return ModelConfiguration(
+      name: $0, classes: $1, channels: $2, shortcut: known?.shortcut, normalization: known?.normalization ?? .batch)
   }
   /// The file of weights to start from; nil to draw them.
   package var initialWeights: String?

@@ -6,7 +6,7 @@
 /// ```
 public enum Setting: String, Hashable, Sendable, CaseIterable {
   // The network and its weights.
-  case model, shortcut, stride, zeroInit, initialWeights, frozen, key, prefix
+  case model, shortcut, stride, norm, zeroInit, initialWeights, frozen, key, prefix
   // The data.
   case dataset, data, labels, imageSize, resize, cropFraction, normalization, damaged, limitTrain, limitValidation
   case validationShare, split, classNames

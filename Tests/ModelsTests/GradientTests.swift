@@ -19,6 +19,9 @@ import Testing
   private static let configurations = [
     ModelConfiguration(name: "resnet8", classes: 4, channels: 2),
     ModelConfiguration(name: "resnet8", classes: 4, channels: 2, shortcut: .projection),
+    ModelConfiguration(name: "resnet8", classes: 4, channels: 2, shortcut: .projectionEverywhere),
+    ModelConfiguration(name: "resnet8", classes: 4, channels: 2, shortcut: .projection, normalization: .none),
+    ModelConfiguration(name: "plain8", classes: 4, channels: 2, normalization: .none),
     ModelConfiguration(name: "plain8", classes: 4, channels: 2), ModelConfiguration(name: "preresnet8", classes: 4, channels: 2),
     ModelConfiguration(name: "preresnet8", classes: 4, channels: 2, shortcut: .padding),
   ]

@@ -23,6 +23,19 @@ import Testing
     for twin in twins { #expect(ModelConfiguration.candidates(for: try shapes(twin)) == twins) }
   }
 
+  /// Options that the tensors tell.
+  @Test(arguments: [
+    ModelConfiguration(name: "resnet8", classes: 3, shortcut: .projectionEverywhere),
+    ModelConfiguration(name: "resnet8", classes: 3, shortcut: .projection, normalization: .none),
+    ModelConfiguration(name: "resnet50", classes: 3, normalization: .none),
+  ])
+  func networksWithOptions(_ network: ModelConfiguration) throws {
+    #expect(ModelConfiguration.candidates(for: try shapes(network)) == [network])
+    var changed = try shapes(network)
+    changed["layer9.weight"] = [3]
+    #expect(ModelConfiguration.nearest(to: changed) == network)
+  }
+
   @Test func theTwinOfResNet18() throws {
     let plain = ModelConfiguration(name: "plain18", classes: 10)
     let padding = ModelConfiguration(name: "resnet18", classes: 10, shortcut: .padding)

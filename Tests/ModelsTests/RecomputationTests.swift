@@ -38,4 +38,12 @@ import Testing
     #expect(kept.allSatisfy(\.isFinite) && kept[4].floats[0] > 0)
     #expect(kept == recomputed)
   }
+
+  @Test func networksWithoutNormalizationToo() throws {
+    let configuration = ModelConfiguration(
+      name: "resnet14", classes: 3, channels: 2, shortcut: .projectionEverywhere, normalization: .none)
+    let (kept, recomputed) = (try train(configuration, recompute: false), try train(configuration, recompute: true))
+    #expect(kept.allSatisfy(\.isFinite) && kept[4].floats[0] > 0)
+    #expect(kept == recomputed)
+  }
 }

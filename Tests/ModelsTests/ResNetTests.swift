@@ -26,6 +26,13 @@ import Testing
   @Test func optionsChangeParameterCounts() throws {
     func count(_ configuration: ModelConfiguration) throws -> Int { try ResNet(configuration).store.parameterCount }
     #expect(try count(ModelConfiguration(name: "resnet20", classes: 10, shortcut: .projection)) == 272_474)
+    // Every block has a projection: 16·16 (3), 16·32, 32·32 (2), 32·64 and 64·64 (2) weights, with two vectors each.
+    #expect(
+      try count(ModelConfiguration(name: "resnet20", classes: 10, shortcut: .projectionEverywhere))
+        == 269_722 + 3 * 16 * 16 + 16 * 32 + 2 * 32 * 32 + 32 * 64 + 2 * 64 * 64 + 3 * 2 * (16 + 32 + 64))
+    // Nineteen convolutions have a bias in the place of two vectors.
+    #expect(
+      try count(ModelConfiguration(name: "resnet20", classes: 10, normalization: .none)) == 269_722 - (7 * 16 + 6 * 32 + 6 * 64))
     #expect(try count(ModelConfiguration(name: "resnet20", classes: 10, channels: 1)) == 269_434)
     // There are three projections fewer: 64·128, 128·256 and 256·512 weights with two vectors each.
     #expect(
@@ -87,6 +94,8 @@ import Testing
       ModelConfiguration(name: "plain20", classes: 10, shortcut: .padding),
       ModelConfiguration(name: "plain20", classes: 10, zeroInitLastBatchNorm: true),
       ModelConfiguration(name: "preresnet20", classes: 10, zeroInitLastBatchNorm: true),
+      ModelConfiguration(name: "preresnet20", classes: 10, normalization: .none),
+      ModelConfiguration(name: "resnet20", classes: 10, zeroInitLastBatchNorm: true, normalization: .none),
     ] {
       #expect(throws: Failure.self) { try ResNet(configuration) }
     }
@@ -129,6 +138,9 @@ import Testing
       zeroInitLastBatchNorm: true)
     let data = try JSONEncoder().encode(configuration)
     #expect(try JSONDecoder().decode(ModelConfiguration.self, from: data) == configuration)
-    #expect(String(decoding: data, as: UTF8.self).contains("\"shortcut\":\"B\""))
+    let text = String(decoding: data, as: UTF8.self)
+    #expect(text.contains("\"shortcut\":\"B\"") && !text.contains("normalization"))
+    let bare = ModelConfiguration(name: "resnet8", classes: 2, shortcut: .projectionEverywhere, normalization: .none)
+    #expect(try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(bare)) == bare)
   }
 }

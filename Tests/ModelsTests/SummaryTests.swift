@@ -150,10 +150,13 @@ import Testing
 
   /// Checks that the pool of a real device goes through exactly the same states.
   @Test(
-    arguments: [("resnet8", ShortcutOption?.none), ("resnet8", .projection), ("plain8", nil), ("resnet18", nil)], [false, true])
-  func memoryIsPredictedExactly(model: (name: String, shortcut: ShortcutOption?), recompute: Bool) throws {
-    let (name, shortcut) = model
-    let configuration = ModelConfiguration(name: name, classes: 5, channels: 1, shortcut: shortcut)
+    arguments: [
+      ModelConfiguration(name: "resnet8", classes: 5, channels: 1),
+      ModelConfiguration(name: "resnet8", classes: 5, channels: 1, shortcut: .projection),
+      ModelConfiguration(name: "resnet8", classes: 5, channels: 1, shortcut: .projectionEverywhere, normalization: .none),
+      ModelConfiguration(name: "plain8", classes: 5, channels: 1), ModelConfiguration(name: "resnet18", classes: 5, channels: 1),
+    ], [false, true])
+  func memoryIsPredictedExactly(configuration: ModelConfiguration, recompute: Bool) throws {
     let images: Shape = [2, 9, 7, 1]
     let backend = CPUBackend()
     let summary = try Summary(configuration, images: images, TrainingOptions(recompute: recompute), on: backend)

@@ -40,6 +40,12 @@ import Training
     #expect(results[1].distance(to: results[0]) < 1e-12)
   }
 
+  @Test func networksWithoutNormalizationToo() throws {
+    let backends: [any Backend] = [CPUBackend(precision: .float64), references([1, 2])]
+    let results = try backends.map { try Trained(on: $0, batch: 3, steps: 2, normalization: .none) }
+    #expect(results[1].distance(to: results[0]) < 1e-12)
+  }
+
   @Test func halvesOfADeviceFollowTheWholeAndRepeatThemselves() throws {
     let whole = try Trained(on: OpenCLBackend(device: DeviceList.find("opencl").device), batch: 10, steps: 3)
     let runs = try (0..<2).map { _ in

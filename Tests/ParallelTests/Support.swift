@@ -31,9 +31,10 @@ struct Trained {
   /// Trains a small residual network on random images, with the operations of both kinds of shortcuts.
   init(
     on backend: any Backend, batch: Int, steps: Int, model: String = "resnet8", shortcut: ShortcutOption? = nil, size: Int = 8,
-    recompute: Bool = false
+    recompute: Bool = false, normalization: BlockNormalization = .batch
   ) throws {
-    let network = try ResNet(ModelConfiguration(name: model, classes: 4, channels: 3, shortcut: shortcut))
+    let network = try ResNet(
+      ModelConfiguration(name: model, classes: 4, channels: 3, shortcut: shortcut, normalization: normalization))
     try network.store.allocate(on: backend, seed: 5)
     let optimizer = try Optimizer(network.store, Optimizer.Options(nesterov: true))
     let shape: Shape = [batch, size, size, 3]

@@ -426,8 +426,9 @@ import Training
     #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
   }
 
-  @Test func openCLFollowsTheReference() throws {
+  @Test(arguments: BlockNormalization.allCases) func openCLFollowsTheReference(_ normalization: BlockNormalization) throws {
     var run = configuration
+    run.model.normalization = normalization
     run.maxSteps = 4
     run.optimizer.learningRate = 0.01
     var losses: [[Double]] = []

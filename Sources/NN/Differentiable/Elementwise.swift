@@ -26,13 +26,7 @@ extension Pass {
     return record(y) { dy in
       if let mask { try backend.reluGradient(dy, y: mask, into: dy) }
       // A slot owns its tensor, so the second of two empty slots gets a copy.
-      try second?.accumulate(dy.shape, dy.type, on: backend) { dx, accumulate in
-        if accumulate {
-          try backend.add(dx, dy, relu: false, into: dx)
-        } else {
-          try backend.copy(dy, into: dx)
-        }
-      }
+      try second?.addCopy(of: dy, on: backend)
       try first.add(dy, on: backend)
     }
   }

@@ -1,10 +1,10 @@
 import Compute
 
 extension Pass {
-  /// Computes a convolution whose epilogue applies batch normalization by the running statistics, residual and ReLU. It is for
-  /// inference only and has no gradient. x [N,H,W,C] → y [N,P,Q,K].
+  /// Computes a convolution whose epilogue applies batch normalization by the running statistics or the bias, residual and ReLU.
+  /// It is for inference only and has no gradient. x [N,H,W,C] → y [N,P,Q,K].
   public func foldedConvolution(
-    _ x: Variable, _ convolution: Conv2DLayer, _ norm: BatchNormLayer, residual: Variable?, relu: Bool
+    _ x: Variable, _ convolution: Conv2DLayer, _ norm: BatchNormLayer?, residual: Variable?, relu: Bool
   ) throws -> Variable {
     let geometry = Conv2D(
       input: x.shape, filter: convolution.filter.shape, stride: convolution.stride, padding: convolution.padding,
@@ -42,18 +42,27 @@ public final class FoldedParameters {
   public init() {}
 
   func unit(
-    _ convolution: Conv2DLayer, _ norm: BatchNormLayer, _ geometry: Conv2D, _ storage: DataType, on backend: any Backend
+    _ convolution: Conv2DLayer, _ norm: BatchNormLayer?, _ geometry: Conv2D, _ storage: DataType, on backend: any Backend
   ) throws -> Unit {
     let key = Key(name: convolution.name, storage: storage)
     if let known = units[key]?.first(where: { $0.geometry == geometry }) { return known.unit }
     let unit = Unit(
       filter: try backend.tensor([backend.preparedFilterCount(geometry, storage)]),
-      scale: try backend.tensor(norm.scale.shape), bias: try backend.tensor(norm.bias.shape))
+      scale: try backend.tensor([geometry.output[3]]), bias: try backend.tensor([geometry.output[3]]))
     try backend.prepareFilter(convolution.filter.value, geometry, storage, into: unit.filter)
-    try backend.foldBatchNorm(
-      BatchNormEstimates(
-        mean: norm.runningMean.value, variance: norm.runningVariance.value, scale: norm.scale.value, bias: norm.bias.value),
-      epsilon: norm.epsilon, scale: unit.scale, bias: unit.bias)
+    if let norm {
+      try backend.foldBatchNorm(
+        BatchNormEstimates(
+          mean: norm.runningMean.value, variance: norm.runningVariance.value, scale: norm.scale.value, bias: norm.bias.value),
+        epsilon: norm.epsilon, scale: unit.scale, bias: unit.bias)
+    } else {
+      try backend.fill(unit.scale, with: 1)
+      if let bias = convolution.bias {
+        try backend.copy(bias.value, into: unit.bias)
+      } else {
+        try backend.fill(unit.bias, with: 0)
+      }
+    }
     units[key] = (units[key] ?? []).suffix(Self.sizesHeld - 1) + [(geometry, unit)]
     return unit
   }

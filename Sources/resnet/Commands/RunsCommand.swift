@@ -222,8 +222,8 @@ private struct ReadRun {
   private static let options = [
     "model.name": "model", "data.name": "dataset", "data.path": "data", "optimizer.kind": "optimizer", "averageDecay": "ema",
     "initialWeights": "init", "frozen": "freeze", "learningRateScales": "learning-rate-scale", "model.stridePlacement": "stride",
-    "model.zeroInitLastBatchNorm": "zero-init", "augmentation.crop": "augment", "data.validationShare.share": "validation-share",
-    "data.validationShare.seed": "validation-share by seed",
+    "model.zeroInitLastBatchNorm": "zero-init", "model.normalization": "norm", "augmentation.crop": "augment",
+    "data.validationShare.share": "validation-share", "data.validationShare.seed": "validation-share by seed",
     "data.contents.train.count": "training images", "data.contents.validation.count": "validation images",
     "data.contents.train.checksum": "checksum of the training images",
     "data.contents.validation.checksum": "checksum of the validation images",

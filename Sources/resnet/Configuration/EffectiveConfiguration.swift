@@ -65,6 +65,7 @@ extension RunConfiguration {
     add("model", model.name)
     add("shortcut", model.shortcut?.rawValue)
     if model.stridePlacement != .threeByThree { add("stride", model.stridePlacement.rawValue) }
+    if model.normalization != .batch { add("norm", model.normalization.rawValue) }
     if model.zeroInitLastBatchNorm { add("zero-init", true) }
     add("epochs", epochs)
     add("batch-size", batchSize)

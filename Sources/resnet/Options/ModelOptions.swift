@@ -3,6 +3,7 @@ import Models
 
 extension ShortcutOption: ExpressibleByArgument {}
 extension StridePlacement: ExpressibleByArgument {}
+extension BlockNormalization: ExpressibleByArgument {}
 
 /// Help of the option `--recompute`, for every command that trains.
 enum RecomputeOption {
@@ -13,7 +14,10 @@ enum RecomputeOption {
 /// Options for the blocks of a model of a given name, whose weights may be there already.
 struct BlockOptions: ParsableArguments {
   @Option(
-    help: "Shortcuts at changes of shape: A pads with zeros, B projects. Default: A for small images, B for the ImageNet family.")
+    help: """
+      Shortcuts: where the shape changes, A pads with zeros and B projects; C projects in every block. Default: A for small \
+      images, B for the ImageNet family.
+      """)
   var shortcut: ShortcutOption?
 
   @Option(
@@ -21,6 +25,9 @@ struct BlockOptions: ParsableArguments {
       "Convolution with the stride of a bottleneck: v1 (first 1×1, as in the paper) or v1.5 (3×3, as in torchvision).",
       visibility: .hidden))
   var stride: StridePlacement?
+
+  @Option(help: "Normalization after each convolution: batch, or none (a bias instead). Default: batch.")
+  var norm: BlockNormalization?
 
   /// Checks the name of a model and the options.
   /// - Throws: a usage error for an unknown name, and for options that the network has no place for.
@@ -36,7 +43,8 @@ struct BlockOptions: ParsableArguments {
     let known = known?.name == name ? known : nil
     return ModelConfiguration(
       name: name, classes: classes, channels: channels, shortcut: shortcut ?? known?.shortcut,
-      stridePlacement: stride ?? known?.stridePlacement ?? .threeByThree, zeroInitLastBatchNorm: zeroInit)
+      stridePlacement: stride ?? known?.stridePlacement ?? .threeByThree, zeroInitLastBatchNorm: zeroInit,
+      normalization: norm ?? known?.normalization ?? .batch)
   }
 }
 
