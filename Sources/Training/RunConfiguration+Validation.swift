@@ -13,7 +13,7 @@ func demand(
 
 extension RunConfiguration {
   /// Maximum number of epochs, so that steps can be counted in a word.
-  static let mostEpochs = Int(Int32.max)
+  package static let mostEpochs = Int(Int32.max)
 
   /// Checks all values.
   /// - Throws: ``Failure`` for the first value that makes no sense.

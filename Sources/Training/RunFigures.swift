@@ -23,16 +23,21 @@ extension RunFolder {
   /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
   public func figures(watching watch: RunConfiguration.WatchedFigure = .accuracy) throws -> RunFigures {
     var figures = RunFigures()
-    guard InputFile.exists(metricsPath) else { return figures }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    for line in String(decoding: try InputFile(metricsPath).read(), as: UTF8.self).split(separator: "\n")
-    where line.contains("\"kind\":\"epoch\"") {
-      guard let epoch = try? decoder.decode(EpochRecord.self, from: Data(line.utf8)) else { continue }
+    for epoch in try epochRecords() {
       figures.last = epoch
       figures.epochs = epoch.epoch
       if watch.prefers(epoch, to: figures.best.map { ($0.validationAccuracy, $0.validationLoss) }) { figures.best = epoch }
     }
     return figures
+  }
+
+  /// Reads the records of the run's finished epochs. A line that was cut off when a run was killed does not count.
+  /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
+  public func epochRecords() throws -> [EpochRecord] {
+    guard InputFile.exists(metricsPath) else { return [] }
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return String(decoding: try InputFile(metricsPath).read(), as: UTF8.self).split(separator: "\n")
+      .filter { $0.contains("\"kind\":\"epoch\"") }.compactMap { try? decoder.decode(EpochRecord.self, from: Data($0.utf8)) }
   }
 }

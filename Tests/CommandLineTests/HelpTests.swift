@@ -21,7 +21,10 @@ import resnet
   }
 
   /// Of these commands each option has its group.
-  @Test(arguments: [["train"], ["evaluate"], ["predict"], ["landscape"], ["import"], ["export"]])
+  @Test(arguments: [
+    ["train"], ["evaluate"], ["predict"], ["landscape"], ["import"], ["export"], ["study", "degradation"],
+    ["study", "gradients"], ["study", "depth"], ["study", "shortcuts"],
+  ])
   func everyOptionHasAGroup(_ command: [String]) throws {
     let help = CommandLineInterface.help(of: command, columns: 80)
     let rest = try #require(help.components(separatedBy: "\nOPTIONS:\n").last)

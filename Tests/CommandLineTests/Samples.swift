@@ -13,7 +13,7 @@ enum Samples {
   private static let path = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-samples-\(UUID().uuidString)")
     .path
 
-  /// Path of 64 images in the form of the other ones. Runs on either need the same kernels.
+  /// Path of 150 images in the form of the other ones. Runs on either need the same kernels.
   static var many: String { "\(folder)/many.safetensors" }
 
   /// A measurement that needs the kernels of the sample run.
@@ -72,7 +72,7 @@ enum Samples {
       (
         "many",
         [
-          ("images", images(64)), ("labels", labels((0..<64).map { $0 % 3 })), ("validation_images", images(4)),
+          ("images", images(150)), ("labels", labels((0..<150).map { $0 % 3 })), ("validation_images", images(4)),
           ("validation_labels", labels([0, 1, 2, 2])),
         ]
       ),

@@ -58,6 +58,13 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --epochs x", 64, "'x'", "--epochs"), Wrong("train --epochs 1.5", 64, "'1.5'"),
     Wrong("train --epochs -1", 64, "--epochs"), Wrong("train --schedule linear", 64, "'linear'", "cosine"),
     Wrong("train --shortcut D", 64, "'D'", "'A'"), Wrong("train --norm layer", 64, "'layer'", "'batch'"),
+    Wrong("study degradation --depths 20", 64, "--depths", "at least 2"),
+    Wrong("study depth --depths 20,21", 64, "resnet21", "6n+2"), Wrong("study depth --depths 20,18", 64, "resnet18"),
+    Wrong("study gradients --depths 20,20", 64, "twice"), Wrong("study shortcuts --depths 20,x", 64, "'20,x'"),
+    Wrong("study depth --seeds 0", 64, "--seeds 0"), Wrong("study depth --minutes 0", 64, "--minutes"),
+    Wrong("study depth --minutes 5 --epochs 2", 64, "--minutes", "--epochs"),
+    Wrong("study depth --patience 2", 64, "--patience"), Wrong("study depth --batch-size auto", 64, "--batch-size auto"),
+    Wrong("study depth --image-size 32", 64, "--image-size", "folder"),
     Wrong("train --stride v3", 64, "'v3'", "v1.5"),
     Wrong("train --seed=-1", 64, "'-1'", "--seed"), Wrong("train --seed 99999999999999999999999", 64, "--seed"),
     Wrong("train --nesterov --momentum 0", 64, "--nesterov", "--momentum"), Wrong("train --augment --dataset", 64, "--dataset"),
@@ -258,7 +265,9 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("\(Samples.run) --output run", 1, "run", "--resume"),
     Wrong("\(Samples.run) --output images.safetensors", 1, "images.safetensors"),
     Wrong("\(Samples.run) --output /proc/x", 1, "/proc/x"), Wrong("\(Samples.run) --output /dev/null/x", 1, "/dev/null"),
-    Wrong("\(Samples.run) --output diverged --learning-rate 1e30 --warmup-epochs 0", 1, "--learning-rate"),
+    Wrong(
+      "train --dataset tensors --data many.safetensors --model resnet8 --batch-size 4 --output diverged --learning-rate 1e30 "
+        + "--warmup-epochs 0", 1, "--learning-rate"),
   ]
 
   private static let noDriver = ["OCL_ICD_VENDORS": "/nonexistent", "OPENCL_VENDOR_PATH": "/nonexistent"]

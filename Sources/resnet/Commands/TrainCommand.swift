@@ -214,20 +214,13 @@ struct TrainCommand: ParsableCommand {
     if let resume {
       return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data, progress: Display.reading)
     }
-    let (kind, notice) = try options.data.kind()
-    if let notice { printErrorNote(notice) }
-    if let complaint = options.data.complaint(about: kind) { throw usageError(complaint) }
-    var setup = TrainingSetup(
-      TrainingData(
-        kind, path: options.data.data, labels: options.data.photographs.labeling.labels, validationShare: options.share))
+    let (opened, kind) = try options.setup()
+    var setup = opened
     setup.model = options.network.model
     let build = options.network.build
     setup.build = { build.configuration($0, classes: $1, channels: $2, like: $3) }
     setup.initialWeights = options.start.`init`.map(RunFolder.weights)
     setup.initialPlace = options.start.place.place
-    let photographs = options.data.photographs
-    (setup.imageSize, setup.evaluation) = (photographs.imageSize, photographs.resizing.recipe)
-    (setup.damaged, setup.progress) = (photographs.damaged ?? .fail, Display.reading)
     var prepared = try setup.prepare()
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)
@@ -244,7 +237,7 @@ extension RunFolder {
   /// Does the work of a session, and keeps in the folder when and where it was done, and how long it took.
   /// - Parameter drivers: versions of the devices' drivers.
   /// - Throws: what the work throws; ``Failure`` if the record cannot be read or written.
-  fileprivate func recordingSession<Result>(
+  func recordingSession<Result>(
     on device: String, _ drivers: [String], _ work: () throws -> Result
   ) throws -> Result {
     var sessions = try sessions()
