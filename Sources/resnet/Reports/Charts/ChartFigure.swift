@@ -6,18 +6,23 @@ package struct ChartFigure: Sendable {
   package var title: String
   /// Charts from left to right. The y axis is that of the first one, with the values of all.
   package var panels: [LineChart]
+  /// Width and height of each plot in pixels; nil for the usual ones.
+  package var plotSize: (width: Double, height: Double)?
 
-  package init(_ title: String, _ panels: [LineChart]) { (self.title, self.panels) = (title, panels) }
+  package init(_ title: String, _ panels: [LineChart], plotSize: (width: Double, height: Double)? = nil) {
+    (self.title, self.panels, self.plotSize) = (title, panels, plotSize)
+  }
 
   // MARK: Layout, in pixels
 
   /// Edges of the first plot, and what is right of the last plot and between two.
   private static let (left, right, gap) = (72.0, 24.0, 24.0)
-  /// Height of a plot, and of what is below it.
-  private static let (plotHeight, below) = (336.0, 60.0)
+  /// Height of what is below a plot.
+  private static let below = 60.0
   /// Height of a row of the legend.
   private static let rowHeight = 20.0
-  private var plotWidth: Double { panels.count < 2 ? 624 : max(240, 840 / Double(panels.count)) }
+  private var plotWidth: Double { plotSize?.width ?? (panels.count < 2 ? 624 : max(240, 840 / Double(panels.count))) }
+  private var plotHeight: Double { plotSize?.height ?? 336 }
   private var width: Double {
     let count = Double(max(1, panels.count))
     return Self.left + count * plotWidth + (count - 1) * Self.gap + Self.right
@@ -29,7 +34,7 @@ package struct ChartFigure: Sendable {
   package func svg(_ colors: ChartStyle.Colors = .ofViewer) -> String {
     let keys = legend
     let rows = rows(of: keys)
-    let height = top + Self.plotHeight + Self.below + (rows.isEmpty ? 0 : Self.rowHeight * Double(rows.count) + 8)
+    let height = top + plotHeight + Self.below + (rows.isEmpty ? 0 : Self.rowHeight * Double(rows.count) + 8)
     let (width, total) = (SVG.number(width), SVG.number(height))
     var lines = [
       "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"line-chart\" viewBox=\"0 0 \(width) \(total)\" width=\"\(width)\" "
@@ -39,18 +44,18 @@ package struct ChartFigure: Sendable {
       SVG.label(title, "heading", Self.left, 26, anchor: "start"),
     ]
     let y = ChartRuler(
-      panels.first?.y ?? .init(""), panels.flatMap { $0.series.flatMap(\.values) }, length: Self.plotHeight, isUpward: true)
+      panels.first?.y ?? .init(""), panels.flatMap { $0.series.flatMap(\.values) }, length: plotHeight, isUpward: true)
     let numbers = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1.name, $1.color ?? $0) })
     for (index, chart) in panels.enumerated() {
       let left = Self.left + Double(index) * (plotWidth + Self.gap)
       let x = ChartRuler(chart.x, chart.series.flatMap { $0.points.map(\.x) } + chart.marks.map(\.x), length: plotWidth)
       if panels.count > 1 { lines.append(SVG.label(chart.title, "name", left + plotWidth / 2, top - 10)) }
       let plot = ChartPlot(
-        chart: chart, x: x, y: y, left: left, top: top, width: plotWidth, height: Self.plotHeight, isFirst: index == 0,
+        chart: chart, x: x, y: y, left: left, top: top, width: plotWidth, height: plotHeight, isFirst: index == 0,
         colors: numbers)
       lines += plot.elements
     }
-    lines += draw(rows, numbers, from: top + Self.plotHeight + Self.below + 4)
+    lines += draw(rows, numbers, from: top + plotHeight + Self.below + 4)
     return (lines + ["</svg>", ""]).joined(separator: "\n")
   }
 
