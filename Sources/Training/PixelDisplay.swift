@@ -1,32 +1,44 @@
 import Datasets
 import Images
 
-/// Map from normalized values back to the bytes of a picture.
+/// Map from the values of pixels to the bytes of a picture.
 struct PixelDisplay {
-  private let normalization: Normalization
+  /// Normalization of the values; nil for values as they are stored.
+  private let normalization: Normalization?
   private let low, scale: Float
 
-  /// Chooses the range that is shown. Values that are not bytes are stretched so that `values` fill the range of a byte.
-  /// - Parameter values: images as they are, normalized.
+  /// Shows normalized values.
+  /// - Parameter values: images as they are, normalized. Values that are not bytes are stretched so that these fill the range of a
+  ///   byte.
   init(_ normalization: Normalization, of values: some Collection<Float>) {
-    self.normalization = normalization
-    var (low, high): (Float, Float) = (0, 255)
-    let range = (values.min() ?? 0, values.max() ?? 0)
-    // Only images without a normalization of their own can hold other values than bytes.
-    if normalization.range == 1, range.0 < 0 || range.1 > 255 || range.1 <= 1 { (low, high) = range }
-    self.low = low
-    scale = 255 / max(high - low, .leastNormalMagnitude)
+    self.init(values, range: normalization.range, normalization)
   }
 
-  /// Returns the byte of a channel's normalized value.
-  func byte(_ x: Float, _ channel: Int) -> UInt8 {
-    let stored = (x * normalization.deviation[channel] + normalization.mean[channel]) * normalization.range
+  /// Shows stored values.
+  /// - Parameters:
+  ///   - values: values that are shown. Values that are not bytes are stretched so that these fill the range of a byte.
+  ///   - range: stored value that counts as 1; see ``Normalization/range``.
+  init(_ values: some Collection<Float>, range: Float) { self.init(values, range: range, nil) }
+
+  private init(_ values: some Collection<Float>, range: Float, _ normalization: Normalization?) {
+    self.normalization = normalization
+    var (low, high): (Float, Float) = (0, 255)
+    // Only images without a normalization of their own can hold other values than bytes.
+    if range == 1, case let extent = (values.min() ?? 0, values.max() ?? 0), extent.0 < 0 || extent.1 > 255 || extent.1 <= 1 {
+      (low, high) = extent
+    }
+    (self.low, scale) = (low, 255 / max(high - low, .leastNormalMagnitude))
+  }
+
+  /// Returns the byte of a channel's value.
+  private func byte(_ x: Float, _ channel: Int) -> UInt8 {
+    let stored = normalization.map { (x * $0.deviation[channel] + $0.mean[channel]) * $0.range } ?? x
     return UInt8(min(255, max(0, (stored - low) * scale)).rounded())
   }
 
   /// Makes a picture of one image.
   /// - Parameters:
-  ///   - values: normalized values [H,W,C]. Without three channels, the first is shown in gray.
+  ///   - values: values [H,W,C]. Without three channels, the first is shown in gray.
   ///   - factor: number of pixels of the picture for a pixel of the image, in both directions.
   func picture(_ values: ArraySlice<Float>, height: Int, width: Int, enlarged factor: Int = 1) -> RGBImage {
     let channels = values.count / (height * width)
