@@ -1,6 +1,3 @@
-import Foundation
-import Support
-
 /// Figures that a run has reached so far, by its `metrics.jsonl`.
 ///
 /// ```swift
@@ -22,22 +19,18 @@ extension RunFolder {
   /// - Parameter watch: figure by which the run finds its best epoch.
   /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
   public func figures(watching watch: RunConfiguration.WatchedFigure = .accuracy) throws -> RunFigures {
-    var figures = RunFigures()
-    for epoch in try epochRecords() {
-      figures.last = epoch
-      figures.epochs = epoch.epoch
-      if watch.prefers(epoch, to: figures.best.map { ($0.validationAccuracy, $0.validationLoss) }) { figures.best = epoch }
-    }
-    return figures
+    RunFigures(try records(steps: 0).epochs, watching: watch)
   }
+}
 
-  /// Reads the records of the run's finished epochs. A line that was cut off when a run was killed does not count.
-  /// - Throws: ``Failure`` if the file cannot be read. A run without the file has finished no epoch.
-  public func epochRecords() throws -> [EpochRecord] {
-    guard InputFile.exists(metricsPath) else { return [] }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return String(decoding: try InputFile(metricsPath).read(), as: UTF8.self).split(separator: "\n")
-      .filter { $0.contains("\"kind\":\"epoch\"") }.compactMap { try? decoder.decode(EpochRecord.self, from: Data($0.utf8)) }
+extension RunFigures {
+  /// Finds the figures of finished epochs.
+  /// - Parameter watch: figure by which the run finds its best epoch.
+  package init(_ records: [EpochRecord], watching watch: RunConfiguration.WatchedFigure) {
+    last = records.last
+    epochs = records.last?.epoch ?? 0
+    for record in records where watch.prefers(record, to: best.map({ ($0.validationAccuracy, $0.validationLoss) })) {
+      best = record
+    }
   }
 }

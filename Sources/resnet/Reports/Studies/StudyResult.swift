@@ -36,7 +36,7 @@ package struct StudyResult: Sendable {
       let runs = try folder.plan.runs.filter { $0.network == network }.map { run in
         let files = folder.folder(of: run)
         return Run(
-          seed: run.seed, folder.outcome(of: run), epochs: try files.epochRecords(), layers: try files.layers(),
+          seed: run.seed, folder.outcome(of: run), epochs: try files.records(steps: 0).epochs, layers: try files.layers(),
           probes: try files.probes())
       }
       return StudyResult(network, runs)
