@@ -276,14 +276,15 @@ public final class Trainer {
     if position.step == last { try lookahead?.move() }
     if position.step == last { try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last) }
     guard position.step == last,
-      let checked = try ResNetClassifier(saved()).measure(
-        validation, batchSize: min(configuration.batchSize, training.count),
+      let evaluation = try ResNetClassifier(saved()).evaluate(
+        validation, batchSize: min(configuration.batchSize, training.count), worst: ValidationRecord.mistakes,
+        requiresFinite: false,
         progress: { done in
           report(.progress(.validation(epoch: position.epoch + 1, done: done, total: validation.count)))
           return !shouldStop()
         })
     else { return false }
-    try finishEpoch(checked, collector, waiting: waiting, report)
+    try finishEpoch(evaluation, collector, waiting: waiting, report)
     return true
   }
 
@@ -328,8 +329,9 @@ public final class Trainer {
   }
 
   private func finishEpoch(
-    _ checked: Metrics, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
+    _ evaluation: Evaluation, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
   ) throws {
+    let checked = evaluation.metrics
     guard checked.loss.isFinite else {
       throw Failure.divergence(of: "validation loss", step: position.step, schedule, folder)
     }
@@ -350,6 +352,7 @@ public final class Trainer {
       (position.bestAccuracy, position.bestLoss) = (record.validationAccuracy, record.validationLoss)
       position.bestEpoch = record.epoch
       if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }
+      try folder?.write(ValidationRecord(epoch: record.epoch, evaluation, of: validation.images.source))
     }
     if let folder {
       try Weights.write(saved.store, description, to: folder.lastPath)

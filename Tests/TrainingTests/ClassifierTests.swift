@@ -66,6 +66,34 @@ final class FirstPixels: Classifier {
     #expect(records[0].confusion?.name == "class 1" && records[0].confusion?.images == 1 && records[2].confusion == nil)
   }
 
+  /// Plants probabilities whose worst mistakes can be named by hand, over three batches.
+  @Test func theWorstMistakesAreTheSurest() throws {
+    let planted: [(label: Int32, probabilities: [Double])] = [
+      (0, [0.1, 0.7, 0.2]), (1, [0.95, 0.01, 0.04]), (2, [0.01, 0.01, 0.98]), (2, [0.95, 0.04, 0.01]), (2, [0.5, 0.3, 0.2]),
+      (1, [0.95, 0.02, 0.03]),
+    ]
+    let logits = planted.flatMap { $0.probabilities.map { Float(log($0)) + 3 } }
+    let classifier = FirstPixels(classes: 3)
+    let images = source(HostTensor(logits, shape: [6, 1, 3, 1]), labels: planted.map(\.label), classes: 3)
+    let loader = try BatchLoader(images, on: classifier.backend)
+    let evaluation = try #require(try classifier.evaluate(loader, batchSize: 2, worst: 4))
+    // Of the three that are 0.95 sure, two give the right class 0.01, of which the first comes first.
+    #expect(evaluation.worst.map(\.sample) == [1, 3, 5, 0])
+    #expect(evaluation.worst.map(\.prediction) == [0, 0, 0, 1] && evaluation.worst.map(\.label) == [1, 2, 1, 0])
+    for mistake in evaluation.worst {
+      let probabilities = planted[mistake.sample].probabilities
+      #expect(abs(mistake.probability - probabilities[mistake.prediction]) < 1e-6)
+      #expect(abs(mistake.labelProbability - probabilities[mistake.label]) < 1e-6)
+    }
+    #expect(evaluation.confusedPairs.map { [$0.label, $0.prediction, $0.images] } == [[1, 0, 2], [2, 0, 2], [0, 1, 1]])
+    #expect(try classifier.evaluate(loader, batchSize: 3)?.worst == [])
+    #expect(try classifier.evaluate(loader, batchSize: 3, worst: 99)?.worst.count == 5)
+    // Views are averaged before mistakes are sought: the mirrored first image gives 0.15, 0.7, 0.15.
+    let flipped = try BatchLoader(ImageViews(images, .flip), on: classifier.backend)
+    let first = try classifier.evaluate(flipped, batchSize: 4, worst: 9)?.worst.first { $0.sample == 0 }
+    #expect(try abs(#require(first).labelProbability - 0.15) < 1e-6)
+  }
+
   /// Checks that probabilities are averaged, not logits.
   @Test func flippedViewsAreAveraged() throws {
     let images = HostTensor([4, 0, 1] as [Float], shape: [1, 1, 3, 1])

@@ -70,6 +70,14 @@ import Training
     for name in ["best", "last", "resume"] {
       #expect(try contents("\(folder)/cut/\(name).safetensors") == contents("\(folder)/whole/\(name).safetensors"), "\(name)")
     }
+    // The best epoch's predictions are kept beside its weights.
+    #expect(try contents("\(folder)/cut/validation.json") == contents("\(folder)/whole/validation.json"))
+    let record = try #require(try path.validation())
+    let metrics = record.evaluation.metrics
+    #expect(record.epoch == best + 1 && metrics.images == 8 && metrics.top1 == figures.accuracy && metrics.loss == figures.loss)
+    let perClass = record.evaluation.perClass
+    #expect(perClass.map(\.name) == splits.validation.classes && perClass.reduce(0) { $0 + $1.images } == 8)
+    #expect(record.evaluation.worst.count == 8 - perClass.reduce(0) { $0 + $1.right })
   }
 
   @Test func everyStepAndEveryBatchIsReported() throws {

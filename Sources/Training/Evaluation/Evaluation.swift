@@ -4,7 +4,7 @@ import Models
 import Support
 
 /// Loss and accuracy over some images.
-public struct Metrics: Hashable, Sendable {
+public struct Metrics: Hashable, Codable, Sendable {
   /// Number of images measured.
   public var images: Int
   /// Mean cross-entropy.
@@ -42,12 +42,15 @@ public struct Evaluation: Sendable {
   /// Class names in the order of the labels.
   public var classes: [String]
   /// Number of images for each pair of label and prediction, by the key label · classes + prediction. Absent pairs have none.
-  private let counts: [Int: Int]
+  let counts: [Int: Int]
+  /// The mistakes that the classifier was most sure of, the worst first. There are as many as were asked for, or fewer.
+  public let worst: [Mistake]
 
-  init(metrics: Metrics, classes: [String], counts: [Int: Int]) {
+  init(metrics: Metrics, classes: [String], counts: [Int: Int], worst: [Mistake] = []) {
     self.metrics = metrics
     self.classes = classes
     self.counts = counts
+    self.worst = worst
   }
 
   /// Entry of the confusion matrix: number of images of class `label` that were classified as `prediction`.
@@ -76,6 +79,23 @@ public struct Evaluation: Sendable {
 
     /// Share of images classified correctly; nil for a class without images.
     public var accuracy: Double? { images > 0 ? Double(right) / Double(images) : nil }
+  }
+
+  /// A pair of classes that were confused, and how often.
+  public struct ConfusedPair: Sendable, Hashable {
+    /// Class of the images, and the class that they were taken for.
+    public let label, prediction: Int
+    /// Number of these images.
+    public let images: Int
+  }
+
+  /// Pairs of a class and another one that its images were taken for, the most frequent first. Of equally frequent pairs, that
+  /// of the lower class comes first.
+  public var confusedPairs: [ConfusedPair] {
+    counts.compactMap { key, count in
+      let (label, prediction) = key.quotientAndRemainder(dividingBy: classes.count)
+      return label == prediction ? nil : ConfusedPair(label: label, prediction: prediction, images: count)
+    }.sorted { (-$0.images, $0.label, $0.prediction) < (-$1.images, $1.label, $1.prediction) }
   }
 
   /// Results for all classes, in the order of the labels.

@@ -13,29 +13,43 @@ extension Classifier {
   public func measure(
     _ images: BatchLoader, batchSize: Int, progress: (Int) throws -> Bool = { _ in true }
   ) throws -> Metrics? {
-    try measure(images, batchSize: batchSize, progress: progress, perImage: nil)
+    try measure(images, batchSize: batchSize, progress: progress, onBatch: nil)
   }
 
   /// Measures loss, accuracy and confusions over labeled images, without label smoothing.
-  /// - Parameter progress: called after each batch with the number of images done; returns false to stop early.
+  /// - Parameters:
+  ///   - worst: number of the worst mistakes to name.
+  ///   - progress: called after each batch with the number of images done; returns false to stop early.
   /// - Returns: nil if `progress` stopped the run.
   /// - Throws: a ``Failure`` if the images do not fit the network, if its outputs are not finite, or if none of the images can
   ///   be loaded; errors of the backend.
   public func evaluate(
-    _ images: BatchLoader, batchSize: Int, progress: (Int) throws -> Bool = { _ in true }
+    _ images: BatchLoader, batchSize: Int, worst: Int = 0, progress: (Int) throws -> Bool = { _ in true }
   ) throws -> Evaluation? {
-    let classes = classes
-    var counts: [Int: Int] = [:]
-    let metrics = try measure(images, batchSize: batchSize, progress: progress) { item, prediction in
-      counts[Int(item.label) * classes.count + prediction, default: 0] += 1
-    }
-    return metrics.map { Evaluation(metrics: $0, classes: classes, counts: counts) }
+    try evaluate(images, batchSize: batchSize, worst: worst, requiresFinite: true, progress: progress)
   }
 
-  /// - Parameter perImage: called with each image and its most probable class; nil if only the metrics are wanted.
+  /// - Parameter requiresFinite: whether outputs that are not finite are an error. Otherwise the loss tells of them, and the
+  ///   images of their batches count in the metrics alone.
+  func evaluate(
+    _ images: BatchLoader, batchSize: Int, worst: Int, requiresFinite: Bool, progress: (Int) throws -> Bool
+  ) throws -> Evaluation? {
+    let classes = classes
+    var (counts, mistakes) = ([Int: Int](), WorstMistakes(limit: worst))
+    let metrics = try measure(images, batchSize: batchSize, requiresFinite: requiresFinite, progress: progress) { batch, logits in
+      let predictions = logits.largestColumns
+      for (item, prediction) in zip(batch.items, predictions) {
+        counts[Int(item.label) * classes.count + prediction, default: 0] += 1
+      }
+      mistakes.add(batch.items, predictions, logits)
+    }
+    return metrics.map { Evaluation(metrics: $0, classes: classes, counts: counts, worst: mistakes.mistakes) }
+  }
+
+  /// - Parameter onBatch: called with each batch and its logits [N,K], averaged over views; nil if only the metrics are wanted.
   private func measure(
-    _ images: BatchLoader, batchSize: Int, progress: (Int) throws -> Bool,
-    perImage: ((ImageItem, _ prediction: Int) -> Void)?
+    _ images: BatchLoader, batchSize: Int, requiresFinite: Bool = true, progress: (Int) throws -> Bool,
+    onBatch: ((ImageBatch, _ logits: HostTensor) -> Void)?
   ) throws -> Metrics? {
     try images.images.source.requireLabels(below: classes.count)
     // The device adds up the logits of the only view as they are. Other outputs are combined on the host and sent back.
@@ -43,13 +57,14 @@ extension Classifier {
     var sums = MetricSums()
     var combined = InFlight<Int>()
     let isDone = try run(over: images, batchSize: batchSize, progress: progress) { outputs, labels in
-      let logits = isDirect && perImage == nil ? [] : try outputs.map { try backend.readLater($0) }
+      let logits = isDirect && onBatch == nil ? [] : try outputs.map { try backend.readLater($0) }
       return isDirect ? [try metrics(outputs[0], labels)] + logits : logits
     } _: { batch, values in
       if values.isEmpty { return }
       if isDirect { sums.add(values[0], images: batch.items.count) }
       let outputs = values.dropFirst(isDirect ? 1 : 0)
       guard var logits = outputs.first else { return }
+      if !requiresFinite, !outputs.allSatisfy(\.isFinite) { return }
       try requireFinite(outputs)
       if !isDirect {
         logits = Scores(values, areProbabilities: givesProbabilities).logits
@@ -57,7 +72,7 @@ extension Classifier {
         combined.add(batch.items.count, [try metrics(try backend.uploadBatch(logits), try backend.uploadBatch(labels))])
         try combined.collect { sums.add($1[0], images: $0) }
       }
-      if let perImage { for (item, prediction) in zip(batch.items, logits.largestColumns) { perImage(item, prediction) } }
+      onBatch?(batch, logits)
     }
     guard isDone else { return nil }
     try combined.collect(leaving: 0) { sums.add($1[0], images: $0) }
