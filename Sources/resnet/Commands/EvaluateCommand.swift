@@ -43,8 +43,11 @@ struct EvaluateCommand: ParsableCommand {
     Signals.catchAll()
     verbosity.begin()
     let path = try checkpoint.path()
-    if let confusion = output.confusion {
-      try requireOther("--confusion", confusion, than: [path, input.data, input.images.classNames.classNames])
+    let inputs = [path, input.data, input.images.classNames.classNames]
+    if let confusion = output.confusion { try requireOther("--confusion", confusion, than: inputs) }
+    if let sheet = output.worstSheet {
+      try requireOther("--worst-sheet", sheet, than: inputs)
+      try AtomicFile.requireWritable(sheet)
     }
     let checkpoint = try checkpoint.read(path)
     Display.shared.begin(.reading)
@@ -64,7 +67,7 @@ struct EvaluateCommand: ParsableCommand {
     let loader = try BatchLoader(
       images, precision: precision, streams: true, on: classifier.backend, onDamage: leftOut.add)
     Display.shared.begin(.evaluating, of: loader.count)
-    let evaluation = try classifier.evaluate(loader, batchSize: input.batchSize) { done in
+    let evaluation = try classifier.evaluate(loader, batchSize: input.batchSize, worst: output.worstCount) { done in
       Display.shared.advance(to: done)
       return Signals.pending == nil
     }
@@ -77,8 +80,14 @@ struct EvaluateCommand: ParsableCommand {
         "the loss is not a number, so the weights or the images are far out of range")
     }
     evaluation.classes = measured.classes
-    if output.json { printJSON(evaluation.json(damaged: leftOut.count)) } else { print(evaluation.text) }
+    let namesWorst = output.worstCount > 0
+    if output.json {
+      printJSON(evaluation.json(damaged: leftOut.count, namesWorst: namesWorst))
+    } else {
+      print(evaluation.text + (namesWorst ? "\n\n\(evaluation.worstText)" : ""))
+    }
     leftOut.finish()
+    if let sheet = output.worstSheet { try evaluation.writeWorst(of: measured.images, to: sheet) }
     if let confusion = output.confusion { try evaluation.writeConfusion(to: confusion) }
   }
 }

@@ -61,8 +61,33 @@ struct EvaluationOutputOptions: ParsableArguments {
     completion: .file(extensions: ["csv"]))
   var confusion: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Name this many of the mistakes that the network is most sure of. Default: none; with --worst-sheet \(Self.usualWorst).
+      """, valueName: "images"))
+  var worst: Int?
+
+  @Option(
+    help: ArgumentHelp("PNG file for the pictures of these mistakes, in their order, eight a row.", valueName: "file.png"),
+    completion: .file(extensions: ["png"]))
+  var worstSheet: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
-  func validate() throws { try requirePaths(["--confusion": confusion]) }
+  private static let (usualWorst, mostWorst) = (24, 1000)
+
+  /// Number of mistakes to name.
+  var worstCount: Int { worst ?? (worstSheet == nil ? 0 : Self.usualWorst) }
+
+  func validate() throws {
+    try requirePaths(["--confusion": confusion, "--worst-sheet": worstSheet])
+    if let worst, !(1...Self.mostWorst).contains(worst) {
+      throw ValidationError("--worst \(worst): from 1 to \(grouped(Self.mostWorst)) mistakes can be named")
+    }
+    if let worstSheet, !worstSheet.lowercased().hasSuffix(".png") {
+      throw ValidationError("--worst-sheet '\(worstSheet)': it is a PNG, and its name ends in .png")
+    }
+  }
 }

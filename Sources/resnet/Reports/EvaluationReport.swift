@@ -86,8 +86,10 @@ extension Evaluation {
 
   /// Returns the evaluation as JSON. `confusion` has a row for each class, and is null if there are too many classes; `per_class`
   /// is in the order of the labels.
-  /// - Parameter damaged: number of images that were left out.
-  func json(damaged: Int) -> JSON {
+  /// - Parameters:
+  ///   - damaged: number of images that were left out.
+  ///   - namesWorst: whether `worst` holds the worst mistakes; it is null otherwise.
+  func json(damaged: Int, namesWorst: Bool = false) -> JSON {
     let matrix = classes.indices.lazy.map { label in
       JSON.array(classes.indices.map { .integer(self[label, $0]) })
     }
@@ -108,6 +110,7 @@ extension Evaluation {
           ])
         }),
       "confusion": classes.count <= Self.largestMatrix ? .array(Array(matrix)) : .null,
+      "worst": namesWorst ? .array(worst.map(describe)) : .null,
     ])
   }
 
