@@ -11,7 +11,7 @@ public struct SplitContents: Hashable, Codable, Sendable {
 
   /// Takes the fingerprints of both splits; nil if a split has none.
   /// - Parameter trained: images that are trained on, all or some of the split.
-  init?(_ splits: ImageSplits, trainingOn trained: any ImageSource) {
+  package init?(_ splits: ImageSplits, trainingOn trained: any ImageSource) {
     guard let train = splits.train.contents, let validation = splits.validation.contents else { return nil }
     (self.train, self.validation) = (train, validation)
     let classes = trained.classes
@@ -25,7 +25,7 @@ public struct SplitContents: Hashable, Codable, Sendable {
 
   /// Checks that these are the images that the run began with.
   /// - Throws: ``Failure`` if they are not.
-  func require(_ known: SplitContents, in data: String) throws {
+  package func require(_ known: SplitContents, in data: String) throws {
     for (what, old, new) in [("train", known.train, train), ("measure", known.validation, validation)] where old != new {
       let change =
         old.count == new.count

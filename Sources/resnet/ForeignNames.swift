@@ -74,6 +74,7 @@ enum ForeignNames {
     ("--topk --top-k --top5 -k", "--top", ""),
     ("--test-time-augmentation --tencrop --ten-crop", "--tta", "it takes none, flip or ten-crop"),
     ("--confusion-matrix --cm", "--confusion", "it takes the CSV file to write"),
+    ("--top-losses --misclassified", "--worst", "it takes a number of images"),
     ("--deterministic --cudnn-benchmark --benchmark", "", "the same seed gives the same bits on the same device, always"),
     ("--download --hub --from-hub", "", "nothing is downloaded: `--data` and `--init` name files"),
     ("--channels-last --channels_last --memory-format", "", "tensors are always [N,H,W,C]"),
@@ -86,6 +87,7 @@ enum ForeignNames {
     ("test eval val validate valid score", "evaluate"), ("infer inference classify run detect", "predict"),
     ("fit finetune fine-tune learn", "train"), ("benchmark perf time", "bench"), ("convert load", "import"), ("save", "export"),
     ("info describe params flops show", "summary"), ("list-devices gpus hardware device", "devices"), ("autotune", "tune"),
+    ("plot curves visualize tensorboard dashboard", "report"),
     ("check selftest self-test doctor", "verify"), ("clean clear", "cache"),
     ("purge clean reset delete remove", "clear"), ("show ls", "list"),
   ]

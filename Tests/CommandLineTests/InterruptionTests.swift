@@ -79,6 +79,7 @@ import Testing
       result.errorLines.count == 1 && result.complaint.contains("--resume \(folder.split(separator: "/").last ?? "")"),
       "\(result.err)")
     #expect(exists("\(folder)/resume.safetensors") && exists("\(folder)/last.safetensors"))
+    _ = try XMLElements(try String(contentsOfFile: "\(folder)/report.html", encoding: .utf8))
     try finish(folder, like: "steady")
   }
 

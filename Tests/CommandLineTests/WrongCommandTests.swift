@@ -101,6 +101,8 @@ import resnet
     ("test", "Unexpected argument 'test': it is called evaluate here"),
     ("eval", "Unexpected argument 'eval': it is called evaluate here"),
     ("infer", "Unexpected argument 'infer': it is called predict here"), ("fly", "Unexpected argument 'fly'"),
+    ("tensorboard", "Unexpected argument 'tensorboard': it is called report here"),
+    ("evaluate --top-losses 9", "--top-losses is called --worst here: it takes a number of images"),
     ("cache purge", "Unexpected argument 'purge': it is called clear here"), ("bench train", "Unexpected argument 'train'"),
     ("bench model", "Missing expected argument '<model>'"), ("export x", "Missing expected argument '--output <file>'"),
   ]

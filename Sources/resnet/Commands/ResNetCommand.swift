@@ -14,7 +14,8 @@ struct ResNetCommand: ParsableCommand {
     version: version,
     subcommands: [
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, SimilarCommand.self,
-      LandscapeCommand.self, StudyCommand.self, RunsCommand.self, ImportCommand.self,
+      LandscapeCommand.self, StudyCommand.self, RunsCommand.self, ReportCommand.self,
+      ImportCommand.self,
       ExportCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
       RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self, ManualCommand.self,
     ])

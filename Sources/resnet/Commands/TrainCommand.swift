@@ -16,8 +16,8 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Train a network.", usage: "resnet train [options]",
     discussion: """
       Without options, this trains ResNet-20 on Fashion-MNIST on the best OpenCL device. The run's folder contains config.json, \
-      metrics.jsonl, layers.jsonl, last.safetensors, best.safetensors and resume.safetensors. Ctrl-C saves the training state and stops; \
-      --resume continues from there. \(hiddenOptions)
+      metrics.jsonl, layers.jsonl, last.safetensors, best.safetensors and resume.safetensors; report.html there shows what \
+      happened. Ctrl-C saves the training state and stops; --resume continues from there. \(hiddenOptions)
       """
         + "\n\n"
         + examples(
@@ -92,9 +92,14 @@ struct TrainCommand: ParsableCommand {
     Log.debug("batches of \(min(trainer.configuration.batchSize, session.images.count)) images, \(session.images.shape)")
     let board = try tensorBoardLog(session)
     let start = ContinuousClock.now
-    let (outcome, profiled) = try folder.recordingSession(on: backend.name, drivers) {
-      try train(session, for: board)
+    let (outcome, profiled): (Trainer.Ending, Profile)
+    do {
+      (outcome, profiled) = try folder.recordingSession(on: backend.name, drivers) { try train(session, for: board) }
+    } catch {
+      _ = folder.writeReport(session.splits, after: error)  // The run's own error is the one that counts.
+      throw error
     }
+    if let failure = folder.writeReport(session.splits) { printError("warning: there is no report: \(failure.line)") }
     Log.memory(of: backend)
     let ending = Ending(trainer: trainer, folder: folder, seconds: (ContinuousClock.now - start).seconds)
     if outcome == .finished, let results = ending.results { print(results) }

@@ -22,7 +22,8 @@ struct Ending {
 
   /// Folder and the files in it, with their sizes.
   private var files: String {
-    let found = [folder.bestPath, folder.lastPath, folder.resumePath, folder.metricsPath].compactMap { path -> String? in
+    let found = [folder.bestPath, folder.lastPath, folder.resumePath, folder.metricsPath, folder.reportPath].compactMap {
+      path -> String? in
       guard let file = try? InputFile(path) else { return nil }
       return "\(path.dropFirst(folder.path.count + 1)) (\(bytes(file.byteCount)))"
     }
