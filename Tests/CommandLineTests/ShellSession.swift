@@ -24,7 +24,7 @@ enum Shell: String, CaseIterable {
     let show = "show() { printf '<<<'; printf '%s\\t' \"$@\"; printf '>>>\\n'; }"
     switch self {
     case .bash: return ["PS1='REA''DY> '", show, "source _resnet"]
-    case .zsh: return ["PROMPT='REA''DY> '", show, "fpath=(. $fpath); autoload -U compinit; compinit -u -D; bindkey -e"]
+    case .zsh: return ["PROMPT='REA''DY> '", show, "fpath=($PWD $fpath); autoload -U compinit; compinit -u -D; bindkey -e"]
     case .fish:
       return [
         "function fish_prompt; printf 'REA''DY> '; end",
