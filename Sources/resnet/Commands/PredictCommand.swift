@@ -30,7 +30,7 @@ struct PredictCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Image files, folders with images in or below them, or - for one image on standard input.", valueName: "image"),
+      "Image files, folders or archives with images in or below them, or - for one image on standard input.", valueName: "image"),
     completion: .file())
   var images: [String] = []
 

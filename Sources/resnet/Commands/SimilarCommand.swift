@@ -27,7 +27,8 @@ struct SimilarCommand: ParsableCommand {
   var image: String
 
   @Argument(
-    help: ArgumentHelp("Folder of the images to search, or file of their features.", valueName: "place"), completion: .file())
+    help: ArgumentHelp("Folder or archive of the images to search, or file of their features.", valueName: "place"),
+    completion: .file())
   var place: String
 
   @OptionGroup(title: HelpGroup.data) var input: ComparedImageOptions

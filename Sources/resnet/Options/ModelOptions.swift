@@ -16,7 +16,7 @@ struct BlockOptions: ParsableArguments {
   @Option(
     help: """
       Shortcuts: where the shape changes, A pads with zeros and B projects; C projects in every block. Default: A for small \
-      images, B for the ImageNet family.
+      images, B for the ImageNet family and with pre-activation.
       """)
   var shortcut: ShortcutOption?
 
