@@ -28,9 +28,12 @@ enum Suggestions {
     return text
   }
 
-  /// Returns the commands that have an option, for example "`resnet evaluate` and `resnet predict`"; nil if none has it.
+  /// Returns the commands that have an option, for example "`resnet evaluate` and `resnet predict`"; nil if none has it. Studies,
+  /// which have many options of `resnet train`, are named if no other command has it.
   static func commands(with option: String) -> String? {
-    let paths = HelpDump.root.leaves.filter { $0.argument(option) != nil }.map { "`\($0.path)`" }
+    let all = HelpDump.root.leaves.filter { $0.argument(option) != nil }.map { "`\($0.path)`" }
+    let others = all.filter { !$0.hasPrefix("`resnet study ") }
+    let paths = others.isEmpty ? all : others
     guard let last = paths.last else { return nil }
     return paths.count > 3
       ? paths.prefix(3).joined(separator: ", ") + " and others"

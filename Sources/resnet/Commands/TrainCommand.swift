@@ -233,7 +233,10 @@ struct TrainCommand: ParsableCommand {
     prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
     prepared.takesLargestBatch = options.training.batchSize == .largest
     prepared.searchesRate = files.findRate != nil
-    try usage { try prepared.configuration.checkLayers() }
+    try usage {
+      try prepared.configuration.validate()
+      try prepared.configuration.checkLayers()
+    }
     return prepared
   }
 }
