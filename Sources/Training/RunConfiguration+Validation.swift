@@ -30,6 +30,9 @@ extension RunConfiguration {
     }
     if let biasRateScale {
       try demand(biasRateScale.isFinite && biasRateScale > 0, .biasRateScale, biasRateScale, "it must be above 0")
+      try demand(
+        model.normalization == .batch, .biasRateScale, biasRateScale,
+        "it is about the biases of batch normalization, and the network has none")
     }
     if let lookahead { try demand(lookahead > 0, .lookahead, lookahead, "at least one step is needed") }
     try demand(warmupEpochs >= 0 && warmupEpochs.isFinite, .warmupEpochs, warmupEpochs, "it must be at least 0")
@@ -149,9 +152,12 @@ extension RunConfiguration {
         .conflictingSetting, "crops of random size are of photographs, and \(images.name) is in memory",
         remedy: "take crops with a border (\(Setting.cropPadding))")
     }
-    if case .padded(let padding) = augmentation.crop, padding >= min(height, width) {
+    // Photographs are cropped at the size of the epoch, images in memory before they are shrunk.
+    let smallest = try images.pixels == nil ? growth(of: images.shape)?.size(ofEpoch: 0) : nil
+    let (cropHeight, cropWidth) = (smallest?.height ?? height, smallest?.width ?? width)
+    if case .padded(let padding) = augmentation.crop, padding >= min(cropHeight, cropWidth) {
       throw Failure(
-        .cropPadding, padding, "some crops of the images of \(height)×\(width) would be nothing but padding")
+        .cropPadding, padding, "some crops of the images of \(cropHeight)×\(cropWidth) would be nothing but padding")
     }
   }
 }
