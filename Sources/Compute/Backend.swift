@@ -40,6 +40,8 @@ public protocol Backend:
   var memoryAdvice: String? { get }
   /// Size in bytes of the largest block that the driver gives.
   var largestBlock: Int { get }
+  /// Gives memory that no tensor uses back to the driver. Blocks that are cut for other sizes would otherwise stay.
+  func releaseFreeMemory()
   /// Devices that share the work, each with its own memory. A single device lists only itself.
   var devices: [any Backend] { get }
   /// Returns this backend with another in place of each of its ``devices``, to which the devices' shares of the work go.
@@ -178,6 +180,8 @@ extension Backend {
   public var devices: [any Backend] { [self] }
 
   public var memoryAdvice: String? { nil }
+
+  public func releaseFreeMemory() {}
 
   public func replacingDevices(by replacement: (any Backend) -> any ShardBackend) -> any Backend { replacement(self) }
 

@@ -22,6 +22,8 @@ package final class ParallelBackend: ContractBackend {
   package let split: BatchSplit
   let members: [any ShardBackend]
 
+  package func releaseFreeMemory() { for device in devices { device.releaseFreeMemory() } }
+
   /// - Precondition: there is at least one device, there are as many devices as weights in `split`, and all have one
   ///   ``Backend/scalar`` type.
   package init(_ devices: [any ShardBackend], split: BatchSplit) {

@@ -296,6 +296,10 @@ public final class Trainer {
   /// Loads the current epoch from the current step on.
   func loadEpoch() throws -> LoadedEpoch {
     let plan = configuration.plan(ofEpoch: position.epoch, training.items)
+    // Blocks cut for smaller images do not suit the larger ones, for which the memory was predicted.
+    if let growth, position.epoch > 0, growth.size(ofEpoch: position.epoch) != growth.size(ofEpoch: position.epoch - 1) {
+      backend.releaseFreeMemory()
+    }
     return try training.load(
       plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
       from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep, size: growth?.size(ofEpoch: position.epoch))

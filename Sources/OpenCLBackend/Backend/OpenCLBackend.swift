@@ -108,7 +108,6 @@ public final class OpenCLBackend: ShardBackend {
 
   public func allocate(byteCount: Int) throws -> any Storage { try executor.allocate(byteCount: byteCount) }
 
-  /// Gives blocks that no tensor uses back to the driver.
   public func releaseFreeMemory() { executor.releaseFreeMemory() }
 
   public func slice(_ storage: any Storage, offset: Int, byteCount: Int) throws -> any Storage {
