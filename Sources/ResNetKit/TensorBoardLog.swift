@@ -21,8 +21,8 @@ import Training
 public final class TensorBoardLog {
   private let trainer: Trainer
   private let file: EventFile
-  /// Failure of a write that happened while training went on.
-  private var failure: Failure?
+  /// Failure that has ended the record while training went on; nil for none.
+  public private(set) var failure: Failure?
 
   /// Tags by which TensorBoard's table compares runs.
   private static let compared = [Tag.validationAccuracy, Tag.validationLoss, Tag.epochLoss]
@@ -52,7 +52,8 @@ public final class TensorBoardLog {
     try file.begin(Self.settings(try JSON(parsing: json)), comparing: Self.compared)
     guard isNew else { return }
     try file.write(text: "```json\n\(json)```", tag: "configuration", step: 0)
-    let sheet = try ContactSheet(configuration, images, on: CPUBackend()).image
+    // The run itself tells of images that cannot be decoded.
+    guard let sheet = try? ContactSheet(configuration, images, on: CPUBackend()).image else { return }
     try file.write(png: try sheet.png(), height: sheet.height, width: sheet.width, tag: "augmentation", step: 0)
   }
 
@@ -75,11 +76,11 @@ public final class TensorBoardLog {
   /// Whether a run keeps a record.
   /// - Throws: ``Failure`` if the folder cannot be read.
   package static func isKept(in folder: String) throws -> Bool {
-    try Folder.entries(folder).contains { $0.hasPrefix(EventFile.prefix) }
+    try Folder.entries(folder).contains { $0.hasPrefix(RunFolder.eventPrefix) }
   }
 
-  /// Records an event of the training. If a file cannot be written, the record ends there, and ``end(succeeding:)`` throws the
-  /// reason.
+  /// Records an event of the training. If a file cannot be written, the record ends there, ``failure`` has the reason, and
+  /// ``end(succeeding:)`` throws it.
   public func record(_ event: TrainingEvent) {
     guard failure == nil else { return }
     do { try write(event) } catch { failure = error as? Failure ?? Failure(.device, "\(error)") }

@@ -10,8 +10,6 @@ import SwiftProtobuf
 ///
 /// All numbers are little-endian. A record is handed to the operating system at once, so TensorBoard can read along.
 public final class EventFile {
-  /// Beginning of the names of event files, by which TensorBoard finds them.
-  public static let prefix = "events.out.tfevents."
   /// Path of the file.
   public let path: String
   private let file: AppendingFile
@@ -23,7 +21,7 @@ public final class EventFile {
   /// - Throws: ``Failure`` if the file cannot be written.
   public init(in folder: String, host: String, resumingAfter step: Int? = nil) throws {
     let time = Int(Date().timeIntervalSince1970)
-    let name = "\(folder)/\(Self.prefix)\(time).\(host.replacing("/", with: "-")).\(getpid())"
+    let name = "\(folder)/events.out.tfevents.\(time).\(host.replacing("/", with: "-")).\(getpid())"
     let candidates = (0...).lazy.map { "\(name).\($0)" }
     path = candidates.first { !InputFile.exists($0) } ?? name
     try AtomicFile.write([], to: path)

@@ -13,8 +13,8 @@ public struct RunFolder {
   public let path: String
   /// Folders that this value created, the outermost first.
   private let newFolders: [String]
-  /// Files of a run that were not there before.
-  private let newFiles: [String]
+  /// Names that were in the folder before; nil for the folder of an existing run.
+  private let oldNames: Set<String>?
 
   /// Path of the run's options, a ``RunConfiguration`` as JSON.
   public var configurationPath: String { "\(path)/config.json" }
@@ -27,14 +27,15 @@ public struct RunFolder {
   /// Path of the training state from which the run resumes: weights, optimizer state and position.
   public var resumePath: String { "\(path)/resume.safetensors" }
 
+  /// Beginning of the names of TensorBoard's files.
+  package static let eventPrefix = "events.out.tfevents."
+
   /// Creates the folder for a new run. A folder in which a run never saved anything is used again.
   /// - Throws: ``Failure`` if the folder holds a run already or cannot be created.
   public init(creating path: String) throws {
     self.path = path
     newFolders = Folder.missing(path)
-    newFiles = ["config.json", "metrics.jsonl", "layers.jsonl", "sessions.json"].map { "\(path)/\($0)" }.filter {
-      !InputFile.exists($0)
-    }
+    oldNames = Set(InputFile.isFolder(path) ? try Folder.entries(path) : [])
     if holdsState {
       throw Failure(
         .invalidSetting, "\(path) holds a run already",
@@ -48,7 +49,7 @@ public struct RunFolder {
   }
 
   /// Opens the folder of an existing run.
-  public init(existing path: String) { (self.path, newFolders, newFiles) = (path, [], []) }
+  public init(existing path: String) { (self.path, newFolders, oldNames) = (path, [], nil) }
 
   /// Removes the folders that this value created, as far as they are empty.
   public func discardIfEmpty() {
@@ -61,7 +62,12 @@ public struct RunFolder {
   /// - Precondition: the run holds the folder's lock, so that the files are its own.
   func discardIfUnused() {
     if [resumePath, lastPath, bestPath].contains(where: InputFile.exists) { return }
-    for file in newFiles { unlink(file) }
+    let own: Set = ["config.json", "metrics.jsonl", "layers.jsonl", "sessions.json"]
+    if let oldNames, let names = try? Folder.entries(path) {
+      for name in names where !oldNames.contains(name) && (own.contains(name) || name.hasPrefix(Self.eventPrefix)) {
+        unlink("\(path)/\(name)")
+      }
+    }
     discardIfEmpty()
   }
 

@@ -96,7 +96,9 @@ struct TrainCommand: ParsableCommand {
     do {
       (outcome, profiled) = try folder.recordingSession(on: backend.name, drivers) { try train(session, for: board) }
     } catch {
-      _ = folder.writeReport(session.splits, after: error)  // The run's own error is the one that counts.
+      // The run's own error is the one that counts.
+      _ = folder.writeReport(session.splits, after: error)
+      try? board?.end(succeeding: false)
       throw error
     }
     if let failure = folder.writeReport(session.splits) { printError("warning: there is no report: \(failure.line)") }
@@ -115,8 +117,11 @@ struct TrainCommand: ParsableCommand {
         "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason); the best weights are in "
           + folder.bestPath)
     }
-    if outcome == .finished { try board?.end() }
-    if outcome == .finished { return printNote(ending.next) }
+    if outcome == .finished {
+      try board?.end()
+      return printNote(ending.next)
+    }
+    if let failure = board?.failure { printError("warning: the record for TensorBoard ends early: \(failure.line)") }
     printError("stopped at step \(trainer.step); go on with: \(goOn(folder))")
     throw Signals.exitCode
   }
