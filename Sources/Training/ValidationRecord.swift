@@ -3,7 +3,7 @@ import Datasets
 import Foundation
 import Support
 
-/// What a run's best weights made of the validation images: metrics, confusions and the worst mistakes. The run keeps it in its
+/// Results of a run's best weights on the validation images: metrics, confusions and the worst mistakes. The run keeps them in its
 /// file `validation.json`.
 ///
 /// ```swift

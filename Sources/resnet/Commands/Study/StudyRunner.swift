@@ -187,7 +187,7 @@ struct StudyBudget {
   private func secondsPerEpoch(of network: StudyPlan.Network) throws -> Double {
     var prepared = prepared
     prepared.configuration = plan.configuration(of: StudyPlan.Run(network, seed: plan.seeds[0]))
-    // Of images that grow, the largest count.
+    // Images that grow are measured at their largest size.
     prepared.configuration.resizeFrom = nil
     let session = try TrainingSession(prepared, device: options.device.place(options.tuning.mode), folder: nil)
     let trainer = session.trainer

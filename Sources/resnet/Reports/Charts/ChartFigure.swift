@@ -35,12 +35,8 @@ package struct ChartFigure: Sendable {
     let keys = legend
     let rows = rows(of: keys)
     let height = top + plotHeight + Self.below + (rows.isEmpty ? 0 : Self.rowHeight * Double(rows.count) + 8)
-    let (width, total) = (SVG.number(width), SVG.number(height))
     var lines = [
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"line-chart\" viewBox=\"0 0 \(width) \(total)\" width=\"\(width)\" "
-        + "height=\"\(total)\" role=\"img\">",
-      "<title>\(SVG.escaped(title))</title>", "<style>\(ChartStyle.text(colors))</style>",
-      "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>",
+      SVG.beginning("line-chart", width, height, title: title, style: ChartStyle.text(colors)),
       SVG.label(title, "heading", Self.left, 26, anchor: "start"),
     ]
     let y = ChartRuler(

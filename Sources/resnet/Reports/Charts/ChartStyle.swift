@@ -2,9 +2,9 @@
 package enum ChartStyle {
   /// Choice of the colors.
   package enum Colors: Sendable {
-    /// Those of the viewer, light or dark: CSS variables `--chart-…`, which a page around the picture may set, too.
+    /// Colors of the viewer, light or dark: CSS variables `--chart-…`, which a page around the picture may set, too.
     case ofViewer
-    /// The light ones, without variables, which not every program knows.
+    /// Light colors without variables, which not every program knows.
     case light
   }
 

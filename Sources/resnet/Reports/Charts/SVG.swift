@@ -3,6 +3,17 @@ import Support
 
 /// Elements of SVG pictures as text.
 enum SVG {
+  /// Returns the beginning of a picture: its size in pixels, its title, its style sheet and its paper.
+  /// - Parameter name: names of its classes.
+  static func beginning(_ name: String, _ width: Double, _ height: Double, title: String, style: String) -> String {
+    let (width, height) = (number(width), number(height))
+    return [
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"\(name)\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" "
+        + "height=\"\(height)\" role=\"img\">",
+      "<title>\(escaped(title))</title>", "<style>\(style)</style>", "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>",
+    ].joined(separator: "\n")
+  }
+
   static func line(_ name: String, _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) -> String {
     "<line class=\"\(name)\" x1=\"\(number(x1))\" y1=\"\(number(y1))\" x2=\"\(number(x2))\" y2=\"\(number(y2))\"/>"
   }

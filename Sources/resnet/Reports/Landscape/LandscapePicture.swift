@@ -7,8 +7,8 @@ struct LandscapePanel {
   let landscape: LossLandscape
 }
 
-/// What the pictures of landscapes have in common: panels side by side, a scale, and colors by the loss, for the light and the
-/// dark colors of a viewer.
+/// Frame of the pictures of landscapes: panels side by side, a scale, and colors by the loss, for the light and the dark colors of
+/// a viewer.
 struct LandscapePicture {
   let title: String
   let panels: [LandscapePanel]
@@ -36,12 +36,9 @@ struct LandscapePicture {
   func svg(
     _ name: String, rules: [String], _ property: String, _ colors: [(light: Double, dark: Double)], _ body: [String]
   ) -> String {
-    let (width, height) = (SVG.number(legendLeft + Self.legendWidth), SVG.number(Self.top + Self.side + Self.bottom))
+    let (width, height) = (legendLeft + Self.legendWidth, Self.top + Self.side + Self.bottom)
     var lines = [
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"\(name)\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" "
-        + "height=\"\(height)\" role=\"img\">",
-      "<title>\(SVG.escaped(title))</title>", "<style>\n\(Self.sheet(name, rules, property, colors))</style>",
-      "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>",
+      SVG.beginning(name, width, height, title: title, style: "\n\(Self.sheet(name, rules, property, colors))"),
       SVG.label(title, "heading", Self.left, 26, anchor: "start"),
     ]
     for (index, panel) in panels.enumerated() {

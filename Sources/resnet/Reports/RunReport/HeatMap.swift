@@ -37,12 +37,9 @@ struct HeatMap {
     let (width, height) = (
       left + cellSize.width * Double(columns.count) + slant, above + cellSize.height * Double(rows.count) + 12
     )
-    let (w, h) = (SVG.number(width), SVG.number(height))
     var lines = [
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"line-chart heat-map\" viewBox=\"0 0 \(w) \(h)\" width=\"\(w)\" "
-        + "height=\"\(h)\" role=\"img\">",
-      "<title>\(SVG.escaped(title))</title>", "<style>\(ChartStyle.text(.ofViewer))\(Self.style)</style>",
-      "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>", SVG.label(title, "heading", 12, 24, anchor: "start"),
+      SVG.beginning("line-chart heat-map", width, height, title: title, style: "\(ChartStyle.text(.ofViewer))\(Self.style)"),
+      SVG.label(title, "heading", 12, 24, anchor: "start"),
     ]
     lines += cells.flatMap { draw($0, left, above) }
     for (index, name) in rows.enumerated() where !name.isEmpty {

@@ -1,7 +1,7 @@
 import Support
 import Training
 
-/// What the errors of a study's networks show, in sentences. They say what was measured, whichever way it comes out.
+/// Findings about the errors of a study's networks, in sentences. They say what was measured, whichever way it comes out.
 package enum ErrorFindings {
   /// Error that is compared.
   package enum Figure: String, Sendable {

@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Training
 
-/// What the gradients and responses of a network's layers show, in sentences.
+/// Finding about the gradients or the responses of a network's layers, in sentences.
 package struct GradientFinding: Sendable {
   /// Course of a figure from the first layers to the last.
   package enum Course: Hashable, Sendable {
@@ -49,32 +49,29 @@ package struct GradientFinding: Sendable {
 
   /// Sentence about gradients. They come from the last layer, so what is smaller in the first layers vanishes on the way.
   package func gradients(of name: String, _ moment: String, layers: Int) -> String {
-    let range = "\(Self.text(smallest)) to \(Self.text(largest))"
-    let factor = ratio.map { short($0 < 1 ? 1 / $0 : $0, digits: 2) } ?? "–"
-    let what =
-      switch course {
-      case .isNotFinite(let count): "they are not finite in \(count) of \(layers) layers"
-      case .isZero(let count): "they are zero in \(count) of \(layers) layers"
-      case .growsWithDepth: "they vanish toward the input, by a factor of \(factor)"
-      case .fallsWithDepth: "they explode toward the input, by a factor of \(factor)"
-      case .steady: "they neither vanish nor explode: first and last layers differ by a factor of \(factor)"
-      }
-    return "\(name), \(moment): norms of gradients \(range); \(what)."
+    sentence(
+      "\(name), \(moment): norms of gradients", layers, growing: "they vanish toward the input",
+      falling: "they explode toward the input", steady: "they neither vanish nor explode: first and last layers")
   }
 
   /// Sentence about the standard deviations of responses, which go from the input on.
   package func responses(of name: String, _ moment: String, layers: Int) -> String {
-    let range = "\(Self.text(smallest)) to \(Self.text(largest))"
+    sentence(
+      "\(name), \(moment): standard deviations of responses", layers, growing: "they grow toward the output",
+      falling: "they shrink toward the output", steady: "first and last layers")
+  }
+
+  private func sentence(_ subject: String, _ layers: Int, growing: String, falling: String, steady: String) -> String {
     let factor = ratio.map { short($0 < 1 ? 1 / $0 : $0, digits: 2) } ?? "–"
     let what =
       switch course {
       case .isNotFinite(let count): "they are not finite in \(count) of \(layers) layers"
       case .isZero(let count): "they are zero in \(count) of \(layers) layers"
-      case .growsWithDepth: "they grow toward the output, by a factor of \(factor)"
-      case .fallsWithDepth: "they shrink toward the output, by a factor of \(factor)"
-      case .steady: "first and last layers differ by a factor of \(factor)"
+      case .growsWithDepth: "\(growing), by a factor of \(factor)"
+      case .fallsWithDepth: "\(falling), by a factor of \(factor)"
+      case .steady: "\(steady) differ by a factor of \(factor)"
       }
-    return "\(name), \(moment): standard deviations of responses \(range); \(what)."
+    return "\(subject) \(Self.text(smallest)) to \(Self.text(largest)); \(what)."
   }
 
   private static func text(_ value: Double?) -> String { value.map { short($0, digits: 2) } ?? "–" }
@@ -125,7 +122,7 @@ package struct GradientFindings: Sendable {
     return (lines + [conclusion]).filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
-  /// What the plain networks with batch normalization show.
+  /// Sentences about the plain networks with batch normalization.
   private var conclusion: String {
     let plain = ends.filter { $0.network.hasPrefix("plain") && $0.network.hasSuffix("-bn") }
     if plain.isEmpty { return "" }
