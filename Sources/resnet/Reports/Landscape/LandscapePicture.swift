@@ -38,7 +38,7 @@ struct LandscapePicture {
   ) -> String {
     let (width, height) = (legendLeft + Self.legendWidth, Self.top + Self.side + Self.bottom)
     var lines = [
-      SVG.beginning(name, width, height, title: title, style: "\n\(Self.sheet(name, rules, property, colors))"),
+      SVG.beginning(name, width, height, title: title, style: Self.sheet(name, rules, property, colors)),
       SVG.label(title, "heading", Self.left, 26, anchor: "start"),
     ]
     for (index, panel) in panels.enumerated() {
@@ -49,15 +49,6 @@ struct LandscapePicture {
     return (lines + body + ["</svg>", ""]).joined(separator: "\n")
   }
 
-  private static let style = [
-    ".paper { fill: var(--chart-paper); }", "text { fill: var(--chart-ink); }", ".heading { font-size: 15px; font-weight: 600; }",
-    ".number { font-size: 12px; fill: var(--chart-number); }", ".axis { stroke: var(--chart-axis); fill: none; }",
-  ]
-  private static let (light, dark) = (
-    "--chart-paper: #ffffff; --chart-ink: #222222; --chart-number: #555555; --chart-axis: #777777;",
-    "--chart-paper: #181a1f; --chart-ink: #e6e6e6; --chart-number: #b0b0b0; --chart-axis: #999999;"
-  )
-
   /// Returns a style sheet for one class of pictures.
   /// - Parameters:
   ///   - rules: rules for elements of the picture.
@@ -65,12 +56,10 @@ struct LandscapePicture {
   private static func sheet(
     _ name: String, _ rules: [String], _ property: String, _ colors: [(light: Double, dark: Double)]
   ) -> String {
-    func values(_ places: [Double]) -> String {
-      places.enumerated().map { "--color\($0): \(ColorMap.viridis[$1].hex);" }.joined(separator: " ")
+    let levels = colors.enumerated().map {
+      Palette.Color("color\($0)", ColorMap.viridis[$1.light].hex, ColorMap.viridis[$1.dark].hex)
     }
-    let colored = colors.indices.map { ".color\($0) { \(property): var(--color\($0)); }" }
-    return (["{ font: 13px system-ui, sans-serif; \(light) \(values(colors.map(\.light))) }"] + style + rules + colored)
-      .map { ".\(name) \($0)\n" }.joined()
-      + "@media (prefers-color-scheme: dark) { .\(name) { \(dark) \(values(colors.map(\.dark))) } }\n"
+    let colored = levels.map { ".\($0.name) { \(property): var(--chart-\($0.name)); }" }
+    return Palette.sheet(name, Palette.frame + levels, Palette.rules + rules + colored)
   }
 }

@@ -1,13 +1,15 @@
 /// Style sheet of a report: light and dark colors, from the width of a telephone to that of a desk, and on paper.
 enum ReportStyle {
+  private static let colors = [
+    Palette.paper, Palette.ink, Palette.Color("panel", "#f6f7f9", "#21242b"), Palette.Color("quiet", "#59616b", "#a4abb5"),
+    Palette.Color("line", "#dde1e6", "#353941"), Palette.Color("wrong", "#b34700", "#f0a04b"),
+    Palette.Color("link", "#0072b2", "#56b4e9"),
+  ]
+
   static let text = """
-    :root {
-      --paper: #ffffff; --panel: #f6f7f9; --ink: #1f2328; --quiet: #59616b; --line: #dde1e6; --wrong: #b34700; --link: #0072b2;
-    }
+    :root { \(Palette.variables(colors, \.light, prefix: "--")) }
     @media (prefers-color-scheme: dark) {
-      :root {
-        --paper: #181a1f; --panel: #21242b; --ink: #e6e6e6; --quiet: #a4abb5; --line: #353941; --wrong: #f0a04b; --link: #56b4e9;
-      }
+      :root { \(Palette.variables(colors, \.dark, prefix: "--")) }
     }
     * { box-sizing: border-box; }
     html { -webkit-text-size-adjust: 100%; }
