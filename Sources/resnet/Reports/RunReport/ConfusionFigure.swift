@@ -37,7 +37,7 @@ struct ConfusionFigure {
       ? " Of \(grouped(evaluation.classes.count)) classes, these \(shown.count) are confused most often." : ""
     return ReportFigure(
       name: "confusion\(suffix)",
-      svg: HeatMap(
+      svg: CellFigure(
         title: "Confusion matrix", rows: names, columns: names, rowAxis: "class", columnAxis: "taken for",
         cells: cells(shown, records.map(\.images)), cellSize: (max(fits ? 34 : 26, 7 * Double(digits) + 10), fits ? 30 : 26)
       ).svg,
@@ -46,7 +46,7 @@ struct ConfusionFigure {
   }
 
   /// - Parameter images: number of images of each class.
-  private func cells(_ shown: [Int], _ images: [Int]) -> [HeatMap.Cell] {
+  private func cells(_ shown: [Int], _ images: [Int]) -> [CellFigure.Cell] {
     func share(_ label: Int, _ prediction: Int) -> Double {
       Double(evaluation[label, prediction]) / Double(max(1, images[label]))
     }
@@ -57,7 +57,7 @@ struct ConfusionFigure {
         guard count > 0 else { return nil }
         let share = share(label, prediction)
         let isRight = label == prediction
-        return HeatMap.Cell(
+        return CellFigure.Cell(
           row: row, column: column, shade: isRight ? share : 0.85 * (share / max(wrong, 1e-9)).squareRoot(),
           color: isRight ? 0 : 1, label: String(count),
           tip: "\(evaluation.classes[label]) taken for \(evaluation.classes[prediction]): \(grouped(count)) of "

@@ -43,13 +43,13 @@ struct GradientFigures {
     let cells = norms.enumerated().flatMap { column, values in
       values.enumerated().map { row, value in
         let shade = (log10(value.norm) - low) / max(high - low, 1e-9)
-        return HeatMap.Cell(
+        return CellFigure.Cell(
           row: row, column: column, shade: 0.06 + 0.94 * shade, color: 0, label: "",
           tip: "\(value.name), epoch \(kept[column].epoch): \(short(value.norm, digits: 3))")
       }
     }
     let every = max(1, (kept.count + 9) / 10)
-    let heatMap = HeatMap(
+    let heatMap = CellFigure(
       title: "Gradients by layer", rows: names,
       columns: kept.enumerated().map { $0 % every == 0 ? String($1.epoch) : "" }, rowAxis: "layer", columnAxis: "epoch",
       cells: cells, cellSize: (min(80, max(9, 400 / Double(kept.count))), names.count > 24 ? 15 : 20), slantsColumns: false)

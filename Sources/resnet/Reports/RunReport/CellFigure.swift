@@ -1,7 +1,7 @@
 import Support
 
 /// Table of colored cells as an SVG text, in the colors of ``ChartStyle``.
-struct HeatMap {
+struct CellFigure {
   /// One cell.
   struct Cell {
     /// Row and column, counted from 0.
