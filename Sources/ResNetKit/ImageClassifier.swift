@@ -53,11 +53,9 @@ public final class ImageClassifier {
   public init(
     _ checkpoint: Checkpoint, on device: Device = .best, batchSize: Int = 32, precision: Precision = .fp32
   ) throws {
-    guard batchSize > 0 else { throw Failure(.batchSize, batchSize, "at least one image is needed") }
     (self.checkpoint, self.batchSize, self.precision) = (checkpoint, batchSize, precision)
-    let size = checkpoint.imageSize
     classifier = try checkpoint.classifier(
-      on: device, images: [batchSize, size.height, size.width, checkpoint.channels], precision: precision)
+      on: device, images: try checkpoint.shape(ofBatch: batchSize), precision: precision)
   }
 
   /// Reads a checkpoint, `.pth` or ONNX file, and puts its network on a device.
@@ -80,10 +78,7 @@ public final class ImageClassifier {
   public func classify(
     _ paths: [String], top count: Int = 5, normalization: Normalization? = nil, damaged: DamagedImages = .fail
   ) throws -> [Classification] {
-    let (files, _) = try ImageFiles.find(paths)
-    let images = try PhotographDataset(
-      files, try checkpoint.preparation(), normalization: try normalization ?? checkpoint.knownNormalization(),
-      damaged: damaged)
+    let (files, images) = try checkpoint.images(paths, normalization, damaged)
     let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
     var found: [Classification] = []
     _ = try classifier.predict(loader, batchSize: batchSize, top: count) {
@@ -103,6 +98,25 @@ public final class ImageClassifier {
 }
 
 extension Checkpoint {
+  /// Shape of batches [N,H,W,C] of the network's images.
+  /// - Throws: ``Failure`` for a batch of no images.
+  func shape(ofBatch size: Int) throws -> Shape {
+    guard size > 0 else { throw Failure(.batchSize, size, "at least one image is needed") }
+    return [size, imageSize.height, imageSize.width, channels]
+  }
+
+  /// Finds image files, and prepares them as in the network's training.
+  /// - Parameter normalization: the map from pixels to the network's input; nil for the checkpoint's own.
+  /// - Throws: ``Failure`` for a path without images, and where the checkpoint does not tell how pixels are normalized.
+  func images(
+    _ paths: [String], _ normalization: Normalization?, _ damaged: DamagedImages
+  ) throws -> (files: [ImagePlace], images: PhotographDataset) {
+    let (files, _) = try ImageFiles.find(paths)
+    let images = try PhotographDataset(
+      files, try preparation(), normalization: try normalization ?? knownNormalization(), damaged: damaged)
+    return (files, images)
+  }
+
   /// Puts the network on a device.
   /// - Parameters:
   ///   - images: the batches, [N,H,W,C].

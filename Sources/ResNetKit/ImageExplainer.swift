@@ -43,11 +43,9 @@ public final class ImageExplainer {
   public init(
     _ checkpoint: Checkpoint, on device: Device = .best, batchSize: Int = 32, precision: Precision = .fp32
   ) throws {
-    guard batchSize > 0 else { throw Failure(.batchSize, batchSize, "at least one image is needed") }
     (self.checkpoint, self.batchSize, self.precision) = (checkpoint, batchSize, precision)
-    let size = checkpoint.imageSize
     classifier = try checkpoint.differentiableClassifier(
-      on: device, images: [batchSize, size.height, size.width, checkpoint.channels], precision: precision)
+      on: device, images: try checkpoint.shape(ofBatch: batchSize), precision: precision)
   }
 
   /// Explains image files. They are prepared as by ``ImageClassifier/classify(_:top:normalization:damaged:)``.
@@ -63,10 +61,7 @@ public final class ImageExplainer {
     _ paths: [String], class name: String? = nil, normalization: Normalization? = nil, damaged: DamagedImages = .fail
   ) throws -> [ExplainedImage] {
     let label = try name.map { try checkpoint.label(of: $0, among: checkpoint.classes) }
-    let (files, _) = try ImageFiles.find(paths)
-    let images = try PhotographDataset(
-      files, try checkpoint.preparation(), normalization: try normalization ?? checkpoint.knownNormalization(),
-      damaged: damaged)
+    let (files, images) = try checkpoint.images(paths, normalization, damaged)
     let loader = try BatchLoader(images, precision: precision, streams: true, on: classifier.backend)
     var found: [ExplainedImage] = []
     _ = try classifier.explain(loader, batchSize: batchSize, top: 1, label: label) { prediction, explanation in
