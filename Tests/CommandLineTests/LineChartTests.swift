@@ -57,6 +57,14 @@ final class XMLElements: NSObject, XMLParserDelegate {
     for number in ["1", "2", "5", "10", "20", "-100", "0", "100", "200"] { #expect(numbers.contains(number), "\(numbers)") }
   }
 
+  @Test(arguments: [(2.1, 4.9, ["3", "4"]), (300, 310, ["300", "302", "304", "306", "308", "310"])])
+  func shortLogarithmicAxesHaveNumbers(_ low: Double, _ high: Double, _ numbers: [String]) throws {
+    let chart = LineChart(
+      "", x: .init("x", range: 0.1...0.2), y: .init("y", .logarithmic), [.init("a", [(0.1, low), (0.2, high)])])
+    let texts = try XMLElements(chart.svg).texts
+    for number in numbers { #expect(texts.contains(number), "\(number) is not in \(texts)") }
+  }
+
   /// The plot is 624 pixels wide and 336 high.
   @Test func pointsLieInProportion() throws {
     let linear = LineChart("", x: .init("x"), y: .init("y"), [.init("a", [(0, 0), (1, 5), (4, 10)])])

@@ -46,12 +46,14 @@ struct ChartRuler {
     return (0..<12).map { (first + Double($0)) * step }.filter { $0 <= high + step * 1e-9 }
   }
 
-  /// Returns powers of ten, ten at most, or of a short axis also their doubles and their fivefold.
+  /// Returns powers of ten, ten at most; of a short axis also their doubles and their fivefold. An axis with fewer than two of
+  /// them has the numbers of a linear one.
   private static func logarithmicTicks(_ low: Double, _ high: Double) -> [Double] {
     let (first, last) = (low.rounded(.down), high.rounded(.up))
     let every = max(1, ((last - first) / 10).rounded(.up))
     let factors = high - low < 2 ? [1.0, 2, 5] : [1.0]
-    return stride(from: first, through: last, by: every).flatMap { power in factors.map { $0 * pow(10, power) } }
+    let round = stride(from: first, through: last, by: every).flatMap { power in factors.map { $0 * pow(10, power) } }
       .filter { (low - 1e-9...high + 1e-9).contains(log10($0)) }
+    return round.count < 2 ? linearTicks(pow(10, low), pow(10, high)) : round
   }
 }
