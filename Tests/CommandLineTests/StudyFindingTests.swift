@@ -65,6 +65,11 @@ import resnet
     #expect(open.contains("the spread of the seeds does not separate them by 0.03 points (95 % interval -"), "\(open)")
     let single = ErrorFindings.compare(try result("a", [4]), with: try result("b", [5]), .test, "more layers are")
     #expect(single.hasSuffix("more layers are better by 1.00 points with one seed, which may be chance: --seeds 3 tells more."))
+    let alike = ErrorFindings.compare(
+      try result("a", [4, 4]), with: try result("b", [5, 5]), .test, "more layers are")
+    #expect(
+      alike.hasSuffix("more layers are better by 1.00 points with seeds that do not differ at all, which may be chance."),
+      "\(alike)")
   }
 
   @Test func divergedRunsAreCountedAndNotCompared() throws {

@@ -21,7 +21,7 @@ package struct MeanDifference: Hashable, Sendable {
     case higher, lower
     /// The interval contains zero.
     case notSeparable
-    /// A sample has fewer than two values, so that nothing tells the spread.
+    /// Nothing tells the spread: a sample has fewer than two values, or all values of both are the same.
     case spreadUnknown
   }
 
@@ -38,7 +38,7 @@ package struct MeanDifference: Hashable, Sendable {
     }
     let (u, v) = (first * first / Double(a.count), second * second / Double(b.count))
     guard u + v > 0 else {
-      margin = 0
+      margin = nil
       return
     }
     let freedom = (u + v) * (u + v) / (u * u / Double(a.count - 1) + v * v / Double(b.count - 1))

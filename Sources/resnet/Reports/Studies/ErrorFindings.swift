@@ -52,12 +52,18 @@ package enum ErrorFindings {
     case (.lower, _): return beginning + "\(subject) better by \(points) (\(interval ?? ""))."
     case (.notSeparable, _):
       return beginning + "the spread of the seeds does not separate them by \(points) (\(interval ?? ""))."
-    case (.spreadUnknown, 0): return beginning + "they are equal, with one seed."
+    case (.spreadUnknown, 0): return beginning + "they are equal, \(seeds(a, b, figure).amount)."
     case (.spreadUnknown, let value):
-      let verdict = beginning + "\(subject) \(value > 0 ? "worse" : "better") by \(points) with one"
-      let hadMore = max(a.runs.count, b.runs.count) > 1
-      return verdict + (hadMore ? " finished seed, which may be chance." : " seed, which may be chance: --seeds 3 tells more.")
+      let (amount, advice) = seeds(a, b, figure)
+      return beginning + "\(subject) \(value > 0 ? "worse" : "better") by \(points) \(amount), which may be chance\(advice)."
     }
+  }
+
+  /// Returns words for the seeds of a comparison whose spread is not known, and how to know it.
+  private static func seeds(_ a: StudyResult, _ b: StudyResult, _ figure: Figure) -> (amount: String, advice: String) {
+    if min(figure.sample(a).count, figure.sample(b).count) > 1 { return ("with seeds that do not differ at all", "") }
+    let hadMore = max(a.runs.count, b.runs.count) > 1
+    return hadMore ? ("with one finished seed", "") : ("with one seed", ": --seeds 3 tells more")
   }
 
   private static func best(of results: [StudyResult]) -> String {
