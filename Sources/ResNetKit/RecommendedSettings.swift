@@ -31,7 +31,4 @@ extension RunConfiguration {
       such a batch
       """
   }
-
-  /// Warm-up that suits the number of epochs: a tenth of them, one at most; none for a schedule that has a rise of its own.
-  package var usualWarmup: Double { schedule == .oneCycle ? 0 : min(1, Double(epochs) / 10) }
 }

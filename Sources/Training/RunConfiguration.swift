@@ -107,6 +107,9 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
     data = DataSettings(name: dataset)
   }
 
+  /// Warm-up that suits the number of epochs: a tenth of them, one at most; none for a schedule that has a rise of its own.
+  package var usualWarmup: Double { schedule == .oneCycle ? 0 : min(1, Double(epochs) / 10) }
+
   /// Random crops of photographs, of the size that the network sees; nil for none.
   /// - Precondition: the configuration is valid.
   package var randomCrop: RandomResizedCrop? {

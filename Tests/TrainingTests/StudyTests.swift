@@ -44,12 +44,35 @@ import Training
       }
       for (other, places) in [
         (plan({ $0.optimizer.learningRate = 1 }, minutes: 3), "recipe.optimizer.learningRate"), (plan(minutes: 4), "minutes"),
-        (plan { $0.epochs = 42 }, "minutes"),
+        (plan { $0.epochs = 42 }, "minutes"), (plan({ $0.warmupEpochs = 3 }, minutes: 3), "recipe.warmupEpochs"),
       ] {
         let failure = #expect(throws: Failure.self) { try StudyFolder(path, for: other) }
         let text = failure?.description ?? ""
         #expect(text.contains("holds a study with other settings: ") && text.contains(places), "\(text)")
       }
+    }
+  }
+
+  @Test func otherImagesAreRefused() throws {
+    func plan(images count: Int) -> StudyPlan {
+      let images = ImageSplits(SyntheticImages(count: count, validationCount: 8, classes: 4, size: 8).splits())
+      return self.plan { $0.data.contents = SplitContents(images, trainingOn: images.train) }
+    }
+    try withTemporaryFolder { folder in
+      do {
+        var study = try StudyFolder(folder, for: plan(images: 32))
+        try study.begin(epochs: 10, warmup: 1)
+      }
+      let failure = #expect(throws: Failure.self) { try StudyFolder(folder, for: plan(images: 40)) }
+      #expect(failure?.description.contains("40 images to train on, not 32") == true, "\(String(describing: failure))")
+      #expect(try StudyFolder(folder, for: plan(images: 32)).isResumed)
+    }
+  }
+
+  @Test func damagedStudiesAreRefused() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/study"
+      try Folder.make(path)
       try write(Array("{}".utf8), to: path + "/study.json")
       let damaged = #expect(throws: Failure.self) { try StudyFolder(path, for: self.plan()) }
       #expect(damaged?.kind == .damagedFile)

@@ -49,6 +49,9 @@ package struct StudyFolder {
         remedy: "choose another \(Setting.output), an empty folder or a new one")
     }
     record = try Self.read(filePath)
+    if let known = record.plan.recipe.data.contents {
+      try plan.recipe.data.contents?.require(known, in: plan.recipe.data.path ?? plan.recipe.data.name)
+    }
     let differences = try plan.differences(from: record.plan)
     if !differences.isEmpty {
       throw Failure(

@@ -70,7 +70,9 @@ package struct StudyPlan: Hashable, Codable, Sendable {
   package func differences(from other: StudyPlan) throws -> [String] {
     var (own, known) = (self, other)
     if minutes != nil && other.minutes == minutes {
-      (own.recipe.epochs, own.recipe.warmupEpochs) = (known.recipe.epochs, known.recipe.warmupEpochs)
+      // A warm-up that was not asked for follows from the epochs, too.
+      if own.recipe.warmupEpochs == own.recipe.usualWarmup { own.recipe.warmupEpochs = known.recipe.warmupEpochs }
+      own.recipe.epochs = known.recipe.epochs
     }
     known.recipe.data.contents = own.recipe.data.contents
     return Self.differences(try own.json(), try known.json(), at: "")

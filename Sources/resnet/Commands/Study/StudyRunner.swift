@@ -53,6 +53,8 @@ struct StudyRunner {
     let splits = prepared.splits
     reportIgnored(splits.train, splits.validation)
     try options.apply(to: &prepared.configuration, kind, classes: splits.train.classes)
+    prepared.configuration.data.contents = SplitContents(
+      splits, trainingOn: splits.limited(by: prepared.configuration.data).train)
     let (classes, channels) = (splits.train.classes.count, splits.train.shape[3])
     let fitted = networks.map { network in
       var model = network.model
