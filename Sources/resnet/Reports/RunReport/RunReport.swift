@@ -71,15 +71,16 @@ struct RunReport {
   }
 
   private var differences: ReportSection {
-    guard let rows = try? ReadRun.differences(runs.map(\.run)), !rows.isEmpty else {
-      return ReportSection("Differences", [.element("p", [:], "Settings, figures and machines are the same.")])
+    func section(_ text: String, _ more: HTML...) -> ReportSection {
+      ReportSection("Differences", [.element("p", ["class": "quiet"], text)] + more)
     }
-    return ReportSection(
-      "Differences",
-      [
-        .element("p", ["class": "quiet"], "Settings, figures and machines that are not the same in all runs."),
-        .table([""] + runs.map(\.name), rows.map { [$0.name] + $0.values.map { $0.map(ReadRun.text) ?? "–" } }),
-      ])
+    do {
+      let rows = try ReadRun.differences(runs.map(\.run))
+      if rows.isEmpty { return section("Settings, figures and machines are the same.") }
+      return section(
+        "Settings, figures and machines that are not the same in all runs.",
+        .table([""] + runs.map(\.name), rows.map { [$0.name] + $0.values.map { $0.map(ReadRun.text) ?? "–" } }))
+    } catch { return section("The settings cannot be compared: \(error)") }
   }
 
   private var footer: HTML {
