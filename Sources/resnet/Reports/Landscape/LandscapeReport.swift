@@ -21,10 +21,15 @@ struct LandscapeReport {
   /// - Throws: ``Failure`` if a file cannot be written.
   func write(to folder: String) throws {
     let scale = LossScale(entries.flatMap(\.landscape.losses))
-    let panels = entries.map { LandscapePanel(name: $0.network, landscape: $0.landscape) }
+    let panels = zip(names, entries).map { LandscapePanel(name: $0, landscape: $1.landscape) }
     try AtomicFile.write(csv, to: "\(folder)/\(Self.table)")
     try AtomicFile.write(ContourChart(panels, scale).svg, to: "\(folder)/\(Self.contours)")
     try AtomicFile.write(SurfaceChart(panels, scale).svg, to: "\(folder)/\(Self.surface)")
+  }
+
+  /// Names of the panels: the networks, or the files where two networks have the same name.
+  private var names: [String] {
+    Set(entries.map(\.network)).count == entries.count ? entries.map(\.network) : entries.map(\.path)
   }
 
   /// Table with a row for each point: x and y are the factors of both directions.
@@ -67,9 +72,10 @@ struct LandscapeReport {
     var table = Table(["checkpoint", "network", "images", "loss", "lowest", "highest"])
     for entry in entries {
       let (losses, center) = (entry.landscape.losses, entry.landscape.center)
-      table.add(
-        [printable(entry.path), entry.network, grouped(center.images)]
-          + [center.loss, losses.min() ?? 0, losses.max() ?? 0].map(lossText))
+      // Infinite losses and NaN are the highest.
+      let lowest = losses.filter(\.isFinite).min() ?? center.loss
+      let highest = losses.first { !$0.isFinite } ?? losses.max() ?? center.loss
+      table.add([printable(entry.path), entry.network, grouped(center.images)] + [center.loss, lowest, highest].map(lossText))
     }
     return table.text
   }
