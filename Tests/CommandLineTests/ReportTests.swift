@@ -81,6 +81,14 @@ import Testing
       #expect(again.out == "runs/insects/report.html\n" && again.err.contains("runs/insects is taken"))
       #expect(try self.page("\(folder)/runs/insects/report.html").lasting == page.lasting)
 
+      // Images that have moved are found where the option says.
+      try FileManager.default.moveItem(atPath: "\(folder)/insects", toPath: "\(folder)/moved")
+      try run("report --output none.html", in: folder)
+      #expect(try self.page("\(folder)/none.html").elements.named("img").isEmpty)
+      try run("report --data moved --output moved.html", in: folder)
+      #expect(try self.page("\(folder)/moved.html").lasting == page.lasting)
+      try FileManager.default.moveItem(atPath: "\(folder)/moved", toPath: "\(folder)/insects")
+
       // Pictures of other images would be wrong.
       try FileManager.default.removeItem(atPath: "\(folder)/insects/val/a<b>/0.png")
       try run("report --output changed.html", in: folder)

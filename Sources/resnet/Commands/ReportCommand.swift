@@ -20,11 +20,13 @@ struct ReportCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Folders of the runs.", valueName: "run"), completion: .runs)
   var runs: [String] = []
 
+  @OptionGroup(title: HelpGroup.data) var images: ReportDataOptions
   @OptionGroup(title: HelpGroup.output) var files: ReportOptions
   @OptionGroup(title: HelpGroup.output) var verbosity: VerbosityOptions
 
   func validate() throws {
     if runs.contains("") { throw ValidationError("<run> '': a folder is needed") }
+    if images.data != nil && runs.count > 1 { throw ValidationError("--data: it is for one run: name the run alone") }
   }
 
   func run() throws {
@@ -34,7 +36,7 @@ struct ReportCommand: ParsableCommand {
     try AtomicFile.requireWritable(path)
     Display.shared.begin(.reading)
     let report = RunReport(
-      runs: try zip(folders, RunFolder.names(of: folders)).map { try ReportedRun($0, named: $1) })
+      runs: try zip(folders, RunFolder.names(of: folders)).map { try ReportedRun($0, named: $1, data: images.data) })
     try AtomicFile.write(report.html, to: path)
     Display.shared.finish()
     print(path)

@@ -1,5 +1,14 @@
 import ArgumentParser
 
+/// Options of the images that `report` shows.
+struct ReportDataOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Where the data set of the run is, if it has moved.", valueName: "path"), completion: .file())
+  var data: String?
+
+  func validate() throws { try requirePaths(["--data": data]) }
+}
+
 /// Options of the files that `report` writes.
 struct ReportOptions: ParsableArguments {
   @Option(
@@ -9,7 +18,9 @@ struct ReportOptions: ParsableArguments {
   var output: String?
 
   @Option(
-    help: ArgumentHelp("Folder to write the charts to as well, an SVG for each.", valueName: "folder"), completion: .directory)
+    help: ArgumentHelp(
+      "Folder to write the charts to as well, an SVG for each, which replaces an earlier one.", valueName: "folder"),
+    completion: .directory)
   var figures: String?
 
   func validate() throws {

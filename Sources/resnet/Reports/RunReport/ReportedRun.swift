@@ -40,9 +40,10 @@ struct ReportedRun {
 
   /// Reads a run.
   /// - Parameters:
-  ///   - images: the run's images; nil to open them where the run found them.
+  ///   - images: the run's images; nil to open them.
+  ///   - data: path of the data set, if it is not where the run found it.
   /// - Throws: ``Failure`` if there is no run, or its settings or its figures are damaged.
-  init(_ folder: RunFolder, named name: String, images: ImageSplits? = nil) throws {
+  init(_ folder: RunFolder, named name: String, images: ImageSplits? = nil, data: String? = nil) throws {
     var notes: [String] = []
     func attempt<Result>(_ read: () throws -> Result?) -> Result? {
       do { return try read() } catch {
@@ -58,7 +59,7 @@ struct ReportedRun {
     let validation = attempt { try folder.validation() }
     self.validation = validation
     let splits = attempt {
-      do { return try images ?? Self.images(of: folder, configuration) } catch let failure as Failure {
+      do { return try images ?? Self.images(of: folder, configuration, at: data) } catch let failure as Failure {
         // The remedy is meant for a run that goes on.
         let reason = Failure(failure.kind, about: failure.subject, failure.problem)
         throw Failure(failure.kind, "There are no pictures of images: \(reason)")
@@ -94,10 +95,10 @@ struct ReportedRun {
 
   /// Opens the images of a run.
   /// - Throws: ``Failure`` if they are not there, or are not those that the run was trained on.
-  private static func images(of folder: RunFolder, _ run: RunConfiguration) throws -> ImageSplits {
-    let splits = try TrainingSetup.resuming(folder, path: nil, progress: Display.reading).splits
+  private static func images(of folder: RunFolder, _ run: RunConfiguration, at path: String?) throws -> ImageSplits {
+    let splits = try TrainingSetup.resuming(folder, path: path, progress: Display.reading).splits
     if let known = run.data.contents {
-      try SplitContents(splits, trainingOn: splits.train)?.require(known, in: run.data.path ?? run.data.name)
+      try SplitContents(splits, trainingOn: splits.train)?.require(known, in: path ?? run.data.path ?? run.data.name)
     }
     return splits
   }
