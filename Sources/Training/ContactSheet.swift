@@ -4,7 +4,7 @@ import Images
 import Support
 
 /// Picture of training images as the network sees them. A row shows one sample: first as it is, then as in each of the first
-/// epochs.
+/// epochs. Images that grow are shown in the size of whole ones.
 public struct ContactSheet {
   /// Number of rows (`samples`), and number of columns after the first (`epochs`).
   public let samples, epochs: Int
@@ -21,32 +21,29 @@ public struct ContactSheet {
     try configuration.check(images)
     let shown = images.prefix(min(samples, configuration.data.limitTrain ?? samples))
 
-    func values(_ source: BatchLoader, _ plan: EpochPlan) throws -> [Float] {
-      let loaded = try source.load(plan, batches: [0..<shown.count])
+    func values(_ source: BatchLoader, _ plan: EpochPlan, _ size: (height: Int, width: Int)? = nil) throws -> HostTensor {
+      let loaded = try source.load(plan, batches: [0..<shown.count], size: size)
       guard let (x, _) = try loaded.batch(0) else {
         throw Failure(
           .damagedFile, "none of the first \(shown.count) images can be decoded", remedy: "mend or remove them")
       }
-      return try backend.download(x).floats
+      return try backend.download(x)
     }
     let plain = try values(try BatchLoader(shown, on: backend, onDamage: onDamage), EpochPlan(inOrder: shown.count))
+    let growth = try configuration.growth(of: images.shape)
     let source = try BatchLoader(
       shown, crop: configuration.randomCrop, augmentation: configuration.augmentation, on: backend)
     let augmented = try (0..<epochs).map { epoch in
       try values(
         source,
         EpochPlan(
-          seed: configuration.seed, epoch: epoch, count: shown.count, shuffle: false, augmentation: configuration.augmentation))
+          seed: configuration.seed, epoch: epoch, count: shown.count, shuffle: false, augmentation: configuration.augmentation),
+        growth?.size(ofEpoch: epoch))
     }
+    let display = PixelDisplay(shown.normalization, of: plain.floats)
+    let columns = ([plain] + augmented).map { display.pictures($0, height: shown.shape[1], width: shown.shape[2]) }
     // Damaged images are missing in all columns.
-    let (height, width) = (shown.shape[1], shown.shape[2])
-    let size = shown.shape.dimensions.dropFirst().reduce(1, *)
-    let rows = plain.count / size
-    let (columns, display) = ([plain] + augmented, PixelDisplay(shown.normalization, of: plain))
-    let pictures = (0..<rows).flatMap { row in
-      columns.map { display.picture($0[row * size..<(row + 1) * size], height: height, width: width) }
-    }
-    (self.samples, self.epochs) = (rows, epochs)
-    image = PictureGrid(pictures, columns: columns.count).image
+    (self.samples, self.epochs) = (columns[0].count, epochs)
+    image = PictureGrid(columns[0].indices.flatMap { row in columns.map { $0[row] } }, columns: columns.count).image
   }
 }

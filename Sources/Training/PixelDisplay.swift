@@ -1,3 +1,4 @@
+import Compute
 import Datasets
 import Images
 
@@ -34,6 +35,20 @@ struct PixelDisplay {
   private func byte(_ x: Float, _ channel: Int) -> UInt8 {
     let stored = normalization.map { (x * $0.deviation[channel] + $0.mean[channel]) * $0.range } ?? x
     return UInt8(min(255, max(0, (stored - low) * scale)).rounded())
+  }
+
+  /// Makes pictures of one size.
+  /// - Parameters:
+  ///   - images: images [N,H,W,C], of any height and width.
+  ///   - height: height of the pictures.
+  ///   - width: width of the pictures.
+  func pictures(_ images: HostTensor, height: Int, width: Int) -> [RGBImage] {
+    let (shape, values) = (images.shape, images.floats)
+    let size = values.count / shape[0]
+    return (0..<shape[0]).map { index in
+      let picture = picture(values[index * size..<(index + 1) * size], height: shape[1], width: shape[2])
+      return (shape[1], shape[2]) == (height, width) ? picture : picture.resized(height: height, width: width)
+    }
   }
 
   /// Makes a picture of one image.

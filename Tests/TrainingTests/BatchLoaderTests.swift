@@ -203,5 +203,16 @@ import Training
         }
       }
     }
+
+    // Smaller images of early epochs have the size of whole ones.
+    (run.resizeFrom, run.augmentation, run.epochs) = (8, .none, 2)
+    let growing = try ContactSheet(run, splits.train, samples: 4, epochs: 2, on: CPUBackend()).image
+    #expect(growing.width == 3 * 100 + 4)
+    func tile(_ column: Int) -> [ArraySlice<UInt8>] {
+      (4..<100).map { y in
+        growing.pixels[(y * growing.width + 4 + column * 100) * 3..<(y * growing.width + 100 + column * 100) * 3]
+      }
+    }
+    #expect(tile(0) == tile(2) && tile(0) != tile(1))
   }
 }
