@@ -104,6 +104,11 @@ let package = Package(
 
     // Folders, pictures and failures of tests.
     .target(name: "TestSupport", dependencies: ["CArchive", "CZlib", "Support"], path: "Tests/Support"),
+    // Readers of files for the fuzzer, and for tests of the inputs that it found.
+    .target(
+      name: "FuzzParsers", dependencies: ["Datasets", "Formats", "Images", "ONNX", "Support", "Training"],
+      path: "Tests/FuzzParsers"),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzParsers"], resources: [.copy("Inputs")]),
     .testTarget(name: "ComputeTests", dependencies: ["Compute", "Support", "TestSupport"]),
     .testTarget(
       name: "CPUBackendTests", dependencies: ["Conformance", "CPUBackend", "DryRun", "Formats"], resources: [.copy("Fixtures")]),
@@ -148,3 +153,8 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// The fuzzer needs the library libFuzzer, which only a build by Scripts/fuzz has.
+if Context.environment["RESNET_FUZZ"] != nil {
+  package.targets.append(.executableTarget(name: "Fuzz", dependencies: ["FuzzParsers"], path: "Tests/Fuzz"))
+}
