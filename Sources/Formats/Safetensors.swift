@@ -5,13 +5,15 @@ import Support
 package struct SafetensorsFile: Sendable {
   /// Tensors by name, with the types of the file, except that 16-bit floats have become float32.
   package let tensors: [String: HostTensor]
-  /// `__metadata__` of the header; empty if the header has none.
+  /// `__metadata__` of the header without the checksums; empty if the header has none.
   package let metadata: [String: String]
+  /// Whether the file has checksums, which were checked. Files from elsewhere have none.
+  package let hasChecksums: Bool
 }
 
 /// Safetensors format (https://huggingface.co/docs/safetensors). A file has three parts: the length of the header in eight
 /// bytes, little-endian; the header, a JSON object with the type, shape and byte range of each tensor; the elements,
-/// little-endian, row-major, without gaps.
+/// little-endian, row-major, without gaps. Files that are written here have ``SafetensorsChecksums`` too.
 package enum Safetensors {
   /// Reads all tensors. F16 and BF16 become float32; F32, F64, I32, I64 and U8 keep their types.
   ///
@@ -23,11 +25,18 @@ package enum Safetensors {
     try requireMemory(file.byteCount, for: path)
     var tensors: [String: HostTensor] = [:]
     for entry in header.entries { tensors[entry.name] = try read(entry, file, header) }
-    return SafetensorsFile(tensors: tensors, metadata: header.metadata)
+    return SafetensorsFile(tensors: tensors, metadata: header.metadata, hasChecksums: header.hasChecksums)
+  }
+
+  /// Reads the metadata alone. The whole header is checked, the tensors are not.
+  /// - Throws: a ``Failure`` that names the file and the reason.
+  package static func readMetadata(_ path: String) throws -> (metadata: [String: String], hasChecksums: Bool) {
+    let header = try SafetensorsHeader(try InputFile(path))
+    return (header.metadata, header.hasChecksums)
   }
 
   /// Reads one tensor.
-  /// - Throws: a ``Failure`` if its type is not supported.
+  /// - Throws: a ``Failure`` if its type is not supported, or its checksum is wrong.
   static func read(
     _ entry: SafetensorsHeader.Entry, _ file: borrowing InputFile, _ header: SafetensorsHeader
   ) throws -> HostTensor {
@@ -36,8 +45,12 @@ package enum Safetensors {
       let (tensor, dtype) = (JSON.string(entry.name).shortened, JSON.string(entry.typeName).shortened)
       throw Failure(.unsupported, about: file.path, "tensor \(tensor) has dtype \(dtype); known ones are \(known)")
     }
-    return type.decode(
-      try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin), shape: Shape(entry.shape))
+    let bytes = try file.read(entry.end - entry.begin, at: header.dataOffset + entry.begin)
+    if let checksum = entry.checksum, checksum != CRC32.of(bytes) {
+      throw Failure(
+        .damagedFile, about: file.path, "tensor \(JSON.string(entry.name).shortened) is damaged: its checksum is wrong")
+    }
+    return type.decode(bytes, shape: Shape(entry.shape))
   }
 
   /// Writes the file atomically and reproducibly: the tensors in the given order, the metadata sorted by key, the header
@@ -78,16 +91,20 @@ package enum Safetensors {
     let room = (header([], metadata: metadata).count + 1000) / 8 * 8
     return try AtomicFile.write(to: path) { output in
       try [UInt8](repeating: 0x20, count: 8 + room).withUnsafeBytes(output.write)
-      var rows = 0
+      var (rows, crc) = (0, CRC32())
       let others = try body { row in
         precondition(row.count == columns, "[Safetensors] a row of \(row.count) values, not \(columns)")
-        try row.withUnsafeBytes(output.write)
+        try row.withUnsafeBytes {
+          crc.add($0)
+          try output.write($0)
+        }
         rows += 1
       }
       for (_, tensor) in others { try tensor.bytes.withUnsafeBytes(output.write) }
-      let matrix = Place(name: name, type: .float32, shape: [rows, columns], byteCount: 4 * rows * columns)
-      let header = header([matrix] + others.map(Place.init), metadata: metadata)
-      precondition(header.count <= room, "[Safetensors] a header of \(header.count) bytes")
+      let matrix = Place(
+        name: name, type: .float32, shape: [rows, columns], byteCount: 4 * rows * columns, checksum: crc.value)
+      let header = header([matrix] + others.map(Place.init), metadata: metadata, padded: room)
+      precondition(header.count == room, "[Safetensors] a header of \(header.count) bytes")
       let length = (0..<8).map { UInt8(truncatingIfNeeded: room >> (8 * $0)) }
       try (length + header).withUnsafeBytes { try output.write($0, at: 0) }
       return rows
@@ -100,23 +117,26 @@ package enum Safetensors {
     let type: DataType
     let shape: [Int]
     let byteCount: Int
+    let checksum: UInt32
 
-    init(name: String, type: DataType, shape: [Int], byteCount: Int) {
-      (self.name, self.type, self.shape, self.byteCount) = (name, type, shape, byteCount)
+    init(name: String, type: DataType, shape: [Int], byteCount: Int, checksum: UInt32) {
+      (self.name, self.type, self.shape, self.byteCount, self.checksum) = (name, type, shape, byteCount, checksum)
     }
 
     init(_ entry: (name: String, tensor: HostTensor)) {
       self.init(
-        name: entry.name, type: entry.tensor.type, shape: entry.tensor.shape.dimensions, byteCount: entry.tensor.bytes.count)
+        name: entry.name, type: entry.tensor.type, shape: entry.tensor.shape.dimensions, byteCount: entry.tensor.bytes.count,
+        checksum: CRC32.of(entry.tensor.bytes))
     }
   }
 
-  private static func header(_ tensors: [Place], metadata: [String: String]) -> [UInt8] {
-    var members: [JSON.Member] = []
-    if !metadata.isEmpty {
-      let sorted = metadata.sorted { $0.key < $1.key }
-      members.append(JSON.Member(metadataKey, .object(sorted.map { JSON.Member($0.key, .string($0.value)) })))
-    }
+  /// Returns a header with the checksums of its tensors and its own.
+  /// - Parameter count: number of bytes up to which spaces follow the JSON; nil for the next multiple of eight.
+  private static func header(_ tensors: [Place], metadata: [String: String], padded count: Int? = nil) -> [UInt8] {
+    var metadata = metadata
+    metadata[SafetensorsChecksums.key] = SafetensorsChecksums.text(tensors.map(\.checksum))
+    let sorted = metadata.sorted { $0.key < $1.key }
+    var members = [JSON.Member(metadataKey, .object(sorted.map { JSON.Member($0.key, .string($0.value)) }))]
     var offset = 0
     for tensor in tensors {
       let end = offset + tensor.byteCount
@@ -130,8 +150,10 @@ package enum Safetensors {
           ])))
       offset = end
     }
-    let text = Array(JSON.object(members).description.utf8)
-    return text + [UInt8](repeating: 0x20, count: (8 - text.count % 8) % 8)
+    var header = Array(JSON.object(members).description.utf8)
+    header += [UInt8](repeating: 0x20, count: max(0, (count ?? (header.count + 7) / 8 * 8) - header.count))
+    SafetensorsChecksums.seal(&header)
+    return header
   }
 
   static let metadataKey = "__metadata__"

@@ -12,10 +12,15 @@ struct SafetensorsHeader {
     let shape: [Int]
     /// Byte range begin ..< end, counted from the end of the header.
     let begin, end: Int
+    /// ``CRC32`` of the bytes; nil if the file does not tell it.
+    fileprivate(set) var checksum: UInt32?
   }
 
   private(set) var entries: [Entry] = []
+  /// Metadata without the checksums.
   private(set) var metadata: [String: String] = [:]
+  /// Whether the file has checksums. Those of the header were then checked.
+  private(set) var hasChecksums = false
   /// File offset at which the elements begin.
   let dataOffset: Int
 
@@ -43,6 +48,10 @@ struct SafetensorsHeader {
     try requireDistinctTensors(entries.map(\.name), in: path)
     entries.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
     try checkPlaces(dataByteCount: file.byteCount - dataOffset, path)
+    guard let text = metadata.removeValue(forKey: SafetensorsChecksums.key) else { return }
+    let checksums = try SafetensorsChecksums(text, header: bytes, tensors: entries.count, path)
+    for (index, checksum) in checksums.tensors.enumerated() { entries[index].checksum = checksum }
+    hasChecksums = true
   }
 
   private static func bytes(_ file: borrowing InputFile) throws -> [UInt8] {

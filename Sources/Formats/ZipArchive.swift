@@ -1,4 +1,3 @@
-import CZlib
 import Support
 
 /// Zip archive (PKWARE's APPNOTE 6.3.10, with Zip64) whose records are stored or deflated.
@@ -115,8 +114,7 @@ package struct ZipArchive: ~Copyable, Sendable {
     guard let bytes = inflated, bytes.count == record.byteCount else {
       throw Failure(.damagedFile, about: path, "\(place) is damaged: it does not hold the \(record.byteCount) bytes it announces")
     }
-    let checksum = bytes.withUnsafeBytes { crc32_z(0, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count) }
-    guard bytes.isEmpty || UInt32(truncatingIfNeeded: checksum) == record.checksum else {
+    guard bytes.isEmpty || CRC32.of(bytes) == record.checksum else {
       throw Failure(.damagedFile, about: path, "\(place) is damaged: its checksum differs")
     }
     return bytes

@@ -34,7 +34,9 @@ import Testing
       return try Data(contentsOf: URL(fileURLWithPath: folder + "/x"))
     }
     let header =
-      #"{"__metadata__":{"k1":"w","k2":"v"},"z":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
+      // The checksums are those of Python's zlib.crc32.
+      #"{"__metadata__":{"k1":"w","k2":"v","resnet.crc32":"d50a0588 aca16a6a abde5729"},"#
+      + #""z":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
       + #""a":{"dtype":"U8","shape":[],"data_offsets":[4,5]}}"#
     let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
     #expect(Array(bytes) == [UInt8(padded.utf8.count), 0, 0, 0, 0, 0, 0, 0] + Array(padded.utf8) + [0, 0, 0x80, 0x3F, 9])
