@@ -13,7 +13,8 @@ public enum AtomicFile {
   @discardableResult
   public static func write<Result>(to path: String, _ body: (Output) throws -> Result) throws -> Result {
     let destination = try resolved(path)
-    let temporary = Folder.parent(of: destination) + "/.tmp-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    let temporary =
+      Folder.parent(of: destination) + "/" + temporaryPrefix + String(UInt64.random(in: 0...UInt64.max), radix: 16)
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure(path, in: Folder.parent(of: destination)) }
     var isOpen = true
@@ -29,8 +30,20 @@ public enum AtomicFile {
       unlink(temporary)
       throw error
     }
-    synchronize(folder: Folder.parent(of: destination))
+    try synchronize(folder: Folder.parent(of: destination), for: path)
     return result
+  }
+
+  /// Beginning of the names of temporary files; hexadecimal digits follow.
+  private static let temporaryPrefix = ".tmp-"
+
+  /// Removes the temporary files in a folder, which stay if a process is killed while it writes.
+  /// - Precondition: no other process writes files in the folder.
+  package static func removeLeftovers(in folder: String) {
+    for name in (try? Folder.entries(folder)) ?? [] where name.hasPrefix(temporaryPrefix) {
+      let digits = name.utf8.dropFirst(temporaryPrefix.utf8.count)
+      if !digits.isEmpty && digits.allSatisfy({ Array("0123456789abcdef".utf8).contains($0) }) { unlink("\(folder)/\(name)") }
+    }
   }
 
   /// Replaces the contents of the file with `bytes`.
@@ -49,7 +62,7 @@ public enum AtomicFile {
   }
 
   /// Output stream of a file that is being written.
-  public struct Output {
+  public struct Output: Sendable {
     let descriptor: Int32
     let path: String
 
@@ -101,13 +114,17 @@ public enum AtomicFile {
     return String(cString: real)
   }
 
-  /// Synchronizes the folder with the disk, so that the rename survives a power failure. Errors are ignored, as not every
-  /// file system can do so.
-  private static func synchronize(folder: String) {
+  /// Synchronizes the folder with the disk, so that the rename survives a power failure.
+  /// - Throws: a ``Failure`` for the file if the disk fails. It is no failure if the file system cannot synchronize folders
+  ///   (EINVAL, ENOTSUP), or if the folder may be written and not be read (EACCES).
+  private static func synchronize(folder: String, for path: String) throws {
     let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    fsync(descriptor)
-    close(descriptor)
+    guard descriptor >= 0 else {
+      if errno == EACCES { return }
+      throw failure(path)
+    }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw failure(path) }
   }
 }
 

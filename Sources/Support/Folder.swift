@@ -50,26 +50,4 @@ public enum Folder {
     }
     return names.filter { $0 != "." && $0 != ".." }
   }
-
-  /// Lock that marks a folder as in use by one process. It is released when the object is deallocated or when the process
-  /// ends, however it ends.
-  public final class Lock {
-    private let descriptor: Int32
-
-    /// Locks the folder.
-    /// - Returns: nil if another lock is held. On a file system without locks, locking always succeeds and has no effect.
-    /// - Throws: a ``Failure`` if the folder cannot be opened.
-    public init?(_ path: String) throws {
-      descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-      guard descriptor >= 0 else { throw systemFailure("cannot open the folder \(path)") }
-      if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK { return nil }
-    }
-
-    deinit {
-      guard descriptor >= 0 else { return }
-      // Closing alone would leave the lock with a child process that has been forked but has not yet started its program.
-      flock(descriptor, LOCK_UN)
-      close(descriptor)
-    }
-  }
 }

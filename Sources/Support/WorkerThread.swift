@@ -1,12 +1,12 @@
 import Glibc
 
 /// Thread of the operating system.
-struct WorkerThread: Sendable {
+package struct WorkerThread: Sendable {
   private let handle: pthread_t
 
   /// Starts a thread.
   /// - Returns: nil if the system allows no more threads.
-  init?(_ body: @escaping @Sendable () -> Void) {
+  package init?(_ body: @escaping @Sendable () -> Void) {
     final class Body: Sendable {
       let run: @Sendable () -> Void
       init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -26,9 +26,12 @@ struct WorkerThread: Sendable {
     self.handle = handle
   }
 
+  /// Lets the thread end on its own. It cannot be joined afterwards.
+  package func detach() { pthread_detach(handle) }
+
   /// Waits until the thread ends.
-  func join() { pthread_join(handle, nil) }
+  package func join() { pthread_join(handle, nil) }
 
   /// Number of the machine's processors that are switched on.
-  static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+  package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 }
