@@ -3,8 +3,25 @@ import Support
 
 extension Parameter {
   /// Shape in torchvision's layout: [K,C,R,S] for a filter, [out,in] for a linear weight.
-  public var torchShape: Shape {
+  public var torchShape: Shape { kind.torchShape(shape) }
+
+  /// Converts this project's layout to torchvision's.
+  func torchLayout(_ host: HostTensor) -> HostTensor { kind.torchLayout(host, shape) }
+
+  /// Converts torchvision's layout to this project's.
+  func ownLayout(_ host: HostTensor) -> HostTensor {
     switch kind {
+    case .filter: host.outerInnerSwapped(shape[3], shape[2], shape[0] * shape[1], to: shape)
+    case .linearWeight: host.outerInnerSwapped(shape[1], 1, shape[0], to: shape)
+    case .vector, .estimate: host
+    }
+  }
+}
+
+extension Parameter.Kind {
+  /// Returns torchvision's shape of a tensor that has this one here.
+  func torchShape(_ shape: Shape) -> Shape {
+    switch self {
     case .filter: [shape[3], shape[2], shape[0], shape[1]]
     case .linearWeight: [shape[1], shape[0]]
     case .vector, .estimate: shape
@@ -12,19 +29,10 @@ extension Parameter {
   }
 
   /// Converts this project's layout to torchvision's.
-  func torchLayout(_ host: HostTensor) -> HostTensor {
-    switch kind {
-    case .filter: host.outerInnerSwapped(shape[0] * shape[1], shape[2], shape[3], to: torchShape)
-    case .linearWeight: host.outerInnerSwapped(shape[0], 1, shape[1], to: torchShape)
-    case .vector, .estimate: host
-    }
-  }
-
-  /// Converts torchvision's layout to this project's.
-  func ownLayout(_ host: HostTensor) -> HostTensor {
-    switch kind {
-    case .filter: host.outerInnerSwapped(shape[3], shape[2], shape[0] * shape[1], to: shape)
-    case .linearWeight: host.outerInnerSwapped(shape[1], 1, shape[0], to: shape)
+  func torchLayout(_ host: HostTensor, _ shape: Shape) -> HostTensor {
+    switch self {
+    case .filter: host.outerInnerSwapped(shape[0] * shape[1], shape[2], shape[3], to: torchShape(shape))
+    case .linearWeight: host.outerInnerSwapped(shape[0], 1, shape[1], to: torchShape(shape))
     case .vector, .estimate: host
     }
   }
