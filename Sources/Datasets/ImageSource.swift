@@ -133,15 +133,6 @@ extension ImageSource {
   }
 }
 
-/// Fingerprint of a data set's images, which shows whether they have changed.
-public struct DatasetContents: Hashable, Codable, Sendable {
-  /// Number of images.
-  public var count: Int
-  /// Checksum of the images' paths within the folder and their labels, in order. For images in memory, checksum of the labels
-  /// and the first images.
-  public var checksum: String
-}
-
 /// Images to train on and images to measure on, of the same size and the same classes, wherever they are stored.
 ///
 /// ```swift

@@ -14,7 +14,11 @@ public struct PhotographDataset: ImageSource {
   public let damaged: DamagedImages
   /// Files that are not named like images, and are skipped.
   public let ignored: [String]
-  public let contents: DatasetContents?
+  /// Images of the whole folder; empty for images whose classes are not known.
+  private let samples: [ImageFolder.Sample]
+
+  /// Fingerprint of the whole folder, also for a prefix of it. The files are looked at with each call.
+  public var contents: DatasetContents? { samples.isEmpty ? nil : DatasetContents(samples) }
 
   public var name: String { DatasetKind.folder.rawValue }
   /// Normalization. It has one channel for images that are made gray, or three.
@@ -35,10 +39,6 @@ public struct PhotographDataset: ImageSource {
     precondition([1, 3].contains(normalization.mean.count), "[PhotographDataset] \(normalization.mean.count) channels")
     precondition(
       !folder.samples.isEmpty && imageSize > 0, "[PhotographDataset] \(folder.samples.count) images of \(imageSize) pixels")
-    var checksum = Checksum()
-    for sample in folder.samples {
-      checksum.add("\(sample.name)\0\(sample.label)\0".utf8)
-    }
     classes = folder.classes
     items = folder.samples.enumerated().map { ImageItem($1.place, label: $1.label, sample: $0) }
     let evaluation = evaluation ?? .usual(crop: imageSize)
@@ -47,7 +47,7 @@ public struct PhotographDataset: ImageSource {
     self.normalization = normalization
     self.damaged = damaged
     ignored = folder.ignored
-    contents = DatasetContents(count: folder.samples.count, checksum: checksum.text)
+    samples = folder.samples
   }
 
   /// Takes images to classify, whose classes are not known. Their items have the label 0 and are numbered in order.
@@ -56,7 +56,7 @@ public struct PhotographDataset: ImageSource {
     _ images: [ImagePlace], _ preparation: ImagePreparation, normalization: Normalization, damaged: DamagedImages = .fail
   ) throws {
     try Self.checkChannels(of: normalization)
-    (classes, ignored, contents) = ([], [], nil)
+    (classes, ignored, samples) = ([], [], [])
     items = images.enumerated().map { ImageItem($1, label: 0, sample: $0) }
     (self.preparation, self.normalization, self.damaged) = (preparation, normalization, damaged)
   }

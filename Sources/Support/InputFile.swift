@@ -45,6 +45,13 @@ public struct InputFile: ~Copyable, Sendable {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Returns the size of a file in bytes, and the time when it was last changed, in nanoseconds since 1970; nil if there is no file.
+  package static func stamp(_ path: String) -> (byteCount: Int, time: Int)? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return (Int(status.st_size), status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
+  }
+
   /// Whether both paths lead to the same file.
   public static func areSame(_ path: String, _ other: String) -> Bool {
     var (first, second) = (stat(), stat())

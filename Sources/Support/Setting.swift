@@ -18,5 +18,5 @@ public enum Setting: String, Hashable, Sendable, CaseIterable {
   // The device.
   case device, precision, math, recompute
   // Files of a run.
-  case output, resume, fold
+  case output, resume, fold, logEvery, saveEvery, keepStates, allowConfigChange, allowDataChange
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Support
 
 /// Finding of runs by the folder that they are in, and of the weights of a run.
@@ -16,7 +15,7 @@ extension RunFolder {
   /// Finds the run in a folder whose weights were written last; nil if no run has weights.
   /// - Throws: ``Failure`` if the folder cannot be read.
   public static func newest(in folder: String = home) throws -> RunFolder? {
-    let runs = try all(in: folder).compactMap { run in run.weightsPath.flatMap(Self.timeOfChange).map { (run, $0) } }
+    let runs = try all(in: folder).compactMap { run in run.weightsPath.flatMap(InputFile.stamp).map { (run, $0.time) } }
     return runs.max { $0.1 < $1.1 }?.0
   }
 
@@ -37,11 +36,4 @@ extension RunFolder {
 
   /// The best weights, or else the last ones; nil if there are none yet.
   private var weightsPath: String? { [bestPath, lastPath].first(where: InputFile.exists) }
-
-  /// Time when a file was last written, in nanoseconds since 1970; nil if there is no such file.
-  private static func timeOfChange(_ path: String) -> Int? {
-    var status = stat()
-    guard stat(path, &status) == 0 else { return nil }
-    return status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
-  }
 }

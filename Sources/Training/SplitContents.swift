@@ -24,15 +24,35 @@ public struct SplitContents: Hashable, Codable, Sendable {
   }
 
   /// Checks that these are the images that the run began with.
+  /// - Parameter isMoved: whether they are at another place, where their files may have other times.
   /// - Throws: ``Failure`` if they are not.
-  package func require(_ known: SplitContents, in data: String) throws {
-    for (what, old, new) in [("train", known.train, train), ("measure", known.validation, validation)] where old != new {
-      let change =
-        old.count == new.count
-        ? "some of the \(new.count) images to \(what) on have other names or labels, or are others"
-        : "\(new.count) images to \(what) on, not \(old.count)"
-      throw Failure(
-        .mismatch, "\(data) has changed since the run began: \(change); restore it, or begin a new run")
+  package func require(
+    _ known: SplitContents, in data: String, isMoved: Bool = true, remedy: Message = "restore it, or begin a new run"
+  ) throws {
+    for (use, old, new) in [("to train on", known.train, train), ("to measure on", known.validation, validation)] {
+      guard let change = new.change(since: old, use, isMoved: isMoved) else { continue }
+      throw Failure(.mismatch, "\(data) has changed since the run began: \(change)", remedy: remedy)
     }
+  }
+}
+
+extension DataSettings {
+  /// Takes the fingerprints of the images that are there.
+  /// - Parameters:
+  ///   - known: settings by which the run was saved; nil for those of now.
+  ///   - isNew: whether the run begins.
+  ///   - takingOthers: whether images that have changed are taken.
+  /// - Throws: ``Failure`` if a run that goes on finds other images.
+  mutating func take(
+    _ found: SplitContents?, of known: DataSettings?, in folder: RunFolder?, isNew: Bool, takingOthers: Bool
+  ) throws {
+    if !isNew { contents = contents ?? known?.contents }
+    if !isNew, !takingOthers, let contents {
+      try found?.require(
+        contents, in: path ?? folder?.path ?? "", isMoved: known.map { $0.path != path } ?? true,
+        remedy: "restore it, begin a new run, or go on with the images as they are now by \(Setting.allowDataChange)")
+    }
+    // Images that were moved have other times from now on. Runs from before fingerprints were kept get none.
+    if isNew || (contents != nil && found != nil) { contents = found }
   }
 }

@@ -10,6 +10,8 @@ import Support
 public final class ImageArchive: Sendable, Hashable {
   /// Path of the archive.
   public let path: String
+  /// Time when the archive was last changed, in nanoseconds since 1970.
+  let time: Int
   private let members: any ArchiveMembers
   /// Names in each folder, sorted; the key is the folder's name, and empty for the top.
   private let folders: [Name: [String]]
@@ -39,6 +41,7 @@ public final class ImageArchive: Sendable, Hashable {
   /// - Throws: a ``Failure`` if it is damaged, encrypted or too large, or if two members have the same name.
   public init(_ path: String) throws {
     self.path = path
+    time = InputFile.stamp(path)?.time ?? 0
     let file = try InputFile(path)
     members = try FileKind(of: file) == .zip ? ZipMembers(file) : TarMembers(file)
     var (folders, files): ([Name: Set<Name>], [Name: Int]) = ([Name(""): []], [:])
@@ -86,6 +89,9 @@ public final class ImageArchive: Sendable, Hashable {
 
   /// Returns the index of a file; nil if there is no such file.
   func index(of file: String) -> Int? { files[Name(file)] }
+
+  /// Returns the size of a member in bytes.
+  func byteCount(_ index: Int) -> Int { members.entries[index].byteCount }
 
   /// Returns the contents of a member.
   /// - Parameter limit: maximum number of bytes.

@@ -30,6 +30,16 @@ public struct ImagePlace: Hashable, Sendable {
   /// Path of the image's own file; nil if it has none.
   public var file: String? { storage == .file ? path : nil }
 
+  /// Size in bytes of the encoded image, and time when its file, or its archive, was last changed, in nanoseconds since 1970; nil if
+  /// there is no such file. For bytes in memory the time is 0.
+  package var stamp: (byteCount: Int, time: Int)? {
+    switch storage {
+    case .file: InputFile.stamp(path)
+    case .member(let archive, let index): (archive.byteCount(index), archive.time)
+    case .memory(let bytes): (bytes.count, 0)
+    }
+  }
+
   /// Reads the encoded image.
   /// - Parameter limit: maximum number of bytes.
   /// - Throws: a ``Failure`` that names the image if it cannot be read or is larger than the limit.
