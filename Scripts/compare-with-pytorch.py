@@ -52,7 +52,8 @@ def train_with_command_line(run, binary, device, initial, folder):
     records = map(json.loads, (folder / "run" / "metrics.jsonl").read_text().splitlines())
     losses = np.array([record["loss"] for record in records if record["kind"] == "step"])
     # With stochastic depth, last.safetensors has the weights for evaluation, so the trained ones are taken from the state.
-    final = load_file(folder / "run" / ("resume.safetensors" if run.stochastic_depth else "last.safetensors"))
+    state = max((folder / "run").glob("state-*.safetensors"))
+    final = load_file(state if run.stochastic_depth else folder / "run" / "last.safetensors")
     return losses, {name: value.astype(np.float64) for name, value in final.items() if not name.startswith("velocity.")}
 
 

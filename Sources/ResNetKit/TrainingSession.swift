@@ -62,11 +62,15 @@ public final class TrainingSession {
   /// - Parameters:
   ///   - folder: the run's folder.
   ///   - data: the images, or the data set's new place; nil if it is where it was.
+  ///   - epochs: number of epochs of the whole run, over which the learning rate schedule is stretched; nil for that of its settings.
   ///   - device: the place to compute.
-  /// - Throws: ``Failure`` if there is no run, or its data set has changed.
-  public convenience init(resuming folder: String, on data: TrainingData? = nil, device: Device = .best) throws {
+  /// - Throws: ``Failure`` if there is no run, or if its data set or its settings have changed.
+  public convenience init(
+    resuming folder: String, on data: TrainingData? = nil, epochs: Int? = nil, device: Device = .best
+  ) throws {
     let folder = RunFolder(existing: folder)
-    let prepared = try TrainingSetup.resuming(folder, path: data?.path, images: data?.images)
+    let prepared = try TrainingSetup.resuming(
+      folder, path: data?.path, images: data?.images, resumption: Resumption(epochs: epochs))
     try self.init(prepared, device: device, folder: folder, isResumed: true)
   }
 
@@ -75,7 +79,7 @@ public final class TrainingSession {
   ///   - folder: makes the run's folder, after the device is open.
   package init(
     _ prepared: TrainingSetup.Prepared, device: Device, folder makeFolder: @autoclosure () throws -> RunFolder?,
-    isResumed: Bool = false, profiling: Bool = false, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in }
+    isResumed: Bool = false, profiling: Bool = false, onDamage: @escaping (Failure) -> Void = { _ in }
   ) throws {
     var configuration = prepared.configuration
     try device.require(configuration.precision)
@@ -90,7 +94,7 @@ public final class TrainingSession {
     do {
       trainer = try Trainer(
         configuration, prepared.splits, on: backend, folder: folder, resuming: isResumed,
-        initialWeights: prepared.initialWeights, logEvery: logEvery, onDamage: onDamage
+        takingOtherImages: prepared.takesOtherImages, initialWeights: prepared.initialWeights, onDamage: onDamage
       ) { batch in
         for shape in try configuration.batchShapes(batch) { try device.prepare(work.with(shape), for: backend) }
       }
@@ -98,7 +102,8 @@ public final class TrainingSession {
       folder?.discardIfEmpty()
       throw error
     }
-    notes = prepared.splits.notes.map { Message($0) } + trainer.notes.map { Message($0) } + (batchNote.map { [$0] } ?? [])
+    let ofData = prepared.splits.notes.map { Message($0) }
+    notes = (isResumed ? prepared.notices : []) + ofData + trainer.notes.map { Message($0) } + (batchNote.map { [$0] } ?? [])
   }
 
   /// Opens the device for a run.

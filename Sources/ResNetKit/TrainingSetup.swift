@@ -45,7 +45,9 @@ package struct TrainingSetup {
     package var takesLargestBatch = false
     /// Whether the learning rate is searched for, so that advice on it has no meaning.
     package var searchesRate = false
-    /// Notices about the reading of the weights.
+    /// Whether a run goes on with images that have changed since it began.
+    package var takesOtherImages = false
+    /// Notices about the reading of the weights, or of the settings of a run that goes on.
     package let notices: [Message]
 
     /// - Throws: ``Failure`` for settings that make no sense, or do not fit the images.
@@ -97,14 +99,17 @@ package struct TrainingSetup {
   ///   - path: new place of the data set; nil for the place that it had.
   ///   - images: the images, if they are in memory.
   ///   - damaged: treatment of photographs that cannot be decoded; nil for that of the run.
+  ///   - resumption: what may be another when the run goes on; nil to use its images alone.
   ///   - progress: called while the images are looked for; nil for nothing.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
   package static func resuming(
     _ folder: RunFolder, path: String?, images: ImageSplits? = nil, damaged: DamagedImages? = nil,
-    progress: ReadingProgress? = nil
+    resumption: Resumption? = nil, progress: ReadingProgress? = nil
   ) throws -> Prepared {
-    if let images { return Prepared(configuration: try folder.configuration(), splits: images, notices: []) }
-    let run = try configuration(of: folder, path: path)
+    let (saved, notices) =
+      try resumption.map { try folder.configuration(for: $0) } ?? (configuration: folder.configuration(), notices: [])
+    if let images { return Prepared(configuration: saved, splits: images, notices: notices) }
+    let run = try configuration(saved, path: path)
     let kind = try about(folder.configurationPath) {
       try run.checkLayers()
       return try DatasetKind(named: run.data.name)
@@ -114,14 +119,18 @@ package struct TrainingSetup {
       from: run.data.path, labels: run.data.labels, imageSize: photographs.imageSize, evaluation: photographs.evaluation,
       normalization: photographs.normalization, damaged: damaged ?? photographs.damaged,
       validationShare: run.data.validationShare, progress: progress)
-    return Prepared(configuration: run, splits: splits, notices: [])
+    return Prepared(configuration: run, splits: splits, notices: notices)
   }
 
   /// Returns the settings of a run whose data set is there.
   /// - Parameter path: new place of the data set; nil for the place that it had.
   /// - Throws: ``Failure`` if there is no run in the folder, or its data set is missing.
   package static func configuration(of folder: RunFolder, path: String? = nil) throws -> RunConfiguration {
-    var run = try folder.configuration()
+    try configuration(try folder.configuration(), path: path)
+  }
+
+  private static func configuration(_ run: RunConfiguration, path: String?) throws -> RunConfiguration {
+    var run = run
     if let path { run.data.path = URL(fileURLWithPath: path).path }
     if let data = run.data.path, try !ImageTree.exists(data) {
       throw Failure(

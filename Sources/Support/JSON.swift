@@ -28,6 +28,12 @@ public enum JSON: Sendable, Equatable {
     guard case .object(let members) = self else { return nil }
     return members.first { Name($0.key) == Name(key) }?.value
   }
+
+  /// Values that are no objects, with the keys that lead to them. An array counts as one value.
+  package var leaves: [(path: [String], value: JSON)] {
+    guard case .object(let members) = self else { return [([], self)] }
+    return members.flatMap { member in member.value.leaves.map { ([member.key] + $0.path, $0.value) } }
+  }
 }
 
 extension JSON: CustomStringConvertible {

@@ -75,7 +75,7 @@ extension RunFolder {
 
 /// Log file `layers.jsonl`, which is kept as ``MetricsLog`` is.
 final class LayersLog {
-  private let log: MetricsLog
+  let log: MetricsLog
   /// Step of the last record of this process.
   private var lastStep = -1
 
@@ -86,7 +86,7 @@ final class LayersLog {
 
   /// Writes the norms at the end of an epoch, unless they are written already or there was no step to take them from. A run that
   /// was stopped while it validated has written them before.
-  /// - Throws: ``Failure`` if the line cannot be written; errors of the backend.
+  /// - Throws: errors of the backend.
   func record(_ optimizer: Optimizer, _ store: ParameterStore, epoch: Int, step: Int) throws {
     guard step != lastStep, let gradients = try optimizer.gradientNorms() else { return }
     lastStep = step
@@ -94,6 +94,6 @@ final class LayersLog {
     let parameters = zip(gradients, weights).map { gradient, weight in
       LayerRecord.Parameter(name: gradient.parameter.name, gradient: gradient.norm, weight: weight.norm)
     }
-    try log.write(LayerRecord(epoch: epoch, step: step, parameters: parameters).json)
+    log.write(LayerRecord(epoch: epoch, step: step, parameters: parameters).json)
   }
 }

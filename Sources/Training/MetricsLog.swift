@@ -3,34 +3,74 @@ import Support
 
 /// Log file of a run, such as `metrics.jsonl`: one JSON object a line, written when the event happens.
 final class MetricsLog {
-  private let file: AppendingFile
+  private let path: String
+  /// The open file, which another thread may synchronize with the disk.
+  let file: AppendingFile
+  /// Lines that could not be written yet.
+  private var pending: [UInt8] = []
+  /// Notes for the user about lines that are missing or unreadable.
+  private(set) var notes: [String] = []
 
   /// Opens the log at `path` and keeps the lines up to the run's position. Lines that an interrupted run wrote after its last
-  /// checkpoint are dropped, as they will be written again.
-  init(path: String, keepingThrough position: RunFolder.Position) throws {
-    var kept = ""
+  /// state are dropped, as they will be written again.
+  /// - Parameter holdsEpochs: whether the log has a line for each epoch.
+  init(path: String, keepingThrough position: RunFolder.Position, holdsEpochs: Bool = false) throws {
+    self.path = path
+    var (kept, unreadable, epochs) = ("", [Int](), 0)
     if position.step > 0, InputFile.exists(path) {
-      for line in String(decoding: try InputFile(path).read(), as: UTF8.self).split(separator: "\n")
-      where Self.isWritten(line, by: position) {
-        kept += line + "\n"
+      let text = String(decoding: try InputFile(path).read(), as: UTF8.self)
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+      for (index, line) in lines.enumerated() where !line.isEmpty {
+        if let record = try? JSON(parsing: String(line)), case .integer(let step)? = record["step"] {
+          let epoch = Self.epoch(of: record)
+          guard step <= position.step, epoch ?? 0 <= position.epoch else { continue }
+          if epoch != nil { epochs += 1 }
+          kept += line + "\n"
+        } else if index + 1 < lines.count {
+          unreadable.append(index + 1)
+        }
+        // A last line without a line feed was cut off when the run was killed.
       }
+    }
+    if !unreadable.isEmpty {
+      let shown = unreadable.prefix(3).map(String.init).joined(separator: ", ") + (unreadable.count > 3 ? ", …" : "")
+      notes.append("\(path): line \(shown) cannot be read and is left out")
+    }
+    if holdsEpochs, epochs < position.epoch {
+      notes.append(
+        "\(path) has \(epochs) of the \(position.epoch) epochs that are done: the others are lost, and the run goes on")
     }
     try AtomicFile.write(kept, to: path)
     file = try AppendingFile(path)
   }
 
-  /// Whether a run wrote the line before it reached a position. A line that was cut off on a full disk does not count.
-  private static func isWritten(_ line: Substring, by position: RunFolder.Position) -> Bool {
-    guard let value = try? JSON(parsing: String(line)), case .integer(let step)? = value["step"] else { return false }
-    if value["kind"] == .string("epoch"), case .integer(let epoch)? = value["epoch"], epoch > position.epoch { return false }
-    return step <= position.step
+  /// Returns the number of the epoch whose figures a line holds; nil for a line of another kind.
+  private static func epoch(of record: JSON) -> Int? {
+    guard record["kind"] == .string("epoch"), case .integer(let epoch)? = record["epoch"] else { return nil }
+    return epoch
   }
 
   /// Writes an event, if it is a record.
-  func write(_ event: TrainingEvent) throws { if let json = event.json { try write(json) } }
+  func write(_ event: TrainingEvent) { if let json = event.json { write(json) } }
 
-  /// Writes a line.
-  func write(_ json: JSON) throws { try file.write(line: json.description) }
+  /// Writes a line. If that fails, it is kept, and written with the next one; ``flush()`` tells the reason.
+  func write(_ json: JSON) {
+    pending += Array("\(json.description)\n".utf8)
+    do { try flush() } catch {
+      // The lines are kept. The next save of the state tries again and reports the failure.
+    }
+  }
+
+  /// Whether all lines are written.
+  var isWritten: Bool { pending.isEmpty }
+
+  /// Writes the lines that could not be written before.
+  /// - Throws: ``Failure`` that names the file and the reason; the lines are kept then.
+  func flush() throws {
+    if pending.isEmpty { return }
+    try file.write(pending)
+    pending = []
+  }
 }
 
 extension TrainingEvent {

@@ -62,6 +62,7 @@ extension RunConfiguration {
     try validatePhotographs()
     if let patience { try demand(patience > 0, .patience, patience, "at least one epoch is needed") }
     if let maxSteps { try demand(maxSteps > 0, .maxSteps, maxSteps, "at least one is needed") }
+    try files?.validate()
   }
 
   private func validateDepth() throws {

@@ -5,7 +5,7 @@ import Models
 import NN
 import Support
 
-/// All settings that determine the result of a training run, except the devices. The run keeps them in its `config.json`, which
+/// All settings that determine the result of a training run, except the devices, and those of its files. The run keeps them in its `config.json`, which
 /// ``RunFolder/configuration()`` reads, also in the forms of earlier versions.
 ///
 /// ```swift
@@ -84,6 +84,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var initialWeights: String?
   /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
   public var shares: [Int]?
+  /// What the run writes while it trains; nil for the usual files.
+  public var files: RunFileSettings?
 
   /// Choice of the images of an epoch.
   public enum Sampling: String, Codable, Sendable, CaseIterable {

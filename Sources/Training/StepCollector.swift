@@ -24,10 +24,20 @@ struct StepCollector {
   /// Number of images of the steps after the first step of a run, and when these steps began.
   private var warm: (images: Int, start: ContinuousClock.Instant)?
 
-  init(logEvery: Int, epoch: Int) {
+  /// - Parameter recent: sums of the steps since the last record, if the run was saved between two records.
+  init(logEvery: Int, epoch: Int, _ recent: RunFolder.Position.Recent? = nil) {
     self.logEvery = logEvery
     self.epoch = epoch
+    if let recent { (since.images, since.lossSum, since.hits) = (recent.images, recent.lossSum, recent.hits) }
   }
+
+  /// Sums of the steps since the last record; nil if there were no images since.
+  var recent: RunFolder.Position.Recent? {
+    since.images == 0 ? nil : .init(lossSum: since.lossSum, hits: since.hits, images: since.images)
+  }
+
+  /// Whether the steps up to one are collected.
+  func hasCollected(through step: Int) -> Bool { expected.first.map { $0.step > step } ?? true }
 
   /// Restarts the clock after the first step of a run, in which kernels are built. Rates count from here on.
   mutating func restartClock() {

@@ -62,31 +62,36 @@ public final class Trainer {
   private var isWarm = false
 
   private let backend: any Backend
-  private let training, validation: BatchLoader
+  let training, validation: BatchLoader
   package let optimizer: Optimizer
   private let average: WeightAverage?
   private let lookahead: Lookahead?
   private let depth: StochasticDepth?
   private let expected: ExpectedNetwork?
-  private let state: RunFolder.State
+  let state: RunFolder.State
   /// Weights of the classes in the loss, [K]; nil for none.
   private let classWeights: Tensor?
   /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
-  private let schedule: Schedule
+  let schedule: Schedule
   private let growth: ImageGrowth?
   /// Metadata of the checkpoints.
   package let description: Weights.Description
   private let lock: Folder.Lock?
-  private let log: MetricsLog?
+  let log: MetricsLog?
   private let layersLog: LayersLog?
+  /// Saves the states of the run; nil if it keeps no files.
+  let saver: StateSaver?
+  /// Whether a step is enqueued in part, so that the tensors on the device are those of no step.
+  private(set) var isWithinStep = false
   /// Weights of the best epoch, if there is no folder to keep them in.
   var best: Weights?
   /// Position in the run. Only this type and a search for a rate move it.
   var position: RunFolder.Position
   /// Sums of the steps in flight, [3] each, used in turns.
   private let metrics: [Tensor]
-  let logEvery: Int
+  /// Number of steps between two records of the loss.
+  var logEvery: Int { (configuration.files ?? RunFileSettings()).logEvery }
   private let batchesPerStep: Int
 
   /// Returns the network that is validated and saved, with the present weights.
@@ -105,7 +110,7 @@ public final class Trainer {
   /// - Throws: ``Failure`` if options, weights or images do not fit each other; errors of the backend.
   public convenience init(
     _ configuration: RunConfiguration, _ splits: DatasetSplits, on backend: any Backend, folder: RunFolder?,
-    resuming: Bool = false, logEvery: Int = 10
+    resuming: Bool = false, logEvery: Int? = nil
   ) throws {
     try self.init(
       configuration, ImageSplits(splits), on: backend, folder: folder, resuming: resuming, logEvery: logEvery)
@@ -114,14 +119,16 @@ public final class Trainer {
   /// Loads everything onto the device, for images that may be kept elsewhere than in memory.
   /// - Parameters:
   ///   - folder: folder of the run's files; nil to keep none, which excludes `resuming`.
+  ///   - takingOtherImages: whether a resumed run goes on with images that have changed since it began.
   ///   - initialWeights: contents of the file of ``RunConfiguration/initialWeights``, if it was read already.
+  ///   - logEvery: number of steps between two records of the loss; nil for that of the settings.
   ///   - onDamage: called for each image that cannot be decoded and is left out.
   ///   - onChecked: called with the shape of a batch [N,H,W,C] after options, images and memory have been checked and before
   ///     anything is allocated. An error that it throws ends the initializer.
   public init(
     _ configuration: RunConfiguration, _ splits: ImageSplits, on backend: any Backend, folder: RunFolder?,
-    resuming: Bool = false, initialWeights: Weights? = nil, logEvery: Int = 10, onDamage: @escaping (Failure) -> Void = { _ in },
-    onChecked: (Shape) throws -> Void = { _ in }
+    resuming: Bool = false, takingOtherImages: Bool = false, initialWeights: Weights? = nil, logEvery: Int? = nil,
+    onDamage: @escaping (Failure) -> Void = { _ in }, onChecked: (Shape) throws -> Void = { _ in }
   ) throws {
     try configuration.validate()
     precondition(folder != nil || !resuming, "[Trainer] a run without a folder cannot be resumed")
@@ -129,15 +136,17 @@ public final class Trainer {
     var configuration = configuration
     let used = splits.limited(by: configuration.data)
     let (train, validated) = (used.train, used.validation)
-    let contents = SplitContents(splits, trainingOn: train)
-    if resuming, let known = configuration.data.contents {
-      try contents?.require(known, in: configuration.data.path ?? folder?.path ?? "")
-    }
-    if !resuming { configuration.data.contents = contents }
+    let found = resuming ? try folder?.newestState() : nil
+    let saved = found?.state
+    if let found { notes += folder?.notes(on: found.damaged, insteadOf: found.state) ?? [] }
+    try configuration.data.take(
+      SplitContents(splits, trainingOn: train), of: saved?.configuration?.data, in: folder, isNew: !resuming,
+      takingOthers: takingOtherImages)
+    configuration.files = configuration.files ?? RunFileSettings()
+    if let logEvery { configuration.files?.logEvery = max(1, logEvery) }
     self.configuration = configuration
     self.backend = backend
     self.folder = folder
-    self.logEvery = max(1, logEvery)
 
     let options = configuration.trainingOptions
     let model = try ResNet(configuration.model)
@@ -162,7 +171,8 @@ public final class Trainer {
     depth = try configuration.stochasticDepth.map { try StochasticDepth(model, dropProbability: $0) }
     expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average, lookahead: lookahead)
-    position = resuming ? try folder?.load(into: state) ?? RunFolder.Position() : RunFolder.Position()
+    position = saved?.position ?? RunFolder.Position()
+    if let saved, let folder { try saved.load(into: state, of: folder) }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try BatchLoader(
       train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
@@ -185,29 +195,27 @@ public final class Trainer {
     // A resumed run may use other devices, which share batches differently, so its options are written again.
     let start = position
     do {
+      if let folder { AtomicFile.removeLeftovers(in: folder.path) }
       try folder?.write(configuration)
-      log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start) }
+      log = try folder.map { try MetricsLog(path: $0.metricsPath, keepingThrough: start, holdsEpochs: true) }
       layersLog = try folder.map { try LayersLog(path: $0.layersPath, keepingThrough: start) }
     } catch {
       folder?.discardIfUnused()
       throw error
     }
-  }
-
-  /// Checks that model, data and device fit each other, including the memory for training.
-  /// - Throws: ``Failure`` if they do not.
-  private static func check(
-    _ configuration: RunConfiguration, _ train: any ImageSource, _ validation: any ImageSource, on backend: any Backend
-  ) throws {
-    try configuration.check(train)
-    try train.requirePixels(for: configuration.augmentation)
-    let shape = train.shape
-    let batch = min(configuration.batchSize, train.count)
-    try Summary(
-      configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
-    ).requireMemoryForTraining(
-      on: backend,
-      otherBytes: configuration.bytesOfImages(train, validation, batchSize: batch, on: backend))
+    let logs = [log, layersLog?.log].compactMap { $0 }
+    notes += logs.flatMap(\.notes)
+    if let folder, let lock {
+      if !lock.isEffective {
+        notes.append(
+          "\(folder.path) is on a file system without locks: take care that no other process trains in it")
+      }
+      saver = StateSaver(
+        folder, lock, configuration, logs: logs, saved: saved, damaged: found?.damaged.map(\.file) ?? [])
+    } else {
+      saver = nil
+    }
+    if let saved { notes += goOn(after: saved) }
   }
 
   /// Runs to the end, or until `shouldStop` returns true.
@@ -218,7 +226,11 @@ public final class Trainer {
   ///   infinite; errors of the backend. Files that were saved before are kept. A folder in which nothing was saved is removed if
   ///   the run made it.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
-    do { return try runEpochs(shouldStop, report) } catch {
+    do {
+      if !isFinished { try saveFirst() }
+      return try runEpochs(shouldStop, report)
+    } catch {
+      saver?.abandon()
       folder?.discardIfUnused()
       throw error
     }
@@ -227,13 +239,11 @@ public final class Trainer {
   private func runEpochs(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Ending {
     while !isFinished {
       if try !runEpoch(shouldStop, report) {
-        if let folder {
-          try folder.save(position, state)
-          try Weights.write(saved().store, description, to: folder.lastPath)
-        }
+        try saver?.saveAtEnd(savedPosition, state, [lastFile()])
         return .stopped
       }
     }
+    try saver?.saveAtEnd(savedPosition, state)
     return .finished
   }
 
@@ -242,9 +252,30 @@ public final class Trainer {
   private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
     let loaded = try loadEpoch()
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
-    var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1)
+    var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1, position.recent)
+    let waiting: Double
+    do { waiting = try runSteps(loaded, &collector, through: last, shouldStop, report) } catch {
+      rescue(&collector, after: error)
+      throw error
+    }
+    position.recent = position.step == last ? nil : collector.recent
+    guard position.step == last else { return false }
+    if position.images == 0 { throw noImages }
+    // The weights that are validated and saved are the slow ones.
+    try lookahead?.move()
+    try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last)
+    guard let evaluation = try validate(shouldStop, report) else { return false }
+    try finishEpoch(evaluation, collector, waiting: waiting, report)
+    return true
+  }
 
-    var (start, waited, waiting) = (ContinuousClock.now, 0.0, 0.0)
+  /// Runs the steps of an epoch.
+  /// - Returns: the share of the time in which training waited for images.
+  private func runSteps(
+    _ loaded: LoadedEpoch, _ collector: inout StepCollector, through last: Int, _ shouldStop: () -> Bool,
+    _ report: (TrainingEvent) -> Void
+  ) throws -> Double {
+    var (start, waited) = (ContinuousClock.now, 0.0)
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
       let begin = ContinuousClock.now
@@ -253,7 +284,9 @@ public final class Trainer {
         timing.steps += 1
         timing.host += (ContinuousClock.now - begin).seconds
       }
+      if position.step < last { try saveIfDue() }
       try collect(&collector, leaving: isWarm ? Self.stepsAhead : 0, report)
+      try goOnSaving(collector)
       if !isWarm {
         isWarm = true
         collector.restartClock()
@@ -262,30 +295,13 @@ public final class Trainer {
       }
     }
     try collect(&collector, leaving: 0, report)
-    if isWarm {
-      let (wall, waitedSince) = ((ContinuousClock.now - start).seconds, loaded.waited - waited)
-      timing.wall += wall
-      timing.waited += waitedSince
-      waiting = min(1, waitedSince / wall)
-      try onTiming?(false)
-    }
-    if position.step == last && position.images == 0 {
-      throw noImages
-    }
-    // The weights that are validated and saved are the slow ones.
-    if position.step == last { try lookahead?.move() }
-    if position.step == last { try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last) }
-    guard position.step == last,
-      let evaluation = try ResNetClassifier(saved()).evaluate(
-        validation, batchSize: min(configuration.batchSize, training.count), worst: ValidationRecord.mistakes,
-        requiresFinite: false,
-        progress: { done in
-          report(.progress(.validation(epoch: position.epoch + 1, done: done, total: validation.count)))
-          return !shouldStop()
-        })
-    else { return false }
-    try finishEpoch(evaluation, collector, waiting: waiting, report)
-    return true
+    try goOnSaving(collector)
+    guard isWarm else { return 0 }
+    let (wall, waitedSince) = ((ContinuousClock.now - start).seconds, loaded.waited - waited)
+    timing.wall += wall
+    timing.waited += waitedSince
+    try onTiming?(false)
+    return min(1, waitedSince / wall)
   }
 
   /// Failure of an epoch without images.
@@ -319,6 +335,7 @@ public final class Trainer {
         continue
       }
       images += x.shape[0]
+      isWithinStep = true
       let skipped = depth?.skipped(seed: configuration.seed, epoch: position.epoch, batch: index) ?? []
       try model.accumulateGradients(
         images: x, labels: labels, smoothing: configuration.labelSmoothing, classWeights: classWeights,
@@ -329,48 +346,18 @@ public final class Trainer {
     try optimizer.step(learningRate: rate)
     try lookahead?.follow(step: optimizer.steps)
     try average?.update(from: model, step: optimizer.steps)
+    isWithinStep = false
     collector.expect(try backend.readLater(metrics), step: position.step, images: images, rate: rate)
   }
 
-  private func finishEpoch(
-    _ evaluation: Evaluation, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
-  ) throws {
-    let checked = evaluation.metrics
-    guard checked.loss.isFinite else {
-      throw Failure.divergence(of: "validation loss", step: position.step, schedule, folder)
-    }
-    position.epoch += 1
-    let record = EpochRecord(
-      epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
-      accuracy: position.hits / Double(max(1, position.images)), learningRate: schedule.rate(at: position.step - 1),
-      imagesPerSecond: collector.imagesPerSecond, waiting: waiting, validationLoss: checked.loss, validationAccuracy: checked.top1
-    )
-    (position.lossSum, position.hits, position.images) = (0, 0, 0)
-    let saved = try saved()
-    // The training state is written last. If a write fails on the way, the resumed run writes the earlier files again.
-    try log?.write(.epoch(record))
-    let (watch, before) = (configuration.watch ?? .accuracy, bestFigures.map { ($0.accuracy, $0.loss) })
-    let improves = watch.improves(record, on: before)
-    if configuration.patience != nil { position.staleEpochs = improves ? 0 : (position.staleEpochs ?? 0) + 1 }
-    if watch.prefers(record, to: before) {
-      (position.bestAccuracy, position.bestLoss) = (record.validationAccuracy, record.validationLoss)
-      position.bestEpoch = record.epoch
-      if let folder { try Weights.write(saved.store, description, to: folder.bestPath) } else { best = try lastWeights() }
-      try folder?.write(ValidationRecord(epoch: record.epoch, evaluation, of: validation.images.source))
-    }
-    if let folder {
-      try Weights.write(saved.store, description, to: folder.lastPath)
-      try folder.save(position, state)
-    }
-    report(.epoch(record))
-  }
-
   /// Takes the losses that have arrived, and waits only while more than `leaving` steps are in flight.
-  private func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
+  func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
     while let done = try collector.next(leaving: leaving) {
       guard done.lossSum.isFinite else {
         throw Failure.divergence(of: "loss", step: done.step, schedule, folder)
       }
+      // The state that is on its way may end with the steps before this one.
+      if let step = saver?.awaitedStep, done.step > step { settleSums(collector) }
       position.lossSum += done.lossSum
       position.hits += done.hits
       position.images += done.images
@@ -381,7 +368,7 @@ public final class Trainer {
             epoch: position.epoch + 1, step: done.step, images: done.images, loss: done.lossSum / images,
             accuracy: done.hits / images)))
       if let record = collector.add(done) {
-        try log?.write(.step(record))
+        log?.write(.step(record))
         report(.step(record))
       }
     }

@@ -79,7 +79,9 @@ extension RunFolder {
     }
   }
 
-  func write(_ record: ValidationRecord) throws {
-    try AtomicFile.write(try Weights.encode(record) + "\n", to: validationPath)
+  /// Returns the file of a validation.
+  /// - Throws: never for a record that was made here.
+  func file(of record: ValidationRecord) throws -> RunFile {
+    RunFile(path: validationPath, contents: .text(try Weights.encode(record) + "\n"))
   }
 }

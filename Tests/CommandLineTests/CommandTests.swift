@@ -66,9 +66,10 @@ import Testing
 
   @Test func runLeavesItsFiles() throws {
     let run = "\(Samples.folder)/run"
-    for name in ["config.json", "metrics.jsonl", "layers.jsonl", "last.safetensors", "best.safetensors", "resume.safetensors"] {
+    for name in ["config.json", "metrics.jsonl", "layers.jsonl", "last.safetensors", "best.safetensors"] {
       #expect(exists("\(run)/\(name)"), "\(name)")
     }
+    #expect(exists("\(run)/state-00000000.safetensors") && exists("\(run)/state-00000002.safetensors"))
     let lines = try String(contentsOfFile: "\(run)/metrics.jsonl", encoding: .utf8).split(separator: "\n")
     let epoch = try JSON(parsing: String(try #require(lines.last)))
     #expect(epoch["kind"] == .string("epoch"))
@@ -92,6 +93,26 @@ import Testing
         return value["kind"]
       }
       #expect(kinds == [.string("step"), .string("step"), .string("step"), .string("epoch")])
+    }
+  }
+
+  @Test func aFinishedRunIsTrainedOn() throws {
+    try withTemporaryFolder { folder in
+      let line =
+        "train --dataset synthetic --model resnet8 --batch-size 4 --limit-train 8 --limit-validation 4 --epochs 1 --log-every 1 "
+        + "--output a"
+      #expect(try Program.onReference(line, in: folder).code == 0)
+      let done = try Program.onReference("train --resume a", in: folder)
+      #expect(done.code == 0 && done.out.contains("to train on, add --epochs with a larger number"), "\(done.out)")
+      let more = try Program.onReference("train --resume a --epochs 2", in: folder)
+      #expect(more.code == 0 && more.err.isEmpty, "\(more.err)")
+      #expect(
+        more.out.contains("2 epochs, where the run had 1: the learning rate goes on as in a run of that length"), "\(more.out)")
+      // The interval of the log is remembered.
+      let log = try String(contentsOfFile: "\(folder)/a/metrics.jsonl", encoding: .utf8)
+      #expect(log.split(separator: "\n").count == 6, "\(log)")
+      let less = try Program.onReference("train --resume a --epochs 1", in: folder)
+      #expect(less.code == 1 && less.complaint.contains("--epochs 1: the run is in epoch 2 already"), "\(less.err)")
     }
   }
 

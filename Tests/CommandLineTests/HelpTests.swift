@@ -58,7 +58,9 @@ import resnet
       CommandLineInterface.help(of: ["train"], columns: 80),
       CommandLineInterface.help(of: ["train"], columns: 80, isFull: true)
     )
-    for option in ["--log-every", "--profile", "--zero-init", "--stride", "--key", "--crop-fraction"] {
+    for option in [
+      "--log-every", "--keep-states", "--allow-config-change", "--profile", "--zero-init", "--stride", "--key", "--crop-fraction",
+    ] {
       #expect(!help.contains("  \(option)") && full.contains("  \(option)"), "\(option)")
     }
     for command in [["evaluate"], ["predict"], ["import"], ["export"]] {

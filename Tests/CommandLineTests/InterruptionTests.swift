@@ -68,6 +68,12 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix(".") }
   }
 
+  /// Path of the state with the most steps.
+  private func newestState(in folder: String) -> String {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return "\(folder)/\(names.filter { $0.hasPrefix("state-") }.max() ?? "state")"
+  }
+
   @Test(arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)] as [(Int32, Int32)])
   func signalSavesTheStateOfTraining(signal: Int32, code: Int32) throws {
     let (program, folder) = try start(Self.steady)
@@ -78,8 +84,17 @@ import Testing
     #expect(
       result.errorLines.count == 1 && result.complaint.contains("--resume \(folder.split(separator: "/").last ?? "")"),
       "\(result.err)")
-    #expect(exists("\(folder)/resume.safetensors") && exists("\(folder)/last.safetensors"))
+    #expect(exists(newestState(in: folder)) && exists("\(folder)/last.safetensors"))
     _ = try XMLElements(try String(contentsOfFile: "\(folder)/report.html", encoding: .utf8))
+    try finish(folder, like: "steady")
+  }
+
+  /// Kills a run that saves after every third step, so that it goes on in the middle of an epoch, or writes at that moment.
+  @Test func aKilledRunGoesOn() throws {
+    let (program, folder) = try start(Self.steady + " --save-every 3")
+    try program.wait(for: "the seventh step") { self.log(folder).contains("\"step\":7,") }
+    program.send(SIGKILL)
+    _ = try program.end()
     try finish(folder, like: "steady")
   }
 
@@ -136,7 +151,7 @@ import Testing
     let name = UUID().uuidString
     let result = try Program.shell("\"$0\" \(Self.steady) --output \(name) <&- 2>&-", in: Self.reference)
     #expect(result.code == 0)
-    for file in ["last.safetensors", "resume.safetensors", "config.json"] {
+    for file in ["last.safetensors", "state-00000240.safetensors", "config.json"] {
       #expect(
         try contents("\(Self.reference)/\(name)/\(file)") == contents("\(Self.reference)/steady/\(file)"), "\(file) differs")
     }
@@ -152,14 +167,17 @@ import Testing
     program.send(SIGTERM)
     #expect(try program.end().code == 143)
 
-    let state = try contents("\(folder)/resume.safetensors")
+    let path = newestState(in: folder)
+    let state = try contents(path)
     let result = try Program.shell("\(fullDisk) train --resume \(folder)", in: Self.reference)
     #expect(!result.wasKilled && result.code == 1, "\(result.err)")
-    #expect(result.errorLines.count == 1, "\(result.err)")
-    #expect(
-      result.complaint.contains("resume.safetensors: File too large") && result.complaint.contains("train --resume"),
-      "\(result.err)")
-    #expect(try contents("\(folder)/resume.safetensors") == state)
+    // The first line warns, and training goes on. The last one ends the run.
+    #expect(result.errorLines.count == 2 && result.err.hasPrefix("warning: the state is not saved: "), "\(result.err)")
+    let error = result.errorLines.last ?? ""
+    #expect(error.contains("safetensors: File too large") && error.contains("train --resume"), "\(result.err)")
+    #expect(error.contains("steps are lost, as the newest state is of step"), "\(result.err)")
+    #expect(newestState(in: folder) == path)
+    #expect(try contents(path) == state)
     #expect(try leftovers(folder).isEmpty)
     try finish(folder, like: "large")
     let epochs = log(folder).split(separator: "\n").filter { $0.contains("\"kind\":\"epoch\"") }
@@ -170,9 +188,8 @@ import Testing
     let name = UUID().uuidString
     let result = try Program.shell("\(fullDisk) \(Self.large) --output \(name)", in: Self.reference)
     #expect(result.code == 1 && result.errorLines.count == 1, "\(result.err)")
-    #expect(result.complaint.contains("\(name)/resume.safetensors: File too large"), "\(result.err)")
-    let again = try Program.run(Self.split(Self.large) + ["--output", name], in: Self.reference)
-    #expect(again.code == 1 && again.complaint.contains("another --output"), "its weights are not overwritten: \(again.err)")
+    #expect(result.complaint.contains("\(name)/state-00000000.safetensors: File too large"), "\(result.err)")
+    #expect(!exists("\(Self.reference)/\(name)"), "nothing was trained, so nothing is left")
   }
 
   /// Checks that a data set in memory that has moved can be named again, and that another data set is not accepted in its place.

@@ -203,21 +203,26 @@ enum Samples {
     try copy("run-classes", "\"classes\" : 3", "\"classes\" : 2")
     try copy("run-data", "images.safetensors", "gone.safetensors")
     try copy("run-truncated", "0", "0")
-    let resume = [UInt8](try contents("\(folder)/run/resume.safetensors"))
-    try Data(resume.dropLast(9)).write(to: URL(fileURLWithPath: "\(folder)/run-truncated/resume.safetensors"))
+    let (first, newest) = ("state-00000000.safetensors", "state-00000002.safetensors")
+    let state = [UInt8](try contents("\(folder)/run/\(newest)"))
+    try Data(state.dropLast(9)).write(to: URL(fileURLWithPath: "\(folder)/run-truncated/\(newest)"))
+    try files.removeItem(atPath: "\(folder)/run-truncated/\(first)")
     try copy("run-nowhere", "0", "0")
-    try files.removeItem(atPath: "\(folder)/run-nowhere/resume.safetensors")
+    for name in [first, newest] { try files.removeItem(atPath: "\(folder)/run-nowhere/\(name)") }
     try copy("run-weights", "0", "0")
-    try files.removeItem(atPath: "\(folder)/run-weights/resume.safetensors")
-    try files.copyItem(atPath: "\(folder)/run/last.safetensors", toPath: "\(folder)/run-weights/resume.safetensors")
+    for name in [first, newest] { try files.removeItem(atPath: "\(folder)/run-weights/\(name)") }
+    try files.copyItem(atPath: "\(folder)/run/last.safetensors", toPath: "\(folder)/run-weights/\(newest)")
     for (name, position) in [("run-epoch", "\"epoch\":-1"), ("run-step", "\"epoch\":0")] {
       try copy(name, "\"epochs\" : 1", "\"epochs\" : 3")
-      let file = try Safetensors.read("\(folder)/run/resume.safetensors")
+      for state in [first, newest] { try files.removeItem(atPath: "\(folder)/\(name)/\(state)") }
+      let file = try Safetensors.read("\(folder)/run/\(newest)")
       let changed = (file.metadata["position"] ?? "").replacingOccurrences(of: "\"epoch\":1", with: position)
         .replacingOccurrences(of: "\"step\":2", with: "\"step\":5")
+      let settings = try String(contentsOfFile: "\(folder)/\(name)/config.json", encoding: .utf8)
       try Safetensors.write(
-        file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: ["position": changed],
-        to: "\(folder)/\(name)/resume.safetensors")
+        file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+        metadata: ["position": changed, "state": "1", "configuration": settings],
+        to: "\(folder)/\(name)/\(name == "run-step" ? "state-00000005.safetensors" : newest)")
     }
   }
 }

@@ -22,7 +22,7 @@ extension WrongInvocationTests {
     Wrong("import not-finite.safetensors --model resnet8 --output refused", 1, "not-finite.safetensors", "fc.bias"),
     Wrong("import metadata.safetensors --output refused", 1, "metadata.safetensors", "resnet"),
     Wrong(
-      "import run/resume.safetensors --model resnet8 --output refused", 1, "run/resume.safetensors is the state",
+      "import run/state-00000002.safetensors --model resnet8 --output refused", 1, "run/state-00000002.safetensors is the state",
       "last.safetensors"),
     Wrong("import bare.safetensors --model resnet8 --output /nowhere/x", 1, "/nowhere/x", "no folder /nowhere"),
     Wrong("import bare.safetensors --model resnet8 --output ./bare.safetensors", 64, "--output", "would be lost"),

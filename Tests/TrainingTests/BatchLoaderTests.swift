@@ -174,6 +174,8 @@ import Training
     #expect(data.removeValue(forKey: "contents") != nil)
     fields["data"] = data
     try JSONSerialization.data(withJSONObject: fields).write(to: URL(fileURLWithPath: configuration))
+    #expect(try message() != nil, "the state holds them, too")
+    try makeEarlier(RunFolder(existing: "\(folder)/cut"))
     #expect(try trainer("cut", try open(), resuming: true).step == 1)
   }
 

@@ -67,8 +67,8 @@ import Training
     let resumed = try trainer("cut", resuming: true)
     #expect(try resumed.run() == .finished)
     #expect(try #require(resumed.bestFigures) == figures)
-    for name in ["best", "last", "resume"] {
-      #expect(try contents("\(folder)/cut/\(name).safetensors") == contents("\(folder)/whole/\(name).safetensors"), "\(name)")
+    for file in [\RunFolder.bestPath, \.lastPath, \.statePath] {
+      #expect(try contents(RunFolder(existing: "\(folder)/cut")[keyPath: file]) == contents(path[keyPath: file]), "\(file)")
     }
     // The best epoch's predictions are kept beside its weights.
     #expect(try contents("\(folder)/cut/validation.json") == contents("\(folder)/whole/validation.json"))
@@ -121,7 +121,7 @@ import Training
     // Files that another run saved stay, too.
     _ = try trainer("saved", configuration).run(shouldStop: { true })
     #expect(throws: Failure.self) { try trainer("saved", run) }
-    #expect(exists("saved/config.json") && exists("saved/resume.safetensors"))
+    #expect(exists("saved/config.json") && exists("saved/state-00000000.safetensors"))
   }
 
   @Test func aRunOfAnEarlierVersionGoesOn() throws {
@@ -129,17 +129,17 @@ import Training
     run.maxSteps = 12
     do { #expect(try trainer("old", run).run(shouldStop: { exists("old/best.safetensors") }) == .stopped) }
     // The earlier form knows the accuracy of the best epoch, and neither its loss nor its number.
-    let path = "\(folder)/old/resume.safetensors"
-    let file = try Safetensors.read(path)
-    var metadata = file.metadata
-    let position = try #require(metadata["position"])
-    let earlier = position.replacing(/"best(Loss|Epoch)":[^,}]*,?/, with: "")
-    #expect(earlier != position)
-    metadata["position"] = earlier
-    try Safetensors.write(file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: metadata, to: path)
+    let old = RunFolder(existing: "\(folder)/old")
+    try makeEarlier(old) { position in
+      let earlier = position.replacing(/"best(Loss|Epoch)":[^,}]*,?/, with: "")
+      #expect(earlier != position)
+      return earlier
+    }
+    #expect(old.holdsState && old.statePath.hasSuffix("/resume.safetensors"))
     let resumed = try trainer("old", run, resuming: true)
     let figures = try #require(resumed.bestFigures)
     #expect(figures.epoch == nil && figures.loss == nil && figures.accuracy >= 0)
     #expect(try resumed.run() == .finished)
+    #expect(!exists("old/resume.safetensors") && exists("old/state-00000012.safetensors"))
   }
 }

@@ -46,7 +46,7 @@ import Training
     let contents = try #require(kept.data.contents)
     #expect(contents.train.count == 96 && contents.validation.count == 40)
     var expected = asked
-    expected.data.contents = contents
+    (expected.data.contents, expected.files) = (contents, RunFileSettings(logEvery: 1))
     #expect(kept == expected)
   }
 
@@ -131,9 +131,9 @@ import Training
     let halves = try trainer("halves", run, resuming: true)
     #expect(try halves.run() == .finished)
     #expect(try contents(halves.folder!.lastPath) == contents(whole.folder!.lastPath))
-    #expect(try contents(halves.folder!.resumePath) == contents(whole.folder!.resumePath))
+    #expect(try contents(halves.folder!.statePath) == contents(whole.folder!.statePath))
     // The weights that are saved for use are the average, which differs from the trained weights.
-    let (average, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.resumePath))
+    let (average, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.statePath))
     #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
     #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
   }
@@ -144,7 +144,7 @@ import Training
     (run.epochs, run.lookahead) = (1, 4)
     let ahead = try trainer("ahead", run)
     #expect(try ahead.run() == .finished)
-    let state = try Safetensors.read(ahead.folder!.resumePath)
+    let state = try Safetensors.read(ahead.folder!.statePath)
     let saved = try Weights(contentsOf: ahead.folder!.lastPath)
     #expect(saved.tensors.allSatisfy { name, tensor in state.tensors["slow.\(name)"].map { $0 == tensor } ?? true })
     #expect(state.tensors["slow.fc.weight"] == state.tensors["fc.weight"])
@@ -165,10 +165,10 @@ import Training
     let cut = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
     #expect(cut.step == 2 && cut.configuration.stochasticDepth == 0.5)
     #expect(try cut.run() == .finished)
-    for path in [\RunFolder.lastPath, \.resumePath] {
+    for path in [\RunFolder.lastPath, \.statePath] {
       #expect(try contents(whole.folder![keyPath: path]) == contents(cut.folder![keyPath: path]))
     }
-    let (saved, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.resumePath))
+    let (saved, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.statePath))
     for (name, factor) in [("layer1.0.bn2.weight", 5 / 6.0), ("layer3.0.bn2.bias", 0.5), ("layer3.0.bn1.weight", 1)] {
       let (value, trained) = (try #require(saved.tensors[name]).floats, try #require(state.tensors[name]).floats)
       #expect(zip(value, trained).allSatisfy { abs($0 - Float(factor) * $1) <= 1e-6 * abs($1) }, "\(name)")
@@ -347,7 +347,7 @@ import Training
     let resumed = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
     #expect(resumed.configuration.precision == precision)
     #expect(try resumed.run() == .finished)
-    #expect(try contents("\(folder)/whole/resume.safetensors") == contents(resumed.folder!.resumePath))
+    #expect(try contents(RunFolder(existing: "\(folder)/whole").statePath) == contents(resumed.folder!.statePath))
   }
 
   /// Stops in the middle of an epoch, at its end, and during validation.
@@ -398,14 +398,15 @@ import Training
   func impossiblePositionsAreRefused(_ key: String, _ value: String) throws {
     var run = configuration
     run.optimizer = .adamW(learningRate: 0.1)
+    run.files = RunFileSettings(keepStates: 1)
     _ = try stop(trainer("a", run), after: 9)
-    let path = RunFolder(existing: "\(folder)/a").resumePath
+    let path = RunFolder(existing: "\(folder)/a").statePath
     let file = try Safetensors.read(path)
     let position = try #require(file.metadata["position"])
     let changed = position.replacing(try Regex("\"\(key)\":[^,}]*"), with: "\"\(key)\":\(value)")
     #expect(changed != position)
-    try Safetensors.write(
-      file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: ["position": changed], to: path)
+    let metadata = file.metadata.merging(["position": changed]) { $1 }
+    try Safetensors.write(file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: metadata, to: path)
     do {
       _ = try trainer("a", run, resuming: true)
       Issue.record("\(key) \(value) was taken")

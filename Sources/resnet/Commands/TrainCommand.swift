@@ -16,8 +16,9 @@ struct TrainCommand: ParsableCommand {
     commandName: "train", abstract: "Train a network.", usage: "resnet train [options]",
     discussion: """
       Without options, this trains ResNet-20 on Fashion-MNIST on the best OpenCL device. The run's folder contains config.json, \
-      metrics.jsonl, layers.jsonl, last.safetensors, best.safetensors and resume.safetensors; report.html there shows what \
-      happened. Ctrl-C saves the training state and stops; --resume continues from there. \(hiddenOptions)
+      metrics.jsonl, layers.jsonl, last.safetensors, best.safetensors and the newest states of training; report.html there shows \
+      what happened. Ctrl-C saves the state and stops; --resume continues from the newest state, also after a crash or a power \
+      cut. \(hiddenOptions)
       """
         + "\n\n"
         + examples(
@@ -47,9 +48,9 @@ struct TrainCommand: ParsableCommand {
       return try network.build.validate(network.model ?? TrainingSetup.defaultModel)
     }
     if files.output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    // `--data` is allowed, as the data set may have moved.
+    // The data set may have moved, and a run may have more epochs.
     let given = configuration.given + options.given + execution.given
-    if let option = given.first(where: { $0 != "--data" }) {
+    if let option = given.first(where: { !["--data", "--epochs"].contains($0) }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
   }
@@ -75,7 +76,7 @@ struct TrainCommand: ParsableCommand {
     let leftOut = LeftOutImages()
     let session = try TrainingSession(
       prepared, device: device.place(tuning.mode), folder: try folder(for: prepared.configuration), isResumed: resume != nil,
-      profiling: profile, logEvery: files.logEvery, onDamage: leftOut.add)
+      profiling: profile, onDamage: leftOut.add)
     prepared.initialWeights = nil  // The weights are on the device.
     let (trainer, backend) = (session.trainer, session.backend)
     let folder = session.requireFolder()
@@ -84,7 +85,7 @@ struct TrainCommand: ParsableCommand {
       let reason =
         trainer.earlyEnd.map { "\($0), up to epoch \(trainer.epochsDone)" } ?? "all \(grouped(trainer.totalSteps)) steps are done"
       return print(
-        "this run is finished, \(reason); to train its weights further, begin a new run "
+        "this run is finished, \(reason); to train on, add --epochs with a larger number, or begin a new run "
           + "with --init \(shellQuoted(folder.lastPath))")
     }
     let drivers = device.isReference ? [] : try device.place().openCLDevices().map { try $0.driverVersion }
@@ -181,6 +182,7 @@ struct TrainCommand: ParsableCommand {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
     let progress = TrainingReport(trainer, session.images)
+    trainer.onNotice = { printError("warning: \($0.line)") }
     let builds = BuildLog(watching: backend)
     func report(_ event: TrainingEvent) {
       builds.endWatching(backend)
@@ -222,7 +224,13 @@ struct TrainCommand: ParsableCommand {
   /// Returns the run's options and data, and the weights that it starts from.
   private func prepare() throws -> TrainingSetup.Prepared {
     if let resume {
-      return try TrainingSetup.resuming(RunFolder(existing: resume), path: options.data.data, progress: Display.reading)
+      var prepared = try TrainingSetup.resuming(
+        RunFolder(existing: resume), path: options.data.data,
+        resumption: Resumption(epochs: options.training.epochs, takesChangedSettings: files.allowConfigChange),
+        progress: Display.reading)
+      prepared.takesOtherImages = files.allowDataChange
+      files.apply(to: &prepared.configuration)
+      return prepared
     }
     let (opened, kind) = try options.setup()
     var setup = opened
@@ -235,6 +243,7 @@ struct TrainCommand: ParsableCommand {
     for notice in prepared.notices { printError(notice.line) }
     options.apply(to: &prepared.configuration, kind)
     execution.apply(to: &prepared.configuration)
+    files.apply(to: &prepared.configuration)
     prepared.configuration.classWeights = try options.training.balance.weights(of: prepared.splits.train.classes)
     prepared.takesLargestBatch = options.training.batchSize == .largest
     prepared.searchesRate = files.findRate != nil

@@ -20,7 +20,8 @@ struct ConfigurationFile {
 
   /// Options that are no settings of a run.
   static let excluded: Set = [
-    "config", "recipe", "print-config", "resume", "show-augmentation", "find-rate", "help", "help-hidden", "version",
+    "config", "recipe", "print-config", "resume", "allow-config-change", "allow-data-change", "show-augmentation", "find-rate",
+    "help", "help-hidden", "version",
   ]
 
   /// Parses YAML.

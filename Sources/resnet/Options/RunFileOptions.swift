@@ -1,5 +1,8 @@
 import ArgumentParser
 import Support
+import Training
+
+extension SaveInterval: ExpressibleByArgument {}
 
 /// Options of what a run writes and shows, and of the run that it goes on with.
 struct RunFileOptions: ParsableArguments {
@@ -13,8 +16,28 @@ struct RunFileOptions: ParsableArguments {
   @Flag(help: "Also record the run for TensorBoard, in its folder: figures, distributions of weights and gradients, settings.")
   var tensorboard = false
 
-  @Option(help: ArgumentHelp("Number of steps between records of the loss.", valueName: "steps", visibility: .hidden))
-  var logEvery = 10
+  @Option(
+    help: ArgumentHelp(
+      """
+      Steps or time between two saves of the state while training goes on: 500, 30s, 10m, 2h, or never, which leaves the ends of \
+      epochs. Default: 10m.
+      """, valueName: "interval"))
+  var saveEvery: SaveInterval?
+
+  @Option(help: ArgumentHelp("Number of states that are kept. Default: 2.", valueName: "states", visibility: .hidden))
+  var keepStates: Int?
+
+  @Flag(
+    help: ArgumentHelp(
+      "With --resume: go on with a config.json that was changed since the state was saved.", visibility: .hidden))
+  var allowConfigChange = false
+
+  @Flag(help: ArgumentHelp("With --resume: go on with images that have changed since the run began.", visibility: .hidden))
+  var allowDataChange = false
+
+  @Option(
+    help: ArgumentHelp("Number of steps between records of the loss. Default: 10.", valueName: "steps", visibility: .hidden))
+  var logEvery: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -39,12 +62,26 @@ struct RunFileOptions: ParsableArguments {
   var profile = false
 
   func validate() throws {
-    if logEvery < 1 { throw ValidationError("--log-every \(logEvery): at least one step is needed") }
+    var run = RunOptions.defaults
+    apply(to: &run)
+    try usage { try run.validate() }
+    if resume == nil, let option = given.first(where: ["--allow-config-change", "--allow-data-change"].contains) {
+      throw ValidationError("\(option) is for a run that goes on: add --resume")
+    }
     try requirePaths(["--output": output, "--resume": resume, "--show-augmentation": showAugmentation, "--find-rate": findRate])
     if let showAugmentation, !showAugmentation.lowercased().hasSuffix(".png") {
       throw ValidationError("--show-augmentation '\(showAugmentation)': it is a PNG, and its name ends in .png")
     }
     try validateFindRate()
+  }
+
+  /// Sets what the options say of a run's files; the rest stays as it is.
+  func apply(to run: inout RunConfiguration) {
+    var files = run.files ?? RunFileSettings()
+    files.logEvery = logEvery ?? files.logEvery
+    files.saveEvery = saveEvery ?? files.saveEvery
+    files.keepStates = keepStates ?? files.keepStates
+    run.files = files
   }
 
   private func validateFindRate() throws {

@@ -22,7 +22,7 @@ struct Ending {
 
   /// Folder and the files in it, with their sizes.
   private var files: String {
-    let found = [folder.bestPath, folder.lastPath, folder.resumePath, folder.metricsPath, folder.reportPath].compactMap {
+    let found = [folder.bestPath, folder.lastPath, folder.statePath, folder.metricsPath, folder.reportPath].compactMap {
       path -> String? in
       guard let file = try? InputFile(path) else { return nil }
       return "\(path.dropFirst(folder.path.count + 1)) (\(bytes(file.byteCount)))"

@@ -94,14 +94,8 @@ struct ReadRun {
         counts.count <= Self.comparedClasses
         ? counts.sorted { Name($0.key) < Name($1.key) }.map { ("images of \($0.key)", JSON.integer($0.value)) }
         : [("images per class", JSON.string(imagesPerClass ?? ""))]
-      return Self.flat(try JSON(parsing: try configuration.json()), at: []).map { (Self.option(of: $0.path), $0.value) } + images
+      return try JSON(parsing: try configuration.json()).leaves.map { (Self.option(of: $0.path), $0.value) } + images
     }
-  }
-
-  /// Returns the values of an object with the keys that lead to them. An array counts as one value.
-  private static func flat(_ value: JSON, at path: [String]) -> [(path: [String], value: JSON)] {
-    guard case .object(let members) = value else { return [(path, value)] }
-    return members.flatMap { flat($0.value, at: path + [$0.key]) }
   }
 
   /// Settings that are not called as the last of their keys: their options, or words for those without an option.
@@ -113,6 +107,14 @@ struct ReadRun {
     "data.contents.train.count": "training images", "data.contents.validation.count": "validation images",
     "data.contents.train.checksum": "checksum of the training images",
     "data.contents.validation.checksum": "checksum of the validation images",
+    "data.contents.train.pixels": "pixels of the training images",
+    "data.contents.validation.pixels": "pixels of the validation images",
+    "data.contents.train.labels": "labels of the training images",
+    "data.contents.validation.labels": "labels of the validation images",
+    "data.contents.train.sizes": "file sizes of the training images",
+    "data.contents.validation.sizes": "file sizes of the validation images",
+    "data.contents.train.times": "file times of the training images",
+    "data.contents.validation.times": "file times of the validation images",
   ]
 
   /// Returns the option of a setting, without dashes; for one without an option, its keys.

@@ -79,7 +79,7 @@ struct StudyRunner {
     let isResumed = existing.holdsState
     if isResumed {
       let planned = prepared.configuration
-      prepared = try TrainingSetup.resuming(existing, path: nil, images: prepared.splits)
+      prepared = try TrainingSetup.resuming(existing, path: nil, images: prepared.splits, resumption: Resumption())
       guard prepared.configuration.isPlanned(planned) else {
         throw Failure(
           .invalidSetting, about: existing.path, "a run with other settings than those of the study is there",
@@ -143,7 +143,7 @@ extension RunConfiguration {
   /// Whether a run has the planned settings. What it knows of its images and devices is none.
   fileprivate func isPlanned(_ plan: RunConfiguration) -> Bool {
     var plan = plan
-    (plan.data.contents, plan.shares) = (data.contents, shares)
+    (plan.data.contents, plan.shares, plan.files) = (data.contents, shares, files)
     return self == plan
   }
 }
