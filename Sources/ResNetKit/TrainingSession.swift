@@ -159,13 +159,23 @@ public final class TrainingSession {
   /// Trains to the end, or until it is asked to stop. A run with a folder that was stopped can be resumed.
   /// - Parameters:
   ///   - shouldStop: called before each step.
+  ///   - shouldSave: called before each step, too; if it returns true, the state is saved and the run goes on.
   ///   - report: called with the figures of steps and epochs.
   /// - Returns: whether the run is finished.
   /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if the loss is not finite; for files that cannot be written; what
   ///   the device throws.
   @discardableResult
-  public func train(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void) throws -> Bool {
-    try trainer.run(shouldStop: shouldStop, report: report) == .finished
+  public func train(
+    shouldStop: () -> Bool = { false }, shouldSave: () -> Bool = { false }, report: (TrainingEvent) -> Void
+  ) throws -> Bool {
+    try run(shouldStop: shouldStop, shouldSave: shouldSave, report: report) == .finished
+  }
+
+  /// Trains as ``train(shouldStop:shouldSave:report:)`` does, and tells how the run ended.
+  package func run(
+    shouldStop: () -> Bool, shouldSave: () -> Bool, report: (TrainingEvent) -> Void
+  ) throws -> Trainer.Ending {
+    try trainer.run(shouldStop: shouldStop, shouldSave: shouldSave, report: report)
   }
 
   /// Trains to the end.

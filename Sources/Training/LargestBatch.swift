@@ -47,6 +47,17 @@ package struct LargestBatch {
 }
 
 extension RunConfiguration {
+  /// Checks that training fits the memory of each device.
+  /// - Throws: ``Failure`` that names the largest batch that fits, if it does not.
+  package func requireMemory(
+    _ train: any ImageSource, _ validation: any ImageSource, on backend: any Backend
+  ) throws {
+    let (shape, batch) = (train.shape, min(batchSize, train.count))
+    try Summary(model, images: [batch, shape[1], shape[2], shape[3]], trainingOptions, on: backend)
+      .requireMemoryForTraining(
+        on: backend, otherBytes: bytesOfImages(train, validation, batchSize: batch, on: backend))
+  }
+
   /// Returns the number of bytes that the images of both splits take on each device besides a training step.
   /// - Parameter batchSize: number of images of a batch.
   func bytesOfImages(

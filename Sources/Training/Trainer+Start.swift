@@ -12,13 +12,7 @@ extension Trainer {
   ) throws {
     try configuration.check(train)
     try train.requirePixels(for: configuration.augmentation)
-    let shape = train.shape
-    let batch = min(configuration.batchSize, train.count)
-    try Summary(
-      configuration.model, images: [batch, shape[1], shape[2], shape[3]], configuration.trainingOptions, on: backend
-    ).requireMemoryForTraining(
-      on: backend,
-      otherBytes: configuration.bytesOfImages(train, validation, batchSize: batch, on: backend))
+    try configuration.requireMemory(train, validation, on: backend)
   }
 
   /// Lets a run go on that has more epochs than when it was saved.

@@ -11,7 +11,7 @@ import Support
 ///
 /// A step never waits for the device: losses are read back as they arrive, at most four steps later.
 public final class Trainer {
-  /// Outcome of a call of ``run(shouldStop:report:)``.
+  /// Outcome of a call of ``run(shouldStop:shouldSave:report:)``.
   public enum Ending: Hashable, Sendable {
     case finished
     /// The caller asked to stop; the run can be resumed.
@@ -35,8 +35,8 @@ public final class Trainer {
   public let totalSteps: Int
   /// Number of steps done.
   public var step: Int { position.step }
-  /// Whether all epochs are trained and validated, or the run ended before, so that ``run(shouldStop:report:)`` has nothing to
-  /// do.
+  /// Whether all epochs are trained and validated, or the run ended before, so that ``run(shouldStop:shouldSave:report:)`` has
+  /// nothing to do.
   public var isFinished: Bool { position.epoch * stepsPerEpoch >= totalSteps || ranOutOfPatience }
   /// Whether the run ended because the watched figure of the validation did not improve for as many epochs as
   /// ``RunConfiguration/patience`` says. False if it was the last epoch anyway.
@@ -221,14 +221,17 @@ public final class Trainer {
   /// Runs to the end, or until `shouldStop` returns true.
   /// - Parameters:
   ///   - shouldStop: asked before each step.
+  ///   - shouldSave: asked before each step whether the state is saved now; the run goes on.
   ///   - report: called with each record, after it was written to the log.
   /// - Throws: ``Failure`` if a file cannot be written, and of the kind ``Failure/Kind/diverged`` if the loss becomes NaN or
   ///   infinite; errors of the backend. Files that were saved before are kept. A folder in which nothing was saved is removed if
   ///   the run made it.
-  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws -> Ending {
+  public func run(
+    shouldStop: () -> Bool = { false }, shouldSave: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }
+  ) throws -> Ending {
     do {
       if !isFinished { try saveFirst() }
-      return try runEpochs(shouldStop, report)
+      return try runEpochs(shouldStop, shouldSave, report)
     } catch {
       saver?.abandon()
       folder?.discardIfUnused()
@@ -236,9 +239,11 @@ public final class Trainer {
     }
   }
 
-  private func runEpochs(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Ending {
+  private func runEpochs(
+    _ shouldStop: () -> Bool, _ shouldSave: () -> Bool, _ report: (TrainingEvent) -> Void
+  ) throws -> Ending {
     while !isFinished {
-      if try !runEpoch(shouldStop, report) {
+      if try !runEpoch(shouldStop, shouldSave, report) {
         try saver?.saveAtEnd(savedPosition, state, [lastFile()])
         return .stopped
       }
@@ -249,12 +254,14 @@ public final class Trainer {
 
   /// Runs one epoch, or the rest of it, with validation and checkpoints at its end.
   /// - Returns: false if the epoch was stopped.
-  private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws -> Bool {
+  private func runEpoch(
+    _ shouldStop: () -> Bool, _ shouldSave: () -> Bool, _ report: (TrainingEvent) -> Void
+  ) throws -> Bool {
     let loaded = try loadEpoch()
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1, position.recent)
     let waiting: Double
-    do { waiting = try runSteps(loaded, &collector, through: last, shouldStop, report) } catch {
+    do { waiting = try runSteps(loaded, &collector, through: last, shouldStop, shouldSave, report) } catch {
       rescue(&collector, after: error)
       throw error
     }
@@ -273,11 +280,12 @@ public final class Trainer {
   /// - Returns: the share of the time in which training waited for images.
   private func runSteps(
     _ loaded: LoadedEpoch, _ collector: inout StepCollector, through last: Int, _ shouldStop: () -> Bool,
-    _ report: (TrainingEvent) -> Void
+    _ shouldSave: () -> Bool, _ report: (TrainingEvent) -> Void
   ) throws -> Double {
     var (start, waited) = (ContinuousClock.now, 0.0)
     if isWarm { try onTiming?(true) }
     while position.step < last && !shouldStop() {
+      if shouldSave() { try saveNow(&collector, report) }
       let begin = ContinuousClock.now
       try enqueueStep(loaded, &collector, rate: schedule.rate(at: position.step))
       if isWarm {

@@ -58,10 +58,12 @@ final class Running {
   private let process = Process()
   private let files: [URL]
 
-  /// - Parameter terminal: terminal of standard input, output and error; nil for no input, and files.
+  /// - Parameters:
+  ///   - terminal: terminal of standard input, output and error; nil for no input, and files.
+  ///   - output: standard output; nil for the terminal or a file.
   init(
     _ path: String, _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil,
-    terminal: FileHandle? = nil
+    terminal: FileHandle? = nil, output: FileHandle? = nil
   ) throws {
     files = (0..<2).map { _ in FileManager.default.temporaryDirectory.appendingPathComponent("resnet-\(UUID().uuidString)") }
     // Output goes to files and not to pipes, so that nobody needs to read while the program runs.
@@ -75,7 +77,7 @@ final class Running {
     process.environment = inherited.merging(own) { $1 }.merging(environment) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? FileManager.default.temporaryDirectory.path)
     process.standardInput = terminal ?? FileHandle.nullDevice
-    process.standardOutput = try terminal ?? FileHandle(forWritingTo: files[0])
+    process.standardOutput = try output ?? terminal ?? FileHandle(forWritingTo: files[0])
     process.standardError = try terminal ?? FileHandle(forWritingTo: files[1])
     try process.run()
   }
@@ -98,10 +100,13 @@ final class Running {
     }
   }
 
-  /// Whether the program handles the signal itself, according to /proc.
+  /// Whether the program is still there.
+  var isRunning: Bool { process.isRunning }
+
+  /// Whether the program takes the signal in a thread that waits for it, according to /proc: the main thread blocks it.
   func handles(_ signal: Int32) throws -> Bool {
     let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
-    let mask = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+    let mask = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }?.split(separator: "\t").last
     return mask.flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
   }
 

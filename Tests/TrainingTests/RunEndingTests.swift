@@ -95,7 +95,7 @@ import Training
         if validated.count <= epoch { validated.append([]) }
         validated[epoch].append(done)
       case .epoch: epoch += 1
-      case .step: rest += 1
+      case .step, .progress(.saved): rest += 1
       }
     })
     #expect(steps == Array(1...12) && validated == [[8], [8]] && rest == 0)

@@ -32,6 +32,7 @@ struct ResNetCommand: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     // Lines are flushed one by one, so that the reader of a pipe sees each when it is printed.
     setvbuf(stdout, nil, _IOLBF, 0)
+    Signals.unblock()
     var expanded: ExpandedArguments?
     do {
       let arguments = try ExpandedArguments(Array(CommandLine.arguments.dropFirst()))

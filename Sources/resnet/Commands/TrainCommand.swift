@@ -191,7 +191,9 @@ struct TrainCommand: ParsableCommand {
     }
     do {
       defer { Display.shared.finish() }
-      return (try trainer.run(shouldStop: { Signals.pending != nil }, report: report), profiled)
+      let ending = try session.run(
+        shouldStop: { Signals.pending != nil }, shouldSave: Signals.takeSaveRequest, report: report)
+      return (ending, profiled)
     } catch let failure as Failure where failure.kind == .diverged {
       throw failure  // A resumed run would diverge again.
     } catch {

@@ -41,6 +41,7 @@ final class TrainingReport {
           accuracy: accuracy))
       warn(advice.afterStep(epoch: epoch, step: step, loss: loss))
     case .validation(_, let done, let total): Display.shared.advance(.validating, to: done, of: total)
+    case .saved(let step): printNote("saved at step \(grouped(step)), as a signal asked for it; training goes on")
     }
   }
 

@@ -113,7 +113,7 @@ struct StudyRunner {
     defer { Display.shared.finish() }
     do {
       let ending = try session.requireFolder().recordingSession(on: backend.name, drivers) {
-        try trainer.run(shouldStop: { Signals.pending != nil }) { event in
+        try session.run(shouldStop: { Signals.pending != nil }, shouldSave: Signals.takeSaveRequest) { event in
           builds.endWatching(backend)
           progress.report(event)
         }
