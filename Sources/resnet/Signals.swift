@@ -39,7 +39,7 @@ enum Signals {
     pthread_sigmask(SIG_UNBLOCK, &blocked, nil)
   }
 
-  /// Takes all signals from here on. Call it before other threads are made, as
+  /// Takes all signals from here on, and lets threads of their own write the output. Call it before other threads are made, as
   /// they inherit which signals are blocked.
   static func catchAll() {
     _ = pending  // The atomic must exist before a handler can use it.
@@ -52,6 +52,7 @@ enum Signals {
     action.__sigaction_handler.sa_handler = { number in _ = Signals.begin(number) }
     action.sa_flags = SA_RESTART
     sigaction(SIGPIPE, &action, nil)
+    StandardStreams.detach()
     Thread.detachNewThread { [taken] in
       Thread.current.name = "signals"
       take(taken)
@@ -74,6 +75,7 @@ enum Signals {
       } else {
         first = now
         _ = begin(number)
+        StandardStreams.hurry()
       }
     }
   }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Compute
-@preconcurrency import Glibc  // `stdout` is a variable in C.
+import Glibc
 import ResNetKit
 import Support
 
@@ -25,13 +25,11 @@ struct ResNetCommand: ParsableCommand {
   static func main() {
     guard fcntl(STDOUT_FILENO, F_GETFD) != -1 else {
       printError("Error: standard output is closed: give it a file, or /dev/null where nobody is to read it")
-      Glibc.exit(ExitCode.failure.rawValue)
+      leave(.failure)
     }
     occupyStandardStreams()
     // With the signal ignored, a write beyond a file-size limit fails with an error instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
-    // Lines are flushed one by one, so that the reader of a pipe sees each when it is printed.
-    setvbuf(stdout, nil, _IOLBF, 0)
     Signals.unblock()
     var expanded: ExpandedArguments?
     do {
@@ -44,17 +42,17 @@ struct ResNetCommand: ParsableCommand {
     } catch let failure as Failure {
       Display.shared.finish()
       printError("Error: \(failure.line)")
-      Glibc.exit((failure.kind == .conflictingSetting ? ExitCode.validationFailure : .failure).rawValue)
+      leave(failure.kind == .conflictingSetting ? .validationFailure : .failure)
     } catch is CancellationError {
       Display.shared.finish()
-      Glibc.exit(Signals.exitCode.rawValue)
+      leave(Signals.exitCode)
     } catch {
       Display.shared.finish()
       endWithHelp(error)
       let complaint = Suggestions.text(for: error, Array(CommandLine.arguments.dropFirst()))
       let text = expanded?.locating(complaint) ?? complaint
       for line in text.split(separator: "\n") { printError(String(line)) }
-      Glibc.exit(exitCode(for: error).rawValue)
+      leave(exitCode(for: error))
     }
   }
 
@@ -73,25 +71,28 @@ struct ResNetCommand: ParsableCommand {
     if !text.isEmpty { print(text) }
     do { try requireWrittenOutput() } catch {
       printError("Error: \(error.line)")
-      Glibc.exit(ExitCode.failure.rawValue)
+      leave(.failure)
     }
-    Glibc.exit(ExitCode.success.rawValue)
+    leave(.success)
+  }
+
+  /// Ends the program, after its output is written.
+  private static func leave(_ code: ExitCode) -> Never {
+    StandardStreams.finish()
+    Glibc.exit(code.rawValue)
   }
 
   /// Checks that all output was written. Ends the program silently if the reader of its output has gone, or if text for standard
   /// error is lost.
   /// - Throws: ``Failure`` if something that was printed could not be written.
   private static func requireWrittenOutput() throws(Failure) {
-    var reason = fflush(stdout) == 0 ? 0 : errno
-    if reason == 0 && ferror(stdout) != 0 {
-      // An earlier write has failed. Another one fails too unless there is room by now.
-      reason = write(STDOUT_FILENO, "\n", 1) == 1 ? EIO : errno
-    }
-    if reason == EPIPE { Glibc.exit(128 + SIGPIPE) }
+    StandardStreams.finish()
+    let reason = StandardStreams.output.failure
+    if reason == EPIPE { leave(ExitCode(128 + SIGPIPE)) }
     if reason != 0 {
       throw Failure(.inputOutput, "cannot write to standard output: \(String(cString: strerror(reason)))")
     }
-    if StandardError.isLost { Glibc.exit(ExitCode.failure.rawValue) }
+    if StandardStreams.error.failure != 0 { leave(.failure) }
   }
 }
 

@@ -60,6 +60,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     Signals.catchAll()
+    StandardStreams.neverWait()
     verbosity.begin(.output)
     Display.shared.begin(.reading)
     var prepared = try prepare()

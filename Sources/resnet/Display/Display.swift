@@ -17,6 +17,7 @@ final class Display: Sendable {
     case output, error
 
     fileprivate var descriptor: Int32 { self == .output ? STDOUT_FILENO : STDERR_FILENO }
+    fileprivate var writer: OutputWriter { self == .output ? StandardStreams.output : StandardStreams.error }
   }
 
   /// Work that is shown. It is locked for moments only.
@@ -124,15 +125,17 @@ final class Display: Sendable {
 
   // MARK: Printing
 
-  /// Writes to standard output or standard error by `body`. On a terminal the live line makes room for it and is drawn again.
-  /// - Parameter endsLine: whether the text ends with a line end.
-  func write(to stream: Stream, endsLine: Bool, _ body: () -> Void) {
+  /// Writes a text to standard output or standard error. On a terminal the live line makes room for it and is drawn again.
+  func write(_ text: String, to stream: Stream, _ kind: OutputWriter.Kind) {
     screen.withLock { screen in
-      guard isatty(stream.descriptor) == 1 else { return body() }
+      guard isatty(stream.descriptor) == 1 else {
+        stream.writer.put(text, kind)
+        return
+      }
       let wasLive = screen.live != nil
       clear(&screen)
-      body()
-      if stream == .output { screen.isMidLine = !endsLine }
+      stream.writer.put(text, kind)
+      if stream == .output { screen.isMidLine = !text.hasSuffix("\n") }
       // Many lines in a short time need no line of progress between them.
       if wasLive, now - screen.lastDraw > Self.pause / 2 { draw(&screen) }
     }
@@ -141,7 +144,7 @@ final class Display: Sendable {
   /// Removes the live line.
   private func clear(_ screen: inout Screen) {
     guard let stream = screen.live else { return }
-    Self.send("\r\u{1B}[J", to: stream)
+    stream.writer.put("\r\u{1B}[J", .result)
     screen.live = nil
   }
 
@@ -159,8 +162,7 @@ final class Display: Sendable {
       width: Self.width(of: stream))
     // The cursor returns to the line's beginning. A terminal that becomes narrower wraps the line below it, where ESC [ J
     // removes the rest.
-    Self.send("\r\(line)\u{1B}[J\r", to: stream)
-    (screen.live, screen.lastDraw) = (stream, now)
+    if stream.writer.put("\r\(line)\u{1B}[J\r", .picture) { (screen.live, screen.lastDraw) = (stream, now) }
   }
 
   private func log(_ progress: WorkProgress, _ stream: Stream, _ now: Double, _ screen: inout Screen) {
@@ -168,10 +170,7 @@ final class Display: Sendable {
       return
     }
     screen.lastLog = (now, line)
-    switch stream {
-    case .output: Swift.print(printable(line))
-    case .error: writeToStandardError("\(printable(line))\n")
-    }
+    stream.writer.put("\(printable(line))\n", .progress)
   }
 
   /// Number of columns of a terminal; 0 if it is not known.
@@ -185,30 +184,15 @@ final class Display: Sendable {
     let stream = work.withLock { $0.stream }
     return isatty(stream.descriptor) == 1 ? Self.width(of: stream) : nil
   }
-
-  /// Writes a text to a terminal. A terminal that is gone shows nothing, and results are not written here.
-  private static func send(_ text: String, to stream: Stream) {
-    if stream == .output { fflush(nil) }
-    var text = text
-    text.withUTF8 { bytes in
-      var rest = UnsafeRawBufferPointer(bytes)[...]
-      while !rest.isEmpty {
-        let written = Glibc.write(stream.descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-        if written < 0 && errno == EINTR { continue }
-        guard written > 0 else { return }
-        rest = rest.dropFirst(written)
-      }
-    }
-  }
 }
 
 /// Prints on standard output, apart from a line of progress. It hides Swift's function of this name.
-func print(_ value: Any, terminator: String = "\n") {
-  Display.shared.write(to: .output, endsLine: terminator.hasSuffix("\n")) { Swift.print(value, terminator: terminator) }
-}
+func print(_ value: Any, terminator: String = "\n") { Display.shared.write("\(value)\(terminator)", to: .output, .result) }
 
 /// Prints on standard output what is neither a result nor a warning: `--quiet` leaves it out.
-func printNote(_ text: String) { if !Display.shared.isQuiet { print(text) } }
+func printNote(_ text: String) {
+  if !Display.shared.isQuiet { Display.shared.write("\(text)\n", to: .output, .progress) }
+}
 
 /// Prints on standard error what is neither a warning nor an error: `--quiet` leaves it out.
-func printErrorNote(_ line: String) { if !Display.shared.isQuiet { printError(line) } }
+func printErrorNote(_ line: String) { if !Display.shared.isQuiet { printError(line, .progress) } }

@@ -74,5 +74,5 @@ private struct StandardErrorLog: LogHandler {
     set { metadata[key] = newValue }
   }
 
-  func log(event: LogEvent) { printError("\(event.level) \(fixed(Display.shared.now, 2)) s: \(event.message)") }
+  func log(event: LogEvent) { printError("\(event.level) \(fixed(Display.shared.now, 2)) s: \(event.message)", .progress) }
 }

@@ -4,7 +4,6 @@ import Formats
 import Foundation
 import Images
 import Support
-import Synchronization
 
 /// Prints a value as one line.
 func printJSON(_ value: JSON) { print(value) }
@@ -14,27 +13,14 @@ extension JSON {
   static func members(_ members: KeyValuePairs<String, JSON>) -> JSON { .object(members.map { Member($0.key, $0.value) }) }
 }
 
-/// Writes a line to standard error. File names in it may come from anywhere.
-func printError(_ line: String) {
+/// Writes a line to standard error. File names in it may come from anywhere. If standard error is closed or full, only the exit
+/// code can tell.
+func printError(_ line: String, _ kind: OutputWriter.Kind = .result) {
   let text = printable(line)
   // A file name may be of any length, so a long line loses its middle.
   let isLong = text.count > 2000
   let cut = isLong ? "\(text.prefix(1000)) … \(text.suffix(900))" : text
-  Display.shared.write(to: .error, endsLine: true) { writeToStandardError(cut + "\n") }
-}
-
-/// Writes to standard error. If that is closed or full, only the exit code can tell.
-func writeToStandardError(_ text: String) {
-  do { try FileHandle.standardError.write(contentsOf: Data(text.utf8)) } catch { StandardError.lose() }
-}
-
-/// Record of whether any text for standard error was lost.
-enum StandardError {
-  private static let lost = Atomic(false)
-
-  static var isLost: Bool { lost.load(ordering: .relaxed) }
-
-  static func lose() { lost.store(true, ordering: .relaxed) }
+  Display.shared.write(cut + "\n", to: .error, kind)
 }
 
 /// Reports on standard error, once, which files of a folder of photographs are passed over.

@@ -18,6 +18,7 @@ struct StudyRunner {
 
   func run() throws {
     Signals.catchAll()
+    StandardStreams.neverWait()
     options.verbosity.begin(.output)
     // Standard output holds the object alone.
     if options.files.json { Display.shared.isQuiet = true }
