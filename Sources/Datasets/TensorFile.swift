@@ -5,10 +5,13 @@ import Support
 
 /// Images as tensors in a safetensors file: `images` [N,H,W,C] (U8 or F32) and `labels` [N] (I32 or I64). They are used as
 /// they are, so bytes become 0…255. The tensors `validation_images` and `validation_labels` are optional; without them, the
-/// training set is also validated on. The classes are numbered up to the largest label.
+/// training set is also validated on. The classes are numbered up to the largest label. Labels that make more than 1,000 classes,
+/// of which fewer than one in 100 has an image, are refused.
 enum TensorFile {
   /// Maximum number of classes. A label above it is taken for a mistake.
   static let maximumClasses = 1 << 16
+  /// Number of classes up to which any number of them may be empty, and share of more classes that has images at least.
+  private static let (fewClasses, fewestInUse) = (1000, 0.01)
 
   /// - Parameter share: share of the images to set apart for validation; nil to measure on `validation_images`.
   static func load(_ path: String, _ share: ValidationShare?) throws -> DatasetSplits {
@@ -31,9 +34,23 @@ enum TensorFile {
         .mismatch, about: path,
         "images are \(train.images.shape), but validation_images are \(validation.images.shape): another size")
     }
-    let classes = Dataset.numberedClasses(Int(max(train.labels.max() ?? 0, validation.labels.max() ?? 0)) + 1)
+    let classes = Dataset.numberedClasses(try countClasses([train, validation], path))
     if let share { return try train.dataset(classes).divided(share) }
     return DatasetSplits(train: train.dataset(classes), validation: validation.dataset(classes))
+  }
+
+  /// Returns the number of classes, which the largest label tells.
+  /// - Throws: a ``Failure`` if nearly all classes are empty: then this label means something else.
+  private static func countClasses(_ splits: [Split], _ path: String) throws -> Int {
+    let used = splits.reduce(into: Set<Int32>()) { $0.formUnion($1.labels) }
+    let count = Int(used.max() ?? 0) + 1
+    guard count <= fewClasses || Double(used.count) >= fewestInUse * Double(count) else {
+      throw Failure(
+        .damagedFile, about: path,
+        "the label \(count - 1) makes \(grouped(count)) classes, and only \(grouped(used.count)) of them have an image",
+        remedy: "number the classes 0, 1, 2 …; 65535 is often -1, which some programs give to images that are to be left out")
+    }
+    return count
   }
 
   private struct Split {

@@ -62,6 +62,10 @@ import Testing
     Case(tensors: [("images", images), ("labels", long([.max, 0]))], says: ["labels[0] is 9223372036854775807"]),
     Case(tensors: [("images", images), ("labels", long([0, 65536]))], says: ["labels[1] is 65536", "65535"]),
     Case(
+      tensors: [("images", images), ("labels", long([0, 65535]))],
+      says: ["the label 65535 makes 65,536 classes, and only 2 of them have an image", "number the classes 0, 1, 2"]),
+    Case(tensors: [("images", images), ("labels", long([1000, 7]))], says: ["makes 1,001 classes"]),
+    Case(
       tensors: [("images", images), ("labels", labels), ("validation_images", images)], says: ["without validation_labels"]),
     Case(
       tensors: [("images", images), ("labels", labels), ("validation_labels", labels)], says: ["without validation_images"]),
@@ -109,6 +113,16 @@ import Testing
     #expect(fromOne.count == 1 && fromOne[0].contains("class 0 stays empty") && fromOne[0].contains("count from 1"), "\(fromOne)")
     let gaps = try notes([0, 3, 4])
     #expect(gaps == ["no image to train on has the label 1, 2: of 5 classes 2 stay empty"])
+  }
+
+  /// Checks that subsets of data sets with many classes keep their numbers.
+  @Test func manyClassesMayBeEmpty() throws {
+    func classes(_ labels: [Int64]) throws -> Int {
+      let images = HostTensor([Float](repeating: 1, count: labels.count), shape: [labels.count, 1, 1, 1])
+      return try load([("images", images), ("labels", Self.long(labels))]).train.classes.count
+    }
+    #expect(try classes([999, 3]) == 1000)
+    #expect(try classes((0..<219).map { $0 * 100 }) == 21801)
   }
 
   @Test func noSuchFile() throws {
