@@ -21,6 +21,7 @@ public final class CPUBackend: ShardBackend {
   public var name: String { "CPU reference (\(scalar))" }
   public var memory: MemoryUse { pool.blocks.use }
   public var memoryLimit: Int { pool.limit }
+  public var memoryAdvice: String? { HostMemory.advice() }
   public var largestBlock: Int { .max }
 
   /// Whether to choose the Double specialization of a kernel: `isDouble ? kernel(Double.self, …) : kernel(Float.self, …)`.

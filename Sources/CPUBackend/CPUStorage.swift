@@ -1,4 +1,5 @@
 import Compute
+import Glibc
 import Support
 
 /// A piece of the pool, or a part of another storage, which it keeps alive.
@@ -49,18 +50,23 @@ final class BlockPool {
     var use = blocks.use
     return try blocks.take(byteCount) { size, givenUp in
       for old in givenUp {
-        old.block.deallocate()
+        free(old.block)
         use.bytesHeld -= old.size
       }
       guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit) }
-      return .allocate(byteCount: size, alignment: alignment)
+      var memory: UnsafeMutableRawPointer?
+      let code = posix_memalign(&memory, alignment, size)
+      guard let memory else {
+        throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: String(cString: strerror(code)))
+      }
+      return memory
     }
   }
 
   func put(_ piece: Piece) { blocks.put(piece) }
 
   deinit {
-    for block in blocks.drain() { block.deallocate() }
+    for block in blocks.drain() { free(block) }
   }
 }
 

@@ -100,7 +100,7 @@ public final class TrainingSession {
       }
     } catch {
       folder?.discardIfEmpty()
-      throw error
+      throw configuration.completed(error, prepared.splits, on: backend)
     }
     let ofData = prepared.splits.notes.map { Message($0) }
     notes = (isResumed ? prepared.notices : []) + ofData + trainer.notes.map { Message($0) } + (batchNote.map { [$0] } ?? [])
@@ -175,7 +175,9 @@ public final class TrainingSession {
   package func run(
     shouldStop: () -> Bool, shouldSave: () -> Bool, report: (TrainingEvent) -> Void
   ) throws -> Trainer.Ending {
-    try trainer.run(shouldStop: shouldStop, shouldSave: shouldSave, report: report)
+    do { return try trainer.run(shouldStop: shouldStop, shouldSave: shouldSave, report: report) } catch {
+      throw trainer.configuration.completed(error, splits, on: backend)
+    }
   }
 
   /// Trains to the end.

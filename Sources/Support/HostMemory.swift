@@ -2,12 +2,21 @@ import Glibc
 
 /// The machine's own memory, which CPU devices share with all other programs.
 public enum HostMemory {
-  /// Returns the number of bytes that devices in this memory can take before the system would have to kill something. This is the
-  /// memory that the kernel calls available, or less if a control group sets a limit. Only 19/20 of it count, since the process
-  /// itself needs some. Returns `Int.max` if the system gives no number.
+  /// Returns the number of bytes that devices in this memory can take before the system would have to kill something, or refuses
+  /// memory. This is the memory that the kernel calls available, or less if a control group or the process has a limit. Only
+  /// 19/20 of it count, since the process itself needs some. Returns `Int.max` if the system gives no number.
   public static func available() -> Int {
-    let bytes = min(systemAvailable() ?? .max, groupAvailable() ?? .max)
+    let bytes = min(systemAvailable() ?? .max, groupAvailable() ?? .max, processAvailable() ?? .max)
     return bytes == .max ? bytes : bytes / 20 * 19
+  }
+
+  /// Advice that tells which limit bounds ``available()``; nil if it is the machine itself.
+  public static func advice() -> String? {
+    let (group, process) = (groupAvailable() ?? .max, processAvailable() ?? .max)
+    guard min(group, process) < systemAvailable() ?? .max else { return nil }
+    return process < group
+      ? "a limit of this process leaves \(rounded(bytes: process)) of memory: raise it (`ulimit -v`, `ulimit -d`)"
+      : "the limit of this process's control group leaves \(rounded(bytes: group)) of memory: raise it"
   }
 
   /// Returns the machine's memory in bytes; nil if the system gives no number.
@@ -18,6 +27,22 @@ public enum HostMemory {
 
   /// Returns `MemAvailable` of `/proc/meminfo`, which counts in units of 1024 bytes, in bytes.
   private static func systemAvailable() -> Int? { field("MemAvailable:", of: "/proc/meminfo").map { $0 * 1024 } }
+
+  /// Returns the bytes that remain under the process's own limits on its address space and its data; nil if it has none.
+  /// - Parameters:
+  ///   - limits: path of the file that names the process's limits, in bytes.
+  ///   - status: path of the file that says what it uses, in units of 1024 bytes.
+  package static func processAvailable(limits: String = "/proc/self/limits", status: String = "/proc/self/status") -> Int? {
+    let lines = (contents(limits) ?? "").split(separator: "\n")
+    return [("Max address space", "VmSize:"), ("Max data size", "VmData:")].compactMap { name, use in
+      let line = lines.first { $0.hasPrefix(name) }
+      // The limit that counts comes first, and is a number or `unlimited`.
+      guard let limit = line?.dropFirst(name.count).split(separator: " ").first.flatMap({ Int($0) }),
+        let used = field(use, of: status)
+      else { return nil }
+      return max(0, limit - used * 1024)
+    }.min()
+  }
 
   /// Returns the bytes that remain under the limits of the process's control group and of the groups above it, version 2 or 1.
   /// Cached files count as free. Returns nil if no group has a limit.

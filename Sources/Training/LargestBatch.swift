@@ -58,6 +58,20 @@ extension RunConfiguration {
         on: backend, otherBytes: bytesOfImages(train, validation, batchSize: batch, on: backend))
   }
 
+  /// Completes the error of a driver that refuses memory, which knows only what it refuses: what training needs, and the largest
+  /// batch that fits. Returns other errors as they are.
+  package func completed(_ error: any Error, _ splits: ImageSplits, on backend: any Backend) -> any Error {
+    guard let failure = error as? Failure, failure.kind == .outOfMemory else { return error }
+    let used = splits.limited(by: data)
+    do { try requireMemory(used.train, used.validation, on: backend) } catch let plan as Failure where plan.kind == .outOfMemory {
+      if plan.problem == failure.problem { return failure }
+      return Failure(.outOfMemory, about: failure.subject, "\(failure.problem); \(plan.problem)", remedy: plan.remedy)
+    } catch {
+      // The plan cannot tell more.
+    }
+    return failure
+  }
+
   /// Returns the number of bytes that the images of both splits take on each device besides a training step.
   /// - Parameter batchSize: number of images of a batch.
   func bytesOfImages(

@@ -89,6 +89,17 @@ import Testing
     }
   }
 
+  /// Checks that a limit of the process counts, and that the message names it.
+  @Test func aLimitOfTheProcessIsNamed() throws {
+    try withTemporaryFolder { folder in
+      let line = "train --device cpu --dataset synthetic --model resnet56 --batch-size 2048"
+      let result = try Program.shell("ulimit -v 1000000; exec \"$0\" \(line)", in: folder)
+      #expect(result.code == 1 && result.errorLines.count == 1, "\(result.err)")
+      #expect(result.complaint.contains("training needs ") && result.complaint.contains("--batch-size "), "\(result.err)")
+      #expect(result.complaint.contains("a limit of this process leaves "), "\(result.err)")
+    }
+  }
+
   @Test(arguments: [
     Wrong("train --batch-size automatic", 64, "'automatic'", "--batch-size"),
     Wrong("train --resume run --batch-size auto", 64, "--batch-size"),

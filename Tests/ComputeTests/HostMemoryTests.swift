@@ -42,6 +42,22 @@ import Testing
     #expect(try available("4:hugetlb,memory:/\n") == 9_223_372_036_854_766_712)
   }
 
+  @Test func limitsOfTheProcessCount() throws {
+    func available(_ limits: String) throws -> Int? {
+      try write(limits, to: "limits")
+      try write("Name:\tresnet\nVmSize:\t    100 kB\nVmData:\t     40 kB\n", to: "status")
+      return HostMemory.processAvailable(limits: root.path + "/limits", status: root.path + "/status")
+    }
+    let title = "Limit                     Soft Limit           Hard Limit           Units     \n"
+    let space = "Max address space         204800               unlimited            bytes     \n"
+    let data = "Max data size             81920                409600               bytes     \n"
+    #expect(try available(title + space + data) == 81920 - 40960)
+    #expect(try available(title + space) == 204800 - 102400)
+    #expect(try available(title + "Max address space         1024                 1024                 bytes     \n") == 0)
+    #expect(try available(title + "Max address space         unlimited            unlimited            bytes     \n") == nil)
+    #expect(try available("") == nil)
+  }
+
   @Test func theProcessHoldsMemory() throws {
     #expect(try #require(HostMemory.residentPeak()) > 1 << 20)
     #expect(HostMemory.available() > 0)

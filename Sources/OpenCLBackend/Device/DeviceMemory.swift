@@ -8,8 +8,8 @@ import Support
 final class DeviceMemory {
   private let queue: Queue
   /// Bytes that the pool may hold: the device's memory, or a part's share of it. If this is the machine's own memory, no more
-  /// than is free.
-  let limit: Int
+  /// than is free. It falls to what the pool holds when the driver refuses more.
+  private(set) var limit: Int
   /// Advice on how to raise the limit; nil if none is known.
   let advice: String?
   private var pool: Pool<Buffer>
@@ -26,8 +26,9 @@ final class DeviceMemory {
     let device = queue.context.device
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
-    advice = try WithheldMemory.advice(device)
-    limit = (try device.sharesHostMemory ? min(memory, HostMemory.available()) : memory) / device.partsOfWhole
+    let isHost = try device.sharesHostMemory
+    advice = try WithheldMemory.advice(device) ?? (isHost ? HostMemory.advice() : nil)
+    limit = (isHost ? min(memory, DriverMemory.free()) : memory) / device.partsOfWhole
   }
 
   func allocate(byteCount: Int) throws -> DeviceStorage {
@@ -59,6 +60,8 @@ final class DeviceMemory {
       givenUp = []
       guard size <= limit - use.bytesHeld else { throw Failure.outOfMemory(wanted: size, use, limit: limit, advice: advice) }
       do { return try Buffer(context: queue.context, byteCount: size) } catch {
+        // A plan that is made now knows that there is no more.
+        limit = min(limit, use.bytesHeld)
         throw Failure.outOfMemory(wanted: size, use, limit: limit, reason: "\(error)", advice: advice)
       }
     }
