@@ -40,6 +40,46 @@ import Testing
     }
   }
 
+  /// Returns the files of a folder and its folders that have such a name, sorted.
+  private func files(_ name: String, in folder: String) throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: folder).filter { $0.hasSuffix("/\(name)") }.sorted().map {
+      "\(folder)/\($0)"
+    }
+  }
+
+  /// Damages the files of PoCL's own cache, which PoCL does not check.
+  private func damagedCacheIsNamed(_ environment: [String: String], pocl: String, in folder: String) throws {
+    let advice = "its cache of kernels in \(pocl) is damaged: remove it, `rm -r '\(pocl)'`"
+    func run() throws -> Program.Result {
+      try Program.run(Self.evaluate, environment: environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }, in: folder)
+    }
+    let whole = "\(folder)/whole"
+    try FileManager.default.copyItem(atPath: pocl, toPath: whole)
+    // PoCL finds no kernel in an empty program, and says so.
+    for file in try files("program.bc", in: pocl) { try Data().write(to: URL(fileURLWithPath: file)) }
+    let empty = try run()
+    #expect(empty.code == 1 && empty.complaint.contains("the driver finds no kernel "), "\(empty)")
+    #expect(empty.complaint.contains(advice), "\(empty.err)")
+    // It ends the process if it cannot load a kernel. The next process notices that one has died, and finds out why.
+    try FileManager.default.removeItem(atPath: pocl)
+    try FileManager.default.copyItem(atPath: whole, toPath: pocl)
+    for file in try files("convolution.so", in: pocl) { try Data().write(to: URL(fileURLWithPath: file)) }
+    #expect(try run().wasKilled)
+    for _ in 0..<2 {
+      let result = try run()
+      #expect(result.code == 1 && !result.wasKilled && result.errorLines.count == 1, "\(result)")
+      #expect(result.complaint.contains("the driver ended the process (signal 6, Aborted) as it used "), "\(result.err)")
+      #expect(result.complaint.contains(advice), "\(result.err)")
+    }
+    // The advice helps.
+    try FileManager.default.removeItem(atPath: pocl)
+    try FileManager.default.copyItem(atPath: whole, toPath: pocl)
+    for _ in 0..<2 {
+      let result = try run()
+      #expect(result.code == 0 && result.err.isEmpty, "\(result.err)")
+    }
+  }
+
   @Test func kernelsAreCountedAsTheyAreBuiltAndThenKnown() throws {
     try withTemporaryFolder { folder in
       // Both caches are new.
@@ -53,6 +93,7 @@ import Testing
       #expect(first.out.contains(#/compiling kernels [0-9]+/[0-9]+/#), "\(first.out)")
       let second = try Program.run(Self.evaluate, environment: environment, in: folder)
       #expect(second.code == 0 && second.err.isEmpty, "\(second.err)")
+      try damagedCacheIsNamed(environment, pocl: "\(folder)/pocl", in: folder)
     }
   }
 

@@ -130,6 +130,24 @@ import Testing
     try CacheFolder.clear("\(folder)/nothing")
   }
 
+  /// Checks that the marker of a process is left only if the process is dead.
+  @Test func startsAreMarked() throws {
+    let cache = try cache()
+    #expect(StartMarker.left(in: cache).isEmpty)
+    var marker = StartMarker.place(in: cache)
+    let path = try #require(marker).path
+    #expect(FileManager.default.fileExists(atPath: path) && StartMarker.left(in: cache).isEmpty, "this process lives")
+    #expect(StartMarker.place(in: cache) == nil, "a process has one")
+    marker = nil
+    #expect(!FileManager.default.fileExists(atPath: path))
+    // No process holds this file.
+    try Data().write(to: URL(fileURLWithPath: path))
+    #expect(StartMarker.left(in: cache) == [path])
+    try CacheFolder.clear(folder)
+    #expect(StartMarker.left(in: cache).isEmpty && !FileManager.default.fileExists(atPath: path))
+    #expect(warnings.isEmpty)
+  }
+
   // MARK: Programs
 
   /// Returns relu of [-1, 2], from a backend that caches its programs.

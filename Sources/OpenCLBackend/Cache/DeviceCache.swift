@@ -8,6 +8,7 @@ import Support
 ///     FOLDER/1f…9a/tuning            a ``TuningTable``
 ///     FOLDER/1f…9a/kernels           checksums of the kernels that the driver has built before
 ///     FOLDER/1f…9a/03…7c.program     a binary of the driver
+///     FOLDER/1f…9a/starting-1234     a ``StartMarker``
 ///
 /// The name of the inner folder is the checksum of the ``identity``. Each file begins with a line that holds the format version
 /// and a checksum of the rest. The identity follows. If any of this is wrong, the file is not used, and the next write replaces
@@ -193,7 +194,9 @@ public enum CacheFolder {
   public static func clear(_ folder: String) throws {
     for name in try Folder.entries(folder) where isOurs(name) {
       for file in try Folder.entries("\(folder)/\(name)")
-      where ["tuning", "kernels"].contains(file) || file.hasSuffix(".program") || file.hasPrefix(".tmp-") {
+      where ["tuning", "kernels"].contains(file) || file.hasSuffix(".program") || file.hasPrefix(".tmp-")
+        || file.hasPrefix(StartMarker.prefix)
+      {
         try remove("\(folder)/\(name)/\(file)", unlink)
       }
       try remove("\(folder)/\(name)", rmdir)

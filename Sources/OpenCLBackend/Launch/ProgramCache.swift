@@ -48,9 +48,18 @@ final class ProgramCache {
       program = try build(specialization.file, options: "\(options) \(key.options)")
       programs[key] = program
     }
-    let kernel = try Kernel(specialization.kernel, in: program)
+    let kernel = try kernel(specialization, in: program)
     kernels[specialization] = kernel
     return kernel
+  }
+
+  private func kernel(_ specialization: KernelSpecialization, in program: Program) throws -> Kernel {
+    do { return try Kernel(specialization.kernel, in: program) } catch {
+      // The file has this kernel. PoCL takes a program that its cache holds only in part.
+      let device = context.device
+      guard error.name == "CL_INVALID_KERNEL_NAME", sources.folder == nil, try device.platform.isPoCL else { throw error }
+      throw PoCLCache.damage(of: try device.name, "the driver finds no kernel \(specialization.kernel) in \(specialization.file)")
+    }
   }
 
   private func build(_ file: String, options: String) throws -> Program {

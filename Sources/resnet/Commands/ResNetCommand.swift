@@ -37,6 +37,7 @@ struct ResNetCommand: ParsableCommand {
       expanded = arguments
       var command = try parseAsRoot(arguments.arguments)
       try command.run()
+      DriverStarts.end()
       Display.shared.finish()
       try requireWrittenOutput()
     } catch let failure as Failure {
@@ -78,6 +79,7 @@ struct ResNetCommand: ParsableCommand {
 
   /// Ends the program, after its output is written.
   private static func leave(_ code: ExitCode) -> Never {
+    DriverStarts.end()
     StandardStreams.finish()
     Glibc.exit(code.rawValue)
   }
