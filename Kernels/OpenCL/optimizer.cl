@@ -1,5 +1,5 @@
-// Updates of weights: steps of optimizers over flat arrays, moving averages, norms and loss scales. Work-items are those of
-// elements.h, unless stated otherwise.
+// Updates of weights: steps of optimizers over flat arrays, moving averages, norms, loss scales and step guards. Work-items are
+// those of elements.h, unless stated otherwise.
 #include "elements.h"
 #include "parameters.h"
 
@@ -128,4 +128,35 @@ __kernel IN_GROUPS void update_loss_scale(__global const float *restrict partial
   scale[SCALE_NEXT] = found ? next * 0.5f : isGrowing ? next * 2.0f : next;
   scale[SCALE_STEPS] = isGrowing ? 0.0f : (float)steps;
   if (found) scale[SCALE_SKIPPED] += 1.0f;
+}
+
+// Decides whether a step is taken. It is at fault if the sum of the losses, metrics[0], or a running statistic is a NaN or an
+// infinity, or if a gradient is although the loss scale does not enlarge it. Then, and once the guard is closed, it is left out:
+// the sum of the losses becomes NaN, and the loss scale counts the step among those that are left out. The partial results are
+// those of find_infinities. With SCALED there are none about gradients, as update_loss_scale has checked them. Needs VW 1.
+// Work-items: (1), or a work-group of (1, ROWS).
+__kernel IN_GROUPS void guard_step(__global const float *gradients, __global const float *statistics, __global float *scale,
+                                   __global float *guard, __global float *metrics, const guard_t counts) {
+  SHARED
+  floatv most = (floatv)(0.0f), mostStatistics = (floatv)(0.0f);
+  for (int i = GROUP_ROW; i < counts.gradients; i += ROWS) most = fmax(most, (floatv)(gradients[i]));
+  for (int i = GROUP_ROW; i < counts.statistics; i += ROWS) mostStatistics = fmax(mostStatistics, (floatv)(statistics[i]));
+  const int isFound = ANY(MAXIMUM(most) > 0.0f), isFoundInStatistics = ANY(MAXIMUM(mostStatistics) > 0.0f);
+  if (GROUP_ROW > 0) return;
+  const int isFinite = SCALED ? scale[SCALE_IS_FINITE] != 0.0f : !isFound;
+  const int isFault = !(fabs(metrics[0]) <= FLT_MAX) || isFoundInStatistics || (!isFinite && scale[SCALE_CURRENT] <= 1.0f);
+  const float row = isFault ? guard[GUARD_ROW] + 1.0f : 0.0f;
+  const int wasOpen = guard[GUARD_IS_OPEN] != 0.0f, isLeftOut = isFault || !wasOpen;
+  guard[GUARD_IS_LEFT_OUT] = isLeftOut ? 1.0f : 0.0f;
+  guard[GUARD_IS_OPEN] = wasOpen && row < (float)counts.limit ? 1.0f : 0.0f;
+  guard[GUARD_ROW] = row;
+  if (isLeftOut) metrics[0] = NAN;
+  if (isLeftOut && (!SCALED || isFinite)) scale[SCALE_SKIPPED] += 1.0f;
+  if (isLeftOut || !SCALED) scale[SCALE_IS_FINITE] = isLeftOut ? 0.0f : 1.0f;
+}
+
+// Copies x to y if flags[at] is not 0.
+__kernel IN_GROUPS void copy_if(__global const float *x, __global float *y, __global const float *flags, int vectors, int at) {
+  if (flags[at] == 0.0f) return;
+  EACH_VECTOR STORE(LOAD(x + i), y + i);
 }

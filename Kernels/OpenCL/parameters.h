@@ -48,6 +48,14 @@ enum {
   SCALE_COUNT
 };
 
+// Elements of a step guard, float32 [GUARD_COUNT].
+enum {
+  GUARD_IS_LEFT_OUT,  // 1 if the current step is left out, else 0
+  GUARD_IS_OPEN,      // 1 until so many steps in a row were at fault that none follows, then 0
+  GUARD_ROW,          // number of steps in a row, up to the current one, that were at fault
+  GUARD_COUNT
+};
+
 // Totals of the class weights of a batch's labels, float32 [WEIGHT_TOTALS].
 enum {
   TOTAL_WEIGHT,  // sum of the weights
@@ -84,6 +92,13 @@ typedef struct {
   int step;            // number of the step, from 1
 } adamw_t;
 NUMBERS(adamw_t, 10);
+
+// Verdict on a step: numbers of partial results about gradients and running statistics, and of the steps in a row at fault that
+// close the guard.
+typedef struct {
+  int gradients, statistics, limit;
+} guard_t;
+NUMBERS(guard_t, 3);
 
 // MARK: Elements, rows and windows
 

@@ -24,7 +24,7 @@
 /// ```
 public protocol Backend:
   AnyObject, FillAndCopy, ConvolutionOperations, BatchNormOperations, PoolingOperations, LinearOperations, ElementwiseOperations,
-  LossOperations, OptimizerOperations, BatchOperations
+  LossOperations, OptimizerOperations, GuardOperations, BatchOperations
 {
   /// Device name for reports.
   var name: String { get }
@@ -146,6 +146,8 @@ public enum WorkspaceOperation: Hashable, Sendable {
   /// Operations over `count` elements.
   case updateLossScale(count: Int)
   case squaredNorm(count: Int)
+  /// Check of running statistics and, unless nil, of gradients.
+  case guardStep(statistics: Int, gradients: Int?)
 }
 
 /// Mask of batch normalization's gradient: tells which values the ReLU let pass.

@@ -98,6 +98,24 @@ public enum LossScale {
 
   /// Initial values, as in PyTorch's `GradScaler`.
   public static let initial: [Float] = [65536, 65536, 1, 0, 0]
+  /// Values of a scale that leaves gradients as they are.
+  public static let constant: [Float] = [1, 1, 1, 0, 0]
   /// Number of steps with finite gradients after which the scale is doubled.
   public static let growthInterval = 2000
+}
+
+/// Indices into the flags of a guard, as `parameters.h` has them for the kernels. The flags stay on the device; see
+/// ``GuardOperations``.
+public enum GuardFlags {
+  /// Index of the flag: 1 if the current step is left out, else 0.
+  public static let isLeftOut = GUARD_IS_LEFT_OUT
+  /// Index of the flag: 1 until the guard is closed for good, then 0.
+  public static let isOpen = GUARD_IS_OPEN
+  /// Index of the number of steps in a row, up to the current one, that were at fault.
+  public static let row = GUARD_ROW
+  /// The number of elements.
+  public static let count = GUARD_COUNT
+
+  /// Values before the first step.
+  public static let initial: [Float] = [0, 1, 0]
 }

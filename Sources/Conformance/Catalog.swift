@@ -26,7 +26,7 @@ package enum Catalog {
 
   /// Cases for every operation on odd shapes and for edge cases. They take seconds on the CPU reference.
   package static var small: [Case] {
-    memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimizer + gatherBatch
+    memory + convolution + batchNorm + pooling + linear + elementwise + loss + optimizer + guards + gatherBatch
   }
 
   /// Returns cases for the layers of the published networks.

@@ -230,7 +230,7 @@ extension Catalog {
 
 extension Values {
   /// Returns ordinary values in which `poison`, if given, replaces one element at a random position.
-  fileprivate static func normal(with poison: Float?) -> Values {
+  static func normal(with poison: Float?) -> Values {
     Values(type: .float32) { shape, random in
       var elements = (0..<shape.count).map { _ in random.uniform() * 2 - 1 }
       if let poison { elements[random.below(shape.count)] = poison }

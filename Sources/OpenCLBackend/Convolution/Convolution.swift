@@ -78,6 +78,7 @@ extension OpenCLBackend {
     case .batchNormGradient(let rows, let channels): [gradientWorkspace(rows: rows, channels: channels)]
     case .crossEntropy(let rows): [rows * 3 * 4]
     case .updateLossScale(let count), .squaredNorm(let count): [reductionWorkspace(count)]
+    case .guardStep(let statistics, let gradients): ([statistics] + [gradients].compactMap { $0 }).map(reductionWorkspace)
     }
   }
 

@@ -55,16 +55,23 @@ extension OpenCLBackend {
   private func reduce(
     _ x: Tensor, _ kernel: String, mergedBy merger: String, into result: Tensor, _ constant: Argument
   ) throws {
+    let partial = try reduceBlocks(x, kernel)
+    let rest = traits.group(columns: 1, of: 1, rows: partial.count)
+    try launch(
+      KernelSpecialization("optimizer.cl", merger, ["VW": 1]), on: rest.grid(columns: 1),
+      [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
+  }
+
+  /// Reduces all elements in blocks.
+  /// - Returns: the partial results, [blocks, lanes].
+  func reduceBlocks(_ x: Tensor, _ kernel: String) throws -> Tensor {
     let width = traits.vectorWidth(dividing: x.count)
     let (group, blocks) = reductionBlocks(x.count)
     let partial = try tensor([blocks, width])
     try launch(
       KernelSpecialization("optimizer.cl", kernel, ["VW": width]), on: group.grid(columns: 1, blocks: blocks),
       [.buffer(x.buffer), .buffer(partial.buffer), .int(x.count / width)])
-    let rest = traits.group(columns: 1, of: 1, rows: partial.count)
-    try launch(
-      KernelSpecialization("optimizer.cl", merger, ["VW": 1]), on: rest.grid(columns: 1),
-      [.buffer(partial.buffer), .buffer(result.buffer), .int(partial.count), constant])
+    return partial
   }
 
   /// Returns the work-group that shares one block, and the number of blocks in which so many elements are reduced.
