@@ -109,9 +109,10 @@ public struct Summary {
     try model.check(images, .training)
     try model.store.allocate(on: backend)
     let precision = options.precision
-    let optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: precision.needsLossScaling)
+    let optimizer = try Optimizer(
+      model.store, options.optimizer, scalingLoss: precision.needsLossScaling, guarding: options.guardsSteps ? 1 : nil)
     let average = options.averages ? try WeightAverage(of: model, decay: 0) : nil
-    let lookahead = options.looksAhead ? try Lookahead(model.store, every: 1) : nil
+    let lookahead = options.looksAhead ? try Lookahead(model.store, every: 1, guardedBy: optimizer.stepGuard) : nil
     let depth = options.skipsBlocks ? try StochasticDepth(model, dropProbability: 0.5) : nil
     let expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     let folded = FoldedParameters()

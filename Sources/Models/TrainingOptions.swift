@@ -26,11 +26,13 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
   /// Whether the classes have weights in the loss; see
   /// ``LossOperations/weightedCrossEntropy(_:labels:weights:totals:smoothing:metrics:gradient:lossScale:)``.
   public var weighsClasses: Bool
+  /// Whether steps with numbers that are not finite are left out; see ``StepGuard``.
+  public var guardsSteps: Bool
 
   public init(
     recompute: Bool = false, precision: Precision = .fp32, optimizer: Optimizer.Options = Optimizer.Options(),
     frozen: [String] = [], averages: Bool = false, weighsClasses: Bool = false, looksAhead: Bool = false,
-    skipsBlocks: Bool = false
+    skipsBlocks: Bool = false, guardsSteps: Bool = false
   ) {
     self.recompute = recompute
     self.precision = precision
@@ -40,5 +42,6 @@ public struct TrainingOptions: Hashable, Codable, Sendable {
     self.weighsClasses = weighsClasses
     self.looksAhead = looksAhead
     self.skipsBlocks = skipsBlocks
+    self.guardsSteps = guardsSteps
   }
 }

@@ -36,18 +36,31 @@ extension ResNet {
     skipping skipped: Set<Int> = [], metrics: Tensor, _ optimizer: Optimizer, folded: FoldedParameters = FoldedParameters(),
     onLayer: ((String) -> Void)? = nil
   ) throws {
+    try optimizer.beginPass()
+    try computeGradients(
+      images: images, labels: labels, smoothing: smoothing, classWeights: classWeights, recompute: recompute, skipping: skipped,
+      metrics: metrics, lossScale: optimizer.lossScale, folded: folded, onLayer: onLayer)
+    try optimizer.accumulate(metrics)
+  }
+
+  /// Runs forward and backward over a batch, and leaves the gradients in the store. The parameters are those of
+  /// ``accumulateGradients(images:labels:smoothing:classWeights:recompute:skipping:metrics:_:folded:onLayer:)``.
+  /// - Parameter lossScale: factor of all gradients, see ``LossScale``; nil for none.
+  /// - Throws: errors of the model.
+  package func computeGradients(
+    images: Tensor, labels: Tensor, smoothing: Double, classWeights: Tensor?, recompute: Bool, skipping skipped: Set<Int>,
+    metrics: Tensor, lossScale: Tensor?, folded: FoldedParameters, onLayer: ((String) -> Void)? = nil
+  ) throws {
     let pass = Pass(on: store.backend, mode: .training, folded: folded)
     pass.onLayer = onLayer
     let logits = try callAsFunction(Variable(images), pass, recompute: recompute, skipping: skipped)
     try pass.crossEntropy(
-      logits, labels: labels, smoothing: smoothing, classWeights: classWeights, metrics: metrics,
-      lossScale: optimizer.lossScale)
+      logits, labels: labels, smoothing: smoothing, classWeights: classWeights, metrics: metrics, lossScale: lossScale)
     try withExtendedLifetime(logits) { try pass.backward() }
     for index in skipped.sorted() {
       let branch = blocks[index].branch
       try store.clearGradients(from: branch.first, through: branch.last)
     }
-    try optimizer.accumulate()
   }
 
   /// Name of the last layer, which computes the logits.

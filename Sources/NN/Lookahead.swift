@@ -19,14 +19,17 @@ public final class Lookahead {
   /// Slow weights, with the layout of ``ParameterStore/weightsArena``.
   public let slow: Tensor
   private let store: ParameterStore
+  private let stepGuard: StepGuard?
 
   /// Creates slow weights that start with the current weights.
-  /// - Parameter interval: number of steps between two moves, at least 1.
+  /// - Parameters:
+  ///   - interval: number of steps between two moves, at least 1.
+  ///   - stepGuard: guard of the steps. Once it lets nothing change any more, the weights stay as they are.
   /// - Throws: errors of the backend, for example a lack of memory.
   /// - Precondition: the store is allocated.
-  public init(_ store: ParameterStore, every interval: Int) throws {
+  public init(_ store: ParameterStore, every interval: Int, guardedBy stepGuard: StepGuard? = nil) throws {
     precondition(interval > 0, "[Lookahead] every \(interval) steps")
-    (self.store, self.interval) = (store, interval)
+    (self.store, self.interval, self.stepGuard) = (store, interval, stepGuard)
     slow = try store.backend.tensor(store.weightsArena.shape)
     try store.backend.copy(store.weightsArena, into: slow)
   }
@@ -38,6 +41,10 @@ public final class Lookahead {
   /// Computes slow ← slow + share·(weights − slow); weights ← slow. Does nothing if the two are equal.
   public func move() throws {
     try store.backend.moveAverage(slow, toward: store.weightsArena, by: Self.share)
-    try store.backend.copy(slow, into: store.weightsArena)
+    if let stepGuard {
+      try stepGuard.copyIfOpen(slow, into: store.weightsArena)
+    } else {
+      try store.backend.copy(slow, into: store.weightsArena)
+    }
   }
 }

@@ -79,6 +79,8 @@ public final class Optimizer {
   public let state: [(name: String, arena: Tensor)]
   /// Loss scale that the gradients carry, see ``LossScale``; nil for none.
   public let lossScale: Tensor?
+  /// Guard that leaves out steps with numbers that are not finite; nil for none.
+  public let stepGuard: StepGuard?
   /// Number of steps so far. Set it when a run is resumed.
   public var steps = 0
 
@@ -89,6 +91,8 @@ public final class Optimizer {
   private var parts = 0
   /// Number of backward passes of the last step; 0 before the first.
   private var lastParts = 0
+  /// Sums of losses and hits of the passes since the last step, which the guard checks.
+  private var metrics: Tensor?
   private let norms: Tensor?
   private let spans: [Span]
 
@@ -102,10 +106,15 @@ public final class Optimizer {
   }
 
   /// Creates an optimizer whose state is zero.
-  /// - Parameter scalingLoss: whether the loss is scaled dynamically, for activations in float16.
+  /// - Parameters:
+  ///   - scalingLoss: whether the loss is scaled dynamically, for activations in float16.
+  ///   - limit: number of steps in a row with numbers that are not finite after which nothing changes any more, see ``StepGuard``;
+  ///     nil to take all steps.
   /// - Precondition: the store is allocated, with gradients.
   /// - Throws: ``Failure`` for a prefix that no layer has; errors of the backend, for example a lack of memory.
-  public init(_ store: ParameterStore, _ options: Options = Options(), scalingLoss: Bool = false) throws {
+  public init(_ store: ParameterStore, _ options: Options = Options(), scalingLoss: Bool = false, guarding limit: Int? = nil)
+    throws
+  {
     for scale in options.rateScales { _ = try store.layers(scale.prefix) }
     (self.store, self.options) = (store, options)
     let backend = store.backend
@@ -119,6 +128,7 @@ public final class Optimizer {
     let state = try names.map { ($0, try zeros()) }
     let accumulated = options.accumulates ? try zeros() : nil
     lossScale = scalingLoss ? try backend.upload(HostTensor(LossScale.initial, shape: [LossScale.count])) : nil
+    stepGuard = try limit.map { [lossScale] in try StepGuard(store, limit: $0, lossScale: lossScale) }
 
     var normCount = 1
     spans = try Self.runs(store, options).map { run in
@@ -171,11 +181,17 @@ public final class Optimizer {
     return 1 / (Double(lastParts) * scale)
   }
 
+  /// Prepares a forward pass: the guard keeps what the first pass of a step changes.
+  /// - Throws: errors of the backend.
+  package func beginPass() throws { if parts == 0 { try stepGuard?.begin() } }
+
   /// Adds the gradients that a backward pass has left in the store to those of earlier passes since the last step.
+  /// - Parameter metrics: the sums to which the pass has added its losses, [3]. Without them the guard does not check the step.
   /// - Precondition: this is called once per step, unless the options say that gradients accumulate.
-  public func accumulate() throws {
+  public func accumulate(_ metrics: Tensor? = nil) throws {
     precondition(parts == 0 || options.accumulates, "[Optimizer] a second backward pass before a step")
     parts += 1
+    self.metrics = metrics
     guard let accumulated else { return }
     if parts == 1 {
       try backend.copy(store.gradientsArena, into: accumulated)
@@ -184,11 +200,15 @@ public final class Optimizer {
     }
   }
 
-  /// Updates the weights by the mean of the gradients since the last step, unless a scaled gradient is not finite.
+  /// Updates the weights by the mean of the gradients since the last step, unless a scaled gradient is not finite, or the guard
+  /// leaves the step out.
   /// - Precondition: ``accumulate()`` was called since the last step.
   public func step(learningRate: Double) throws {
     precondition(parts > 0, "[Optimizer] a step without gradients")
     if let lossScale { try backend.updateLossScale(lossScale, gradients: gradients) }
+    let guarded = metrics == nil ? nil : stepGuard
+    if let metrics { try guarded?.check(metrics, gradients: gradients) }
+    metrics = nil
     if let norms {
       if options.maximumNorm != nil { try backend.squaredNorm(gradients, into: norms, at: 0) }
       for span in spans {
@@ -198,7 +218,8 @@ public final class Optimizer {
       }
     }
     steps += 1
-    let use = GradientUse(factor: 1 / Double(parts), lossScale: lossScale, maximumNorm: options.maximumNorm, norms: norms)
+    let use = GradientUse(
+      factor: 1 / Double(parts), lossScale: guarded?.scale ?? lossScale, maximumNorm: options.maximumNorm, norms: norms)
     (lastParts, parts) = (parts, 0)
     for span in spans {
       let rate = learningRate * span.rateScale

@@ -105,11 +105,19 @@ public final class ParameterStore {
   /// - Parameter gradients: whether to allocate an arena of gradients.
   /// - Throws: errors of the backend, for example a lack of memory.
   public func allocate(on backend: any Backend, gradients hasGradients: Bool = true) throws {
-    let trained = layout(parameters, on: backend)
-    let estimates = layout(entries.filter { !$0.kind.isTrained }, on: backend)
-    let weights = try zeros(trained.byteCount, on: backend)
-    let gradients = hasGradients ? try zeros(trained.byteCount, on: backend) : nil
-    let state = try zeros(estimates.byteCount, on: backend)
+    let (trained, estimates) = (layout(parameters, on: backend).byteCount, layout(self.estimates, on: backend).byteCount)
+    let weights = try zeros(trained, on: backend)
+    let gradients = hasGradients ? try zeros(trained, on: backend) : nil
+    try place(weights: weights, gradients: gradients, state: zeros(estimates, on: backend), on: backend)
+  }
+
+  private var estimates: [Parameter] { entries.filter { !$0.kind.isTrained } }
+
+  /// Lays the parameters out in arenas that are there already, for example those of another store of the same network.
+  /// - Precondition: the arenas are of the size that this store needs on this backend.
+  /// - Throws: errors of the backend.
+  package func place(weights: Tensor, gradients: Tensor?, state: Tensor, on backend: any Backend) throws {
+    let (trained, estimates) = (layout(parameters, on: backend), layout(self.estimates, on: backend))
     for (entry, offset) in trained.places {
       entry.place(
         value: try view(of: entry, in: weights, at: offset, on: backend),

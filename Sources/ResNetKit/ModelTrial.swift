@@ -20,7 +20,8 @@ package struct ModelTrial {
     (self.backend, recompute) = (backend, options.recompute)
     network = try ResNet(configuration)
     try network.store.allocate(on: backend, seed: 0)
-    optimizer = try Optimizer(network.store, options.optimizer, scalingLoss: options.precision.needsLossScaling)
+    optimizer = try Optimizer(
+      network.store, options.optimizer, scalingLoss: options.precision.needsLossScaling, guarding: options.guardsSteps ? 1 : nil)
     var random = Philox(seed: 0, stream: 0)
     images = try backend.uploadBatch(
       HostTensor((0..<shape.count).map { _ in random.uniform() * 2 - 1 }, shape: shape),

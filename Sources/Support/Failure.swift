@@ -43,12 +43,17 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
   public let problem: Message
   /// A sentence that says what to do; nil where the problem leaves no choice.
   public let remedy: Message?
+  /// Step of a run in which training diverged, counted from 1; nil for other failures.
+  public let step: Int?
 
   /// - Parameters:
   ///   - subject: the file, the data set or the device that failed.
   ///   - remedy: what to do.
-  public init(_ kind: Kind, about subject: String? = nil, _ problem: Message, remedy: Message? = nil) {
-    (self.kind, self.subject, self.problem, self.remedy) = (kind, subject, problem, remedy)
+  ///   - step: step of a run in which training diverged.
+  public init(
+    _ kind: Kind, about subject: String? = nil, _ problem: Message, remedy: Message? = nil, step: Int? = nil
+  ) {
+    (self.kind, self.subject, self.problem, self.remedy, self.step) = (kind, subject, problem, remedy, step)
   }
 
   /// An impossible value of a setting.
@@ -58,8 +63,7 @@ public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// The same failure of a larger thing, for example of the file that holds a damaged tensor.
   public func about(_ subject: String) -> Failure {
-    guard let inner = self.subject else { return Failure(kind, about: subject, problem, remedy: remedy) }
-    return Failure(kind, about: "\(subject): \(inner)", problem, remedy: remedy)
+    Failure(kind, about: self.subject.map { "\(subject): \($0)" } ?? subject, problem, remedy: remedy, step: step)
   }
 
   /// The whole line.

@@ -15,6 +15,7 @@ public enum Setting: String, Hashable, Sendable, CaseIterable {
   // The optimizer and its schedule.
   case epochs, batchSize, accumulate, learningRate, learningRateScales, momentum, nesterov, weightDecay, clipNorm, averageDecay
   case biasRateScale, lookahead, warmupEpochs, labelSmoothing, stochasticDepth, classWeights, sampling, maxSteps, patience, watch
+  case onFault
   // The device.
   case device, precision, math, recompute
   // Files of a run.

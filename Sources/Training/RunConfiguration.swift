@@ -80,6 +80,8 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var watch: WatchedFigure?
   /// Number of epochs without improvement of the watched figure after which the run ends, at least 1; nil for no such end.
   public var patience: Int?
+  /// What the run does after a step in which a number is not finite; nil to end.
+  public var onFault: FaultPolicy?
   /// File of the initial weights; nil for random ones.
   public var initialWeights: String?
   /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
@@ -130,6 +132,6 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
         maximumNorm: clipNorm, accumulates: accumulate > 1, rateScales: learningRateScales,
         biasRateScale: biasRateScale ?? 1),
       frozen: frozen, averages: averageDecay != nil, weighsClasses: classWeights != nil, looksAhead: lookahead != nil,
-      skipsBlocks: stochasticDepth != nil)
+      skipsBlocks: stochasticDepth != nil, guardsSteps: true)
   }
 }

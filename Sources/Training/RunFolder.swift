@@ -20,6 +20,11 @@ public struct RunFolder: Sendable {
   /// Path of the weights of the best epoch; see ``RunConfiguration/watch``.
   public var bestPath: String { "\(path)/best.safetensors" }
 
+  /// Returns the path of the file of a step in which a number was not finite; see ``FaultRecord``.
+  public func faultPath(step: Int) -> String { "\(path)/\(Self.faultPrefix)\(step).safetensors" }
+
+  private static let faultPrefix = "fault-step-"
+
   /// Beginning of the names of TensorBoard's files.
   package static let eventPrefix = "events.out.tfevents."
 
@@ -56,6 +61,8 @@ public struct RunFolder: Sendable {
   /// - Precondition: the run holds the folder's lock, so that the files are its own.
   func discardIfUnused() {
     if holdsProgress { return }
+    // A step at fault is kept with the settings and the log that led to it.
+    if let names = try? Folder.entries(path), names.contains(where: { $0.hasPrefix(Self.faultPrefix) }) { return }
     let own: Set = ["config.json", "metrics.jsonl", "layers.jsonl", "sessions.json", Self.name(ofStep: 0)]
     if let oldNames, let names = try? Folder.entries(path) {
       for name in names where !oldNames.contains(name) && (own.contains(name) || name.hasPrefix(Self.eventPrefix)) {

@@ -4,12 +4,6 @@ import Support
 
 /// Saving of the state and of the files of a run.
 extension Trainer {
-  /// Called with what the user should know while the run goes on, for example that a state could not be saved.
-  public var onNotice: ((Message) -> Void)? {
-    get { saver?.onNotice }
-    set { saver?.onNotice = newValue }
-  }
-
   /// Patience with a disk that refuses the files of the run.
   public var patience: SavePatience {
     get { saver?.patience ?? SavePatience() }
@@ -18,9 +12,6 @@ extension Trainer {
 
   /// Step of the newest state that is safe; nil before there is one.
   public var savedStep: Int? { saver?.saved?.step }
-
-  /// Asks for a state after the next step.
-  public func saveSoon() { saver?.isRequested = true }
 
   /// The position as a state holds it.
   var savedPosition: RunFolder.Position {
@@ -109,7 +100,7 @@ extension Trainer {
   ) throws {
     let checked = evaluation.metrics
     guard checked.loss.isFinite else {
-      throw Failure.divergence(of: "validation loss", step: position.step, schedule, folder)
+      throw divergence("the validation loss is not a number after step \(position.step)", step: position.step)
     }
     position.epoch += 1
     let record = EpochRecord(

@@ -44,12 +44,6 @@ public final class Trainer {
   private var ranOutOfPatience: Bool { configuration.patience.map { (position.staleEpochs ?? 0) >= $0 } ?? false }
   /// Number of epochs that are trained and validated.
   public var epochsDone: Int { position.epoch }
-  /// Returns the number of steps since the run began that were skipped as their gradients overflowed; 0 if the loss is not
-  /// scaled.
-  /// - Throws: errors of the backend.
-  public func skippedSteps() throws -> Int {
-    try optimizer.lossScale.map { Int(try backend.download($0).floats[LossScale.skipped]) } ?? 0
-  }
   /// Number of batches skipped since this trainer was made, because so many of their images could not be decoded that those left
   /// have no statistics, as ``ResNet/canTrain(on:)`` defines.
   public private(set) var passedOver = 0
@@ -61,16 +55,23 @@ public final class Trainer {
   /// Whether the first step is over, the only step that the host waits for.
   private var isWarm = false
 
-  private let backend: any Backend
+  /// Called with what the user should know while the run goes on, for example that a state could not be saved.
+  public var onNotice: ((Message) -> Void)? { didSet { saver?.onNotice = onNotice } }
+  /// File of the step that ended the run as a number was not finite; nil if there is none. See ``FaultRecord``.
+  public internal(set) var faultFile: String?
+  /// Number of the last steps in a row that were left out.
+  var faultsInARow = 0
+
+  let backend: any Backend
   let training, validation: BatchLoader
   package let optimizer: Optimizer
   private let average: WeightAverage?
   private let lookahead: Lookahead?
-  private let depth: StochasticDepth?
+  let depth: StochasticDepth?
   private let expected: ExpectedNetwork?
   let state: RunFolder.State
   /// Weights of the classes in the loss, [K]; nil for none.
-  private let classWeights: Tensor?
+  let classWeights: Tensor?
   /// Values derived from frozen layers, reused by later batches.
   private let folded = FoldedParameters()
   let schedule: Schedule
@@ -92,7 +93,7 @@ public final class Trainer {
   private let metrics: [Tensor]
   /// Number of steps between two records of the loss.
   var logEvery: Int { (configuration.files ?? RunFileSettings()).logEvery }
-  private let batchesPerStep: Int
+  let batchesPerStep: Int
 
   /// Returns the network that is validated and saved, with the present weights.
   /// - Throws: errors of the backend.
@@ -159,7 +160,9 @@ public final class Trainer {
     try Self.check(configuration, train, validated, on: backend)
     try onChecked([min(configuration.batchSize, train.count), train.shape[1], train.shape[2], train.shape[3]])
     try model.store.allocate(on: backend, seed: configuration.seed)
-    optimizer = try Optimizer(model.store, options.optimizer, scalingLoss: options.precision.needsLossScaling)
+    optimizer = try Optimizer(
+      model.store, options.optimizer, scalingLoss: options.precision.needsLossScaling,
+      guarding: (configuration.onFault ?? .stop).limit)
     if !resuming, let path = configuration.initialWeights {
       notes += try Self.load(initialWeights ?? Weights(contentsOf: path), from: path, into: model, for: train)
     }
@@ -167,12 +170,15 @@ public final class Trainer {
     if let weights { notes.append(weights.note) }
     classWeights = try weights.map { try backend.upload(HostTensor($0.values.map(Float.init), shape: [$0.values.count])) }
     average = try configuration.averageDecay.map { try WeightAverage(of: model, decay: $0) }
-    lookahead = try configuration.lookahead.map { try Lookahead(model.store, every: $0) }
+    lookahead = try configuration.lookahead.map { [optimizer] in
+      try Lookahead(model.store, every: $0, guardedBy: optimizer.stepGuard)
+    }
     depth = try configuration.stochasticDepth.map { try StochasticDepth(model, dropProbability: $0) }
     expected = try depth.map { try ExpectedNetwork(of: model, $0) }
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average, lookahead: lookahead)
     position = saved?.position ?? RunFolder.Position()
     if let saved, let folder { try saved.load(into: state, of: folder) }
+    if let count = position.leftOut { try optimizer.stepGuard?.resume(afterLeavingOut: count) }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try BatchLoader(
       train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
@@ -267,7 +273,7 @@ public final class Trainer {
     }
     position.recent = position.step == last ? nil : collector.recent
     guard position.step == last else { return false }
-    if position.images == 0 { throw noImages }
+    if position.images == 0 { throw faultsInARow > 0 ? fault(in: position.step) : noImages }
     // The weights that are validated and saved are the slow ones.
     try lookahead?.move()
     try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last)
@@ -317,8 +323,9 @@ public final class Trainer {
     Failure(.damagedFile, "none of the \(training.count) images to train on can be decoded", remedy: "mend them")
   }
 
-  /// Loads the current epoch from the current step on.
-  func loadEpoch() throws -> LoadedEpoch {
+  /// Loads the current epoch from a step on.
+  /// - Parameter step: number of steps before it; nil for the current step.
+  func loadEpoch(from step: Int? = nil) throws -> LoadedEpoch {
     let plan = configuration.plan(ofEpoch: position.epoch, training.items)
     // Blocks cut for smaller images do not suit the larger ones, for which the memory was predicted.
     if let growth, position.epoch > 0, growth.size(ofEpoch: position.epoch) != growth.size(ofEpoch: position.epoch - 1) {
@@ -326,7 +333,8 @@ public final class Trainer {
     }
     return try training.load(
       plan, batches: plan.batches(of: configuration.batchSize, keepShort: false),
-      from: (position.step - position.epoch * stepsPerEpoch) * batchesPerStep, size: growth?.size(ofEpoch: position.epoch))
+      from: ((step ?? position.step) - position.epoch * stepsPerEpoch) * batchesPerStep,
+      size: growth?.size(ofEpoch: position.epoch))
   }
 
   /// Starts the next step on the device.
@@ -361,11 +369,13 @@ public final class Trainer {
   /// Takes the losses that have arrived, and waits only while more than `leaving` steps are in flight.
   func collect(_ collector: inout StepCollector, leaving: Int, _ report: (TrainingEvent) -> Void) throws {
     while let done = try collector.next(leaving: leaving) {
-      guard done.lossSum.isFinite else {
-        throw Failure.divergence(of: "loss", step: done.step, schedule, folder)
-      }
       // The state that is on its way may end with the steps before this one.
       if let step = saver?.awaitedStep, done.step > step { settleSums(collector) }
+      guard done.lossSum.isFinite else {
+        try leaveOut(step: done.step)
+        continue
+      }
+      faultsInARow = 0
       position.lossSum += done.lossSum
       position.hits += done.hits
       position.images += done.images

@@ -16,6 +16,8 @@ extension RunFolder {
     /// Validation loss of the best epoch, and its number from 1; nil if there is none, or an earlier version saved the run.
     var bestLoss: Double?
     var bestEpoch: Int?
+    /// Number of steps that were left out, as a number in them was not finite; nil for none.
+    var leftOut: Int?
     /// Number of epochs since the watched figure improved, if the run ends after some.
     var staleEpochs: Int?
 
@@ -30,6 +32,7 @@ extension RunFolder {
       Self.arePossible(lossSum, hits, images) && (recent.map { Self.arePossible($0.lossSum, $0.hits, $0.images) } ?? true)
         && (-1...1).contains(bestAccuracy) && (0...RunConfiguration.mostEpochs).contains(epoch)
         && (0...epoch).contains(staleEpochs ?? 0) && step >= 0 && (updates.map { (0...step).contains($0) } ?? true)
+        && (0...step).contains(leftOut ?? 0)
         && (bestLoss.map { $0 >= 0 && $0.isFinite } ?? true) && (bestEpoch.map { (1...max(1, epoch)).contains($0) } ?? true)
     }
 

@@ -50,7 +50,7 @@ struct BenchModelCommand: ParsableCommand {
     let precision = execution.precision.precision ?? .fp32
     if tuning.tune != nil { Signals.catchAll() }
     Display.shared.begin(.preparing)
-    let options = TrainingOptions(recompute: execution.recompute, precision: precision)
+    let options = TrainingOptions(recompute: execution.recompute, precision: precision, guardsSteps: true)
     let work = Work(configuration, images: shape, options, isTraining: true)
     let place = try device.place(tuning.mode)
     let backend = try place.open(for: work, profiling: profile, triesDriver: false)

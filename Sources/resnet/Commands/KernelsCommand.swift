@@ -61,8 +61,8 @@ struct KernelsCommand: ParsableCommand {
       let (side, classes) = try ModelConfiguration.usualInput(of: name)
       for precision in Precision.allCases {
         try Summary.rehearse(
-          ModelConfiguration(name: name, classes: classes), images: [batch, side, side, 3], TrainingOptions(precision: precision),
-          on: backend)
+          ModelConfiguration(name: name, classes: classes), images: [batch, side, side, 3],
+          TrainingOptions(precision: precision, guardsSteps: true), on: backend)
       }
     }
   }

@@ -39,7 +39,7 @@ struct SummaryCommand: ParsableCommand {
     let configuration = modelOptions.configuration(model, classes: classes ?? usual.classes, channels: images[3])
     let summary = try Summary(
       configuration, images: images,
-      TrainingOptions(recompute: execution.recompute, precision: execution.precision.precision ?? .fp32),
+      TrainingOptions(recompute: execution.recompute, precision: execution.precision.precision ?? .fp32, guardsSteps: true),
       on: try device.place().open())
     json ? printJSON(describe(summary, batch: images[0])) : print(table(summary, batch: images[0]))
   }

@@ -125,7 +125,7 @@ struct StudyRunner {
         throw Signals.exitCode
       }
       return .finished
-    } catch let failure as Failure where failure.kind == .diverged { return .diverged(step: trainer.step) }
+    } catch let failure as Failure where failure.kind == .diverged { return .diverged(step: failure.step ?? trainer.step) }
   }
 
   private func report(_ folder: StudyFolder) throws {
