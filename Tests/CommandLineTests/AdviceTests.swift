@@ -45,6 +45,20 @@ import resnet
     for step in 1...200 { #expect(single.afterStep(epoch: 1, step: step, loss: 1e6) == nil, "a guess among one is always right") }
   }
 
+  /// It is told during the warm-up too, and by the mean of five steps, not by a single one.
+  @Test func aLossThatExplodes() throws {
+    var advice = advice(warmupSteps: 1000)
+    // The first losses are above ln(10), so the limit is ten times as large as they are.
+    for step in 1...5 { #expect(advice.afterStep(epoch: 1, step: step, loss: 4) == nil) }
+    #expect(advice.afterStep(epoch: 1, step: 6, loss: 160) == nil)
+    for step in 7...20 { #expect(advice.afterStep(epoch: 1, step: step, loss: 4) == nil) }
+    for step in 21...24 { #expect(advice.afterStep(epoch: 1, step: step, loss: 44) == nil) }
+    let given = advice.afterStep(epoch: 1, step: 25, loss: 84)
+    let text = try #require(given)
+    #expect(text.contains("it was 4.0000 at the beginning and is 52.00 now") && text.contains("--learning-rate 0.01"))
+    #expect(advice.afterStep(epoch: 1, step: 26, loss: 84) == nil)
+  }
+
   @Test func aLossThatRises() throws {
     func rises(from first: Double, to last: Double, steps: Int) -> String? {
       var advice = advice()

@@ -3,7 +3,7 @@ import Foundation
 /// Advice on a training run whose figures look wrong: each rule speaks at most once, in one line.
 package struct Advice {
   /// Rule by which a run looks wrong.
-  package enum Rule: Hashable, Sendable { case fewImages, earlyStatistics, largeLoss, risingLoss }
+  package enum Rule: Hashable, Sendable { case fewImages, earlyStatistics, explosion, largeLoss, risingLoss }
 
   /// Number of images a class below which a network from random weights learns little.
   package static let fewImages = 50
@@ -14,6 +14,9 @@ package struct Advice {
   package static let farAbove = 3.0
   /// Ratio of a loss to ln(classes) that is too large, and the steps after the warm-up before it counts.
   package static let (tooLarge, patience) = (10.0, 20)
+  /// Number of the first steps of a run, and of later steps in a row, whose mean losses are compared. An explosion is a mean
+  /// ``tooLarge`` times as large as the first one, and as ln(classes).
+  package static let compared = 5
   /// Ratio of the mean losses of the last and the first quarter of an epoch that is a rise, and the fewest steps of such an
   /// epoch.
   package static let (rise, fewestSteps) = (1.3, 40)
@@ -25,6 +28,8 @@ package struct Advice {
   /// Losses of the present epoch's steps.
   private var losses: [Double] = []
   private var epoch = 0
+  /// Losses of the first steps.
+  private var first: [Double] = []
 
   /// - Parameters:
   ///   - classes: number of classes, at least 1.
@@ -55,7 +60,15 @@ package struct Advice {
   package mutating func afterStep(epoch: Int, step: Int, loss: Double) -> String? {
     if epoch != self.epoch { (self.epoch, losses) = (epoch, []) }
     losses.append(loss)
+    if first.count < Self.compared { first.append(loss) }
     let guess = log(Double(classes))
+    let last = mean(losses.suffix(Self.compared))
+    if classes > 1, losses.count >= Self.compared, last > Self.tooLarge * max(guess, mean(first[...])) {
+      return say(
+        .explosion,
+        "the loss explodes: it was \(lossText(mean(first[...]))) at the beginning and is \(lossText(last)) now; stop, and try a "
+          + "lower learning rate, for example --learning-rate \(lowered)")
+    }
     guard classes > 1, step >= warmupSteps + Self.patience, losses.count >= Self.patience else { return nil }
     let recent = mean(losses.suffix(Self.patience))
     guard recent > Self.tooLarge * guess else { return nil }
