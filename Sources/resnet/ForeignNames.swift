@@ -71,6 +71,7 @@ enum ForeignNames {
     ),
     ("--format --onnx --to", "--output", "the ending of the file says its format: .safetensors or .onnx"),
     ("--log-interval --print-freq --log-freq --log-steps --logging-steps -p", "--log-every", ""),
+    ("--detect-anomaly --detect_anomaly --terminate-on-nan --skip-nan --nan-policy", "--on-fault", "it takes stop or skip"),
     ("--topk --top-k --top5 -k", "--top", ""),
     ("--test-time-augmentation --tencrop --ten-crop", "--tta", "it takes none, flip or ten-crop"),
     ("--confusion-matrix --cm", "--confusion", "it takes the CSV file to write"),

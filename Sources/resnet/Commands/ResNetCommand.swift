@@ -16,7 +16,8 @@ struct ResNetCommand: ParsableCommand {
       DevicesCommand.self, TrainCommand.self, EvaluateCommand.self, PredictCommand.self, SimilarCommand.self,
       LandscapeCommand.self, StudyCommand.self, RunsCommand.self, ReportCommand.self,
       ImportCommand.self,
-      ExportCommand.self, SummaryCommand.self, VerifyCommand.self, BenchCommand.self, TuneCommand.self, CacheCommand.self,
+      ExportCommand.self, SummaryCommand.self, VerifyCommand.self, ReplayCommand.self, BenchCommand.self, TuneCommand.self,
+      CacheCommand.self,
       RunGraphCommand.self, KernelsCommand.self, BuildKernelsCommand.self, ManualCommand.self,
     ])
 

@@ -183,8 +183,8 @@ struct TrainCommand: ParsableCommand {
       trainer.onTiming = { begin in begin ? backend.startProfile() : profiled.merge(try backend.endProfile()) }
     }
     let progress = TrainingReport(trainer, session.images)
-    trainer.onNotice = { printError("warning: \($0.line)") }
     let builds = BuildLog(watching: backend)
+    trainer.onNotice = { printError("warning: \(printable($0.line))") }
     func report(_ event: TrainingEvent) {
       builds.endWatching(backend)
       progress.report(event)
@@ -196,7 +196,7 @@ struct TrainCommand: ParsableCommand {
         shouldStop: { Signals.pending != nil }, shouldSave: Signals.takeSaveRequest, report: report)
       return (ending, profiled)
     } catch let failure as Failure where failure.kind == .diverged {
-      throw failure  // A resumed run would diverge again.
+      throw failure.naming(trainer.faultFile)  // A resumed run would diverge again.
     } catch {
       let failure = error as? Failure ?? Failure(.device, "\(error)")
       guard let folder = trainer.folder, folder.holdsState else { throw failure }
@@ -214,6 +214,10 @@ struct TrainCommand: ParsableCommand {
       printError(
         "\(fixed(timing.waited, 1)) s of \(fixed(timing.wall, 1)) s of training were spent waiting for images to be "
           + "decoded and augmented: see resnet bench loader")
+    }
+    let leftOut = trainer.leftOutSteps
+    if leftOut > 0 {
+      print("\(grouped(leftOut)) of \(grouped(trainer.step)) steps were left out, as a number in them was not finite")
     }
     if case let skipped = try trainer.skippedSteps(), skipped > 0 {
       print(
@@ -255,6 +259,15 @@ struct TrainCommand: ParsableCommand {
       try prepared.configuration.checkLayers()
     }
     return prepared
+  }
+}
+
+extension Failure {
+  /// Names the file of the step that ended a run, and the command that tells more about it.
+  fileprivate func naming(_ file: String?) -> Failure {
+    guard let file else { return self }
+    let advice: Message = "\(remedy ?? "")\(remedy == nil ? "" : "; ")`resnet replay \(shellQuoted(file))` tells who is to blame"
+    return Failure(kind, about: subject, problem, remedy: advice, step: step)
   }
 }
 

@@ -84,6 +84,7 @@ extension RunConfiguration {
     add("ema", averageDecay)
     add("lookahead", lookahead)
     add("max-steps", maxSteps)
+    add("on-fault", onFault?.rawValue)
     add("seed", seed)
     all += augmentation.options(for: DatasetKind(rawValue: data.name))
     add("init", initialWeights)

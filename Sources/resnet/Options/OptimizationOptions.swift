@@ -130,7 +130,7 @@ struct OptimizationOptions: ParsableArguments {
     run.lookahead = lookahead
     run.sampling = balance.sampling
     run.maxSteps = maxSteps
-    (run.watch, run.patience) = (stopping.watch, stopping.patience)
+    (run.watch, run.patience, run.onFault) = (stopping.watch, stopping.patience, stopping.onFault)
     run.seed = seed ?? run.seed
   }
 }

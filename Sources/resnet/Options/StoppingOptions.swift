@@ -12,7 +12,15 @@ struct StoppingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("End the run after this many epochs in which the watched figure did not improve.", valueName: "epochs"))
   var patience: Int?
+  @Option(
+    help: """
+      After a step in which a number is not finite: stop and keep the step in a file for `resnet replay`, or skip the step, up to \
+      \(FaultPolicy.mostSkipped) in a row. Default: stop.
+      """)
+  var onFault: FaultPolicy?
 }
+
+extension FaultPolicy: ExpressibleByArgument {}
 
 extension Trainer {
   /// The reason why the run ended before its last epoch, for example `the validation loss did not improve for 3 epochs`; nil if
