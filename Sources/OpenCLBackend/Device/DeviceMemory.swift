@@ -1,4 +1,5 @@
 import Compute
+import Glibc
 import OpenCL
 import Support
 
@@ -130,7 +131,7 @@ final class DeviceReadback: Readback {
 
   init(_ tensor: Tensor, queue: Queue) throws(OpenCLError) {
     self.tensor = tensor
-    bytes = .allocate(byteCount: max(1, tensor.byteCount), alignment: 64)
+    bytes = Self.allocate(tensor.byteCount)
     do { event = try queue.readAsynchronously(tensor.buffer, count: tensor.byteCount, into: bytes.baseAddress!) } catch {
       bytes.deallocate()
       throw error
@@ -141,6 +142,22 @@ final class DeviceReadback: Readback {
     // The device may still write to this memory. A failed command has stopped writing too, so its error no longer matters.
     do { try event.wait() } catch {}
     bytes.deallocate()
+  }
+
+  /// Size in bytes from which memory is prepared before the device writes to it.
+  private static let large = 1 << 20
+
+  /// Allocates memory for a copy.
+  ///
+  /// The pages of a large block are made here, while the device works. The copy would otherwise make them one by one while the device
+  /// waits for it, which takes several times as long as the copy itself.
+  private static func allocate(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    guard byteCount >= large else { return .allocate(byteCount: max(1, byteCount), alignment: 64) }
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 1 << 21)
+    // A system that refuses large pages makes small ones.
+    madvise(bytes.baseAddress, byteCount, MADV_HUGEPAGE)
+    for offset in stride(from: 0, to: byteCount, by: 4096) { bytes[offset] = 0 }
+    return bytes
   }
 
   var isReady: Bool {
