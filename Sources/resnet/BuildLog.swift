@@ -18,7 +18,6 @@ final class BuildLog {
   /// Reports that the first step is done.
   func endWatching(_ backend: any Backend) {
     finish()
-    DriverStarts.end()
     (backend as? OpenCLBackend)?.watchBuilds(nil)
   }
 

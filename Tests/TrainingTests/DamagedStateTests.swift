@@ -65,7 +65,7 @@ import Training
 
   @Test func anEmptyFile() throws {
     try runs.damage("cut", newest) { $0 = [] }
-    try expectEarlierState("too few")
+    try expectEarlierState("an empty file")
   }
 
   @Test func zeros() throws {

@@ -230,9 +230,11 @@ import Training
       ($0.optimizer, $0.onFault) = (.adamW(), .skip)
     }
     let data = images(poisoned: [2])
-    let first = try trainer(run, data)
-    #expect(try first.run(shouldStop: { first.step == 6 }) == .stopped)
-    let second = try trainer(first.configuration, data, resuming: true)
+    do {
+      let first = try trainer(run, data)
+      #expect(try first.run(shouldStop: { first.step == 6 }) == .stopped)
+    }
+    let second = try trainer(run, data, resuming: true)
     #expect(second.leftOutSteps == 1)
     #expect(try second.run() == .finished)
     expectSame(try second.model.store.stateDictionary(), try weights(run, data, leavingOut: [2]))

@@ -88,7 +88,7 @@ struct TinyRuns {
   /// Settings with everything that a state has to hold.
   private var full: RunConfiguration {
     var run = runs.configuration
-    (run.lookahead, run.averageDecay, run.stochasticDepth, run.resizeFrom, run.precision) = (2, 0.9, 0.3, 6, .fp16)
+    (run.lookahead, run.averageDecay, run.stochasticDepth, run.resizeFrom) = (2, 0.9, 0.3, 6)
     (run.batchSize, run.accumulate, run.clipNorm) = (2, 2, 1)
     run.augmentation = Augmentation(crop: .padded(pixels: 1))
     return run

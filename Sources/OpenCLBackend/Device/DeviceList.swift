@@ -99,7 +99,9 @@ public enum DeviceList {
   public static func missingDevice() throws -> (problem: Message, remedy: Message) {
     let drivers = try Platform.all()
     if drivers.isEmpty {
-      if let advice = DriverMemory.advice() { return ("no OpenCL device can be used by this process", advice) }
+      if HostMemory.processAvailable() != nil, let advice = DriverMemory.advice() {
+        return ("no OpenCL device can be used by this process", Message(advice))
+      }
       return (
         "no OpenCL device on this machine",
         "install a driver (Debian: pocl-opencl-icd runs on any CPU, mesa-opencl-icd, intel-opencl-icd or the vendor's for a GPU)"

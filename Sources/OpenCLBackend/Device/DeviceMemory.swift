@@ -28,7 +28,7 @@ final class DeviceMemory {
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
     let isHost = try device.sharesHostMemory
-    advice = try WithheldMemory.advice(device) ?? (isHost ? HostMemory.advice() : nil)
+    advice = try WithheldMemory.advice(device) ?? (isHost ? DriverMemory.advice() : nil)
     limit = (isHost ? min(memory, DriverMemory.free()) : memory) / device.partsOfWhole
   }
 

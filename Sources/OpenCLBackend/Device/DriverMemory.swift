@@ -14,11 +14,11 @@ enum DriverMemory {
     return max(0, min(HostMemory.available() - bytes, process))
   }
 
-  /// Advice for a process without any device, whose limits may keep drivers from being loaded; nil if it has no limits.
-  static func advice() -> Message? {
-    HostMemory.processAvailable().map {
-      "a limit of this process leaves \(rounded(bytes: $0)), and a driver needs \(rounded(bytes: addressSpace)): raise it "
-        + "(`ulimit -v`, `ulimit -d`)"
-    }
+  /// Advice that tells which limit of the process or its control group bounds ``free()``; nil if none does.
+  static func advice() -> String? {
+    guard let advice = HostMemory.advice() else { return nil }
+    let space = HostMemory.processAvailable() ?? .max
+    let needed = space - addressSpace < HostMemory.available() - bytes ? addressSpace : bytes
+    return "\(advice); \(rounded(bytes: needed)) of it are for the driver"
   }
 }

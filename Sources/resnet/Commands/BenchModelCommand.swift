@@ -43,12 +43,12 @@ struct BenchModelCommand: ParsableCommand {
   }
 
   func run() throws {
+    if tuning.tune != nil { Signals.catchAll() }
     verbosity.begin()
     let classes = try ModelConfiguration.usualInput(of: model).classes
     let shape = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(model, classes: classes, channels: shape[3])
     let precision = execution.precision.precision ?? .fp32
-    if tuning.tune != nil { Signals.catchAll() }
     Display.shared.begin(.preparing)
     let options = TrainingOptions(recompute: execution.recompute, precision: precision, guardsSteps: true)
     let work = Work(configuration, images: shape, options, isTraining: true)

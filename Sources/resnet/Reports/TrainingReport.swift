@@ -27,6 +27,8 @@ final class TrainingReport {
     case .progress(let progress): report(progress)
     case .step: break
     case .epoch(let record):
+      // The kernels of training and of validation have run.
+      DriverStarts.end()
       printNote(line(record))
       warn(advice.afterEpoch(epoch: record.epoch, step: record.step, loss: record.loss, validationLoss: record.validationLoss))
     }
