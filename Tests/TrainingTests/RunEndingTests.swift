@@ -103,17 +103,18 @@ import Training
     #expect(log.split(separator: "\n").count == 2, "progress is in no file")
   }
 
-  @Test func aRunThatSavedNothingLeavesNothing() throws {
-    /// Makes a run that ends before its first step.
-    func fail(_ name: String) throws -> Trainer {
-      let trainer = try trainer(name, configuration)
-      try FileManager.default.removeItem(atPath: "\(folder)/\(name)/metrics.jsonl")
-      try FileManager.default.createDirectory(atPath: "\(folder)/\(name)/state-00000000.safetensors", withIntermediateDirectories: false)
-      return trainer
-    }
-    #expect(throws: Failure.self) { try fail("new/folders/a").run() }
+  /// A run that diverges at once keeps the step at fault with what led to it, and no weights.
+  @Test func aRunThatDivergesAtOnceKeepsTheStep() throws {
+    var run = configuration
+    run.optimizer.learningRate = 1e30
+    run.warmupEpochs = 0
+    let failure = #expect(throws: Failure.self) { try trainer("new/folders/a", run).run() }
+    let step = try #require(failure?.step)
+    let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/new/folders/a")
+    #expect(names.contains("fault-step-\(step).safetensors") && names.contains("config.json"), "\(names)")
+    #expect(!names.contains("last.safetensors") && !names.contains("best.safetensors"), "\(names)")
 
-    // Files that another run saved stay, too.
+    // Files that another run saved stay.
     _ = try trainer("saved", configuration).run(shouldStop: { true })
     #expect(throws: Failure.self) { try trainer("saved", run) }
     #expect(exists("saved/config.json") && exists("saved/state-00000000.safetensors"))
