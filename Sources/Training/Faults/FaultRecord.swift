@@ -9,6 +9,11 @@ import Support
 /// statistics before the step, its batches as the network saw them, and the settings of the run.
 ///
 /// It is a safetensors file: the weights have torchvision's names, and `batch.0.images` are [N,H,W,C].
+///
+/// ```swift
+/// let record = try FaultRecord(contentsOf: "runs/flowers/fault-step-12.safetensors")
+/// print(record.step, record.finding?.text ?? "all numbers were finite")
+/// ```
 public struct FaultRecord {
   /// One batch of the step.
   struct Batch {

@@ -14,7 +14,7 @@ struct ReplayCommand: ParsableCommand {
       A run that meets a NaN or an infinity keeps the step in its folder, as fault-step-N.safetensors. This computes the step \
       again on the CPU reference and on the device, and compares the two, operation by operation. If the reference finds a \
       number that is not finite too, the mathematics is to blame: the learning rate, the images or the weights. If not, the \
-      device or its driver is. \(hiddenOptions)
+      device or its driver is. --device cpu takes the reference alone.
       """
         + "\n\n"
         + examples(
