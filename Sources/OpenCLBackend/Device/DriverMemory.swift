@@ -19,6 +19,6 @@ enum DriverMemory {
     guard let advice = HostMemory.advice() else { return nil }
     let space = HostMemory.processAvailable() ?? .max
     let needed = space - addressSpace < HostMemory.available() - bytes ? addressSpace : bytes
-    return "\(advice); \(rounded(bytes: needed)) of it are for the driver"
+    return "\(advice); the driver needs \(rounded(bytes: needed)) of it"
   }
 }
