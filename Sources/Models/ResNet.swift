@@ -30,6 +30,8 @@ public struct ResNet {
   let architecture: Architecture
   let stem: Stem
   let blocks: [any Block]
+  /// Number of residual blocks, or of plain ones.
+  package var blockCount: Int { blocks.count }
   /// Batch normalization before the mean over the pixels; only with pre-activation.
   let lastNorm: BatchNormLayer?
   let head: LinearLayer

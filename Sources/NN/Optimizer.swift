@@ -202,7 +202,7 @@ public final class Optimizer {
 
   /// Updates the weights by the mean of the gradients since the last step, unless a scaled gradient is not finite, or the guard
   /// leaves the step out.
-  /// - Precondition: ``accumulate()`` was called since the last step.
+  /// - Precondition: ``accumulate(_:)`` was called since the last step.
   public func step(learningRate: Double) throws {
     precondition(parts > 0, "[Optimizer] a step without gradients")
     if let lossScale { try backend.updateLossScale(lossScale, gradients: gradients) }

@@ -151,6 +151,11 @@ public final class TrainingSession {
 
   /// The settings of the run.
   public var configuration: RunConfiguration { trainer.configuration }
+  /// Called with what the user should know while the run goes on, for example that a state could not be saved.
+  public var onNotice: ((Message) -> Void)? {
+    get { trainer.onNotice }
+    set { trainer.onNotice = newValue }
+  }
   /// The network that is trained.
   public var network: ResNet { trainer.model }
   /// Steps done, and steps of the whole run.
@@ -162,7 +167,7 @@ public final class TrainingSession {
   ///   - shouldSave: called before each step, too; if it returns true, the state is saved and the run goes on.
   ///   - report: called with the figures of steps and epochs.
   /// - Returns: whether the run is finished.
-  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if the loss is not finite; for files that cannot be written; what
+  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if a number is not finite; for files that cannot be written; what
   ///   the device throws.
   @discardableResult
   public func train(

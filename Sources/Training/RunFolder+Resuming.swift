@@ -45,9 +45,11 @@ extension RunFolder {
   /// Checks that settings were not changed by hand.
   /// - Throws: ``Failure`` that names the differences.
   private func requireUnchanged(_ run: RunConfiguration, since saved: RunConfiguration) throws {
+    // More epochs are a longer run, which may have been stopped before its first state was saved.
+    let free = Self.free + (run.epochs > saved.epochs ? ["epochs"] : [])
     func values(_ run: RunConfiguration) throws -> [(name: String, value: JSON)] {
       try JSON(parsing: try run.json()).leaves.map { ($0.path.joined(separator: "."), $0.value) }
-        .filter { setting in !Self.free.contains { setting.name == $0 || setting.name.hasPrefix("\($0).") } }
+        .filter { setting in !free.contains { setting.name == $0 || setting.name.hasPrefix("\($0).") } }
     }
     let (now, before) = (try values(run), try values(saved))
     func value(of name: String, in values: [(name: String, value: JSON)]) -> String {

@@ -229,8 +229,8 @@ public final class Trainer {
   ///   - shouldStop: asked before each step.
   ///   - shouldSave: asked before each step whether the state is saved now; the run goes on.
   ///   - report: called with each record, after it was written to the log.
-  /// - Throws: ``Failure`` if a file cannot be written, and of the kind ``Failure/Kind/diverged`` if the loss becomes NaN or
-  ///   infinite; errors of the backend. Files that were saved before are kept. A folder in which nothing was saved is removed if
+  /// - Throws: ``Failure`` if a file cannot be written, and of the kind ``Failure/Kind/diverged`` if a number is not finite,
+  ///   unless ``RunConfiguration/onFault`` says to leave such steps out; errors of the backend. Files that were saved before are kept. A folder in which nothing was saved is removed if
   ///   the run made it.
   public func run(
     shouldStop: () -> Bool = { false }, shouldSave: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }
@@ -264,6 +264,7 @@ public final class Trainer {
     _ shouldStop: () -> Bool, _ shouldSave: () -> Bool, _ report: (TrainingEvent) -> Void
   ) throws -> Bool {
     let loaded = try loadEpoch()
+    let leftOut = position.leftOut
     let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1, position.recent)
     let waiting: Double
@@ -273,7 +274,7 @@ public final class Trainer {
     }
     position.recent = position.step == last ? nil : collector.recent
     guard position.step == last else { return false }
-    if position.images == 0 { throw faultsInARow > 0 ? fault(in: position.step) : noImages }
+    if position.images == 0 { throw position.leftOut != leftOut ? fault(in: position.step) : noImages }
     // The weights that are validated and saved are the slow ones.
     try lookahead?.move()
     try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last)

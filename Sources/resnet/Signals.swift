@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import Support
 import Synchronization
 
 /// Turns signals into requests, which the work in progress polls, so that it can save its state first.
@@ -53,10 +54,13 @@ enum Signals {
     action.sa_flags = SA_RESTART
     sigaction(SIGPIPE, &action, nil)
     StandardStreams.detach()
-    Thread.detachNewThread { [taken] in
+    let thread = WorkerThread { [taken] in
       Thread.current.name = "signals"
       take(taken)
     }
+    // Without a thread that takes them, signals have their usual effects.
+    guard let thread else { return unblock() }
+    thread.detach()
   }
 
   /// Takes one signal after the other. A second request to stop ends the process at once.

@@ -10,7 +10,7 @@ import Training
 /// Readers of files that come from elsewhere. Each takes any bytes and returns, or throws a `Failure`: it never ends the process,
 /// never takes long, and never allocates much more than the file has bytes.
 package enum FuzzParser: String, CaseIterable, Sendable {
-  case idx, cifar, safetensors, weights, onnx, image, archive, csv, json, labels, log, run, tensors
+  case fault, idx, cifar, safetensors, weights, onnx, image, archive, csv, json, labels, log, run, tensors
 
   /// Reads bytes as a file.
   /// - Returns: whether they are a valid file.
@@ -45,6 +45,7 @@ package enum FuzzParser: String, CaseIterable, Sendable {
         let file = try WeightsFile(path)
         for index in file.dictionaries.indices { _ = try file.read(index) }
       }
+    case .fault: _ = try withFile(bytes) { try FaultRecord(contentsOf: $0) }
     case .onnx: _ = try withFile(bytes) { try ONNXModel(contentsOf: $0) }
     case .archive:
       try withFile(bytes) { path in

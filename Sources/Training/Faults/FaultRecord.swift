@@ -119,8 +119,10 @@ public struct FaultRecord {
       guard images.shape.rank == 4, images.type == .float32, let labels = rest.removeValue(forKey: names.labels),
         labels.type == .int32, labels.shape.rank > 0, labels.shape[0] == images.shape[0]
       else { throw Self.damaged(path) }
-      let skipped = rest.removeValue(forKey: names.skipped)?.doubles.map { Int($0) } ?? []
-      batches.append(Batch(images: images, labels: labels, skipped: Set(skipped)))
+      let skipped = rest.removeValue(forKey: names.skipped)
+      guard skipped.map({ $0.type == .int32 }) ?? true else { throw Self.damaged(path) }
+      let blocks = skipped?.elements(as: Int32.self).map { Int($0) } ?? []
+      batches.append(Batch(images: images, labels: labels, skipped: Set(blocks)))
     }
     let classWeights = rest.removeValue(forKey: Self.classWeightsName)
     guard !batches.isEmpty, classWeights.map({ $0.shape == [configuration.model.classes] && $0.type == .float32 }) ?? true
@@ -141,7 +143,7 @@ public struct FaultRecord {
       // Mixed images have two labels and a share.
       let areLabels = values.indices.allSatisfy { columns == 3 && $0 % 3 == 2 || (0..<classes).contains(Int(values[$0])) }
       guard columns == 1 || columns == 3, areLabels, batch.images.shape[3] == configuration.model.channels,
-        model.canTrain(on: batch.images.shape)
+        model.canTrain(on: batch.images.shape), batch.skipped.allSatisfy((0..<model.blockCount).contains)
       else { throw Failure(.damagedFile, "its batch does not fit its network: it is damaged") }
     }
   }

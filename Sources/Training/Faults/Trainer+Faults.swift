@@ -25,7 +25,7 @@ extension Trainer {
     guard configuration.onFault == .skip, faultsInARow < FaultPolicy.mostSkipped else { throw fault(in: step) }
     if position.leftOut == 1 {
       onNotice?(
-        "step \(step) is left out, as a number in it is not finite; so are others like it, up to \(FaultPolicy.mostSkipped) in a row"
+        "step \(step) is left out, as a number in it is not finite; so are others like it, until \(FaultPolicy.mostSkipped) in a row end the run"
       )
     }
   }

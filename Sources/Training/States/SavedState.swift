@@ -103,9 +103,7 @@ extension RunFolder {
   }
 
   /// Kinds of failures of a file that an older one can make up for.
-  private static let kindsOfDamage: Set<Failure.Kind> = [
-    .damagedFile, .inputOutput, .diverged, .unsupported, .invalidSetting,
-  ]
+  private static let kindsOfDamage: Set<Failure.Kind> = [.damagedFile, .diverged, .unsupported, .invalidSetting]
 
   private func newest<Result>(
     _ read: (StateFile) throws -> Result
@@ -116,6 +114,11 @@ extension RunFolder {
         throw newer.failure
       } catch let failure as Failure where Self.kindsOfDamage.contains(failure.kind) {
         damaged.append((file, failure))
+      } catch let failure as Failure where failure.kind == .inputOutput {
+        // A disk that refuses for a moment must not cost the newest state.
+        throw Failure(
+          .inputOutput, about: file.path, failure.problem,
+          remedy: "try again; if that does not help, remove the file to go on from the state before it")
       }
     }
     guard let first = damaged.first else {

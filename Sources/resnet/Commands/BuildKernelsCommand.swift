@@ -15,8 +15,8 @@ struct BuildKernelsCommand: ParsableCommand {
   @OptionGroup var device: DeviceOption
 
   func run() throws {
-    // The waiting process handles Ctrl-C.
-    signal(SIGINT, SIG_IGN)
+    // The waiting process handles signals that all processes of a run get, and ends this one by SIGTERM.
+    for number in [SIGINT, SIGHUP, SIGQUIT, SIGXCPU, SIGUSR1, SIGUSR2] { signal(number, SIG_IGN) }
     let order: KernelBuilder.Order
     do {
       order = try JSONDecoder().decode(KernelBuilder.Order.self, from: FileHandle.standardInput.readToEnd() ?? Data())

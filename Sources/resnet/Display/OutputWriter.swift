@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Support
 
 /// Writer of standard output or standard error.
 ///
@@ -40,15 +41,15 @@ package final class OutputWriter: @unchecked Sendable {  // The condition's lock
 
   /// Lets a thread write from here on.
   package func detach() {
-    let isFirst = locked {
-      defer { isDetached = true }
-      return !isDetached
-    }
-    guard isFirst else { return }
-    Thread.detachNewThread {
+    guard locked({ !isDetached }) else { return }
+    let thread = WorkerThread {
       Thread.current.name = "output \(self.descriptor)"
       self.writeForever()
     }
+    // Without a thread, whoever prints goes on writing.
+    guard let thread else { return }
+    locked { isDetached = true }
+    thread.detach()
   }
 
   /// Lets results wait for a reader no longer. From 16 MB on they are left out and counted.
@@ -89,15 +90,18 @@ package final class OutputWriter: @unchecked Sendable {  // The condition's lock
     }
   }
 
-  /// Waits until everything is written. If results do not wait for a reader, or a signal has come, the time is limited.
+  /// Waits until everything is written. If results do not wait for a reader, or a signal has come, the time in which the reader
+  /// takes nothing is limited.
   /// - Parameter seconds: the limit.
   package func finish(within seconds: Double) {
     locked {
       if bytesWaiting <= Self.capacity { mentionLinesLeftOut() }
       condition.broadcast()
-      var deadline: Date?
+      var (deadline, left): (Date?, Int) = (nil, .max)
       while isDetached && bytesWaiting > 0 && !isGone {
-        if deadline == nil && (hurries || !waits) { deadline = Date(timeIntervalSinceNow: seconds) }
+        if hurries || !waits, deadline == nil || bytesWaiting < left {
+          (deadline, left) = (Date(timeIntervalSinceNow: seconds), bytesWaiting)
+        }
         if !condition.wait(until: deadline ?? .distantFuture) { return }
       }
     }
@@ -132,7 +136,12 @@ package final class OutputWriter: @unchecked Sendable {  // The condition's lock
       let bytes = queue
       (queue, bytesUnderWay) = ([], bytes.count)
       condition.unlock()
-      let error = write(bytes)
+      let error = write(bytes) { count in
+        locked {
+          bytesUnderWay -= count
+          condition.broadcast()
+        }
+      }
       condition.lock()
       note(error)
       bytesUnderWay = 0
@@ -140,15 +149,21 @@ package final class OutputWriter: @unchecked Sendable {  // The condition's lock
     }
   }
 
+  /// Number of bytes that are written at once: a pipe takes as many as a whole.
+  private static let piece = 4096
+
   /// Writes bytes, and waits for a reader as long as it takes.
+  /// - Parameter progress: called with the number of bytes that were written.
   /// - Returns: the error number; 0 if there was no error.
-  private func write(_ bytes: [UInt8]) -> Int32 {
+  private func write(_ bytes: [UInt8], progress: (Int) -> Void = { _ in }) -> Int32 {
     bytes.withUnsafeBytes { whole in
       var rest = whole[...]
       while !rest.isEmpty {
-        let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        let count = Glibc.write(
+          descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, min(rest.count, Self.piece))
         if count >= 0 {
           rest = rest.dropFirst(count)
+          progress(count)
         } else if errno == EAGAIN {
           // Another process that shares the terminal has made it non-blocking.
           var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

@@ -14,8 +14,8 @@ struct StoppingOptions: ParsableArguments {
   var patience: Int?
   @Option(
     help: """
-      After a step in which a number is not finite: stop and keep the step in a file for `resnet replay`, or skip the step, up to \
-      \(FaultPolicy.mostSkipped) in a row. Default: stop.
+      After a step in which a number is not finite: stop and keep the step in a file for `resnet replay`, or skip the step, until \
+      \(FaultPolicy.mostSkipped) in a row end the run. Default: stop.
       """)
   var onFault: FaultPolicy?
 }

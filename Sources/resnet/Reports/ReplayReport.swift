@@ -55,7 +55,7 @@ struct ReplayReport {
     } else if let found = record.finding {
       lines.append("the run's device: \(found.text)")
     }
-    return (lines + ["", "to blame: \(blame)", advice]).joined(separator: "\n")
+    return (lines + ["", "to blame: \(blame)", advice]).map(printable).joined(separator: "\n")
   }
 
   private func line(loss: Double, _ first: FaultFinding?) -> String {

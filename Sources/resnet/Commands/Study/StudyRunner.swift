@@ -111,6 +111,7 @@ struct StudyRunner {
     let drivers = options.device.isReference ? [] : try options.device.place().openCLDevices().map { try $0.driverVersion }
     let progress = TrainingReport(trainer, session.images)
     let builds = BuildLog(watching: backend)
+    trainer.onNotice = { printError("warning: \(printable($0.line))") }
     defer { Display.shared.finish() }
     do {
       let ending = try session.requireFolder().recordingSession(on: backend.name, drivers) {
