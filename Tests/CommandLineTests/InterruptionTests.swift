@@ -111,7 +111,7 @@ import Testing
 
   @Test func signalWhileLoadingEndsTheRun() throws {
     let (program, folder) = try start(Self.checking)
-    try program.wait(for: "a handler") { try program.handles(SIGINT) }
+    try program.wait(for: "a handler") { try program.takesSignals() }
     program.send(SIGINT)
     let result = try program.end()
     #expect(!result.wasKilled && result.code == 130, "\(result.err)")
@@ -124,7 +124,7 @@ import Testing
       Program.path,
       Self.split("evaluate --checkpoint checking/last.safetensors --data ../checked.safetensors --batch-size 1 --device cpu"),
       in: Self.reference)
-    try program.wait(for: "a handler") { try program.handles(SIGTERM) }
+    try program.wait(for: "a handler") { try program.takesSignals() }
     program.send(SIGTERM)
     let result = try program.end()
     #expect(!result.wasKilled && result.code == 143 && result.out.isEmpty, "\(result.err)")

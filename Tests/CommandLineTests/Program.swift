@@ -103,11 +103,13 @@ final class Running {
   /// Whether the program is still there.
   var isRunning: Bool { process.isRunning }
 
-  /// Whether the program takes the signal in a thread that waits for it, according to /proc: the main thread blocks it.
-  func handles(_ signal: Int32) throws -> Bool {
-    let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
-    let mask = status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") }?.split(separator: "\t").last
-    return mask.flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
+  /// Whether the program has a thread that takes signals, according to /proc.
+  func takesSignals() throws -> Bool {
+    let threads = "/proc/\(process.processIdentifier)/task"
+    return try FileManager.default.contentsOfDirectory(atPath: threads).contains {
+      // A thread may end meanwhile.
+      (try? String(contentsOfFile: "\(threads)/\($0)/comm", encoding: .utf8)) == "signals\n"
+    }
   }
 
   /// Waits for the end. A program that takes longer than `limit` seconds is killed, which the result shows.

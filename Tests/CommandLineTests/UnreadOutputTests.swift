@@ -71,6 +71,23 @@ import resnet
     #expect(text.split(separator: "\n").count { $0.hasPrefix("x") } == kept && writer.failure == 0)
   }
 
+  /// Checks that the end of a program whose output is its result waits for the reader.
+  @Test func theEndWaitsForTheReader() throws {
+    let pipe = try smallPipe()
+    let writer = OutputWriter(pipe.fileHandleForWriting.fileDescriptor)
+    writer.detach()
+    writer.put(String(repeating: "z", count: 10_000), .result)
+    let ended = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      writer.finish(within: 0.001)
+      ended.signal()
+    }
+    #expect(ended.wait(timeout: .now() + 0.05) == .timedOut, "nothing waited")
+    var bytes = 0
+    while bytes < 10_000 { bytes += pipe.fileHandleForReading.availableData.count }
+    #expect(ended.wait(timeout: .now() + 60) == .success)
+  }
+
   /// Checks that results wait for a slow reader where nothing is urgent, so that none is lost, and no longer after a signal.
   @Test func resultsWaitForTheReader() throws {
     let pipe = try smallPipe()

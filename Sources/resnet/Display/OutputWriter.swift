@@ -102,7 +102,8 @@ package final class OutputWriter: @unchecked Sendable {  // The condition's lock
         if hurries || !waits, deadline == nil || bytesWaiting < left {
           (deadline, left) = (Date(timeIntervalSinceNow: seconds), bytesWaiting)
         }
-        if !condition.wait(until: deadline ?? .distantFuture) { return }
+        // A date in the distant future is more than the condition can count to.
+        if let deadline { if !condition.wait(until: deadline) { return } } else { condition.wait() }
       }
     }
   }
