@@ -76,9 +76,9 @@ import Training
       stops += 1
     }
     #expect(stops > whole.epochsDone)
-    for name in ["last", "best", "resume"] {
-      let paths = ["whole", "cut"].map { "\(temporary.path)/\($0)/\(name).safetensors" }
-      #expect(try contents(paths[0]) == contents(paths[1]), "\(name)")
+    for file in [\RunFolder.lastPath, \.bestPath, \.statePath] {
+      let paths = ["whole", "cut"].map { RunFolder(existing: "\(temporary.path)/\($0)")[keyPath: file] }
+      #expect(try contents(paths[0]) == contents(paths[1]), "\(paths)")
     }
   }
 

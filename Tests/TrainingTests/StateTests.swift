@@ -85,7 +85,7 @@ struct TinyRuns {
     runs = TinyRuns(in: temporary.path)
   }
 
-  /// Settings with everything that a state has to hold.
+  /// Settings with everything that a state has to hold, but the loss scale, which the reference has no use for.
   private var full: RunConfiguration {
     var run = runs.configuration
     (run.lookahead, run.averageDecay, run.stochasticDepth, run.resizeFrom) = (2, 0.9, 0.3, 6)
