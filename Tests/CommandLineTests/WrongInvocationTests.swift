@@ -71,7 +71,7 @@ struct Wrong: Sendable, CustomTestStringConvertible {
     Wrong("train --dataset imagenet", 64, "'imagenet'", "fashion-mnist"), Wrong("train --dataset ''", 64, "''", "cifar10"),
     Wrong("train --data ''", 64, "--data"), Wrong("train --init ''", 64, "--init"), Wrong("train --output ''", 64, "--output"),
     Wrong("train --resume ''", 64, "--resume"), Wrong("train --resume run --output other", 64, "--output"),
-    Wrong("train --resume run --epochs 3", 64, "--epochs"), Wrong("train --resume run --shortcut A", 64, "--shortcut"),
+    Wrong("train --resume run --batch-size 3", 64, "--batch-size"), Wrong("train --resume run --shortcut A", 64, "--shortcut"),
     Wrong("train --resume run --no-augment", 64, "augment"), Wrong("train --resume run --recompute", 64, "--recompute"),
     Wrong("evaluate --checkpoint x --recompute", 64, "--recompute"), Wrong("train --recompute=2", 64, "--recompute"),
     Wrong("evaluate", 64, "--checkpoint"),
