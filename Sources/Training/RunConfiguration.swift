@@ -80,13 +80,13 @@ public struct RunConfiguration: Hashable, Codable, Sendable {
   public var watch: WatchedFigure?
   /// Number of epochs without improvement of the watched figure after which the run ends, at least 1; nil for no such end.
   public var patience: Int?
-  /// What the run does after a step in which a number is not finite; nil to end.
+  /// Reaction to a step in which a number is not finite; nil to end.
   public var onFault: FaultPolicy?
   /// File of the initial weights; nil for random ones.
   public var initialWeights: String?
   /// Ratio in which several devices share every batch, in the order of the devices; nil for one device.
   public var shares: [Int]?
-  /// What the run writes while it trains; nil for the usual files.
+  /// Settings of the files that the run writes while it trains; nil for the usual files.
   public var files: RunFileSettings?
 
   /// Choice of the images of an epoch.

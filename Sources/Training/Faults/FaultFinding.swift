@@ -42,7 +42,7 @@ public struct FaultFinding: Hashable, Codable, Sendable {
   }
 }
 
-/// What there is to know of a tensor's values, to judge them.
+/// Figures of a tensor's values, by which they are judged.
 struct TensorFigures {
   /// Number of values that are not finite, and index of the first of them.
   let faults: Int

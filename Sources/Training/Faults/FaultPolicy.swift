@@ -1,4 +1,4 @@
-/// What a run does after a step in which a number is not finite. In any case the weights stay as they were before the step.
+/// Reaction of a run to a step in which a number is not finite. In any case the weights stay as they were before the step.
 public enum FaultPolicy: String, Codable, Sendable, CaseIterable {
   /// The run ends, and keeps the step in a file; see ``FaultRecord``.
   case stop

@@ -25,7 +25,7 @@ public struct FaultRecord {
     let skipped: Set<Int>
   }
 
-  /// What the file says beside the tensors.
+  /// Metadata of the file.
   struct Header: Codable {
     /// Version of the form of the file.
     var version = 1
@@ -36,7 +36,7 @@ public struct FaultRecord {
     var lossScale: Double?
     /// Name of the device that computed the step.
     var device: String
-    /// What was found on that device when the step was computed again; nil if nothing was found.
+    /// Finding of that device when it computed the step again; nil if all numbers were finite.
     var finding: FaultFinding?
   }
 
@@ -57,7 +57,7 @@ public struct FaultRecord {
   public var learningRate: Double { header.learningRate }
   /// Name of the device that computed the step.
   public var device: String { header.device }
-  /// What was found on that device when the step was computed again; nil if nothing was found.
+  /// Finding of that device when it computed the step again; nil if all numbers were finite.
   public var finding: FaultFinding? { header.finding }
   /// Number of images of all batches.
   public var imageCount: Int { batches.reduce(0) { $0 + $1.images.shape[0] } }

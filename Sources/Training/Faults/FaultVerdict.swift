@@ -1,6 +1,6 @@
 import Compute
 
-/// Who is to blame for a number that is not finite: the mathematics of the step, or the device with its driver.
+/// Cause of a number that is not finite: the mathematics of the step, or the device with its driver.
 package enum FaultVerdict: Hashable, Sendable {
   /// A tensor was not finite before the step.
   case input(FaultFinding)
