@@ -27,9 +27,14 @@ struct LandscapeReport {
     try AtomicFile.write(SurfaceChart(panels, scale).svg, to: "\(folder)/\(Self.surface)")
   }
 
-  /// Names of the panels: the networks, or the files where two networks have the same name.
+  /// Names of the panels: the networks. Where two have the same name, the ends of the paths that tell all files apart.
   private var names: [String] {
-    Set(entries.map(\.network)).count == entries.count ? entries.map(\.network) : entries.map(\.path)
+    let networks = entries.map(\.network)
+    guard Set(networks).count < networks.count else { return networks }
+    let paths = entries.map { $0.path.split(separator: "/") }
+    let longest = paths.map(\.count).reduce(1, max)
+    let length = (1..<longest).first { length in Set(paths.map { $0.suffix(length) }).count == Set(paths).count } ?? longest
+    return paths.map { $0.suffix(length).joined(separator: "/") }
   }
 
   /// Table with a row for each point: x and y are the factors of both directions.
