@@ -147,9 +147,11 @@ let package = Package(
       name: "TensorBoardTests",
       dependencies: ["Support", "TensorBoard", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
     .testTarget(name: "ResNetKitTests", dependencies: ["ResNetKit", "TestSupport"]),
+    // This is the largest module of tests. It runs the program and computes little, so it is not optimized, which saves two
+    // minutes of each build.
     .testTarget(
       name: "CommandLineTests", dependencies: ["Formats", "Images", "Models", "resnet", "Support", "TestSupport"],
-      resources: [.copy("Fixtures")]),
+      resources: [.copy("Fixtures")], swiftSettings: [.unsafeFlags(["-Onone"])]),
   ],
   swiftLanguageModes: [.v6]
 )
