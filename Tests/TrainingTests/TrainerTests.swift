@@ -15,13 +15,13 @@ import Training
 
 /// Tests the trainer with a small network on small synthetic images: this takes seconds and covers every path.
 @Suite struct TrainerTests {
-  private let splits = SyntheticImages(seed: 3, count: 96, validationCount: 40, classes: 4, size: 16, channels: 3).splits()
+  let splits = SyntheticImages(seed: 3, count: 96, validationCount: 40, classes: 4, size: 16, channels: 3).splits()
   private let temporary: TemporaryFolder
-  private var folder: String { temporary.path }
+  var folder: String { temporary.path }
 
   init() throws { temporary = try TemporaryFolder() }
 
-  private var configuration: RunConfiguration {
+  var configuration: RunConfiguration {
     var run = RunConfiguration(model: ModelConfiguration(name: "resnet8", classes: 4, channels: 3), dataset: "synthetic")
     run.epochs = 3
     run.batchSize = 16
@@ -30,9 +30,9 @@ import Training
     return run
   }
 
-  private func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
+  func device() throws -> OpenCLBackend { try OpenCLBackend(device: DeviceList.find("opencl").device) }
 
-  private func trainer(
+  func trainer(
     _ name: String, _ run: RunConfiguration, on backend: (any Backend)? = nil, resuming: Bool = false, logEvery: Int = 1
   ) throws -> Trainer {
     let path = "\(folder)/\(name)"
@@ -42,7 +42,7 @@ import Training
   }
 
   /// Expects a saved configuration to be the requested one, plus the contents by which the run recognizes its images.
-  private func expect(_ kept: RunConfiguration, is asked: RunConfiguration) throws {
+  func expect(_ kept: RunConfiguration, is asked: RunConfiguration) throws {
     let contents = try #require(kept.data.contents)
     #expect(contents.train.count == 96 && contents.validation.count == 40)
     var expected = asked
@@ -50,7 +50,7 @@ import Training
     #expect(kept == expected)
   }
 
-  private func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+  func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
   @Test func learnsAndKeepsItsFiles() throws {
     let trainer = try trainer("a", configuration)
@@ -75,109 +75,6 @@ import Training
     #expect(weights.tensors["layer1.0.conv1.weight"]?.shape == [16, 16, 3, 3])
     #expect(FileManager.default.fileExists(atPath: trainer.folder!.bestPath))
     try expect(trainer.folder!.configuration(), is: configuration)
-  }
-
-  /// Uses all kinds of randomness: on the device, and on the host if colors change.
-  @Test(arguments: [false, true]) func augmentedRunsGoOnInTheSameBits(_ changesColors: Bool) throws {
-    let backend = try device()
-    var run = configuration
-    run.labelSmoothing = 0.1
-    run.augmentation.randomErasing = RandomErasing(probability: 0.5)
-    run.augmentation.mixing = BatchMixing(mixup: 0.4, cutmix: 1)
-    run.augmentation.flipRule = .alternate
-    if changesColors {
-      run.augmentation.colorJitter = ColorJitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1)
-      run.augmentation.trivialAugment = true
-    }
-    let whole = try trainer("whole", run, on: backend)
-    var records: [EpochRecord] = []
-    #expect(try whole.run(report: { if case .epoch(let record) = $0 { records.append(record) } }) == .finished)
-    // Correct counts are weighted by the labels' shares, so they do not exceed the number of images.
-    #expect(records.allSatisfy { $0.accuracy > 0 && $0.accuracy < 1 } && records[2].loss < records[0].loss)
-    do {
-      let cut = try trainer("cut", run, on: backend)
-      #expect(try cut.run(shouldStop: { cut.step >= 8 }) == .stopped)
-    }
-    let kept = try RunFolder(existing: "\(folder)/cut").configuration()
-    try expect(kept, is: run)
-    let resumed = try trainer("cut", kept, on: backend, resuming: true)
-    #expect(try resumed.run() == .finished)
-    #expect(try contents(whole.folder!.lastPath) == contents(resumed.folder!.lastPath))
-  }
-
-  /// Tests every optimizer, with an average of the weights, gradients of two batches per step, and layers that are frozen
-  /// or learn slowly.
-  @Test(arguments: Optimizer.Kind.allCases) func fineTuningGoesOnInTheSameBits(optimizer: Optimizer.Kind) throws {
-    var run = configuration
-    run.epochs = 2
-    run.optimizer = .usual(optimizer)
-    run.optimizer.learningRate = optimizer == .lars ? 5 : 0.01
-    run.accumulate = 2
-    run.clipNorm = 1
-    run.averageDecay = 0.9
-    run.lookahead = 2
-    run.biasRateScale = 4
-    run.frozen = ["conv1", "layer1"]
-    run.learningRateScales = [Optimizer.RateScale(prefix: "fc", factor: 3)]
-    let whole = try trainer("whole", run)
-    #expect(whole.stepsPerEpoch == 3 && whole.totalSteps == 6)
-    #expect(try whole.run() == .finished)
-    var asked = 0
-    #expect(
-      try trainer("halves", run).run(shouldStop: {
-        asked += 1
-        return asked == 3
-      }) == .stopped)
-    let halves = try trainer("halves", run, resuming: true)
-    #expect(try halves.run() == .finished)
-    #expect(try contents(halves.folder!.lastPath) == contents(whole.folder!.lastPath))
-    #expect(try contents(halves.folder!.statePath) == contents(whole.folder!.statePath))
-    // The weights that are saved for use are the average, which differs from the trained weights.
-    let (average, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.statePath))
-    #expect(average.tensors["fc.weight"] == state.tensors["average.fc.weight"])
-    #expect(average.tensors["fc.weight"] != state.tensors["fc.weight"])
-  }
-
-  /// Checks that an epoch ends with the slow weights, also if it is no multiple of the steps between their moves.
-  @Test func slowWeightsAreSaved() throws {
-    var run = configuration
-    (run.epochs, run.lookahead) = (1, 4)
-    let ahead = try trainer("ahead", run)
-    #expect(try ahead.run() == .finished)
-    let state = try Safetensors.read(ahead.folder!.statePath)
-    let saved = try Weights(contentsOf: ahead.folder!.lastPath)
-    #expect(saved.tensors.allSatisfy { name, tensor in state.tensors["slow.\(name)"].map { $0 == tensor } ?? true })
-    #expect(state.tensors["slow.fc.weight"] == state.tensors["fc.weight"])
-    run.lookahead = nil
-    let plain = try trainer("plain", run)
-    #expect(try plain.run() == .finished)
-    #expect(try contents(plain.folder!.lastPath) != contents(ahead.folder!.lastPath))
-  }
-
-  /// Checks that the saved weights of a run that skips blocks are those for evaluation, and that it is resumed with the same
-  /// draws, in the middle of an epoch.
-  @Test func runsThatSkipBlocksGoOnInTheSameBits() throws {
-    var run = configuration
-    (run.epochs, run.accumulate, run.stochasticDepth) = (2, 2, 0.5)
-    let whole = try trainer("whole", run)
-    #expect(try whole.run() == .finished)
-    _ = try stop(trainer("cut", run), after: 2)
-    let cut = try trainer("cut", RunFolder(existing: "\(folder)/cut").configuration(), resuming: true)
-    #expect(cut.step == 2 && cut.configuration.stochasticDepth == 0.5)
-    #expect(try cut.run() == .finished)
-    for path in [\RunFolder.lastPath, \.statePath] {
-      #expect(try contents(whole.folder![keyPath: path]) == contents(cut.folder![keyPath: path]))
-    }
-    let (saved, state) = (try Weights(contentsOf: whole.folder!.lastPath), try Safetensors.read(whole.folder!.statePath))
-    for (name, factor) in [("layer1.0.bn2.weight", 5 / 6.0), ("layer3.0.bn2.bias", 0.5), ("layer3.0.bn1.weight", 1)] {
-      let (value, trained) = (try #require(saved.tensors[name]).floats, try #require(state.tensors[name]).floats)
-      #expect(zip(value, trained).allSatisfy { abs($0 - Float(factor) * $1) <= 1e-6 * abs($1) }, "\(name)")
-    }
-    // The blocks that are skipped differ from run to run.
-    run.stochasticDepth = 0
-    let plain = try trainer("plain", run)
-    #expect(try plain.run() == .finished)
-    #expect(try contents(plain.folder!.lastPath) != contents(whole.folder!.lastPath))
   }
 
   /// Checks that two halves of a batch give the gradients of the whole batch if no statistics depend on the batch.
@@ -350,81 +247,10 @@ import Training
     #expect(try contents(RunFolder(existing: "\(folder)/whole").statePath) == contents(resumed.folder!.statePath))
   }
 
-  /// Stops in the middle of an epoch, at its end, and during validation.
-  @Test(arguments: [0, 1, 4, 6, 7, 14])
-  func resumedRunEndsInTheSameBits(stopAfter: Int) throws {
-    let whole = try trainer("whole", configuration)
-    _ = try whole.run()
-    let stoppedAt = try stop(trainer("cut", configuration), after: stopAfter)
-    let second = try trainer("cut", configuration, resuming: true)
-    #expect(second.step == stoppedAt)
-    #expect(try second.run() == .finished)
-    for path in [\RunFolder.lastPath, \.bestPath, \.layersPath] {
-      #expect(try contents(whole.folder![keyPath: path]) == contents(second.folder![keyPath: path]))
-    }
-    // The log contains every step once, with the same losses.
-    let losses = try [whole, second].map { trainer in
-      try String(contentsOfFile: trainer.folder!.metricsPath, encoding: .utf8).split(separator: "\n").map {
-        let value = try JSON(parsing: Array($0.utf8))
-        return [value["kind"], value["step"], value["loss"], value["validation_loss"]]
-      }
-    }
-    #expect(losses[0] == losses[1])
-  }
-
-  /// Runs until `shouldStop` has been called `count` times. The trainer is released at the end of the call, and with it its
-  /// lock on the folder.
-  private func stop(_ trainer: consuming Trainer, after count: Int) throws -> Int {
-    var asked = 0
-    let ending = try trainer.run(shouldStop: {
-      asked += 1
-      return asked > count
-    })
-    #expect(ending == .stopped)
-    return trainer.step
-  }
-
   @Test func twoTrainersCannotShareAFolder() throws {
     let first = try trainer("a", configuration)
     #expect(throws: Failure.self) { try self.trainer("a", self.configuration) }
     _ = first.step
-  }
-
-  /// Checks that a saved position is validated before it is used.
-  @Test(arguments: [
-    ("images", "9223372036854775807"), ("images", "-1"), ("hits", "1e300"), ("hits", "-1"), ("lossSum", "-0.5"),
-    ("updates", "9223372036854775807"), ("updates", "-2"), ("bestAccuracy", "5"), ("epoch", "-1"), ("step", "-1"),
-  ])
-  func impossiblePositionsAreRefused(_ key: String, _ value: String) throws {
-    var run = configuration
-    run.optimizer = .adamW(learningRate: 0.1)
-    run.files = RunFileSettings(keepStates: 1)
-    _ = try stop(trainer("a", run), after: 9)
-    let path = RunFolder(existing: "\(folder)/a").statePath
-    let file = try Safetensors.read(path)
-    let position = try #require(file.metadata["position"])
-    let changed = position.replacing(try Regex("\"\(key)\":[^,}]*"), with: "\"\(key)\":\(value)")
-    #expect(changed != position)
-    let metadata = file.metadata.merging(["position": changed]) { $1 }
-    try Safetensors.write(file.tensors.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, metadata: metadata, to: path)
-    do {
-      _ = try trainer("a", run, resuming: true)
-      Issue.record("\(key) \(value) was taken")
-    } catch let failure as Failure { #expect(failure.description.contains(path)) }
-  }
-
-  /// Checks that neither the options nor the data may have changed since the run was saved.
-  @Test func aSavedPositionMustFitTheRun() throws {
-    _ = try stop(trainer("a", configuration), after: 9)
-    var run = configuration
-    run.batchSize = 3  // 32 steps per epoch instead of 6: step 9 is no longer in the second epoch.
-    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
-    run = configuration
-    run.model.classes = 3
-    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
-    run = configuration
-    run.model.channels = 1
-    #expect(throws: Failure.self) { try self.trainer("a", run, resuming: true) }
   }
 
   @Test(arguments: BlockNormalization.allCases) func openCLFollowsTheReference(_ normalization: BlockNormalization) throws {
@@ -440,79 +266,6 @@ import Training
     }
     #expect(losses[0].count == 4)
     for (a, b) in zip(losses[0], losses[1]) { #expect(abs(a - b) <= 1e-5 * b) }
-  }
-
-  @Test func nothingIsAllocatedAfterTheSecondStep() throws {
-    let backend = try device()
-    var run = configuration
-    run.epochs = 1
-    let trainer = try trainer("a", run, on: backend)
-    // The closure is called before each step and before each validation batch.
-    var allocations: [Int] = []
-    _ = try trainer.run(shouldStop: {
-      allocations.append(backend.memory.allocations)
-      return false
-    })
-    #expect(allocations.count > 6)
-    #expect(allocations[2] > allocations[0])
-    #expect(Set(allocations[2..<6]).count == 1, "blocks asked of the driver before each step: \(allocations)")
-  }
-
-  @Test(arguments: [false, true], Precision.allCases) func dryRunPredictsThePool(recompute: Bool, precision: Precision) throws {
-    let backend = try device()
-    let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3, shortcut: .projection)
-    let shape: Shape = [8, 32, 32, 3]
-    let predicted = try Summary(
-      configuration, images: shape, TrainingOptions(recompute: recompute, precision: precision), on: backend)
-    let fresh = try device()
-    let model = try ResNet(configuration)
-    try model.store.allocate(on: fresh, seed: 1)
-    let optimizer = try Optimizer(model.store, scalingLoss: precision.needsLossScaling)
-    for _ in 0..<2 {
-      let images = try fresh.tensor(shape, precision.storage(on: fresh))
-      try fresh.fill(images, with: 0.5)
-      let labels = try fresh.tensor([8], .int32)
-      try fresh.fill(labels, with: 1)
-      let metrics = try fresh.tensor([3])
-      try fresh.fill(metrics, with: 0)
-      try model.trainingStep(
-        images: images, labels: labels, recompute: recompute, metrics: metrics, optimizer, learningRate: 0.1)
-    }
-    #expect(fresh.memory == predicted.training)
-  }
-
-  /// Includes everything that takes memory besides weights and activations.
-  @Test func dryRunPredictsThePoolOfFineTuning() throws {
-    let backend = try device()
-    let configuration = ModelConfiguration(name: "resnet20", classes: 10, channels: 3)
-    let options = TrainingOptions(
-      optimizer: Optimizer.Options(.adamW, maximumNorm: 1, accumulates: true), frozen: ["conv1", "bn1"], averages: true,
-      weighsClasses: true, looksAhead: true, skipsBlocks: true)
-    let predicted = try Summary(configuration, images: [8, 32, 32, 3], options, on: backend)
-    let fresh = try device()
-    let model = try ResNet(configuration)
-    try model.store.freeze(options.frozen)
-    try model.store.allocate(on: fresh, seed: 1)
-    let optimizer = try Optimizer(model.store, options.optimizer)
-    let average = try WeightAverage(of: model, decay: 0.9)
-    let lookahead = try Lookahead(model.store, every: 1)
-    let depth = try StochasticDepth(model, dropProbability: 0.3)
-    let expected = try ExpectedNetwork(of: model, depth)
-    let folded = FoldedParameters()
-    let classWeights = try fresh.upload(HostTensor([Float](repeating: 1, count: 10), shape: [10]))
-    for skipped in [[], [], Set(depth.survival.indices)] {
-      let (images, labels) = (try fresh.tensor([8, 32, 32, 3]), try fresh.tensor([8], .int32))
-      let metrics = try fresh.tensor([3])
-      for tensor in [images, labels, metrics] { try fresh.fill(tensor, with: 0) }
-      try model.accumulateGradients(
-        images: images, labels: labels, classWeights: classWeights, skipping: skipped, metrics: metrics, optimizer,
-        folded: folded)
-      try optimizer.step(learningRate: 0.1)
-      try lookahead.move()
-      try average.update(from: model, step: optimizer.steps)
-    }
-    try expected.update(from: model)
-    #expect(fresh.memory == predicted.training)
   }
 
   @Test func divergenceIsReportedAndSavesNothing() throws {
