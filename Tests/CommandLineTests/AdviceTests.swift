@@ -60,16 +60,21 @@ import resnet
   }
 
   @Test func aLossThatRises() throws {
-    func rises(from first: Double, to last: Double, steps: Int) -> String? {
+    /// - Parameter spread: distance of each loss from the mean, up and down in turn.
+    func rises(from first: Double, to last: Double, spread: Double = 0, steps: Int) -> String? {
       var advice = advice()
       for step in 1...steps {
-        #expect(advice.afterStep(epoch: 1, step: step, loss: step <= steps / 2 ? first : last) == nil)
+        let loss = (step <= steps / 2 ? first : last) + (step % 2 == 0 ? spread : -spread)
+        #expect(advice.afterStep(epoch: 1, step: step, loss: loss) == nil)
       }
       return advice.afterEpoch(epoch: 1, step: 1000, loss: 2, validationLoss: 2)
     }
     #expect(rises(from: 1, to: 1.29, steps: 40) == nil)
     #expect(rises(from: 1, to: 1.5, steps: 39) == nil)
     #expect(rises(from: 2, to: 1, steps: 40) == nil)
+    // Ten losses each: three standard errors of the difference are √2 times the spread.
+    #expect(rises(from: 1, to: 1.5, spread: 0.36, steps: 40) == nil)
+    #expect(rises(from: 1, to: 1.5, spread: 0.35, steps: 40) != nil)
     let text = try #require(rises(from: 1, to: 1.5, steps: 40))
     #expect(text.contains("from 1.0000 to 1.5000") && text.contains("--learning-rate 0.01"))
   }

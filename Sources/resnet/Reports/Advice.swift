@@ -18,8 +18,9 @@ package struct Advice {
   /// ``tooLarge`` times as large as the first one, and as ln(classes).
   package static let compared = 5
   /// Ratio of the mean losses of the last and the first quarter of an epoch that is a rise, and the fewest steps of such an
-  /// epoch.
-  package static let (rise, fewestSteps) = (1.3, 40)
+  /// epoch. The means also differ by three standard errors, because single batches of images that the network knows by heart
+  /// have losses that differ many times.
+  package static let (rise, fewestSteps, standardErrors) = (1.3, 40, 3.0)
 
   private let classes: Int
   private let warmupSteps: Int
@@ -87,7 +88,7 @@ package struct Advice {
   package mutating func afterEpoch(epoch: Int, step: Int, loss: Double, validationLoss: Double) -> String? {
     defer { losses = [] }
     let quarter = losses.count / 4
-    if losses.count >= Self.fewestSteps, mean(losses.suffix(quarter)) > Self.rise * mean(losses.prefix(quarter)) {
+    if losses.count >= Self.fewestSteps, rises(from: losses.prefix(quarter), to: losses.suffix(quarter)) {
       return say(
         .risingLoss,
         "the loss rose in this epoch, from \(lossText(mean(losses.prefix(quarter)))) to "
@@ -102,6 +103,18 @@ package struct Advice {
           + "normalization need about \(Self.settledSteps), so train longer or with a smaller --batch-size")
     }
     return nil
+  }
+
+  private func rises(from first: ArraySlice<Double>, to last: ArraySlice<Double>) -> Bool {
+    let (before, after) = (mean(first), mean(last))
+    let error = (squaredError(first) + squaredError(last)).squareRoot()
+    return after > Self.rise * before && after - before > Self.standardErrors * error
+  }
+
+  /// Square of the standard error of a mean.
+  private func squaredError(_ values: ArraySlice<Double>) -> Double {
+    let (mean, count) = (mean(values), Double(values.count))
+    return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / ((count - 1) * count)
   }
 
   private var lowered: String { "\(Float(learningRate / 10))" }
