@@ -92,7 +92,7 @@ public struct Weights {
 
     /// Returns the description as metadata of a file.
     /// - Throws: never for a description that was read or made by this project.
-    public func metadata() throws -> [String: String] { [Weights.key: try Weights.encode(self)] }
+    public func metadata() throws -> [String: String] { [Weights.key: try jsonText()] }
 
     /// Describes weights from elsewhere. Weights of the ImageNet family are assumed to take color images as torchvision's do.
     /// - Throws: ``Failure`` for an unknown model.
@@ -182,12 +182,5 @@ public struct Weights {
     }
     let metadata = try description?.metadata() ?? ["format": "pt"]
     try Safetensors.write(ordered, metadata: metadata, to: path)
-  }
-
-  /// Encodes a value as JSON with sorted keys, so that equal values give equal bytes.
-  package static func encode(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 }

@@ -51,9 +51,5 @@ extension RunConfiguration {
 
   /// The contents for `config.json`.
   /// - Throws: never for a valid configuration.
-  package func json() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
-  }
+  package func json() throws -> String { try jsonText(indented: true) + "\n" }
 }

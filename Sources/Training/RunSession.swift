@@ -59,9 +59,6 @@ extension RunFolder {
   /// Writes the sessions of the run.
   /// - Throws: ``Failure`` if the file cannot be written.
   package func write(_ sessions: [RunSession]) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    encoder.dateEncodingStrategy = .iso8601
-    try AtomicFile.write(String(decoding: try encoder.encode(sessions), as: UTF8.self) + "\n", to: sessionsPath)
+    try AtomicFile.write(try sessions.jsonText(indented: true) + "\n", to: sessionsPath)
   }
 }

@@ -82,6 +82,6 @@ extension RunFolder {
   /// Returns the file of a validation.
   /// - Throws: never for a record that was made here.
   func file(of record: ValidationRecord) throws -> RunFile {
-    RunFile(path: validationPath, contents: .text(try Weights.encode(record) + "\n"))
+    RunFile(path: validationPath, contents: .text(try record.jsonText() + "\n"))
   }
 }

@@ -93,9 +93,7 @@ struct KernelBuilder {
 
   /// Returns a key that tells one work from another, with the choices of kernels that it meets on a device.
   private func key(of work: Work, on backend: OpenCLBackend) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    return Checksum.of(Array(try encoder.encode(work)) + Array("\(backend.planningKey)".utf8))
+    Checksum.of(Array("\(try work.jsonText())\(backend.planningKey)".utf8))
   }
 
   /// Deals kernels out to processes, about as many to each. Kernels of one program stay together, so that it is compiled once.

@@ -91,11 +91,8 @@ public struct FaultRecord {
       }
     }
     if let classWeights { tensors.append((Self.classWeightsName, classWeights)) }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let text = String(decoding: try encoder.encode(header), as: UTF8.self)
-    try Safetensors.write(
-      tensors, metadata: [Self.headerKey: text, Self.configurationKey: try configuration.json()], to: path)
+    let metadata = [Self.headerKey: try header.jsonText(), Self.configurationKey: try configuration.json()]
+    try Safetensors.write(tensors, metadata: metadata, to: path)
   }
 
   /// Reads the file.

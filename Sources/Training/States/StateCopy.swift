@@ -112,8 +112,8 @@ struct StateSnapshot: Sendable {
     try Safetensors.write(
       tensors,
       metadata: [
-        Weights.positionKey: try Weights.encode(position), Key.version: "\(Self.version)",
-        Key.configuration: try Weights.encode(configuration),
+        Weights.positionKey: try position.jsonText(), Key.version: "\(Self.version)",
+        Key.configuration: try configuration.jsonText(),
       ], to: path)
   }
 }

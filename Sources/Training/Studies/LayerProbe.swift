@@ -100,11 +100,8 @@ extension RunFolder {
   package func probe(_ run: RunConfiguration, _ images: any ImageSource, on backend: any Backend) throws {
     let initial = try LayerProbe(run, images, on: backend)
     let last = InputFile.exists(lastPath) ? try LayerProbe(run, images, weights: lastPath, on: backend) : nil
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     try Folder.make(path)
-    try AtomicFile.write(
-      String(decoding: try encoder.encode(RunProbes(initial: initial, last: last)), as: UTF8.self) + "\n", to: probesPath)
+    try AtomicFile.write(try RunProbes(initial: initial, last: last).jsonText() + "\n", to: probesPath)
   }
 
   /// Reads the probes of the run; nil if there are none.

@@ -87,11 +87,7 @@ package struct StudyFolder {
     try write()
   }
 
-  private func write() throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try AtomicFile.write(String(decoding: try encoder.encode(record), as: UTF8.self) + "\n", to: filePath)
-  }
+  private func write() throws { try AtomicFile.write(try record.jsonText(indented: true) + "\n", to: filePath) }
 
   /// Returns the end of a run; nil if it has not ended.
   package func outcome(of run: StudyPlan.Run) -> Outcome? { record.outcomes[run.name] }

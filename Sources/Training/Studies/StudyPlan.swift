@@ -78,11 +78,7 @@ package struct StudyPlan: Hashable, Codable, Sendable {
     return Self.differences(try own.json(), try known.json(), at: "")
   }
 
-  private func json() throws -> JSON {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    return try JSON(parsing: Array(try encoder.encode(self)))
-  }
+  private func json() throws -> JSON { try JSON(parsing: try jsonText()) }
 
   private static func differences(_ a: JSON?, _ b: JSON?, at place: String) -> [String] {
     if a == b { return [] }
