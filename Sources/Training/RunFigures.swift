@@ -8,7 +8,7 @@ public struct RunFigures: Hashable, Sendable {
   /// Number of finished epochs.
   public var epochs = 0
   /// The best epoch: that with the highest accuracy, of equal ones that with the lower loss, or that with the lowest loss if the run
-  /// watches it; nil if none is finished.
+  /// watches it; nil if none is finished. Epochs whose validation loss is not finite are passed over.
   public var best: EpochRecord?
   /// The last finished epoch; nil if none is finished.
   public var last: EpochRecord?

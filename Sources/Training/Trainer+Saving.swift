@@ -99,9 +99,7 @@ extension Trainer {
     _ evaluation: Evaluation, _ collector: StepCollector, waiting: Double, _ report: (TrainingEvent) -> Void
   ) throws {
     let checked = evaluation.metrics
-    guard checked.loss.isFinite else {
-      throw divergence("the validation loss is not a number after step \(position.step)", step: position.step)
-    }
+    if !checked.loss.isFinite { try passOverValidation() }
     position.epoch += 1
     let record = EpochRecord(
       epoch: position.epoch, step: position.step, loss: position.lossSum / Double(max(1, position.images)),
@@ -129,6 +127,20 @@ extension Trainer {
       best = try lastWeights()
     }
     report(.epoch(record))
+  }
+
+  /// Tells that the validation loss of the present epoch is not finite, so that the epoch cannot be the best one.
+  /// - Throws: ``Failure`` of kind ``Failure/Kind/diverged`` if a weight is not finite; errors of the backend.
+  private func passOverValidation() throws {
+    for store in [model.store, try saved().store] {
+      guard try store.stateDictionary().allSatisfy({ $0.tensor.isFinite }) else {
+        throw divergence("the validation loss and some weights are not finite after step \(position.step)", step: position.step)
+      }
+    }
+    onNotice?(
+      "the validation loss of epoch \(position.epoch + 1) is not finite, so the epoch cannot be the best one; the weights are "
+        + "finite, and training goes on: if this comes again, try a lower \(Setting.learningRate), and check the validation images"
+    )
   }
 
   /// The weights as they are now, for ``RunFolder/lastPath``.

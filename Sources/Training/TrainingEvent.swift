@@ -69,5 +69,38 @@ public struct EpochRecord: Hashable, Codable, Sendable {
   /// Share of the epoch's time in which training waited for images to be decoded. A share near 1 means that loading limits the
   /// run.
   public var waiting: Double
+  /// Mean loss over the validation images, and share of them that was classified correctly. The loss is a NaN or an infinity if an
+  /// output of the network is not finite. Files have `null` for it, which is read as NaN, and the epoch is never the best one.
   public var validationLoss, validationAccuracy: Double
+}
+
+extension EpochRecord {
+  private enum CodingKeys: CodingKey {
+    case epoch, step, loss, accuracy, learningRate, imagesPerSecond, waiting, validationLoss, validationAccuracy
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double { try container.decode(Double.self, forKey: key) }
+    self.init(
+      epoch: try container.decode(Int.self, forKey: .epoch), step: try container.decode(Int.self, forKey: .step),
+      loss: try number(.loss), accuracy: try number(.accuracy), learningRate: try number(.learningRate),
+      imagesPerSecond: try number(.imagesPerSecond), waiting: try number(.waiting),
+      validationLoss: try container.decodeNil(forKey: .validationLoss) ? .nan : number(.validationLoss),
+      validationAccuracy: try number(.validationAccuracy))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(step, forKey: .step)
+    try container.encode(loss, forKey: .loss)
+    try container.encode(accuracy, forKey: .accuracy)
+    try container.encode(learningRate, forKey: .learningRate)
+    try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
+    try container.encode(waiting, forKey: .waiting)
+    // JSON has no number for it.
+    try container.encode(validationLoss.isFinite ? validationLoss : nil, forKey: .validationLoss)
+    try container.encode(validationAccuracy, forKey: .validationAccuracy)
+  }
 }

@@ -56,4 +56,23 @@ import Training
     #expect(try run.records(steps: 0).steps.isEmpty && run.records(steps: 0).epochs.count == 1)
     #expect(try run.figures().best?.validationLoss == 0.25 && run.figures().epochs == 1)
   }
+
+  /// An epoch whose validation loss was not finite is read, and is not the best one, however accurate it is.
+  @Test func epochsWithoutALossAreNoBestOnes() throws {
+    let run = RunFolder(existing: folder)
+    func line(_ epoch: Int, _ loss: String, _ accuracy: Double) -> String {
+      "{\"kind\":\"epoch\",\"epoch\":\(epoch),\"step\":\(epoch),\"loss\":0.5,\"accuracy\":0.5,\"learning_rate\":0.1,"
+        + "\"images_per_second\":9,\"waiting\":0,\"validation_loss\":\(loss),\"validation_accuracy\":\(accuracy)}"
+    }
+    try write("metrics.jsonl", [line(1, "null", 0.9), line(2, "0.5", 0.7), line(3, "null", 0.8)].joined(separator: "\n"))
+    let epochs = try run.records().epochs
+    #expect(epochs.map(\.epoch) == [1, 2, 3] && epochs.map(\.validationLoss.isNaN) == [true, false, true])
+    for watch in [RunConfiguration.WatchedFigure.accuracy, .loss] {
+      let figures = try run.figures(watching: watch)
+      #expect(figures.best?.epoch == 2 && figures.epochs == 3 && figures.last?.validationAccuracy == 0.8)
+    }
+    let kept = try JSONDecoder().decode(EpochRecord.self, from: JSONEncoder().encode(epochs[0]))
+    #expect(kept.validationLoss.isNaN && kept.validationAccuracy == 0.9 && kept.step == 1)
+    #expect(try JSONDecoder().decode(EpochRecord.self, from: JSONEncoder().encode(epochs[1])) == epochs[1])
+  }
 }

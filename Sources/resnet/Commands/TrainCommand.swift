@@ -116,11 +116,12 @@ struct TrainCommand: ParsableCommand {
     }
     if let reason = trainer.earlyEnd {
       printNote(
-        "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason); the best weights are in "
-          + folder.bestPath)
+        "ended after epoch \(trainer.epochsDone) of \(trainer.configuration.epochs), as \(reason)"
+          + (trainer.bestFigures == nil ? "" : "; the best weights are in \(folder.bestPath)"))
     }
     if outcome == .finished {
       try board?.end()
+      try ending.requireBest()
       return printNote(ending.next)
     }
     if let failure = board?.failure { printError("warning: the record for TensorBoard ends early: \(failure.line)") }

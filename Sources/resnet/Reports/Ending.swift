@@ -30,6 +30,15 @@ struct Ending {
     return "\(printable(folder.path)): \(found.joined(separator: ", "))"
   }
 
+  /// Checks that a finished run has best weights.
+  /// - Throws: ``Failure`` if the validation loss of no epoch was finite.
+  func requireBest() throws {
+    guard trainer.bestFigures == nil else { return }
+    throw Failure(
+      .diverged, about: folder.path, "the validation loss of no epoch is finite, so there are no best weights",
+      remedy: "try a lower \(Setting.learningRate), and check the validation images; the last weights are in \(folder.lastPath)")
+  }
+
   /// Command that uses the best weights.
   var next: String {
     let run = shellQuoted(folder.path)

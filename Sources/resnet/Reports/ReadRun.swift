@@ -69,7 +69,8 @@ struct ReadRun {
     let (best, last, session) = (figures.best, figures.last, sessions.last)
     let all: [(String, JSON?)] = [
       ("epochs done", .integer(figures.epochs)), ("best accuracy", best.map { .number($0.validationAccuracy) }),
-      ("best epoch", best.map { .integer($0.epoch) }), ("validation loss", last.map { .number($0.validationLoss) }),
+      ("best epoch", best.map { .integer($0.epoch) }),
+      ("validation loss", last.flatMap { $0.validationLoss.isFinite ? .number($0.validationLoss) : nil }),
       ("training loss", last.map { .number($0.loss) }), ("elapsed seconds", elapsed.map(JSON.number)),
       ("device", session.map { .string($0.device) }), ("driver", session?.driver.map(JSON.string)),
       ("host", session.map { .string($0.host) }), ("resnet", session.map { .string($0.version) }),

@@ -107,7 +107,7 @@ struct StudyRunner {
 
   private func train(_ session: TrainingSession) throws -> StudyFolder.Outcome {
     let (trainer, backend) = (session.trainer, session.backend)
-    guard !trainer.isFinished else { return .finished }
+    guard !trainer.isFinished else { return trainer.outcome }
     let drivers = options.device.isReference ? [] : try options.device.place().openCLDevices().map { try $0.driverVersion }
     let progress = TrainingReport(trainer, session.images)
     let builds = BuildLog(watching: backend)
@@ -125,7 +125,7 @@ struct StudyRunner {
         printError("stopped; the same command goes on with the study")
         throw Signals.exitCode
       }
-      return .finished
+      return trainer.outcome
     } catch let failure as Failure where failure.kind == .diverged { return .diverged(step: failure.step ?? trainer.step) }
   }
 
@@ -139,6 +139,11 @@ struct StudyRunner {
     }
     for note in notes { printError(note) }
   }
+}
+
+extension Trainer {
+  /// Outcome of a run that is finished. Without a finite validation loss in any epoch it has diverged.
+  fileprivate var outcome: StudyFolder.Outcome { bestFigures == nil ? .diverged(step: step) : .finished }
 }
 
 extension RunConfiguration {

@@ -47,7 +47,7 @@ struct StudyReport {
           return CSV.row(
             [result.name, "\(run.seed)", outcome, "\(last?.epoch ?? 0)", "\(last?.step ?? 0)"]
               + [last.map { 1 - $0.accuracy }, last.map { 1 - $0.validationAccuracy }, last?.loss, last?.validationLoss].map {
-                $0.map { "\($0)" } ?? ""
+                $0.flatMap { $0.isFinite ? "\($0)" : nil } ?? ""
               })
         }
       }.joined()
