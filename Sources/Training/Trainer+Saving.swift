@@ -37,15 +37,14 @@ extension Trainer {
     try saver.begin(savedPosition, state)
   }
 
-  /// Saves the state between two steps, and the weights, as the user asked for.
+  /// Saves the state between two steps, and the weights, as the user asked for. Reports it if both are written.
   /// - Throws: ``Failure`` if the run cannot go on; errors of the backend.
   func saveNow(_ collector: inout StepCollector, _ report: (TrainingEvent) -> Void) throws {
     guard let saver else { return }
     try collect(&collector, leaving: 0, report)
     position.recent = collector.recent
     try goOnSaving(collector)
-    try saver.save(savedPosition, state, [lastFile()])
-    if saver.saved?.step == position.step { report(.progress(.saved(step: position.step))) }
+    if try saver.save(savedPosition, state, [lastFile()], isAsked: true) { report(.progress(.saved(step: position.step))) }
   }
 
   /// Goes on with the state that is on its way. It never waits.

@@ -30,7 +30,7 @@ public enum TrainingProgress: Hashable, Sendable {
   /// A batch of validation images is on its way through the device: the epoch, counted from 1; the number of images so far, and
   /// of all validation images.
   case validation(epoch: Int, done: Int, total: Int)
-  /// The state of the run was saved because the caller asked for it: the number of steps done since the run began.
+  /// State and weights of the run were saved because the caller asked for it: the number of steps done since the run began.
   case saved(step: Int)
 }
 

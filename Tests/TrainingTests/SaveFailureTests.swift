@@ -47,6 +47,25 @@ import Training
     }
   }
 
+  /// The state before the first step is safe before it is asked for, and the weights are refused twice.
+  @Test func aRequestIsAnsweredByWhatIsSaved() throws {
+    let trainer = try runs.trainer("a")
+    try block("a", "last.safetensors")
+    var (notices, saved, requests): ([String], [Int], Int) = ([], [], 0)
+    trainer.onNotice = { notices.append($0.description) }
+    let ending = try trainer.run(
+      shouldSave: {
+        requests += 1
+        if requests == 3 { try? FileManager.default.removeItem(atPath: runs.path("a", "last.safetensors")) }
+        return requests <= 3
+      }, report: { if case .progress(.saved(let step)) = $0 { saved.append(step) } })
+    #expect(ending == .finished && saved == [2], "\(saved)")
+    #expect(notices.count == 3, "\(notices)")
+    #expect(notices.first?.hasPrefix("the state is saved, but not all other files are: ") == true, "\(notices)")
+    #expect(notices.dropFirst().first?.hasPrefix("the state is not saved: ") == true, "\(notices)")
+    #expect(notices.last == "the state is saved again, at step 2", "\(notices)")
+  }
+
   @Test func aFailureAtTheEndSaysWhatIsLost() throws {
     let trainer = try runs.trainer("a")
     trainer.patience.pauses = [0, 0]

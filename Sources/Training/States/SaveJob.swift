@@ -44,6 +44,8 @@ struct SaveJob: Sendable {
   struct Outcome: Sendable {
     /// Position of the state that is safe now; nil if there is none.
     var saved: RunFolder.Position?
+    /// Whether the job was to write a state and has not.
+    var lacksState: Bool
     /// Files that are not written yet.
     var rest: [RunFile]
     /// Why something is not written; nil if everything is.
@@ -52,7 +54,7 @@ struct SaveJob: Sendable {
 
   /// Writes everything in order, up to the first failure.
   func run() -> Outcome {
-    var outcome = Outcome(rest: files)
+    var outcome = Outcome(lacksState: snapshot != nil, rest: files)
     do {
       if lock.isReplaced(at: folder.path) {
         throw Failure(
@@ -67,7 +69,7 @@ struct SaveJob: Sendable {
       for log in logs { try log.synchronize() }
       if let snapshot {
         try snapshot.write(to: folder.path(ofStep: snapshot.position.step))
-        outcome.saved = snapshot.position
+        (outcome.saved, outcome.lacksState) = (snapshot.position, false)
         folder.removeStates(before: snapshot.position.step, keeping: keeping, damaged)
       }
     } catch { outcome.failure = error as? Failure ?? Failure(.inputOutput, "\(error)") }

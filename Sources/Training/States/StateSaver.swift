@@ -131,13 +131,21 @@ final class StateSaver {
   // MARK: At once
 
   /// Writes files and a state now, if they are not written yet. A failure of the disk is told, and the next save tries again.
-  /// - Parameter files: files to write before the state, in place of earlier ones of the same paths.
+  /// - Parameters:
+  ///   - files: files to write before the state, in place of earlier ones of the same paths.
+  ///   - isAsked: whether the user asked for this, so that a failure is told although others were told before.
+  /// - Returns: whether everything is written.
   /// - Throws: the errors of ``advance()``.
-  func save(_ position: RunFolder.Position, _ state: RunFolder.State, _ files: [RunFile] = []) throws {
+  @discardableResult
+  func save(
+    _ position: RunFolder.Position, _ state: RunFolder.State, _ files: [RunFile] = [], isAsked: Bool = false
+  ) throws -> Bool {
     try finish()
     add(files)
     (lastBegin, isRequested) = (.now, false)
-    try take(job(position, try isSafe(position) ? nil : StateCopy(of: state).wait()).run())
+    let outcome = try job(position, try isSafe(position) ? nil : StateCopy(of: state).wait()).run()
+    try take(outcome, isAsked: isAsked)
+    return outcome.failure == nil && logFailure == nil
   }
 
   /// Writes files and a state.
@@ -182,8 +190,12 @@ final class StateSaver {
   private func isPassing(_ failure: Failure) -> Bool { [.inputOutput, .notFound].contains(failure.kind) }
 
   /// Takes the result of a job.
-  /// - Parameter end: position at which the run ends, so that a failure loses the steps since the last state; nil if it goes on.
-  private func take(_ outcome: SaveJob.Outcome, endingAt end: RunFolder.Position? = nil) throws {
+  /// - Parameters:
+  ///   - end: position at which the run ends, so that a failure loses the steps since the last state; nil if it goes on.
+  ///   - isAsked: whether a failure is told although others were told before.
+  private func take(
+    _ outcome: SaveJob.Outcome, endingAt end: RunFolder.Position? = nil, isAsked: Bool = false
+  ) throws {
     files = outcome.rest.filter { old in !files.contains { $0.path == old.path } } + files
     if let position = outcome.saved { (saved, damaged, isOutdated) = (position, [], false) }
     guard let failure = outcome.failure ?? logFailure else {
@@ -204,9 +216,9 @@ final class StateSaver {
       throw Failure(
         failure.kind, "\(failure): the last \(lost) steps are lost, as the newest state is of step \(saved?.step ?? 0)")
     }
-    if failing == nil {
-      onNotice?(
-        "the state is not saved: \(failure); training goes on, and tries again every \(Int(patience.interval)) seconds")
+    if failing == nil || isAsked {
+      let what: Message = outcome.lacksState ? "the state is not saved" : "the state is saved, but not all other files are"
+      onNotice?("\(what): \(failure); training goes on, and tries again every \(Int(patience.interval)) seconds")
     }
     failing = (since, .now)
   }
