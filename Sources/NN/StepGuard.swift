@@ -40,14 +40,24 @@ public final class StepGuard {
   /// Copies elements unless nothing is to change any more.
   func copyIfOpen(_ x: Tensor, into y: Tensor) throws { try store.backend.copyIf(flags, at: GuardFlags.isOpen, x, into: y) }
 
-  /// Sets the number of steps that were left out before a run was resumed. A dynamic loss scale has a number of its own.
+  /// Sets the numbers of steps that were left out before a run was resumed. A dynamic loss scale has a number of its own.
+  /// - Parameters:
+  ///   - count: number of all such steps.
+  ///   - row: number of those in a row at the end.
   /// - Throws: errors of the backend.
-  public func resume(afterLeavingOut count: Int) throws {
+  public func resume(afterLeavingOut count: Int, inARow row: Int) throws {
+    var state = GuardFlags.initial
+    state[GuardFlags.row] = Float(row)
+    try set(flags, to: state)
     if isScaled { return }
     var values = LossScale.constant
     values[LossScale.skipped] = Float(count)
-    try HostTensor(values, shape: scale.shape).converted(to: scale.type).bytes.withUnsafeBytes {
-      try store.backend.write($0, to: scale)
+    try set(scale, to: values)
+  }
+
+  private func set(_ tensor: Tensor, to values: [Float]) throws {
+    try HostTensor(values, shape: tensor.shape).converted(to: tensor.type).bytes.withUnsafeBytes {
+      try store.backend.write($0, to: tensor)
     }
   }
 }

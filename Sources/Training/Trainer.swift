@@ -59,8 +59,6 @@ public final class Trainer {
   public var onNotice: ((Message) -> Void)? { didSet { saver?.onNotice = onNotice } }
   /// File of the step that ended the run as a number was not finite; nil if there is none. See ``FaultRecord``.
   public internal(set) var faultFile: String?
-  /// Number of the last steps in a row that were left out.
-  var faultsInARow = 0
 
   let backend: any Backend
   let training, validation: BatchLoader
@@ -178,7 +176,9 @@ public final class Trainer {
     state = RunFolder.State(store: model.store, optimizer: optimizer, average: average, lookahead: lookahead)
     position = saved?.position ?? RunFolder.Position()
     if let saved, let folder { try saved.load(into: state, of: folder) }
-    if let count = position.leftOut { try optimizer.stepGuard?.resume(afterLeavingOut: count) }
+    if let count = position.leftOut {
+      try optimizer.stepGuard?.resume(afterLeavingOut: count, inARow: position.faultsInARow ?? 0)
+    }
     metrics = try (0...Self.stepsAhead).map { _ in try backend.tensor([3]) }
     training = try BatchLoader(
       train, crop: configuration.randomCrop, augmentation: configuration.augmentation, precision: options.precision,
@@ -376,7 +376,7 @@ public final class Trainer {
         try leaveOut(step: done.step)
         continue
       }
-      faultsInARow = 0
+      position.faultsInARow = nil
       position.lossSum += done.lossSum
       position.hits += done.hits
       position.images += done.images

@@ -224,6 +224,20 @@ import Training
     expectSame(record.weights, try weights(run, images(batches: 1), leavingOut: []))
   }
 
+  /// A row of steps at fault ends a run that is resumed within the row as it ends an undisturbed one. Sound steps follow, which
+  /// must not change the weights any more.
+  @Test func aRowGoesOnAfterAPause() throws {
+    let run = configuration { $0.onFault = .skip }
+    let data = images(batches: 16, poisoned: Set(1..<11))
+    do {
+      let first = try trainer(run, data)
+      #expect(try first.run(shouldStop: { first.step == 6 }) == .stopped)
+    }
+    let (failure, record) = try fail(trainer(run, data, resuming: true))
+    #expect(failure.step == 11 && failure.description.contains("as in the 9 steps before"), "\(failure)")
+    expectSame(record.weights, try weights(run, images(batches: 1), leavingOut: []))
+  }
+
   /// AdamW's bias correction counts the steps that were taken.
   @Test func skippedStepsAreKnownAfterAPause() throws {
     let run = configuration {

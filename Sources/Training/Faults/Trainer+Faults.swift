@@ -20,9 +20,9 @@ extension Trainer {
   /// Takes note of a step at fault, which the device has left out.
   /// - Throws: ``Failure`` of the kind ``Failure/Kind/diverged`` if the run is to end.
   func leaveOut(step: Int) throws {
-    faultsInARow += 1
-    position.leftOut = (position.leftOut ?? 0) + 1
-    guard configuration.onFault == .skip, faultsInARow < FaultPolicy.mostSkipped else { throw fault(in: step) }
+    let row = (position.faultsInARow ?? 0) + 1
+    (position.faultsInARow, position.leftOut) = (row, (position.leftOut ?? 0) + 1)
+    guard configuration.onFault == .skip, row < FaultPolicy.mostSkipped else { throw fault(in: step) }
     if position.leftOut == 1 {
       onNotice?(
         "step \(step) is left out, as a number in it is not finite; so are others like it, until \(FaultPolicy.mostSkipped) in a row end the run"
@@ -43,7 +43,8 @@ extension Trainer {
         faultFile = path
       }
     } catch { trouble = "; the step could not be kept: \((error as? Failure)?.description ?? "\(error)")" }
-    let row = faultsInARow > 1 ? ", as in the \(faultsInARow - 1) steps before" : ""
+    let before = (position.faultsInARow ?? 0) - 1
+    let row = before > 0 ? ", as in the \(before) step\(before == 1 ? "" : "s") before" : ""
     let problem: Message
     switch finding {
     case nil: problem = "a number in step \(step) was not finite\(row); when it was computed again, all numbers were"

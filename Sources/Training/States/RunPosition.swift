@@ -18,6 +18,8 @@ extension RunFolder {
     var bestEpoch: Int?
     /// Number of steps that were left out, as a number in them was not finite; nil for none.
     var leftOut: Int?
+    /// Number of the last steps in a row that were left out; nil for none.
+    var faultsInARow: Int?
     /// Number of epochs since the watched figure improved, if the run ends after some.
     var staleEpochs: Int?
 
@@ -32,7 +34,7 @@ extension RunFolder {
       Self.arePossible(lossSum, hits, images) && (recent.map { Self.arePossible($0.lossSum, $0.hits, $0.images) } ?? true)
         && (-1...1).contains(bestAccuracy) && (0...RunConfiguration.mostEpochs).contains(epoch)
         && (0...epoch).contains(staleEpochs ?? 0) && step >= 0 && (updates.map { (0...step).contains($0) } ?? true)
-        && (0...step).contains(leftOut ?? 0)
+        && (0...step).contains(leftOut ?? 0) && (0...(leftOut ?? 0)).contains(faultsInARow ?? 0)
         && (bestLoss.map { $0 >= 0 && $0.isFinite } ?? true) && (bestEpoch.map { (1...max(1, epoch)).contains($0) } ?? true)
     }
 
