@@ -60,12 +60,25 @@ extension Trainer {
     saver?.settle(sums)
   }
 
+  /// Last step of the present epoch.
+  var lastStep: Int { min(totalSteps, (position.epoch + 1) * stepsPerEpoch) }
+
+  /// Does what follows the last step of an epoch, before its state is saved. A second call changes nothing.
+  /// - Throws: errors of the backend.
+  func endSteps() throws {
+    // The weights that are validated and saved are the slow ones.
+    try lookahead?.move()
+    try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: position.step)
+  }
+
   /// Saves what is in memory after an error, if that is the state after a whole step and no loss of it is missing.
   func rescue(_ collector: inout StepCollector, after error: any Error) {
     guard let saver, !isWithinStep, !saver.hasGivenUp, position.step > 0, (error as? Failure)?.kind != .diverged else { return }
     do {
       try collect(&collector, leaving: 0) { _ in }
-      position.recent = collector.recent
+      let isEnd = position.step == lastStep
+      position.recent = isEnd ? nil : collector.recent
+      if isEnd && position.images > 0 { try endSteps() }
       try goOnSaving(collector)
       try saver.saveAtEnd(savedPosition, state)
     } catch {

@@ -64,7 +64,7 @@ public final class Trainer {
   let training, validation: BatchLoader
   package let optimizer: Optimizer
   private let average: WeightAverage?
-  private let lookahead: Lookahead?
+  let lookahead: Lookahead?
   let depth: StochasticDepth?
   private let expected: ExpectedNetwork?
   let state: RunFolder.State
@@ -78,7 +78,7 @@ public final class Trainer {
   package let description: Weights.Description
   private let lock: Folder.Lock?
   let log: MetricsLog?
-  private let layersLog: LayersLog?
+  let layersLog: LayersLog?
   /// Saves the states of the run; nil if it keeps no files.
   let saver: StateSaver?
   /// Whether a step is enqueued in part, so that the tensors on the device are those of no step.
@@ -265,7 +265,7 @@ public final class Trainer {
   ) throws -> Bool {
     let loaded = try loadEpoch()
     let leftOut = position.leftOut
-    let last = min(totalSteps, (position.epoch + 1) * stepsPerEpoch)
+    let last = lastStep
     var collector = StepCollector(logEvery: logEvery, epoch: position.epoch + 1, position.recent)
     let waiting: Double
     do { waiting = try runSteps(loaded, &collector, through: last, shouldStop, shouldSave, report) } catch {
@@ -275,10 +275,15 @@ public final class Trainer {
     position.recent = position.step == last ? nil : collector.recent
     guard position.step == last else { return false }
     if position.images == 0 { throw position.leftOut != leftOut ? fault(in: position.step) : noImages }
-    // The weights that are validated and saved are the slow ones.
-    try lookahead?.move()
-    try layersLog?.record(optimizer, model.store, epoch: position.epoch + 1, step: last)
-    guard let evaluation = try validate(shouldStop, report) else { return false }
+    let evaluation: Evaluation?
+    do {
+      try endSteps()
+      evaluation = try validate(shouldStop, report)
+    } catch {
+      rescue(&collector, after: error)
+      throw error
+    }
+    guard let evaluation else { return false }
     try finishEpoch(evaluation, collector, waiting: waiting, report)
     return true
   }

@@ -159,42 +159,74 @@ struct TinyRuns {
     #expect(trainer.savedStep == 12)
   }
 
-  /// What is in memory is saved before an error of the data ends the run.
-  @Test func anErrorSavesTheStepsBefore() throws {
-    struct Failing: ImageSource, ImageLoader {
-      let source: Dataset
-      let isWhole: Bool
-      var name: String { source.name }
-      var shape: Shape { source.shape }
-      var classes: [String] { source.classes }
-      var normalization: Normalization { source.normalization }
-      var items: [ImageItem] { source.items }
-      var imageBytes: Int { 64 }
-      func loader() -> any ImageLoader { self }
-      func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
-        if !isWhole, item.sample == 17 { throw Failure(.damagedFile, about: "17", "it cannot be read") }
-        try source.loader().load(item, into: pixels)
-      }
-      func prefix(_ count: Int) -> Failing { self }
+  /// Images, of which one may not be read.
+  private struct Failing: ImageSource, ImageLoader {
+    let source: Dataset
+    /// The image that cannot be read; nil for none.
+    let broken: Int?
+    var name: String { source.name }
+    var shape: Shape { source.shape }
+    var classes: [String] { source.classes }
+    var normalization: Normalization { source.normalization }
+    var items: [ImageItem] { source.items }
+    var imageBytes: Int { 64 }
+    func loader() -> any ImageLoader { self }
+    func load(_ item: ImageItem, into pixels: UnsafeMutableBufferPointer<UInt8>) throws {
+      if item.sample == broken { throw Failure(.damagedFile, about: "\(item.sample)", "it cannot be read") }
+      try source.loader().load(item, into: pixels)
     }
-    func trainer(_ name: String, isWhole: Bool) throws -> Trainer {
-      var run = runs.configuration
-      run.shuffle = false
-      let path = "\(runs.folder)/\(name)"
-      let isResumed = RunFolder(existing: path).holdsState
-      let splits = ImageSplits(
-        train: Failing(source: runs.splits.train, isWhole: isWhole), validation: runs.splits.validation)
-      return try Trainer(
-        isResumed ? RunFolder(existing: path).configuration() : run, splits, on: CPUBackend(),
-        folder: isResumed ? RunFolder(existing: path) : RunFolder(creating: path), resuming: isResumed)
+    func prefix(_ count: Int) -> Failing { self }
+  }
+
+  /// Makes a run in the order of its images, or goes on with it.
+  /// - Parameters:
+  ///   - broken: image to train on that cannot be read; nil for none.
+  ///   - brokenValidation: image to validate on that cannot be read; nil for none.
+  private func trainer(_ name: String, broken: Int? = nil, brokenValidation: Int? = nil) throws -> Trainer {
+    var run = runs.configuration
+    run.shuffle = false
+    let folder = RunFolder(existing: "\(runs.folder)/\(name)")
+    let isResumed = folder.holdsState
+    let splits = ImageSplits(
+      train: Failing(source: runs.splits.train, broken: broken),
+      validation: Failing(source: runs.splits.validation, broken: brokenValidation))
+    return try Trainer(
+      isResumed ? folder.configuration() : run, splits, on: CPUBackend(),
+      folder: isResumed ? folder : RunFolder(creating: folder.path), resuming: isResumed)
+  }
+
+  /// What is in memory is saved before an error of the data ends the run: one in the fifth batch of four, and one in the
+  /// validation of the first epoch.
+  @Test(arguments: [false, true]) func anErrorSavesTheStepsBefore(isInValidation: Bool) throws {
+    #expect(throws: Failure.self) {
+      try trainer("a", broken: isInValidation ? nil : 17, brokenValidation: isInValidation ? 1 : nil).run()
     }
-    #expect(throws: Failure.self) { try trainer("a", isWhole: false).run() }
-    // The image is in the fifth batch of four.
-    #expect(try runs.states("a") == ["state-00000000.safetensors", "state-00000004.safetensors"])
-    #expect(try trainer("a", isWhole: true).run() == .finished)
-    #expect(try trainer("whole", isWhole: true).run() == .finished)
-    #expect(try runs.contents("a", "last.safetensors") == runs.contents("whole", "last.safetensors"))
+    #expect(try runs.states("a") == ["state-00000000.safetensors", "state-0000000\(isInValidation ? 6 : 4).safetensors"])
+    #expect(try trainer("a").run() == .finished)
+    #expect(try trainer("whole").run() == .finished)
+    for file in ["last.safetensors", "layers.jsonl"] {
+      #expect(try runs.contents("a", file) == runs.contents("whole", file), "\(file)")
+    }
     #expect(try runs.log("a") == runs.log("whole"))
+  }
+
+  /// An error after the last step of an epoch leaves the slow weights and the norms of the layers as the epoch's end does.
+  @Test func anErrorAfterTheLastStepLosesNothing() throws {
+    struct Stop: Error {}
+    var run = full
+    run.lookahead = 4
+    do {
+      let cut = try runs.trainer("cut", run)
+      cut.onTiming = { begin in if !begin { throw Stop() } }
+      #expect(throws: Stop.self) { try cut.run() }
+    }
+    #expect(try runs.states("cut") == ["state-00000000.safetensors", "state-00000006.safetensors"])
+    #expect(try runs.trainer("cut").run() == .finished)
+    #expect(try runs.trainer("whole", run).run() == .finished)
+    for file in ["last.safetensors", "layers.jsonl"] {
+      #expect(try runs.contents("cut", file) == runs.contents("whole", file), "\(file)")
+    }
+    #expect(try runs.log("cut") == runs.log("whole"))
   }
 
   @Test func leftoversOfKilledSavesAreRemoved() throws {
