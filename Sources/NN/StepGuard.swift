@@ -12,6 +12,8 @@ public final class StepGuard {
   /// Scale that tells optimizers whether gradients are finite: the loss scale, or a constant one.
   let scale: Tensor
   private let flags, kept: Tensor
+  /// Dynamic loss scale before the last step that began while the guard was open; nil without one.
+  private let keptScale: Tensor?
   private let store: ParameterStore
   private let isScaled: Bool
 
@@ -23,12 +25,21 @@ public final class StepGuard {
     let backend = store.backend
     flags = try backend.upload(HostTensor(GuardFlags.initial, shape: [GuardFlags.count]))
     scale = try lossScale ?? backend.upload(HostTensor(LossScale.constant, shape: [LossScale.count]))
+    keptScale = try lossScale.map { _ in try backend.upload(HostTensor(LossScale.initial, shape: [LossScale.count])) }
     kept = try backend.tensor(store.stateArena.shape)
     try backend.fill(kept, with: 0)
   }
 
-  /// Keeps the running statistics before a step.
-  func begin() throws { try copyIfOpen(store.stateArena, into: kept) }
+  /// Keeps the running statistics and the loss scale before a step.
+  func begin() throws {
+    try copyIfOpen(store.stateArena, into: kept)
+    if let keptScale { try copyIfOpen(scale, into: keptScale) }
+  }
+
+  /// Returns the factor that the loss had in the last step, or in the step that has closed the guard, however many steps have
+  /// followed; nil without a dynamic loss scale.
+  /// - Throws: errors of the backend.
+  public func lossScale() throws -> Double? { try keptScale.map { try store.backend.download($0).doubles[LossScale.next] } }
 
   /// Decides about a step, after its backward passes. Restores the running statistics if it is left out.
   func check(_ metrics: Tensor, gradients: Tensor) throws {

@@ -55,6 +55,28 @@ import Testing
     }
   }
 
+  /// The loss scale of the step that closes a guard is known although later steps, which the host had enqueued, halve the scale.
+  @Test func theScaleOfAStepAtFaultIsKept() throws {
+    let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))
+    _ = LinearLayer(store.root / "fc", inputs: 1, outputs: 1)
+    try store.allocate(on: backend)
+    let optimizer = try Optimizer(store, scalingLoss: true, guarding: 1)
+    let (stepGuard, scale) = (try #require(optimizer.stepGuard), try #require(optimizer.lossScale))
+    let metrics = try backend.tensor([3])
+    func overflow(loss: Double) throws {
+      try optimizer.beginPass()
+      backend.fill(metrics, with: loss)
+      backend.fill(store.gradientsArena, with: .infinity)
+      try optimizer.accumulate(metrics)
+      try optimizer.step(learningRate: 0.1)
+    }
+    try overflow(loss: 1)
+    #expect(try stepGuard.lossScale() == 65536)
+    for _ in 0..<4 { try overflow(loss: .nan) }
+    #expect(try stepGuard.lossScale() == 32768)
+    #expect(try backend.download(scale).doubles[LossScale.current] == 4096)
+  }
+
   /// Makes two weights [1,1], called a and b, and their biases.
   private func pair(_ options: Optimizer.Options, frozen: [String] = []) throws -> (a: Parameter, b: Parameter, Optimizer) {
     let (store, backend) = (ParameterStore(), CPUBackend(precision: .float64))

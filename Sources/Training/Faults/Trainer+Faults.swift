@@ -82,11 +82,12 @@ extension Trainer {
           images: try backend.download(x).converted(to: .float32), labels: try backend.download(labels),
           skipped: depth?.skipped(seed: configuration.seed, epoch: position.epoch, batch: index) ?? []))
     }
-    let scale = try optimizer.lossScale.map { try backend.download($0).doubles[LossScale.current] }
+    let scale = try optimizer.stepGuard?.lossScale()
     return FaultRecord(
       configuration,
       FaultRecord.Header(
-        step: step, epoch: position.epoch + 1, learningRate: schedule.rate(at: step - 1), lossScale: scale, device: backend.name),
+        step: step, epoch: position.epoch + 1, learningRate: schedule.rate(at: step - 1),
+        lossScale: scale, device: backend.name),
       batches: batches, weights: try model.store.stateDictionary().map { ($0.name, $0.tensor.converted(to: .float32)) },
       classWeights: try classWeights.map { try backend.download($0).converted(to: .float32) })
   }
