@@ -39,8 +39,9 @@ extension RunFolder {
     return (run, notices)
   }
 
-  /// Settings that the program itself changes when a run goes on, or that change no result.
-  private static let free = ["data.path", "data.contents", "shares", "files"]
+  /// Settings that the program itself changes when a run goes on, or that change no result. The one of faults changes no step
+  /// without a fault.
+  private static let free = ["data.path", "data.contents", "shares", "files", "onFault"]
 
   /// Checks that settings were not changed by hand.
   /// - Throws: ``Failure`` that names the differences.

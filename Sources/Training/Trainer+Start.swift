@@ -15,10 +15,28 @@ extension Trainer {
     try configuration.requireMemory(train, validation, on: backend)
   }
 
-  /// Lets a run go on that has more epochs than when it was saved.
+  /// Lets a run go on whose settings are others than when it was saved.
   /// - Returns: notes for the user.
   func goOn(after saved: SavedState) -> [String] {
-    guard let before = saved.configuration, before.epochs != configuration.epochs else { return [] }
+    guard let before = saved.configuration else { return [] }
+    return goOnWithFaults(before) + goOnWithEpochs(before)
+  }
+
+  /// Notes what follows a step at fault, if that is something else than before.
+  private func goOnWithFaults(_ before: RunConfiguration) -> [String] {
+    switch (before.onFault ?? .stop, configuration.onFault ?? .stop) {
+    case (.stop, .skip):
+      [
+        "from here on, steps in which a number is not finite are left out: the run had ended at the first one, and has other bits after it"
+      ]
+    case (.skip, .stop):
+      ["from here on, a step in which a number is not finite ends the run: such steps were left out before"]
+    case (.stop, .stop), (.skip, .skip): []
+    }
+  }
+
+  private func goOnWithEpochs(_ before: RunConfiguration) -> [String] {
+    if before.epochs == configuration.epochs { return [] }
     // A run that ended because it did not improve has as many epochs to improve again.
     if position.staleEpochs != nil { position.staleEpochs = 0 }
     if isFinished { return [] }

@@ -60,6 +60,17 @@ import Testing
     #expect(last.contains("a lower --learning-rate") && last.contains("skipped/last.safetensors"), "\(result.err)")
   }
 
+  /// A run that ended at a step at fault goes on without it.
+  @Test func anEndedRunGoesOnWithoutTheStep() throws {
+    let ended = try run("\(Self.train) --output ended")
+    #expect(ended.code == 1 && ended.complaint.contains("a number in step 2 is not finite"), "\(ended.err)")
+    let resumed = try run("train --resume ended --on-fault skip")
+    #expect(resumed.out.contains("from here on, steps in which a number is not finite are left out"), "\(resumed.out)")
+    #expect(resumed.err.contains("step 2 is left out") && !resumed.err.contains("leave --on-fault out"), "\(resumed.err)")
+    let settings = try JSON(parsing: String(contentsOfFile: "\(Self.folder)/ended/config.json", encoding: .utf8))
+    #expect(settings["onFault"] == .string("skip"))
+  }
+
   @Test func otherFilesAreRefused() throws {
     let result = try run("replay images.safetensors --device cpu")
     #expect(result.code == 1 && result.complaint.contains("images.safetensors: it holds no step of training"), "\(result.err)")

@@ -30,9 +30,10 @@ import resnet
 
   /// `--resume` keeps a run's options: it refuses every other option by its name, so all of them are found as given.
   @Test func everyOptionOfARunIsFound() throws {
-    // Options that do not belong to the run or are its files, the two options of the run that may change, and two that need --init.
+    // Options that do not belong to the run or are its files, the three options of the run that may change, and two that need --init.
     let others: Set = [
-      "--save-every", "--keep-states", "--allow-config-change", "--allow-data-change", "--epochs", "--device", "--math", "--tune",
+      "--save-every", "--keep-states", "--allow-config-change", "--allow-data-change", "--epochs", "--on-fault", "--device",
+      "--math", "--tune",
       "--output", "--resume", "--log-every", "--show-augmentation", "--find-rate", "--profile",
       "--data", "--tensorboard", "--help", "--quiet", "--verbose", "--version", "--key", "--prefix",
     ]

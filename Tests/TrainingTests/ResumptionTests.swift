@@ -48,6 +48,26 @@ import Training
     #expect(try folder.configuration(for: Resumption()).configuration.files?.keepStates == 3)
   }
 
+  /// What follows a step at fault may change when a run goes on, which is said, and changes no bit of a run without one.
+  @Test func whatFollowsAFaultMayChange() throws {
+    var run = try folder.configuration()
+    run.onFault = .skip
+    do {
+      let trainer = try runs.trainer("a", run)
+      #expect(trainer.notes.count == 1 && trainer.notes[0].hasPrefix("from here on, steps"), "\(trainer.notes)")
+      #expect(try trainer.run(shouldStop: { trainer.step >= 10 }) == .stopped)
+    }
+    #expect(try folder.configuration(for: Resumption()).configuration.onFault == .skip)
+    run.onFault = .stop
+    do {
+      let trainer = try runs.trainer("a", run)
+      #expect(trainer.notes.count == 1 && trainer.notes[0].hasPrefix("from here on, a step"), "\(trainer.notes)")
+      #expect(try trainer.run() == .finished)
+    }
+    #expect(try runs.trainer("whole").run() == .finished)
+    #expect(try runs.contents("a", "last.safetensors") == runs.contents("whole", "last.safetensors"))
+  }
+
   @Test func lostSettingsAreThoseOfTheState() throws {
     let before = try folder.configuration()
     try FileManager.default.removeItem(atPath: folder.configurationPath)

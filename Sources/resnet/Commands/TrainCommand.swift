@@ -48,9 +48,9 @@ struct TrainCommand: ParsableCommand {
       return try network.build.validate(network.model ?? TrainingSetup.defaultModel)
     }
     if files.output != nil { throw ValidationError("--resume goes on in the run's own folder: leave --output out") }
-    // The data set may have moved, and a run may have more epochs.
+    // The data set may have moved, a run may have more epochs, and what follows a fault changes no step without one.
     let given = configuration.given + options.given + execution.given
-    if let option = given.first(where: { !["--data", "--epochs"].contains($0) }) {
+    if let option = given.first(where: { !["--data", "--epochs", "--on-fault"].contains($0) }) {
       throw ValidationError("--resume keeps the run's own options: leave \(option) out")
     }
   }
@@ -238,6 +238,7 @@ struct TrainCommand: ParsableCommand {
         progress: Display.reading)
       prepared.takesOtherImages = files.allowDataChange
       files.apply(to: &prepared.configuration)
+      options.training.stopping.applyToResumed(&prepared.configuration)
       return prepared
     }
     let (opened, kind) = try options.setup()

@@ -18,6 +18,9 @@ struct StoppingOptions: ParsableArguments {
       \(FaultPolicy.mostSkipped) in a row end the run. Default: stop.
       """)
   var onFault: FaultPolicy?
+
+  /// Sets what the options say of a run that goes on.
+  func applyToResumed(_ run: inout RunConfiguration) { run.onFault = onFault ?? run.onFault }
 }
 
 extension FaultPolicy: ExpressibleByArgument {}
