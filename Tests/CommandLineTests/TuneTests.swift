@@ -112,6 +112,11 @@ import Testing
       }
       #expect(try weights("a", cache) == weights("b", cache))
       #expect(try weights("c", cache, "--tune off") == weights("d", "\(folder)/none"))
+      // A run that goes on from its first state says that it may go to other bits.
+      try FileManager.default.removeItem(atPath: "\(folder)/c/state-00000002.safetensors")
+      let resumed = try Program.run(
+        words("train --resume \(folder)/c --tune off"), environment: environment(cache), in: Samples.folder)
+      #expect(resumed.code == 0 && resumed.out.contains("--tune off: convolutions may have other kernels"), "\(resumed)")
     }
   }
 }

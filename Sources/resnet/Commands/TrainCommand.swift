@@ -163,6 +163,7 @@ struct TrainCommand: ParsableCommand {
         "learning rate \(configuration.optimizer.learningRate), a tenth of the usual one, as the weights are trained already")
     }
     guard !trainer.isFinished else { return }
+    if resume != nil, !device.isReference, let note = tuning.noteOnResumedRun { printNote(note) }
     if let math = device.describeMath(on: backend, configuration.precision) { printNote(math) }
     if let several = backend as? ParallelBackend {
       printNote(several.describeSplit(ofBatch: min(configuration.batchSize, size[0])))

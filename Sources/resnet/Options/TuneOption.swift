@@ -24,6 +24,14 @@ struct TuneOption: ParsableArguments {
     }
   }
 
+  /// Note about a run that goes on with other kernels than before; nil without the option.
+  var noteOnResumedRun: String? {
+    tune.map {
+      "--tune \($0.rawValue): convolutions may have other kernels than before, so the run may not end in the same bits as one that "
+        + "was never interrupted"
+    }
+  }
+
   /// Choice of convolution kernels.
   var mode: TuningMode { tune.flatMap { TuningMode(rawValue: $0.rawValue) } ?? .known }
 }
