@@ -138,6 +138,10 @@ import Testing
     let path = try #require(marker).path
     #expect(FileManager.default.fileExists(atPath: path) && StartMarker.left(in: cache).isEmpty, "this process lives")
     #expect(StartMarker.place(in: cache) == nil, "a process has one")
+    let starts = try FileManager.default.contentsOfDirectory(atPath: cache.path).filter {
+      $0.contains("tmp") || $0.contains("start")
+    }
+    #expect(starts.map { "\(cache.path)/\($0)" } == [path], "no draft of the file stays")
     marker = nil
     #expect(!FileManager.default.fileExists(atPath: path))
     // No process holds this file.

@@ -19,14 +19,16 @@ package final class StartMarker: Sendable {
     close(descriptor)
   }
 
-  /// Makes the file of this process.
+  /// Makes the file of this process. It gets its name when it is locked, so that no other process takes it for a file that is left.
   /// - Returns: nil if it is there, or cannot be made or locked. In the latter cases nothing can be told about this process later.
   package static func place(in cache: DeviceCache) -> StartMarker? {
     guard cache.canKeep else { return nil }
     let path = "\(cache.path)/\(prefix)\(getpid())"
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    let draft = "\(cache.path)/.tmp-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
+    let descriptor = open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { return nil }
-    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return StartMarker(path, descriptor) }
+    defer { unlink(draft) }
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0, link(draft, path) == 0 { return StartMarker(path, descriptor) }
     close(descriptor)
     return nil
   }
