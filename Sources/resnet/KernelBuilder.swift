@@ -35,7 +35,7 @@ struct KernelBuilder {
     let isKnown = left.isEmpty && (!isPoCL || InputFile.exists(PoCLCache.folder))
     try build(work, for: backend, isKnown ? cache?.knownKernels() ?? [] : [])
     for path in left { StartMarker.remove(path) }
-    DriverStarts.begin(cache)
+    DriverStarts.begin(cache, driverCache: isPoCL ? PoCLCache.folder : nil)
   }
 
   /// - Parameter known: kernels and works that the driver has built before.

@@ -64,7 +64,9 @@ import Testing
     try FileManager.default.removeItem(atPath: pocl)
     try FileManager.default.copyItem(atPath: whole, toPath: pocl)
     for file in try files("convolution.so", in: pocl) { try Data().write(to: URL(fileURLWithPath: file)) }
-    #expect(try run().wasKilled)
+    let death = try run()
+    #expect(death.wasKilled && death.err.contains("Error: the driver ended the program (signal 6, Aborted)"), "\(death)")
+    #expect(death.err.contains("run the command again") && death.err.contains("`rm -r '\(pocl)'`"), "\(death.err)")
     for _ in 0..<2 {
       let result = try run()
       #expect(result.code == 1 && !result.wasKilled && result.errorLines.count == 1, "\(result)")
