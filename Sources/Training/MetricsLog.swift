@@ -64,6 +64,12 @@ final class MetricsLog {
   /// Whether all lines are written.
   var isWritten: Bool { pending.isEmpty }
 
+  /// The whole log with the lines that could not be written yet; nil if it cannot be read.
+  var whole: RunFile? {
+    guard let written = try? InputFile(path).read() else { return nil }
+    return RunFile(path: path, contents: .text(String(decoding: written + pending, as: UTF8.self)))
+  }
+
   /// Writes the lines that could not be written before.
   /// - Throws: ``Failure`` that names the file and the reason; the lines are kept then.
   func flush() throws {

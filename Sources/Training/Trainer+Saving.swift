@@ -83,6 +83,7 @@ extension Trainer {
       try saver.saveAtEnd(savedPosition, state)
     } catch {
       // The first error is the one that counts. What was saved before stays.
+      if let failure = error as? Failure { onNotice?("the state is not saved: \(failure)") }
     }
   }
 

@@ -77,6 +77,48 @@ import Training
     #expect(failure.kind == .inputOutput)
   }
 
+  /// Makes a run that is stopped at step 8 of 12, when its folder refuses the weights.
+  /// - Parameter refuge: folder for what is refused.
+  private func stopRefused(refuge: String) throws -> Failure {
+    let trainer = try runs.trainer("a")
+    (trainer.patience.pauses, trainer.patience.refuge) = ([0], refuge)
+    let files = FileManager.default
+    return try #require(
+      #expect(throws: Failure.self) {
+        try trainer.run(shouldStop: {
+          guard trainer.step == 8 else { return false }
+          try? files.removeItem(atPath: runs.path("a", "last.safetensors"))
+          try? block("a", "last.safetensors")
+          return true
+        })
+      })
+  }
+
+  /// A state that the folder refuses at a stop is saved in another place. Moved into the folder, it ends in the same bits.
+  @Test func aStateFindsRefuge() throws {
+    let (files, refuge) = (FileManager.default, "\(runs.folder)/refuge")
+    try files.createDirectory(atPath: refuge, withIntermediateDirectories: true)
+    let failure = try stopRefused(refuge: refuge)
+    let place = "\(refuge)/\(try #require(try files.contentsOfDirectory(atPath: refuge).first))"
+    #expect(failure.description.contains(": the state of step 8 is in \(place) instead: make room, move"), "\(failure)")
+    let found = try files.contentsOfDirectory(atPath: place).sorted()
+    #expect(failure.kind == .inputOutput && found == ["last.safetensors", "state-00000008.safetensors"], "\(found)")
+    try files.removeItem(atPath: runs.path("a", "last.safetensors"))
+    for name in found { try files.moveItem(atPath: "\(place)/\(name)", toPath: runs.path("a", name)) }
+    let resumed = try runs.trainer("a")
+    #expect(try resumed.notes.isEmpty && resumed.step == 8 && resumed.run() == .finished, "\(resumed.notes)")
+    #expect(try runs.trainer("whole").run() == .finished)
+    for file in ["last.safetensors", "best.safetensors", "layers.jsonl"] {
+      #expect(try runs.contents("a", file) == runs.contents("whole", file), "\(file)")
+    }
+    #expect(try runs.log("a") == runs.log("whole"))
+  }
+
+  @Test func aRefugeThatIsNotThereLosesTheSteps() throws {
+    let failure = try stopRefused(refuge: "\(runs.folder)/nowhere")
+    #expect(failure.description.hasSuffix("the last 2 steps are lost, as the newest state is of step 6"), "\(failure)")
+  }
+
   @Test func aFailureThatLastsEndsTheRun() throws {
     let trainer = try runs.trainer("a")
     trainer.patience.limit = 0

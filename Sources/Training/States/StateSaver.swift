@@ -10,6 +10,8 @@ public struct SavePatience: Hashable, Sendable {
   public var limit = 3600.0
   /// Seconds of the pauses between tries at the end of the run, or at a stop.
   public var pauses = [0.5, 1, 2]
+  /// Folder in which the last state is saved if the run's own folder still refuses it at the end; nil to give the state up.
+  public var refuge: String?
 
   /// Creates the usual patience.
   public init() {}
@@ -161,6 +163,7 @@ final class StateSaver {
       if isSafe(position), self.files.isEmpty, logs.allSatisfy(\.isWritten) { return }
       let outcome = try job(position, copy).run()
       guard let failure = outcome.failure ?? logFailure, isPassing(failure), let pause else {
+        if let copy, let failure = outcome.failure { try takeRefuge(position, copy, outcome, after: failure) }
         return try take(outcome, endingAt: position)
       }
       try take(outcome)
@@ -189,6 +192,21 @@ final class StateSaver {
   /// Whether a failure may pass: that of a full disk, for example.
   private func isPassing(_ failure: Failure) -> Bool { [.inputOutput, .notFound].contains(failure.kind) }
 
+  /// Saves the last state, and the files and lines that belong to it, in another place, if there is one.
+  /// - Throws: ``Failure`` that tells the place, if that has succeeded.
+  private func takeRefuge(
+    _ position: RunFolder.Position, _ state: HostState, _ outcome: SaveJob.Outcome, after failure: Failure
+  ) throws {
+    guard let place = patience.refuge, isPassing(failure), position.step > saved?.step ?? 0 else { return }
+    let texts = logs.filter { !$0.isWritten }.compactMap(\.whole)
+    let snapshot = StateSnapshot(position: position, configuration: configuration, state: state)
+    guard let path = Refuge.save(snapshot, outcome.rest + texts, in: place) else { return }
+    hasGivenUp = true
+    throw Failure(
+      failure.kind, "\(failure): the state of step \(position.step) is in \(path) instead",
+      remedy: "make room, move all files from there to \(folder.path), and go on by \(Setting.resume)")
+  }
+
   /// Takes the result of a job.
   /// - Parameters:
   ///   - end: position at which the run ends, so that a failure loses the steps since the last state; nil if it goes on.
@@ -210,7 +228,8 @@ final class StateSaver {
     }
     let since = failing?.since ?? .now
     if end != nil || !isPassing(failure) || (ContinuousClock.now - since).seconds >= patience.limit {
-      hasGivenUp = true
+      // A place of refuge may take what the folder does not.
+      hasGivenUp = end != nil || !isPassing(failure) || patience.refuge == nil
       let lost = (end?.step ?? 0) - (saved?.step ?? 0)
       guard lost > 0 else { throw failure }
       throw Failure(

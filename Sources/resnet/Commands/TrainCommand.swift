@@ -3,6 +3,7 @@ import CPUBackend
 import Compute
 import Datasets
 import Formats
+import Foundation
 import Models
 import NN
 import OpenCLBackend
@@ -187,6 +188,7 @@ struct TrainCommand: ParsableCommand {
     let progress = TrainingReport(trainer, session.images)
     let builds = BuildLog(watching: backend)
     trainer.onNotice = { printError("warning: \(printable($0.line))") }
+    trainer.patience.refuge = FileManager.default.temporaryDirectory.path
     func report(_ event: TrainingEvent) {
       builds.endWatching(backend)
       progress.report(event)

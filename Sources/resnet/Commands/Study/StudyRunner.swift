@@ -1,6 +1,7 @@
 import ArgumentParser
 import Compute
 import Datasets
+import Foundation
 import ResNetKit
 import Support
 import Training
@@ -112,6 +113,7 @@ struct StudyRunner {
     let progress = TrainingReport(trainer, session.images)
     let builds = BuildLog(watching: backend)
     trainer.onNotice = { printError("warning: \(printable($0.line))") }
+    trainer.patience.refuge = FileManager.default.temporaryDirectory.path
     defer { Display.shared.finish() }
     do {
       let ending = try session.requireFolder().recordingSession(on: backend.name, drivers) {
