@@ -194,22 +194,3 @@ extension Catalog {
     ]
   }
 }
-
-extension Bound {
-  /// Returns the bound of the error of a convolution pass.
-  /// - Parameter winograd: whether the pass may use Winograd's transforms. Those of F(4×4,3×3) amplify rounding errors by about
-  ///   four (Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
-  ///   2020).
-  package static func convolution(_ work: ConvolutionWork, winograd: Bool) -> Bound {
-    let g = work.geometry
-    let terms =
-      switch work.pass {
-      case .forward, .inference: g.r * g.s * g.groupC
-      case .forwardWithStatistics: g.r * g.s * g.groupC + g.n * g.p * g.q
-      case .inputGradient: g.r * g.s * g.groupK
-      case .filterGradient: g.n * g.p * g.q
-      }
-    let sum = winograd ? sum(of: terms, amplified: 4, "Winograd's transforms amplify by about 4") : sum(of: terms)
-    return work.pass == .filterGradient ? sum : sum.storing(as: work.storage)
-  }
-}
