@@ -31,10 +31,8 @@ final class ConvolutionTrial {
     self.images = images
     let few = g.batch(of: images.count)
 
-    var random = Philox(seed: 0, stream: 0)
-    // The number of values is prime, so that their repetition does not coincide with any dimension.
-    let values = (0..<65_521).map { _ in random.uniform() * 2 - 1 }
-    var shapes = [g.input, g.filter, g.output].map { Self.repeating(values, $0) }
+    let values = RepeatedValues(.float32)
+    var shapes = [g.input, g.filter, g.output].map(values.tensor)
     if work.pass == .filterGradient { shapes[2] = Self.zeroing(shapes[2], except: images) }
     let filter = shapes[1]
     let (x, y) = (shapes[0].converted(to: work.storage), shapes[2].converted(to: work.storage))
@@ -143,17 +141,6 @@ final class ConvolutionTrial {
     case .inputGradient: g.input
     case .filterGradient: g.filter
     }
-  }
-
-  private static func repeating(_ values: [Float], _ shape: Shape) -> HostTensor {
-    let elements = [Float](unsafeUninitializedCapacity: shape.count) { buffer, filled in
-      while filled < shape.count {
-        let part = values.prefix(shape.count - filled)
-        _ = UnsafeMutableBufferPointer(rebasing: buffer[filled...]).initialize(from: part)
-        filled += part.count
-      }
-    }
-    return HostTensor(elements, shape: shape)
   }
 
   /// Returns a tensor of these images only.
