@@ -27,6 +27,8 @@ public struct Device: Sendable, CustomStringConvertible {
   public var math = MathMode.exact
   /// The choice of convolution kernels.
   public var tuning = TuningMode.known
+  /// Whether each convolution is checked on its first use with a device and its driver. False where all results are compared anyway.
+  package var checksConvolutions = true
   /// Callback for notices, a line each: a cache that cannot be written, a kernel that was replaced.
   public var onNotice: @Sendable (Message) -> Void = { _ in }
   /// The hooks of a program that does more than a library may: it starts processes, draws bars and reacts to signals.
@@ -37,6 +39,10 @@ public struct Device: Sendable, CustomStringConvertible {
     package var shouldStop: @Sendable () -> Bool = { false }
     /// Builds kernels ahead of work, in processes of their own; nil to let them be built as they are met.
     package var buildAhead: (@Sendable (Work, KernelTarget, OpenCLBackend) throws -> Void)?
+    /// Reports that so many convolutions of so many are checked.
+    package var checkProgress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    /// Logs what only those want to know who look closely.
+    package var log: @Sendable (String) -> Void = { _ in }
     /// Makes a display of tuning of so many convolutions.
     package var tuningProgress: (@Sendable (Int) -> any TuningProgress)?
 
@@ -175,7 +181,8 @@ public struct Device: Sendable, CustomStringConvertible {
     let backend = try OpenCLBackend(
       device: device, math: math, kernelClass: kernelClass, separateBuffers: separateBuffers, profiling: profiling,
       tuning: table ?? cache?.loadTable() ?? TuningTable(), programs: cache)
-    backend.onFallback = { onNotice("warning: \($0); `resnet verify` shows what its compiler says") }
+    backend.onFallback = { onNotice("warning: \($0); \($0.advice)") }
+    if checksConvolutions { backend.checks = CheckedPlans(cache, onUnknown: hooks.log) }
     return backend
   }
 
@@ -199,12 +206,26 @@ package struct KernelTarget {
 }
 
 extension Device {
-  /// Builds the kernels of one device's work ahead of it.
-  /// - Throws: ``Failure`` where the driver ends the process that builds; what the hook throws after a signal.
+  /// Builds the kernels of one device's work ahead of it, and checks the convolutions that this device has not computed before.
+  /// - Throws: ``Failure`` where the driver ends the process that builds, or where a convolution is wrong whatever computes it;
+  ///   what the hook throws after a signal.
   package func prepare(_ work: Work, for backend: any Backend) throws {
-    guard let build = hooks.buildAhead, let backend = backend as? OpenCLBackend else { return }
-    let device = try openCLDevices()[0]
-    try build(work, try target(device, selectors[0], isTuned: tuning != .off), backend)
+    guard let backend = backend as? OpenCLBackend else { return }
+    if let build = hooks.buildAhead {
+      let device = try openCLDevices()[0]
+      try build(work, try target(device, selectors[0], isTuned: tuning != .off), backend)
+    }
+    let start = ContinuousClock.now
+    let count = try backend.checkConvolutions(
+      named: try work.key(on: backend), of: { try work.rehearse(on: $0) },
+      onProgress: { done, total in
+        if hooks.shouldStop() { throw CancellationError() }
+        hooks.checkProgress(done, total)
+      })
+    if count > 0 {
+      let milliseconds = Int(((ContinuousClock.now - start).seconds * 1000).rounded())
+      hooks.log("checked \(count) convolutions in \(milliseconds) ms")
+    }
   }
 
   /// Tries devices that were never used with a few kernels.

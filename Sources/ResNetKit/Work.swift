@@ -38,6 +38,11 @@ package struct Work: Codable, Sendable {
     try Summary.rehearse(model, images: Shape(images), options, training: isTraining, on: backend)
   }
 
+  /// Returns a key that tells this work from other work, with the choices of kernels that it meets on a device.
+  package func key(on backend: OpenCLBackend) throws -> String {
+    Checksum.of("\(try jsonText())\(backend.planningKey)".utf8)
+  }
+
   /// Work with the smallest batch that needs the same kernels: it takes less memory and less time.
   package func smallest(on backend: OpenCLBackend) throws -> Work {
     let wanted = Set(try backend.kernels { try rehearse(on: $0) })

@@ -41,7 +41,7 @@ struct KernelBuilder {
   /// - Parameter known: kernels and works that the driver has built before.
   private func build(_ work: Work, for backend: OpenCLBackend, _ known: Set<String>) throws {
     // Listing the kernels of a deep network takes a while, so known work ends here.
-    let key = try key(of: work, on: backend)
+    let key = try work.key(on: backend)
     if known.contains(key) { return }
     let kernels = try backend.kernels { try work.rehearse(on: $0) }
     let new = kernels.filter { !known.contains(DeviceCache.key(of: $0)) }
@@ -89,11 +89,6 @@ struct KernelBuilder {
     var workers = KernelWorkers(count: 1, environment: [PoCLCache.variable: folder.path])
     try workers.start(order, target.selector, target.math)
     do { return try !workers.wait() } catch is DriverDeath { return true }
-  }
-
-  /// Returns a key that tells one work from another, with the choices of kernels that it meets on a device.
-  private func key(of work: Work, on backend: OpenCLBackend) throws -> String {
-    Checksum.of(Array("\(try work.jsonText())\(backend.planningKey)".utf8))
   }
 
   /// Deals kernels out to processes, about as many to each. Kernels of one program stay together, so that it is compiled once.

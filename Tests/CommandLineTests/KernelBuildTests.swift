@@ -95,6 +95,7 @@ import Testing
       #expect(first.out.contains(#/compiling kernels [0-9]+/[0-9]+/#), "\(first.out)")
       let second = try Program.run(Self.evaluate, environment: environment, in: folder)
       #expect(second.code == 0 && second.err.isEmpty, "\(second.err)")
+      #expect(try files("checked", in: "\(folder)/cache/resnet").count == 1, "convolutions were checked")
       try damagedCacheIsNamed(environment, pocl: "\(folder)/pocl", in: folder)
     }
   }

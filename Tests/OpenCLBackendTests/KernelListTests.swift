@@ -102,7 +102,7 @@ import Testing
       }
       #expect(told.map(\.work) == works && backend.fallbacks.count == works.count)
       for fallback in told {
-        #expect(fallback.file == file && fallback.choice.algorithmName == instead, "\(fallback)")
+        #expect(fallback.fault == .refused(file: file) && fallback.choice.algorithmName == instead, "\(fallback)")
         #expect(fallback.log.contains("refused by a test"))
       }
     }

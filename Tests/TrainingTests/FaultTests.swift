@@ -180,7 +180,7 @@ import Training
     let plan = EpochPlan(inOrder: images.count)
     let loaded = try loader.load(plan, batches: plan.batches(of: Self.batch, keepShort: false))
     let metrics = try backend.tensor([3])
-    try backend.fill(metrics, with: 0)
+    backend.fill(metrics, with: 0)
     for index in loaded.batches.indices {
       let (x, labels) = try #require(try loaded.batch(index))
       if left.contains(index) { continue }

@@ -14,13 +14,16 @@ public final class OpenCLBackend: ShardBackend {
   let planner: ConvolutionPlanner
   /// Choices for the work seen so far.
   var choices: [PlannedWork: ConvolutionChoice?] = [:]
-  /// Plans that follow these choices and whose kernels are known to build.
+  /// Plans that follow these choices and whose kernels are known to build, and to compute the right result if ``checks`` is set.
   var plansInUse: [PlannedWork: PassPlan] = [:]
-  /// Convolutions that another algorithm computes because a kernel of the preferred one does not build.
+  /// Convolutions that another algorithm computes because a kernel of the preferred one does not build, or is wrong.
   public internal(set) var fallbacks: [ConvolutionFallback] = []
   /// Whether a convolution whose kernels do not build is computed by another algorithm. If not, it is an error, which the tuner
   /// needs.
   package var fallsBack = true
+  /// Plans of convolutions that were found to be right. Each other plan is checked on its first use. Nil to use plans without a
+  /// check, as tests, `resnet verify` and the tuner do, which compare all results themselves.
+  package var checks: CheckedPlans?
   /// Called with each of ``fallbacks`` when it is found.
   public var onFallback: ((ConvolutionFallback) -> Void)?
 

@@ -3,10 +3,11 @@ import Glibc
 import OpenCL
 import Support
 
-/// Disk cache for one device, driver and set of kernels: the tuner's choices and compiled programs.
+/// Disk cache for one device, driver and set of kernels: the tuner's choices, compiled programs, and what was checked.
 ///
 ///     FOLDER/1f…9a/tuning            a ``TuningTable``
 ///     FOLDER/1f…9a/kernels           checksums of the kernels that the driver has built before
+///     FOLDER/1f…9a/checked           checksums of the plans of convolutions that the device has computed correctly
 ///     FOLDER/1f…9a/03…7c.program     a binary of the driver
 ///     FOLDER/1f…9a/starting-1234     a ``StartMarker``
 ///
@@ -83,17 +84,27 @@ public final class DeviceCache {
   // MARK: Kernels
 
   private var kernelsPath: String { "\(path)/kernels" }
+  private var checkedPath: String { "\(path)/checked" }
 
   /// Returns the kernels that were passed to ``remember(_:)``, by ``key(of:)``.
-  package func knownKernels() -> Set<String> {
-    Set(read(kernelsPath).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) } ?? [])
-  }
+  package func knownKernels() -> Set<String> { keys(kernelsPath) }
 
   /// Records that the driver has built these kernels, or all kernels of the work with such a name.
-  package func remember(_ keys: [String]) {
+  package func remember(_ keys: [String]) { add(keys, to: kernelsPath) }
+
+  /// Returns the keys that were passed to ``rememberChecked(_:)``.
+  package func checkedPlans() -> Set<String> { keys(checkedPath) }
+
+  /// Records that the device computes plans with these keys correctly, or all plans of the work with such a key.
+  func rememberChecked(_ keys: [String]) { add(keys, to: checkedPath) }
+
+  private func keys(_ file: String) -> Set<String> {
+    Set(read(file).map { String(decoding: $0, as: UTF8.self).split(separator: "\n").map(String.init) } ?? [])
+  }
+
+  private func add(_ new: [String], to file: String) {
     guard makeFolder() else { return }
-    let all = knownKernels().union(keys)
-    write(Array(all.sorted().joined(separator: "\n").utf8), to: kernelsPath)
+    write(Array(keys(file).union(new).sorted().joined(separator: "\n").utf8), to: file)
   }
 
   /// Returns the name of a kernel among ``knownKernels()``.
@@ -194,7 +205,7 @@ public enum CacheFolder {
   public static func clear(_ folder: String) throws {
     for name in try Folder.entries(folder) where isOurs(name) {
       for file in try Folder.entries("\(folder)/\(name)")
-      where ["tuning", "kernels"].contains(file) || file.hasSuffix(".program") || file.hasPrefix(".tmp-")
+      where ["tuning", "kernels", "checked"].contains(file) || file.hasSuffix(".program") || file.hasPrefix(".tmp-")
         || file.hasPrefix(StartMarker.prefix)
       {
         try remove("\(folder)/\(name)/\(file)", unlink)

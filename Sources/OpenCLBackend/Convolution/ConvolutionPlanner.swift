@@ -43,13 +43,13 @@ extension OpenCLBackend {
   /// Number of plans of convolutions made so far.
   package var planCount: Int { planner.planCount }
 
-  /// Returns the plan to run a work by: that of the choice for it, whose kernels build.
+  /// Returns the plan to run a work by: that of the choice for it, whose kernels work.
   /// - Parameter math: exactness of the factors; nil for that of the backend.
-  /// - Throws: ``Failure`` if not even the simplest kernels build.
+  /// - Throws: ``Failure`` if not even the simplest kernels work.
   func plan(for work: ConvolutionWork, _ math: MathMode? = nil) throws -> PassPlan {
     let work = PlannedWork(work: work, math: math ?? traits.math)
     if let plan = plansInUse[work] { return plan }
-    let plan = try planThatBuilds(work)
+    let plan = try planThatWorks(work)
     plansInUse[work] = plan
     return plan
   }

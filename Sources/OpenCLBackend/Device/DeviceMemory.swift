@@ -16,7 +16,7 @@ final class DeviceMemory {
   private var pool: Pool<Buffer>
   /// Whether every storage has its own buffer of exactly its size, so that memory checkers see where it ends. These buffers are
   /// not counted.
-  private let isSeparate: Bool
+  private var isSeparate: Bool
 
   var use: MemoryUse { pool.use }
   var largestBlock: Int { pool.largestBlock }
@@ -50,6 +50,14 @@ final class DeviceMemory {
       pool.put(piece)
       throw error
     }
+  }
+
+  /// Runs `body`, which leaves the pool as it is: every storage gets its own buffer.
+  func separately<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let wasSeparate = isSeparate
+    isSeparate = true
+    defer { isSeparate = wasSeparate }
+    return try body()
   }
 
   private func take(_ byteCount: Int) throws -> Pool<Buffer>.Piece {

@@ -42,6 +42,9 @@ final class DeviceExecutor: Executor {
 
   func releaseFreeMemory() { deviceMemory.drain() }
 
+  /// Runs `body`, whose tensors take no part in the pool. They must not outlive it.
+  func outsidePool<Result>(_ body: () throws -> Result) rethrows -> Result { try deviceMemory.separately(body) }
+
   func write(_ bytes: UnsafeRawBufferPointer, to tensor: Tensor) throws { try queue.write(bytes, to: tensor.buffer) }
 
   func read(_ tensor: Tensor, into bytes: UnsafeMutableRawBufferPointer) throws { try queue.read(tensor.buffer, into: bytes) }

@@ -61,7 +61,9 @@ struct BenchKernelsCommand: ParsableCommand {
     let images = try input.images(for: model, defaultBatch: 128)
     let configuration = modelOptions.configuration(
       model, classes: try ModelConfiguration.usualInput(of: model).classes, channels: images[3])
-    let backend = try device.place().open(for: nil, profiling: !device.isReference)
+    var place = try device.place()
+    place.checksConvolutions = false
+    let backend = try place.open(for: nil, profiling: !device.isReference)
     let summary = try Summary(
       configuration, images: images, TrainingOptions(precision: precision.precision ?? .fp32), on: backend)
     let operations = distinctOperations(summary).filter { operation in filter.map(operation.record.name.contains) ?? true }

@@ -103,6 +103,10 @@ extension ResNetKit.Device.Hooks {
     hooks.shouldStop = { Signals.pending != nil }
     hooks.buildAhead = { work, target, backend in try KernelBuilder(target: target).build(work, for: backend) }
     hooks.tuningProgress = { TuningReport(total: $0) }
+    hooks.checkProgress = { done, total in
+      if done < total { Display.shared.advance(.checking, to: done, of: total) } else { Display.shared.begin(.preparing) }
+    }
+    hooks.log = { Log.debug($0) }
     return hooks
   }()
 }
