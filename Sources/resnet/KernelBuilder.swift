@@ -28,14 +28,14 @@ struct KernelBuilder {
   func build(_ work: Work, for backend: OpenCLBackend) throws {
     let cache = target.cache
     // If neither the driver nor this program can keep kernels, everything would be built twice.
-    let isPoCL = try target.device.platform.isPoCL
-    guard isPoCL || cache?.canKeep == true else { return }
+    guard try DriverQuirk.keepsKernels.applies(to: target.device) || cache?.canKeep == true else { return }
     let left = cache.map(StartMarker.left) ?? []
-    // PoCL's own files may have been removed.
-    let isKnown = left.isEmpty && (!isPoCL || InputFile.exists(PoCLCache.folder))
+    // The driver's own files may have been removed.
+    let isKnown = try left.isEmpty && (!DriverQuirk.keepsKernels.applies(to: target.device) || InputFile.exists(PoCLCache.folder))
     try build(work, for: backend, isKnown ? cache?.knownKernels() ?? [] : [])
     for path in left { StartMarker.remove(path) }
-    DriverStarts.begin(cache, driverCache: isPoCL ? PoCLCache.folder : nil)
+    let hasUncheckedCache = try DriverQuirk.uncheckedCache.applies(to: target.device)
+    DriverStarts.begin(cache, driverCache: hasUncheckedCache ? PoCLCache.folder : nil)
   }
 
   /// - Parameter known: kernels and works that the driver has built before.
@@ -78,7 +78,7 @@ struct KernelBuilder {
 
   /// Finds out whether the driver ends a process even if its cache is empty.
   private func diesWithEmptyCache(_ order: Order) throws -> Bool {
-    guard try target.device.platform.isPoCL, InputFile.exists(PoCLCache.folder) else { return true }
+    guard try DriverQuirk.uncheckedCache.applies(to: target.device), InputFile.exists(PoCLCache.folder) else { return true }
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("resnet-empty-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer {

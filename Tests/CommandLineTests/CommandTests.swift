@@ -30,7 +30,9 @@ import Testing
     guard case .array(let devices) = try json("devices --json") else { throw Surprise("not an array") }
     #expect(devices.first?["selector"] == .string("cpu"))
     #expect(devices.count { $0["default"] == .boolean(true) } == 1, "one is the default")
-    for device in devices { expect("selector", "name", "type", "driver", "memory_bytes", "compute_units", "default", in: device) }
+    for device in devices {
+      expect("selector", "name", "type", "driver", "memory_bytes", "compute_units", "quirks", "default", in: device)
+    }
     let text = try Program.run(["devices"])
     #expect(text.code == 0 && text.out.contains("(default)"))
   }

@@ -57,9 +57,7 @@ public final class OpenCLBackend: ShardBackend {
     device: Device, math: MathMode, kernelClass: KernelClass?, separateBuffers: Bool, profiling: Bool, tuning: TuningTable,
     programs: DeviceCache?
   ) throws {
-    // PoCL keeps every kernel that it has compiled. A request for a binary would make it compile all other kernels of the file
-    // too.
-    let disk = try device.platform.isPoCL ? nil : programs
+    let disk = try DriverQuirk.keepsKernels.applies(to: device) ? nil : programs
     var traits = try DeviceTraits(device, kernelClass: kernelClass)
     traits.math = math
     try self.init(

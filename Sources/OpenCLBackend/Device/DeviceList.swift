@@ -122,7 +122,9 @@ public enum DeviceList {
   /// Returns a message that tells where PoCL caches compiled kernels, and why. Nil if none of the devices is PoCL's, or if it
   /// uses its usual folder.
   public static func movedCache(of devices: [Device]) throws -> String? {
-    guard let cache = PoCLCache.replacement, let own = cache.own, try devices.contains(where: { try $0.platform.isPoCL }) else {
+    guard let cache = PoCLCache.replacement, let own = cache.own,
+      try devices.contains(where: { try DriverQuirk.needsCacheFolder.applies(to: $0) })
+    else {
       return nil
     }
     return

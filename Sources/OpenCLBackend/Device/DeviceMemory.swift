@@ -27,7 +27,7 @@ final class DeviceMemory {
     let device = queue.context.device
     pool = Pool(granularity: granularity, largestBlock: try device.maxAllocation)
     let memory = try device.globalMemory
-    let isHost = try device.sharesHostMemory
+    let isHost = try DriverQuirk.compilerMemory.applies(to: device)
     advice = try WithheldMemory.advice(device) ?? (isHost ? DriverMemory.advice() : nil)
     limit = (isHost ? min(memory, DriverMemory.free()) : memory) / device.partsOfWhole
   }

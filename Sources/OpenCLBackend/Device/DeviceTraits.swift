@@ -38,8 +38,8 @@ package struct DeviceTraits {
   /// Registers that a work-item of a tiled product may take before it spills, by the estimate of `GEMMTiling.Tile.registers`.
   /// Intel's GPUs have 128 registers in all, others twice as many.
   package var tileRegisters: Int
-  /// Registers that an accumulator takes if activations are float16, by the same estimate: Intel's compiler needs more to convert
-  /// them.
+  /// Registers that an accumulator takes if activations are float16, by the same estimate
+  /// (``DriverQuirk/convertsInRegisters``).
   package var halfSumRegisters: Int
   /// Bytes of local memory of a work-group.
   package var localMemory: Int
@@ -62,13 +62,12 @@ package struct DeviceTraits {
 
   /// - Parameter kernelClass: class of the kernels to use; nil for the one that suits the device.
   package init(_ device: Device, kernelClass: KernelClass? = nil) throws(OpenCLError) {
-    let (kind, vendor) = (try device.kind, try device.vendorID)
     self.init(
-      isCPU: kind == .cpu, kernelClass,
+      isCPU: try device.kind == .cpu, kernelClass,
       matrixInstructions: try device.computeCapability.map { $0.major >= 8 } == true ? .ptx : .none,
       computeUnits: max(1, try device.computeUnits), largestGroup: try device.maxWorkGroupSize,
       localMemory: try device.localMemory, largestBuffer: try device.maxAllocation, nativeWidth: try device.nativeVectorWidth,
-      isIntelGPU: kind == .gpu && vendor == Device.intel)
+      isIntelGPU: try DriverQuirk.convertsInRegisters.applies(to: device))
   }
 
   /// - Parameter nativeWidth: number of floats in the widest vector of the hardware.

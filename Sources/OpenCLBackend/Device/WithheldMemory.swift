@@ -8,7 +8,7 @@ package enum WithheldMemory {
   /// Returns advice that makes PoCL offer more memory; nil if PoCL does not set the limit, and for other drivers.
   static func advice(_ device: Device) throws(OpenCLError) -> String? {
     let offered = try device.globalMemory
-    guard try device.platform.isPoCL, try device.sharesHostMemory, offered < HostMemory.available(),
+    guard try DriverQuirk.withholdsMemory.applies(to: device), offered < HostMemory.available(),
       let machine = HostMemory.total()
     else { return nil }
     return advice(

@@ -18,9 +18,7 @@ struct KernelSources {
     let (major, minor) = try device.languageVersion
     // Kernels are written in OpenCL C 1.2. Compilers for later versions still accept this version by name.
     let language = (major, minor) >= (1, 2) ? "-cl-std=CL1.2" : ""
-    // Only PoCL's compiler, of those for CPUs, is known to build the prefetch and to gain from it.
-    let (kind, isPoCL) = (try device.kind, try device.platform.isPoCL)
-    let prefetches = kind == .cpu && isPoCL
+    let prefetches = try DriverQuirk.prefetches.applies(to: device)
     self.folder = folder ?? Self.namedFolder
     // PoCL prints warnings to standard error, for example about vectors that are wider than the processor's. They are of use
     // only to someone who edits the kernels.

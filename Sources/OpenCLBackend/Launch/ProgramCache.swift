@@ -55,9 +55,10 @@ final class ProgramCache {
 
   private func kernel(_ specialization: KernelSpecialization, in program: Program) throws -> Kernel {
     do { return try Kernel(specialization.kernel, in: program) } catch {
-      // The file has this kernel. PoCL takes a program that its cache holds only in part.
+      // The file has this kernel, but the driver has taken a program that its cache holds only in part.
       let device = context.device
-      guard error.name == "CL_INVALID_KERNEL_NAME", sources.folder == nil, try device.platform.isPoCL else { throw error }
+      guard error.name == "CL_INVALID_KERNEL_NAME", sources.folder == nil, try DriverQuirk.uncheckedCache.applies(to: device)
+      else { throw error }
       throw PoCLCache.damage(of: try device.name, "the driver finds no kernel \(specialization.kernel) in \(specialization.file)")
     }
   }

@@ -36,6 +36,8 @@ struct DevicesCommand: ParsableCommand {
       print(
         "            \(bytes(try device.globalMemory)) of memory, \(try device.computeUnits) compute units, "
           + "\(bytes(try device.localMemory)) of local memory")
+      let quirks = try DriverQuirk.all(of: device).map(\.name)
+      if !quirks.isEmpty { print("            quirks of the driver: \(quirks.joined(separator: ", "))") }
       if try OpenCLBackend.multipliesPairs(device) { print("            --math fast multiplies pairs of bfloat16") }
     }
     if entries.isEmpty {
@@ -49,7 +51,8 @@ struct DevicesCommand: ParsableCommand {
     .members([
       "selector": .string("cpu"), "name": .string("CPU reference"), "type": .string("reference"), "driver": .null,
       "memory_bytes": .integer(Int(ProcessInfo.processInfo.physicalMemory)),
-      "compute_units": .integer(ProcessInfo.processInfo.activeProcessorCount), "fast_factors": .null, "default": .boolean(false),
+      "compute_units": .integer(ProcessInfo.processInfo.activeProcessorCount), "fast_factors": .null, "quirks": .array([]),
+      "default": .boolean(false),
     ])
   }
 
@@ -60,7 +63,11 @@ struct DevicesCommand: ParsableCommand {
       "driver": .string(try device.driverVersion), "memory_bytes": .integer(try device.globalMemory),
       "compute_units": .integer(try device.computeUnits),
       "fast_factors": .string((try OpenCLBackend.multipliesPairs(device) ? DataType.bfloat16 : .float32).rawValue),
-      "default": .boolean(isDefault),
+      "quirks": .array(try DriverQuirk.all(of: device).map(describe)), "default": .boolean(isDefault),
     ])
+  }
+
+  private func describe(_ quirk: DriverQuirk) -> JSON {
+    .members(["name": .string(quirk.name), "measure": .string(quirk.measure), "reason": .string(quirk.reason)])
   }
 }
