@@ -7,9 +7,9 @@ public struct DriverQuirk: Hashable, Sendable {
   /// Name, for example `keeps-kernels`.
   public let name: String
   private let owners: Drivers
-  /// What the program does about it.
+  /// Measure that the program takes against it.
   public let measure: String
-  /// Why it does that.
+  /// Reason for the measure.
   public let reason: String
 
   private init(_ name: String, of owners: Drivers, _ measure: String, because reason: String) {
